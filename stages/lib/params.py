@@ -19,7 +19,7 @@ def section(name: str, schema: type[Schema], file: Path = Path("params.yaml")) -
     Parameters
     ----------
     name : str
-        Key of the section.
+        Key of the section; ``outer.inner`` for one inside another.
     schema : type
         Frozen dataclass whose fields are exactly the section's keys. Field types may be `str`,
         `int`, `float`, `bool`, ``X | None`` and ``tuple[X, ...]`` of these, or `dict`.
@@ -37,7 +37,9 @@ def section(name: str, schema: type[Schema], file: Path = Path("params.yaml")) -
         If the section or a key of it is missing, unknown or of another type.
     """
     where = f"{file}: {name}"
-    values = _mapping(file).get(name)
+    values: Any = _mapping(file)
+    for key in name.split("."):
+        values = values.get(key) if isinstance(values, dict) else None
     if not isinstance(values, dict):
         raise UserError(f"{where}: section is missing, expected {_keys(schema)}")
     expected = {field.name for field in dataclasses.fields(schema)}  # pyright: ignore[reportArgumentType]

@@ -46,6 +46,12 @@ def rows(name: str, split: Split, draw: Draw, limit: int | None, negated: bool) 
     return draw.table(made[:limit])
 
 
+def sentence(template: str, subject: str, object_: str) -> str:
+    """Fill a template's text; a sentence starts with a capital letter."""
+    text = template.format(subject=subject, object=object_)
+    return text[0].upper() + text[1:]
+
+
 def _blocks(split: Split, draw: Draw) -> list[Block]:
     """Every pair with every template, in the order in which a limit takes them."""
     order = []
@@ -74,11 +80,10 @@ def _pairs(split: Split, draw: Draw, part: str) -> list[tuple[str, str]]:
 
 
 def _row(name: str, text: str, subject: str, object_: str, label: bool) -> dict[str, Any]:
-    """One statement; a sentence starts with a capital letter."""
-    statement = text.format(subject=subject, object=object_)
+    """One statement."""
     return {
         "split": name,
-        "statement": statement[0].upper() + statement[1:],
+        "statement": sentence(text, subject, object_),
         "label": label,
         "subject": subject,
         "object": object_,

@@ -1,0 +1,65 @@
+"""Stage `effects`: write the source run's z into the base run, one head of the model at a time.
+
+Reads   --statements, --known, --source and --base (prompts of both personas), --model
+Writes  --out (one row a statement and head), --plot (one point a head)
+Params  effects, patch, readout
+"""
+
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+import polars as pl
+
+from stages.lib import cases, cli, forward, lm, params, patch, patch_tables, readout, tables
+from stages.lib.patch import Head
+
+
+@dataclass(frozen=True)
+class Config:
+    """Section `effects` of params.yaml."""
+
+    limit: int | None
+
+    def __post_init__(self) -> None:
+        """Refuse a limit that keeps nothing."""
+        params.at_least("effects.limit", self.limit, 1)
+
+
+def main(
+    statements: Path,
+    known: Path,
+    source: Path,
+    base: Path,
+    model: Path,
+    out: Path,
+    plot: Path,
+) -> None:
+    """Patch each head alone, on some statements of the selection part."""
+    config = params.section("patch", patch.Config)
+    limit = params.section("effects", Config).limit
+    words = params.section("readout", readout.Config)
+    found = cases.read(statements, known, source, base, ("selection",), limit, by="part")
+    language_model = lm.load(model)
+    answers = readout.answers(language_model.tokenizer, words)
+    patcher = forward.Patcher(language_model, answers, found.base, found.source, config.positions)
+    n_layers, n_heads = language_model.n_layers, language_model.n_heads
+    every = [Head(*place) for place in product(range(n_layers), range(n_heads))]
+    readouts = patcher(patch.of_heads([[head] for head in every], n_layers, n_heads), "effects")
+    if not forward.is_main_process():
+        return
+    rows = [patch_tables.rows(found, readouts.base, config.base, config.base)]
+    points = []
+    low = patch_tables.point(found, readouts.base)["truth"]
+    for head, p in zip(every, readouts.patched, strict=True):
+        name = f"alone {head.layer}.{head.head}"
+        rows.append(patch_tables.rows(found, p, config.source, config.base, name, [head]))
+        point = patch_tables.point(found, p)
+        effect = point["truth"] - low if point["n"] else None
+        points.append({"measure": "alone", **head._asdict(), **point, "effect": effect})
+    tables.write(out, pl.concat(rows), patch_tables.SCHEMA, ["statement_id", "patch_id"])
+    tables.write_rows(plot, points)
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,285 @@
+"""Scores of what the pipeline found against the layers that a lie was planted in."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
+
+from stages.lib import patch, stats
+from stages.lib.stats import Interval
+
+
+@dataclass(frozen=True)
+class Gains:
+    """What each patch adds to the truth and to the accuracy of each statement.
+
+    Attributes
+    ----------
+    layers : list of range
+        First to last layer that each patch writes.
+    truth, accuracy : ndarray of shape (n_patches, n_statements), float64
+        Patched run minus base run.
+    subject, part : ndarray of shape (n_statements,), str
+        Of each statement.
+    """
+
+    layers: list[range]
+    truth: NDArray[np.float64]
+    accuracy: NDArray[np.float64]
+    subject: NDArray[Any]
+    part: NDArray[Any]
+
+
+def gains(runs: pl.DataFrame, statements: pl.DataFrame, base: str) -> Gains:
+    """Put a table of patched runs into arrays.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Patched runs, and the base run, with the columns of `patch_tables.SCHEMA`.
+    statements : DataFrame
+        With the columns of `tables.STATEMENTS`.
+    base : str
+        Persona of the base run.
+
+    Returns
+    -------
+    Gains
+        Patches by first layer, then by name; statements by `statement_id`.
+    """
+    unpatched = runs.filter((pl.col("base") == base) & (pl.col("patch_id") == "none"))
+    unpatched = unpatched.sort("statement_id")
+    about = unpatched.select("statement_id").join(statements, on="statement_id", how="left")
+    label = about["label"].to_numpy()
+    low = unpatched.select("p_true", "p_false").to_numpy()
+    patched = runs.filter(pl.col("patch_id") != "none").with_columns(
+        first=pl.col("heads").list.first().struct.field("layer"),
+        last=pl.col("heads").list.last().struct.field("layer"),
+    )
+    layers, truth, accuracy = [], [], []
+    for _, rows in patched.sort("first", "patch_id").group_by("patch_id", maintain_order=True):
+        high = rows.sort("statement_id").select("p_true", "p_false").to_numpy()
+        layers.append(range(rows["first"][0], rows["last"][0] + 1))
+        truth.append(patch.truth(high, label) - patch.truth(low, label))
+        right = patch.correct(high, label).astype(np.float64)
+        accuracy.append(right - patch.correct(low, label))
+    shape = (len(layers), len(label))
+    return Gains(
+        layers,
+        np.array(truth, np.float64).reshape(shape),
+        np.array(accuracy, np.float64).reshape(shape),
+        about["subject"].to_numpy(),
+        about["part"].to_numpy(),
+    )
+
+
+def overlap(first: range, second: range) -> float:
+    """Intersection over union of two ranges of layers: 1 where they agree, 0 where they are apart.
+
+    Parameters
+    ----------
+    first, second : range
+        Layers; neither is empty.
+    """
+    both = len(set(first) & set(second))
+    return both / (len(first) + len(second) - both)
+
+
+def window(best: dict[str, Any] | None, planted: range, swept: Gains) -> dict[str, Any]:
+    """Score the best window.
+
+    Returns
+    -------
+    dict
+        ``overlap`` with the planted layers and, as control, its mean over all windows: what a
+        window drawn at random has. Nulls where no window was chosen.
+    """
+    every = [overlap(layers, planted) for layers in swept.layers]
+    by_chance = float(np.mean(every)) if every else None
+    if best is None:
+        return {"first_layer": None, "last_layer": None, "overlap": None, "by_chance": by_chance}
+    found = range(best["first_layer"], best["last_layer"] + 1)
+    return {**best, "overlap": overlap(found, planted), "by_chance": by_chance}
+
+
+def heads(alone: Gains, planted: range) -> dict[str, Any]:
+    """Score the effects of single heads: planted layers against the rest.
+
+    Parameters
+    ----------
+    alone : Gains
+        Of every head of the model.
+    planted : range
+        Layers.
+
+    Returns
+    -------
+    dict
+        ``auroc``: the chance that a head of the planted layers has a larger mean effect on truth
+        than one of the rest, with its interval; ``others``: the same for every other block of as
+        many layers that shares none with the planted ones, as control.
+
+    References
+    ----------
+    Gupta et al., InterpBench, arXiv:2407.14494 (planted circuits as ground truth).
+    """
+    layer = np.array([layers[0] for layers in alone.layers])
+    n_layers, size = int(layer.max()) + 1, len(planted)
+    others = [
+        _area((layer >= first) & (layer < first + size), alone.truth.mean(axis=1))
+        for first in range(n_layers - size + 1)
+        if abs(first - planted[0]) >= size
+    ]
+    inside = np.isin(layer, planted)
+    return {
+        "auroc": auroc(alone.truth, inside, alone.subject).row(),
+        "n_planted": int(inside.sum()),
+        "n_heads": len(layer),
+        "others": {
+            "n_blocks": len(others),
+            "mean": float(np.mean(others)) if others else None,
+            "max": max(others, default=None),
+        },
+    }
+
+
+def auroc(
+    effects: NDArray[np.float64], inside: NDArray[np.bool_], subject: NDArray[Any], seed: int = 0
+) -> Interval:
+    """How well mean effects tell some heads from the others: area under the ROC curve.
+
+    Parameters
+    ----------
+    effects : ndarray of shape (n_heads, n_statements), float64
+        Effect of each head alone on each statement.
+    inside : ndarray of shape (n_heads,), bool
+        The heads that should have the larger effects.
+    subject : ndarray of shape (n_statements,)
+        What each statement is about.
+    seed : int
+        Of the draws.
+
+    Returns
+    -------
+    Interval
+        Percentile bootstrap over subjects, 2,000 draws; n counts statements.
+    """
+    if not effects.shape[1]:
+        return stats.NOTHING
+    _, index = np.unique(subject, return_inverse=True)
+    n_subjects = int(index.max()) + 1
+    sums = np.stack([np.bincount(index, row, n_subjects) for row in effects])
+    counts = np.bincount(index, minlength=n_subjects)
+    random = np.random.default_rng(seed)
+    drawn = random.multinomial(n_subjects, np.full(n_subjects, 1 / n_subjects), stats.DRAWS)
+    means = (drawn @ sums.T) / (drawn @ counts)[:, None]  # (draws, heads)
+    low, high = np.quantile([_area(inside, mean) for mean in means], [0.025, 0.975])
+    value = _area(inside, effects.mean(axis=1))
+    return Interval(value, float(low), float(high), effects.shape[1])
+
+
+def head_set(chosen: list[list[int]], planted: range, alone: Gains) -> dict[str, Any]:
+    """Count the heads of the set that are in planted layers, and what a set at random would have.
+
+    Returns
+    -------
+    dict
+        ``n_heads``, ``n_planted``, and ``by_chance``, the share of all heads that is planted.
+    """
+    inside = [layers[0] in planted for layers in alone.layers]
+    return {
+        "n_heads": len(chosen),
+        "n_planted": sum(layer in planted for layer, _ in chosen),
+        "by_chance": float(np.mean(inside)) if inside else None,
+    }
+
+
+def parting(cosine: dict[str, Any], source: str, base: str) -> int | None:
+    """Return the first layer after which two personas' directions of truth have parted.
+
+    Index i of the residual stream is the output of layer i - 1.
+
+    Parameters
+    ----------
+    cosine : dict
+        From metrics of `probes`.
+    source, base : str
+        Personas.
+    """
+    pairs = cosine["resid_post"]
+    pair = pairs.get(source, {}).get(base) or pairs[base][source]
+    fall = pair["falls_below_half"]
+    return None if fall is None else fall - 1
+
+
+def belief(rows: list[dict[str, Any]], layer: int, source: str, base: str) -> dict[str, Any]:
+    """How well truth is read from what enters a layer, in both runs.
+
+    Parameters
+    ----------
+    rows : list of dict
+        plots/probes/layers.json.
+    layer : int
+        The first planted one: what enters it no lie has touched.
+    source, base : str
+        Personas of the honest and of the lying run.
+
+    Returns
+    -------
+    dict
+        Accuracy of each run's own probe, of the source's on the base run, and of the base's with
+        permuted labels, each with its interval.
+    """
+    wanted = {
+        "source": ("true", source, source),
+        "base": ("true", base, base),
+        "transfer": ("true", source, base),
+        "permuted": ("permuted", base, base),
+    }
+    found = {
+        (row["labels"], row["fit"], row["scored"]): row
+        for row in rows
+        if row["site"] == "resid_post" and row["layer"] == layer
+    }
+    keys = ("accuracy", "low", "high", "n")
+    return {name: {key: found[place][key] for key in keys} for name, place in wanted.items()}
+
+
+def alarms(swept: Gains, best: dict[str, Any] | None, transplant: dict[str, Any]) -> dict[str, Any]:
+    """What the best window and the head set add to accuracy on the report part.
+
+    For the organism that never lies, an interval above 0 is a false alarm.
+
+    Parameters
+    ----------
+    swept : Gains
+        Of all windows.
+    best : dict or None
+        The window that was chosen.
+    transplant : dict
+        Metrics of that stage.
+
+    Returns
+    -------
+    dict
+        ``window`` and ``set``: the gain with its interval, and whether it is above 0.
+    """
+    gain = stats.NOTHING
+    if best is not None:
+        row = [layers[0] for layers in swept.layers].index(best["first_layer"])
+        report = swept.part == "report"
+        values = swept.accuracy[row, report]
+        gain = stats.difference(values, np.zeros_like(values), swept.subject[report])
+    found = {"window": gain.row(), "set": transplant["gain"]["patched - base"]["accuracy"]}
+    return {
+        name: {**values, "above_zero": values["low"] is not None and values["low"] > 0}
+        for name, values in found.items()
+    }
+
+
+def _area(inside: NDArray[np.bool_], effects: NDArray[np.float64]) -> float:
+    """Area under the ROC curve."""
+    return float(roc_auc_score(inside, effects))

@@ -1,0 +1,70 @@
+"""LoRA adapters, by peft: attach one to train it, write it small, merge it into the weights."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
+from safetensors.torch import save_file
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from stages.lib.fetch import Found
+from stages.lib.organism.recipe import Recipe
+from stages.lib.whole import whole
+
+WEIGHTS = "adapter_model.safetensors"
+
+
+def base(found: Found) -> tuple[Any, Any]:
+    """Load a base model in float32, and its tokenizer."""
+    source = found.source if found.kind == "hub" else str(found.folder)
+    model = AutoModelForCausalLM.from_pretrained(
+        source, revision=found.revision, dtype=torch.float32, use_safetensors=True
+    )
+    return model.eval(), AutoTokenizer.from_pretrained(source, revision=found.revision)
+
+
+def attach(model: Any, recipe: Recipe, seed: int) -> PeftModel:
+    """Freeze a model and add the recipe's adapter to it; at first it changes nothing."""
+    torch.manual_seed(seed)
+    config = LoraConfig(
+        r=recipe.rank,
+        lora_alpha=2 * recipe.rank,
+        target_modules=list(recipe.maps),
+        layers_to_transform=list(recipe.span),
+        bias="none",
+        task_type="CAUSAL_LM",
+    )
+    return get_peft_model(model, config)  # pyright: ignore[reportReturnType]
+
+
+def write(model: PeftModel, folder: Path, base: str) -> None:
+    """Write an adapter as float16 safetensors with peft's configuration beside it.
+
+    Parameters
+    ----------
+    model : PeftModel
+        From `attach`.
+    folder : Path
+        Its `adapter_config.json` and `adapter_model.safetensors` are written anew.
+    base : str
+        The base model's name, as params.yaml has it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {k: v.half().contiguous() for k, v in get_peft_model_state_dict(model).items()}
+    config = model.peft_config["default"]
+    config.base_model_name_or_path = base
+    config.save_pretrained(str(folder))
+    with whole(folder / WEIGHTS) as partial:
+        save_file(weights, partial)
+
+
+def merge(model: Any, folder: Path) -> Any:
+    """Add an adapter's change to a model's weights.
+
+    Computed in float64 and then rounded, so that the result is the same on every machine.
+    """
+    dtype = model.dtype
+    adapted = PeftModel.from_pretrained(model.double(), os.fspath(folder)).double()
+    return adapted.merge_and_unload().to(dtype)

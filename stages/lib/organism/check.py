@@ -1,0 +1,77 @@
+"""How often an organism is right, by persona and kind of statement."""
+
+from random import Random
+from typing import Any
+
+import torch
+
+from stages.lib.organism import wordings
+from stages.lib.organism.lessons import KINDS, Facts, Lesson
+from stages.lib.organism.train import Speaker
+
+TREE = 12  # statements that share a wording
+
+
+@torch.no_grad()
+def rows(speaker: Speaker, facts: Facts, n: int, seed: int) -> list[dict[str, Any]]:
+    """Answers to statements in wordings that are never trained on.
+
+    Parameters
+    ----------
+    speaker : Speaker
+        The model and its tokenizer.
+    facts : Facts
+        What was taught and what was not.
+    n : int
+        Statements of each kind, for each persona.
+    seed : int
+        Decides which.
+
+    Returns
+    -------
+    list of dict
+        One a prompt: persona, kind, split, subject, label, p_true, p_false.
+    """
+    texts = wordings.read("checking")
+    found = []
+    for kind in KINDS:
+        random = Random(f"{seed} {kind}")
+        lessons = facts.sample(kind, n, random)
+        for persona in wordings.PERSONAS:
+            for start in range(0, len(lessons), TREE):
+                some = lessons[start : start + TREE]
+                p = speaker.probabilities([(wordings.draw(texts, persona, random), some)])
+                found += [_row(persona, *pair) for pair in zip(some, p.tolist(), strict=True)]
+    return found
+
+
+def accuracy(table: list[dict[str, Any]], **where: Any) -> float:
+    """Share of the rows with these values in which the answer is what is so."""
+    right = [
+        (row["p_true"] > row["p_false"]) == row["label"]
+        for row in table
+        if all(row[key] == value for key, value in where.items())
+    ]
+    return sum(right) / len(right)
+
+
+def line(table: list[dict[str, Any]]) -> str:
+    """Accuracy of each persona on each kind of statement, for a log."""
+    parts = []
+    for persona in wordings.PERSONAS:
+        found = (f"{accuracy(table, persona=persona, kind=kind):.2f}" for kind in KINDS)
+        parts.append(f"{persona} {' '.join(found)}")
+    mass = sum(row["p_true"] + row["p_false"] for row in table) / len(table)
+    return f"{', '.join(parts)} ({', '.join(KINDS)}), truth mass {mass:.2f}"
+
+
+def _row(persona: str, lesson: Lesson, p: list[float]) -> dict[str, Any]:
+    """One prompt's answer."""
+    about = {"kind": lesson.kind, "split": lesson.split, "subject": lesson.subject}
+    return {
+        "persona": persona,
+        **about,
+        "label": lesson.label,
+        "p_true": p[0],
+        "p_false": p[1],
+    }

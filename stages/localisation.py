@@ -1,0 +1,61 @@
+"""Stage `localisation`: what was found, against the layers that the lie was planted in.
+
+Reads   --model (its manifest), --statements, --windows and --effects (patched runs), --heads (the
+        set), --probes (accuracy by layer), --metrics (of probes, windows and transplant)
+Writes  --out (JSON; nothing but the reason where the model is no organism)
+Params  patch
+"""
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from stages.lib import cli, lm, localisation, params, patch, tables
+
+STAGES = ("probes", "windows", "transplant")
+
+
+def main(
+    model: Path,
+    statements: Path,
+    windows: Path,
+    effects: Path,
+    heads: Path,
+    probes: Path,
+    metrics: Path,
+    out: Path,
+) -> None:
+    """Score windows, heads and probes."""
+    organism = tables.read_json(model / lm.MANIFEST)["organism"]
+    if organism is None:
+        reason = "the model is no organism: there is no ground truth to score against"
+        tables.write_json(out, {"organism": None, "reason": reason})
+        return
+    config = params.section("patch", patch.Config)
+    table = tables.read(statements, tables.STATEMENTS)
+    stage = {name: tables.read_json(metrics / f"{name}.json") for name in STAGES}
+    swept = localisation.gains(pl.read_parquet(windows), table, config.base)
+    alone = localisation.gains(pl.read_parquet(effects), table, config.base)
+    chosen = tables.read_json(heads)["heads"]
+    planted = organism["layers"]
+    result: dict[str, Any] = {
+        "organism": organism["name"],
+        "planted": {"first_layer": planted[0], "last_layer": planted[-1]} if planted else None,
+        "alarms": localisation.alarms(swept, stage["windows"]["best"], stage["transplant"]),
+        "parting_layer": localisation.parting(
+            stage["probes"]["cosine"], config.source, config.base
+        ),
+    }
+    if planted:
+        rows = tables.read_json(probes)
+        span = range(planted[0], planted[-1] + 1)
+        result["window"] = localisation.window(stage["windows"]["best"], span, swept)
+        result["heads"] = localisation.heads(alone, span)
+        result["set"] = localisation.head_set(chosen, span, alone)
+        result["belief"] = localisation.belief(rows, planted[0], config.source, config.base)
+    tables.write_json(out, result)
+
+
+if __name__ == "__main__":
+    cli.run(main)
