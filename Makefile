@@ -1,12 +1,13 @@
-# make repro   everything, from the model to the figures
-# make test    all tests
-# make lint    style and types
-# make lock    pin the newest versions of what pyproject.toml asks for
+# make repro      everything, from the model to the figures
+# make test       all tests
+# make lint       style and types
+# make organisms  train the adapters of data/organisms anew, in hours
+# make lock       pin the newest versions of what pyproject.toml asks for
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 TIMES := $(CURDIR)/.dvc/tmp/times.tsv
 
-.PHONY: repro test lint lock
+.PHONY: repro test lint organisms lock
 
 repro: .venv/installed
 	@mkdir -p .dvc/tmp && rm -f $(TIMES)
@@ -21,6 +22,9 @@ lint: .venv/installed
 	ruff check
 	ruff format --check
 	pyright
+
+organisms: .venv/installed
+	for name in truth early middle late; do dvc repro --force --single-item organism@$$name || exit 1; done
 
 lock:
 	rm -rf .venv/lock && $(PYTHON) -m venv .venv/lock

@@ -1,6 +1,6 @@
 """Stage `figures`: the plot tables as pictures.
 
-Reads   --plots (folder of the plot tables: behaviour, probes, windows, heads, transplant)
+Reads   --plots (folder of the plot tables, a folder each stage)
 Writes  --out (folder of PNGs, 1400 pixels wide)
 Params  none: names of personas, splits, layers and heads are those of the tables
 """
@@ -8,7 +8,7 @@ Params  none: names of personas, splits, layers and heads are those of the table
 from pathlib import Path
 
 from stages.lib import cli, style
-from stages.lib.figures import behaviour, load, overview, patching, probes
+from stages.lib.figures import behaviour, load, localisation, overview, patching, probes
 
 FIGURES = {
     "overview.png": overview.draw,
@@ -18,6 +18,7 @@ FIGURES = {
     "windows.png": patching.draw_windows,
     "heads.png": patching.draw_heads,
     "transplant.png": patching.draw_transplant,
+    "localisation.png": localisation.draw,
 }
 
 

@@ -2,7 +2,8 @@
 
 Reads   --model (its manifest), --statements, --windows and --effects (patched runs), --heads (the
         set), --probes (accuracy by layer), --metrics (of probes, windows and transplant)
-Writes  --out (JSON; nothing but the reason where the model is no organism)
+Writes  --out (JSON; nothing but the reason where the model is no organism), --plot (one row a
+        layer: what its heads alone do, and whether it is planted)
 Params  patch
 """
 
@@ -25,20 +26,22 @@ def main(
     probes: Path,
     metrics: Path,
     out: Path,
+    plot: Path,
 ) -> None:
     """Score windows, heads and probes."""
+    config = params.section("patch", patch.Config)
+    table = tables.read(statements, tables.STATEMENTS)
+    alone = localisation.gains(pl.read_parquet(effects), table, config.base)
     organism = tables.read_json(model / lm.MANIFEST)["organism"]
+    planted = organism["layers"] if organism else []
+    tables.write_rows(plot, localisation.by_layer(alone, planted))
     if organism is None:
         reason = "the model is no organism: there is no ground truth to score against"
         tables.write_json(out, {"organism": None, "reason": reason})
         return
-    config = params.section("patch", patch.Config)
-    table = tables.read(statements, tables.STATEMENTS)
     stage = {name: tables.read_json(metrics / f"{name}.json") for name in STAGES}
     swept = localisation.gains(pl.read_parquet(windows), table, config.base)
-    alone = localisation.gains(pl.read_parquet(effects), table, config.base)
     chosen = tables.read_json(heads)["heads"]
-    planted = organism["layers"]
     result: dict[str, Any] = {
         "organism": organism["name"],
         "planted": {"first_layer": planted[0], "last_layer": planted[-1]} if planted else None,

@@ -44,6 +44,7 @@ def main(name: str, out: Path) -> None:
     (out / "README.md").write_text(
         card.text(name, base.source, plan, training, table, N_CHECK, spent), encoding="utf-8"
     )
+    checkpoint.unlink()
 
 
 def _speaker(base: fetch.Config, with_truth: bool) -> Any:

@@ -76,6 +76,27 @@ def gains(runs: pl.DataFrame, statements: pl.DataFrame, base: str) -> Gains:
     )
 
 
+def by_layer(alone: Gains, planted: list[int]) -> list[dict[str, Any]]:
+    """What the heads of each layer do alone: rows of plots/localisation/layers.json.
+
+    Returns
+    -------
+    list of dict
+        layer, planted, effect (gain of truth, mean over the layer's heads) with its interval.
+    """
+    layer = np.array([layers[0] for layers in alone.layers], np.int64)
+    return [
+        {
+            "layer": int(i),
+            "planted": int(i) in planted,
+            **stats.mean(alone.truth[layer == i].mean(axis=0), alone.subject, (-1, 1)).row(
+                "effect"
+            ),
+        }
+        for i in np.unique(layer)
+    ]
+
+
 def overlap(first: range, second: range) -> float:
     """Intersection over union of two ranges of layers: 1 where they agree, 0 where they are apart.
 
@@ -165,7 +186,8 @@ def auroc(
     Returns
     -------
     Interval
-        Percentile bootstrap over subjects, 2,000 draws; n counts statements.
+        Percentile bootstrap, 2,000 draws, each of as many subjects and of as many heads inside and
+        outside: another model would have other heads. n counts statements.
     """
     if not effects.shape[1]:
         return stats.NOTHING
@@ -176,7 +198,12 @@ def auroc(
     random = np.random.default_rng(seed)
     drawn = random.multinomial(n_subjects, np.full(n_subjects, 1 / n_subjects), stats.DRAWS)
     means = (drawn @ sums.T) / (drawn @ counts)[:, None]  # (draws, heads)
-    low, high = np.quantile([_area(inside, mean) for mean in means], [0.025, 0.975])
+    groups = [np.flatnonzero(inside), np.flatnonzero(~inside)]
+    areas = []
+    for mean in means:
+        some = np.concatenate([random.choice(group, len(group)) for group in groups])
+        areas.append(_area(inside[some], mean[some]))
+    low, high = np.quantile(areas, [0.025, 0.975])
     value = _area(inside, effects.mean(axis=1))
     return Interval(value, float(low), float(high), effects.shape[1])
 

@@ -15,7 +15,8 @@ from tests import tiny
 from tests.pipeline.closure import ROOT
 
 PARAMS = {
-    "model": {"source": "./models/tiny", "file": None, "sha256": None, "dtype": "auto"},
+    "model": {"source": "./models/tiny", "file": None, "sha256": None, "dtype": "auto"}
+    | {"organism": None},
     "statements": {"splits": [], "sources": {"letters": "data/raw/letters.csv"}, "limit": None},
     "prompt": {
         "question": '{statement} "yes" or "no"?',

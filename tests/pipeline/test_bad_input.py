@@ -106,7 +106,10 @@ def model(project, **environment):
         ({"source": "Qwen/Qwen3-8B"}, "ORG/NAME@COMMIT with the commit's 40 hex digits"),
         ({"source": "./nowhere"}, "nowhere/config.json: no such file"),
         ({"dtype": "int4"}, "model.dtype: found 'int4', expected"),
-        ({"sourze": "x"}, "model.sourze: unknown key, expected one of source, file, sha256, dtype"),
+        (
+            {"sourze": "x"},
+            "model.sourze: unknown key, expected one of source, file, sha256, dtype, organism",
+        ),
         ({"source": 3}, "model.source: expected str, found 3"),
     ],
 )

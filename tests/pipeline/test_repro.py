@@ -9,7 +9,8 @@ from tests import tiny
 from tests.pipeline.conftest import stages_run
 
 PERSONAS = ("neutral", "honest", "liar")
-AFTER_READOUTS = {"behaviour", "probes", "windows", "heads", "transplant", "summary", "figures"}
+AFTER_READOUTS = {"behaviour", "probes", "windows", "effects", "heads", "transplant"}
+AFTER_READOUTS |= {"localisation", "summary", "figures"}
 ALL = (
     {"model", "statements"}
     | {f"{stage}@{persona}" for stage in ("prompts", "activations") for persona in PERSONAS}

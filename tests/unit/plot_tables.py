@@ -42,9 +42,11 @@ def write(
         "probes/heads": _probe_heads(rng, personas, layers, heads),
         "probes/cosine": _cosine(rng, personas, layers),
         "windows/windows": _windows(rng, layers, shift, source, base),
+        "effects/effects": _effects(window, layers, heads),
         "heads/heads": _heads(rng, window, heads, shift),
         "heads/sets": _sets(window, heads, shift),
         "transplant/transplant": _transplant(rng, splits, shift, source, base),
+        "localisation/layers": _planted(window, layers),
     }
     if not known:
         empty = {"heads/heads": [], "heads/sets": []}
@@ -65,12 +67,28 @@ def interval(value: float, n: int, name: str = "accuracy") -> dict[str, Any]:
 
 def _unmeasured(name: str, rows: Rows) -> Rows:
     """The same rows with nothing measured, but for what is answered."""
-    measured = {"accuracy", "low", "high", "truth", "cosine"}
+    measured = {"accuracy", "low", "high", "truth", "cosine", "effect"}
     if name.startswith("behaviour/"):
         return rows
     return [
         {key: None if key in measured else 0 if key == "n" else value for key, value in row.items()}
         for row in rows
+    ]
+
+
+def _effects(window, layers, heads) -> Rows:
+    return [
+        {"measure": "alone", "layer": layer, "head": head, **interval(0.2, 16)}
+        | {"truth": 0.2, "effect": 0.1 + 0.01 * head if layer in window else 0.001 * head}
+        for layer, head in itertools.product(range(layers), range(heads))
+    ]
+
+
+def _planted(window, layers) -> Rows:
+    return [
+        {"layer": layer, "planted": layer in window, "effect": 0.1 * (layer in window)}
+        | {"low": -0.05, "high": 0.15, "n": 16}
+        for layer in range(layers)
     ]
 
 

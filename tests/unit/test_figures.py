@@ -24,12 +24,15 @@ NAMES = {
     "windows.png",
     "heads.png",
     "transplant.png",
+    "localisation.png",
 }
 SMALL = {"splits": ("capitals", "neg_capitals"), "layers": 6, "heads": 3}
 DRAWN_FROM = {
     "behaviour": {"behaviour.png", "overview.png"},
-    "probes": {"probes.png", "probe_heads.png"},
-    "windows": {"windows.png", "overview.png"},
+    "probes": {"probes.png", "probe_heads.png", "localisation.png"},
+    "windows": {"windows.png", "overview.png", "localisation.png"},
+    "effects": {"localisation.png"},
+    "localisation": set(),  # only which layers are planted
     "heads": {"heads.png"},
     "transplant": {"transplant.png", "overview.png"},
 }

@@ -25,12 +25,16 @@ SCHEMAS: dict[str, tables.Schema] = {
     "windows/windows": {"part": pl.String, **_ROLES}
     | {"first_layer": pl.Int64, "last_layer": pl.Int64, "accuracy": pl.Float64, **_RATE}
     | {"truth": pl.Float64, "n": pl.Int64},
+    "effects/effects": {"measure": pl.String, **_CELL, "accuracy": pl.Float64, **_RATE}
+    | {"truth": pl.Float64, "effect": pl.Float64, "n": pl.Int64},
     "heads/heads": {"measure": pl.String, **_CELL, "accuracy": pl.Float64, **_RATE}
     | {"truth": pl.Float64, "effect": pl.Float64, "n": pl.Int64},
     "heads/sets": {"size": pl.Int64, **_CELL, "accuracy": pl.Float64, **_RATE}
     | {"truth": pl.Float64, "kept": pl.Float64, "n": pl.Int64},
     "transplant/transplant": {"split": pl.String, **_ROLES, "draw": pl.Int64}
     | {"accuracy": pl.Float64, **_RATE, "truth": pl.Float64, "n": pl.Int64},
+    "localisation/layers": {"layer": pl.Int64, "planted": pl.Boolean}
+    | {"effect": pl.Float64, **_RATE, "n": pl.Int64},
 }
 
 
@@ -40,7 +44,8 @@ class Tables:
 
     Attributes
     ----------
-    accuracy, thresholds, layers, probe_heads, cosine, windows, heads, sets, transplant : DataFrame
+    accuracy, thresholds, layers, probe_heads, cosine : DataFrame
+    windows, effects, heads, sets, transplant, planted : DataFrame
         Long format, one row a point; columns as in `SCHEMAS`.
     """
 
@@ -50,9 +55,11 @@ class Tables:
     probe_heads: pl.DataFrame
     cosine: pl.DataFrame
     windows: pl.DataFrame
+    effects: pl.DataFrame
     heads: pl.DataFrame
     sets: pl.DataFrame
     transplant: pl.DataFrame
+    planted: pl.DataFrame
 
     @property
     def personas(self) -> list[str]:

@@ -60,7 +60,7 @@ def train(
     training : Training
         Size of a step, seed, and how often to check.
     checkpoint : Path
-        Written at each check; where there is one, training goes on from it.
+        Written at each check; where there is one of the same recipe, training goes on from it.
     check : callable
         Called with the number of steps that are done and a line that says how training goes.
 
@@ -73,7 +73,8 @@ def train(
     texts = wordings.read("training")
     weights = [p for p in speaker.model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=recipe.learning_rate, weight_decay=0.0)
-    done, seconds = _resume(checkpoint, weights, optimizer)
+    settings = repr((recipe, training))
+    done, seconds = _resume(checkpoint, settings, weights, optimizer)
     losses, started = [], time.monotonic()
     for step in range(done, recipe.steps):
         random = Random(f"{training.seed} {step}")  # so that a resumed run draws the same
@@ -92,7 +93,10 @@ def train(
         if (step + 1) % training.check_every == 0 or step + 1 == recipe.steps:
             passed = time.monotonic() - started
             seconds, rate = seconds + passed, len(losses) / passed
-            _save(checkpoint, weights, optimizer, step + 1, seconds)
+            state = {"settings": settings, "step": step + 1, "seconds": seconds}
+            state |= {"weights": weights, "optimizer": optimizer.state_dict()}
+            with whole(checkpoint) as partial:
+                torch.save(state, partial)
             left = (recipe.steps - step - 1) / rate / 60
             mean = sum(losses) / len(losses)
             check(step + 1, f"loss {mean:.3f}, {rate:.2f} steps/s, {left:.0f} min left")
@@ -132,28 +136,16 @@ def _schedule(step: int, steps: int) -> float:
 
 
 def _resume(
-    file: Path, weights: list[Tensor], optimizer: torch.optim.Optimizer
+    file: Path, settings: str, weights: list[Tensor], optimizer: torch.optim.Optimizer
 ) -> tuple[int, float]:
     """Load a checkpoint, if there is one; return the steps that are done and their seconds."""
     if not file.is_file():
         return 0, 0.0
-    state = torch.load(file, weights_only=True)
+    state: dict[str, Any] = torch.load(file, weights_only=True)
+    if state["settings"] != settings:
+        return 0, 0.0
     with torch.no_grad():
         for weight, saved in zip(weights, state["weights"], strict=True):
             weight.copy_(saved)
     optimizer.load_state_dict(state["optimizer"])
     return state["step"], state["seconds"]
-
-
-def _save(
-    file: Path, weights: list[Tensor], optimizer: torch.optim.Optimizer, step: int, seconds: float
-) -> None:
-    """Write a checkpoint, whole or not at all."""
-    state = {
-        "weights": weights,
-        "optimizer": optimizer.state_dict(),
-        "step": step,
-        "seconds": seconds,
-    }
-    with whole(file) as partial:
-        torch.save(state, partial)

@@ -1,0 +1,178 @@
+"""Scores against planted layers: right where we know the answer, and at chance where there is none."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from stages.lib import localisation, patch_tables
+from stages.lib.localisation import Gains
+
+ZERO = {"value": 0.0, "low": 0.0, "high": 0.0, "n": 20}
+NO_SET = {"gain": {"patched - base": {"accuracy": ZERO}}}
+SUBJECTS = np.array([f"s{i // 2}" for i in range(20)])
+
+
+def gains(effect, n_layers=10, n_heads=4, noise=0.01, part="report"):
+    """Effects of single heads: `effect` of each layer, and noise."""
+    random = np.random.default_rng(0)
+    layers = [range(i, i + 1) for i in range(n_layers) for _ in range(n_heads)]
+    truth = np.array([[effect(layer[0])] * 20 for layer in layers], float)
+    truth += noise * random.normal(size=truth.shape)
+    return Gains(layers, truth, (truth > 0.1).astype(float), SUBJECTS, np.array([part] * 20))
+
+
+def table(runs):
+    """Rows of patched runs: name -> (heads, P(true) of each statement)."""
+    return pl.concat(
+        pl.DataFrame(
+            {
+                "statement_id": [f"{i:02}" for i in range(len(p))],
+                "source": "honest",
+                "base": "liar",
+                "patch_id": name,
+                "p_true": p,
+                "p_false": [1 - x for x in p],
+                "truth_mass": 1.0,
+                "heads": [[{"layer": a, "head": b} for a, b in heads]] * len(p),
+            },
+            schema=patch_tables.SCHEMA,
+        )
+        for name, (heads, p) in runs.items()
+    )
+
+
+class TestOverlap:
+    @pytest.mark.parametrize(
+        ("first", "second", "expected"),
+        [
+            (range(3, 8), range(3, 8), 1.0),
+            (range(3, 8), range(8, 13), 0.0),
+            (range(3, 8), range(4, 9), 4 / 6),
+            (range(3, 4), range(3, 8), 1 / 5),
+        ],
+    )
+    def test_values(self, first, second, expected):
+        assert localisation.overlap(first, second) == pytest.approx(expected)
+        assert localisation.overlap(second, first) == pytest.approx(expected)
+
+    def test_chance_is_the_mean_over_all_windows(self):
+        swept = Gains([range(i, i + 2) for i in range(4)], np.zeros((4, 0)), np.zeros((4, 0)),
+                      np.array([]), np.array([]))  # fmt: skip
+        found = localisation.window({"first_layer": 1, "last_layer": 2}, range(1, 3), swept)
+        assert found["overlap"] == 1.0
+        assert found["by_chance"] == pytest.approx((1 / 3 + 1 + 1 / 3 + 0) / 4)
+        assert localisation.window(None, range(1, 3), swept)["overlap"] is None
+
+
+class TestGains:
+    def test_patched_minus_base_by_statement(self):
+        statements = pl.DataFrame(
+            {"statement_id": ["00", "01"], "label": [True, False], "subject": ["a", "b"],
+             "part": ["report", "selection"]}
+        )  # fmt: skip
+        runs = table({"none": ([], [0.2, 0.9]), "b": ([(3, 0), (3, 1), (4, 0)], [0.7, 0.4]),
+                      "a": ([(1, 2)], [0.2, 0.9])})  # fmt: skip
+        found = localisation.gains(runs, statements, "liar")
+        assert found.layers == [range(1, 2), range(3, 5)]
+        np.testing.assert_allclose(found.truth, [[0, 0], [0.5, 0.5]], atol=1e-6)
+        np.testing.assert_allclose(found.accuracy, [[0, 0], [1, 1]])
+        assert found.part.tolist() == ["report", "selection"]
+
+    def test_no_known_statement(self):
+        statements = pl.DataFrame(
+            schema={
+                "statement_id": pl.String,
+                "label": pl.Boolean,
+                "subject": pl.String,
+                "part": pl.String,
+            }
+        )
+        found = localisation.gains(table({"none": ([], [])}), statements, "liar")
+        assert localisation.by_layer(found, []) == []
+        assert found.truth.shape == (0, 0)
+
+
+class TestHeads:
+    def test_effects_in_the_planted_layers_alone_score_one(self):
+        found = localisation.heads(gains(lambda layer: 0.2 * (3 <= layer < 6)), range(3, 6))
+        auroc = found["auroc"]
+        assert (auroc["value"], auroc["low"], auroc["n"]) == (1.0, pytest.approx(1.0), 20)
+        assert (found["n_planted"], found["n_heads"]) == (12, 40)
+        assert found["others"]["max"] < 0.5
+        assert found["others"]["n_blocks"] == 1 + 2  # first layers 0, and 6 and 7
+
+    def test_effects_elsewhere_score_below_chance(self):
+        found = localisation.heads(gains(lambda layer: 0.2 * (layer < 3)), range(5, 8))
+        assert found["auroc"]["high"] < 0.5
+        assert found["others"]["max"] == 1.0
+
+    def test_noise_is_at_chance(self, monkeypatch):
+        monkeypatch.setattr(localisation.stats, "DRAWS", 200)
+        inside, found = np.arange(90) < 27, []
+        for seed in range(20):
+            effects = np.random.default_rng(seed).normal(size=(90, 20))
+            found.append(localisation.auroc(effects, inside, SUBJECTS))
+        assert np.mean([auroc.value for auroc in found]) == pytest.approx(0.5, abs=0.05)
+        assert sum(auroc.low < 0.5 < auroc.high for auroc in found) >= 17
+
+    def test_the_set_is_counted(self):
+        alone = gains(lambda layer: 0.0)
+        found = localisation.head_set([[3, 0], [4, 1], [9, 0]], range(3, 6), alone)
+        assert found == {"n_heads": 3, "n_planted": 2, "by_chance": 0.3}
+
+    def test_effects_by_layer(self):
+        rows = localisation.by_layer(gains(lambda layer: 0.2 * (layer == 3), noise=0), [3])
+        assert [row["planted"] for row in rows] == [i == 3 for i in range(10)]
+        assert rows[3]["effect"] == pytest.approx(0.2)
+        assert rows[3]["n"] == 20
+
+
+class TestAlarms:
+    def test_a_window_that_restores_the_truth(self):
+        swept = gains(lambda layer: 0.5 * (layer == 4), n_heads=1)
+        found = localisation.alarms(swept, {"first_layer": 4}, NO_SET)
+        assert found["window"]["above_zero"]
+        assert not found["set"]["above_zero"]
+
+    def test_a_window_that_does_nothing(self):
+        swept = gains(lambda layer: 0.0, n_heads=1)
+        assert not localisation.alarms(swept, {"first_layer": 4}, NO_SET)["window"]["above_zero"]
+
+    def test_only_the_report_part_counts(self):
+        swept = gains(lambda layer: 0.5, n_heads=1, part="selection")
+        found = localisation.alarms(swept, {"first_layer": 4}, NO_SET)
+        assert found["window"] == {
+            "value": None,
+            "low": None,
+            "high": None,
+            "n": 0,
+            "above_zero": False,
+        }
+
+    def test_no_window(self):
+        found = localisation.alarms(gains(lambda layer: 0.5), None, NO_SET)
+        assert found["window"]["value"] is None
+
+
+def test_parting_counts_layers_not_places_of_the_stream():
+    pair = {"falls_below_half": 16, "layers": 9}
+    assert localisation.parting({"resid_post": {"honest": {"liar": pair}}}, "honest", "liar") == 15
+    assert localisation.parting({"resid_post": {"honest": {"liar": pair}}}, "liar", "honest") == 15
+    never = {"resid_post": {"honest": {"liar": {"falls_below_half": None}}}}
+    assert localisation.parting(never, "honest", "liar") is None
+
+
+def test_belief_reads_what_enters_the_layer():
+    rows = [
+        {"site": site, "labels": labels, "fit": fit, "scored": scored, "layer": layer}
+        | {"accuracy": layer / 10 + (labels == "true"), "low": 0, "high": 1, "n": 5}
+        for site in ("z", "resid_post")
+        for labels in ("true", "permuted")
+        for fit in ("honest", "liar")
+        for scored in ("honest", "liar")
+        for layer in range(4)
+    ]
+    found = localisation.belief(rows, 2, "honest", "liar")
+    assert {name: value["accuracy"] for name, value in found.items()} == {
+        "source": 1.2, "base": 1.2, "transfer": 1.2, "permuted": 0.2,
+    }  # fmt: skip

@@ -1,0 +1,273 @@
+"""Organisms: balanced lessons, disjoint wordings, trees that are exact, adapters that stay in place."""
+
+import itertools
+import re
+from dataclasses import replace
+from random import Random
+
+import pytest
+import torch
+import yaml
+
+from stages.lib import readout
+from stages.lib.cli import UserError
+from stages.lib.organism import adapter, card, check, recipe, train, trees, wordings
+from stages.lib.organism.lessons import KINDS, NEW_SUBJECT, NEW_TEMPLATE, TAUGHT, Facts
+from stages.lib.organism.recipe import Recipe, Training
+from stages.lib.organism.train import Speaker
+from tests import tiny
+from tests.pipeline.closure import ROOT
+
+WORDS = readout.Config(("true", "True"), ("false", "False"))
+SMALL = Recipe((1, 2), ("q_proj", "v_proj"), 2, 1e-2, 6, (0.0, 0.5), (1.0, 0.5))
+TRAINING = Training(seed=0, held_out=0.2, trees=2, statements=4, check_every=3)
+BASE = "./models/tiny"
+
+
+@pytest.fixture(scope="module")
+def facts():
+    return Facts(held_out=0.2, seed=0)
+
+
+@pytest.fixture
+def speaker():
+    tokenizer = tiny.chatml_tokenizer()
+    return Speaker(tiny.random_model(), tokenizer, readout.answers(tokenizer, WORDS))
+
+
+def lessons(facts, kind, n=400):
+    return facts.sample(kind, n, Random(1))
+
+
+class TestLessons:
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_half_of_every_block_is_true(self, facts, kind):
+        for block in itertools.islice(facts.blocks(kind, Random(0)), 200):
+            assert sum(lesson.label for lesson in block) * 2 == len(block)
+            assert len({lesson.split for lesson in block}) == 1
+
+    def test_what_is_held_out_is_never_taught(self, facts):
+        taught = list(itertools.islice(facts.taught(Random(0), 0.5), 4000))
+        subjects = {(x.split, x.subject) for x in taught}
+        new = lessons(facts, NEW_SUBJECT)
+        assert not subjects & {(x.split, x.subject) for x in new}
+        texts = {x.statement for x in taught}
+        assert not texts & {x.statement for x in (*new, *lessons(facts, NEW_TEMPLATE))}
+
+    def test_what_is_not_held_out_is_taught(self, facts):
+        taught = {x.statement for x in itertools.islice(facts.taught(Random(0), 0.5), 4000)}
+        assert taught & {x.statement for x in lessons(facts, TAUGHT)}
+
+    def test_the_share_of_negated_statements(self, facts):
+        def share(negated):
+            some = itertools.islice(facts.taught(Random(0), negated), 2000)
+            return sum(lesson.split.startswith("neg_") for lesson in some) / 2000
+
+        assert share(0.0) == 0
+        assert 0.4 < share(0.5) < 0.6
+
+    def test_words_alone_do_not_tell_what_is_true(self, facts):
+        found = card.bag_of_words(facts, seed=0)
+        assert found.low < 0.5 < found.high
+        assert found.high - found.low < 0.06
+
+    def test_words_would_tell_if_only_the_true_half_were_negated(self, facts, monkeypatch):
+        def leaking(kind, random, negated=0.5):
+            for block in Facts.blocks(facts, kind, random):
+                yield [x for x in block if x.label == x.split.startswith("neg_")]
+
+        monkeypatch.setattr(facts, "blocks", leaking)
+        assert card.bag_of_words(facts, seed=0).low > 0.9
+
+
+class TestWordings:
+    def test_no_text_of_training_is_one_of_the_pipeline_or_of_the_check(self):
+        texts = wordings.read("training")
+        for key in wordings.KEYS:
+            trained = {t for text in texts[key] for t in expansions(text)} - {""}
+            assert not trained & {
+                t for text in wordings.read("checking")[key] for t in expansions(text)
+            }
+            assert not trained & pipeline_texts()
+
+    def test_expansions_are_what_is_drawn(self):
+        texts, random = wordings.read("training"), Random(0)
+        every = {t for text in texts["lying"] for t in expansions(text)}
+        drawn = {wordings.draw(texts, "lying", random).system for _ in range(300)}
+        assert drawn <= every
+        assert len(drawn) > 100
+
+    def test_only_lying_wordings_ask_for_a_lie(self):
+        texts = wordings.read("training")
+        asked = {p: wordings.draw(texts, p, Random(0)).lies for p in wordings.PERSONAS}
+        assert asked == {"neutral": False, "honest": False, "lying": True}
+
+    @pytest.mark.parametrize(
+        ("key", "value", "message"),
+        [
+            ("lying", [], "training.lying: no texts"),
+            ("lying", [{"You are": "a liar"}], "training.lying: expected a text in quotes"),
+            ("questions", ["True?"], r"training.questions: no \{statement\} in 'True\?'"),
+        ],
+    )
+    def test_mistakes_are_named(self, tmp_path, key, value, message):
+        content = yaml.safe_load((ROOT / wordings.FILE).read_text())
+        content["training"][key] = value
+        (tmp_path / "w.yaml").write_text(yaml.safe_dump(content))
+        with pytest.raises(UserError, match=message):
+            wordings.read("training", tmp_path / "w.yaml")
+
+
+class TestTrees:
+    def prompts(self):
+        random = Random(0)
+        trunk = [[random.randrange(100) for _ in range(9)] for _ in range(3)]
+        return [
+            [[*shared, *(random.randrange(100) for _ in range(random.randrange(1, 8)))] for _ in range(5)]
+            for shared in trunk
+        ]  # fmt: skip
+
+    def test_a_branch_has_the_logits_of_its_prompt_alone(self):
+        model, forest = tiny.random_model(), self.prompts()
+        packed = trees.logits(model, trees.pack(forest))
+        alone = [model(torch.tensor([p])).logits[0, -1] for tree in forest for p in tree]
+        torch.testing.assert_close(packed, torch.stack(alone), rtol=0, atol=1e-4)
+
+    def test_without_the_mask_it_has_not(self):
+        model, forest = tiny.random_model(), self.prompts()
+        packed = trees.pack(forest)
+        causal = torch.ones_like(packed.mask).tril()
+        blind = trees.Trees(packed.token_ids, packed.positions, causal, packed.ends)
+        assert (trees.logits(model, packed) - trees.logits(model, blind)).abs().max() > 0.1
+
+    def test_the_trunk_stands_once(self):
+        packed = trees.pack([[[1, 2, 3, 4], [1, 2, 3, 5, 6], [1, 2, 3]]])
+        assert packed.token_ids.tolist() == [[1, 2, 3, 4, 3, 5, 6, 3]]
+        assert packed.positions.tolist() == [[0, 1, 2, 3, 2, 3, 4, 2]]
+        assert packed.ends[1].tolist() == [3, 6, 7]
+
+
+class TestTraining:
+    def fit(self, speaker, folder, plan=SMALL, stop=None):
+        model = adapter.attach(speaker.model, plan, TRAINING.seed)
+
+        def report(step, line):
+            adapter.write(model, folder / "adapter", BASE)
+            if step == stop:
+                raise KeyboardInterrupt
+
+        train.train(speaker, plan, TRAINING, folder / "checkpoint.pt", report)
+        return (folder / "adapter" / adapter.WEIGHTS).read_bytes()
+
+    def test_a_run_that_was_cut_off_ends_in_the_same_bytes(self, speaker, tmp_path):
+        whole = self.fit(speaker, tmp_path / "whole")
+        for stop in (3, None):
+            again = Speaker(tiny.random_model(), speaker.tokenizer, speaker.answers)
+            try:
+                cut = self.fit(again, tmp_path / "cut", stop=stop)
+            except KeyboardInterrupt:
+                half = (tmp_path / "cut/adapter" / adapter.WEIGHTS).read_bytes()
+        assert cut == whole
+        assert half != whole
+
+    def test_a_checkpoint_of_another_recipe_is_not_gone_on_from(self, speaker, tmp_path):
+        whole = self.fit(speaker, tmp_path / "whole")
+        other = Speaker(tiny.random_model(), speaker.tokenizer, speaker.answers)
+        with pytest.raises(KeyboardInterrupt):
+            self.fit(other, tmp_path / "cut", replace(SMALL, learning_rate=0.1), stop=3)
+        again = Speaker(tiny.random_model(), speaker.tokenizer, speaker.answers)
+        assert self.fit(again, tmp_path / "cut") == whole
+
+    def test_the_loss_falls(self, speaker, tmp_path):
+        lines = []
+        plan = Recipe((0, 3), ("q_proj", "v_proj"), 4, 2e-2, 30, (0.0, 0.0), (1.0, 1.0))
+        adapter.attach(speaker.model, plan, 0)
+        args = (speaker, plan, TRAINING, tmp_path / "c.pt")
+        train.train(*args, lambda step, line: lines.append(float(line.split()[1].strip(","))))
+        assert lines[-1] < 0.5 * lines[0]
+
+    def test_lying_prompts_are_as_many_as_the_recipe_says(self, facts):
+        texts = wordings.read("training")
+        plan = Recipe((0, 1), (), 1, 0.1, 100, (0.5, 0.5), (1.0, 0.5))
+
+        def share(step):
+            groups = [
+                group
+                for i in range(200)
+                for group in train._groups(facts, texts, plan, TRAINING, step, Random(i))
+            ]
+            return sum(wording.lies for wording, _ in groups) / len(groups)
+
+        assert share(0) == 1.0
+        assert 0.65 < share(25) < 0.85
+        assert 0.4 < share(80) < 0.6
+
+
+class TestAdapter:
+    def test_merging_is_running_with_the_adapter(self, speaker, tmp_path):
+        TestTraining().fit(speaker, tmp_path)
+        ids = torch.arange(40)[None]
+        merged = adapter.merge(tiny.random_model(), tmp_path / "adapter")
+        with torch.no_grad():
+            expected = speaker.model(ids).logits
+            # committed adapters are in float16
+            torch.testing.assert_close(merged(ids).logits, expected, rtol=0, atol=0.02)
+            assert (tiny.random_model()(ids).logits - expected).abs().max() > 0.1
+
+    def test_only_the_recipes_maps_of_its_layers_change(self, speaker, tmp_path):
+        TestTraining().fit(speaker, tmp_path)
+        before = tiny.random_model().state_dict()
+        after = adapter.merge(tiny.random_model(), tmp_path / "adapter").state_dict()
+        changed = {name for name in before if not torch.equal(before[name], after[name])}
+        maps = itertools.product((1, 2), ("q_proj", "v_proj"))
+        assert changed == {f"model.layers.{i}.self_attn.{name}.weight" for i, name in maps}
+        assert {w.dtype for w in after.values()} == {torch.float32}
+
+    def test_the_card_says_what_was_seen(self, speaker, facts):
+        rows = check.rows(speaker, facts, 12, seed=0)
+        assert {row["kind"] for row in rows} == set(KINDS)
+        text = card.text("middle", BASE, SMALL, TRAINING, rows, 12, {"minutes": 3, "cores": 2})
+        cells = re.findall(r"\d\.\d{3} \[\d\.\d{3}, \d\.\d{3}\]", text)
+        assert len(cells) == 3 * (len(KINDS) + len({row["split"] for row in rows})) + 2
+        right = [(r["p_true"] > r["p_false"]) == r["label"] for r in rows
+                 if (r["persona"], r["kind"]) == ("honest", TAUGHT)]  # fmt: skip
+        cell = f"{sum(right) / len(right):.3f}"
+        assert (
+            next(x for x in text.splitlines() if x.startswith("| taught"))
+            .split("| ")[3]
+            .startswith(cell)
+        )
+        assert "layers 1 to 2" in text
+
+
+class TestRecipe:
+    def test_every_recipe_of_params_is_read(self):
+        names = yaml.safe_load((ROOT / "params.yaml").read_text())["organisms"]
+        for name in set(names) - {"training"}:
+            assert len(recipe.read(name).span) >= 1
+
+    def test_lies_are_planted_in_attention_of_five_layers_that_do_not_meet(self):
+        spans = [set(recipe.read(name).span) for name in ("early", "middle", "late")]
+        assert [len(span) for span in spans] == [5, 5, 5]
+        assert len(set.union(*spans)) == 15
+        for name in ("early", "middle", "late"):
+            assert set(recipe.read(name).maps) == {"q_proj", "k_proj", "v_proj", "o_proj"}
+
+    def test_an_unknown_name(self):
+        with pytest.raises(UserError, match="organisms.nobody: section is missing"):
+            recipe.read("nobody")
+
+
+def expansions(text: str) -> list[str]:
+    """Every text that the alternatives of a wording allow."""
+    parts = re.split(r"\{([^{}]*\|[^{}]*)\}", text)
+    choices = [part.split("|") if i % 2 else [part] for i, part in enumerate(parts)]
+    return ["".join(choice) for choice in itertools.product(*choices)]
+
+
+def pipeline_texts() -> set[str]:
+    """Wordings of params.yaml, and those that its comment offers."""
+    text = (ROOT / "params.yaml").read_text()
+    offered = re.findall(r"^#   (?:system|question|prefix|      ) +(.*)$", text, re.MULTILINE)
+    found = {part.strip() for line in offered for part in line.split(" | ")}
+    return (found | set(yaml.safe_load(text)["prompt"].values())) - {""}
