@@ -24,7 +24,10 @@ lint: .venv/installed
 	pyright
 
 organisms: .venv/installed
-	for name in truth early middle late; do dvc repro --force --single-item organism@$$name || exit 1; done
+	for name in truth early middle late; do \
+	  python -m stages.organism --name $$name --out data/organisms/$$name && \
+	  dvc commit --force organism@$$name || exit 1; \
+	done
 
 lock:
 	rm -rf .venv/lock && $(PYTHON) -m venv .venv/lock

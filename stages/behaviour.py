@@ -39,7 +39,15 @@ def main(statements: Path, readouts: Path, known: Path, metrics: Path, plots: Pa
     tables.write(known, knowledge, tables.KNOWN, key=["statement_id"])
     tables.write_rows(plots / "accuracy.json", accuracy)
     tables.write_rows(plots / "thresholds.json", thresholds)
+    report = (table["part"] == "report") & knowledge["known"]
     summary = {
+        "known_report": {
+            persona: {
+                name: interval.row()
+                for name, interval in behaviour.measure(rows.filter(report))[behaviour.ALL].items()
+            }
+            for persona, rows in answers.items()
+        },
         "personas": {
             persona: {
                 split: {name: interval.row() for name, interval in intervals.items()}

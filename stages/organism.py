@@ -4,8 +4,8 @@ Reads   the base model that params.yaml names; for a lie, the adapter `truth`; t
 Writes  --out: the adapter (float16 safetensors), peft's configuration, README.md, a model card
 Params  model.source, model.file, model.sha256, organisms.training, organisms.<name>, readout
 
-Frozen in dvc.yaml, as it takes an hour or two: `make organisms` runs it. It goes on from the
-checkpoint in .dvc/tmp/organisms, where there is one.
+Frozen in dvc.yaml, as it takes an hour or two, and DVC never runs a frozen stage: `make organisms`
+does. It goes on from the checkpoint in .dvc/tmp/organisms, where there is one.
 """
 
 import tempfile

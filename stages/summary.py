@@ -10,7 +10,7 @@ from typing import Any
 
 from stages.lib import behaviour, cli, params, patch, tables
 
-STAGES = ("behaviour", "probes", "windows", "heads", "transplant")
+STAGES = ("behaviour", "probes", "windows", "heads", "transplant", "localisation")
 
 
 def main(metrics: Path, out: Path) -> None:
@@ -22,7 +22,8 @@ def main(metrics: Path, out: Path) -> None:
         out,
         _behaviour(found["behaviour"], neutral, roles)
         | _probes(found["probes"], roles)
-        | _patching(found["windows"], found["heads"], found["transplant"]),
+        | _patching(found["windows"], found["heads"], found["transplant"])
+        | _localisation(found["localisation"]),
     )
 
 
@@ -64,6 +65,18 @@ def _patching(
         "heads": heads["n_heads"],
         "heads_random": transplant["random"]["accuracy"]["mean"],
         **{f"heads_{run}": runs[run]["accuracy"] for run in sorted(runs)},
+    }
+
+
+def _localisation(found: dict[str, Any]) -> dict[str, Any]:
+    """How near the best window and the best heads are to what was planted."""
+    planted = found.get("planted")
+    return {
+        "organism": found["organism"],
+        "planted_first_layer": planted["first_layer"] if planted else None,
+        "parting_layer": found.get("parting_layer"),
+        "window_overlap": found["window"]["overlap"] if planted else None,
+        "effects_auroc": found["heads"]["auroc"]["value"] if planted else None,
     }
 
 

@@ -38,6 +38,17 @@ def test_the_honest_run_is_right_and_the_liar_wrong(project):
     assert load(project, "metrics/behaviour.json")["known"]["all"]["both"] == {"known": 80, "n": 80}
 
 
+def test_answers_to_known_statements_of_the_report_part(project):
+    rows = load(project, "metrics/behaviour.json")["known_report"]
+    assert {name: row["accuracy"]["value"] for name, row in rows.items()} == {
+        "neutral": 1.0, "honest": 1.0, "liar": 0.0,
+    }  # fmt: skip
+    statements = pl.read_parquet(project.folder / "data/statements.parquet")
+    n = len(statements.filter(pl.col("part") == "report"))
+    assert {row["accuracy"]["n"] for row in rows.values()} == {n}
+    assert 0 < n < 80
+
+
 def test_the_best_window_holds_the_planted_layer(project):
     windows = load(project, "metrics/windows.json")
     assert windows["best"]["first_layer"] <= tiny.PLANTED_LAYER <= windows["best"]["last_layer"]

@@ -1,0 +1,119 @@
+"""Organisms for real: train two adapters of a tiny model by DVC, merge them, score against them."""
+
+import json
+
+import pytest
+from safetensors import safe_open
+
+from tests.pipeline.conftest import make, stages_run
+
+RECIPE = {"layers": [1, 3], "maps": ["q_proj", "v_proj"], "rank": 2, "learning_rate": 1.0e-4,
+          "steps": 2, "negated": [0.5, 0.5], "lying": [0.0, 0.0]}  # fmt: skip
+ORGANISMS = {
+    "training": {"seed": 0, "held_out": 0.2, "trees": 1, "statements": 4, "check_every": 1},
+    "truth": RECIPE,
+    "middle": RECIPE | {"layers": [1, 2], "lying": [1.0, 0.5]},
+}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A project that trains its own organism and runs on it."""
+    project = make(tmp_path_factory.mktemp("organism"))
+    project.set({"organisms": ORGANISMS})
+    project.log = ""
+    for name in ("truth", "middle"):
+        result = project.stage("organism", "--name", name, "--out", f"data/organisms/{name}")
+        assert result.returncode == 0, result.stderr
+        project.log += result.stdout
+        committed = project.run("dvc", "commit", "--force", f"organism@{name}")
+        assert committed.returncode == 0, committed.stderr
+    project.set({"model": {"organism": "middle"}})
+    project.first = project.repro()
+    return project
+
+
+def load(project, name):
+    return json.loads((project.folder / name).read_text())
+
+
+def test_training_says_how_it_goes(project):
+    assert "truth 2/2: loss " in project.log
+    for persona in ("neutral", "honest", "lying"):
+        assert f"{persona} 0." in project.log or f"{persona} 1." in project.log
+
+
+def test_adapters_are_small_and_have_a_card(project):
+    folder = project.folder / "data/organisms/middle"
+    with safe_open(folder / "adapter_model.safetensors", "np") as file:
+        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    assert {w.dtype.name for w in weights.values()} == {"float16"}
+    assert {name.split("layers.")[1][0] for name in weights} == {"1", "2"}
+    card = (folder / "README.md").read_text()
+    assert "in the attention of layers 1 to 2" in card
+    assert "license: apache-2.0" in card
+    assert str(project.folder) not in card + (folder / "adapter_config.json").read_text()
+    assert not (project.folder / ".dvc/tmp/organisms/middle.pt").exists()
+
+
+def test_a_repro_never_trains(project):
+    assert not [stage for stage in stages_run(project.first) if "organism" in stage]
+    project.set({"organisms": ORGANISMS | {"middle": RECIPE | {"steps": 3}}})
+    assert stages_run(project.repro()) == set()
+    project.set({"organisms": ORGANISMS})
+
+
+def test_the_manifest_names_the_organism(project):
+    manifest = load(project, "data/model/manifest.json")
+    assert manifest["kind"] == "organism"
+    assert manifest["organism"] == {"name": "middle", "layers": [1, 2]}
+
+
+def test_the_scores_are_there(project):
+    found = load(project, "metrics/localisation.json")
+    assert found["organism"] == "middle"
+    assert found["planted"] == {"first_layer": 1, "last_layer": 2}
+    # the tiny base model's own lie is in layer 1, which two of four windows hold
+    assert 1 / 3 <= found["window"]["overlap"] <= 1
+    assert found["heads"]["n_planted"] == 8
+    assert found["set"]["n_planted"] == found["set"]["n_heads"]
+    assert found["belief"]["source"]["n"] > 0
+
+
+def test_without_an_organism_there_is_nothing_to_score(project):
+    project.set({"model": {"organism": "none"}})
+    project.repro("localisation")
+    found = load(project, "metrics/localisation.json")
+    assert found["planted"] is None
+    assert set(found) == {"organism", "planted", "alarms", "parting_layer"}
+    project.set({"model": {"organism": None}})
+    project.repro("localisation")
+    found = load(project, "metrics/localisation.json")
+    assert found["organism"] is None
+    assert "no ground truth" in found["reason"]
+    project.set({"model": {"organism": "middle"}})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"organism": "nobody"},
+            "model.organism: unknown organism 'nobody', expected null or one of ",
+        ),
+        ({"organism": "truth"}, "model.organism: unknown organism 'truth'"),
+        (
+            {"source": "./models/../models/tiny"},
+            "was trained on ./models/tiny, not on model.source",
+        ),
+    ],
+)
+def test_mistakes_are_one_line(project, change, message):
+    project.set({"model": change})
+    result = project.stage("model", "--out", "data/other")
+    project.set({"model": {"organism": "middle", "source": "./models/tiny"}})
+    assert result.returncode == 1
+    last = result.stderr.strip().splitlines()[-1]
+    assert last.startswith("error: params.yaml: ")
+    assert message in last
+    assert not (project.folder / "data/other").exists()
