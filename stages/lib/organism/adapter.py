@@ -52,7 +52,8 @@ def write(model: PeftModel, folder: Path, base: str) -> None:
         The base model's name, as params.yaml has it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    weights = {k: v.half().contiguous() for k, v in get_peft_model_state_dict(model).items()}
+    trained = get_peft_model_state_dict(model, save_embedding_layers=False)
+    weights = {name: weight.half().contiguous() for name, weight in trained.items()}
     config = model.peft_config["default"]
     config.base_model_name_or_path = base
     config.save_pretrained(str(folder))
