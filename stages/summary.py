@@ -72,8 +72,6 @@ def _localisation(found: dict[str, Any]) -> dict[str, Any]:
     """How near the best window and the best heads are to what was planted."""
     planted = found.get("planted")
     return {
-        "organism": found["organism"],
-        "planted_first_layer": planted["first_layer"] if planted else None,
         "parting_layer": found.get("parting_layer"),
         "window_overlap": found["window"]["overlap"] if planted else None,
         "effects_auroc": found["heads"]["auroc"]["value"] if planted else None,

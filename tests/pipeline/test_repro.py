@@ -98,7 +98,7 @@ def test_the_probe_reads_the_truth_in_both_personas_and_permuted_labels_do_not(p
 
 def test_summary_is_flat_and_fits(project):
     summary = load(project, "metrics/summary.json")
-    assert 15 <= len(summary) <= 22
+    assert 15 <= len(summary) <= 24
     assert summary["heads_patched"] == 1.0
     assert all(value is None or isinstance(value, (int, float)) for value in summary.values())
 

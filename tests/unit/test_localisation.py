@@ -103,8 +103,9 @@ class TestHeads:
 
     def test_effects_elsewhere_score_below_chance(self):
         found = localisation.heads(gains(lambda layer: 0.2 * (layer < 3)), range(5, 8))
-        assert found["auroc"]["high"] < 0.5
-        assert found["others"]["max"] == 1.0
+        # below the 12 heads that have an effect, level with the 16 that have none
+        assert found["auroc"]["value"] == pytest.approx(8 / 28, abs=0.12)
+        assert found["others"]["max"] == pytest.approx(1.0)
 
     def test_noise_is_at_chance(self, monkeypatch):
         monkeypatch.setattr(localisation.stats, "DRAWS", 200)
