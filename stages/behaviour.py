@@ -44,7 +44,7 @@ def main(statements: Path, readouts: Path, known: Path, metrics: Path, plots: Pa
         "known_report": {
             persona: {
                 name: interval.row()
-                for name, interval in behaviour.measure(rows.filter(report))[behaviour.ALL].items()
+                for name, interval in behaviour.rates(rows.filter(report)).items()
             }
             for persona, rows in answers.items()
         },

@@ -10,9 +10,7 @@ Params  patch
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
-from stages.lib import cli, lm, localisation, params, patch, tables
+from stages.lib import cli, gains, lm, localisation, params, patch, patch_tables, tables
 
 STAGES = ("probes", "windows", "transplant")
 
@@ -31,7 +29,7 @@ def main(
     """Score windows, heads and probes."""
     config = params.section("patch", patch.Config)
     table = tables.read(statements, tables.STATEMENTS)
-    alone = localisation.gains(pl.read_parquet(effects), table, config.base)
+    alone = gains.gains(tables.read(effects, patch_tables.SCHEMA), table, config.base)
     organism = tables.read_json(model / lm.MANIFEST)["organism"]
     planted = organism["layers"] if organism else []
     tables.write_rows(plot, localisation.by_layer(alone, planted))
@@ -40,7 +38,7 @@ def main(
         tables.write_json(out, {"organism": None, "reason": reason})
         return
     stage = {name: tables.read_json(metrics / f"{name}.json") for name in STAGES}
-    swept = localisation.gains(pl.read_parquet(windows), table, config.base)
+    swept = gains.gains(tables.read(windows, patch_tables.SCHEMA), table, config.base)
     chosen = tables.read_json(heads)["heads"]
     result: dict[str, Any] = {
         "organism": organism["name"],

@@ -68,7 +68,7 @@ def measure(answers: pl.DataFrame) -> Measured:
         split: answers.filter(pl.col("split") == split)
         for split in answers["split"].unique().sort()
     }
-    return {split: _measure_one(rows) for split, rows in splits.items()}
+    return {split: rates(rows) for split, rows in splits.items()}
 
 
 def accuracy_rows(persona: str, measured: Measured) -> Rows:
@@ -141,8 +141,8 @@ def count_known(answers: pl.DataFrame, known: pl.DataFrame) -> dict[str, Any]:
     return result
 
 
-def _measure_one(rows: pl.DataFrame) -> dict[str, Interval]:
-    """The four measures of some answers."""
+def rates(rows: pl.DataFrame) -> dict[str, Interval]:
+    """Accuracy, recall on true and on false statements, and truth_mass of some answers."""
     true, false = rows.filter(pl.col("label")), rows.filter(~pl.col("label"))
     result = {
         name: stats.rate(part["correct"].to_numpy(), part["subject"].to_numpy())

@@ -4,8 +4,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from stages.lib import gains as gains_of
 from stages.lib import localisation, patch_tables
-from stages.lib.localisation import Gains
+from stages.lib.gains import Gains
 
 ZERO = {"value": 0.0, "low": 0.0, "high": 0.0, "n": 20}
 NO_SET = {"gain": {"patched - base": {"accuracy": ZERO}}}
@@ -72,7 +73,7 @@ class TestGains:
         )  # fmt: skip
         runs = table({"none": ([], [0.2, 0.9]), "b": ([(3, 0), (3, 1), (4, 0)], [0.7, 0.4]),
                       "a": ([(1, 2)], [0.2, 0.9])})  # fmt: skip
-        found = localisation.gains(runs, statements, "liar")
+        found = gains_of.gains(runs, statements, "liar")
         assert found.layers == [range(1, 2), range(3, 5)]
         np.testing.assert_allclose(found.truth, [[0, 0], [0.5, 0.5]], atol=1e-6)
         np.testing.assert_allclose(found.accuracy, [[0, 0], [1, 1]])
@@ -87,7 +88,7 @@ class TestGains:
                 "part": pl.String,
             }
         )
-        found = localisation.gains(table({"none": ([], [])}), statements, "liar")
+        found = gains_of.gains(table({"none": ([], [])}), statements, "liar")
         assert localisation.by_layer(found, []) == []
         assert found.truth.shape == (0, 0)
 

@@ -13,7 +13,7 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 
 from stages.lib import stats
-from stages.lib.organism import wordings
+from stages.lib.organism import check, wordings
 from stages.lib.organism.lessons import KINDS, Facts
 from stages.lib.organism.recipe import TRUTH, Recipe, Training
 from stages.lib.stats import Interval
@@ -96,7 +96,8 @@ def text(
     facts = Facts(training.held_out, training.seed)
     kinds = {kind: {"kind": kind} for kind in KINDS}
     splits = {split: {"split": split} for split in sorted({row["split"] for row in rows})}
-    mass = stats.mean([row["p_true"] + row["p_false"] for row in rows], _subjects(rows))
+    subjects = [row["subject"] for row in rows]
+    mass = stats.mean([row["p_true"] + row["p_false"] for row in rows], subjects)
     return TEXT.format(
         name=name,
         base=base,
@@ -162,19 +163,9 @@ def _table(title: str, groups: dict[str, dict[str, str]], rows: Rows) -> str:
     """Accuracy by group and persona, in Markdown."""
     lines = [f"| {title} | {' | '.join(wordings.PERSONAS)} |", "|---|" + "---|" * 3]
     for group, where in groups.items():
-        cells = []
-        for persona in wordings.PERSONAS:
-            wanted = {"persona": persona, **where}
-            some = [row for row in rows if wanted.items() <= row.items()]
-            right = [(row["p_true"] > row["p_false"]) == row["label"] for row in some]
-            cells.append(_cell(stats.rate(right, _subjects(some))))
-        lines.append(f"| {group} | {' | '.join(cells)} |")
+        found = (check.accuracy(rows, persona=persona, **where) for persona in wordings.PERSONAS)
+        lines.append(f"| {group} | {' | '.join(map(_cell, found))} |")
     return "\n".join(lines)
-
-
-def _subjects(rows: Rows) -> list[str]:
-    """What each row is about."""
-    return [row["subject"] for row in rows]
 
 
 def _cell(interval: Interval) -> str:

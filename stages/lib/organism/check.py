@@ -5,9 +5,11 @@ from typing import Any
 
 import torch
 
+from stages.lib import stats
 from stages.lib.organism import wordings
 from stages.lib.organism.lessons import KINDS, Facts, Lesson
 from stages.lib.organism.train import Speaker
+from stages.lib.stats import Interval
 
 TREE = 12  # statements that share a wording
 
@@ -45,21 +47,18 @@ def rows(speaker: Speaker, facts: Facts, n: int, seed: int) -> list[dict[str, An
     return found
 
 
-def accuracy(table: list[dict[str, Any]], **where: Any) -> float:
+def accuracy(table: list[dict[str, Any]], **where: Any) -> Interval:
     """Share of the rows with these values in which the answer is what is so."""
-    right = [
-        (row["p_true"] > row["p_false"]) == row["label"]
-        for row in table
-        if all(row[key] == value for key, value in where.items())
-    ]
-    return sum(right) / len(right)
+    some = [row for row in table if where.items() <= row.items()]
+    right = [(row["p_true"] > row["p_false"]) == row["label"] for row in some]
+    return stats.rate(right, [row["subject"] for row in some])
 
 
 def line(table: list[dict[str, Any]]) -> str:
     """Accuracy of each persona on each kind of statement, for a log."""
     parts = []
     for persona in wordings.PERSONAS:
-        found = (f"{accuracy(table, persona=persona, kind=kind):.2f}" for kind in KINDS)
+        found = (f"{accuracy(table, persona=persona, kind=kind).value:.2f}" for kind in KINDS)
         parts.append(f"{persona} {' '.join(found)}")
     mass = sum(row["p_true"] + row["p_false"] for row in table) / len(table)
     return f"{', '.join(parts)} ({', '.join(KINDS)}), truth mass {mass:.2f}"

@@ -43,7 +43,7 @@ def pack(trees: list[list[list[int]]]) -> Trees:
     Returns
     -------
     Trees
-        Padding is seen by itself alone and by nothing else.
+        Nothing but padding sees padding.
     """
     flat = [_flatten(prompts) for prompts in trees]
     n_tokens = max(len(ids) for ids, *_ in flat)
