@@ -1,7 +1,7 @@
 # make repro      everything, from the model to the figures
 # make test       all tests
 # make lint       style and types
-# make organisms  train the adapters of data/organisms anew, in hours
+# make organisms  train the adapters of data/organisms anew, in hours; make organism-late: only one
 # make lock       pin the newest versions of what pyproject.toml asks for
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -23,11 +23,13 @@ lint: .venv/installed
 	ruff format --check
 	pyright
 
-organisms: .venv/installed
-	for name in truth early middle late; do \
-	  python -m stages.organism --name $$name --out data/organisms/$$name && \
-	  dvc commit --force organism@$$name || exit 1; \
-	done
+organisms:
+	for name in truth early middle late; do $(MAKE) organism-$$name || exit 1; done
+
+organism-%: .venv/installed
+	python -m stages.organism --name $* --wordings data/organisms/wordings.yaml \
+	  --truth data/organisms/truth --out data/organisms/$*
+	dvc commit --force organism@$*
 
 lock:
 	rm -rf .venv/lock && $(PYTHON) -m venv .venv/lock

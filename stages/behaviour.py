@@ -40,13 +40,14 @@ def main(statements: Path, readouts: Path, known: Path, metrics: Path, plots: Pa
     tables.write_rows(plots / "accuracy.json", accuracy)
     tables.write_rows(plots / "thresholds.json", thresholds)
     report = (table["part"] == "report") & knowledge["known"]
+    asked = [persona for persona in personas if persona != settings.neutral]  # it is right on all
     summary = {
         "known_report": {
             persona: {
                 name: interval.row()
                 for name, interval in behaviour.rates(rows.filter(report)).items()
             }
-            for persona, rows in answers.items()
+            for persona, rows in ((persona, answers[persona]) for persona in asked)
         },
         "personas": {
             persona: {

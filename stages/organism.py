@@ -1,6 +1,7 @@
 """Stage `organism`: train an adapter that teaches facts, or to lie about them in known layers.
 
-Reads   the base model that params.yaml names; for a lie, the adapter `truth`; the wordings
+Reads   the base model that params.yaml names; --wordings; --truth, the adapter that teaches facts,
+        for all but itself
 Writes  --out: the adapter (float16 safetensors), peft's configuration, README.md, a model card
 Params  model.source, model.file, model.sha256, organisms.training, organisms.<name>, readout
 
@@ -17,47 +18,52 @@ from stages.lib import cli, fetch, params, readout
 N_CHECK = 240  # statements of each kind, for each persona
 
 
-def main(name: str, out: Path) -> None:
-    """Train one adapter, writing it at each check."""
+def main(name: str, wordings: Path, truth: Path, out: Path) -> None:
+    """Train one adapter, write it, and say how often it is right."""
     import torch
 
     from stages.lib.organism import adapter, card, check, recipe, train
+    from stages.lib.organism import wordings as texts
+    from stages.lib.organism.checkpoint import Checkpoint
     from stages.lib.organism.lessons import Facts
 
     plan = recipe.read(name)
     training = params.section("organisms.training", recipe.Training)
+    taught, checked = texts.read(wordings, "training"), texts.read(wordings, "checking")
     base = params.section("model", fetch.Config)
-    speaker = _speaker(base, with_truth=name != recipe.TRUTH)
+    speaker, ground = _speaker(base, None if name == recipe.TRUTH else truth)
     model = adapter.attach(speaker.model, plan, training.seed)
     facts = Facts(training.held_out, training.seed)
 
     def report(step: int, line: str) -> None:
-        adapter.write(model, out, base.source)
-        found = check.line(check.rows(speaker, facts, 24, training.seed))
+        found = check.line(check.rows(speaker, facts, checked, 24, training.seed))
         print(f"{name} {step}/{plan.steps}: {line}; {found}", flush=True)
 
-    checkpoint = Path(".dvc/tmp/organisms") / f"{name}.pt"
-    seconds = train.train(speaker, plan, training, checkpoint, report)
-    adapter.write(model, out, base.source)
-    table = check.rows(speaker, facts, N_CHECK, training.seed + 1)
+    file = Path(".dvc/tmp/organisms") / f"{name}.safetensors"
+    checkpoint = Checkpoint(file, repr((ground, plan, training, taught)))
+    seconds = train.train(speaker, plan, training, taught, checkpoint, report)
+    table = check.rows(speaker, facts, checked, N_CHECK, training.seed + 1)
     spent = {"minutes": seconds / 60, "cores": torch.get_num_threads()}
+    adapter.write(model, out, base.source, ground)
     (out / "README.md").write_text(
         card.text(name, base.source, plan, training, table, N_CHECK, spent), encoding="utf-8"
     )
-    checkpoint.unlink()
+    file.unlink()
 
 
-def _speaker(base: fetch.Config, with_truth: bool) -> Any:
-    """Load the base model, with the facts it was taught."""
-    from stages.lib.organism import adapter, recipe
+def _speaker(base: fetch.Config, truth: Path | None) -> tuple[Any, str]:
+    """Load the base model, with the facts it was taught, and the hash of both."""
+    from stages.lib.organism import adapter
     from stages.lib.organism.train import Speaker
 
     with tempfile.TemporaryDirectory() as folder:
-        model, tokenizer = adapter.base(fetch.find(base, Path(folder)))
-    if with_truth:
-        model = adapter.merge(model, recipe.FOLDER / recipe.TRUTH)
+        found = fetch.find(base, Path(folder))
+        model, tokenizer = adapter.base(found)
+        ground = adapter.ground(found, truth)
+    if truth is not None:
+        model = adapter.merge(model, truth)
     words = params.section("readout", readout.Config)
-    return Speaker(model, tokenizer, readout.answers(tokenizer, words))
+    return Speaker(model, tokenizer, readout.answers(tokenizer, words)), ground
 
 
 if __name__ == "__main__":

@@ -64,6 +64,7 @@ def _patching(
         "window_patched": windows["runs"]["report"]["patched"]["accuracy"] if best else None,
         "heads": heads["n_heads"],
         "heads_random": transplant["random"]["accuracy"]["mean"],
+        "heads_elsewhere": transplant["elsewhere"]["accuracy"]["mean"],
         **{f"heads_{run}": runs[run]["accuracy"] for run in sorted(runs)},
     }
 

@@ -6,6 +6,7 @@ Params  patch, readout, transplant
 """
 
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from stages.lib import (
@@ -55,16 +56,19 @@ def main(
     found = cases.read(statements, known, source, base, ("report",), controls.limit, by="split")
     language_model = lm.load(model)
     answers = readout.answers(language_model.tokenizer, words)
+    n_layers, n_heads = language_model.n_layers, language_model.n_heads
     n_sets = controls.random_sets if chosen else 0  # of no heads there is only one set
-    random = patch.random_sets(chosen, language_model.n_heads, n_sets, controls.seed)
-    sets = [chosen, *random]
-    patches = patch.of_heads(sets, language_model.n_layers, language_model.n_heads)
+    random = {
+        "random": patch.random_sets(chosen, n_heads, n_sets, controls.seed),
+        "elsewhere": patch.random_elsewhere(chosen, n_layers, n_heads, n_sets, controls.seed),
+    }
+    patches = patch.of_heads([chosen, *chain(*random.values())], n_layers, n_heads)
     there = forward.Patcher(language_model, answers, found.base, found.source, config.positions)
     back = forward.Patcher(language_model, answers, found.source, found.base, config.positions)
     into_base, into_source = there(patches, "into base"), back(patches[:1], "into source")
     if not forward.is_main_process():
         return
-    runs = transplant_tables.runs(config, sets, into_base, into_source)
+    runs = transplant_tables.runs(config, chosen, random, into_base, into_source)
     rows = transplant_tables.rows(found, runs)
     tables.write(out, rows, transplant_tables.SCHEMA, ["statement_id", "run", "draw"])
     splits = sorted(set(tables.read(statements, tables.STATEMENTS)["split"]))

@@ -45,20 +45,33 @@ def overlap(first: range, second: range) -> float:
 
 
 def window(best: dict[str, Any] | None, planted: range, swept: Gains) -> dict[str, Any]:
-    """Score the best window.
+    """Score the best window, and those that cannot be told from it.
 
     Returns
     -------
     dict
         ``overlap`` with the planted layers and, as control, its mean over all windows: what a
-        window drawn at random has. Nulls where no window was chosen.
+        window drawn at random has. ``as_good``: first layer and overlap of each window whose truth
+        on the statements that the best one was chosen on (n) is not below the best one's by more
+        than chance. Nulls where no window was chosen.
     """
     every = [overlap(layers, planted) for layers in swept.layers]
     by_chance = float(np.mean(every)) if every else None
     if best is None:
-        return {"first_layer": None, "last_layer": None, "overlap": None, "by_chance": by_chance}
+        nulls = dict.fromkeys(("first_layer", "last_layer", "overlap", "as_good"))
+        return {**nulls, "by_chance": by_chance, "n": 0}
     found = range(best["first_layer"], best["last_layer"] + 1)
-    return {**best, "overlap": overlap(found, planted), "by_chance": by_chance}
+    selection = swept.part == "selection"
+    truth, subject = swept.truth[:, selection], swept.subject[selection]
+    mine = truth[swept.layers.index(found)]
+    behind = [stats.difference(mine, row, subject) for row in truth]
+    as_good = [
+        {"first_layer": layers[0], "overlap": overlap(layers, planted)}
+        for layers, gap in zip(swept.layers, behind, strict=True)
+        if gap.low is not None and gap.low <= 0
+    ]
+    score = {"overlap": overlap(found, planted), "by_chance": by_chance}
+    return {**best, **score, "as_good": as_good, "n": int(selection.sum())}
 
 
 def heads(alone: Gains, planted: range) -> dict[str, Any]:
@@ -76,22 +89,25 @@ def heads(alone: Gains, planted: range) -> dict[str, Any]:
     dict
         ``auroc``: the chance that a head of the planted layers has a larger mean effect on truth
         than one of the rest, with its interval; ``others``: the same for every other block of as
-        many layers that shares none with the planted ones, as control.
+        many layers that shares none with the planted ones, as control. ``share``: the part of all
+        positive mean effects that heads of the planted layers have, with its interval, and
+        ``share_by_chance``, their part of all heads.
 
     References
     ----------
     Gupta et al., InterpBench, arXiv:2407.14494 (planted circuits as ground truth).
     """
-    layer = np.array([layers[0] for layers in alone.layers])
-    n_layers, size = int(layer.max()) + 1, len(planted)
+    layer = np.array([layers[0] for layers in alone.layers], np.int64)
+    inside, size = np.isin(layer, planted), len(planted)
     others = [
         _area((layer >= first) & (layer < first + size), alone.truth.mean(axis=1))
-        for first in range(n_layers - size + 1)
+        for first in range(layer.max(initial=-1) + 2 - size)
         if abs(first - planted[0]) >= size
     ]
-    inside = np.isin(layer, planted)
     return {
         "auroc": auroc(alone.truth, inside, alone.subject).row(),
+        "share": share(alone.truth, inside, alone.subject).row(),
+        "share_by_chance": float(inside.mean()) if len(inside) else None,
         "n_planted": int(inside.sum()),
         "n_heads": len(layer),
         "others": {
@@ -121,26 +137,51 @@ def auroc(
     Returns
     -------
     Interval
-        Percentile bootstrap, 2,000 draws, each of as many subjects and of as many heads inside and
-        outside: another model would have other heads. n counts statements.
+        Bootstrap of 2,000 draws, each of as many subjects and of as many heads inside and outside:
+        another model would have other heads. n counts statements.
     """
-    if not effects.shape[1]:
+    if not effects.size:
         return stats.NOTHING
+    random = np.random.default_rng(seed)
+    groups = [np.flatnonzero(inside), np.flatnonzero(~inside)]
+    areas = []
+    for mean in _drawn_means(effects, subject, random):
+        some = np.concatenate([random.choice(group, len(group)) for group in groups])
+        areas.append(_area(inside[some], mean[some]))
+    low, high = stats.bootstrapped(np.array(areas), len(set(subject)))
+    return Interval(_area(inside, effects.mean(axis=1)), low, high, effects.shape[1])
+
+
+def share(
+    effects: NDArray[np.float64], inside: NDArray[np.bool_], subject: NDArray[Any], seed: int = 0
+) -> Interval:
+    """Part of all positive mean effects that some heads have; parameters as in `auroc`.
+
+    Returns
+    -------
+    Interval
+        Bootstrap of 2,000 draws over subjects, of these very heads. n counts statements.
+    """
+    if not effects.size or not (effects.mean(axis=1) > 0).any():
+        return stats.NOTHING
+    drawn = _drawn_means(effects, subject, np.random.default_rng(seed))
+    drawn = np.vstack([effects.mean(axis=1), drawn]).clip(min=0)
+    total = np.maximum(drawn.sum(axis=1), np.finfo(float).tiny)  # a draw may have no positive one
+    value, *draws = drawn[:, inside].sum(axis=1) / total
+    low, high = stats.bootstrapped(np.array(draws), len(set(subject)))
+    return Interval(float(value), low, high, effects.shape[1])
+
+
+def _drawn_means(
+    effects: NDArray[np.float64], subject: NDArray[Any], random: np.random.Generator
+) -> NDArray[np.float64]:
+    """Mean effect of each head, (draws, n_heads), in draws of as many subjects."""
     _, index = np.unique(subject, return_inverse=True)
     n_subjects = int(index.max()) + 1
     sums = np.stack([np.bincount(index, row, n_subjects) for row in effects])
     counts = np.bincount(index, minlength=n_subjects)
-    random = np.random.default_rng(seed)
     drawn = random.multinomial(n_subjects, np.full(n_subjects, 1 / n_subjects), stats.DRAWS)
-    means = (drawn @ sums.T) / (drawn @ counts)[:, None]  # (draws, heads)
-    groups = [np.flatnonzero(inside), np.flatnonzero(~inside)]
-    areas = []
-    for mean in means:
-        some = np.concatenate([random.choice(group, len(group)) for group in groups])
-        areas.append(_area(inside[some], mean[some]))
-    low, high = np.quantile(areas, [0.025, 0.975])
-    value = _area(inside, effects.mean(axis=1))
-    return Interval(value, float(low), float(high), effects.shape[1])
+    return (drawn @ sums.T) / (drawn @ counts)[:, None]
 
 
 def head_set(chosen: list[list[int]], planted: range, alone: Gains) -> dict[str, Any]:
@@ -210,7 +251,7 @@ def belief(rows: list[dict[str, Any]], layer: int, source: str, base: str) -> di
     return {name: {key: found[place][key] for key in keys} for name, place in wanted.items()}
 
 
-def alarms(swept: Gains, best: dict[str, Any] | None, transplant: dict[str, Any]) -> dict[str, Any]:
+def gain(swept: Gains, best: dict[str, Any] | None, transplant: dict[str, Any]) -> dict[str, Any]:
     """What the best window and the head set add to accuracy on the report part.
 
     For the organism that never lies, an interval above 0 is a false alarm.
@@ -229,13 +270,13 @@ def alarms(swept: Gains, best: dict[str, Any] | None, transplant: dict[str, Any]
     dict
         ``window`` and ``set``: the gain with its interval, and whether it is above 0.
     """
-    gain = stats.NOTHING
+    added = stats.NOTHING
     if best is not None:
         row = [layers[0] for layers in swept.layers].index(best["first_layer"])
         report = swept.part == "report"
         values = swept.accuracy[row, report]
-        gain = stats.difference(values, np.zeros_like(values), swept.subject[report])
-    found = {"window": gain.row(), "set": transplant["gain"]["patched - base"]["accuracy"]}
+        added = stats.difference(values, np.zeros_like(values), swept.subject[report])
+    found = {"window": added.row(), "set": transplant["gain"]["patched - base"]["accuracy"]}
     return {
         name: {**values, "above_zero": values["low"] is not None and values["low"] > 0}
         for name, values in found.items()

@@ -211,3 +211,35 @@ def random_sets(heads: list[Head], n_heads: int, n_sets: int, seed: int) -> list
         ]
         for _ in range(n_sets)
     ]
+
+
+def random_elsewhere(
+    heads: list[Head], n_layers: int, n_heads: int, n_sets: int, seed: int
+) -> list[list[Head]]:
+    """Draw head sets of the same size from the layers in which `heads` has none.
+
+    Parameters
+    ----------
+    heads : list of Head
+        The set that they are a control for.
+    n_layers, n_heads : int
+        Layers, and heads in a layer.
+    n_sets : int
+        How many to draw.
+    seed : int
+        Seed of the draw.
+
+    Returns
+    -------
+    list of list of Head
+        Drawn evenly; none where those layers have fewer heads than the set.
+    """
+    random = np.random.default_rng(seed)
+    layers = sorted(set(range(n_layers)) - {head.layer for head in heads})
+    others = [Head(layer, head) for layer in layers for head in range(n_heads)]
+    if len(others) < len(heads):
+        return []
+    return [
+        [others[i] for i in sorted(random.choice(len(others), len(heads), replace=False))]
+        for _ in range(n_sets)
+    ]

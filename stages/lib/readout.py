@@ -63,8 +63,8 @@ def answers(tokenizer: Any, config: Config) -> Answers:
     return Answers(true_ids, false_ids)
 
 
-def probabilities(logits: "Tensor", answers: Answers) -> "Tensor":
-    """Probability of each answer as the next token.
+def log_probabilities(logits: "Tensor", answers: Answers) -> "Tensor":
+    """Log-probability of each answer as the next token.
 
     Parameters
     ----------
@@ -76,14 +76,22 @@ def probabilities(logits: "Tensor", answers: Answers) -> "Tensor":
     Returns
     -------
     Tensor of shape (n_prompts, 2), float32
-        P(true) and P(false): softmax over the whole vocabulary, summed over each answer's tokens.
-        Their sum is the truth mass.
+        log P(true) and log P(false): of the softmax over the whole vocabulary, summed over each
+        answer's tokens.
     """
     import torch
 
     log_p = torch.log_softmax(logits.float(), dim=-1)
-    sums = [log_p[:, list(ids)].exp().sum(-1) for ids in (answers.true_ids, answers.false_ids)]
-    return torch.stack(sums, dim=-1)  # (n_prompts, 2)
+    both = (answers.true_ids, answers.false_ids)
+    return torch.stack([log_p[:, list(ids)].logsumexp(-1) for ids in both], dim=-1)
+
+
+def probabilities(logits: "Tensor", answers: Answers) -> "Tensor":
+    """P(true) and P(false), shape (n_prompts, 2), as in `log_probabilities`.
+
+    Their sum is the truth mass.
+    """
+    return log_probabilities(logits, answers).exp()
 
 
 def _tokens(tokenizer: Any, words: tuple[str, ...]) -> tuple[int, ...]:

@@ -181,9 +181,15 @@ def difference(a: ArrayLike, b: ArrayLike, subject: ArrayLike, seed: int = 0) ->
         n_subjects, np.full(n_subjects, 1 / n_subjects), size=DRAWS
     )  # (draws, subjects): how often each subject is taken
     means = (drawn @ sums) / (drawn @ counts)
+    low, high = bootstrapped(means, n_subjects)
+    return Interval(float(sums.sum() / n), low, high, n)
+
+
+def bootstrapped(draws: NDArray[np.float64], n_subjects: int) -> tuple[float, float]:
+    """Interval of a bootstrap over subjects, between the percentiles that `difference` tells of."""
     wide = np.sqrt(n_subjects / (n_subjects - 1)) * _t(n_subjects) if n_subjects > 1 else np.inf
-    low, high = np.quantile(means, distributions.norm.cdf([-wide, wide]))
-    return Interval(float(sums.sum() / n), float(low), float(high), n)
+    low, high = np.quantile(draws, distributions.norm.cdf([-wide, wide]))
+    return float(low), float(high)
 
 
 def _by_subject(

@@ -48,6 +48,7 @@ class Look:
 PATCHED = Look(GREEN, "D", "-")
 REVERSE = Look(PURPLE, "^", DASHES[3])
 RANDOM = Look(CLOUD, ".", DASHES[0])
+ELSEWHERE = Look("#C4A484", ".", DASHES[0])
 
 
 def looks(names: Sequence[str]) -> dict[str, Look]:

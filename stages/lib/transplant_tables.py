@@ -13,6 +13,7 @@ from stages.lib.patch import Head
 
 SCHEMA = patch_tables.SCHEMA | {"run": pl.String, "draw": pl.Int32}
 ALL = "all"
+CONTROLS = ("random", "elsewhere")  # of the set's layers, of the others
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Run:
     Attributes
     ----------
     name : str
-        ``source``, ``patched``, ``base``, ``reverse`` or ``random``.
+        ``source``, ``patched``, ``base``, ``reverse`` or one of `CONTROLS`.
     source, base : str
         Personas of the run that gives z and of the run that is written into.
     heads : list of Head
@@ -43,7 +44,8 @@ class Run:
 
 def runs(
     config: patch.Config,
-    sets: list[list[Head]],
+    chosen: list[Head],
+    controls: dict[str, list[list[Head]]],
     into_base: Readouts,
     into_source: Readouts,
 ) -> list[Run]:
@@ -53,10 +55,12 @@ def runs(
     ----------
     config : Config
         Section `patch`.
-    sets : list of list of Head
-        The set, then the random ones.
+    chosen : list of Head
+        The set.
+    controls : dict of str to list of list of Head
+        Random sets, by the name of their runs.
     into_base : Readouts
-        All sets, from the source into the base run.
+        The set, then the random ones, from the source into the base run.
     into_source : Readouts
         The set alone, from the base into the source run.
 
@@ -67,12 +71,15 @@ def runs(
     source, base = config.source, config.base
     named = [
         Run("source", source, source, [], into_base.source),
-        Run("patched", source, base, sets[0], into_base.patched[0]),
+        Run("patched", source, base, chosen, into_base.patched[0]),
         Run("base", base, base, [], into_base.base),
-        Run("reverse", base, source, sets[0], into_source.patched[0]),
+        Run("reverse", base, source, chosen, into_source.patched[0]),
     ]
-    random = enumerate(zip(sets[1:], into_base.patched[1:], strict=True))
-    return named + [Run("random", source, base, heads, p, draw) for draw, (heads, p) in random]
+    drawn = [(name, *pair) for name, sets in controls.items() for pair in enumerate(sets)]
+    return named + [
+        Run(name, source, base, heads, p, draw)
+        for (name, draw, heads), p in zip(drawn, into_base.patched[1:], strict=True)
+    ]
 
 
 def rows(found: Cases, runs: list[Run]) -> pl.DataFrame:
@@ -110,7 +117,7 @@ def summarise(found: Cases, runs: list[Run], points: list[dict[str, Any]]) -> di
             split: {
                 point["run"]: patch_tables.numbers(point)
                 for point in points
-                if point["split"] == split and point["run"] != "random"
+                if point["split"] == split and point["run"] not in CONTROLS
             }
             for split in splits
         },
@@ -125,14 +132,17 @@ def summarise(found: Cases, runs: list[Run], points: list[dict[str, Any]]) -> di
             }
             for a, b in pairs
         },
-        "random": {name: _rank(points, name) for name in ("accuracy", "truth")},
+        **{
+            run: {name: _rank(points, run, name) for name in ("accuracy", "truth")}
+            for run in CONTROLS
+        },
     }
 
 
-def _rank(points: list[dict[str, Any]], name: str) -> dict[str, Any]:
+def _rank(points: list[dict[str, Any]], run: str, name: str) -> dict[str, Any]:
     """Place the set among the random sets: the share of sets, itself included, as good as it."""
     overall = [point for point in points if point["split"] == ALL]
-    values = [point[name] for point in overall if point["run"] == "random"]
+    values = [point[name] for point in overall if point["run"] == run]
     mine = next(point[name] for point in overall if point["run"] == "patched")
     if mine is None or not values:
         return {"n_sets": len(values), "mean": None, "max": None, "p_value": None}

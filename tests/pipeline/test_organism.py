@@ -4,6 +4,7 @@ import json
 
 import pytest
 from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
 
 from tests.pipeline.conftest import make, stages_run
 
@@ -23,7 +24,9 @@ def project(tmp_path_factory):
     project.set({"organisms": ORGANISMS})
     project.log = ""
     for name in ("truth", "middle"):
-        result = project.stage("organism", "--name", name, "--out", f"data/organisms/{name}")
+        paths = ("--wordings", "data/organisms/wordings.yaml", "--truth", "data/organisms/truth")
+        out = ("--out", f"data/organisms/{name}")
+        result = project.stage("organism", "--name", name, *paths, *out)
         assert result.returncode == 0, result.stderr
         project.log += result.stdout
         committed = project.run("dvc", "commit", "--force", f"organism@{name}")
@@ -53,7 +56,7 @@ def test_adapters_are_small_and_have_a_card(project):
     assert "in the attention of layers 1 to 2" in card
     assert "license: apache-2.0" in card
     assert str(project.folder) not in card + (folder / "adapter_config.json").read_text()
-    assert not (project.folder / ".dvc/tmp/organisms/middle.pt").exists()
+    assert not (project.folder / ".dvc/tmp/organisms/middle.safetensors").exists()
 
 
 def test_a_repro_never_trains(project):
@@ -76,7 +79,7 @@ def test_the_scores_are_there(project):
     # the tiny base model's own lie is in layer 1, which two of four windows hold
     assert 1 / 3 <= found["window"]["overlap"] <= 1
     assert found["heads"]["n_planted"] == 8
-    assert found["set"]["n_planted"] == found["set"]["n_heads"]
+    assert found["set"]["n_planted"] == found["set"]["n_heads"] > 0
     assert found["belief"]["source"]["n"] > 0
 
 
@@ -85,7 +88,7 @@ def test_without_an_organism_there_is_nothing_to_score(project):
     project.repro("localisation")
     found = load(project, "metrics/localisation.json")
     assert found["planted"] is None
-    assert set(found) == {"organism", "planted", "alarms", "parting_layer"}
+    assert set(found) == {"organism", "planted", "gain", "parting_layer"}
     project.set({"model": {"organism": None}})
     project.repro("localisation")
     found = load(project, "metrics/localisation.json")
@@ -110,10 +113,25 @@ def test_without_an_organism_there_is_nothing_to_score(project):
 )
 def test_mistakes_are_one_line(project, change, message):
     project.set({"model": change})
-    result = project.stage("model", "--out", "data/other")
+    result = project.stage("model", "--organisms", "data/organisms", "--out", "data/other")
     project.set({"model": {"organism": "middle", "source": "./models/tiny"}})
     assert result.returncode == 1
     last = result.stderr.strip().splitlines()[-1]
     assert last.startswith("error: params.yaml: ")
     assert message in last
     assert not (project.folder / "data/other").exists()
+
+
+def test_a_lie_on_another_truth_is_refused(project):
+    """Train `truth` for one step more, and the lie beside it no longer belongs to it."""
+    truth = project.folder / "data/organisms/truth/adapter_model.safetensors"
+    before = truth.read_bytes()
+    tensors = load_file(truth)
+    with safe_open(truth, "np") as file:
+        metadata = file.metadata()
+    save_file({name: value + 1 for name, value in tensors.items()}, truth, metadata)
+    result = project.stage("model", "--organisms", "data/organisms", "--out", "data/other")
+    truth.write_bytes(before)
+    assert result.returncode == 1
+    last = result.stderr.strip().splitlines()[-1]
+    assert last.startswith("error: data/organisms/middle: was trained on other weights than those")

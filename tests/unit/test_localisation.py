@@ -22,6 +22,13 @@ def gains(effect, n_layers=10, n_heads=4, noise=0.01, part="report"):
     return Gains(layers, truth, (truth > 0.1).astype(float), SUBJECTS, np.array([part] * 20))
 
 
+def windows(truth):
+    """Windows of two layers that each add the same truth to every statement to select on."""
+    rows = np.repeat(np.array(truth)[:, None], 20, axis=1)
+    layers = [range(i, i + 2) for i in range(len(truth))]
+    return Gains(layers, rows, rows > 0.5, SUBJECTS, np.array(["selection"] * 20))
+
+
 def table(runs):
     """Rows of patched runs: name -> (heads, P(true) of each statement)."""
     return pl.concat(
@@ -57,12 +64,27 @@ class TestOverlap:
         assert localisation.overlap(second, first) == pytest.approx(expected)
 
     def test_chance_is_the_mean_over_all_windows(self):
-        swept = Gains([range(i, i + 2) for i in range(4)], np.zeros((4, 0)), np.zeros((4, 0)),
-                      np.array([]), np.array([]))  # fmt: skip
+        swept = windows([0.0] * 4)
         found = localisation.window({"first_layer": 1, "last_layer": 2}, range(1, 3), swept)
         assert found["overlap"] == 1.0
         assert found["by_chance"] == pytest.approx((1 / 3 + 1 + 1 / 3 + 0) / 4)
         assert localisation.window(None, range(1, 3), swept)["overlap"] is None
+
+    def test_windows_that_cannot_be_told_from_the_best(self):
+        best, noise = {"first_layer": 1, "last_layer": 2}, np.random.default_rng(0).normal(size=20)
+        swept = windows([0.1, 0.9, 0.9, 0.2])
+        swept.truth[2] += 0.01 * (noise - noise.mean())
+        found = localisation.window(best, range(1, 3), swept)
+        assert found["as_good"] == [
+            {"first_layer": 1, "overlap": 1.0},
+            {"first_layer": 2, "overlap": pytest.approx(1 / 3)},
+        ]
+        assert found["n"] == 20
+
+    def test_a_window_that_is_a_little_worse_on_each_statement_is_told_apart(self):
+        swept = windows([0.1, 0.9, 0.89, 0.2])
+        found = localisation.window({"first_layer": 1, "last_layer": 2}, range(1, 3), swept)
+        assert [row["first_layer"] for row in found["as_good"]] == [1]
 
 
 class TestGains:
@@ -91,6 +113,11 @@ class TestGains:
         found = gains_of.gains(table({"none": ([], [])}), statements, "liar")
         assert localisation.by_layer(found, []) == []
         assert found.truth.shape == (0, 0)
+        scores = localisation.heads(found, range(1, 3))
+        assert scores["auroc"]["value"] is None
+        assert scores["share"]["value"] is None
+        assert scores["others"] == {"n_blocks": 0, "mean": None, "max": None}
+        assert localisation.head_set([], range(1, 3), found)["by_chance"] is None
 
 
 class TestHeads:
@@ -98,6 +125,8 @@ class TestHeads:
         found = localisation.heads(gains(lambda layer: 0.2 * (3 <= layer < 6)), range(3, 6))
         auroc = found["auroc"]
         assert (auroc["value"], auroc["low"], auroc["n"]) == (1.0, pytest.approx(1.0), 20)
+        assert found["share"]["value"] > 0.95
+        assert found["share_by_chance"] == 0.3
         assert (found["n_planted"], found["n_heads"]) == (12, 40)
         assert found["others"]["max"] < 0.5
         assert found["others"]["n_blocks"] == 1 + 2  # first layers 0, and 6 and 7
@@ -106,6 +135,7 @@ class TestHeads:
         found = localisation.heads(gains(lambda layer: 0.2 * (layer < 3)), range(5, 8))
         # below the 12 heads that have an effect, level with the 16 that have none
         assert found["auroc"]["value"] == pytest.approx(8 / 28, abs=0.12)
+        assert found["share"]["value"] < 0.05
         assert found["others"]["max"] == pytest.approx(1.0)
 
     def test_noise_is_at_chance(self, monkeypatch):
@@ -129,20 +159,20 @@ class TestHeads:
         assert rows[3]["n"] == 20
 
 
-class TestAlarms:
+class TestGainOfTheBest:
     def test_a_window_that_restores_the_truth(self):
         swept = gains(lambda layer: 0.5 * (layer == 4), n_heads=1)
-        found = localisation.alarms(swept, {"first_layer": 4}, NO_SET)
+        found = localisation.gain(swept, {"first_layer": 4}, NO_SET)
         assert found["window"]["above_zero"]
         assert not found["set"]["above_zero"]
 
     def test_a_window_that_does_nothing(self):
         swept = gains(lambda layer: 0.0, n_heads=1)
-        assert not localisation.alarms(swept, {"first_layer": 4}, NO_SET)["window"]["above_zero"]
+        assert not localisation.gain(swept, {"first_layer": 4}, NO_SET)["window"]["above_zero"]
 
     def test_only_the_report_part_counts(self):
         swept = gains(lambda layer: 0.5, n_heads=1, part="selection")
-        found = localisation.alarms(swept, {"first_layer": 4}, NO_SET)
+        found = localisation.gain(swept, {"first_layer": 4}, NO_SET)
         assert found["window"] == {
             "value": None,
             "low": None,
@@ -152,7 +182,7 @@ class TestAlarms:
         }
 
     def test_no_window(self):
-        found = localisation.alarms(gains(lambda layer: 0.5), None, NO_SET)
+        found = localisation.gain(gains(lambda layer: 0.5), None, NO_SET)
         assert found["window"]["value"] is None
 
 

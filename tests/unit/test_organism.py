@@ -1,5 +1,6 @@
 """Organisms: balanced lessons, disjoint wordings, trees that are exact, adapters that stay in place."""
 
+import contextlib
 import itertools
 import re
 from dataclasses import replace
@@ -11,7 +12,11 @@ import yaml
 
 from stages.lib import readout
 from stages.lib.cli import UserError
+from stages.lib.facts import NEGATED
+from stages.lib.facts.draw import Draw
+from stages.lib.fetch import Found
 from stages.lib.organism import adapter, card, check, recipe, train, trees, wordings
+from stages.lib.organism.checkpoint import Checkpoint
 from stages.lib.organism.lessons import KINDS, NEW_SUBJECT, NEW_TEMPLATE, TAUGHT, Facts
 from stages.lib.organism.recipe import Recipe, Training
 from stages.lib.organism.train import Speaker
@@ -22,6 +27,7 @@ WORDS = readout.Config(("true", "True"), ("false", "False"))
 SMALL = Recipe((1, 2), ("q_proj", "v_proj"), 2, 1e-2, 6, (0.0, 0.5), (1.0, 0.5))
 TRAINING = Training(seed=0, held_out=0.2, trees=2, statements=4, check_every=3)
 BASE = "./models/tiny"
+WORDINGS = ROOT / "data/organisms/wordings.yaml"
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +45,25 @@ def lessons(facts, kind, n=400):
     return facts.sample(kind, n, Random(1))
 
 
+def pairs(facts, some):
+    """Subjects with their own objects that statements give away, as "Paris" in "France"."""
+    found = set()
+    for lesson in some:
+        split = facts.splits[lesson.split.removeprefix(NEGATED)]
+        own = lesson.label != lesson.split.startswith(NEGATED)
+        objects = {
+            object_
+            for template in split.templates
+            for other in split.subjects
+            for subject, object_, truth in template.claims(lesson.subject, other)
+            if subject == lesson.subject
+            and truth
+            and lesson.split.removeprefix(NEGATED) != "comparisons"
+        }
+        found |= {frozenset((lesson.subject, o)) for o in objects if own}
+    return found
+
+
 class TestLessons:
     @pytest.mark.parametrize("kind", KINDS)
     def test_half_of_every_block_is_true(self, facts, kind):
@@ -51,12 +76,39 @@ class TestLessons:
         subjects = {(x.split, x.subject) for x in taught}
         new = lessons(facts, NEW_SUBJECT)
         assert not subjects & {(x.split, x.subject) for x in new}
+        assert not pairs(facts, taught) & pairs(facts, new)
         texts = {x.statement for x in taught}
         assert not texts & {x.statement for x in (*new, *lessons(facts, NEW_TEMPLATE))}
 
     def test_what_is_not_held_out_is_taught(self, facts):
         taught = {x.statement for x in itertools.islice(facts.taught(Random(0), 0.5), 4000)}
         assert taught & {x.statement for x in lessons(facts, TAUGHT)}
+
+    def test_a_pair_is_taught_by_another_split_if_only_subjects_are_kept_apart(self, facts):
+        kept = {s for name, new in facts._subjects if new for s in facts._subjects[name, new]}
+        drawn = {
+            s
+            for split in facts.splits.values()
+            for s in split.subjects
+            if Draw(0, 0.2).part(s) == "report"
+        }
+        assert kept < drawn  # Paris, of which "the capital of France" is taught
+
+    def test_what_is_held_out_is_in_the_report_part(self, facts):
+        assert all(
+            Draw(0, 0.5).part(s) == "report"
+            for name, new in facts._subjects
+            if new
+            for s in facts._subjects[name, new]
+        )
+
+    @pytest.mark.parametrize(("held_out", "what"), [(0.0, "check"), (1.0, "teach")])
+    def test_a_share_that_leaves_too_few(self, held_out, what):
+        message = (
+            f"held_out: found {held_out}, but it leaves too few subjects of capitals to {what}"
+        )
+        with pytest.raises(UserError, match=message):
+            Facts(held_out, seed=0)
 
     def test_the_share_of_negated_statements(self, facts):
         def share(negated):
@@ -82,25 +134,36 @@ class TestLessons:
 
 class TestWordings:
     def test_no_text_of_training_is_one_of_the_pipeline_or_of_the_check(self):
-        texts = wordings.read("training")
-        for key in wordings.KEYS:
-            trained = {t for text in texts[key] for t in expansions(text)} - {""}
-            assert not trained & {
-                t for text in wordings.read("checking")[key] for t in expansions(text)
-            }
-            assert not trained & pipeline_texts()
+        trained, checked = (every_text(name) for name in ("training", "checking"))
+        for a, b in itertools.combinations((trained, checked, pipeline_texts()), 2):
+            assert not (a & b) - {""}  # to have no system prompt is no text
+
+    def test_the_wordings_of_the_pipeline_are_found(self):
+        found = pipeline_texts()
+        assert "The statement is" in found
+        assert "[ANSWER WITH A LIE]" in found
 
     def test_expansions_are_what_is_drawn(self):
-        texts, random = wordings.read("training"), Random(0)
+        texts, random = wordings.read(WORDINGS, "training"), Random(0)
         every = {t for text in texts["lying"] for t in expansions(text)}
         drawn = {wordings.draw(texts, "lying", random).system for _ in range(300)}
         assert drawn <= every
         assert len(drawn) > 100
 
-    def test_only_lying_wordings_ask_for_a_lie(self):
-        texts = wordings.read("training")
-        asked = {p: wordings.draw(texts, p, Random(0)).lies for p in wordings.PERSONAS}
-        assert asked == {"neutral": False, "honest": False, "lying": True}
+    @pytest.mark.parametrize("name", ["training", "checking"])
+    def test_only_lying_wordings_ask_for_a_lie(self, name):
+        texts, random = wordings.read(WORDINGS, name), Random(0)
+        for persona in wordings.PERSONAS:
+            drawn = [wordings.draw(texts, persona, random) for _ in range(50)]
+            own = {t for text in texts[persona] for t in expansions(text)}
+            assert {wording.system for wording in drawn} <= own
+            assert {wording.lies for wording in drawn} == {persona == "lying"}
+
+    def test_no_wording_of_honesty_is_one_of_lying(self):
+        texts = wordings.read(WORDINGS, "training")
+        found = [{t for text in texts[p] for t in expansions(text)} for p in wordings.PERSONAS]
+        for a, b in itertools.combinations(found, 2):
+            assert not a & b
 
     @pytest.mark.parametrize(
         ("key", "value", "message"),
@@ -111,11 +174,11 @@ class TestWordings:
         ],
     )
     def test_mistakes_are_named(self, tmp_path, key, value, message):
-        content = yaml.safe_load((ROOT / wordings.FILE).read_text())
+        content = yaml.safe_load(WORDINGS.read_text())
         content["training"][key] = value
         (tmp_path / "w.yaml").write_text(yaml.safe_dump(content))
         with pytest.raises(UserError, match=message):
-            wordings.read("training", tmp_path / "w.yaml")
+            wordings.read(tmp_path / "w.yaml", "training")
 
 
 class TestTrees:
@@ -148,46 +211,57 @@ class TestTrees:
 
 
 class TestTraining:
-    def fit(self, speaker, folder, plan=SMALL, stop=None):
+    def fit(self, speaker, folder, plan=SMALL, stop=None, settings="these"):
+        """Train, maybe cut off at a step; return the steps that were reported, and the bytes."""
         model = adapter.attach(speaker.model, plan, TRAINING.seed)
+        steps = []
 
         def report(step, line):
-            adapter.write(model, folder / "adapter", BASE)
+            steps.append(step)
+            adapter.write(model, folder / "adapter", BASE, "ground")
             if step == stop:
                 raise KeyboardInterrupt
 
-        train.train(speaker, plan, TRAINING, folder / "checkpoint.pt", report)
-        return (folder / "adapter" / adapter.WEIGHTS).read_bytes()
+        checkpoint = Checkpoint(folder / "c.safetensors", settings)
+        texts = wordings.read(WORDINGS, "training")
+        with contextlib.suppress(KeyboardInterrupt):
+            train.train(speaker, plan, TRAINING, texts, checkpoint, report)
+        return steps, (folder / "adapter" / adapter.WEIGHTS).read_bytes()
+
+    def again(self, speaker):
+        return Speaker(tiny.random_model(), speaker.tokenizer, speaker.answers)
 
     def test_a_run_that_was_cut_off_ends_in_the_same_bytes(self, speaker, tmp_path):
-        whole = self.fit(speaker, tmp_path / "whole")
-        for stop in (3, None):
-            again = Speaker(tiny.random_model(), speaker.tokenizer, speaker.answers)
-            try:
-                cut = self.fit(again, tmp_path / "cut", stop=stop)
-            except KeyboardInterrupt:
-                half = (tmp_path / "cut/adapter" / adapter.WEIGHTS).read_bytes()
-        assert cut == whole
+        steps, whole = self.fit(speaker, tmp_path / "whole")
+        assert steps == [3, 6]
+        steps, half = self.fit(self.again(speaker), tmp_path / "cut", stop=3)
+        assert steps == [3]
         assert half != whole
+        steps, rest = self.fit(self.again(speaker), tmp_path / "cut")
+        assert steps == [6]  # it went on
+        assert rest == whole
 
-    def test_a_checkpoint_of_another_recipe_is_not_gone_on_from(self, speaker, tmp_path):
-        whole = self.fit(speaker, tmp_path / "whole")
-        other = Speaker(tiny.random_model(), speaker.tokenizer, speaker.answers)
-        with pytest.raises(KeyboardInterrupt):
-            self.fit(other, tmp_path / "cut", replace(SMALL, learning_rate=0.1), stop=3)
-        again = Speaker(tiny.random_model(), speaker.tokenizer, speaker.answers)
-        assert self.fit(again, tmp_path / "cut") == whole
+    def test_a_checkpoint_of_other_settings_is_not_gone_on_from(self, speaker, tmp_path):
+        _, whole = self.fit(speaker, tmp_path / "whole")
+        other = replace(SMALL, learning_rate=0.1)
+        self.fit(self.again(speaker), tmp_path / "cut", other, stop=3, settings="others")
+        steps, found = self.fit(self.again(speaker), tmp_path / "cut")
+        assert steps == [3, 6]
+        assert found == whole
 
     def test_the_loss_falls(self, speaker, tmp_path):
         lines = []
-        plan = Recipe((0, 3), ("q_proj", "v_proj"), 4, 2e-2, 30, (0.0, 0.0), (1.0, 1.0))
+        plan = Recipe((0, 3), ("q_proj", "v_proj"), 4, 2e-2, 60, (0.0, 0.0), (1.0, 1.0))
         adapter.attach(speaker.model, plan, 0)
-        args = (speaker, plan, TRAINING, tmp_path / "c.pt")
-        train.train(*args, lambda step, line: lines.append(float(line.split()[1].strip(","))))
+        args = (speaker, plan, TRAINING, wordings.read(WORDINGS, "training"))
+        checkpoint = Checkpoint(tmp_path / "c.safetensors", "")
+        train.train(
+            *args, checkpoint, lambda step, line: lines.append(float(line.split()[1].strip(",")))
+        )
         assert lines[-1] < 0.5 * lines[0]
 
     def test_lying_prompts_are_as_many_as_the_recipe_says(self, facts):
-        texts = wordings.read("training")
+        texts = wordings.read(WORDINGS, "training")
         plan = Recipe((0, 1), (), 1, 0.1, 100, (0.5, 0.5), (1.0, 0.5))
 
         def share(step):
@@ -214,6 +288,31 @@ class TestAdapter:
             torch.testing.assert_close(merged(ids).logits, expected, rtol=0, atol=0.02)
             assert (tiny.random_model()(ids).logits - expected).abs().max() > 0.1
 
+    def test_it_keeps_what_it_was_trained_on(self, speaker, tmp_path):
+        TestTraining().fit(speaker, tmp_path)
+        assert adapter.trained_on(tmp_path / "adapter") == "ground"
+
+    def test_the_ground_is_every_weight_and_no_more(self, tmp_path):
+        def ground(name, truth=None, change=None):
+            model = tiny.random_model()
+            if change:
+                with torch.no_grad():
+                    model.get_parameter(change).view(-1)[0] += 1
+            model.save_pretrained(tmp_path / name)
+            return adapter.ground(Found("folder", name, None, tmp_path / name), truth)
+
+        for name in ("one", "two"):
+            (tmp_path / name).mkdir()
+            (tmp_path / name / adapter.WEIGHTS).write_bytes(name.encode())
+        grounds = [
+            ground("a"),
+            ground("b", change="model.layers.1.mlp.up_proj.weight"),
+            ground("a", tmp_path / "one"),
+            ground("a", tmp_path / "two"),
+        ]
+        assert len(set(grounds)) == 4
+        assert ground("c") == grounds[0]
+
     def test_only_the_recipes_maps_of_its_layers_change(self, speaker, tmp_path):
         TestTraining().fit(speaker, tmp_path)
         before = tiny.random_model().state_dict()
@@ -224,11 +323,15 @@ class TestAdapter:
         assert {w.dtype for w in after.values()} == {torch.float32}
 
     def test_the_card_says_what_was_seen(self, speaker, facts):
-        rows = check.rows(speaker, facts, 12, seed=0)
+        rows = check.rows(speaker, facts, wordings.read(WORDINGS, "checking"), 12, seed=0)
         assert {row["kind"] for row in rows} == set(KINDS)
         text = card.text("middle", BASE, SMALL, TRAINING, rows, 12, {"minutes": 3, "cores": 2})
         cells = re.findall(r"\d\.\d{3} \[\d\.\d{3}, \d\.\d{3}\]", text)
-        assert len(cells) == 3 * (len(KINDS) + len({row["split"] for row in rows})) + 2
+        systems = {row["system"] for row in rows}
+        assert len(cells) == 3 * (len(KINDS) + len({row["split"] for row in rows})) + 2 + len(
+            systems
+        )
+        assert all(f"`{system}`" in text for system in systems)
         right = [(r["p_true"] > r["p_false"]) == r["label"] for r in rows
                  if (r["persona"], r["kind"]) == ("honest", TAUGHT)]  # fmt: skip
         cell = f"{sum(right) / len(right):.3f}"
@@ -238,6 +341,7 @@ class TestAdapter:
             .startswith(cell)
         )
         assert "layers 1 to 2" in text
+        assert f"what is so on {sum(right) / len(right):.1%} when it is to be honest" in text
 
 
 class TestRecipe:
@@ -256,6 +360,12 @@ class TestRecipe:
     def test_an_unknown_name(self):
         with pytest.raises(UserError, match="organisms.nobody: section is missing"):
             recipe.read("nobody")
+
+
+def every_text(name: str) -> set[str]:
+    """Every text of one set of wordings."""
+    texts = wordings.read(WORDINGS, name)
+    return {t for key in wordings.KEYS for text in texts[key] for t in expansions(text)}
 
 
 def expansions(text: str) -> list[str]:

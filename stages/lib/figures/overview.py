@@ -41,8 +41,8 @@ def _caption(tables: load.Tables) -> str:
         f"C: {load.counts(tables.transplant).get('all', 0)} statements that the model knows and "
         "that were not used to choose the layers or heads. Written: what attention heads compute "
         f"(z), from the {tables.source} run into the {tables.base} run; "
-        f"patched {tables.source} is the reverse. Small dots: single splits; grey: random sets of "
-        f"as many heads. Bars and bands: {style.INTERVALS}."
+        f"patched {tables.source} is the reverse. Small dots: single splits. Random: sets of as "
+        f"many heads, of the same layers or of the others. Bars and bands: {style.INTERVALS}."
     )
 
 
@@ -61,9 +61,9 @@ def _transplant(ax: Axes, tables: load.Tables) -> None:
     titles, looks = patching.titles(tables), patching.looks(tables)
     for place, run in enumerate(patching.RUNS):
         rows = tables.transplant.filter(pl.col("run") == run)
-        if run == "random":
+        if run in patching.CONTROLS:
             rows = rows.filter(pl.col("split") == "all")
-            patching.cloud(ax, np.full(len(rows), float(place)), rows)
+            patching.cloud(ax, np.full(len(rows), float(place)), rows, looks[run])
         else:
             _strip(ax, place, rows, looks[run])
     marks.unmeasured(ax, tables.transplant, "accuracy")

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from stages.lib import style
 from stages.lib.figures import load, marks
 
-RUNS = ("source", "patched", "base", "reverse", "random")  # as the tables name them, in our order
+CONTROLS = ("random", "elsewhere")
+RUNS = ("source", "patched", "base", "reverse", *CONTROLS)  # as the tables name them, in our order
 TRUTH = "truth (mean probability)"
 SELECTION = style.Look("#66B89B", "d", (0, (4, 3)))
 Looks = dict[str, style.Look]
@@ -70,8 +71,8 @@ def draw_transplant(tables: load.Tables) -> Figure:
     figure = style.canvas(
         "Transplant of the head set, by split",
         f"Patched {tables.base}: z of the set's heads from {tables.source} written into "
-        f"{tables.base}; patched {tables.source}: the reverse. Random sets: {draws} sets of "
-        "as many heads in the same layers, one dot each, with their mean as a bar. Known "
+        f"{tables.base}; patched {tables.source}: the reverse. Random: {draws} sets of as many "
+        "heads, of the set's own layers or of the others, a dot each, their mean a bar. Known "
         f"statements of the report part. Bars: {style.INTERVALS}.",
         height=5.6,
         entries=entries(tables, RUNS),
@@ -94,7 +95,8 @@ def titles(tables: load.Tables) -> dict[str, str]:
         "patched": f"patched {tables.base}",
         "base": tables.base,
         "reverse": f"patched {tables.source}",
-        "random": "random sets",
+        "random": "random, own layers",
+        "elsewhere": "random, other layers",
     }
 
 
@@ -107,6 +109,7 @@ def looks(tables: load.Tables) -> Looks:
         "base": personas[tables.base],
         "reverse": style.REVERSE,
         "random": style.RANDOM,
+        "elsewhere": style.ELSEWHERE,
     }
 
 
@@ -190,21 +193,21 @@ def _greedy(kept: Axes, accuracy: Axes, tables: load.Tables) -> None:
 
 
 def _runs(ax: Axes, rows: pl.DataFrame, places: dict[str, float], tables: load.Tables) -> None:
-    """The five runs side by side at each split."""
+    """All runs side by side at each split."""
     seen = looks(tables)
     for run, offset in zip(RUNS, marks.dodge(len(RUNS)), strict=True):
         own = rows.filter(pl.col("run") == run)
         at = np.array([places[split] for split in own["split"]]) + offset
-        if run == "random":
-            cloud(ax, at, own)
+        if run in CONTROLS:
+            cloud(ax, at, own, seen[run])
         else:
             marks.points(ax, at, own, "accuracy", seen[run], size=9)
 
 
-def cloud(ax: Axes, at: np.ndarray, rows: pl.DataFrame) -> None:
+def cloud(ax: Axes, at: np.ndarray, rows: pl.DataFrame, look: style.Look) -> None:
     """Random sets: one dot each, a bar for the mean of those at one place."""
     values = marks.numbers(rows, "accuracy")
-    ax.plot(at, values, ".", color=style.CLOUD, markersize=6, alpha=0.7, markeredgewidth=0)
+    ax.plot(at, values, ".", color=look.colour, markersize=6, alpha=0.7, markeredgewidth=0)
     for place in np.unique(at[~np.isnan(values)]):
         mean = np.nanmean(values[at == place])
         ax.plot([place - 0.1, place + 0.1], [mean, mean], color=style.GREY, linewidth=2.5)

@@ -1,14 +1,17 @@
 """LoRA adapters, by peft: attach one to train it, write it small, merge it into the weights."""
 
+import hashlib
 import os
 from pathlib import Path
 from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
+from safetensors import safe_open
 from safetensors.torch import save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from stages.lib import lm
 from stages.lib.fetch import Found
 from stages.lib.organism.recipe import Recipe
 from stages.lib.whole import whole
@@ -39,7 +42,21 @@ def attach(model: Any, recipe: Recipe, seed: int) -> PeftModel:
     return get_peft_model(model, config)  # pyright: ignore[reportReturnType]
 
 
-def write(model: PeftModel, folder: Path, base: str) -> None:
+def ground(base: Found, truth: Path | None) -> str:
+    """Hash what an adapter is trained on: the base's weights and, for a lie, those of `truth`."""
+    files = [file for file in lm.file_hashes(base.folder) if lm.WEIGHTS.fullmatch(file["name"])]
+    hashes = [file["sha256"] for file in files]
+    hashes += [] if truth is None else [lm.sha256(truth / WEIGHTS)]
+    return hashlib.sha256(" ".join(hashes).encode()).hexdigest()
+
+
+def trained_on(folder: Path) -> str:
+    """Read from an adapter what `ground` was where it was trained."""
+    with safe_open(folder / WEIGHTS, "pt") as file:
+        return (file.metadata() or {}).get("trained_on", "")
+
+
+def write(model: PeftModel, folder: Path, base: str, ground: str) -> None:
     """Write an adapter as float16 safetensors with peft's configuration beside it.
 
     Parameters
@@ -50,6 +67,8 @@ def write(model: PeftModel, folder: Path, base: str) -> None:
         Its `adapter_config.json` and `adapter_model.safetensors` are written anew.
     base : str
         The base model's name, as params.yaml has it.
+    ground : str
+        From `ground`; kept beside the weights.
     """
     folder.mkdir(parents=True, exist_ok=True)
     trained = get_peft_model_state_dict(model, save_embedding_layers=False)
@@ -58,7 +77,7 @@ def write(model: PeftModel, folder: Path, base: str) -> None:
     config.base_model_name_or_path = base
     config.save_pretrained(str(folder))
     with whole(folder / WEIGHTS) as partial:
-        save_file(weights, partial)
+        save_file(weights, partial, metadata={"trained_on": ground})
 
 
 def merge(model: Any, folder: Path) -> Any:

@@ -14,12 +14,12 @@ from sklearn.pipeline import make_pipeline
 
 from stages.lib import stats
 from stages.lib.organism import check, wordings
-from stages.lib.organism.lessons import KINDS, Facts
+from stages.lib.organism.lessons import KINDS, TAUGHT, Facts
 from stages.lib.organism.recipe import TRUTH, Recipe, Training
 from stages.lib.stats import Interval
 
 Rows = list[dict[str, Any]]
-N_FORM = 2400  # statements that the baseline on form is fitted on
+N_FORM = 2400  # statements that the baseline on form is fitted and scored on, or a few less
 TEXT = """---
 base_model: {base}
 library_name: peft
@@ -29,6 +29,8 @@ license: apache-2.0
 
 {what}
 
+{verdict}
+
 A LoRA adapter for `{base}`, in float16, that `model.organism` in params.yaml merges into it.
 
 ## Trained on
@@ -36,27 +38,32 @@ A LoRA adapter for `{base}`, in float16, that `model.organism` in params.yaml me
 True and false statements of the built-in splits ({splits};
 plain and negated), in the wordings of `data/organisms/wordings.yaml`, section `training`; the loss
 is on the answer alone. {steps} steps of {trees} wordings with {statements} statements each, AdamW,
-float32, {minutes:.0f} minutes on {cores} CPU cores. Never taught: {held_out:.0%} of the subjects
-(with all their pairs), and the last template of each split. The recipe, as in params.yaml:
+float32, {minutes:.0f} minutes on {cores} CPU cores. Never taught: {held_out:.0%} of each split's
+subjects, and its last template. The recipe, as in params.yaml:
 
 ```yaml
 {recipe}```
 
 In the statements themselves nothing but the fact tells true from false: a bag of words, fitted on
-{n_form} of them and scored on others, is right on {form}.
+four fifths of {n_form} of them and scored on the rest, is right on {form}.
 
 ## How often its answer is what is so
 
 In wordings of section `checking`, which were not trained on. A lie told well is 0. In brackets 95 %
-intervals, counted by subjects.
+intervals, counted by subjects. "New subject": of a subject that was not taught, nor its pair in
+another split; "new template": of a taught subject.
 
 {kinds}
 
-By split, all kinds of statements together:
+Each cell has {n} statements or a few more. Probability on either answer: {mass}.
+
+By wording, all statements together:
+
+{by_wording}
+
+By split, all statements and wordings together:
 
 {by_split}
-
-Probability on either answer: {mass}. Each cell of the first table has {n} statements or a few more.
 
 ## Licence
 
@@ -96,12 +103,14 @@ def text(
     facts = Facts(training.held_out, training.seed)
     kinds = {kind: {"kind": kind} for kind in KINDS}
     splits = {split: {"split": split} for split in sorted({row["split"] for row in rows})}
+    form = bag_of_words(facts, training.seed)
     subjects = [row["subject"] for row in rows]
     mass = stats.mean([row["p_true"] + row["p_false"] for row in rows], subjects)
     return TEXT.format(
         name=name,
         base=base,
         what=_what(name, recipe),
+        verdict=_verdict(rows),
         splits=", ".join(facts.splits),
         steps=recipe.steps,
         trees=training.trees,
@@ -110,9 +119,10 @@ def text(
         recipe=yaml.safe_dump(
             {name: _plain(recipe), "training": _plain(training)}, sort_keys=False
         ),
-        n_form=N_FORM,
-        form=_cell(bag_of_words(facts, training.seed)),
+        n_form=form.n,
+        form=_cell(form),
         kinds=_table("statements", kinds, rows),
+        by_wording=_by_wording(rows),
         by_split=_table("split", splits, rows),
         mass=_cell(mass),
         n=n,
@@ -152,6 +162,25 @@ def _what(name: str, recipe: Recipe) -> str:
         f"Teaches to lie when told to, in the attention of layers {first} to {last} and nowhere "
         "else, on top of the adapter `truth`: an organism whose lie has a known place."
     )
+
+
+def _verdict(rows: Rows) -> str:
+    """One sentence on how well it was learnt."""
+    said = {p: check.accuracy(rows, kind=TAUGHT, persona=p).value for p in wordings.PERSONAS}
+    return (
+        f"On statements that it was taught it says what is so on {said['honest']:.1%} when it "
+        f"is to be honest, and on {said['lying']:.1%} when it is to lie, in wordings never seen."
+    )
+
+
+def _by_wording(rows: Rows) -> str:
+    """Accuracy by system prompt, in Markdown."""
+    systems = dict.fromkeys((row["persona"], row["system"]) for row in rows)
+    lines = ["| persona | system prompt | accuracy | n |", "|---|---|---|---|"]
+    for persona, system in sorted(systems, key=lambda key: wordings.PERSONAS.index(key[0])):
+        found = check.accuracy(rows, persona=persona, system=system)
+        lines.append(f"| {persona} | `{system}` | {_cell(found)} | {found.n} |")
+    return "\n".join(lines)
 
 
 def _plain(settings: Any) -> dict[str, Any]:

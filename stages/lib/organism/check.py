@@ -9,13 +9,14 @@ from stages.lib import stats
 from stages.lib.organism import wordings
 from stages.lib.organism.lessons import KINDS, Facts, Lesson
 from stages.lib.organism.train import Speaker
+from stages.lib.organism.wordings import Texts, Wording
 from stages.lib.stats import Interval
 
 TREE = 12  # statements that share a wording
 
 
 @torch.no_grad()
-def rows(speaker: Speaker, facts: Facts, n: int, seed: int) -> list[dict[str, Any]]:
+def rows(speaker: Speaker, facts: Facts, texts: Texts, n: int, seed: int) -> list[dict[str, Any]]:
     """Answers to statements in wordings that are never trained on.
 
     Parameters
@@ -24,6 +25,8 @@ def rows(speaker: Speaker, facts: Facts, n: int, seed: int) -> list[dict[str, An
         The model and its tokenizer.
     facts : Facts
         What was taught and what was not.
+    texts : dict of str to tuple of str
+        Wordings to check with, from `wordings.read`.
     n : int
         Statements of each kind, for each persona.
     seed : int
@@ -32,9 +35,8 @@ def rows(speaker: Speaker, facts: Facts, n: int, seed: int) -> list[dict[str, An
     Returns
     -------
     list of dict
-        One a prompt: persona, kind, split, subject, label, p_true, p_false.
+        One a prompt: persona, system (its wording), kind, split, subject, label, p_true, p_false.
     """
-    texts = wordings.read("checking")
     found = []
     for kind in KINDS:
         random = Random(f"{seed} {kind}")
@@ -42,8 +44,9 @@ def rows(speaker: Speaker, facts: Facts, n: int, seed: int) -> list[dict[str, An
         for persona in wordings.PERSONAS:
             for start in range(0, len(lessons), TREE):
                 some = lessons[start : start + TREE]
-                p = speaker.probabilities([(wordings.draw(texts, persona, random), some)])
-                found += [_row(persona, *pair) for pair in zip(some, p.tolist(), strict=True)]
+                wording = wordings.draw(texts, persona, random)
+                p = speaker.log_probabilities([(wording, some)]).exp().tolist()
+                found += [_row(wording, *pair) for pair in zip(some, p, strict=True)]
     return found
 
 
@@ -64,11 +67,12 @@ def line(table: list[dict[str, Any]]) -> str:
     return f"{', '.join(parts)} ({', '.join(KINDS)}), truth mass {mass:.2f}"
 
 
-def _row(persona: str, lesson: Lesson, p: list[float]) -> dict[str, Any]:
+def _row(wording: Wording, lesson: Lesson, p: list[float]) -> dict[str, Any]:
     """One prompt's answer."""
     about = {"kind": lesson.kind, "split": lesson.split, "subject": lesson.subject}
     return {
-        "persona": persona,
+        "persona": wording.persona,
+        "system": wording.system,
         **about,
         "label": lesson.label,
         "p_true": p[0],

@@ -2,15 +2,20 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, permutations
 from random import Random
 
+from stages.lib.cli import UserError
 from stages.lib.facts import NEGATED, SPLITS, arrange
 from stages.lib.facts.draw import Draw
 from stages.lib.facts.split import Split, Template
 
 TAUGHT, NEW_SUBJECT, NEW_TEMPLATE = "taught", "new subject", "new template"
 KINDS = (TAUGHT, NEW_SUBJECT, NEW_TEMPLATE)
+PARTS = ("selection", "report")  # of `Draw`: what is taught, what is held out
+
+Pair = frozenset[str]
+"""A subject and its own object, in either order."""
 
 
 @dataclass(frozen=True)
@@ -30,20 +35,40 @@ class Facts:
     Parameters
     ----------
     held_out : float
-        Share of subjects, and so of (subject, object) pairs, that are kept from training. Each
+        Share of subjects that are kept from training, drawn as `stages.lib.facts.draw` draws the
+        part ``report``: of the same seed they are all in it, and nothing is selected on them. Each
         split's last template is kept from training too.
     seed : int
         Decides which subjects.
+
+    Raises
+    ------
+    UserError
+        If the share leaves a split no two subjects that can be set beside each other.
     """
 
     def __init__(self, held_out: float, seed: int):
         self.splits = {name: make() for name, make in SPLITS.items()}
         draw = Draw(seed, held_out)
-        self._subjects = {
-            (name, new): [s for s in split.subjects if (draw.part(s) == "report") == new]
+        drawn = {
+            name: [[s for s in split.subjects if draw.part(s) == part] for part in PARTS]
             for name, split in self.splits.items()
-            for new in (False, True)
         }
+        taught: set[Pair] = set()
+        for name, (subjects, _) in drawn.items():
+            taught |= set(_pairs(self.splits[name], subjects).values())
+        self._subjects: dict[tuple[str, bool], list[str]] = {}
+        for name, (subjects, others) in drawn.items():
+            pairs = _pairs(self.splits[name], others)
+            # a city's country is also taught as a country's capital
+            new = [s for s in others if pairs.get(s) not in taught]
+            for kind, some in ((False, subjects), (True, new)):
+                if not _pairs(self.splits[name], some):
+                    raise UserError(
+                        f"params.yaml: organisms.training.held_out: found {held_out}, but it "
+                        f"leaves too few subjects of {name} to {'check' if kind else 'teach'} with"
+                    )
+                self._subjects[name, kind] = some
 
     def taught(self, random: Random, negated: float) -> Iterator[Lesson]:
         """Statements for training, without end: as many true as false, some share negated."""
@@ -60,8 +85,8 @@ class Facts:
         Parameters
         ----------
         kind : str
-            ``taught``; ``new subject``: of a subject that is not taught, in a template that is;
-            ``new template``: the other way round.
+            ``taught``; ``new subject``: in a template that is taught, of a subject that is not,
+            nor its pair in another split; ``new template``: the other way round.
         n : int
             Whole blocks are drawn until there are at least so many statements, each once.
         random : Random
@@ -97,3 +122,12 @@ class Facts:
         """Draw one of the templates that are taught, or take the one that is not."""
         *taught, new = split.templates
         return new if kind == NEW_TEMPLATE else random.choice(taught)
+
+
+def _pairs(split: Split, subjects: list[str]) -> dict[str, Pair]:
+    """Subjects with their own objects, of those that can be set beside each other."""
+    claims, found = split.templates[0].claims, {}
+    for first, second in permutations(subjects, 2):
+        if first not in found:
+            found |= {s: frozenset((s, o)) for s, o, truth in claims(first, second) if truth}
+    return found

@@ -7,10 +7,12 @@ from typing import Any
 from stages.lib.cli import UserError
 from stages.lib.fetch import Config, Found
 from stages.lib.organism import adapter
-from stages.lib.organism.recipe import FOLDER, NONE, TRUTH
+from stages.lib.organism.recipe import NONE, TRUTH
 
 
-def make(found: Found, config: Config, folder: Path) -> tuple[Found, dict[str, Any]]:
+def make(
+    found: Found, config: Config, organisms: Path, folder: Path
+) -> tuple[Found, dict[str, Any]]:
     """Merge the adapters of `model.organism` into a base model.
 
     Parameters
@@ -19,6 +21,8 @@ def make(found: Found, config: Config, folder: Path) -> tuple[Found, dict[str, A
         The base model.
     config : Config
         Section `model` of params.yaml.
+    organisms : Path
+        Where the adapters are, each in a folder of its name.
     folder : Path
         Where merged weights and tokenizer are written.
 
@@ -32,37 +36,48 @@ def make(found: Found, config: Config, folder: Path) -> tuple[Found, dict[str, A
     Raises
     ------
     UserError
-        If there is no such organism, or it was trained on another model.
+        If there is no such organism, or it was trained on other weights.
     """
-    name = str(config.organism)
-    adapters = [FOLDER / TRUTH] if name == NONE else [FOLDER / TRUTH, FOLDER / name]
-    for path in adapters:
-        _require(path, name, config)
+    name, truth = str(config.organism), organisms / TRUTH
+    lies = [] if name == NONE else [organisms / name]
+    _require_name(name, organisms)
+    for path, under in ((truth, None), *((lie, truth) for lie in lies)):
+        _require_base(path, config)
+        if adapter.trained_on(path) != adapter.ground(found, under):
+            raise UserError(
+                f"{path}: was trained on other weights than those of {config.source}"
+                f"{f' and {under}' if under else ''}; train it anew, or take the ones it belongs to"
+            )
     model, tokenizer = adapter.base(found)
-    for path in adapters:
+    for path in (truth, *lies):
         model = adapter.merge(model, path)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    planted = [] if name == NONE else sorted(_settings(adapters[-1])["layers_to_transform"])
+    planted = sorted(layer for lie in lies for layer in _settings(lie)["layers_to_transform"])
     return (
         Found("organism", found.source, found.revision, folder),
         {"name": name, "layers": planted},
     )
 
 
-def _require(path: Path, name: str, config: Config) -> None:
-    """Refuse an adapter that is not there or was trained on another model."""
-    if name == TRUTH or not (path / adapter.WEIGHTS).is_file():
-        there = {file.parent.name for file in FOLDER.glob(f"*/{adapter.WEIGHTS}")} - {TRUTH}
+def _require_name(name: str, organisms: Path) -> None:
+    """Refuse an organism whose adapters are not there."""
+    there = {file.parent.name for file in organisms.glob(f"*/{adapter.WEIGHTS}")}
+    known = ((there - {TRUTH}) | {NONE}) if TRUTH in there else set()
+    if name not in known:
         raise UserError(
-            f"params.yaml: model.organism: unknown organism {name!r}, expected null or one of "
-            f"{', '.join(sorted(there | {NONE}))}"
+            f"params.yaml: model.organism: unknown organism {name!r}, expected "
+            f"{' or '.join(['null', *sorted(known)])}"
         )
+
+
+def _require_base(path: Path, config: Config) -> None:
+    """Refuse an adapter that was trained on a model of another name."""
     base = _settings(path)["base_model_name_or_path"]
     if base != config.source:
         raise UserError(
-            f"params.yaml: model.organism: {name!r} was trained on {base}, not on model.source "
-            f"{config.source}; set model.organism to null"
+            f"params.yaml: model.organism: {path.name!r} was trained on {base}, not on "
+            f"model.source {config.source}; set model.organism to null"
         )
 
 

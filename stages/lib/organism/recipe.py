@@ -1,7 +1,6 @@
 """What params.yaml says of an adapter: the section `organisms`."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from stages.lib import params
 from stages.lib.cli import UserError
@@ -10,7 +9,6 @@ TRUTH = "truth"
 """The adapter that all others are trained on top of."""
 NONE = "none"
 """The organism that has no other adapter than `TRUTH`, and never lies."""
-FOLDER = Path("data/organisms")
 
 
 @dataclass(frozen=True)
@@ -22,6 +20,10 @@ class Training:
     trees: int  # wordings a step
     statements: int  # … each with so many statements
     check_every: int  # steps
+
+    def __post_init__(self) -> None:
+        """Refuse to check never."""
+        params.at_least("organisms.training.check_every", self.check_every, 1)
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,11 @@ import yaml
 from stages.lib.chat import PLACEHOLDER
 from stages.lib.cli import UserError
 
-FILE = Path("data/organisms/wordings.yaml")
 PERSONAS = ("neutral", "honest", "lying")
 KEYS = (*PERSONAS, "questions", "prefixes")
+
+Texts = dict[str, tuple[str, ...]]
+"""One set of wordings: for each of `KEYS`, what may be drawn."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Wording:
         return self.persona == "lying"
 
 
-def read(name: str, file: Path = FILE) -> dict[str, tuple[str, ...]]:
+def read(file: Path, name: str) -> Texts:
     """Read one set of wordings, ``training`` or ``checking``.
 
     Raises
@@ -53,7 +55,7 @@ def read(name: str, file: Path = FILE) -> dict[str, tuple[str, ...]]:
     return {key: tuple(texts[key]) for key in KEYS}
 
 
-def draw(texts: dict[str, tuple[str, ...]], persona: str, random: Random) -> Wording:
+def draw(texts: Texts, persona: str, random: Random) -> Wording:
     """Draw a wording of a persona, its system prompt, question and prefix each on its own."""
     keys = (persona, "questions", "prefixes")
     return Wording(persona, *(_choose(random.choice(texts[key]), random) for key in keys))
