@@ -64,6 +64,12 @@ class Project:
         """Run one stage by hand."""
         return self.run("python", "-m", f"stages.{name}", *arguments, **environment)
 
+    def model(
+        self, out: str = "data/model", **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run stage `model` by hand."""
+        return self.stage("model", "--organisms", "data/organisms", "--out", out, **environment)
+
     def set(self, changes: dict) -> None:
         """Change keys of params.yaml."""
         file = self.folder / "params.yaml"

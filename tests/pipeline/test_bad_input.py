@@ -15,8 +15,10 @@ OFFLINE = {"PIP_CONFIG_FILE": "/dev/null", "PIP_NO_INDEX": "1"}
 def ready(tmp_path_factory):
     """Make a project with its model and its statements, and nothing after them."""
     project = make(tmp_path_factory.mktemp("ready"))
-    for name, out in (("model", "data/model"), ("statements", "data/statements.parquet")):
-        result = project.stage(name, "--out", out)
+    for result in (
+        project.model(),
+        project.stage("statements", "--out", "data/statements.parquet"),
+    ):
         assert result.returncode == 0, result.stderr
     return project
 
@@ -81,7 +83,7 @@ def test_model_without_chat_template(project):
     (project.folder / "models/tiny/chat_template.jinja").unlink()
     model = project.folder / "data/model"
     shutil.rmtree(model)
-    assert project.stage("model", "--out", "data/model").returncode == 0
+    assert project.model().returncode == 0
     assert "has no chat template" in line(prompts(project), project.out)
 
 
@@ -96,7 +98,7 @@ def test_local_model_that_changed_after_it_was_named(project):
 def model(project, **environment):
     project.out = project.folder / "data/model"
     shutil.rmtree(project.out)
-    return project.stage("model", "--out", "data/model", **environment)
+    return project.model(**environment)
 
 
 @pytest.mark.parametrize(

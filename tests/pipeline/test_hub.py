@@ -23,7 +23,7 @@ def project(tmp_path_factory):
 
 def test_weights_stay_in_the_cache_and_later_stages_find_them(project):
     offline = {"HF_HOME": str(project.folder / "cache"), "HF_HUB_OFFLINE": "1"}
-    result = project.stage("model", "--out", "data/model", **offline)
+    result = project.model("data/model", **offline)
     assert result.returncode == 0, result.stderr
     assert [file.name for file in (project.folder / "data/model").iterdir()] == ["manifest.json"]
     manifest = json.loads((project.folder / "data/model/manifest.json").read_text())
@@ -54,9 +54,9 @@ def test_weights_stay_in_the_cache_and_later_stages_find_them(project):
 
 def test_identity_is_that_of_the_same_files_in_a_folder(project):
     offline = {"HF_HOME": str(project.folder / "cache"), "HF_HUB_OFFLINE": "1"}
-    assert project.stage("model", "--out", "data/hub", **offline).returncode == 0
+    assert project.model("data/hub", **offline).returncode == 0
     project.set({"model": {"source": "./models/tiny"}})
-    assert project.stage("model", "--out", "data/folder").returncode == 0
+    assert project.model("data/folder").returncode == 0
     project.set({"model": {"source": f"org/tiny@{COMMIT}"}})
     hub, folder = (
         json.loads((project.folder / f"data/{n}/manifest.json").read_text())
@@ -67,7 +67,7 @@ def test_identity_is_that_of_the_same_files_in_a_folder(project):
 
 def test_a_model_that_cannot_be_downloaded_is_one_line(project):
     offline = {"HF_HOME": str(project.folder / "nothing"), "HF_HUB_OFFLINE": "1"}
-    result = project.stage("model", "--out", "data/none", **offline)
+    result = project.model("data/none", **offline)
     assert result.returncode == 1
     last = result.stderr.strip().splitlines()[-1]
     assert last.startswith(

@@ -113,7 +113,7 @@ def test_without_an_organism_there_is_nothing_to_score(project):
 )
 def test_mistakes_are_one_line(project, change, message):
     project.set({"model": change})
-    result = project.stage("model", "--organisms", "data/organisms", "--out", "data/other")
+    result = project.model("data/other")
     project.set({"model": {"organism": "middle", "source": "./models/tiny"}})
     assert result.returncode == 1
     last = result.stderr.strip().splitlines()[-1]
@@ -130,7 +130,7 @@ def test_a_lie_on_another_truth_is_refused(project):
     with safe_open(truth, "np") as file:
         metadata = file.metadata()
     save_file({name: value + 1 for name, value in tensors.items()}, truth, metadata)
-    result = project.stage("model", "--organisms", "data/organisms", "--out", "data/other")
+    result = project.model("data/other")
     truth.write_bytes(before)
     assert result.returncode == 1
     last = result.stderr.strip().splitlines()[-1]
