@@ -350,10 +350,11 @@ class TestRecipe:
         for name in set(names) - {"training"}:
             assert len(recipe.read(name).span) >= 1
 
-    def test_lies_are_planted_in_attention_of_five_layers_that_do_not_meet(self):
+    def test_lies_are_planted_in_attention_of_five_layers_that_hardly_meet(self):
         spans = [set(recipe.read(name).span) for name in ("early", "middle", "late")]
         assert [len(span) for span in spans] == [5, 5, 5]
-        assert len(set.union(*spans)) == 15
+        for a, b in itertools.combinations(spans, 2):
+            assert len(a & b) <= 1
         for name in ("early", "middle", "late"):
             assert set(recipe.read(name).maps) == {"q_proj", "k_proj", "v_proj", "o_proj"}
 
