@@ -1,13 +1,14 @@
 # make repro      everything, from the model to the figures
 # make test       all tests
 # make lint       style and types
+# make bench      time the forward pass against the tools people use, in half an hour
 # make organisms  train the adapters of data/organisms anew, in hours; make organism-late: only one
 # make lock       pin the newest versions of what pyproject.toml asks for
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 TIMES := $(CURDIR)/.dvc/tmp/times.tsv
 
-.PHONY: repro test lint organisms lock
+.PHONY: repro test lint bench organisms lock
 
 repro: .venv/installed
 	@mkdir -p .dvc/tmp && rm -f $(TIMES)
@@ -22,6 +23,14 @@ lint: .venv/installed
 	ruff check
 	ruff format --check
 	pyright
+
+bench: .venv/installed
+	dvc repro model statements
+	python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock \
+	  $$(python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["bench"])')
+	python -m tests.bench.peers
+	python -m tests.bench.peers --long
+	python -m tests.bench.report
 
 organisms:
 	for name in truth early middle late; do $(MAKE) organism-$$name || exit 1; done

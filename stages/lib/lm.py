@@ -17,6 +17,7 @@ IDENTITY = re.compile(
     r"|(tokenizer|special_tokens_map|added_tokens).*"
 )
 # Names of the map from the heads' outputs to the residual stream, in transformers' architectures.
+MLPS = ("mlp", "feed_forward", "ffn")
 OUTPUT_PROJECTIONS = ("o_proj", "out_proj", "dense", "c_proj", "wo")
 
 
@@ -34,8 +35,12 @@ class LanguageModel:
         Hash over weights and tokenizer, from the manifest.
     layers : tuple of Module, length n_layers
         Decoder layers.
+    attentions : tuple of Module, length n_layers
+        Attention of each layer.
     output_projections : tuple of Module, length n_layers
         The map whose input is `z`, (n_heads * d_head) wide.
+    last_mlp : Module or None
+        MLP of the last layer, if it has a name that is known here.
     n_layers, n_heads, n_kv_heads, d_head, d_model : int
         Sizes. `d_head` is read from the weights: it need not be d_model / n_heads.
     """
@@ -44,7 +49,9 @@ class LanguageModel:
     tokenizer: Any
     identity: str
     layers: tuple[Any, ...]
+    attentions: tuple[Any, ...]
     output_projections: tuple[Any, ...]
+    last_mlp: Any
     n_layers: int
     n_heads: int
     n_kv_heads: int
@@ -124,6 +131,7 @@ def load(folder: Path) -> LanguageModel:
         trust_remote_code=False,
         use_safetensors=True,
     ).eval()
+    model.requires_grad_(False)
     return describe(model, load_tokenizer(folder), manifest["identity"])
 
 
@@ -152,7 +160,7 @@ def describe(model: Any, tokenizer: Any, identity: str) -> LanguageModel:
     )
     if layers is None:
         raise UserError(f"model.source: {name} has no list of {n_layers} decoder layers")
-    projections = tuple(_output_projection(layer, name) for layer in layers)
+    attentions, projections = zip(*(_attention(layer, name) for layer in layers), strict=True)
     width = _input_width(projections[0])
     if any(_input_width(p) != width for p in projections) or width % n_heads:
         raise UserError(f"model.source: {name}: z is {width} wide, expected {n_heads} equal heads")
@@ -161,7 +169,9 @@ def describe(model: Any, tokenizer: Any, identity: str) -> LanguageModel:
         tokenizer=tokenizer,
         identity=identity,
         layers=layers,
+        attentions=attentions,
         output_projections=projections,
+        last_mlp=next((m for n, m in layers[-1].named_children() if n in MLPS), None),
         n_layers=n_layers,
         n_heads=n_heads,
         n_kv_heads=getattr(config, "num_key_value_heads", None) or n_heads,
@@ -191,13 +201,13 @@ def _location(folder: Path) -> tuple[str, str | None]:
     return str(path), None
 
 
-def _output_projection(layer: Any, name: str) -> Any:
-    """Return the module whose input is z: the output projection inside the layer's attention."""
+def _attention(layer: Any, name: str) -> tuple[Any, Any]:
+    """Return a layer's attention, and the projection in it whose input is z."""
     for child_name, child in layer.named_children():
         if "attn" in child_name or "attention" in child_name:
             for projection in OUTPUT_PROJECTIONS:
                 if hasattr(child, projection):
-                    return getattr(child, projection)
+                    return child, getattr(child, projection)
     raise UserError(
         f"model.source: {name}: no attention output projection found in a layer, "
         f"expected one of {', '.join(OUTPUT_PROJECTIONS)}"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from transformers import MistralConfig, MistralForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from stages.lib import forward, readout
 from stages.lib.cli import UserError
@@ -39,9 +39,10 @@ def capture(model, answers, token_ids, positions, n_rows=4):
 
 
 def mask(model, *heads):
-    patch = np.zeros((model.n_layers, model.n_heads), bool)
+    """One patch, of these heads: (1, n_layers, n_heads)."""
+    patch = np.zeros((1, model.n_layers, model.n_heads), bool)
     for head in heads:
-        patch[head] = True
+        patch[0][head] = True
     return patch
 
 
@@ -81,19 +82,19 @@ def test_patching_a_run_with_itself_is_bit_equal_to_no_patch(model):
     for shortcut in (True, False):
         runs = Prompts(model, prompts(3), POSITIONS, shortcut)
         rows = list(range(9))
-        run = runs.run(rows)
+        run = runs.run(rows, keep=True)
         for first in range(model.n_layers):
             heads = mask(model, (first, 1), (model.n_layers - 1, slice(None)))
-            assert torch.equal(runs.patched(rows, run, run.z, heads), run.logits)
+            assert torch.equal(runs.patched(rows, run, run.z, heads)[0], run.logits)
 
 
 def test_patching_with_another_run_changes_the_answer(model):
     rows = list(range(9))
     base = Prompts(model, prompts(4), POSITIONS)
     other = Prompts(model, prompts(5), POSITIONS).run(rows)
-    run = base.run(rows)
+    run = base.run(rows, keep=True)
     for head in ((0, 0), (2, 3)):
-        changed = base.patched(rows, run, other.z, mask(model, head))
+        changed = base.patched(rows, run, other.z, mask(model, head))[0]
         assert (changed - run.logits).abs().max() > 1e-3
 
 
@@ -105,7 +106,7 @@ def test_shortcut_and_plain_forward_agree_on_every_patch(model, heads):
         base = Prompts(model, prompts(6), POSITIONS, shortcut)
         source = Prompts(model, prompts(7, prefix=4), POSITIONS, shortcut)
         z = source.run(rows).z
-        logits.append(base.patched(rows, base.run(rows), z, mask(model, *heads)))
+        logits.append(base.patched(rows, base.run(rows, keep=True), z, mask(model, *heads)))
     np.testing.assert_allclose(logits[0], logits[1], atol=10 * ROUNDING)
 
 
@@ -115,9 +116,9 @@ def test_every_head_of_every_layer_gives_the_source_when_the_last_tokens_agree(m
     tail = [9] * POSITIONS
     base = Prompts(model, [ids + tail for ids in prompts(8, 3)], POSITIONS)
     source = Prompts(model, [ids + tail for ids in prompts(9, 3)], POSITIONS).run(rows)
-    everything = np.ones((model.n_layers, model.n_heads), bool)
-    run = base.run(rows)
-    patched = base.patched(rows, run, source.z, everything)
+    everything = np.ones((1, model.n_layers, model.n_heads), bool)
+    run = base.run(rows, keep=True)
+    patched = base.patched(rows, run, source.z, everything)[0]
     np.testing.assert_allclose(patched, source.logits, atol=10 * ROUNDING)
     assert (run.logits - source.logits).abs().max() > 1e-2  # they do differ without the patch
 
@@ -126,7 +127,7 @@ def test_hooks_are_gone_after_a_patch_and_after_an_error():
     model = tiny.wrap(tiny.random_model())
     rows = [0, 1]
     runs = Prompts(model, prompts(10, 2), POSITIONS)
-    run = runs.run(rows)
+    run = runs.run(rows, keep=True)
     wrong = torch.zeros(model.n_layers, 7, POSITIONS, model.n_heads, model.d_head)
     with pytest.raises((RuntimeError, IndexError)):
         runs.patched(rows, run, wrong, mask(model, (2, 0)))
@@ -134,7 +135,7 @@ def test_hooks_are_gone_after_a_patch_and_after_an_error():
         assert not module._forward_pre_hooks
         assert not module._forward_hooks
         assert "forward" not in vars(module)
-    assert torch.equal(runs.run(rows).logits, run.logits)
+    assert torch.equal(runs.run(rows, keep=True).logits, run.logits)
 
 
 def test_an_architecture_that_the_shortcut_does_not_fit_is_run_plainly(answers):
@@ -163,7 +164,7 @@ def test_models_spread_over_devices_keep_their_hooks():
 
         layer.forward = forward
     runs = Prompts(model, prompts(13, 2), POSITIONS)
-    run = runs.run([0, 1])
+    run = runs.run([0, 1], keep=True)
     calls.clear()
     runs.patched([0, 1], run, run.z, mask(model, (2, 0)))
     assert calls == list(model.layers[2:])
@@ -176,20 +177,166 @@ def test_bfloat16_keeps_the_shortcut():
     assert shortcut_is_exact(tiny.wrap(tiny.random_model().bfloat16()), prompts(14), POSITIONS)
 
 
-def test_a_shortcut_that_fits_the_base_but_not_the_source_is_not_taken(answers):
-    """Padding counts as columns: a window of 40 holds every base prompt but not the source's."""
-    config = MistralConfig(
-        vocab_size=277, hidden_size=32, intermediate_size=48, num_hidden_layers=4,
-        num_attention_heads=4, num_key_value_heads=2, head_dim=16, sliding_window=40,
-        initializer_range=0.2,
-    )  # fmt: skip
+SIZES = {
+    "vocab_size": 277, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 4,
+    "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16, "initializer_range": 0.2,
+}  # fmt: skip
+ARCHITECTURES = {
+    "mistral": {"sliding_window": 12},
+    "qwen3": {},
+    "gemma2": {"sliding_window": 12, "attn_logit_softcapping": 2.0},
+    "gemma3_text": {"sliding_window": 12},
+    "phi3": {"pad_token_id": 0},
+    "gpt_neox": {},
+    "olmo2": {},
+    "gpt2": {"n_embd": 32, "n_layer": 4, "n_head": 4},
+}
+
+
+def of(architecture, **changes):
+    """A small random model of one of transformers' architectures."""
     torch.manual_seed(0)
-    model = tiny.wrap(MistralForCausalLM(config).eval())
+    config = AutoConfig.for_model(architecture, **(SIZES | ARCHITECTURES[architecture] | changes))
+    return tiny.wrap(AutoModelForCausalLM.from_config(config).eval())
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_shortcut_fits_many_architectures(architecture):
+    """Also where a window hides most of the prompt, or scores are capped."""
+    model, rows = of(architecture), [0, 1, 2]
+    logits = []
+    for shortcut in (True, False):
+        base = Prompts(model, prompts(15, 3, prefix=30), POSITIONS, shortcut)
+        z = Prompts(model, prompts(16, 3, prefix=25), POSITIONS, shortcut).run(rows).z
+        run = base.run(rows, keep=True)
+        logits.append(base.patched(rows, run, z, mask(model, (1, 1), (2, slice(None)), (3, 0))))
+        logits.append(run.logits)
+    np.testing.assert_allclose(logits[0].detach(), logits[2].detach(), atol=20 * ROUNDING)
+    np.testing.assert_allclose(logits[1].detach(), logits[3].detach(), atol=20 * ROUNDING)
+    assert (logits[0] - logits[1]).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize(("architecture", "what"), [("mistral", "window"), ("gemma2", "cap")])
+def test_a_window_and_a_cap_do_change_the_answer(architecture, what):
+    change = {"window": {"sliding_window": 4}, "cap": {"attn_logit_softcapping": 50.0}}[what]
+    logits = [
+        Prompts(model, prompts(15, 3, prefix=30), POSITIONS).run([0, 1, 2]).logits
+        for model in (of(architecture), of(architecture, **change))
+    ]
+    assert (logits[0] - logits[1]).abs().max() > 1e-3
+
+
+def test_attention_with_sinks_is_run_plainly():
+    sizes = {"num_local_experts": 2, "num_experts_per_tok": 1, "sliding_window": 12}
+    torch.manual_seed(0)
+    config = AutoConfig.for_model("gpt_oss", **(SIZES | sizes))
+    model = tiny.wrap(AutoModelForCausalLM.from_config(config).eval())
+    with pytest.warns(UserWarning, match="it fails: NotImplementedError: attention with s_aux"):
+        assert not shortcut_is_exact(model, prompts(15), POSITIONS)
+
+
+def test_a_shortcut_that_fits_the_base_but_not_the_source_is_not_taken(answers):
+    model = tiny.wrap(tiny.random_model())
+    before = model.layers[2].forward
+
+    def other_when_long(hidden_states, **kwargs):
+        return before(hidden_states, **kwargs) * (2 if hidden_states.shape[1] > 50 else 1)
+
+    model.layers[2].forward = other_when_long
     base, source = prompts(15, n=5), prompts(16, n=5, prefix=40)
     assert shortcut_is_exact(model, base, POSITIONS)
     with pytest.warns(UserWarning, match="plain forwards"):
         patcher = forward.Patcher(model, answers, base, source, POSITIONS)
     assert not patcher.base.shortcut
+
+
+class TestStacks:
+    def test_patches_together_are_what_they_are_alone(self, model):
+        rows = list(range(9))
+        base = Prompts(model, prompts(20), POSITIONS)
+        z = Prompts(model, prompts(21), POSITIONS).run(rows).z
+        run = base.run(rows, keep=True)
+        alone = [mask(model, (1, 0)), mask(model, (1, 2), (3, 1)), mask(model, (1, slice(None)))]
+        together = base.patched(rows, run, z, np.concatenate(alone))
+        for patch, logits in zip(alone, together, strict=True):
+            one = base.patched(rows, run, z, patch)[0]
+            np.testing.assert_allclose(logits, one, atol=ROUNDING)
+        assert (together[0] - together[1]).abs().max() > 1e-3
+
+    def test_a_patcher_gives_each_patch_its_own_place(self, model, answers):
+        """Patches that begin in different layers, and one of no heads, in any order."""
+        patches = np.concatenate(
+            [mask(model, (2, 1)), mask(model), mask(model, (0, 3)), mask(model, (2, 0), (3, 0))]
+        )
+        patcher = forward.Patcher(model, answers, prompts(22), prompts(23), POSITIONS)
+        found = patcher(patches, "test")
+        for patch, patched in zip(patches, found.patched, strict=True):
+            one = patcher(patch[None], "test").patched[0]
+            np.testing.assert_allclose(patched, one, atol=ROUNDING)
+        np.testing.assert_array_equal(found.patched[1], found.base)
+        assert len({tuple(p[0]) for p in found.patched}) == 4
+
+    @pytest.mark.parametrize("budget", ["1e-9", "3e-4", "1"])
+    def test_the_budget_decides_on_batches_and_on_nothing_else(
+        self, model, answers, monkeypatch, budget
+    ):
+        patches = np.concatenate([mask(model, (2, 1)), mask(model, (2, 0))])
+        patcher = forward.Patcher(model, answers, prompts(22), prompts(23), POSITIONS)
+        expected = patcher(patches, "test").patched
+        monkeypatch.setenv("MEMORY_BUDGET_GB", budget)
+        patcher = forward.Patcher(model, answers, prompts(22), prompts(23), POSITIONS)
+        assert len(patcher._batches) == {"1e-9": 9, "3e-4": 3, "1": 1}[budget]
+        np.testing.assert_allclose(patcher(patches, "test").patched, expected, atol=ROUNDING)
+
+    @pytest.mark.parametrize("text", ["much", "0", "-1", "nan"])
+    def test_a_budget_that_is_none(self, model, answers, monkeypatch, text):
+        monkeypatch.setenv("MEMORY_BUDGET_GB", text)
+        with pytest.raises(UserError, match=f"MEMORY_BUDGET_GB: found '{text}', expected gig"):
+            forward.Patcher(model, answers, prompts(22), prompts(23), POSITIONS)
+
+
+class TestGradient:
+    """Attribution is the first-order part of a patch's effect."""
+
+    @pytest.mark.parametrize("shortcut", [True, False])
+    def test_it_is_the_slope_of_the_patched_run(self, answers, shortcut):
+        model, rows = tiny.wrap(tiny.random_model().double()), [0, 1, 2]
+        base = Prompts(model, prompts(24, 3), POSITIONS, shortcut)
+        other = Prompts(model, prompts(25, 3), POSITIONS, shortcut).run(rows).z
+        run = base.run(rows, keep=True)
+
+        def score(logits):
+            return logits[:, 3] - logits[:, 4]
+
+        gradient = base.gradient(rows, run, score)
+        step = 1e-2  # norms run in float32
+        for layer, head in ((0, 1), (1, 3), (3, 0)):
+            up, down = (
+                score(
+                    base.patched(
+                        rows, run, run.z + d * (other - run.z), mask(model, (layer, head))
+                    )[0]
+                )
+                for d in (step, -step)
+            )
+            expected = ((other - run.z) * gradient)[layer, :, :, head].sum(dim=(1, 2))
+            np.testing.assert_allclose((up - down) / (2 * step), expected, rtol=1e-2, atol=1e-3)
+            assert expected.abs().max() > 0.1
+
+    def test_all_heads_of_all_prompts(self, model, answers):
+        patcher = forward.Patcher(model, answers, prompts(24), prompts(25), POSITIONS)
+        found = patcher.attribution("test")
+        assert found.shape == (9, model.n_layers, model.n_heads)
+        one = forward.Patcher(model, answers, prompts(24)[4:5], prompts(25)[4:5], POSITIONS)
+        np.testing.assert_allclose(found[4], one.attribution("test")[0], atol=10 * ROUNDING)
+
+    def test_nothing_is_left_behind(self, answers):
+        model = tiny.wrap(tiny.random_model())
+        forward.Patcher(model, answers, prompts(24), prompts(25), POSITIONS).attribution("test")
+        for module in model.model.modules():
+            assert not module._forward_pre_hooks
+            assert not module._forward_hooks
+        assert all(p.grad is None for p in model.model.parameters())
 
 
 def test_logits_that_are_no_numbers_are_refused(answers):

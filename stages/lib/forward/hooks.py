@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from stages.lib.lm import LanguageModel
@@ -34,15 +35,44 @@ def capture(lm: LanguageModel, n_tail: int) -> Iterator[dict[str, list[Tensor]]]
 
 
 @contextmanager
+def watch_z(lm: LanguageModel) -> Iterator[list[Tensor]]:
+    """Hold on to each layer's z itself, so that a result can be differentiated by it."""
+    watched: list[Tensor] = []
+    with ExitStack() as stack:
+        for projection in lm.output_projections:
+            hook = projection.register_forward_pre_hook(lambda _, args: watched.append(args[0]))
+            stack.callback(hook.remove)
+        yield watched
+
+
+@contextmanager
+def differentiable(lm: LanguageModel) -> Iterator[None]:
+    """Let embeddings start a graph; weights stay out of it."""
+
+    def start(_: Any, __: Any, output: Tensor) -> Tensor:
+        return output.detach().requires_grad_()
+
+    handle = lm.model.get_input_embeddings().register_forward_hook(start)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+@contextmanager
 def write_z(lm: LanguageModel, layer: int, z: Tensor, chosen: Tensor) -> Iterator[None]:
-    """Overwrite the chosen heads' z at the last positions of one layer."""
+    """Overwrite the chosen heads' z at the last positions of one layer.
+
+    `z` is (n_prompts, n_tail, n_heads, d_head), `chosen` (n_patches, n_heads), bool; rows of the
+    batch are prompts, each with its patches one after the other.
+    """
 
     def write(_: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
         own = args[0]
-        out = own.clone()
-        heads = out.unflatten(-1, (lm.n_heads, lm.d_head))  # a view of out
-        index = chosen.to(own.device)
-        heads[:, -z.shape[1] :, index] = z.to(own.device, own.dtype)[:, :, index]
+        before, tail = own.split([own.shape[1] - z.shape[1], z.shape[1]], dim=1)
+        rows = tail.unflatten(-1, (lm.n_heads, lm.d_head)).unflatten(0, (len(z), len(chosen)))
+        written = mix(rows, z.to(own.device, own.dtype)[:, None], chosen.to(own.device))
+        out = torch.cat([before, written.flatten(0, 1).flatten(2)], dim=1)
         return (out, *args[1:])
 
     handle = lm.output_projections[layer].register_forward_pre_hook(write)
@@ -50,6 +80,11 @@ def write_z(lm: LanguageModel, layer: int, z: Tensor, chosen: Tensor) -> Iterato
         yield
     finally:
         handle.remove()
+
+
+def mix(own: Tensor, other: Tensor, chosen: Tensor) -> Tensor:
+    """Take the chosen heads from `other`: both (n_prompts, n_patches or 1, n_tail, heads, d)."""
+    return torch.where(chosen[:, None, :, None], other, own)
 
 
 @contextmanager
@@ -67,18 +102,57 @@ def start_at(lm: LanguageModel, first: int, residual: Tensor) -> Iterator[None]:
         return args, kwargs | {"hidden_states": residual.to(x.device)}
 
     handle = lm.layers[first].register_forward_pre_hook(give, with_kwargs=True)
-    # accelerate puts a forward of its own on a layer of a model that is spread over devices.
-    own = [(layer, vars(layer).get("forward")) for layer in lm.layers[:first]]
+    with ExitStack() as stack:
+        stack.callback(handle.remove)
+        for layer in lm.layers[:first]:
+            stack.enter_context(_stand_in(layer, _return_input))
+        yield
+
+
+@contextmanager
+def give_z(lm: LanguageModel, layer: int, z: Tensor) -> Iterator[None]:
+    """Skip a layer's attention, whose z of shape (n_rows, n_tail, n_heads, d_head) is known."""
+
+    def attention(*_: Any, **__: Any) -> tuple[Tensor, None]:
+        projection = lm.output_projections[layer]
+        return projection(z.flatten(2).to(projection.weight.device)), None
+
+    with _stand_in(lm.attentions[layer], attention):
+        yield
+
+
+@contextmanager
+def last_position(lm: LanguageModel) -> Iterator[None]:
+    """Let the last layer's MLP, whose rows nothing reads but the last one, run on that one only.
+
+    Its output is then added to every position alike, which is right at the last one.
+    """
+
+    def narrow(_: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        return (args[0][:, -1:], *args[1:])
+
+    if lm.last_mlp is None:
+        yield
+        return
+    handle = lm.last_mlp.register_forward_pre_hook(narrow)
     try:
-        for layer, _ in own:
-            layer.forward = _return_input
         yield
     finally:
-        for layer, forward in own:
-            del layer.forward  # the class's own method shows again
-            if forward is not None:
-                layer.forward = forward
         handle.remove()
+
+
+@contextmanager
+def _stand_in(module: Any, forward: Any) -> Iterator[None]:
+    """Give a module another forward for a while."""
+    # accelerate puts a forward of its own on a module of a model that is spread over devices.
+    own = vars(module).get("forward")
+    module.forward = forward
+    try:
+        yield
+    finally:
+        del module.forward  # the class's own method shows again
+        if own is not None:
+            module.forward = own
 
 
 def _return_input(hidden_states: Tensor, *_: Any, **__: Any) -> Tensor:

@@ -15,11 +15,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from stages.lib.cli import UserError
+from stages.lib.forward import budget
 from stages.lib.forward.prompts import Prompts, Run, shortcut_is_exact
 from stages.lib.lm import LanguageModel
-from stages.lib.readout import Answers, probabilities
-
-BATCH = 32  # prompts in one forward: enough rows for matrix products at full speed
+from stages.lib.readout import Answers, log_probabilities, probabilities
 
 
 @dataclass(frozen=True)
@@ -74,18 +73,19 @@ def capture(
     n_tail = -min(positions)
     prompts = Prompts(lm, token_ids, n_tail, shortcut_is_exact(lm, token_ids, n_tail))
     columns = [n_tail + position for position in positions]
+    at_once = budget.prompts_at_once(lm, _n_own(prompts), n_tail)
     with _progress(title, len(token_ids)) as bar:
         for start in range(0, len(token_ids), n_rows):
             chunk = range(start, min(start + n_rows, len(token_ids)))
             results = []
-            for _, rows in _share(_batches(token_ids, chunk)):
+            for _, rows in _share(_batches(token_ids, chunk, at_once)):
                 run = prompts.run(rows)
                 arrays = {
                     "z": run.z[:, :, columns].permute(1, 2, 0, 3, 4),
                     "resid_post": run.residual[:, :, columns].permute(1, 2, 0, 3),
                     "readout": _readout(run.logits, answers),
                 }
-                numbers = {name: a.float().cpu().numpy() for name, a in arrays.items()}
+                numbers = {name: _numbers(a) for name, a in arrays.items()}
                 results.append(([row - start for row in rows], numbers))
                 bar.update(len(rows))
             yield _assemble(_gather(results), len(chunk))
@@ -123,12 +123,15 @@ class Patcher:
         n_positions: int,
         keep: bool = False,
     ) -> None:
-        self.answers, self.keep = answers, keep
-        self._base_ids, self._batches = base, _batches(base, range(len(base)))
+        self.lm, self.answers, self.keep = lm, answers, keep
+        self._base_ids, self._batches = base, []
         if base:
             shortcut = all(shortcut_is_exact(lm, ids, n_positions) for ids in (base, source))
             self.base = Prompts(lm, base, n_positions, shortcut)
             self.source = Prompts(lm, source, n_positions, shortcut)
+            longest = max(_n_own(self.base), _n_own(self.source))
+            at_once = budget.prompts_at_once(lm, longest, n_positions)
+            self._batches = _batches(base, range(len(base)), at_once)
         self._kept: dict[int, tuple[Run, Run]] = {}
 
     def __call__(self, patches: np.ndarray, title: str) -> Readouts:
@@ -151,22 +154,72 @@ class Patcher:
         with _progress(title, n_runs) as bar:
             for i, rows in _share(self._batches):
                 base, source = self._runs(i, rows)
-                values = [_readout(run.logits, self.answers) for run in (base, source)]
-                for heads in patches:
-                    logits = self.base.patched(rows, base, source.z, heads)
-                    values.append(_readout(logits, self.answers))
-                    bar.update(len(rows))
-                results.append((rows, torch.stack(values).cpu().numpy()))
+                values = np.empty((2 + len(patches), len(rows), 2), np.float32)
+                for row, run in enumerate((base, source)):
+                    values[row] = _numbers(_readout(run.logits, self.answers))
+                values[2:] = values[0]  # a patch of no heads is the base run
+                for some in self._stacks(patches, len(rows)):
+                    logits = self.base.patched(rows, base, source.z, patches[some])
+                    read = _readout(logits.flatten(0, 1), self.answers)
+                    values[2 + some] = _numbers(read.unflatten(0, (len(some), len(rows))))
+                    bar.update(len(rows) * len(some))
+                results.append((rows, values))
         out = np.empty((2 + len(patches), len(self._base_ids), 2), np.float32)
         for rows, values in _gather(results):
             out[:, rows] = values
         return Readouts(out[0], out[1], out[2:])
 
+    def attribution(self, title: str) -> np.ndarray:
+        """Estimate what each head's patch does to log P(true) - log P(false), all heads at once.
+
+        Parameters
+        ----------
+        title : str
+            Shown beside the progress bar.
+
+        Returns
+        -------
+        ndarray of shape (n_prompts, n_layers, n_heads), float32
+            (z of the source - z of the base) times the gradient in the base run, summed over the
+            patched positions: two forwards and a backward a statement, exact only where the answer
+            is linear in z.
+
+        References
+        ----------
+        N. Nanda, Attribution patching (2023); A. Syed, C. Rager, A. Conmy, arXiv:2310.10348.
+        """
+
+        def score(logits: Tensor) -> Tensor:
+            both = log_probabilities(logits, self.answers)
+            return both[:, 0] - both[:, 1]
+
+        results = []
+        with _progress(title, len(self._base_ids)) as bar:
+            for _, batch in _share(self._batches):
+                for rows in _parts(batch, budget.graphs_at_once(self.lm, self.base.n_tail)):
+                    base, source = self.base.run(rows, keep=True), self.source.run(rows)
+                    gradient = self.base.gradient(rows, base, score)
+                    found = ((source.z - base.z) * gradient).float().sum(dim=(2, 4))
+                    results.append((rows, {"effect": _numbers(found.transpose(0, 1))}))
+                    bar.update(len(rows))
+        if not results and not self._base_ids:
+            return np.empty((0, self.lm.n_layers, self.lm.n_heads), np.float32)
+        return _assemble(_gather(results), len(self._base_ids))["effect"]
+
+    def _stacks(self, patches: np.ndarray, n_prompts: int) -> Iterator[np.ndarray]:
+        """Numbers of the patches that are run at once: they have their first layer in common."""
+        at_once = budget.patches_at_once(self.lm, n_prompts, self.base.n_tail)
+        written = patches.max(axis=2)
+        first = np.where(written.max(axis=1), written.argmax(axis=1), -1)
+        for layer in range(self.lm.n_layers):
+            same = np.flatnonzero(first == layer)
+            yield from (same[i : i + at_once] for i in range(0, len(same), at_once))
+
     def _runs(self, batch: int, rows: list[int]) -> tuple[Run, Run]:
         """Base and source run of one batch."""
         if batch in self._kept:
             return self._kept[batch]
-        runs = self.base.run(rows), self.source.run(rows)
+        runs = self.base.run(rows, keep=True), self.source.run(rows)
         if self.keep:
             self._kept[batch] = runs
         return runs
@@ -187,10 +240,26 @@ def _readout(logits: Tensor, answers: Answers) -> Tensor:
     return probabilities(logits, answers)
 
 
-def _batches(token_ids: list[list[int]], rows: range) -> list[list[int]]:
-    """Rows in batches of like length, so that little is padding."""
+def _n_own(prompts: Prompts) -> int:
+    """Tokens of the longest prompt after what all of them share."""
+    return max(map(len, prompts.token_ids)) - prompts.n_shared
+
+
+def _numbers(x: Tensor) -> np.ndarray:
+    """Bring results to where numpy reads them."""
+    return x.float().cpu().numpy()
+
+
+def _batches(token_ids: list[list[int]], rows: range, at_once: int) -> list[list[int]]:
+    """Rows in batches of like length, so that little is padding, and of like size."""
     order = sorted(rows, key=lambda row: (len(token_ids[row]), row))
-    return [order[i : i + BATCH] for i in range(0, len(order), BATCH)]
+    return _parts(order, at_once)
+
+
+def _parts(rows: list[int], at_once: int) -> list[list[int]]:
+    """Cut a list into parts of like size, none of them longer than so."""
+    n = -(-len(rows) // at_once)
+    return [part.tolist() for part in np.array_split(rows, n)] if n else []
 
 
 def _share(batches: list[list[int]]) -> list[tuple[int, list[int]]]:

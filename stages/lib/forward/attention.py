@@ -1,0 +1,187 @@
+"""Attention over keys that are kept from earlier forwards, without copying them.
+
+The tokens that a query sees are those that all prompts share, and a prompt's own. transformers
+would copy the keys and values of both into one tensor for every forward, and again for every query
+head of a group. Here the shared ones, which are most, are never copied: all queries meet them in
+one matrix product, and the query heads of a group are folded into the rows of each product.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import AttentionInterface
+
+from stages.lib.lm import LanguageModel
+
+NAME = "kept_keys"  # what transformers knows `attend` by
+BLOCKED = -1e4  # added to a score: e^-10000 is 0, and 1e4 is a number in float16
+
+
+@dataclass
+class Piece:
+    """Keys and values of some tokens, layer by layer, after the rotary embedding.
+
+    Attributes
+    ----------
+    positions : Tensor of shape (n_prompts, n_tokens), int64, on the CPU
+        Place of each token in its prompt; -1 where a row is padded. `n_prompts` is 1 for tokens
+        that all prompts share.
+    keys, values : list of Tensor of shape (n_kv_heads, n_prompts, n_tokens, d_head)
+        One a layer, in the order in which the layers ran.
+    """
+
+    positions: Tensor
+    keys: list[Tensor] = field(default_factory=list)
+    values: list[Tensor] = field(default_factory=list)
+
+
+@dataclass
+class Kept:
+    """What attention needs in one forward, besides the new tokens' own queries, keys and values.
+
+    Attributes
+    ----------
+    shared : Piece or None
+        Tokens that all prompts start with.
+    middle : Piece or None
+        Each prompt's tokens between those and the new ones.
+    new : Piece
+        The new tokens' positions, one row a prompt; `attend` fills in keys and values if `record`.
+    n_patches : int
+        Rows of the batch for each prompt, one after the other.
+    record : bool
+        Whether to keep the new tokens' keys and values.
+    """
+
+    shared: Piece | None
+    middle: Piece | None
+    new: Piece
+    n_patches: int = 1
+    record: bool = False
+    _masks: dict[Any, list[Tensor | None]] = field(default_factory=dict)
+
+    def masks(self, window: int | None, device: Any, dtype: Any) -> list[Tensor | None]:
+        """What is added to scores of shared and own tokens: (n_prompts, 1, n_new, n_tokens).
+
+        A token sees itself and what stands before it; with a `window`, only so many last tokens.
+        None where nothing is hidden.
+        """
+        key = (window, device)
+        if key not in self._masks:
+            own = [piece.positions for piece in (self.middle, self.new) if piece]
+            of = [self.shared.positions] if self.shared else []
+            seen = [self._seen(positions, window) for positions in (*of, torch.cat(own, dim=1))]
+            self._masks[key] = [
+                None if s.all() else (~s)[:, None].to(device, dtype) * BLOCKED for s in seen
+            ]
+        return self._masks[key]
+
+    def _seen(self, positions: Tensor, window: int | None) -> Tensor:
+        """Which of some tokens each new token sees: (n_prompts, n_new, n_tokens), bool."""
+        of, by = positions[:, None, :], self.new.positions[:, :, None]
+        seen = (of >= 0) & (of <= by)
+        return seen if window is None else seen & (of > by - window)
+
+    def extend(self, layer: int, key: Tensor, value: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Keys and values of shared and of own tokens: those of the middle, then the new ones."""
+        if self.record:
+            self.new.keys.append(key.contiguous())
+            self.new.values.append(value.contiguous())
+        if self.middle:
+            before = (self.middle.keys[layer], self.middle.values[layer])
+            if self.n_patches > 1:
+                before = (x.repeat_interleave(self.n_patches, dim=1) for x in before)
+            old_key, old_value = before
+            key, value = torch.cat([old_key, key], dim=2), torch.cat([old_value, value], dim=2)
+        shared = [(self.shared.keys[layer], self.shared.values[layer])] if self.shared else []
+        return [*shared, (key, value)]
+
+
+@contextmanager
+def attending(lm: LanguageModel) -> Iterator[None]:
+    """Let the model's layers call `attend`."""
+    AttentionInterface.register(NAME, attend)
+    config = lm.model.config.get_text_config()
+    own = config._attn_implementation
+    config._attn_implementation = NAME
+    try:
+        yield
+    finally:
+        config._attn_implementation = own
+
+
+def attend(
+    module: Any,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    kept: Kept,
+    scaling: float | None = None,
+    softcap: float | None = None,
+    sliding_window: int | None = None,
+    **other: Any,
+) -> tuple[Tensor, None]:
+    """Attend to kept and new tokens, as an attention function of transformers.
+
+    Parameters
+    ----------
+    module : Module
+        The attention that calls; `layer_idx` is its layer.
+    query : Tensor of shape (n_rows, n_heads, n_new, d_head)
+        Rows are prompts, each with its patches one after the other.
+    key, value : Tensor of shape (n_rows, n_kv_heads, n_new, d_head)
+        Of the new tokens.
+    attention_mask : None
+        The mask comes from positions.
+    kept : Kept
+        Given to the model's forward, which hands it on.
+    scaling, softcap, sliding_window
+        As transformers gives them.
+
+    Returns
+    -------
+    Tensor of shape (n_rows, n_new, n_heads, d_head)
+        z; and None, in place of attention weights.
+
+    Raises
+    ------
+    NotImplementedError
+        If the architecture adds something to scores that is not known here.
+    """
+    extra = [name for name in ("s_aux", "position_bias") if other.get(name) is not None]
+    if attention_mask is not None or extra:
+        raise NotImplementedError(f"attention with {', '.join(extra) or 'a mask'}")
+    n_rows, n_heads, n_new, d_head = query.shape
+    n_kv_heads = key.shape[1]
+    n_group, n_prompts = n_heads // n_kv_heads, n_rows // kept.n_patches
+    query = query * (d_head**-0.5 if scaling is None else scaling)
+    query = query.view(n_rows, n_kv_heads, n_group, n_new, d_head).transpose(0, 1)
+    query = query.reshape(n_kv_heads, n_rows, n_group * n_new, d_head)
+    pieces = kept.extend(module.layer_idx, key.transpose(0, 1), value.transpose(0, 1))
+
+    def fold(x: Tensor, piece: Tensor) -> Tensor:
+        """Rows of one product with a piece: (n_kv_heads, 1 or n_rows, rows, width)."""
+        return x.reshape(n_kv_heads, piece.shape[1], -1, x.shape[-1])
+
+    scores = []
+    masks = kept.masks(sliding_window, query.device, query.dtype)
+    for (keys, _), mask in zip(pieces, masks, strict=True):
+        found = fold(query, keys) @ keys.transpose(-1, -2)
+        found = softcap * torch.tanh(found / softcap) if softcap else found
+        found = found.view(n_kv_heads, n_prompts, -1, n_new, keys.shape[2])
+        scores.append(found if mask is None else found + mask)
+    # (n_kv_heads, n_prompts, n_patches * n_group, n_new, n_tokens)
+    weights = torch.cat(scores, dim=-1).softmax(dim=-1, dtype=torch.float32).to(value.dtype)
+    parts = weights.split([keys.shape[2] for keys, _ in pieces], dim=-1)
+    z = sum(
+        (fold(part.flatten(1, 3), values) @ values).view(n_kv_heads, n_rows, -1, d_head)
+        for part, (_, values) in zip(parts, pieces, strict=True)
+    )
+    z = z.view(n_kv_heads, n_rows, n_group, n_new, d_head)  # pyright: ignore
+    z = z.permute(1, 3, 0, 2, 4)
+    return z.reshape(n_rows, n_new, n_heads, d_head), None

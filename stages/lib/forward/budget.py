@@ -1,0 +1,80 @@
+"""How many prompts run at once: as many as a memory budget holds, up to what makes it faster."""
+
+import os
+
+import psutil
+import torch
+
+from stages.lib.cli import UserError
+from stages.lib.lm import LanguageModel
+
+VARIABLE = "MEMORY_BUDGET_GB"
+# Rows of a matrix product beyond which more of them are no faster: prompts times their tokens.
+ENOUGH = {"cpu": 1024, "cuda": 16384}
+
+
+def memory(lm: LanguageModel) -> float:
+    """Bytes that activations may take: the environment variable, or a quarter of what is free.
+
+    Raises
+    ------
+    UserError
+        If the variable is no positive number.
+    """
+    text = os.environ.get(VARIABLE)
+    if text is None:
+        device = lm.device
+        free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
+        return (free or psutil.virtual_memory().available) / 4
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0.0
+    if not found > 0:
+        raise UserError(f"{VARIABLE}: found {text!r}, expected gigabytes, above 0")
+    return found * 1e9
+
+
+def prompts_at_once(lm: LanguageModel, n_tokens: int, n_tail: int) -> int:
+    """Prompts of `n_tokens` new tokens in one forward, each with what it leaves behind.
+
+    Parameters
+    ----------
+    lm : LanguageModel
+        The model.
+    n_tokens : int
+        Tokens of the longest prompt that are run.
+    n_tail : int
+        Last tokens whose z and residual stream are kept.
+
+    Returns
+    -------
+    int
+        At least 1.
+    """
+    kept = n_tail * lm.n_layers * (2 * lm.n_heads * lm.d_head + lm.d_model)
+    kept += n_tokens * lm.n_layers * 2 * lm.n_kv_heads * lm.d_head
+    return _most(lm, n_tokens, kept)
+
+
+def patches_at_once(lm: LanguageModel, n_prompts: int, n_tail: int) -> int:
+    """Patches of `n_prompts` prompts in one forward, which leaves nothing behind but logits."""
+    return max(1, _most(lm, n_tail, 0) // n_prompts)
+
+
+def graphs_at_once(lm: LanguageModel, n_tail: int) -> int:
+    """Prompts whose `n_tail` tokens go through every layer with what a backward needs."""
+    config = lm.model.config.get_text_config()
+    widest = getattr(config, "intermediate_size", None) or 4 * lm.d_model
+    width = 4 * widest + 8 * lm.d_model + 4 * lm.n_heads * lm.d_head
+    return _most(lm, n_tail, n_tail * lm.n_layers * width)
+
+
+def _most(lm: LanguageModel, n_tokens: int, kept: int) -> int:
+    """Rows that fit: half of the budget is for what is kept, half for the layer that runs."""
+    config = lm.model.config.get_text_config()
+    widest = max(getattr(config, "intermediate_size", None) or 4 * lm.d_model, lm.d_model)
+    working = n_tokens * (3 * widest + 6 * lm.d_model) + 3 * config.vocab_size
+    bytes_each = lm.model.dtype.itemsize * max(kept, working)
+    rows = min(memory(lm) / 2 / bytes_each, ENOUGH[lm.device.type] / n_tokens)
+    return max(1, int(rows))

@@ -1,0 +1,1 @@
+"""Other tools' ways to cache z and to patch it, for comparison."""

@@ -1,0 +1,111 @@
+"""What every peer needs besides its own tool: batches, padding, writing z, and the readout."""
+
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import AutoModelForCausalLM
+
+
+class Peer:
+    """Both jobs, batch by batch; a peer says how its tool reads z in a batch and writes it.
+
+    Rows of a batch are prompts, or pairs of a patch and a prompt, so that it is full with few
+    prompts too.
+    """
+
+    name: str
+    answers: tuple[list[int], list[int]]
+    batch: int
+    n_positions: int  # how many of the last ones are read or written
+
+    def prepare(self, prompts: list[list[int]], n_positions: int) -> None:
+        """Know which prompts the next batches come from."""
+        self.n_positions = n_positions
+
+    def read(self, prompts: list[list[int]]) -> tuple[Tensor, Tensor]:
+        """z, (n_layers, n_rows, n_positions, n_heads, d_head), and the last position's logits."""
+        raise NotImplementedError
+
+    def write(self, prompts: list[list[int]], z: dict[int, Tensor], chosen: Tensor) -> Tensor:
+        """Logits at the last position, with z of the chosen heads (n_rows, n_layers, n_heads).
+
+        `z` has the layers in which some row writes a head: (n_rows, n_positions, n_heads, d_head).
+        """
+        raise NotImplementedError
+
+    @torch.inference_mode()
+    def cache(self, prompts: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
+        """z at the last token, (n_prompts, n_layers, n_heads, d_head), and P(true), P(false)."""
+        z, readouts = self._read(prompts, 1)
+        return z[:, :, 0].transpose(0, 1).contiguous().numpy(), readouts
+
+    @torch.inference_mode()
+    def source(self, prompts: list[list[int]], n_positions: int) -> Tensor:
+        """z at the last positions of each prompt."""
+        return self._read(prompts, n_positions)[0]
+
+    @torch.inference_mode()
+    def patched(self, base: list[list[int]], source: Tensor, patches: np.ndarray) -> np.ndarray:
+        """P(true), P(false) of runs with z of the source: (n_patches, n_prompts, 2)."""
+        result = np.empty((len(patches), len(base), 2), np.float32)
+        self.prepare(base, source.shape[2])
+        pairs = list(product(range(len(patches)), range(len(base))))
+        for batch in batches([len(base[prompt]) for _, prompt in pairs], self.batch):
+            rows, columns = map(list, zip(*(pairs[i] for i in batch), strict=True))
+            chosen = torch.from_numpy(patches[rows])
+            layers = chosen.any(0).any(-1).nonzero()[:, 0].tolist()
+            z = {layer: source[layer, columns] for layer in layers}
+            logits = self.write([base[column] for column in columns], z, chosen)
+            result[rows, columns] = readout(logits, self.answers)
+        return result
+
+    def _read(self, prompts: list[list[int]], n_positions: int) -> tuple[Tensor, np.ndarray]:
+        """z and readouts of all prompts, in their order."""
+        split = batches([len(prompt) for prompt in prompts], self.batch)
+        self.prepare(prompts, n_positions)
+        found = [self.read([prompts[row] for row in rows]) for rows in split]
+        order = np.argsort(np.concatenate(split))
+        readouts = np.concatenate([readout(logits, self.answers) for _, logits in found])
+        return torch.cat([z for z, _ in found], 1)[:, order], readouts[order]
+
+
+def load(folder: Path) -> Any:
+    """Load a model in float32 on the CPU, with sdpa attention and without gradients."""
+    how = {"dtype": torch.float32, "attn_implementation": "sdpa"}
+    model = AutoModelForCausalLM.from_pretrained(str(folder), **how)
+    return model.eval().requires_grad_(False)
+
+
+def batches(lengths: list[int], size: int) -> list[list[int]]:
+    """Split rows into batches of neighbours in length, so that little is padding."""
+    order = sorted(range(len(lengths)), key=lambda i: lengths[i])
+    return [order[start : start + size] for start in range(0, len(order), size)]
+
+
+def pad(prompts: list[list[int]], n_before: int = 0) -> dict[str, Tensor]:
+    """Pad on the left; `n_before` tokens that every row has already been given come first."""
+    length = max(map(len, prompts))
+    ids = torch.zeros(len(prompts), length, dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    for row, prompt in enumerate(prompts):
+        ids[row, length - len(prompt) :] = torch.tensor(prompt)
+        mask[row, length - len(prompt) :] = 1
+    positions = n_before + (mask.cumsum(1) - 1).clamp(min=0)
+    mask = torch.cat([mask.new_ones(len(prompts), n_before), mask], 1)
+    return {"input_ids": ids, "attention_mask": mask, "position_ids": positions}
+
+
+def overwrite(own: Tensor, z: Tensor, chosen: Tensor) -> None:
+    """Write the chosen heads of one layer in place: (n_rows, n_tokens, n_heads, d_head)."""
+    rows, heads = chosen.nonzero(as_tuple=True)
+    own[:, -z.shape[1] :][rows, :, heads] = z[rows, :, heads]
+
+
+def readout(logits: Tensor, answers: tuple[list[int], list[int]]) -> np.ndarray:
+    """P(true) and P(false) from the logits at the last token: (n_rows, 2)."""
+    p = logits.float().softmax(-1)
+    return torch.stack([p[:, ids].sum(-1) for ids in answers], 1).numpy()

@@ -1,0 +1,54 @@
+"""What the peers are timed on: prompts of two personas, and patches."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from transformers import AutoConfig, AutoTokenizer
+
+from stages.lib import chat, params, patch, readout
+
+N_STATEMENTS, N_POSITIONS, WINDOW = 16, 25, 5
+# A system prompt as long as those of papers is: it is most of what a plain forward repeats.
+LONG = " ".join(
+    f"Rule {i}: read every sentence with care, whatever its topic, and keep to the format."
+    for i in range(1, 6)
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """Token ids of both personas for the same statements, patches, and the answers' tokens."""
+
+    base: list[list[int]]
+    source: list[list[int]]
+    windows: np.ndarray
+    heads: np.ndarray
+    answers: tuple[list[int], list[int]]
+
+
+def make(model: Path, statements: Path, long: bool, n: int = N_STATEMENTS) -> Job:
+    """Render the default run's wordings, with a long system prompt before them if asked for."""
+    tokenizer = AutoTokenizer.from_pretrained(str(model))
+    table = pl.read_parquet(statements).head(n)
+    words = readout.answers(tokenizer, params.section("readout", readout.Config))
+    patching = params.section("patch", patch.Config)
+
+    def ids(persona: str) -> list[list[int]]:
+        keys = (f"{persona}_system", "question", f"{persona}_prefix")
+        system, question, prefix = (params.wording(key) for key in keys)
+        system = f"{LONG} {system}" if long else system
+        texts = (chat.render(tokenizer, system, question, prefix, s) for s in table["statement"])
+        return [chat.encode(tokenizer, text) for text in texts]
+
+    sizes = AutoConfig.from_pretrained(str(model))
+    n_layers, n_heads = sizes.num_hidden_layers, sizes.num_attention_heads
+    every = [[patch.Head(i, j)] for i in range(n_layers) for j in range(n_heads)]
+    return Job(
+        ids(patching.base),
+        ids(patching.source),
+        patch.windows(n_layers, n_heads, WINDOW),
+        patch.of_heads(every, n_layers, n_heads),
+        (list(words.true_ids), list(words.false_ids)),
+    )
