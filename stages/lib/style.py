@@ -21,7 +21,7 @@ from stages.lib.whole import whole
 DPI = 100
 WIDTH = 14.0  # inches: 1400 pixels
 GREY = "#595959"
-CLOUD = "#9A9A9A"
+CLOUD, SAND = "#9A9A9A", "#C4A484"
 # Okabe and Ito (2008) without yellow, too light on white; their green and purple mark patched runs.
 PALETTE = (GREY, "#0072B2", "#D55E00", "#E69F00", "#56B4E9", "#000000")
 GREEN, PURPLE = "#009E73", "#CC79A7"
@@ -48,7 +48,7 @@ class Look:
 PATCHED = Look(GREEN, "D", "-")
 REVERSE = Look(PURPLE, "^", DASHES[3])
 RANDOM = Look(CLOUD, ".", DASHES[0])
-ELSEWHERE = Look("#C4A484", ".", DASHES[0])
+ELSEWHERE = Look(SAND, ".", DASHES[0])
 
 
 def looks(names: Sequence[str]) -> dict[str, Look]:

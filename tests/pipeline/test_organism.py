@@ -102,7 +102,7 @@ def test_without_an_organism_there_is_nothing_to_score(project):
     [
         (
             {"organism": "nobody"},
-            "model.organism: unknown organism 'nobody', expected null or one of ",
+            "model.organism: unknown organism 'nobody', expected null or early or ",
         ),
         ({"organism": "truth"}, "model.organism: unknown organism 'truth'"),
         (

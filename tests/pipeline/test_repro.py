@@ -41,8 +41,9 @@ def test_the_honest_run_is_right_and_the_liar_wrong(project):
 def test_answers_to_known_statements_of_the_report_part(project):
     rows = load(project, "metrics/behaviour.json")["known_report"]
     assert {name: row["accuracy"]["value"] for name, row in rows.items()} == {
-        "neutral": 1.0, "honest": 1.0, "liar": 0.0,
-    }  # fmt: skip
+        "honest": 1.0,
+        "liar": 0.0,
+    }
     statements = pl.read_parquet(project.folder / "data/statements.parquet")
     n = len(statements.filter(pl.col("part") == "report"))
     assert {row["accuracy"]["n"] for row in rows.values()} == {n}
@@ -98,7 +99,7 @@ def test_the_probe_reads_the_truth_in_both_personas_and_permuted_labels_do_not(p
 
 def test_summary_is_flat_and_fits(project):
     summary = load(project, "metrics/summary.json")
-    assert 15 <= len(summary) <= 24
+    assert 15 <= len(summary) <= 25
     assert summary["heads_patched"] == 1.0
     assert all(value is None or isinstance(value, (int, float)) for value in summary.values())
 

@@ -209,16 +209,17 @@ def _sets(window, heads, shift) -> Rows:
 
 def _transplant(rng, splits, shift, source, base) -> Rows:
     into = {"source": (source, source), "patched": (source, base), "base": (base, base)}
-    into |= {"reverse": (base, source), "random": (source, base)}
+    into |= {"reverse": (base, source)}
     rows = []
     for split in (*splits, "all"):
         n = 240 if split == "all" else 20
         for run, level in RUNS.items():
             value = level + shift + (0 if split == "all" else float(rng.normal(0, 0.06)))
             rows.append(_run(split, run, *into[run], 0, value, n))
-        for draw in range(20):
-            value = 0.22 + float(rng.normal(0, 0.04))
-            rows.append(_run(split, "random", *into["random"], draw, value, n))
+        for control, level in (("random", 0.22), ("elsewhere", 0.06)):
+            for draw in range(20):
+                value = level + float(rng.normal(0, 0.04))
+                rows.append(_run(split, control, source, base, draw, value, n))
     return rows
 
 

@@ -132,10 +132,10 @@ def test_runs_are_called_after_the_personas_and_personas_keep_their_looks(
     roles = {"source": source, "base": base}
     tables = load.read(plot_tables.write(tmp_path, personas, **SMALL, **roles))
     named = patching.entries(tables, patching.RUNS)
-    assert list(named) == [*called, "random sets"]
+    assert list(named) == [*called, "random, own layers", "random, other layers"]
     own = style.looks(personas)
     assert list(named.values()) == [own[source], style.PATCHED, own[base], style.REVERSE,
-                                    style.RANDOM]  # fmt: skip
+                                    style.RANDOM, style.ELSEWHERE]  # fmt: skip
 
 
 def test_roles_do_not_depend_on_the_order_of_the_rows(small, tmp_path):

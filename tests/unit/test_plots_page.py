@@ -118,7 +118,7 @@ def test_template_has_all_anchors_and_the_colours_of_the_figures(template):
     text = (DVC / "plots" / f"{template}.json").read_text()
     assert json.loads(text)["data"] == {"values": "<DVC_METRIC_DATA>"}
     assert {name for name in ANCHORS if f"<DVC_METRIC_{name}>" in text} == ANCHORS
-    ours = {*style.PALETTE, style.GREEN, style.PURPLE, style.CLOUD}
+    ours = {*style.PALETTE, style.GREEN, style.PURPLE, style.CLOUD, style.SAND}
     colours = set(re.findall(r"#\w{6}", text))
     assert colours <= ours
     assert colours or template == "heatmap"
@@ -174,7 +174,8 @@ def test_runs_have_the_names_of_personas_and_the_colours_of_roles(source, versio
         "patched liar": style.GREEN,
         "liar": style.PALETTE[2],
     }
-    both = {f"patched {source}": style.PURPLE, "random sets": style.CLOUD}
+    both = {f"patched {source}": style.PURPLE, "random, own layers": style.CLOUD}
+    both["random, other layers"] = style.SAND
     for table, expected in (("windows/windows", roles), ("transplant/transplant", roles | both)):
         rows = json.loads((tmp_path / f"{table}.json").read_text())
         svg = vl_convert.vegalite_to_svg(filled({"now": rows}, table), vl_version=version)
@@ -183,7 +184,7 @@ def test_runs_have_the_names_of_personas_and_the_colours_of_roles(source, versio
 
 def test_a_revision_with_another_source_has_series_and_colours_of_its_own(tables, tmp_path):
     plot_tables.write(tmp_path, splits=("cities",), layers=6, heads=3, source="neutral")
-    for table, number in (("windows/windows", 4), ("transplant/transplant", 7)):
+    for table, number in (("windows/windows", 4), ("transplant/transplant", 8)):
         after = json.loads((tmp_path / f"{table}.json").read_text())
         drawn = [
             colours_of_series(

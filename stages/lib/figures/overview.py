@@ -67,7 +67,7 @@ def _transplant(ax: Axes, tables: load.Tables) -> None:
         else:
             _strip(ax, place, rows, looks[run])
     marks.unmeasured(ax, tables.transplant, "accuracy")
-    _categories(ax, [titles[run].replace(" ", "\n") for run in patching.RUNS])
+    _categories(ax, [titles[run] for run in patching.RUNS])
     marks.rates(ax)
 
 
@@ -83,8 +83,8 @@ def _strip(ax: Axes, place: int, rows: pl.DataFrame, look: style.Look) -> None:
 def _categories(ax: Axes, names: list[str]) -> None:
     """Names below the places 0, 1 and so on."""
     crowded = len(names) > 5
-    ax.set_xticks(range(len(names)), names, rotation=40 if crowded else 0,
-                  ha="right" if crowded else "center")  # fmt: skip
+    ax.set_xticks(range(len(names)), names, rotation=30 if crowded else 0, rotation_mode="anchor",
+                  ha="right" if crowded else "center", va="top")  # fmt: skip
     ax.tick_params(axis="x", length=0)
     ax.set_xlim(-0.6, len(names) - 0.4)
     ax.grid(False, axis="x")
