@@ -16,7 +16,8 @@ IDENTITY = re.compile(
     WEIGHTS.pattern + r"|config\.json|chat_template.*|vocab\..*|merges\.txt"
     r"|(tokenizer|special_tokens_map|added_tokens).*"
 )
-# Names of the map from the heads' outputs to the residual stream, in transformers' architectures.
+# Names of modules in transformers' architectures: the MLP, and the map from the heads' outputs to
+# the residual stream.
 MLPS = ("mlp", "feed_forward", "ffn")
 OUTPUT_PROJECTIONS = ("o_proj", "out_proj", "dense", "c_proj", "wo")
 

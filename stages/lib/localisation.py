@@ -51,9 +51,9 @@ def window(best: dict[str, Any] | None, planted: range, swept: Gains) -> dict[st
     -------
     dict
         ``overlap`` with the planted layers and, as control, its mean over all windows: what a
-        window drawn at random has. ``as_good``: first layer and overlap of each window whose truth
-        on the statements that the best one was chosen on (n) is not below the best one's by more
-        than chance. Nulls where no window was chosen.
+        window drawn at random has. ``as_good``: by first layer the overlap of each window whose
+        truth on the statements that the best one was chosen on (n) is not below the best one's by
+        more than chance. Nulls where no window was chosen.
     """
     every = [overlap(layers, planted) for layers in swept.layers]
     by_chance = float(np.mean(every)) if every else None
@@ -65,11 +65,11 @@ def window(best: dict[str, Any] | None, planted: range, swept: Gains) -> dict[st
     truth, subject = swept.truth[:, selection], swept.subject[selection]
     mine = truth[swept.layers.index(found)]
     behind = [stats.difference(mine, row, subject) for row in truth]
-    as_good = [
-        {"first_layer": layers[0], "overlap": overlap(layers, planted)}
+    as_good = {  # not a list of records: DVC would take that for a plot
+        str(layers[0]): overlap(layers, planted)
         for layers, gap in zip(swept.layers, behind, strict=True)
         if gap.low is not None and gap.low <= 0
-    ]
+    }
     score = {"overlap": overlap(found, planted), "by_chance": by_chance}
     return {**best, **score, "as_good": as_good, "n": int(selection.sum())}
 

@@ -7,7 +7,10 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from stages.lib import forward, readout
 from stages.lib.cli import UserError
-from stages.lib.forward.prompts import Prompts, shortcut_is_exact
+from stages.lib.forward import unembed
+from stages.lib.forward.check import shortcut_is_exact
+from stages.lib.forward.plain import PlainPrompts
+from stages.lib.forward.prompts import Prompts
 from tests import tiny
 
 POSITIONS = 5
@@ -79,13 +82,13 @@ def test_order_of_prompts_does_not_matter(model, answers):
 
 
 def test_patching_a_run_with_itself_is_bit_equal_to_no_patch(model):
-    for shortcut in (True, False):
-        runs = Prompts(model, prompts(3), POSITIONS, shortcut)
+    for kind in (Prompts, PlainPrompts):
+        runs = kind(model, prompts(3), POSITIONS)
         rows = list(range(9))
         run = runs.run(rows, keep=True)
         for first in range(model.n_layers):
             heads = mask(model, (first, 1), (model.n_layers - 1, slice(None)))
-            assert torch.equal(runs.patched(rows, run, run.z, heads)[0], run.logits)
+            assert torch.equal(runs.patched(rows, run, run.z, heads)[0], run.last)
 
 
 def test_patching_with_another_run_changes_the_answer(model):
@@ -95,16 +98,16 @@ def test_patching_with_another_run_changes_the_answer(model):
     run = base.run(rows, keep=True)
     for head in ((0, 0), (2, 3)):
         changed = base.patched(rows, run, other.z, mask(model, head))[0]
-        assert (changed - run.logits).abs().max() > 1e-3
+        assert (changed - run.last).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize("heads", [[(0, 1)], [(2, 0), (2, 3)], [(1, slice(None)), (3, 2)]])
 def test_shortcut_and_plain_forward_agree_on_every_patch(model, heads):
     rows = list(range(9))
     logits = []
-    for shortcut in (True, False):
-        base = Prompts(model, prompts(6), POSITIONS, shortcut)
-        source = Prompts(model, prompts(7, prefix=4), POSITIONS, shortcut)
+    for kind in (Prompts, PlainPrompts):
+        base = kind(model, prompts(6), POSITIONS)
+        source = kind(model, prompts(7, prefix=4), POSITIONS)
         z = source.run(rows).z
         logits.append(base.patched(rows, base.run(rows, keep=True), z, mask(model, *heads)))
     np.testing.assert_allclose(logits[0], logits[1], atol=10 * ROUNDING)
@@ -119,8 +122,8 @@ def test_every_head_of_every_layer_gives_the_source_when_the_last_tokens_agree(m
     everything = np.ones((1, model.n_layers, model.n_heads), bool)
     run = base.run(rows, keep=True)
     patched = base.patched(rows, run, source.z, everything)[0]
-    np.testing.assert_allclose(patched, source.logits, atol=10 * ROUNDING)
-    assert (run.logits - source.logits).abs().max() > 1e-2  # they do differ without the patch
+    np.testing.assert_allclose(patched, source.last, atol=10 * ROUNDING)
+    assert (run.last - source.last).abs().max() > 1e-2  # they do differ without the patch
 
 
 def test_hooks_are_gone_after_a_patch_and_after_an_error():
@@ -135,7 +138,7 @@ def test_hooks_are_gone_after_a_patch_and_after_an_error():
         assert not module._forward_pre_hooks
         assert not module._forward_hooks
         assert "forward" not in vars(module)
-    assert torch.equal(runs.run(rows, keep=True).logits, run.logits)
+    assert torch.equal(runs.run(rows, keep=True).last, run.last)
 
 
 def test_an_architecture_that_the_shortcut_does_not_fit_is_run_plainly(answers):
@@ -149,6 +152,18 @@ def test_an_architecture_that_the_shortcut_does_not_fit_is_run_plainly(answers):
     model.layers[2].forward = depends_on_length
     with pytest.warns(UserWarning, match="plain forwards, because the shortcut is not exact"):
         assert not shortcut_is_exact(model, prompts(11), POSITIONS)
+
+
+def test_a_model_that_does_more_than_its_layers_is_refused():
+    model = tiny.wrap(tiny.random_model())
+    forward_ = model.model.forward
+
+    def reads_backwards(input_ids, **kwargs):
+        return forward_(input_ids=input_ids.flip(-1), **kwargs)
+
+    model.model.forward = reads_backwards
+    with pytest.raises(UserError, match="logits differ by"):
+        shortcut_is_exact(model, prompts(11), POSITIONS)
 
 
 def test_models_spread_over_devices_keep_their_hooks():
@@ -184,7 +199,9 @@ SIZES = {
 ARCHITECTURES = {
     "mistral": {"sliding_window": 12},
     "qwen3": {},
-    "gemma2": {"sliding_window": 12, "attn_logit_softcapping": 2.0},
+    "gemma2": {"sliding_window": 12, "attn_logit_softcapping": 2.0, "final_logit_softcapping": 1.5},
+    "granite": {"logits_scaling": 3.0},
+    "mixtral": {"num_local_experts": 2, "num_experts_per_tok": 1},
     "gemma3_text": {"sliding_window": 12},
     "phi3": {"pad_token_id": 0},
     "gpt_neox": {},
@@ -205,22 +222,25 @@ def test_the_shortcut_fits_many_architectures(architecture):
     """Also where a window hides most of the prompt, or scores are capped."""
     model, rows = of(architecture), [0, 1, 2]
     logits = []
-    for shortcut in (True, False):
-        base = Prompts(model, prompts(15, 3, prefix=30), POSITIONS, shortcut)
-        z = Prompts(model, prompts(16, 3, prefix=25), POSITIONS, shortcut).run(rows).z
+    for kind in (Prompts, PlainPrompts):
+        base = kind(model, prompts(15, 3, prefix=30), POSITIONS)
+        z = kind(model, prompts(16, 3, prefix=25), POSITIONS).run(rows).z
         run = base.run(rows, keep=True)
         logits.append(base.patched(rows, run, z, mask(model, (1, 1), (2, slice(None)), (3, 0))))
-        logits.append(run.logits)
+        logits.append(run.last)
     np.testing.assert_allclose(logits[0].detach(), logits[2].detach(), atol=20 * ROUNDING)
     np.testing.assert_allclose(logits[1].detach(), logits[3].detach(), atol=20 * ROUNDING)
     assert (logits[0] - logits[1]).abs().max() > 1e-3
+    for row, read in zip(prompts(15, 3, prefix=30), unembed.logits(model, logits[1]), strict=True):
+        whole = model.model(torch.tensor([row])).logits[0, -1]
+        np.testing.assert_allclose(read.detach(), whole.detach(), atol=20 * ROUNDING)
 
 
 @pytest.mark.parametrize(("architecture", "what"), [("mistral", "window"), ("gemma2", "cap")])
 def test_a_window_and_a_cap_do_change_the_answer(architecture, what):
     change = {"window": {"sliding_window": 4}, "cap": {"attn_logit_softcapping": 50.0}}[what]
     logits = [
-        Prompts(model, prompts(15, 3, prefix=30), POSITIONS).run([0, 1, 2]).logits
+        Prompts(model, prompts(15, 3, prefix=30), POSITIONS).run([0, 1, 2]).last
         for model in (of(architecture), of(architecture, **change))
     ]
     assert (logits[0] - logits[1]).abs().max() > 1e-3
@@ -247,7 +267,7 @@ def test_a_shortcut_that_fits_the_base_but_not_the_source_is_not_taken(answers):
     assert shortcut_is_exact(model, base, POSITIONS)
     with pytest.warns(UserWarning, match="plain forwards"):
         patcher = forward.Patcher(model, answers, base, source, POSITIONS)
-    assert not patcher.base.shortcut
+    assert isinstance(patcher.base, PlainPrompts)
 
 
 class TestStacks:
@@ -298,21 +318,24 @@ class TestStacks:
 class TestGradient:
     """Attribution is the first-order part of a patch's effect."""
 
-    @pytest.mark.parametrize("shortcut", [True, False])
-    def test_it_is_the_slope_of_the_patched_run(self, answers, shortcut):
+    @pytest.mark.parametrize("kind", [Prompts, PlainPrompts])
+    def test_it_is_the_slope_of_the_patched_run(self, kind):
         model, rows = tiny.wrap(tiny.random_model().double()), [0, 1, 2]
-        base = Prompts(model, prompts(24, 3), POSITIONS, shortcut)
-        other = Prompts(model, prompts(25, 3), POSITIONS, shortcut).run(rows).z
+        base = kind(model, prompts(24, 3), POSITIONS)
+        other = kind(model, prompts(25, 3), POSITIONS).run(rows).z
         run = base.run(rows, keep=True)
 
         def score(logits):
             return logits[:, 3] - logits[:, 4]
 
+        def read(last):
+            return score(unembed.logits(model, last)).detach()
+
         gradient = base.gradient(rows, run, score)
         step = 1e-2  # norms run in float32
         for layer, head in ((0, 1), (1, 3), (3, 0)):
             up, down = (
-                score(
+                read(
                     base.patched(
                         rows, run, run.z + d * (other - run.z), mask(model, (layer, head))
                     )[0]
@@ -342,10 +365,7 @@ class TestGradient:
 def test_logits_that_are_no_numbers_are_refused(answers):
     broken = tiny.random_model()
     torch.nn.init.constant_(broken.lm_head.weight, float("nan"))
-    with (
-        pytest.warns(UserWarning, match="differ by nan"),
-        pytest.raises(UserError, match="logits are not finite"),
-    ):
+    with pytest.raises(UserError, match="logits are not finite"):
         capture(tiny.wrap(broken), answers, prompts(17), [-1])
 
 

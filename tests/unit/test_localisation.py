@@ -75,16 +75,13 @@ class TestOverlap:
         swept = windows([0.1, 0.9, 0.9, 0.2])
         swept.truth[2] += 0.01 * (noise - noise.mean())
         found = localisation.window(best, range(1, 3), swept)
-        assert found["as_good"] == [
-            {"first_layer": 1, "overlap": 1.0},
-            {"first_layer": 2, "overlap": pytest.approx(1 / 3)},
-        ]
+        assert found["as_good"] == {"1": 1.0, "2": pytest.approx(1 / 3)}
         assert found["n"] == 20
 
     def test_a_window_that_is_a_little_worse_on_each_statement_is_told_apart(self):
         swept = windows([0.1, 0.9, 0.89, 0.2])
         found = localisation.window({"first_layer": 1, "last_layer": 2}, range(1, 3), swept)
-        assert [row["first_layer"] for row in found["as_good"]] == [1]
+        assert list(found["as_good"]) == ["1"]
 
 
 class TestGains:

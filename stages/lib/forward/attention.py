@@ -92,10 +92,10 @@ class Kept:
             self.new.keys.append(key.contiguous())
             self.new.values.append(value.contiguous())
         if self.middle:
-            before = (self.middle.keys[layer], self.middle.values[layer])
+            old_key, old_value = self.middle.keys[layer], self.middle.values[layer]
             if self.n_patches > 1:
-                before = (x.repeat_interleave(self.n_patches, dim=1) for x in before)
-            old_key, old_value = before
+                old_key = old_key.repeat_interleave(self.n_patches, dim=1)
+                old_value = old_value.repeat_interleave(self.n_patches, dim=1)
             key, value = torch.cat([old_key, key], dim=2), torch.cat([old_value, value], dim=2)
         shared = [(self.shared.keys[layer], self.shared.values[layer])] if self.shared else []
         return [*shared, (key, value)]

@@ -36,27 +36,22 @@ def capture(lm: LanguageModel, n_tail: int) -> Iterator[dict[str, list[Tensor]]]
 
 @contextmanager
 def watch_z(lm: LanguageModel) -> Iterator[list[Tensor]]:
-    """Hold on to each layer's z itself, so that a result can be differentiated by it."""
-    watched: list[Tensor] = []
-    with ExitStack() as stack:
-        for projection in lm.output_projections:
-            hook = projection.register_forward_pre_hook(lambda _, args: watched.append(args[0]))
-            stack.callback(hook.remove)
-        yield watched
+    """Hold on to each layer's z itself, so that a result can be differentiated by it.
 
-
-@contextmanager
-def differentiable(lm: LanguageModel) -> Iterator[None]:
-    """Let embeddings start a graph; weights stay out of it."""
+    Embeddings start the graph; weights stay out of it.
+    """
 
     def start(_: Any, __: Any, output: Tensor) -> Tensor:
         return output.detach().requires_grad_()
 
-    handle = lm.model.get_input_embeddings().register_forward_hook(start)
-    try:
-        yield
-    finally:
-        handle.remove()
+    watched: list[Tensor] = []
+    with torch.enable_grad(), ExitStack() as stack:
+        embeddings = lm.model.get_input_embeddings()
+        stack.callback(embeddings.register_forward_hook(start).remove)
+        for projection in lm.output_projections:
+            hook = projection.register_forward_pre_hook(lambda _, args: watched.append(args[0]))
+            stack.callback(hook.remove)
+        yield watched
 
 
 @contextmanager
@@ -105,7 +100,7 @@ def start_at(lm: LanguageModel, first: int, residual: Tensor) -> Iterator[None]:
     with ExitStack() as stack:
         stack.callback(handle.remove)
         for layer in lm.layers[:first]:
-            stack.enter_context(_stand_in(layer, _return_input))
+            stack.enter_context(stand_in(layer, _return_input))
         yield
 
 
@@ -117,7 +112,7 @@ def give_z(lm: LanguageModel, layer: int, z: Tensor) -> Iterator[None]:
         projection = lm.output_projections[layer]
         return projection(z.flatten(2).to(projection.weight.device)), None
 
-    with _stand_in(lm.attentions[layer], attention):
+    with stand_in(lm.attentions[layer], attention):
         yield
 
 
@@ -129,7 +124,7 @@ def last_position(lm: LanguageModel) -> Iterator[None]:
     """
 
     def narrow(_: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
-        return (args[0][:, -1:], *args[1:])
+        return (args[0][:, -1:].contiguous(), *args[1:])
 
     if lm.last_mlp is None:
         yield
@@ -142,7 +137,7 @@ def last_position(lm: LanguageModel) -> Iterator[None]:
 
 
 @contextmanager
-def _stand_in(module: Any, forward: Any) -> Iterator[None]:
+def stand_in(module: Any, forward: Any) -> Iterator[None]:
     """Give a module another forward for a while."""
     # accelerate puts a forward of its own on a module of a model that is spread over devices.
     own = vars(module).get("forward")

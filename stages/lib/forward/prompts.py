@@ -12,28 +12,22 @@ Up to rounding this is exact: a patch of the last tokens changes nothing before 
 below its first layer; in that layer z is known without attention, and so it is in each layer whose
 heads are all written; the last layer's MLP runs at the last position. transformers' own layers do
 the work, so grouped-query attention, quantised weights and models spread over GPUs need nothing
-special. Where an architecture does not allow the shortcut (a check on two prompts tells), every run
-is one plain forward over the whole prompt.
+special. An architecture that does not allow the shortcut (a check on two prompts tells) is run
+plainly: plain.py.
 """
 
-import warnings
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from stages.lib.cli import UserError
-from stages.lib.forward import hooks
+from stages.lib.forward import hooks, unembed
 from stages.lib.forward.attention import Kept, Piece, attending
 from stages.lib.lm import LanguageModel
-
-# Root mean square difference of logits, as a share of their spread, that is rounding and no error.
-# On SmolLM2-135M: up to 3e-6 in float32 and 0.04 in bfloat16, where padding alone makes 0.07.
-TOLERANCE = {"float32": 1e-3, "bfloat16": 0.1, "float16": 0.02}
 
 
 @dataclass(frozen=True)
@@ -42,8 +36,8 @@ class Run:
 
     Attributes
     ----------
-    logits : Tensor of shape (n_prompts, vocab_size)
-        At the last position.
+    last : Tensor of shape (n_prompts, d_model)
+        What the decoder gives at the last position, to be unembedded.
     z : Tensor of shape (n_layers, n_prompts, n_tail, n_heads, d_head)
         Input of each layer's output projection.
     residual : Tensor of shape (n_layers + 1, n_prompts, n_tail, d_model)
@@ -53,7 +47,7 @@ class Run:
         Keys and values between shared piece and tail, in a run that patched runs are to start from.
     """
 
-    logits: Tensor
+    last: Tensor
     z: Tensor
     residual: Tensor
     middle: Piece | None
@@ -70,8 +64,6 @@ class Prompts:
         One prompt a row.
     n_tail : int
         Positions, counted from the end, at which activations are read or written.
-    shortcut : bool
-        False runs each prompt whole: the reference that the shortcut is checked against.
 
     Raises
     ------
@@ -79,34 +71,28 @@ class Prompts:
         If a prompt has fewer than `n_tail` tokens.
     """
 
-    def __init__(
-        self, lm: LanguageModel, token_ids: list[list[int]], n_tail: int, shortcut: bool = True
-    ) -> None:
+    def __init__(self, lm: LanguageModel, token_ids: list[list[int]], n_tail: int) -> None:
         shortest = min(len(ids) for ids in token_ids)
         if shortest < n_tail:
             raise UserError(
                 f"params.yaml: {n_tail} positions asked for, but a prompt has {shortest} tokens"
             )
-        self.lm, self.token_ids, self.n_tail, self.shortcut = lm, token_ids, n_tail, shortcut
-        self.n_shared = _n_shared(token_ids, shortest - n_tail) if shortcut else 0
+        self.lm, self.token_ids, self.n_tail = lm, token_ids, n_tail
+        self.n_shared = _n_shared(token_ids, shortest - n_tail)
         self._shared: Piece | None = None
 
     @torch.no_grad()
     def run(self, rows: list[int], keep: bool = False) -> Run:
         """Run the prompts of these rows; `keep` what patched runs of them start from."""
-        lm = self.lm
         if self._shared is None and self.n_shared:
             self._shared = self._run_shared()
-        middle = self._middle(rows) if keep and self.shortcut else None
+        middle = self._middle(rows) if keep else None
         with ExitStack() as stack:
-            if keep and self.shortcut:
-                stack.enter_context(hooks.last_position(lm))
-            captured = stack.enter_context(hooks.capture(lm, self.n_tail))
-            logits = self._tail(rows, middle) if keep else self._rest(rows)
-        z = torch.stack([z.to(lm.device) for z in captured["z"]])
-        z = z.unflatten(-1, (lm.n_heads, lm.d_head))  # (n_layers, n_prompts, n_tail, heads, d)
-        residual = torch.stack([r.to(lm.device) for r in captured["residual"]])
-        return Run(logits, z, residual, middle)
+            if keep or self.n_tail == 1:
+                stack.enter_context(hooks.last_position(self.lm))
+            captured = stack.enter_context(hooks.capture(self.lm, self.n_tail))
+            last = self._tail(rows, middle) if keep else self._rest(rows)
+        return Run(last, self._heads(captured["z"]), self._stack(captured["residual"]), middle)
 
     @torch.no_grad()
     def patched(self, rows: list[int], base: Run, z: Tensor, patches: np.ndarray) -> Tensor:
@@ -125,11 +111,9 @@ class Prompts:
 
         Returns
         -------
-        Tensor of shape (n_patches, n_prompts, vocab_size)
-            Logits at the last position.
+        Tensor of shape (n_patches, n_prompts, d_model)
+            What the decoder gives at the last position, to be unembedded.
         """
-        if not self.shortcut:
-            return torch.stack([self._patched_plainly(rows, z, heads) for heads in patches])
         lm, chosen = self.lm, torch.from_numpy(patches).to(self.lm.device)
         first = int(np.flatnonzero(patches.any(axis=(0, 2)))[0])
         residual = base.residual[first].repeat_interleave(len(patches), dim=0)
@@ -143,8 +127,8 @@ class Prompts:
                     stack.enter_context(hooks.give_z(lm, layer, known.flatten(0, 1)))
                 elif written.any():
                     stack.enter_context(hooks.write_z(lm, layer, z[layer], chosen[:, layer]))
-            logits = self._tail(rows, base.middle, len(patches))
-        return logits.unflatten(0, (len(rows), len(patches))).transpose(0, 1)
+            last = self._tail(rows, base.middle, len(patches))
+        return last.unflatten(0, (len(rows), len(patches))).transpose(0, 1)
 
     def gradient(self, rows: list[int], base: Run, score: Callable[[Tensor], Tensor]) -> Tensor:
         """Differentiate a score of the last position's logits by z of every head.
@@ -164,25 +148,20 @@ class Prompts:
             At the tail's positions. One forward and one backward for all heads together.
         """
         lm = self.lm
-        with torch.enable_grad(), ExitStack() as stack:
-            stack.enter_context(hooks.differentiable(lm))
-            stack.enter_context(hooks.last_position(lm))
-            z = stack.enter_context(hooks.watch_z(lm))
-            total = score(self._tail(rows, base.middle)).sum()
-            found = torch.autograd.grad(total, z)
-        tails = torch.stack([g[:, -self.n_tail :].to(lm.device) for g in found])
-        return tails.unflatten(-1, (lm.n_heads, lm.d_head))
+        with hooks.last_position(lm), hooks.watch_z(lm) as z:
+            total = score(unembed.logits(lm, self._tail(rows, base.middle))).sum()
+        return self._heads(list(torch.autograd.grad(total, z)))
 
-    def _patched_plainly(self, rows: list[int], z: Tensor, heads: np.ndarray) -> Tensor:
-        """Run the whole prompt with one patch; logits (n_prompts, vocab_size)."""
-        with ExitStack() as stack:
-            for layer in np.flatnonzero(heads.any(axis=1)):
-                chosen = torch.from_numpy(heads[None, layer])
-                stack.enter_context(hooks.write_z(self.lm, int(layer), z[layer], chosen))
-            return self._rest(rows)
+    def _stack(self, layers: list[Tensor]) -> Tensor:
+        """Bring what was captured in each layer together: (n_layers, n_prompts, n_tail, width)."""
+        return torch.stack([x.to(self.lm.device) for x in layers])
+
+    def _heads(self, layers: list[Tensor]) -> Tensor:
+        """Stack z, (n_layers, n_prompts, n_tail, n_heads, d_head)."""
+        return self._stack(layers).unflatten(-1, (self.lm.n_heads, self.lm.d_head))
 
     def _rest(self, rows: list[int]) -> Tensor:
-        """Run what stands after the shared piece; logits at the last position."""
+        """Run what stands after the shared piece; (n_prompts, d_model) at the last position."""
         prompts = [self.token_ids[row] for row in rows]
         tokens, ends = [ids[self.n_shared :] for ids in prompts], [len(ids) for ids in prompts]
         return self._forward(tokens, ends)[0]
@@ -196,9 +175,7 @@ class Prompts:
             return self._forward(tokens, ends, record=True)[1] if max(map(len, tokens)) else None
 
     def _tail(self, rows: list[int], middle: Piece | None, n_patches: int = 1) -> Tensor:
-        """Run the tail, each row so often; logits at the last position."""
-        if not self.shortcut:
-            return self._rest(rows)
+        """Run the tail, each row so often; (n_rows, d_model) at the last position."""
         prompts = [self.token_ids[row] for row in rows]
         tokens, ends = [ids[-self.n_tail :] for ids in prompts], [len(ids) for ids in prompts]
         return self._forward(tokens, ends, middle, n_patches)[0]
@@ -211,9 +188,9 @@ class Prompts:
         n_patches: int = 1,
         record: bool = False,
     ) -> tuple[Tensor, Piece]:
-        """Call the model on tokens that stand in their prompts before `ends`, after what is kept.
+        """Run tokens that stand in their prompts before `ends`, after what is kept.
 
-        Returns the logits at the last position, and the tokens as a piece.
+        Returns the decoder's output at the last position, and the tokens as a piece.
         """
         width = max(map(len, tokens))
         ids = torch.tensor([[0] * (width - len(row)) + row for row in tokens])
@@ -221,19 +198,14 @@ class Prompts:
         text = column >= width - torch.tensor([len(row) for row in tokens])[:, None]
         positions = torch.where(text, torch.tensor(ends)[:, None] - width + column, -1)
         piece, device = Piece(positions), self.lm.device
-        how: dict[str, Any] = {"attention_mask": text.long().to(device)}
-        with ExitStack() as stack:
-            if self.shortcut:
-                how = {"kept": Kept(self._shared, middle, piece, n_patches, record)}
-                stack.enter_context(attending(self.lm))
-            output = self.lm.model(
+        with attending(self.lm):
+            output = self.lm.model.get_decoder()(
                 input_ids=ids.repeat_interleave(n_patches, dim=0).to(device),
                 position_ids=positions.clamp(min=0).repeat_interleave(n_patches, dim=0).to(device),
                 use_cache=False,
-                logits_to_keep=1,
-                **how,
+                kept=Kept(self._shared, middle, piece, n_patches, record),
             )
-        return output.logits[:, -1], piece
+        return output.last_hidden_state[:, -1], piece
 
     def _run_shared(self) -> Piece:
         """Keys and values of what all prompts start with."""
@@ -241,37 +213,8 @@ class Prompts:
         ids = torch.tensor([self.token_ids[0][: self.n_shared]], device=self.lm.device)
         kept = Kept(None, None, piece, record=True)
         with attending(self.lm), hooks.last_position(self.lm):
-            self.lm.model(input_ids=ids, use_cache=False, logits_to_keep=1, kept=kept)
+            self.lm.model.get_decoder()(input_ids=ids, use_cache=False, kept=kept)
         return piece
-
-
-def shortcut_is_exact(lm: LanguageModel, token_ids: list[list[int]], n_tail: int) -> bool:
-    """Compare the shortcut with plain forwards, on the shortest and the longest prompt.
-
-    Warns and returns False if an architecture does not give the same logits both ways, or fails.
-    """
-    pair = [min(token_ids, key=len), max(token_ids, key=len)]
-    plain = Prompts(lm, pair, n_tail, shortcut=False).run([0, 1]).logits
-    prompts = Prompts(lm, pair, n_tail)
-    middle = np.zeros((1, lm.n_layers, lm.n_heads), bool)
-    middle[:, lm.n_layers // 2] = True
-    try:
-        run = prompts.run([0, 1], keep=True)
-        logits = prompts.patched([0, 1], run, run.z, middle)[0]  # itself into itself: no change
-    except torch.cuda.OutOfMemoryError:
-        raise  # plain forwards would need more
-    except (RuntimeError, TypeError, ValueError, AttributeError, KeyError, IndexError) as error:
-        reason = f"it fails: {type(error).__name__}: {error}"
-    else:
-        difference = float((logits - plain).float().square().mean().sqrt() / plain.float().std())
-        if difference <= TOLERANCE.get(lm.dtype, 0.1):
-            return True
-        reason = f"logits differ by {difference:.2g} of their spread"
-    name = type(lm.model).__name__
-    warnings.warn(
-        f"{name}: plain forwards, because the shortcut is not exact: {reason}", stacklevel=2
-    )
-    return False
 
 
 def _n_shared(token_ids: list[list[int]], most: int) -> int:

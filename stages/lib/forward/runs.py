@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from accelerate import PartialState
 from accelerate.utils import gather_object
 from torch import Tensor
 from tqdm import tqdm
 
-from stages.lib.cli import UserError
-from stages.lib.forward import budget
-from stages.lib.forward.prompts import Prompts, Run, shortcut_is_exact
+from stages.lib.forward import budget, unembed
+from stages.lib.forward.check import shortcut_is_exact
+from stages.lib.forward.plain import PlainPrompts
+from stages.lib.forward.prompts import Prompts, Run
 from stages.lib.lm import LanguageModel
-from stages.lib.readout import Answers, log_probabilities, probabilities
+from stages.lib.readout import Answers, log_probabilities
 
 
 @dataclass(frozen=True)
@@ -71,23 +71,24 @@ def capture(
         with the embedding first, ``readout`` of shape (n_prompts, 2) with P(true) and P(false).
     """
     n_tail = -min(positions)
-    prompts = Prompts(lm, token_ids, n_tail, shortcut_is_exact(lm, token_ids, n_tail))
+    exact = shortcut_is_exact(lm, token_ids, n_tail)
+    prompts = (Prompts if exact else PlainPrompts)(lm, token_ids, n_tail)
     columns = [n_tail + position for position in positions]
     at_once = budget.prompts_at_once(lm, _n_own(prompts), n_tail)
     with _progress(title, len(token_ids)) as bar:
         for start in range(0, len(token_ids), n_rows):
             chunk = range(start, min(start + n_rows, len(token_ids)))
-            results = []
+            results, lasts = [], []
             for _, rows in _share(_batches(token_ids, chunk, at_once)):
                 run = prompts.run(rows)
-                arrays = {
-                    "z": run.z[:, :, columns].permute(1, 2, 0, 3, 4),
-                    "resid_post": run.residual[:, :, columns].permute(1, 2, 0, 3),
-                    "readout": _readout(run.logits, answers),
-                }
-                numbers = {name: _numbers(a) for name, a in arrays.items()}
+                z = run.z[:, :, columns].permute(1, 2, 0, 3, 4)
+                residual = run.residual[:, :, columns].permute(1, 2, 0, 3)
+                numbers = {"z": _numbers(z), "resid_post": _numbers(residual)}
                 results.append(([row - start for row in rows], numbers))
+                lasts.append((numbers, run.last))
                 bar.update(len(rows))
+            for numbers, read in unembed.readouts(lm, answers, lasts):
+                numbers["readout"] = read
             yield _assemble(_gather(results), len(chunk))
 
 
@@ -126,9 +127,9 @@ class Patcher:
         self.lm, self.answers, self.keep = lm, answers, keep
         self._base_ids, self._batches = base, []
         if base:
-            shortcut = all(shortcut_is_exact(lm, ids, n_positions) for ids in (base, source))
-            self.base = Prompts(lm, base, n_positions, shortcut)
-            self.source = Prompts(lm, source, n_positions, shortcut)
+            exact = all(shortcut_is_exact(lm, ids, n_positions) for ids in (base, source))
+            kind = Prompts if exact else PlainPrompts
+            self.base, self.source = (kind(lm, ids, n_positions) for ids in (base, source))
             longest = max(_n_own(self.base), _n_own(self.source))
             at_once = budget.prompts_at_once(lm, longest, n_positions)
             self._batches = _batches(base, range(len(base)), at_once)
@@ -154,15 +155,11 @@ class Patcher:
         with _progress(title, n_runs) as bar:
             for i, rows in _share(self._batches):
                 base, source = self._runs(i, rows)
+                runs = self._patched(rows, base, source, patches, bar)
                 values = np.empty((2 + len(patches), len(rows), 2), np.float32)
-                for row, run in enumerate((base, source)):
-                    values[row] = _numbers(_readout(run.logits, self.answers))
-                values[2:] = values[0]  # a patch of no heads is the base run
-                for some in self._stacks(patches, len(rows)):
-                    logits = self.base.patched(rows, base, source.z, patches[some])
-                    read = _readout(logits.flatten(0, 1), self.answers)
-                    values[2 + some] = _numbers(read.unflatten(0, (len(some), len(rows))))
-                    bar.update(len(rows) * len(some))
+                for some, read in unembed.readouts(self.lm, self.answers, runs):
+                    values[some] = read.reshape(-1, len(rows), 2)
+                values[2:][~patches.any(axis=(1, 2))] = values[0]
                 results.append((rows, values))
         out = np.empty((2 + len(patches), len(self._base_ids), 2), np.float32)
         for rows, values in _gather(results):
@@ -202,9 +199,19 @@ class Patcher:
                     found = ((source.z - base.z) * gradient).float().sum(dim=(2, 4))
                     results.append((rows, {"effect": _numbers(found.transpose(0, 1))}))
                     bar.update(len(rows))
-        if not results and not self._base_ids:
+        if not self._base_ids:
             return np.empty((0, self.lm.n_layers, self.lm.n_heads), np.float32)
         return _assemble(_gather(results), len(self._base_ids))["effect"]
+
+    def _patched(
+        self, rows: list[int], base: Run, source: Run, patches: np.ndarray, bar: tqdm
+    ) -> Iterator[tuple[np.ndarray, Tensor]]:
+        """Base, source and patched runs of one batch, numbered in this order, stack by stack."""
+        yield np.array([0]), base.last
+        yield np.array([1]), source.last
+        for some in self._stacks(patches, len(rows)):
+            yield 2 + some, self.base.patched(rows, base, source.z, patches[some]).flatten(0, 1)
+            bar.update(len(rows) * len(some))
 
     def _stacks(self, patches: np.ndarray, n_prompts: int) -> Iterator[np.ndarray]:
         """Numbers of the patches that are run at once: they have their first layer in common."""
@@ -228,16 +235,6 @@ class Patcher:
 def is_main_process() -> bool:
     """Return whether this process is the one that writes files."""
     return PartialState().is_main_process
-
-
-def _readout(logits: Tensor, answers: Answers) -> Tensor:
-    """P(true) and P(false), refusing what is no number: it would pass for the answer "false"."""
-    if not torch.isfinite(logits).all():
-        raise UserError(
-            "the model's logits are not finite (params.yaml: model.dtype: float16 overflows in "
-            "some models, bfloat16 and float32 do not)"
-        )
-    return probabilities(logits, answers)
 
 
 def _n_own(prompts: Prompts) -> int:

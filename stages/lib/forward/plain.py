@@ -1,0 +1,81 @@
+"""Prompts run whole, as the model itself would run them: the reference, and the last resort."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stages.lib.forward import hooks, unembed
+from stages.lib.forward.prompts import Prompts, Run
+from stages.lib.lm import LanguageModel
+
+
+class PlainPrompts(Prompts):
+    """The same as `Prompts`, without any shortcut: only prompts of one length share a forward."""
+
+    def __init__(self, lm: LanguageModel, token_ids: list[list[int]], n_tail: int) -> None:
+        super().__init__(lm, token_ids, n_tail)
+        self.n_shared = 0
+
+    @torch.no_grad()
+    def run(self, rows: list[int], keep: bool = False) -> Run:
+        """Run the prompts of these rows."""
+        groups, runs = self._by_length(rows), []
+        for group in groups:
+            with hooks.capture(self.lm, self.n_tail) as captured:
+                last = self._whole(rows, group)
+            z, residual = self._heads(captured["z"]), self._stack(captured["residual"])
+            runs.append(Run(last, z, residual, None))
+        return Run(
+            _back(groups, [run.last for run in runs], 0),
+            _back(groups, [run.z for run in runs], 1),
+            _back(groups, [run.residual for run in runs], 1),
+            None,
+        )
+
+    @torch.no_grad()
+    def patched(self, rows: list[int], base: Run, z: Tensor, patches: np.ndarray) -> Tensor:
+        """Run again, once a patch, with some heads' z overwritten at the tail's positions."""
+        groups = self._by_length(rows)
+        return torch.stack(
+            [
+                _back(groups, [self._patched(rows, group, z, heads) for group in groups], 0)
+                for heads in patches
+            ]
+        )
+
+    def gradient(self, rows: list[int], base: Run, score: Callable[[Tensor], Tensor]) -> Tensor:
+        """Differentiate a score of the last position's logits by z of every head."""
+        groups, found = self._by_length(rows), []
+        for group in groups:
+            with hooks.watch_z(self.lm) as z:
+                total = score(unembed.logits(self.lm, self._whole(rows, group))).sum()
+            gradients = torch.autograd.grad(total, z)
+            found.append(self._heads([g[:, -self.n_tail :] for g in gradients]))
+        return _back(groups, found, 1)
+
+    def _patched(self, rows: list[int], group: list[int], z: Tensor, heads: np.ndarray) -> Tensor:
+        """Run some rows with one patch; (n_prompts, d_model) at the last position."""
+        with ExitStack() as stack:
+            for layer in np.flatnonzero(heads.any(axis=1)):
+                chosen = torch.from_numpy(heads[None, layer])
+                stack.enter_context(hooks.write_z(self.lm, int(layer), z[layer, group], chosen))
+            return self._whole(rows, group)
+
+    def _by_length(self, rows: list[int]) -> list[list[int]]:
+        """Places in `rows` of the prompts of each length: padding would not be plain."""
+        lengths = [len(self.token_ids[row]) for row in rows]
+        return [[i for i, n in enumerate(lengths) if n == length] for length in set(lengths)]
+
+    def _whole(self, rows: list[int], group: list[int]) -> Tensor:
+        """Run whole prompts of one length; (n_prompts, d_model) at the last position."""
+        ids = torch.tensor([self.token_ids[rows[i]] for i in group], device=self.lm.device)
+        return self.lm.model.get_decoder()(input_ids=ids, use_cache=False).last_hidden_state[:, -1]
+
+
+def _back(groups: list[list[int]], parts: list[Tensor], dim: int) -> Tensor:
+    """Put what was found group by group into the order of the rows."""
+    order = torch.tensor([i for group in groups for i in group]).argsort()
+    return torch.cat(parts, dim).index_select(dim, order.to(parts[0].device))

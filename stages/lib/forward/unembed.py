@@ -1,0 +1,105 @@
+"""From the last position to the answers, many runs in one matrix product.
+
+The unembedding is the largest matrix of a small model. A few rows at a time, as many runs as have
+a patch in common, it takes a tenth of all time; many rows at a time, next to none.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers.modeling_outputs import BaseModelOutputWithPast
+
+from stages.lib.cli import UserError
+from stages.lib.forward import hooks
+from stages.lib.lm import LanguageModel
+from stages.lib.readout import Answers, log_probabilities
+
+ENOUGH = 256  # rows beyond which more of them are no faster
+
+
+class _Decoded(BaseModelOutputWithPast):
+    """What a decoder gives; fields that only some architectures have are None."""
+
+    def __getattr__(self, name: str) -> None:
+        return None
+
+
+def logits(lm: LanguageModel, last: Tensor) -> Tensor:
+    """Unembed what the decoder gave at the last position.
+
+    The model's own forward does it, with whatever it adds (a soft cap, a scale); only its decoder
+    is skipped.
+
+    Parameters
+    ----------
+    lm : LanguageModel
+        The model.
+    last : Tensor of shape (n_rows, d_model)
+        Output of the decoder.
+
+    Returns
+    -------
+    Tensor of shape (n_rows, vocab_size)
+        Logits, in nats.
+    """
+    output = _Decoded(last_hidden_state=last[:, None])  # pyright: ignore[reportArgumentType]
+    ids = torch.zeros(len(last), 1, dtype=torch.long, device=lm.device)
+    with hooks.stand_in(lm.model.get_decoder(), lambda *_, **__: output):
+        return lm.model(input_ids=ids, use_cache=False).logits[:, -1]
+
+
+def readouts(
+    lm: LanguageModel, answers: Answers, runs: Iterable[tuple[Any, Tensor]]
+) -> Iterator[tuple[Any, np.ndarray]]:
+    """P(true) and P(false) of runs, many of them at a time.
+
+    Parameters
+    ----------
+    lm : LanguageModel
+        The model.
+    answers : Answers
+        Tokens of the readout.
+    runs : iterable of pairs
+        What a run is known by, and the decoder's output at its last position, (n_rows, d_model).
+
+    Yields
+    ------
+    pair
+        What the run is known by, and its readout, (n_rows, 2), float32.
+
+    Raises
+    ------
+    UserError
+        If the model does not give numbers.
+    """
+    waiting: list[tuple[Any, Tensor]] = []
+    for run in runs:
+        waiting.append(run)
+        if sum(len(last) for _, last in waiting) >= ENOUGH:
+            yield from _read(lm, answers, waiting)
+            waiting = []
+    if waiting:
+        yield from _read(lm, answers, waiting)
+
+
+@torch.no_grad()
+def _read(
+    lm: LanguageModel, answers: Answers, runs: list[tuple[Any, Tensor]]
+) -> list[tuple[Any, np.ndarray]]:
+    """Read the answers of some runs at once."""
+    log_p = log_probabilities(logits(lm, torch.cat([last for _, last in runs])), answers)
+    refuse_what_is_no_number(log_p)
+    parts = log_p.exp().cpu().split([len(last) for _, last in runs])
+    return [(key, part.numpy()) for (key, _), part in zip(runs, parts, strict=True)]
+
+
+def refuse_what_is_no_number(x: Tensor) -> None:
+    """Raise a UserError where logits overflowed: they would pass for the answer "false"."""
+    if not torch.isfinite(x).all():
+        raise UserError(
+            "the model's logits are not finite (params.yaml: model.dtype: float16 overflows in "
+            "some models, bfloat16 and float32 do not)"
+        )
