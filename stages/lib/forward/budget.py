@@ -9,8 +9,10 @@ from stages.lib.cli import UserError
 from stages.lib.lm import LanguageModel
 
 VARIABLE = "MEMORY_BUDGET_GB"
-# Rows of a matrix product beyond which more of them are no faster: prompts times their tokens.
+# Rows of a matrix product beyond which more of them are no faster: prompts times their tokens, or
+# prompts alone, where the last position is unembedded.
 ENOUGH = {"cpu": 1024, "cuda": 16384}
+ENOUGH_TO_UNEMBED = 256
 
 
 def memory(lm: LanguageModel) -> float:
@@ -58,7 +60,7 @@ def prompts_at_once(lm: LanguageModel, n_tokens: int, n_tail: int) -> int:
 
 
 def patches_at_once(lm: LanguageModel, n_prompts: int, n_tail: int) -> int:
-    """Patches of `n_prompts` prompts in one forward, which leaves nothing behind but logits."""
+    """Patches of `n_prompts` prompts in one forward, which leaves next to nothing behind."""
     return max(1, _most(lm, n_tail, 0) // n_prompts)
 
 
@@ -67,14 +69,20 @@ def graphs_at_once(lm: LanguageModel, n_tail: int) -> int:
     config = lm.model.config.get_text_config()
     widest = getattr(config, "intermediate_size", None) or 4 * lm.d_model
     width = 4 * widest + 8 * lm.d_model + 4 * lm.n_heads * lm.d_head
-    return _most(lm, n_tail, n_tail * lm.n_layers * width)
+    return _most(lm, n_tail, n_tail * lm.n_layers * width + 3 * config.vocab_size)
+
+
+def rows_to_unembed(lm: LanguageModel) -> int:
+    """Last positions whose logits, and the logarithms of their softmax, are made at once."""
+    bytes_each = (lm.model.dtype.itemsize + 8) * lm.model.config.get_text_config().vocab_size
+    return max(1, int(min(memory(lm) / 2 / bytes_each, ENOUGH_TO_UNEMBED)))
 
 
 def _most(lm: LanguageModel, n_tokens: int, kept: int) -> int:
     """Rows that fit: half of the budget is for what is kept, half for the layer that runs."""
     config = lm.model.config.get_text_config()
     widest = max(getattr(config, "intermediate_size", None) or 4 * lm.d_model, lm.d_model)
-    working = n_tokens * (3 * widest + 6 * lm.d_model) + 3 * config.vocab_size
+    working = n_tokens * (3 * widest + 6 * lm.d_model)
     bytes_each = lm.model.dtype.itemsize * max(kept, working)
     rows = min(memory(lm) / 2 / bytes_each, ENOUGH[lm.device.type] / n_tokens)
     return max(1, int(rows))

@@ -13,11 +13,9 @@ from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from stages.lib.cli import UserError
-from stages.lib.forward import hooks
+from stages.lib.forward import budget, hooks
 from stages.lib.lm import LanguageModel
 from stages.lib.readout import Answers, log_probabilities
-
-ENOUGH = 256  # rows beyond which more of them are no faster
 
 
 class _Decoded(BaseModelOutputWithPast):
@@ -75,10 +73,11 @@ def readouts(
     UserError
         If the model does not give numbers.
     """
+    at_once = budget.rows_to_unembed(lm)
     waiting: list[tuple[Any, Tensor]] = []
     for run in runs:
         waiting.append(run)
-        if sum(len(last) for _, last in waiting) >= ENOUGH:
+        if sum(len(last) for _, last in waiting) >= at_once:
             yield from _read(lm, answers, waiting)
             waiting = []
     if waiting:
