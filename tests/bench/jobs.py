@@ -27,6 +27,10 @@ class Job:
     heads: np.ndarray
     answers: tuple[list[int], list[int]]
 
+    def patches(self, task: str) -> np.ndarray:
+        """What a task patches: (n_patches, n_layers, n_heads), bool."""
+        return self.windows if task == "window" else self.heads
+
 
 def make(model: Path, statements: Path, long: bool, n: int = N_STATEMENTS) -> Job:
     """Render the default run's wordings, with a long system prompt before them if asked for."""

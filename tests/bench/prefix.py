@@ -19,6 +19,11 @@ class Peer(hf.Peer):
         self.kept: dict[tuple[int, ...], list[tuple[Tensor, Tensor]]] = {}
         self.start: tuple[int, ...] = ()
 
+    def cache(self, prompts: list[list[int]]) -> tuple[Any, Any]:
+        """z and readouts, with the common start run anew: it is part of the job."""
+        self.kept.clear()
+        return super().cache(prompts)
+
     def prepare(self, prompts: list[list[int]], n_positions: int) -> None:
         """Run what all prompts start with, unless that was run before."""
         super().prepare(prompts, n_positions)

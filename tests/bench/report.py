@@ -35,11 +35,10 @@ def main() -> None:
 
 
 def _read(file: Path) -> pl.DataFrame:
-    """Rates of every run, and the operations of a unit, counted once."""
+    """Rates of every run, and the operations of a unit, counted once, in the first round."""
     rows = pl.read_json(file).with_columns(rate=pl.col("units") / pl.col("seconds"))
     counted = pl.col("gflop").max().over("contender", "task") / pl.col("units")
-    # The first round carries the counter.
-    return rows.with_columns(gflop=counted).filter(pl.col("round") > 0)
+    return rows.with_columns(gflop=counted)
 
 
 def _table(rows: pl.DataFrame) -> str:
