@@ -1,7 +1,7 @@
 # make repro      everything, from the model to the figures
 # make test       all tests
 # make lint       style and types
-# make bench      time the forward pass against the tools people use, in half an hour
+# make bench      time the forward pass against the tools people use, in an hour
 # make organisms  train the adapters of data/organisms anew, in hours; make organism-late: only one
 # make lock       pin the newest versions of what pyproject.toml asks for
 PYTHON ?= python3
@@ -31,6 +31,8 @@ bench: .venv/installed
 	python -m tests.bench.peers
 	python -m tests.bench.peers --long
 	python -m tests.bench.report
+	python -m tests.bench.growth
+	python -m tests.bench.probes
 
 organisms:
 	for name in truth early middle late; do $(MAKE) organism-$$name || exit 1; done
