@@ -10,6 +10,9 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM
 
 
+STRETCH = 32  # a multiple of every peer's batch
+
+
 class Peer:
     """Both jobs, batch by batch; a peer says how its tool reads z in a batch and writes it.
 
@@ -49,18 +52,27 @@ class Peer:
         return self._read(prompts, n_positions)[0]
 
     @torch.inference_mode()
-    def patched(self, base: list[list[int]], source: Tensor, patches: np.ndarray) -> np.ndarray:
-        """P(true), P(false) of runs with z of the source: (n_patches, n_prompts, 2)."""
-        result = np.empty((len(patches), len(base), 2), np.float32)
+    def patched(
+        self, base: list[list[int]], source: Tensor, patches: np.ndarray, n_samples: int = 0
+    ) -> np.ndarray:
+        """P(true), P(false) of runs with z of the source: (n_patches, n_prompts, 2).
+
+        With `n_samples`, only so many of the stretches of 32 runs that the whole job falls into,
+        sorted by length: each is as little padded as it is there. The rest is NaN.
+        """
+        result = np.full((len(patches), len(base), 2), np.nan, np.float32)
         self.prepare(base, source.shape[2])
         pairs = list(product(range(len(patches)), range(len(base))))
-        for batch in batches([len(base[prompt]) for _, prompt in pairs], self.batch):
-            rows, columns = map(list, zip(*(pairs[i] for i in batch), strict=True))
-            chosen = torch.from_numpy(patches[rows])
-            layers = chosen.any(0).any(-1).nonzero()[:, 0].tolist()
-            z = {layer: source[layer, columns] for layer in layers}
-            logits = self.write([base[column] for column in columns], z, chosen)
-            result[rows, columns] = readout(logits, self.answers)
+        stretches = batches([len(base[prompt]) for _, prompt in pairs], STRETCH)
+        for stretch in sample(stretches, n_samples) if n_samples else stretches:
+            for start in range(0, len(stretch), self.batch):
+                some = [pairs[i] for i in stretch[start : start + self.batch]]
+                rows, columns = map(list, zip(*some, strict=True))
+                chosen = torch.from_numpy(patches[rows])
+                layers = chosen.any(0).any(-1).nonzero()[:, 0].tolist()
+                z = {layer: source[layer, columns] for layer in layers}
+                logits = self.write([base[column] for column in columns], z, chosen)
+                result[rows, columns] = readout(logits, self.answers)
         return result
 
     def _read(self, prompts: list[list[int]], n_positions: int) -> tuple[Tensor, np.ndarray]:
@@ -71,6 +83,11 @@ class Peer:
         order = np.argsort(np.concatenate(split))
         readouts = np.concatenate([readout(logits, self.answers) for _, logits in found])
         return torch.cat([z for z, _ in found], 1)[:, order], readouts[order]
+
+
+def sample(stretches: list[list[int]], n: int) -> list[list[int]]:
+    """Some of them, evenly drawn."""
+    return [stretches[(2 * i + 1) * len(stretches) // (2 * n)] for i in range(n)]
 
 
 def load(folder: Path) -> Any:

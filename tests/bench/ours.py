@@ -28,16 +28,32 @@ class Peer:
             (found,) = chunks
         return found["z"][:, 0], found["readout"]
 
-    def prepare(self, base: list[list[int]], source: list[list[int]], n_positions: int) -> None:
-        """Make the patcher; every run, of base and source too, is left for later."""
-        self.patcher = forward.Patcher(self.lm, self.answers, base, source, n_positions)
-
-    def patched(self, patches: np.ndarray) -> np.ndarray:
+    def patched(
+        self,
+        base: list[list[int]],
+        source: list[list[int]],
+        n_positions: int,
+        patches: np.ndarray,
+    ) -> np.ndarray:
         """P(true), P(false) of patched runs: (n_patches, n_prompts, 2)."""
-        return self.patcher(patches, "").patched
+        return self._patcher(base, source, n_positions)(patches, "").patched
 
-    def select(self, patches: np.ndarray) -> np.ndarray:
+    def select(
+        self,
+        base: list[list[int]],
+        source: list[list[int]],
+        n_positions: int,
+        patches: np.ndarray,
+    ) -> np.ndarray:
         """Rank single heads by attribution, and patch the top tenth of them for real."""
-        estimate = np.abs(self.patcher.attribution("").mean(axis=0))  # (n_layers, n_heads)
+        patcher = self._patcher(base, source, n_positions)
+        estimate = np.abs(patcher.attribution("").mean(axis=0))  # (n_layers, n_heads)
         order = np.argsort(-estimate[patches.nonzero()[1:]])
-        return self.patched(patches[order[: len(order) // 10]])
+        return patcher(patches[order[: len(order) // 10]], "").patched
+
+    def _patcher(
+        self, base: list[list[int]], source: list[list[int]], n_positions: int
+    ) -> forward.Patcher:
+        """Make the patcher, which runs nothing yet."""
+        with mock.patch.object(forward.runs, "shortcut_is_exact", return_value=True):
+            return forward.Patcher(self.lm, self.answers, base, source, n_positions)

@@ -1,9 +1,9 @@
 """Time this project's forward pass and its peers on the same jobs, in interleaved rounds.
 
 Each contender has a process of its own, and one at a time works. A peer's cost does not depend on
-where a patch writes, so peers are timed on a few patches drawn evenly, with their share of the
-source run, and this project on all of them. Every contender's readouts are compared with those of
-plain forwards, one at a time.
+where a patch writes, so peers are timed on some of the patched runs, with their share of the source
+run (whose operations are not counted), and this project on all of them. Every contender's readouts
+are compared with those of plain forwards, one at a time.
 
     python -m tests.bench.peers
 """
@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from tests.bench import jobs
+from tests.bench import common, jobs
 
 CONTENDERS = {  # name -> file, options
     "hf_1": ("hf", {"batch": 1}),
@@ -34,7 +34,7 @@ CONTENDERS = {  # name -> file, options
     "ours": ("ours", {}),
 }
 TASKS = ("cache", "window", "heads", "select")
-N_PATCHES = 2  # for peers: with 16 statements they fill a batch of 32
+N_SAMPLES = 2  # stretches of 32 runs, for peers
 AGREE = 1e-4  # in probability
 
 
@@ -58,10 +58,11 @@ def main(model: Path, statements: Path, out: Path, rounds: int, long: bool) -> N
                 worker.send((task, number == 0))
                 found, readouts = worker.recv()
                 expected.setdefault(task, readouts)  # those of hf_1, the first
-                difference = float(np.abs(readouts - expected[task]).max())
-                if task != "select" and not difference < AGREE:
-                    raise SystemExit(f"{name}: {task}: readouts differ by {difference}")
-                rows.append(rest | found | {"difference": difference})
+                if task != "select":
+                    rest["difference"] = _difference(readouts, expected[task])
+                    if not rest["difference"] < AGREE:
+                        raise SystemExit(f"{name}: {task}: differs by {rest['difference']}")
+                rows.append(rest | found)
                 print(json.dumps(rows[-1]), flush=True)
     for worker in workers.values():
         worker.send(None)
@@ -73,47 +74,49 @@ def _work(name: str, model: Path, job: jobs.Job, pipe: Any) -> None:
     """One contender's process: wait for a task, do it, say how long it took."""
     file, options = CONTENDERS[name]
     peer = import_module(f"tests.bench.{file}").Peer(model, job.answers, **options)
-    if name == "ours":
-        peer.prepare(job.base, job.source, jobs.N_POSITIONS)
     pipe.send("ready")
     while (command := pipe.recv()) is not None:
         task, count = command
-        before, n_runs, work = (_ours if name == "ours" else _theirs)(peer, job, task)
+        before, work = (_ours if name == "ours" else _theirs)(peer, job, task)
         readouts, seconds = _timed(work)
         found = {
             "seconds": before + seconds,
-            "units": n_runs * len(job.base),
+            "units": int(np.isfinite(readouts[..., 0]).sum()) // (2 if task == "cache" else 1),
             "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
             "gflop": _gflop(work) if count else None,
         }
         pipe.send((found, readouts))
 
 
-def _ours(peer: Any, job: jobs.Job, task: str) -> tuple[float, int, Callable[[], np.ndarray]]:
-    """Seconds spent before, runs of a statement, and this project's work: all patches."""
+def _ours(peer: Any, job: jobs.Job, task: str) -> tuple[float, Callable[[], np.ndarray]]:
+    """Seconds spent before, and this project's work: all patches."""
     if task == "cache":
-        return 0.0, 1, lambda: np.stack([peer.cache(ids)[1] for ids in (job.base, job.source)])
-    patches = job.patches(task)
-    if task == "select":
-        return 0.0, len(patches), lambda: peer.select(patches)
-    return 0.0, len(patches), lambda: peer.patched(patches)[_few(patches)]
+        return 0.0, lambda: np.stack([peer.cache(ids)[1] for ids in (job.base, job.source)])
+    run = peer.select if task == "select" else peer.patched
+    return 0.0, lambda: run(job.base, job.source, jobs.N_POSITIONS, job.patches(task))
 
 
-def _theirs(peer: Any, job: jobs.Job, task: str) -> tuple[float, int, Callable[[], np.ndarray]]:
-    """Seconds spent before, runs of a statement, and a peer's work: a few patches."""
+def _theirs(peer: Any, job: jobs.Job, task: str) -> tuple[float, Callable[[], np.ndarray]]:
+    """Seconds spent before, and a peer's work: some of the patched runs."""
     if task == "cache":
-        return 0.0, 1, lambda: np.stack([peer.cache(ids)[1] for ids in (job.base, job.source)])
+        return 0.0, lambda: np.stack([peer.cache(ids)[1] for ids in (job.base, job.source)])
     patches = job.patches(task)
-    few = _few(patches)
-    z, seconds = _timed(lambda: peer.source(job.source, jobs.N_POSITIONS))
-    peer.prepare(job.base, jobs.N_POSITIONS)
-    share = len(few) / len(patches)
-    return seconds * share, len(few), lambda: peer.patched(job.base, z, patches[few])
+
+    def once() -> Any:
+        """What all patches have in common: the source run, and a prefix if the peer keeps one."""
+        z = peer.source(job.source, jobs.N_POSITIONS)
+        peer.prepare(job.base, jobs.N_POSITIONS)
+        return z
+
+    z, seconds = _timed(once)
+    share = N_SAMPLES * common.STRETCH / (len(patches) * len(job.base))
+    return seconds * share, lambda: peer.patched(job.base, z, patches, N_SAMPLES)
 
 
-def _few(patches: np.ndarray) -> np.ndarray:
-    """Numbers of the patches that every contender runs."""
-    return np.linspace(0, len(patches) - 1, N_PATCHES).astype(int)
+def _difference(found: np.ndarray, expected: np.ndarray) -> float:
+    """Largest difference of readouts, where something is expected; NaN if something is missing."""
+    there = np.isfinite(expected)
+    return float(np.abs(found[there] - expected[there]).max())
 
 
 def _timed(work: Callable[[], Any]) -> tuple[Any, float]:

@@ -7,7 +7,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from stages.lib import forward, readout
 from stages.lib.cli import UserError
-from stages.lib.forward import unembed
+from stages.lib.forward import budget, runs, unembed
 from stages.lib.forward.check import shortcut_is_exact
 from stages.lib.forward.plain import PlainPrompts
 from stages.lib.forward.prompts import Prompts
@@ -162,7 +162,7 @@ def test_a_model_that_does_more_than_its_layers_is_refused():
         return forward_(input_ids=input_ids.flip(-1), **kwargs)
 
     model.model.forward = reads_backwards
-    with pytest.raises(UserError, match="logits differ by"):
+    with pytest.raises(UserError, match="its decoder alone does not give its logits"):
         shortcut_is_exact(model, prompts(11), POSITIONS)
 
 
@@ -296,7 +296,7 @@ class TestStacks:
         np.testing.assert_array_equal(found.patched[1], found.base)
         assert len({tuple(p[0]) for p in found.patched}) == 4
 
-    @pytest.mark.parametrize("budget", ["1e-9", "3e-4", "1"])
+    @pytest.mark.parametrize("budget", ["1e-9", "1e-3", "1"])
     def test_the_budget_decides_on_batches_and_on_nothing_else(
         self, model, answers, monkeypatch, budget
     ):
@@ -305,7 +305,7 @@ class TestStacks:
         expected = patcher(patches, "test").patched
         monkeypatch.setenv("MEMORY_BUDGET_GB", budget)
         patcher = forward.Patcher(model, answers, prompts(22), prompts(23), POSITIONS)
-        assert len(patcher._batches) == {"1e-9": 9, "3e-4": 3, "1": 1}[budget]
+        assert len(patcher._batches) == {"1e-9": 9, "1e-3": 3, "1": 1}[budget]
         np.testing.assert_allclose(patcher(patches, "test").patched, expected, atol=ROUNDING)
 
     @pytest.mark.parametrize("text", ["much", "0", "-1", "nan"])
@@ -367,6 +367,27 @@ def test_logits_that_are_no_numbers_are_refused(answers):
     torch.nn.init.constant_(broken.lm_head.weight, float("nan"))
     with pytest.raises(UserError, match="logits are not finite"):
         capture(tiny.wrap(broken), answers, prompts(17), [-1])
+
+
+def test_processes_cut_the_same_batches(model, monkeypatch):
+    """Each sees another amount of free memory: the least of them decides for all."""
+    alone = Prompts(model, prompts(3), POSITIONS)
+    assert runs._prompts_at_once(alone) > 2
+    monkeypatch.setattr(runs, "_gather", lambda results: [*results, 2])
+    assert runs._prompts_at_once(alone) == 2
+
+
+def test_no_more_rows_are_unembedded_at_once_than_fit(model, answers, monkeypatch):
+    rows = torch.randn(7, model.d_model)
+    (whole,) = unembed.readouts(model, answers, [("all", rows)])
+    sizes, own = [], unembed.logits
+    monkeypatch.setattr(
+        unembed, "logits", lambda lm, last: sizes.append(len(last)) or own(lm, last)
+    )
+    monkeypatch.setattr(budget, "rows_to_unembed", lambda lm: 3)
+    parts = list(unembed.readouts(model, answers, [("a", rows[:2]), ("b", rows[2:])]))
+    assert sizes == [3, 3, 1]
+    np.testing.assert_allclose(np.concatenate([p for _, p in parts]), whole[1], atol=ROUNDING)
 
 
 def test_more_positions_than_tokens_is_refused(model):

@@ -104,7 +104,6 @@ class Kept:
 @contextmanager
 def attending(lm: LanguageModel) -> Iterator[None]:
     """Let the model's layers call `attend`."""
-    AttentionInterface.register(NAME, attend)
     config = lm.model.config.get_text_config()
     own = config._attn_implementation
     config._attn_implementation = NAME
@@ -185,3 +184,6 @@ def attend(
     z = z.view(n_kv_heads, n_rows, n_group, n_new, d_head)  # pyright: ignore
     z = z.permute(1, 3, 0, 2, 4)
     return z.reshape(n_rows, n_new, n_heads, d_head), None
+
+
+AttentionInterface.register(NAME, attend)

@@ -25,9 +25,10 @@ def memory(lm: LanguageModel) -> float:
     """
     text = os.environ.get(VARIABLE)
     if text is None:
-        device = lm.device
-        free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
-        return (free or psutil.virtual_memory().available) / 4
+        if lm.device.type != "cuda":
+            return psutil.virtual_memory().available / 4
+        devices = {p.device for p in lm.model.parameters() if p.device.type == "cuda"}
+        return min(torch.cuda.mem_get_info(device)[0] for device in devices) / 4
     try:
         found = float(text)
     except ValueError:
@@ -37,7 +38,7 @@ def memory(lm: LanguageModel) -> float:
     return found * 1e9
 
 
-def prompts_at_once(lm: LanguageModel, n_tokens: int, n_tail: int) -> int:
+def prompts_at_once(lm: LanguageModel, n_tokens: int, n_tail: int, n_seen: int) -> int:
     """Prompts of `n_tokens` new tokens in one forward, each with what it leaves behind.
 
     Parameters
@@ -48,6 +49,8 @@ def prompts_at_once(lm: LanguageModel, n_tokens: int, n_tail: int) -> int:
         Tokens of the longest prompt that are run.
     n_tail : int
         Last tokens whose z and residual stream are kept.
+    n_seen : int
+        Tokens of the longest prompt, which the last one attends to.
 
     Returns
     -------
@@ -56,20 +59,21 @@ def prompts_at_once(lm: LanguageModel, n_tokens: int, n_tail: int) -> int:
     """
     kept = n_tail * lm.n_layers * (2 * lm.n_heads * lm.d_head + lm.d_model)
     kept += n_tokens * lm.n_layers * 2 * lm.n_kv_heads * lm.d_head
-    return _most(lm, n_tokens, kept)
+    return _most(lm, n_tokens, n_seen, kept)
 
 
-def patches_at_once(lm: LanguageModel, n_prompts: int, n_tail: int) -> int:
+def patches_at_once(lm: LanguageModel, n_prompts: int, n_tail: int, n_seen: int) -> int:
     """Patches of `n_prompts` prompts in one forward, which leaves next to nothing behind."""
-    return max(1, _most(lm, n_tail, 0) // n_prompts)
+    return max(1, _most(lm, n_tail, n_seen, 0) // n_prompts)
 
 
-def graphs_at_once(lm: LanguageModel, n_tail: int) -> int:
-    """Prompts whose `n_tail` tokens go through every layer with what a backward needs."""
+def graphs_at_once(lm: LanguageModel, n_tokens: int, n_seen: int) -> int:
+    """Prompts whose `n_tokens` tokens go through every layer with what a backward needs."""
     config = lm.model.config.get_text_config()
     widest = getattr(config, "intermediate_size", None) or 4 * lm.d_model
-    width = 4 * widest + 8 * lm.d_model + 4 * lm.n_heads * lm.d_head
-    return _most(lm, n_tail, n_tail * lm.n_layers * width + 3 * config.vocab_size)
+    width = 4 * widest + 8 * lm.d_model + lm.n_heads * (4 * lm.d_head + 2 * n_seen)
+    kept = n_tokens * lm.n_layers * width + 3 * config.vocab_size
+    return _most(lm, n_tokens, n_seen, kept)
 
 
 def rows_to_unembed(lm: LanguageModel) -> int:
@@ -78,11 +82,12 @@ def rows_to_unembed(lm: LanguageModel) -> int:
     return max(1, int(min(memory(lm) / 2 / bytes_each, ENOUGH_TO_UNEMBED)))
 
 
-def _most(lm: LanguageModel, n_tokens: int, kept: int) -> int:
+def _most(lm: LanguageModel, n_tokens: int, n_seen: int, kept: int) -> int:
     """Rows that fit: half of the budget is for what is kept, half for the layer that runs."""
     config = lm.model.config.get_text_config()
     widest = max(getattr(config, "intermediate_size", None) or 4 * lm.d_model, lm.d_model)
-    working = n_tokens * (3 * widest + 6 * lm.d_model)
+    scores = 5 * lm.n_heads * n_seen  # of each piece, of both, their softmax in float32 and as kept
+    working = n_tokens * max(3 * widest + 6 * lm.d_model, 6 * lm.d_model + scores)
     bytes_each = lm.model.dtype.itemsize * max(kept, working)
     rows = min(memory(lm) / 2 / bytes_each, ENOUGH[lm.device.type] / n_tokens)
     return max(1, int(rows))

@@ -109,8 +109,7 @@ def give_z(lm: LanguageModel, layer: int, z: Tensor) -> Iterator[None]:
     """Skip a layer's attention, whose z of shape (n_rows, n_tail, n_heads, d_head) is known."""
 
     def attention(*_: Any, **__: Any) -> tuple[Tensor, None]:
-        projection = lm.output_projections[layer]
-        return projection(z.flatten(2).to(projection.weight.device)), None
+        return lm.output_projections[layer](z.flatten(2)), None
 
     with stand_in(lm.attentions[layer], attention):
         yield

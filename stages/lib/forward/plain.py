@@ -1,4 +1,4 @@
-"""Prompts run whole, as the model itself would run them: the reference, and the last resort."""
+"""Prompts run whole by the model's own decoder: the last resort, and what tests compare with."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -17,7 +17,7 @@ class PlainPrompts(Prompts):
 
     def __init__(self, lm: LanguageModel, token_ids: list[list[int]], n_tail: int) -> None:
         super().__init__(lm, token_ids, n_tail)
-        self.n_shared = 0
+        self.n_shared, self.n_graph = 0, max(map(len, token_ids))
 
     @torch.no_grad()
     def run(self, rows: list[int], keep: bool = False) -> Run:

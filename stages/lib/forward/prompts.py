@@ -11,9 +11,9 @@ tokens of a prompt fall into three pieces, and what a piece gives is kept for th
 Up to rounding this is exact: a patch of the last tokens changes nothing before them and nothing
 below its first layer; in that layer z is known without attention, and so it is in each layer whose
 heads are all written; the last layer's MLP runs at the last position. transformers' own layers do
-the work, so grouped-query attention, quantised weights and models spread over GPUs need nothing
-special. An architecture that does not allow the shortcut (a check on two prompts tells) is run
-plainly: plain.py.
+the work, with an attention function of ours, so quantised weights and models spread over GPUs need
+nothing special. An architecture that does not allow the shortcut (a check on two prompts tells) is
+run plainly: plain.py.
 """
 
 from collections.abc import Callable
@@ -79,6 +79,7 @@ class Prompts:
             )
         self.lm, self.token_ids, self.n_tail = lm, token_ids, n_tail
         self.n_shared = _n_shared(token_ids, shortest - n_tail)
+        self.n_graph = n_tail  # tokens that `gradient` keeps a graph of
         self._shared: Piece | None = None
 
     @torch.no_grad()

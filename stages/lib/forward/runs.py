@@ -71,10 +71,10 @@ def capture(
         with the embedding first, ``readout`` of shape (n_prompts, 2) with P(true) and P(false).
     """
     n_tail = -min(positions)
-    exact = shortcut_is_exact(lm, token_ids, n_tail)
+    exact = all(_gather([shortcut_is_exact(lm, token_ids, n_tail)]))
     prompts = (Prompts if exact else PlainPrompts)(lm, token_ids, n_tail)
     columns = [n_tail + position for position in positions]
-    at_once = budget.prompts_at_once(lm, _n_own(prompts), n_tail)
+    at_once = _prompts_at_once(prompts)
     with _progress(title, len(token_ids)) as bar:
         for start in range(0, len(token_ids), n_rows):
             chunk = range(start, min(start + n_rows, len(token_ids)))
@@ -127,11 +127,10 @@ class Patcher:
         self.lm, self.answers, self.keep = lm, answers, keep
         self._base_ids, self._batches = base, []
         if base:
-            exact = all(shortcut_is_exact(lm, ids, n_positions) for ids in (base, source))
-            kind = Prompts if exact else PlainPrompts
+            exact = [shortcut_is_exact(lm, ids, n_positions) for ids in (base, source)]
+            kind = Prompts if all(_gather(exact)) else PlainPrompts
             self.base, self.source = (kind(lm, ids, n_positions) for ids in (base, source))
-            longest = max(_n_own(self.base), _n_own(self.source))
-            at_once = budget.prompts_at_once(lm, longest, n_positions)
+            at_once = min(_prompts_at_once(prompts) for prompts in (self.base, self.source))
             self._batches = _batches(base, range(len(base)), at_once)
         self._kept: dict[int, tuple[Run, Run]] = {}
 
@@ -193,7 +192,7 @@ class Patcher:
         results = []
         with _progress(title, len(self._base_ids)) as bar:
             for _, batch in _share(self._batches):
-                for rows in _parts(batch, budget.graphs_at_once(self.lm, self.base.n_tail)):
+                for rows in _parts(batch, self._graphs_at_once()):
                     base, source = self.base.run(rows, keep=True), self.source.run(rows)
                     gradient = self.base.gradient(rows, base, score)
                     found = ((source.z - base.z) * gradient).float().sum(dim=(2, 4))
@@ -213,9 +212,15 @@ class Patcher:
             yield 2 + some, self.base.patched(rows, base, source.z, patches[some]).flatten(0, 1)
             bar.update(len(rows) * len(some))
 
+    def _graphs_at_once(self) -> int:
+        """Prompts that are differentiated at once."""
+        longest = max(map(len, self._base_ids))
+        return budget.graphs_at_once(self.lm, self.base.n_graph, longest)
+
     def _stacks(self, patches: np.ndarray, n_prompts: int) -> Iterator[np.ndarray]:
         """Numbers of the patches that are run at once: they have their first layer in common."""
-        at_once = budget.patches_at_once(self.lm, n_prompts, self.base.n_tail)
+        longest = max(map(len, self._base_ids))
+        at_once = budget.patches_at_once(self.lm, n_prompts, self.base.n_tail, longest)
         written = patches.max(axis=2)
         first = np.where(written.max(axis=1), written.argmax(axis=1), -1)
         for layer in range(self.lm.n_layers):
@@ -237,9 +242,11 @@ def is_main_process() -> bool:
     return PartialState().is_main_process
 
 
-def _n_own(prompts: Prompts) -> int:
-    """Tokens of the longest prompt after what all of them share."""
-    return max(map(len, prompts.token_ids)) - prompts.n_shared
+def _prompts_at_once(prompts: Prompts) -> int:
+    """Prompts in a batch; the same in all processes, as each cuts the same list into batches."""
+    longest = max(map(len, prompts.token_ids))
+    n_own = longest - prompts.n_shared
+    return min(_gather([budget.prompts_at_once(prompts.lm, n_own, prompts.n_tail, longest)]))
 
 
 def _numbers(x: Tensor) -> np.ndarray:

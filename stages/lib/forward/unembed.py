@@ -22,7 +22,8 @@ class _Decoded(BaseModelOutputWithPast):
     """What a decoder gives; fields that only some architectures have are None."""
 
     def __getattr__(self, name: str) -> None:
-        return None
+        if name.startswith("_") or name == "to":  # it is no tensor
+            raise AttributeError(name)
 
 
 def logits(lm: LanguageModel, last: Tensor) -> Tensor:
@@ -78,18 +79,19 @@ def readouts(
     for run in runs:
         waiting.append(run)
         if sum(len(last) for _, last in waiting) >= at_once:
-            yield from _read(lm, answers, waiting)
+            yield from _read(lm, answers, waiting, at_once)
             waiting = []
     if waiting:
-        yield from _read(lm, answers, waiting)
+        yield from _read(lm, answers, waiting, at_once)
 
 
 @torch.no_grad()
 def _read(
-    lm: LanguageModel, answers: Answers, runs: list[tuple[Any, Tensor]]
+    lm: LanguageModel, answers: Answers, runs: list[tuple[Any, Tensor]], at_once: int
 ) -> list[tuple[Any, np.ndarray]]:
-    """Read the answers of some runs at once."""
-    log_p = log_probabilities(logits(lm, torch.cat([last for _, last in runs])), answers)
+    """Read the answers of some runs together."""
+    rows = torch.cat([last for _, last in runs]).split(at_once)
+    log_p = torch.cat([log_probabilities(logits(lm, some), answers) for some in rows])
     refuse_what_is_no_number(log_p)
     parts = log_p.exp().cpu().split([len(last) for _, last in runs])
     return [(key, part.numpy()) for (key, _), part in zip(runs, parts, strict=True)]
@@ -99,6 +101,6 @@ def refuse_what_is_no_number(x: Tensor) -> None:
     """Raise a UserError where logits overflowed: they would pass for the answer "false"."""
     if not torch.isfinite(x).all():
         raise UserError(
-            "the model's logits are not finite (params.yaml: model.dtype: float16 overflows in "
+            "params.yaml: model.dtype: the model's logits are not finite (float16 overflows in "
             "some models, bfloat16 and float32 do not)"
         )
