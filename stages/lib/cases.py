@@ -37,6 +37,12 @@ class Cases:
         """What each statement is about: (n_statements,), str."""
         return self.table["subject"].to_numpy()
 
+    def only(self, statement_ids: pl.Series) -> "Cases":
+        """Those of some statements."""
+        kept = np.flatnonzero(self.table["statement_id"].is_in(statement_ids.unique().implode()))
+        source, base = ([ids[i] for i in kept] for ids in (self.source, self.base))
+        return Cases(self.table[kept], source, base)
+
 
 def read(
     statements: Path,

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM
 
-
 STRETCH = 32  # a multiple of every peer's batch
 
 

@@ -9,8 +9,8 @@ from tests import tiny
 from tests.pipeline.conftest import stages_run
 
 PERSONAS = ("neutral", "honest", "liar")
-AFTER_READOUTS = {"behaviour", "probes", "windows", "effects", "heads", "transplant"}
-AFTER_READOUTS |= {"localisation", "summary", "figures"}
+AFTER_READOUTS = {"behaviour", "probes", "windows", "effects", "estimates", "heads"}
+AFTER_READOUTS |= {"transplant", "localisation", "summary", "figures"}
 ALL = (
     {"model", "statements"}
     | {f"{stage}@{persona}" for stage in ("prompts", "activations") for persona in PERSONAS}
@@ -69,6 +69,20 @@ def test_the_head_set_is_the_planted_head_and_says_where_it_is_from(project):
     assert heads["base"] == {"persona": "liar", "system": "You are so L.", "prefix": "it is"}
     assert heads["splits"] == ["letters"]
     assert heads["model"] == load(project, "data/model/manifest.json")["identity"]
+
+
+def test_the_estimate_finds_the_planted_head(project):
+    found = load(project, "metrics/estimates.json")
+    assert found["rank_correlation"]["n"] == 16
+    assert found["n_heads"] == 16
+    assert found["top"] == {"value": 1.0, "low": 1.0, "high": 1.0, "n": 16} | {
+        "n_heads": 1,
+        "by_chance": 1 / 16,
+    }
+    points = load(project, "plots/estimates/estimates.json")
+    best = max(points, key=lambda row: row["estimate"])
+    assert (best["layer"], best["head"]) == (tiny.PLANTED_LAYER, tiny.PLANTED_HEAD)
+    assert best["effect"] == max(row["effect"] for row in points) > 1
 
 
 def test_the_set_is_transplanted_and_its_controls_are_not(project):

@@ -1,0 +1,96 @@
+import numpy as np
+import polars as pl
+import pytest
+
+from stages.lib import estimates, patch_tables
+from stages.lib.cases import Cases
+from stages.lib.patch import Head
+
+N, LAYERS, HEADS = 12, 4, 5
+SUBJECTS = np.arange(N) // 2
+LABEL = np.arange(N) % 2 == 0
+
+
+def noise(seed):
+    return np.random.default_rng(seed).normal(size=(N, LAYERS, HEADS))
+
+
+def cases():
+    table = pl.DataFrame(
+        {
+            "statement_id": [f"{i:02}" for i in range(N)],
+            "split": ["all"] * N,
+            "label": LABEL,
+            "subject": SUBJECTS.astype(str),
+            "part": ["selection"] * N,
+        }
+    )
+    return Cases(table, [[i] for i in range(N)], [[i + N] for i in range(N)])
+
+
+class TestScore:
+    def test_an_order_kept_by_any_rising_function_has_rank_correlation_one(self):
+        true = np.repeat(noise(0)[:1], N, axis=0)
+        found = estimates.score(np.exp(true), true, SUBJECTS)
+        for name in ("rank_correlation", "top"):
+            assert (found[name]["value"], found[name]["low"], found[name]["high"]) == (1, 1, 1)
+        assert found["rank_correlation"]["n"] == N
+
+    def test_a_reversed_order_has_minus_one_and_shares_nothing(self):
+        true = np.repeat(noise(0)[:1], N, axis=0)
+        found = estimates.score(-true, true, SUBJECTS)
+        assert found["rank_correlation"]["value"] == pytest.approx(-1)
+        assert found["top"]["value"] == 0
+        assert (found["top"]["n_heads"], found["top"]["by_chance"]) == (2, 0.1)
+
+    def test_two_noises_have_nothing_in_common(self):
+        values = [
+            estimates.score(noise(2 * i), noise(2 * i + 1), SUBJECTS)["rank_correlation"]
+            for i in range(20)
+        ]
+        assert abs(np.mean([v["value"] for v in values])) < 0.15
+        assert np.mean([v["low"] < 0 < v["high"] for v in values]) >= 0.8
+
+    def test_heads_that_all_do_the_same_have_no_order(self):
+        flat = np.ones((N, LAYERS, HEADS))
+        assert estimates.score(flat, noise(0), SUBJECTS)["rank_correlation"]["value"] == 0
+
+    def test_no_statements(self):
+        nothing = np.empty((0, LAYERS, HEADS))
+        found = estimates.score(nothing, nothing, np.empty(0, str))
+        assert found["rank_correlation"] == {"value": None, "low": None, "high": None, "n": 0}
+        assert estimates.points(nothing, nothing) == []
+
+
+def test_effects_toward_the_truth_change_sign_with_the_label():
+    effect = estimates.toward_truth(np.ones((N, LAYERS, HEADS), np.float32), LABEL)
+    np.testing.assert_array_equal(effect[:, 0, 0], np.where(LABEL, 1, -1))
+
+
+def test_true_effects_are_differences_of_log_odds():
+    """Statement s with head h of layer l patched: log-odds of "true" rise by s + 10 l + h."""
+    found = cases()
+
+    def run(log_odds):
+        p = 1 / (1 + np.exp(-log_odds))
+        return np.stack([p, 1 - p], axis=1)
+
+    before = np.linspace(-1, 1, N)
+    rows = [patch_tables.rows(found, run(before), "liar", "liar")]
+    for layer in range(LAYERS):
+        for head in range(HEADS):
+            p = run(before + 0.1 * np.arange(N) + layer + 0.1 * head)
+            here = [Head(layer, head)]
+            name = f"alone {layer}.{head}"
+            rows.append(patch_tables.rows(found, p, "honest", "liar", name, here))
+    shuffled = pl.concat(rows).sample(fraction=1.0, shuffle=True, seed=0)
+    effects = estimates.true_effects(shuffled, found, LAYERS, HEADS)
+    assert effects.shape == (N, LAYERS, HEADS)
+    sign = np.where(LABEL, 1, -1)
+    np.testing.assert_allclose(effects[:, 2, 3] * sign, 0.1 * np.arange(N) + 2.3, atol=1e-5)
+
+
+def test_only_some_statements_keep_their_prompts():
+    some = cases().only(pl.Series(["03", "01", "03"]))
+    assert some.table["statement_id"].to_list() == ["01", "03"]
+    assert (some.source, some.base) == ([[1], [3]], [[13], [15]])
