@@ -19,7 +19,6 @@ class Peer:
     prompts too.
     """
 
-    name: str
     answers: tuple[list[int], list[int]]
     batch: int
     n_positions: int  # how many of the last ones are read or written

@@ -14,7 +14,6 @@ class Peer(common.Peer):
     """Only layers that some row of a batch writes have a hook, which writes in place."""
 
     def __init__(self, folder: Path, answers: tuple[list[int], list[int]], batch: int = 32):
-        self.name = f"Hugging Face, batch {batch}"
         self.model, self.answers, self.batch = common.load(folder), answers, batch
         self.projections = [layer.self_attn.o_proj for layer in self.model.model.layers]
         self.n_heads = self.model.config.num_attention_heads

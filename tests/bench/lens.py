@@ -18,7 +18,6 @@ class Peer(common.Peer):
     """
 
     def __init__(self, folder: Path, answers: tuple[list[int], list[int]], batch: int = 16):
-        self.name = f"TransformerLens, batch {batch}"
         self.answers, self.batch = answers, batch
         # Given a loaded model, it does not let the model record attention weights.
         self.bridge = TransformerBridge.boot_transformers(

@@ -16,7 +16,6 @@ class Peer(common.Peer):
     """Only layers that some row of a batch writes are visited; z is written in place."""
 
     def __init__(self, folder: Path, answers: tuple[list[int], list[int]], batch: int = 16):
-        self.name = f"nnsight, batch {batch}"
         self.answers, self.batch = answers, batch
         self.model = TransformersModel(
             common.load(folder),

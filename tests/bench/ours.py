@@ -16,7 +16,6 @@ from tests.bench import common
 
 class Peer:
     def __init__(self, folder: Path, answers: tuple[list[int], list[int]]):
-        self.name = "this project"
         tokenizer = AutoTokenizer.from_pretrained(str(folder))
         self.lm = lm.describe(common.load(folder), tokenizer, identity="")
         self.answers = Answers(tuple(answers[0]), tuple(answers[1]))

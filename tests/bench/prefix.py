@@ -15,7 +15,6 @@ class Peer(hf.Peer):
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        self.name = f"Hugging Face, prefix kept, batch {self.batch}"
         self.kept: dict[tuple[int, ...], list[tuple[Tensor, Tensor]]] = {}
         self.start: tuple[int, ...] = ()
 

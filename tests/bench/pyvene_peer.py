@@ -14,7 +14,6 @@ class Peer(common.Peer):
     """Only layers that some row of a batch writes are given a source, and so a hook."""
 
     def __init__(self, folder: Path, answers: tuple[list[int], list[int]], batch: int = 16):
-        self.name = f"pyvene, batch {batch}"
         self.answers, self.batch = answers, batch
         model = common.load(folder)
         self.n_heads, n_layers = model.config.num_attention_heads, model.config.num_hidden_layers

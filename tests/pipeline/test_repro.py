@@ -29,6 +29,20 @@ def test_every_stage_runs_once_and_then_none(project):
     assert "up to date" in again
 
 
+def test_no_metrics_hold_a_list_of_records(project):
+    """DVC would draw it: an empty plot beside the others."""
+
+    def records(value):
+        if isinstance(value, dict):
+            return any(map(records, value.values()))
+        return isinstance(value, list) and any(isinstance(x, dict) for x in value)
+
+    files = sorted((project.folder / "metrics").glob("*.json"))
+    assert len(files) > 5
+    assert not [file.name for file in files if records(json.loads(file.read_text()))]
+    assert records(load(project, "plots/windows/windows.json"))
+
+
 def test_the_honest_run_is_right_and_the_liar_wrong(project):
     behaviour = load(project, "metrics/behaviour.json")["personas"]
     honest, liar = behaviour["honest"]["all"], behaviour["liar"]["all"]

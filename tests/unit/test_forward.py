@@ -104,13 +104,13 @@ def test_patching_with_another_run_changes_the_answer(model):
 @pytest.mark.parametrize("heads", [[(0, 1)], [(2, 0), (2, 3)], [(1, slice(None)), (3, 2)]])
 def test_shortcut_and_plain_forward_agree_on_every_patch(model, heads):
     rows = list(range(9))
-    logits = []
+    lasts = []
     for kind in (Prompts, PlainPrompts):
         base = kind(model, prompts(6), POSITIONS)
         source = kind(model, prompts(7, prefix=4), POSITIONS)
         z = source.run(rows).z
-        logits.append(base.patched(rows, base.run(rows, keep=True), z, mask(model, *heads)))
-    np.testing.assert_allclose(logits[0], logits[1], atol=10 * ROUNDING)
+        lasts.append(base.patched(rows, base.run(rows, keep=True), z, mask(model, *heads)))
+    np.testing.assert_allclose(lasts[0], lasts[1], atol=10 * ROUNDING)
 
 
 def test_every_head_of_every_layer_gives_the_source_when_the_last_tokens_agree(model):
@@ -141,7 +141,7 @@ def test_hooks_are_gone_after_a_patch_and_after_an_error():
     assert torch.equal(runs.run(rows, keep=True).last, run.last)
 
 
-def test_an_architecture_that_the_shortcut_does_not_fit_is_run_plainly(answers):
+def test_an_architecture_that_the_shortcut_does_not_fit_is_run_plainly():
     model = tiny.wrap(tiny.random_model())
     assert shortcut_is_exact(model, prompts(11), POSITIONS)
     before = model.layers[2].forward
@@ -221,17 +221,17 @@ def of(architecture, **changes):
 def test_the_shortcut_fits_many_architectures(architecture):
     """Also where a window hides most of the prompt, or scores are capped."""
     model, rows = of(architecture), [0, 1, 2]
-    logits = []
+    lasts = []
     for kind in (Prompts, PlainPrompts):
         base = kind(model, prompts(15, 3, prefix=30), POSITIONS)
         z = kind(model, prompts(16, 3, prefix=25), POSITIONS).run(rows).z
         run = base.run(rows, keep=True)
-        logits.append(base.patched(rows, run, z, mask(model, (1, 1), (2, slice(None)), (3, 0))))
-        logits.append(run.last)
-    np.testing.assert_allclose(logits[0].detach(), logits[2].detach(), atol=20 * ROUNDING)
-    np.testing.assert_allclose(logits[1].detach(), logits[3].detach(), atol=20 * ROUNDING)
-    assert (logits[0] - logits[1]).abs().max() > 1e-3
-    for row, read in zip(prompts(15, 3, prefix=30), unembed.logits(model, logits[1]), strict=True):
+        lasts.append(base.patched(rows, run, z, mask(model, (1, 1), (2, slice(None)), (3, 0))))
+        lasts.append(run.last)
+    np.testing.assert_allclose(lasts[0].detach(), lasts[2].detach(), atol=20 * ROUNDING)
+    np.testing.assert_allclose(lasts[1].detach(), lasts[3].detach(), atol=20 * ROUNDING)
+    assert (lasts[0] - lasts[1]).abs().max() > 1e-3
+    for row, read in zip(prompts(15, 3, prefix=30), unembed.logits(model, lasts[1]), strict=True):
         whole = model.model(torch.tensor([row])).logits[0, -1]
         np.testing.assert_allclose(read.detach(), whole.detach(), atol=20 * ROUNDING)
 
@@ -239,11 +239,11 @@ def test_the_shortcut_fits_many_architectures(architecture):
 @pytest.mark.parametrize(("architecture", "what"), [("mistral", "window"), ("gemma2", "cap")])
 def test_a_window_and_a_cap_do_change_the_answer(architecture, what):
     change = {"window": {"sliding_window": 4}, "cap": {"attn_logit_softcapping": 50.0}}[what]
-    logits = [
+    lasts = [
         Prompts(model, prompts(15, 3, prefix=30), POSITIONS).run([0, 1, 2]).last
         for model in (of(architecture), of(architecture, **change))
     ]
-    assert (logits[0] - logits[1]).abs().max() > 1e-3
+    assert (lasts[0] - lasts[1]).abs().max() > 1e-3
 
 
 def test_attention_with_sinks_is_run_plainly():
@@ -278,9 +278,9 @@ class TestStacks:
         run = base.run(rows, keep=True)
         alone = [mask(model, (1, 0)), mask(model, (1, 2), (3, 1)), mask(model, (1, slice(None)))]
         together = base.patched(rows, run, z, np.concatenate(alone))
-        for patch, logits in zip(alone, together, strict=True):
+        for patch, last in zip(alone, together, strict=True):
             one = base.patched(rows, run, z, patch)[0]
-            np.testing.assert_allclose(logits, one, atol=ROUNDING)
+            np.testing.assert_allclose(last, one, atol=ROUNDING)
         assert (together[0] - together[1]).abs().max() > 1e-3
 
     def test_a_patcher_gives_each_patch_its_own_place(self, model, answers):
