@@ -93,7 +93,7 @@ def _ratio(rows: pl.DataFrame, task: str, names: list[str]) -> float:
 
 
 def _draw(tables: dict[str, pl.DataFrame], file: Path) -> None:
-    """Rates by contender, a column a task and a row a length of prompt."""
+    """Rates by contender, a column a task and a row a length of prompt; bars: least and most."""
     rows = pl.concat(
         [t.select("contender", "task", "rate", prompts=pl.lit(n)) for n, t in tables.items()]
     ).filter(pl.col("task").is_in(list(UNITS)))
@@ -102,10 +102,10 @@ def _draw(tables: dict[str, pl.DataFrame], file: Path) -> None:
         grid = sns.catplot(
             rows.to_dict(as_series=False), kind="bar", x="rate", y="contender", col="task",
             row="prompts", order=list(NAMES.values()), col_order=list(UNITS), sharex="col",
-            estimator="median", errorbar=("pi", 100), height=2.6, aspect=1.4, color="#4477aa",
+            estimator="median", errorbar=("pi", 100), height=2.6, aspect=1.5, color="#4477aa",
         )  # fmt: skip
-        for (_, task), axes in grid.axes_dict.items():
-            axes.set(xlabel=UNITS[task], ylabel="")
+        for (prompts, task), axes in grid.axes_dict.items():
+            axes.set(title=f"{task.upper()}, {prompts}", xlabel=UNITS[task], ylabel="")
         grid.savefig(file)
 
 
