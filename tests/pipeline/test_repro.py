@@ -85,18 +85,16 @@ def test_the_head_set_is_the_planted_head_and_says_where_it_is_from(project):
     assert heads["model"] == load(project, "data/model/manifest.json")["identity"]
 
 
-def test_the_estimate_finds_the_planted_head(project):
+def test_the_estimate_is_blind_to_the_planted_head_and_the_score_says_so(project):
+    """The head turns the whole residual's sign, along which the last norm has no gradient."""
+    points = load(project, "plots/estimates/estimates.json")
+    best = max(points, key=lambda row: row["effect"])
+    assert (best["layer"], best["head"]) == (tiny.PLANTED_LAYER, tiny.PLANTED_HEAD)
+    assert best["effect"] > 10 > 0.1 > abs(best["estimate"])
     found = load(project, "metrics/estimates.json")
     assert found["rank_correlation"]["n"] == 16
-    assert found["n_heads"] == 16
-    assert found["top"] == {"value": 1.0, "low": 1.0, "high": 1.0, "n": 16} | {
-        "n_heads": 1,
-        "by_chance": 1 / 16,
-    }
-    points = load(project, "plots/estimates/estimates.json")
-    best = max(points, key=lambda row: row["estimate"])
-    assert (best["layer"], best["head"]) == (tiny.PLANTED_LAYER, tiny.PLANTED_HEAD)
-    assert best["effect"] == max(row["effect"] for row in points) > 1
+    assert found["rank_correlation"]["high"] < 0.5
+    assert (found["n_heads"], found["top"]["n_heads"], found["top"]["by_chance"]) == (20, 2, 0.1)
 
 
 def test_the_set_is_transplanted_and_its_controls_are_not(project):
