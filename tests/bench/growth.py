@@ -102,6 +102,11 @@ def _draw(table: pl.DataFrame, file: Path) -> None:
             facet_kws={"sharex": False},
         )  # fmt: skip
         grid.set(xscale="log", yscale="log")
+        for axis, ax in grid.axes_dict.items():
+            ax.set_title("")
+            ax.set_xlabel(axis)
+            ax.set_xticks(AXES[axis], [str(value) for value in AXES[axis]])
+            ax.set_xticks([], minor=True)
         grid.savefig(file)
 
 
