@@ -11,20 +11,20 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from stages.lib import stats
+from stages.lib import resample, stats
 from stages.lib.cases import Cases
 
 TOP = 10  # one head in so many is at the top
 LEAST = 1e-30  # a probability that float32 still tells from 0
 
 
-def toward_truth(attribution: NDArray[np.float32], label: NDArray[np.bool_]) -> NDArray[np.float64]:
+def toward_truth(effects: NDArray[Any], label: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Turn effects on log P(true) - log P(false) into effects on the log-odds of the right answer.
 
     Parameters
     ----------
-    attribution : ndarray of shape (n_statements, n_layers, n_heads)
-        In nats.
+    effects : ndarray of shape (n_statements, n_layers, n_heads)
+        True or estimated, in nats.
     label : ndarray of shape (n_statements,), bool
         Whether each statement is true.
 
@@ -32,7 +32,7 @@ def toward_truth(attribution: NDArray[np.float32], label: NDArray[np.bool_]) -> 
     -------
     ndarray of shape (n_statements, n_layers, n_heads), float64
     """
-    return attribution.astype(np.float64) * np.where(label, 1.0, -1.0)[:, None, None]
+    return effects.astype(np.float64) * np.where(label, 1.0, -1.0)[:, None, None]
 
 
 def true_effects(
@@ -62,7 +62,7 @@ def true_effects(
     unpatched = patched.filter(pl.col("patch_id") == "none").sort("statement_id")
     low, high = (_log_odds(rows).to_numpy() for rows in (unpatched, one))
     gained = high.reshape(shape) - low
-    return np.moveaxis(gained, -1, 0) * np.where(cases.label, 1.0, -1.0)[:, None, None]
+    return toward_truth(np.moveaxis(gained, -1, 0), cases.label)
 
 
 def score(
@@ -97,9 +97,8 @@ def score(
     both = [np.reshape(x, (n, n_all)) for x in (estimated, true)]
     found = {"rank_correlation": stats.NOTHING.row(), "top": stats.NOTHING.row()}
     if n:
-        drawn = _draws(subject, seed)
         value = [x.mean(axis=0)[None] for x in both]
-        draws = [drawn @ x for x in both]
+        draws = [resample.means(x.T, subject, np.random.default_rng(seed)) for x in both]
         n_subjects = len(np.unique(subject))
         for name, measure in (("rank_correlation", _spearman), ("top", _shared(at_top))):
             low, high = stats.bootstrapped(measure(*draws), n_subjects)
@@ -125,15 +124,6 @@ def _log_odds(runs: pl.DataFrame) -> pl.Series:
     """Log P(true) - log P(false) of each run."""
     logs = [pl.col(p).cast(pl.Float64).clip(LEAST).log() for p in ("p_true", "p_false")]
     return runs.select(odds=logs[0] - logs[1])["odds"]
-
-
-def _draws(subject: NDArray[Any], seed: int) -> NDArray[np.float64]:
-    """Weight of each statement in each draw of subjects: (n_draws, n_statements), rows sum to 1."""
-    _, of = np.unique(subject, return_inverse=True)
-    n = int(of.max()) + 1
-    times = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=stats.DRAWS)
-    weights = times[:, of].astype(np.float64)
-    return weights / weights.sum(axis=1, keepdims=True)
 
 
 def _spearman(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:

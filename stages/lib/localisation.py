@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from stages.lib import stats
+from stages.lib import resample, stats
 from stages.lib.gains import Gains
 from stages.lib.stats import Interval
 
@@ -145,7 +145,7 @@ def auroc(
     random = np.random.default_rng(seed)
     groups = [np.flatnonzero(inside), np.flatnonzero(~inside)]
     areas = []
-    for mean in _drawn_means(effects, subject, random):
+    for mean in resample.means(effects, subject, random):
         some = np.concatenate([random.choice(group, len(group)) for group in groups])
         areas.append(_area(inside[some], mean[some]))
     low, high = stats.bootstrapped(np.array(areas), len(set(subject)))
@@ -164,24 +164,12 @@ def share(
     """
     if not effects.size or not (effects.mean(axis=1) > 0).any():
         return stats.NOTHING
-    drawn = _drawn_means(effects, subject, np.random.default_rng(seed))
+    drawn = resample.means(effects, subject, np.random.default_rng(seed))
     drawn = np.vstack([effects.mean(axis=1), drawn]).clip(min=0)
     total = np.maximum(drawn.sum(axis=1), np.finfo(float).tiny)  # a draw may have no positive one
     value, *draws = drawn[:, inside].sum(axis=1) / total
     low, high = stats.bootstrapped(np.array(draws), len(set(subject)))
     return Interval(float(value), low, high, effects.shape[1])
-
-
-def _drawn_means(
-    effects: NDArray[np.float64], subject: NDArray[Any], random: np.random.Generator
-) -> NDArray[np.float64]:
-    """Mean effect of each head, (draws, n_heads), in draws of as many subjects."""
-    _, index = np.unique(subject, return_inverse=True)
-    n_subjects = int(index.max()) + 1
-    sums = np.stack([np.bincount(index, row, n_subjects) for row in effects])
-    counts = np.bincount(index, minlength=n_subjects)
-    drawn = random.multinomial(n_subjects, np.full(n_subjects, 1 / n_subjects), stats.DRAWS)
-    return (drawn @ sums.T) / (drawn @ counts)[:, None]
 
 
 def head_set(chosen: list[list[int]], planted: range, alone: Gains) -> dict[str, Any]:

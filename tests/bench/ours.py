@@ -27,32 +27,19 @@ class Peer:
             (found,) = chunks
         return found["z"][:, 0], found["readout"]
 
-    def patched(
-        self,
-        base: list[list[int]],
-        source: list[list[int]],
-        n_positions: int,
-        patches: np.ndarray,
-    ) -> np.ndarray:
-        """P(true), P(false) of patched runs: (n_patches, n_prompts, 2)."""
-        return self._patcher(base, source, n_positions)(patches, "").patched
-
-    def select(
-        self,
-        base: list[list[int]],
-        source: list[list[int]],
-        n_positions: int,
-        patches: np.ndarray,
-    ) -> np.ndarray:
-        """Rank single heads by attribution, and patch the top tenth of them for real."""
-        patcher = self._patcher(base, source, n_positions)
-        estimate = np.abs(patcher.attribution("").mean(axis=0))  # (n_layers, n_heads)
-        order = np.argsort(-estimate[patches.nonzero()[1:]])
-        return patcher(patches[order[: len(order) // 10]], "").patched
-
-    def _patcher(
+    def patcher(
         self, base: list[list[int]], source: list[list[int]], n_positions: int
     ) -> forward.Patcher:
         """Make the patcher, which runs nothing yet."""
         with mock.patch.object(forward.runs, "shortcut_is_exact", return_value=True):
             return forward.Patcher(self.lm, self.answers, base, source, n_positions)
+
+    def patched(self, patcher: forward.Patcher, patches: np.ndarray) -> np.ndarray:
+        """P(true), P(false) of patched runs: (n_patches, n_prompts, 2)."""
+        return patcher(patches, "").patched
+
+    def select(self, patcher: forward.Patcher, patches: np.ndarray) -> np.ndarray:
+        """Rank single heads by attribution, and patch the top tenth of them for real."""
+        estimate = np.abs(patcher.attribution("").mean(axis=0))  # (n_layers, n_heads)
+        order = np.argsort(-estimate[patches.nonzero()[1:]])
+        return self.patched(patcher, patches[order[: len(order) // 10]])

@@ -77,7 +77,10 @@ def _work(name: str, model: Path, job: jobs.Job, pipe: Any) -> None:
     pipe.send("ready")
     while (command := pipe.recv()) is not None:
         task, count = command
-        before, work = (_ours if name == "ours" else _theirs)(peer, job, task)
+        if task == "cache":
+            before, work = 0.0, lambda: np.stack([peer.cache(p)[1] for p in (job.base, job.source)])
+        else:
+            before, work = (_ours if name == "ours" else _theirs)(peer, job, task)
         readouts, seconds = _timed(work)
         found = {
             "seconds": before + seconds,
@@ -90,16 +93,13 @@ def _work(name: str, model: Path, job: jobs.Job, pipe: Any) -> None:
 
 def _ours(peer: Any, job: jobs.Job, task: str) -> tuple[float, Callable[[], np.ndarray]]:
     """Seconds spent before, and this project's work: all patches."""
-    if task == "cache":
-        return 0.0, lambda: np.stack([peer.cache(ids)[1] for ids in (job.base, job.source)])
     run = peer.select if task == "select" else peer.patched
-    return 0.0, lambda: run(job.base, job.source, jobs.N_POSITIONS, job.patches(task))
+    prompts = (job.base, job.source, jobs.N_POSITIONS)
+    return 0.0, lambda: run(peer.patcher(*prompts), job.patches(task))
 
 
 def _theirs(peer: Any, job: jobs.Job, task: str) -> tuple[float, Callable[[], np.ndarray]]:
     """Seconds spent before, and a peer's work: some of the patched runs."""
-    if task == "cache":
-        return 0.0, lambda: np.stack([peer.cache(ids)[1] for ids in (job.base, job.source)])
     patches = job.patches(task)
 
     def once() -> Any:
