@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from stages.lib import cases, cli, forward, lm, params, patch, patch_tables, readout, tables
+from stages.lib import cases, cli, experiment, forward, params, patch, patch_tables, readout, tables
 from stages.lib.patch import Head
 
 
@@ -40,12 +40,10 @@ def main(
     limit = params.section("effects", Config).limit
     words = params.section("readout", readout.Config)
     found = cases.read(statements, known, source, base, ("selection",), limit, by="part")
-    language_model = lm.load(model)
-    answers = readout.answers(language_model.tokenizer, words)
-    patcher = forward.Patcher(language_model, answers, found.base, found.source, config.positions)
-    n_layers, n_heads = language_model.n_layers, language_model.n_heads
-    every = [Head(*place) for place in product(range(n_layers), range(n_heads))]
-    readouts = patcher(patch.of_heads([[head] for head in every], n_layers, n_heads), "effects")
+    setting = experiment.load(config, words, found, model)
+    every = [Head(*place) for place in product(*map(range, setting.shape))]
+    patches = patch.of_heads([[head] for head in every], *setting.shape)
+    readouts = setting.patcher()(patches, "effects")
     if not forward.is_main_process():
         return
     rows = [patch_tables.rows(found, readouts.base, config.base, config.base)]

@@ -12,8 +12,8 @@ from stages.lib import (
     cases,
     cli,
     estimates,
+    experiment,
     forward,
-    lm,
     params,
     patch,
     patch_tables,
@@ -38,14 +38,11 @@ def main(
     patched = tables.read(effects, patch_tables.SCHEMA)
     found = cases.read(statements, known, source, base, cases.PARTS, None, by="part")
     found = found.only(patched["statement_id"])
-    language_model = lm.load(model)
-    answers = readout.answers(language_model.tokenizer, words)
-    patcher = forward.Patcher(language_model, answers, found.base, found.source, config.positions)
-    attribution = patcher.attribution("estimates")
+    setting = experiment.load(config, words, found, model)
+    attribution = setting.patcher().attribution("estimates")
     if not forward.is_main_process():
         return
-    n_layers, n_heads = language_model.n_layers, language_model.n_heads
-    true = estimates.true_effects(patched, found, n_layers, n_heads)
+    true = estimates.true_effects(patched, found, *setting.shape)
     estimated = estimates.toward_truth(attribution, found.label)
     score = estimates.score(estimated, true, found.subject)
     tables.write_json(out, {"source": config.source, "base": config.base, **score})

@@ -16,9 +16,9 @@ import polars as pl
 from stages.lib import (
     cases,
     cli,
+    experiment,
     forward,
     head_search,
-    lm,
     params,
     patch,
     patch_tables,
@@ -60,13 +60,8 @@ def main(
     words = params.section("readout", readout.Config)
     best = tables.read_json(window)["best"]
     chosen = cases.read(statements, known, source, base, ("selection",), config.limit, by="part")
-    language_model = lm.load(model)
-    answers = readout.answers(language_model.tokenizer, words)
-    patcher = forward.Patcher(
-        language_model, answers, chosen.base, chosen.source, config.positions, keep=True
-    )
-    n_layers, n_heads = language_model.n_layers, language_model.n_heads
-    found = head_search.Search(patcher, chosen, n_layers, n_heads)
+    setting = experiment.load(config, words, chosen, model)
+    found = head_search.Search(setting.patcher(keep=True), chosen, *setting.shape)
     result = head_search.search(found, **best, keep=keep) if best else head_search.nothing()
     if not forward.is_main_process():
         return
@@ -79,7 +74,7 @@ def main(
     tables.write_rows(plots / "heads.json", result["heads"])
     tables.write_rows(plots / "sets.json", result["sets"])
     tables.write_json(metrics, result["metrics"])
-    provenance = _provenance(language_model.identity, chosen, config)
+    provenance = _provenance(setting.lm.identity, chosen, config)
     tables.write_json(heads, result["set"] | provenance)
 
 

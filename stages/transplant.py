@@ -12,8 +12,8 @@ from pathlib import Path
 from stages.lib import (
     cases,
     cli,
+    experiment,
     forward,
-    lm,
     params,
     patch,
     readout,
@@ -54,18 +54,16 @@ def main(
     words = params.section("readout", readout.Config)
     chosen = [Head(*head) for head in tables.read_json(heads)["heads"]]
     found = cases.read(statements, known, source, base, ("report",), controls.limit, by="split")
-    language_model = lm.load(model)
-    answers = readout.answers(language_model.tokenizer, words)
-    n_layers, n_heads = language_model.n_layers, language_model.n_heads
+    setting = experiment.load(config, words, found, model)
+    n_layers, n_heads = setting.shape
     n_sets = controls.random_sets if chosen else 0  # of no heads there is only one set
     random = {
         "random": patch.random_sets(chosen, n_heads, n_sets, controls.seed),
         "elsewhere": patch.random_elsewhere(chosen, n_layers, n_heads, n_sets, controls.seed),
     }
     patches = patch.of_heads([chosen, *chain(*random.values())], n_layers, n_heads)
-    there = forward.Patcher(language_model, answers, found.base, found.source, config.positions)
-    back = forward.Patcher(language_model, answers, found.source, found.base, config.positions)
-    into_base, into_source = there(patches, "into base"), back(patches[:1], "into source")
+    into_base = setting.patcher()(patches, "into base")
+    into_source = setting.reverse()(patches[:1], "into source")
     if not forward.is_main_process():
         return
     runs = transplant_tables.runs(config, chosen, random, into_base, into_source)

@@ -7,7 +7,17 @@ Params  patch, readout
 
 from pathlib import Path
 
-from stages.lib import cases, cli, forward, lm, params, patch, readout, tables, window_tables
+from stages.lib import (
+    cases,
+    cli,
+    experiment,
+    forward,
+    params,
+    patch,
+    readout,
+    tables,
+    window_tables,
+)
 from stages.lib.cli import UserError
 
 
@@ -25,17 +35,15 @@ def main(
     config = params.section("patch", patch.Config)
     words = params.section("readout", readout.Config)
     found = cases.read(statements, known, source, base, cases.PARTS, config.limit, by="part")
-    language_model = lm.load(model)
-    n_layers, n_heads = language_model.n_layers, language_model.n_heads
+    setting = experiment.load(config, words, found, model)
+    n_layers, n_heads = setting.shape
     if not 1 <= config.window <= n_layers:
         raise UserError(
             f"params.yaml: patch.window: found {config.window}, expected 1 to {n_layers}, "
             "the model's layers"
         )
-    answers = readout.answers(language_model.tokenizer, words)
-    patcher = forward.Patcher(language_model, answers, found.base, found.source, config.positions)
     patches = patch.windows(n_layers, n_heads, config.window)
-    readouts = patcher(patches, "windows")
+    readouts = setting.patcher()(patches, "windows")
     if not forward.is_main_process():
         return
     rows = window_tables.rows(found, readouts, patches, config)

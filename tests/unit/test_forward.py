@@ -7,7 +7,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from stages.lib import forward, readout
 from stages.lib.cli import UserError
-from stages.lib.forward import budget, runs, unembed
+from stages.lib.forward import batches, budget, unembed
 from stages.lib.forward.check import shortcut_is_exact
 from stages.lib.forward.plain import PlainPrompts
 from stages.lib.forward.prompts import Prompts
@@ -124,6 +124,92 @@ def test_every_head_of_every_layer_gives_the_source_when_the_last_tokens_agree(m
     patched = base.patched(rows, run, source.z, everything)[0]
     np.testing.assert_allclose(patched, source.last, atol=10 * ROUNDING)
     assert (run.last - source.last).abs().max() > 1e-2  # they do differ without the patch
+
+
+@pytest.mark.parametrize("kind", [Prompts, PlainPrompts])
+class TestAtSomePositions:
+    """A patch that writes at some of the last positions of each prompt."""
+
+    def run(self, model, kind, z_of, patch, at):
+        rows, (base, other) = [3, 1, 2], (kind(model, prompts(seed), POSITIONS) for seed in (4, 5))
+        run, source = base.run(rows, keep=True), other.run(rows)
+        at = None if at is None else torch.tensor(at)
+        return base.patched(rows, run, z_of(run, source), patch, at)[0], run
+
+    def test_at_all_of_them_is_a_patch_and_at_none_is_no_patch(self, model, kind):
+        patch = mask(model, (1, slice(None)), (2, slice(None)), (3, 1))
+        z_of = lambda _, source: source.z  # noqa: E731
+        patched, run = self.run(model, kind, z_of, patch, None)
+        everywhere, _ = self.run(model, kind, z_of, patch, [[True] * POSITIONS] * 3)
+        nowhere, _ = self.run(model, kind, z_of, patch, [[False] * POSITIONS] * 3)
+        torch.testing.assert_close(everywhere, patched, atol=ROUNDING, rtol=0)
+        torch.testing.assert_close(nowhere, run.last, atol=ROUNDING, rtol=0)
+        assert (patched - run.last).abs().max() > 100 * ROUNDING
+
+    def test_it_reads_z_at_those_positions_and_no_other(self, model, kind):
+        patch = mask(model, (1, slice(None)), (2, 0))
+        at = [[False, True, False, True, False], [True, *[False] * 4], [False] * 5]
+
+        def spoilt(_, source):
+            z = source.z.clone()
+            z[:, ~torch.tensor(at)] = 1e3
+            return z
+
+        expected, run = self.run(model, kind, lambda _, source: source.z, patch, at)
+        found, _ = self.run(model, kind, spoilt, patch, at)
+        assert torch.equal(found, expected)
+        changed = (found - run.last).abs().amax(dim=1)
+        assert (changed > ROUNDING).tolist() == [True, True, False]
+
+    def test_later_layers_see_what_was_written_at_earlier_positions(self, model, kind):
+        # Freezing the other positions at the base run's z would be another intervention.
+        patch = mask(model, (0, slice(None)), (1, slice(None)))
+        at = torch.tensor([[True, *[False] * (POSITIONS - 1)]] * 3)
+
+        def frozen(run, source):
+            return torch.where(at[:, :, None, None], source.z, run.z)
+
+        found, _ = self.run(model, kind, lambda _, source: source.z, patch, at.tolist())
+        other, _ = self.run(model, kind, frozen, patch, None)
+        assert (found - other).abs().max() > 10 * ROUNDING
+
+
+def test_shortcut_and_plain_forward_agree_at_some_positions(model):
+    rows, patch = [3, 1, 2], mask(model, (1, slice(None)), (2, slice(None)), (3, 1))
+    at, lasts = torch.tensor([[0, 1, 0, 1, 1], [1, 0, 0, 0, 0], [0, 0, 0, 0, 1]]).bool(), []
+    for kind in (Prompts, PlainPrompts):
+        base, other = (kind(model, prompts(seed), POSITIONS) for seed in (4, 5))
+        run = base.run(rows, keep=True)
+        lasts.append(base.patched(rows, run, other.run(rows).z, patch, at)[0])
+    torch.testing.assert_close(*lasts, atol=ROUNDING, rtol=0)
+
+
+class TestGivenZ:
+    """A patcher that writes other values than the source run's."""
+
+    def test_its_own_z_given_is_what_it_writes_anyway(self, model, answers):
+        patcher = forward.Patcher(model, answers, prompts(6), prompts(7), POSITIONS)
+        base, source = patcher.z("z")
+        patches = np.concatenate([mask(model, (1, 0), (2, 1)), mask(model, (3, slice(None)))])
+        written = patcher(patches, "written")
+        given = patcher(patches, "given", z=source)
+        np.testing.assert_allclose(given.patched, written.patched, atol=ROUNDING)
+        itself = patcher(patches, "itself", z=base)
+        np.testing.assert_allclose(itself.patched, np.stack([written.base] * 2), atol=ROUNDING)
+        assert np.abs(written.patched - written.base).max() > 100 * ROUNDING
+
+    def test_rows_keep_their_own_values_and_positions(self, model, answers, monkeypatch):
+        monkeypatch.setattr(batches, "prompts_at_once", lambda _: 2)  # several batches
+        patches = mask(model, (1, slice(None)))
+        at = np.random.default_rng(0).random((9, POSITIONS)) < 0.5
+        patcher = forward.Patcher(model, answers, prompts(6), prompts(7), POSITIONS)
+        z = patcher.z("z")[1] * 2
+        together = patcher(patches, "together", z=z, at=at).patched
+        for i in range(9):
+            one = forward.Patcher(model, answers, [prompts(6)[i]], [prompts(7)[i]], POSITIONS)(
+                patches, "one", z=z[:, [i]], at=at[[i]]
+            )
+            np.testing.assert_allclose(together[:, [i]], one.patched, atol=ROUNDING)
 
 
 def test_hooks_are_gone_after_a_patch_and_after_an_error():
@@ -372,9 +458,9 @@ def test_logits_that_are_no_numbers_are_refused(answers):
 def test_processes_cut_the_same_batches(model, monkeypatch):
     """Each sees another amount of free memory: the least of them decides for all."""
     alone = Prompts(model, prompts(3), POSITIONS)
-    assert runs._prompts_at_once(alone) > 2
-    monkeypatch.setattr(runs, "_gather", lambda results: [*results, 2])
-    assert runs._prompts_at_once(alone) == 2
+    assert batches.prompts_at_once(alone) > 2
+    monkeypatch.setattr(batches, "gather", lambda results: [*results, 2])
+    assert batches.prompts_at_once(alone) == 2
 
 
 def test_no_more_rows_are_unembedded_at_once_than_fit(model, answers, monkeypatch):

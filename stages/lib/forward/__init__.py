@@ -1,5 +1,6 @@
 """The forward pass: the only package that runs the model."""
 
-from stages.lib.forward.runs import Patcher, Readouts, capture, is_main_process
+from stages.lib.forward.batches import is_main_process
+from stages.lib.forward.runs import Patcher, Readouts, capture
 
 __all__ = ["Patcher", "Readouts", "capture", "is_main_process"]

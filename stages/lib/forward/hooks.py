@@ -55,18 +55,20 @@ def watch_z(lm: LanguageModel) -> Iterator[list[Tensor]]:
 
 
 @contextmanager
-def write_z(lm: LanguageModel, layer: int, z: Tensor, chosen: Tensor) -> Iterator[None]:
+def write_z(
+    lm: LanguageModel, layer: int, z: Tensor, chosen: Tensor, at: Tensor | None = None
+) -> Iterator[None]:
     """Overwrite the chosen heads' z at the last positions of one layer.
 
-    `z` is (n_prompts, n_tail, n_heads, d_head), `chosen` (n_patches, n_heads), bool; rows of the
-    batch are prompts, each with its patches one after the other.
+    `z` is (n_prompts, n_tail, n_heads, d_head), `chosen` (n_patches, n_heads), bool, `at` as in
+    `mix`; rows of the batch are prompts, each with its patches one after the other.
     """
 
     def write(_: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
         own = args[0]
         before, tail = own.split([own.shape[1] - z.shape[1], z.shape[1]], dim=1)
         rows = tail.unflatten(-1, (lm.n_heads, lm.d_head)).unflatten(0, (len(z), len(chosen)))
-        written = mix(rows, z.to(own.device, own.dtype)[:, None], chosen.to(own.device))
+        written = mix(rows, z.to(own.device, own.dtype)[:, None], chosen, at)
         out = torch.cat([before, written.flatten(0, 1).flatten(2)], dim=1)
         return (out, *args[1:])
 
@@ -77,9 +79,15 @@ def write_z(lm: LanguageModel, layer: int, z: Tensor, chosen: Tensor) -> Iterato
         handle.remove()
 
 
-def mix(own: Tensor, other: Tensor, chosen: Tensor) -> Tensor:
-    """Take the chosen heads from `other`: both (n_prompts, n_patches or 1, n_tail, heads, d)."""
-    return torch.where(chosen[:, None, :, None], other, own)
+def mix(own: Tensor, other: Tensor, chosen: Tensor, at: Tensor | None = None) -> Tensor:
+    """Take the chosen heads from `other`: both (n_prompts, n_patches or 1, n_tail, heads, d).
+
+    `at`, (n_prompts, n_tail), bool, says at which positions; None at all of them.
+    """
+    where = chosen.to(own.device)[:, None, :, None]
+    if at is not None:
+        where = where & at.to(own.device)[:, None, :, None, None]
+    return torch.where(where, other, own)
 
 
 @contextmanager

@@ -36,12 +36,19 @@ class PlainPrompts(Prompts):
         )
 
     @torch.no_grad()
-    def patched(self, rows: list[int], base: Run, z: Tensor, patches: np.ndarray) -> Tensor:
+    def patched(
+        self,
+        rows: list[int],
+        base: Run,
+        z: Tensor,
+        patches: np.ndarray,
+        at: Tensor | None = None,
+    ) -> Tensor:
         """Run again, once a patch, with some heads' z overwritten at the tail's positions."""
         groups = self._by_length(rows)
         return torch.stack(
             [
-                _back(groups, [self._patched(rows, group, z, heads) for group in groups], 0)
+                _back(groups, [self._patched(rows, group, z, heads, at) for group in groups], 0)
                 for heads in patches
             ]
         )
@@ -56,12 +63,20 @@ class PlainPrompts(Prompts):
             found.append(self._heads([g[:, -self.n_tail :] for g in gradients]))
         return _back(groups, found, 1)
 
-    def _patched(self, rows: list[int], group: list[int], z: Tensor, heads: np.ndarray) -> Tensor:
+    def _patched(
+        self,
+        rows: list[int],
+        group: list[int],
+        z: Tensor,
+        heads: np.ndarray,
+        at: Tensor | None,
+    ) -> Tensor:
         """Run some rows with one patch; (n_prompts, d_model) at the last position."""
+        at = None if at is None else at[group]
         with ExitStack() as stack:
             for layer in np.flatnonzero(heads.any(axis=1)):
                 chosen = torch.from_numpy(heads[None, layer])
-                stack.enter_context(hooks.write_z(self.lm, int(layer), z[layer, group], chosen))
+                stack.enter_context(hooks.write_z(self.lm, int(layer), z[layer, group], chosen, at))
             return self._whole(rows, group)
 
     def _by_length(self, rows: list[int]) -> list[list[int]]:

@@ -96,7 +96,14 @@ class Prompts:
         return Run(last, self._heads(captured["z"]), self._stack(captured["residual"]), middle)
 
     @torch.no_grad()
-    def patched(self, rows: list[int], base: Run, z: Tensor, patches: np.ndarray) -> Tensor:
+    def patched(
+        self,
+        rows: list[int],
+        base: Run,
+        z: Tensor,
+        patches: np.ndarray,
+        at: Tensor | None = None,
+    ) -> Tensor:
         """Run again with some heads' z overwritten at the tail's positions.
 
         Parameters
@@ -109,6 +116,8 @@ class Prompts:
             What to write: the source run's `z`, for the same statements.
         patches : ndarray of shape (n_patches, n_layers, n_heads), bool
             Where each patch writes; all in the same first layer.
+        at : Tensor of shape (n_prompts, n_tail), bool, or None
+            At which of the tail's positions; None at all of them.
 
         Returns
         -------
@@ -123,11 +132,12 @@ class Prompts:
             stack.enter_context(hooks.last_position(lm))
             for layer in range(first, lm.n_layers):
                 written = patches[:, layer]
-                if layer == first or written.all():
-                    known = hooks.mix(base.z[layer][:, None], z[layer][:, None], chosen[:, layer])
+                if layer == first or (written.all() and at is None):
+                    own, other = base.z[layer][:, None], z[layer][:, None]
+                    known = hooks.mix(own, other, chosen[:, layer], at)
                     stack.enter_context(hooks.give_z(lm, layer, known.flatten(0, 1)))
                 elif written.any():
-                    stack.enter_context(hooks.write_z(lm, layer, z[layer], chosen[:, layer]))
+                    stack.enter_context(hooks.write_z(lm, layer, z[layer], chosen[:, layer], at))
             last = self._tail(rows, base.middle, len(patches))
         return last.unflatten(0, (len(rows), len(patches))).transpose(0, 1)
 
