@@ -30,7 +30,7 @@ def draw(tables: load.Tables) -> Figure:
 
 def _by_split(ax: Axes, tables: load.Tables, looks: dict[str, style.Look]) -> None:
     """Accuracy by split, personas side by side."""
-    rows = tables.accuracy.filter(pl.col("measure") == "accuracy")
+    rows = tables["behaviour/accuracy"].filter(pl.col("measure") == "accuracy")
     places = marks.splits_axis(ax, load.splits(rows), load.counts(rows))
     offsets = marks.dodge(len(looks))
     for (persona, look), offset in zip(looks.items(), offsets, strict=True):
@@ -42,7 +42,7 @@ def _by_split(ax: Axes, tables: load.Tables, looks: dict[str, style.Look]) -> No
 
 def _recalls(ax: Axes, tables: load.Tables, looks: dict[str, style.Look]) -> None:
     """Recall on true against recall on false statements: lying is low on both."""
-    wide = tables.accuracy.pivot("measure", index=["persona", "split"], values="value")
+    wide = tables["behaviour/accuracy"].pivot("measure", index=["persona", "split"], values="value")
     for persona, look in looks.items():
         own = wide.filter(pl.col("persona") == persona)
         for rows, size, alpha in (
@@ -71,7 +71,7 @@ def _by_threshold(
 ) -> None:
     """Accuracy and number of statements whose confidence reaches a threshold."""
     for persona, look in looks.items():
-        rows = tables.thresholds.filter(pl.col("persona") == persona)
+        rows = tables["behaviour/thresholds"].filter(pl.col("persona") == persona)
         marks.line(accuracy, rows, "threshold", "accuracy", look)
         marks.line(remaining, rows.select("threshold", "n"), "threshold", "n", look)
     marks.rates(accuracy)

@@ -44,27 +44,20 @@ class Tables:
 
     Attributes
     ----------
-    accuracy, thresholds, layers, probe_heads, cosine : DataFrame
-    windows, effects, heads, sets, transplant, planted : DataFrame
-        Long format, one row a point; columns as in `SCHEMAS`.
+    rows : dict of str to DataFrame
+        By the name in `SCHEMAS`: long format, one row a point.
     """
 
-    accuracy: pl.DataFrame
-    thresholds: pl.DataFrame
-    layers: pl.DataFrame
-    probe_heads: pl.DataFrame
-    cosine: pl.DataFrame
-    windows: pl.DataFrame
-    effects: pl.DataFrame
-    heads: pl.DataFrame
-    sets: pl.DataFrame
-    transplant: pl.DataFrame
-    planted: pl.DataFrame
+    rows: dict[str, pl.DataFrame]
+
+    def __getitem__(self, name: str) -> pl.DataFrame:
+        """One table, by its name in `SCHEMAS`."""
+        return self.rows[name]
 
     @property
     def personas(self) -> list[str]:
         """Personas in declared order."""
-        return names(self.accuracy, "persona")
+        return names(self["behaviour/accuracy"], "persona")
 
     @property
     def source(self) -> str:
@@ -79,12 +72,12 @@ class Tables:
     @property
     def window(self) -> int:
         """Layers in a window; 0 where none was run."""
-        sizes = self.windows["last_layer"] - self.windows["first_layer"] + 1
+        sizes = self["windows/windows"]["last_layer"] - self["windows/windows"]["first_layer"] + 1
         return max(sizes.to_list(), default=0)
 
     def _role(self, role: str) -> str:
         """The persona that has a role in the patched run."""
-        return self.windows.filter(pl.col("run") == "patched")[role][0]
+        return self["windows/windows"].filter(pl.col("run") == "patched")[role][0]
 
 
 def read(folder: Path) -> Tables:
@@ -104,7 +97,7 @@ def read(folder: Path) -> Tables:
     UserError
         If a file is missing, or a row lacks a column or has an unknown one.
     """
-    return Tables(*(_table(folder / f"{name}.json", schema) for name, schema in SCHEMAS.items()))
+    return Tables({name: _table(folder / f"{name}.json", SCHEMAS[name]) for name in SCHEMAS})
 
 
 def names(rows: pl.DataFrame, column: str) -> list[str]:

@@ -25,9 +25,9 @@ def draw(tables: load.Tables) -> Figure:
         "Where the lie is found, and where it was planted",
         f"{_planted_caption(tables)} A: accuracy of the {base} run with z of {source} written in "
         f"{tables.window} layers, report part. B: z of one head written; gain of truth (mean "
-        f"probability of the right answer), {tables.effects['n'].max() or 0} known statements of "
-        "the selection part. C: accuracy of probes of truth on what enters each layer. Bands: "
-        f"{style.INTERVALS}.",
+        f"probability of the right answer), {tables['effects/effects']['n'].max() or 0} known "
+        "statements of the selection part. C: accuracy of probes of truth on what enters each "
+        f"layer. Bands: {style.INTERVALS}.",
         height=6.2,
         entries=entries,
         half="0.5",
@@ -46,7 +46,7 @@ def draw(tables: load.Tables) -> Figure:
 
 def _planted(tables: load.Tables) -> list[int]:
     """Layers that a lie was planted in."""
-    return tables.planted.filter(pl.col("planted"))["layer"].sort().to_list()
+    return tables["localisation/layers"].filter(pl.col("planted"))["layer"].sort().to_list()
 
 
 def _planted_caption(tables: load.Tables) -> str:
@@ -65,7 +65,7 @@ def _shade(ax: Axes, tables: load.Tables, size: int) -> None:
 
 def _heads(figure: Figure, ax: Axes, tables: load.Tables) -> None:
     """Effects of all heads, with a frame around the planted layers."""
-    rows = tables.effects
+    rows = tables["effects/effects"]
     if rows.is_empty() or rows["effect"].is_null().all():
         marks.nothing(ax, "no known statement:\nnothing was measured")
         return
@@ -85,7 +85,9 @@ def _probes(ax: Axes, tables: load.Tables) -> None:
     """Own probes of both runs, and the source's on the base run."""
     looks = style.looks(tables.personas)
     source, base = tables.source, tables.base
-    rows = tables.layers.filter(pl.col("site") == "resid_post", pl.col("labels") == "true")
+    rows = tables["probes/layers"].filter(
+        pl.col("site") == "resid_post", pl.col("labels") == "true"
+    )
     for fit, scored, look in (
         (source, source, looks[source]),
         (base, base, looks[base]),

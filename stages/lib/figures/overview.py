@@ -26,7 +26,7 @@ def draw(tables: load.Tables) -> Figure:
     patching.windows(middle, tables, "accuracy", "report")
     left.set_title("A  each persona")
     middle.set_title(f"B  {tables.window} layers written")
-    right.set_title(f"C  {tables.sets['head'].count()} heads written")
+    right.set_title(f"C  {tables['heads/sets']['head'].count()} heads written")
     for ax in (middle, right):
         ax.set_ylabel("")
     return figure
@@ -34,13 +34,13 @@ def draw(tables: load.Tables) -> Figure:
 
 def _caption(tables: load.Tables) -> str:
     """How to read the three panels, with n."""
-    patched = tables.windows.filter(pl.col("part") == "report")["n"].max() or 0
+    patched = tables["windows/windows"].filter(pl.col("part") == "report")["n"].max() or 0
     return (
         f"Accuracy: share of true/false statements answered rightly; a perfect liar has 0. "
-        f"A: {load.counts(tables.accuracy).get('all', 0)} statements. B: {patched}, "
-        f"C: {load.counts(tables.transplant).get('all', 0)} statements that the model knows and "
-        "that were not used to choose the layers or heads. Written: what attention heads compute "
-        f"(z), from the {tables.source} run into the {tables.base} run; "
+        f"A: {load.counts(tables['behaviour/accuracy']).get('all', 0)} statements. B: {patched}, "
+        f"C: {load.counts(tables['transplant/transplant']).get('all', 0)} statements that the "
+        "model knows and that were not used to choose the layers or heads. Written: what attention "
+        f"heads compute (z), from the {tables.source} run into the {tables.base} run; "
         f"patched {tables.source} is the reverse. Small dots: single splits. Random: sets of as "
         f"many heads, of the same layers or of the others. Bars and bands: {style.INTERVALS}."
     )
@@ -48,7 +48,11 @@ def _caption(tables: load.Tables) -> str:
 
 def _personas(ax: Axes, tables: load.Tables) -> None:
     """Accuracy over all splits by persona, single splits as small dots."""
-    rows = tables.accuracy.filter(pl.col("measure") == "accuracy").rename({"value": "accuracy"})
+    rows = (
+        tables["behaviour/accuracy"]
+        .filter(pl.col("measure") == "accuracy")
+        .rename({"value": "accuracy"})
+    )
     looks = style.looks(tables.personas)
     for place, (persona, look) in enumerate(looks.items()):
         _strip(ax, place, rows.filter(pl.col("persona") == persona), look)
@@ -60,13 +64,13 @@ def _transplant(ax: Axes, tables: load.Tables) -> None:
     """Accuracy over all splits by run, single splits as small dots."""
     titles, looks = patching.titles(tables), patching.looks(tables)
     for place, run in enumerate(patching.RUNS):
-        rows = tables.transplant.filter(pl.col("run") == run)
+        rows = tables["transplant/transplant"].filter(pl.col("run") == run)
         if run in patching.CONTROLS:
             rows = rows.filter(pl.col("split") == "all")
             patching.cloud(ax, np.full(len(rows), float(place)), rows, looks[run])
         else:
             _strip(ax, place, rows, looks[run])
-    marks.unmeasured(ax, tables.transplant, "accuracy")
+    marks.unmeasured(ax, tables["transplant/transplant"], "accuracy")
     _categories(ax, [titles[run] for run in patching.RUNS])
     marks.rates(ax)
 

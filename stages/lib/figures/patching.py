@@ -19,7 +19,7 @@ Looks = dict[str, style.Look]
 
 def draw_windows(tables: load.Tables) -> Figure:
     """Accuracy and truth of the patched run by first layer of the window, against baselines."""
-    n = tables.windows.filter(pl.col("part") == "report")["n"].max() or 0
+    n = tables["windows/windows"].filter(pl.col("part") == "report")["n"].max() or 0
     figure = style.canvas(
         f"Windows: z of {tables.source} written into the run of {tables.base}",
         f"z of all heads in {tables.window} consecutive layers, at the last positions of the "
@@ -34,7 +34,9 @@ def draw_windows(tables: load.Tables) -> Figure:
     left, right = figure.subplots(1, 2)
     windows(left, tables, "accuracy", "report")
     windows(right, tables, "truth", "report")
-    selection = tables.windows.filter(pl.col("part") == "selection", pl.col("run") == "patched")
+    selection = tables["windows/windows"].filter(
+        pl.col("part") == "selection", pl.col("run") == "patched"
+    )
     for ax, y in ((left, "accuracy"), (right, "truth")):
         marks.line(ax, selection.drop("low", "high"), "first_layer", y, SELECTION, width=1.5)
     return figure
@@ -42,7 +44,7 @@ def draw_windows(tables: load.Tables) -> Figure:
 
 def draw_heads(tables: load.Tables) -> Figure:
     """Effect of each head of the window, alone and left out, and the set grown greedily."""
-    n = tables.heads["n"].max() or 0
+    n = tables["heads/heads"]["n"].max() or 0
     figure = style.canvas(
         f"Heads of the best window: z of {tables.source} written into the run of {tables.base}",
         f"{n} known statements of the selection part. Alone: truth gained where this head alone is "
@@ -51,7 +53,7 @@ def draw_heads(tables: load.Tables) -> Figure:
         height=7.4,
     )
     grid = figure.subplots(2, 2, width_ratios=[1.1, 1])
-    peak = tables.heads["effect"].abs().max()
+    peak = tables["heads/heads"]["effect"].abs().max()
     limits = (-float(peak or 1), float(peak or 1))  # pyright: ignore[reportArgumentType]
     maps = list(grid[:, 0])
     for ax, measure, title in (
@@ -67,7 +69,7 @@ def draw_heads(tables: load.Tables) -> Figure:
 
 def draw_transplant(tables: load.Tables) -> Figure:
     """The head set on the report part of every split, its reverse, and random sets."""
-    draws = tables.transplant.filter(pl.col("run") == "random")["draw"].n_unique()
+    draws = tables["transplant/transplant"].filter(pl.col("run") == "random")["draw"].n_unique()
     figure = style.canvas(
         "Transplant of the head set, by split",
         f"Patched {tables.base}: z of the set's heads from {tables.source} written into "
@@ -80,7 +82,7 @@ def draw_transplant(tables: load.Tables) -> Figure:
         half="0.5",
     )
     ax = figure.subplots()
-    rows = tables.transplant
+    rows = tables["transplant/transplant"]
     places = marks.splits_axis(ax, load.splits(rows), load.counts(rows))
     _runs(ax, rows, places, tables)
     marks.unmeasured(ax, rows, "accuracy")
@@ -122,7 +124,7 @@ def entries(tables: load.Tables, runs: Iterable[str]) -> Looks:
 def windows(ax: Axes, tables: load.Tables, y: str, part: str) -> None:
     """Patched run of one part by first layer, both baselines, and the window that was chosen."""
     seen = looks(tables)
-    rows = tables.windows.filter(pl.col("part") == part)
+    rows = tables["windows/windows"].filter(pl.col("part") == part)
     columns = ["first_layer", y, *(["low", "high"] if y == "accuracy" else [])]
     for run in ("patched", "source", "base"):  # thin over thick: all show if they agree
         own = rows.filter(pl.col("run") == run).select(columns)
@@ -137,13 +139,13 @@ def windows(ax: Axes, tables: load.Tables, y: str, part: str) -> None:
 
 def _mark_best(ax: Axes, tables: load.Tables) -> None:
     """The window whose heads were looked at one by one, named above the plot's highest value."""
-    layers = tables.heads["layer"].unique().sort().to_list()
+    layers = tables["heads/heads"]["layer"].unique().sort().to_list()
     ax.set_ylim(top=1.13)
     if not layers:
         ax.annotate("no window was chosen", (0.5, 1.075), xycoords=("axes fraction", "data"),
                     ha="center", va="center", fontsize=12)  # fmt: skip
     else:
-        right = layers[0] > tables.windows["first_layer"].to_numpy().max() / 2
+        right = layers[0] > tables["windows/windows"]["first_layer"].to_numpy().max() / 2
         ax.axvline(layers[0], color="black", linewidth=1)
         ax.annotate(
             f"best: layers {layers[0]}–{layers[-1]}", (layers[0], 1.075),
@@ -154,13 +156,13 @@ def _mark_best(ax: Axes, tables: load.Tables) -> None:
 
 def _effects(ax: Axes, tables: load.Tables, measure: str, limits: tuple[float, float]) -> None:
     """Effect of each head; the heads of the greedy set are ringed."""
-    rows = tables.heads.filter(pl.col("measure") == measure)
+    rows = tables["heads/heads"].filter(pl.col("measure") == measure)
     if rows.is_empty():
         marks.nothing(ax, "no window was chosen")
         return
     marks.heat(ax, rows, "effect", limits)
     layers, heads = (rows[name].unique().sort().to_list() for name in ("layer", "head"))
-    chosen = tables.sets.drop_nulls("head").select("layer", "head").rows()
+    chosen = tables["heads/sets"].drop_nulls("head").select("layer", "head").rows()
     for layer, head in chosen:
         place = heads.index(head) + 0.5, layers.index(layer) + 0.5
         ax.plot(*place, "o", markersize=11, markerfacecolor="none", markeredgecolor="black")
@@ -168,11 +170,11 @@ def _effects(ax: Axes, tables: load.Tables, measure: str, limits: tuple[float, f
 
 def _greedy(kept: Axes, accuracy: Axes, tables: load.Tables) -> None:
     """Share of the window's effect and accuracy, by number of heads."""
-    if tables.sets.is_empty():
+    if tables["heads/sets"].is_empty():
         marks.nothing(kept, "no head set was grown")
         marks.nothing(accuracy, "")
         return
-    rows = tables.sets.sort("size")
+    rows = tables["heads/sets"].sort("size")
     marks.line(kept, rows.select("size", "kept"), "size", "kept", style.PATCHED)
     marks.line(accuracy, rows, "size", "accuracy", style.PATCHED)
     kept.axhline(1, color="black", linewidth=1)

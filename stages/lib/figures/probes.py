@@ -14,25 +14,25 @@ COLUMNS = 3  # panels side by side, at most
 
 def draw(tables: load.Tables) -> Figure:
     """Probe accuracy on the residual stream by layer, and cosine between personas' directions."""
-    personas = load.names(tables.layers, "fit")
+    personas = load.names(tables["probes/layers"], "fit")
     columns = min(COLUMNS, len(personas))
     rows = -(-len(personas) // columns)
     looks = style.looks(tables.personas)
     figure = style.canvas(
         "Probes of truth by layer",
         "Logistic regression on the residual stream at the last prompt token. Above: accuracy on "
-        f"{tables.layers['n'].max() or 0} statements about subjects that it was not fitted on, by "
-        "the persona that they are answered as (thick: the one it was fitted on). Below: cosine of "
-        "two personas' directions (thin, no marks: z, mean over heads). Layer 0: embeddings; layer "
-        f"i: output of block i − 1. Bands: {style.INTERVALS}.",
+        f"{tables['probes/layers']['n'].max() or 0} statements about subjects that it was not "
+        "fitted on, by the persona that they are answered as (thick: the one it was fitted on). "
+        "Below: cosine of two personas' directions (thin, no marks: z, mean over heads). Layer 0: "
+        f"embeddings; layer i: output of block i − 1. Bands: {style.INTERVALS}.",
         height=3.7 * 2 * rows,
         entries=looks | {"permuted labels": style.RANDOM},
     )
     grid = figure.subplots(2 * rows, columns, squeeze=False)
     accuracy, cosine = grid[:rows].ravel(), grid[rows:].ravel()
     for i, persona in enumerate(personas):
-        _transfer(accuracy[i], tables.layers, persona, looks)
-        _cosines(cosine[i], tables.cosine, persona, looks)
+        _transfer(accuracy[i], tables["probes/layers"], persona, looks)
+        _cosines(cosine[i], tables["probes/cosine"], persona, looks)
     for ax in (*accuracy[len(personas) :], *cosine[len(personas) :]):
         ax.set_axis_off()
     return figure
@@ -42,7 +42,7 @@ def draw_heads(tables: load.Tables) -> Figure:
     """Accuracy of the probe on each head's z: source, base, and transfer from source to base."""
     source, base = tables.source, tables.base
     pairs = [(source, source), (base, base), (source, base)]
-    n = tables.probe_heads["n"].max() or 0
+    n = tables["probes/heads"]["n"].max() or 0
     figure = style.canvas(
         "Probes of truth on each head's z",
         "Logistic regression on one head's input to the output projection at the last prompt "
@@ -52,7 +52,7 @@ def draw_heads(tables: load.Tables) -> Figure:
     )
     axes = list(figure.subplots(1, len(pairs)))
     for ax, (fit, scored) in zip(axes, pairs, strict=True):
-        rows = tables.probe_heads.filter(pl.col("fit") == fit, pl.col("scored") == scored)
+        rows = tables["probes/heads"].filter(pl.col("fit") == fit, pl.col("scored") == scored)
         if rows.is_empty():
             marks.nothing(ax, f"no probe of {fit} on {scored}")
             continue
