@@ -1,0 +1,1 @@
+"""The report: claims, what was measured for and against each, and one page of them."""

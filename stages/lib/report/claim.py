@@ -1,0 +1,103 @@
+"""A claim, the checks that it stands on, and its verdict."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+HELD, FAILED, UNTESTED = "held", "did not hold", "not testable"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that must be so if the claim is right.
+
+    Attributes
+    ----------
+    passed : bool or None
+        None where it could not be measured.
+    says : str
+        The sentence with its numbers, whatever they are.
+    """
+
+    passed: bool | None
+    says: str
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What is claimed.
+
+    Attributes
+    ----------
+    title : str
+        The claim, as one sentence.
+    checks : list of Check
+        Results and controls; all must pass.
+    figures : tuple of str
+        Names of pictures that show it.
+    about_lies : bool
+        Whether it says something of a lie, so that a model that does not lie says nothing of it.
+    notes : list of str
+        What is worth knowing and decides nothing.
+    """
+
+    title: str
+    checks: list[Check]
+    figures: tuple[str, ...] = ()
+    about_lies: bool = True
+    notes: list[str] = field(default_factory=list)
+
+    def verdict(self, lies: bool) -> str:
+        """`HELD` where every check passed, `FAILED` where one did not, else `UNTESTED`."""
+        if self.about_lies and not lies:
+            return UNTESTED
+        if any(check.passed is False for check in self.checks):
+            return FAILED
+        return HELD if all(check.passed for check in self.checks) else UNTESTED
+
+    def reason(self, lies: bool) -> str:
+        """Why the verdict is not that it held; '' where it is."""
+        verdict = self.verdict(lies)
+        if verdict == UNTESTED and self.about_lies and not lies:
+            return "the model does not lie when it is told to"
+        if verdict == HELD:
+            return ""
+        stands = False if verdict == FAILED else None
+        return next(check.says for check in self.checks if check.passed is stands)
+
+
+def number(row: dict[str, Any] | None, name: str = "value") -> str:
+    """Write an estimate with its interval and n: ``0.986 [0.947, 0.997], n = 221``."""
+    if row is None or row.get(name) is None:
+        return "not measured"
+    if row.get("low") is None:
+        return f"{row[name]:.3g}, n = {row['n']}"
+    return f"{_short(row[name])} [{_short(row['low'])}, {_short(row['high'])}], n = {row['n']}"
+
+
+def above(row: dict[str, Any] | None, bound: float) -> bool | None:
+    """Whether all of an interval lies above a bound; None where there is none."""
+    low = row.get("low") if row else None
+    return None if low is None else low > bound
+
+
+def below(row: dict[str, Any] | None, bound: float) -> bool | None:
+    """Whether all of an interval lies below a bound; None where there is none."""
+    high = row.get("high") if row else None
+    return None if high is None else high < bound
+
+
+def holds(row: dict[str, Any] | None, value: float) -> bool | None:
+    """Whether an interval holds a value; None where there is none."""
+    if row is None or row.get("low") is None:
+        return None
+    return row["low"] <= value <= row["high"]
+
+
+def least(value: float | None, bound: float) -> bool | None:
+    """Whether a number is below a bound; None where there is none."""
+    return None if value is None else value < bound
+
+
+def _short(value: float) -> str:
+    """Three decimals, or whole numbers as they are."""
+    return f"{value:.0f}" if float(value).is_integer() and abs(value) > 1 else f"{value:.3f}"

@@ -1,0 +1,163 @@
+"""Claims of what happens when activations of one run are written into the other."""
+
+from typing import Any
+
+from stages.lib.report.claim import Check, Claim, above, below, least, number
+
+Metrics = dict[str, Any]  # by stage
+LEVEL = 0.05
+
+
+def window(found: Metrics, source: str, base: str) -> Claim:
+    """A few consecutive layers carry the lie."""
+    windows = found["windows"]
+    best, runs = windows["best"], windows["runs"]["report"]
+    where = "the best window" if best is None else f"layers {_layers(best)}"
+    patched = runs.get("patched")
+    checks = [
+        Check(
+            above(patched, 0.5),
+            f"z of all heads in {where}, chosen on other statements, written from `{source}` into "
+            f"`{base}`: right on {number(patched, 'accuracy')}.",
+        ),
+        Check(
+            _apart(patched, runs["base"]),
+            f"Without it: {number(runs['base'], 'accuracy')}; `{source}` itself: "
+            f"{number(runs['source'], 'accuracy')}.",
+        ),
+    ]
+    title = "A few consecutive layers carry the lie"
+    return Claim(title, checks, ("windows.png",))
+
+
+def few_heads(found: Metrics, source: str, base: str) -> Claim:
+    """A small set of heads carries it, and not the layers that it is not in."""
+    heads, runs = found["heads"], found["transplant"]
+    every = runs["by_split"]["all"]
+    gain = runs["gain"]["patched - base"]["accuracy"]
+    share = heads["share_of_all_heads"]
+    size = "no set" if share is None else f"{heads['n_heads']} heads ({share:.1%} of all)"
+    checks = [
+        Check(
+            above(every["patched"], 0.5),
+            f"z of {size}, chosen on other statements, written from `{source}` into `{base}`: "
+            f"right on {number(every['patched'], 'accuracy')}; `{source}` itself: "
+            f"{number(every['source'], 'accuracy')}.",
+        ),
+        Check(above(gain, 0), f"That is a gain, statement by statement, of {number(gain)}."),
+        *_random(runs["elsewhere"], "from the other layers"),
+    ]
+    return Claim("A small set of heads carries it", checks, ("transplant.png", "heads.png"))
+
+
+def these_heads(found: Metrics, source: str, base: str) -> Claim:
+    """It is these heads, and not just any of the same layers."""
+    checks = _random(found["transplant"]["random"], "in the very same layers")
+    return Claim("These heads do it, rather than any of the same layers", checks)
+
+
+def reverse(found: Metrics, source: str, base: str) -> Claim:
+    """The same heads make the honest run lie."""
+    runs = found["transplant"]
+    after = runs["by_split"]["all"]["reverse"]
+    loss = runs["gain"]["reverse - source"]["accuracy"]
+    checks = [
+        Check(
+            below(after, 0.5),
+            f"The heads' z of `{base}` written into `{source}`: right on "
+            f"{number(after, 'accuracy')}.",
+        ),
+        Check(below(loss, 0), f"That is a change, statement by statement, of {number(loss)}."),
+    ]
+    return Claim("The same heads make the honest run lie", checks)
+
+
+def planted(found: Metrics) -> Claim | None:
+    """What was found is what was planted; None for a model that is no organism."""
+    scores = found["localisation"]
+    where = scores.get("planted")
+    if not where:
+        return None
+    window, heads, chosen = scores["window"], scores["heads"], scores["set"]
+    share = heads["share"]
+    inside = _within(scores["parting_layer"], where)
+    checks = [
+        Check(
+            None if window["overlap"] is None else window["overlap"] > window["by_chance"],
+            "The best window overlaps the planted layers (intersection over union): "
+            f"{_plain(window['overlap'])}, by chance {_plain(window['by_chance'])}.",
+        ),
+        Check(
+            above(share, heads["share_by_chance"]),
+            "Of what single heads gain, planted layers have the greater part: "
+            f"{number(share)} statements, by chance {_plain(heads['share_by_chance'])}.",
+        ),
+        Check(
+            above(heads["auroc"], 0.5),
+            f"Planted heads gain more than others: AUROC {number(heads['auroc'])} statements.",
+        ),
+        Check(
+            inside,
+            "Honest and liar directions of truth part in a planted layer: layer "
+            f"{scores['parting_layer']}.",
+        ),
+    ]
+    note = (
+        f"{chosen['n_planted']} of the set's {chosen['n_heads']} heads are in planted layers "
+        f"(by chance {_plain(chosen['by_chance'])} of them)."
+    )
+    title = f"It is found where it was planted (layers {_layers(where)})"
+    return Claim(title, checks, ("localisation.png",), notes=[note])
+
+
+def estimates(found: Metrics) -> Claim:
+    """Gradients foretell which heads matter."""
+    score = found["estimates"]
+    top = score["top"]
+    checks = [
+        Check(
+            above(score["rank_correlation"], 0),
+            "Over all heads, estimated and true effect have a rank correlation of "
+            f"{number(score['rank_correlation'])} statements, {score['n_heads']} heads.",
+        ),
+        Check(
+            above(top, top["by_chance"]),
+            f"Of the top tenth by true effect, the estimate finds {number(top)} statements, by "
+            f"chance {_plain(top['by_chance'])}.",
+        ),
+    ]
+    title = "Gradients foretell which heads matter"
+    return Claim(title, checks, ("estimates.png",))
+
+
+def _random(control: dict[str, Any], where: str) -> list[Check]:
+    """How the set stands among random ones, by truth, which it was chosen by, and by accuracy."""
+    checks = []
+    for measure in ("truth", "accuracy"):
+        found, says = control[measure], "not measured"
+        if found["p_value"] is not None:
+            says = f"{measure} {found['mean']:.3f} on average over {found['n_sets']} sets, "
+            says += f"{found['max']:.3f} at most; p = {found['p_value']:.3f}"
+        sentence = f"Random sets of as many heads {where} do less: {says}."
+        checks.append(Check(least(found["p_value"], LEVEL), sentence))
+    return checks
+
+
+def _apart(high: dict[str, Any] | None, low: dict[str, Any] | None) -> bool | None:
+    """Whether one interval lies above another."""
+    return above(high, low["high"]) if low and low.get("high") is not None else None
+
+
+def _within(layer: int | None, where: dict[str, int]) -> bool | None:
+    """Whether a layer is one of the planted ones."""
+    return None if layer is None else where["first_layer"] <= layer <= where["last_layer"]
+
+
+def _layers(window: dict[str, int]) -> str:
+    """Write a range of layers."""
+    return f"{window['first_layer']}-{window['last_layer']}"
+
+
+def _plain(value: float | None) -> str:
+    """Write a number that has no interval."""
+    return "not measured" if value is None else f"{value:.2f}"

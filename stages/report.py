@@ -1,0 +1,59 @@
+"""Stage `report`: what was found, claim by claim, with a verdict on each.
+
+Reads   --metrics (folder of the stages' metrics), --model (its manifest)
+Writes  --out (Markdown; its pictures are those of stage `figures`, in the folder beside it)
+Params  patch, the wordings of both personas
+"""
+
+from pathlib import Path
+from typing import Any
+
+from stages.lib import cli, params, patch, tables
+from stages.lib.lm import MANIFEST
+from stages.lib.report import behaviour, page, patching
+from stages.lib.whole import whole
+
+STAGES = ("behaviour", "probes", "windows", "heads", "transplant", "localisation", "estimates")
+QUESTION = "When this model is told to lie, where inside it does the truth turn into a lie?"
+
+
+def main(metrics: Path, model: Path, out: Path) -> None:
+    """Fill the page from the metrics."""
+    roles = params.section("patch", patch.Config)
+    found = {stage: tables.read_json(metrics / f"{stage}.json") for stage in STAGES}
+    pair = (found, roles.source, roles.base)
+    lying = behaviour.lying(*pair)
+    claims = [
+        lying,
+        behaviour.believing(*pair),
+        patching.window(*pair),
+        patching.few_heads(*pair),
+        patching.these_heads(*pair),
+        patching.reverse(*pair),
+        patching.estimates(found),
+        patching.planted(found),
+    ]
+    made = [claim for claim in claims if claim is not None]
+    facts = [_model(tables.read_json(model / MANIFEST)), *map(_persona, (roles.source, roles.base))]
+    text = page.render("What was found", QUESTION, facts, made, behaviour.lies(lying))
+    with whole(out) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def _model(manifest: dict[str, Any]) -> str:
+    """Name the model."""
+    revision = f" at {manifest['revision']}" if manifest["revision"] else ""
+    organism = manifest["organism"]
+    trained = f", with the adapters of organism `{organism['name']}`" if organism else ""
+    return f"Model: `{manifest['source']}`{revision}{trained}, {manifest['dtype']}."
+
+
+def _persona(name: str) -> str:
+    """Quote a persona's wording."""
+    system, prefix = params.wording(f"{name}_system"), params.wording(f"{name}_prefix")
+    said = f"“{' '.join(system.split())}”" if system else "no system prompt"
+    return f"`{name}`: {said}; answers start with “{prefix}”."
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,195 @@
+"""The report: verdicts follow from checks, and a control that contradicts a claim decides it."""
+
+import copy
+import json
+from pathlib import Path
+
+import pytest
+
+from stages.lib.report import behaviour, page, patching
+from stages.lib.report.claim import FAILED, HELD, UNTESTED, Check, Claim, number
+
+PAIR = ("honest", "liar")
+
+
+def rate(value, half=0.05, n=100):
+    return {"value": value, "low": value - half, "high": value + half, "n": n}
+
+
+def run(value, half=0.05, n=100):
+    return {"accuracy": value, "low": value - half, "high": value + half, "n": n, "truth": value}
+
+
+def control(p_value, mean=0.1):
+    row = {"n_sets": 20, "mean": mean, "max": 0.2, "p_value": p_value}
+    return {"accuracy": dict(row), "truth": dict(row)}
+
+
+def answers(right):
+    names = ("accuracy", "recall_true", "recall_false")
+    return {name: rate(right) for name in names} | {"truth_mass": rate(0.9)}
+
+
+def found():
+    """Metrics of a model that lies, in which everything is as claimed."""
+    probe = {"layer": 7, "accuracy": rate(0.9), "permuted": rate(0.5)}
+    gain = {"patched - base": {"accuracy": rate(0.8)}, "reverse - source": {"accuracy": rate(-0.8)}}
+    runs = {"source": 0.9, "patched": 0.9, "base": 0.1, "reverse": 0.1}
+    return {
+        "behaviour": {
+            "known_report": {"honest": answers(0.9), "liar": answers(0.1)},
+            "known": {"all": {"both": {"known": 90, "n": 100}}},
+        },
+        "probes": {"best": {"resid_post": {"honest": {"honest": probe, "liar": probe}}}},
+        "windows": {
+            "best": {"first_layer": 3, "last_layer": 4},
+            "runs": {"report": {name: run(runs[name]) for name in ("source", "patched", "base")}},
+        },
+        "heads": {"n_heads": 3, "share_of_all_heads": 0.1},
+        "transplant": {
+            "by_split": {"all": {name: run(value) for name, value in runs.items()}},
+            "gain": {name: value for name, value in gain.items()},
+            "random": control(0.04),
+            "elsewhere": control(0.04),
+        },
+        "localisation": {
+            "planted": {"first_layer": 3, "last_layer": 4},
+            "parting_layer": 3,
+            "window": {"overlap": 1.0, "by_chance": 0.2},
+            "heads": {"share": rate(0.9), "share_by_chance": 0.2, "auroc": rate(0.9)},
+            "set": {"n_heads": 3, "n_planted": 3, "by_chance": 0.2},
+        },
+        "estimates": {
+            "rank_correlation": rate(0.9),
+            "n_heads": 20,
+            "top": rate(0.9) | {"by_chance": 0.1},
+        },
+    }
+
+
+def claims(metrics):
+    """Every claim by name."""
+    made = {
+        make.__name__: make(metrics, *PAIR)
+        for make in (
+            behaviour.lying,
+            behaviour.believing,
+            patching.window,
+            patching.few_heads,
+            patching.these_heads,
+            patching.reverse,
+        )
+    }
+    return made | {
+        "estimates": patching.estimates(metrics),
+        "planted": patching.planted(metrics),
+    }
+
+
+def put(metrics, where, value):
+    """A copy with one value changed."""
+    metrics = copy.deepcopy(metrics)
+    *path, last = where.split("/")
+    inner = metrics
+    for key in path:
+        inner = inner[key]
+    inner[last] = value
+    return metrics
+
+
+def test_where_everything_is_so_every_claim_held():
+    made = claims(found())
+    assert behaviour.lies(made["lying"])
+    assert {claim.verdict(lies=True) for claim in made.values()} == {HELD}
+    assert {claim.reason(lies=True) for claim in made.values()} == {""}
+
+
+@pytest.mark.parametrize(
+    ("name", "where", "value"),
+    [
+        ("lying", "behaviour/known_report/honest/accuracy", rate(0.5)),
+        ("lying", "behaviour/known_report/liar/accuracy", rate(0.48)),
+        ("lying", "behaviour/known_report/liar/recall_true", rate(0.9)),
+        ("lying", "behaviour/known_report/liar/truth_mass", rate(0.2)),
+        ("believing", "probes/best/resid_post/honest/liar", {"layer": 7, "accuracy": rate(0.5), "permuted": rate(0.5)}),
+        ("believing", "probes/best/resid_post/honest/honest", {"layer": 7, "accuracy": rate(0.9), "permuted": rate(0.9)}),
+        ("window", "windows/runs/report/patched", run(0.52)),
+        ("window", "windows/runs/report/base", run(0.82)),
+        ("few_heads", "transplant/elsewhere", control(0.3)),
+        ("few_heads", "transplant/gain/patched - base/accuracy", rate(0.02)),
+        ("these_heads", "transplant/random/accuracy/p_value", 0.0952),
+        ("these_heads", "transplant/random/truth/p_value", 0.0952),
+        ("reverse", "transplant/by_split/all/reverse", run(0.48)),
+        ("estimates", "estimates/top", rate(0.12) | {"by_chance": 0.1}),
+        ("planted", "localisation/window/overlap", 0.2),
+        ("planted", "localisation/heads/auroc", rate(0.53)),
+        ("planted", "localisation/parting_layer", 5),
+    ],
+)  # fmt: skip
+def test_a_check_that_fails_decides_its_claim_and_no_other(name, where, value):
+    made = claims(put(found(), where, value))
+    verdicts = {other: claim.verdict(lies=True) for other, claim in made.items()}
+    assert verdicts.pop(name) == FAILED
+    assert set(verdicts.values()) == {HELD}
+    assert made[name].reason(lies=True) in [check.says for check in made[name].checks]
+
+
+def test_without_a_lie_nothing_that_is_about_it_is_claimed():
+    honest = put(found(), "behaviour/known_report/liar", answers(0.9))
+    made = claims(honest)
+    assert not behaviour.lies(made["lying"])
+    verdicts = {name: claim.verdict(lies=False) for name, claim in made.items()}
+    assert verdicts.pop("lying") == FAILED
+    assert set(verdicts.values()) == {UNTESTED}
+    assert "does not lie" in made["window"].reason(lies=False)
+
+
+def test_who_prefers_one_answer_does_not_lie():
+    habit = put(found(), "behaviour/known_report/liar/recall_false", rate(0.9))
+    assert not behaviour.lies(claims(habit)["lying"])
+
+
+def test_what_was_not_measured_is_not_claimed():
+    nothing = {"value": None, "low": None, "high": None, "n": 0}
+    metrics = put(found(), "estimates/top", nothing | {"by_chance": 0.1})
+    claim = claims(metrics)["estimates"]
+    assert claim.verdict(lies=True) == UNTESTED
+    assert "not measured" in claim.reason(lies=True)
+
+
+def test_no_best_window_is_not_measured():
+    metrics = put(found(), "windows/best", None)
+    del metrics["windows"]["runs"]["report"]["patched"]
+    assert claims(metrics)["window"].verdict(lies=True) == UNTESTED
+
+
+def test_a_model_that_is_no_organism_has_no_planted_layers_to_claim():
+    assert patching.planted(put(found(), "localisation", {"organism": None})) is None
+
+
+def test_numbers_have_their_interval_and_n():
+    assert number(rate(0.9864, 0.01, 221)) == "0.986 [0.976, 0.996], n = 221"
+    assert number({"value": None, "low": None, "high": None, "n": 0}) == "not measured"
+
+
+def test_the_page_has_each_claim_its_checks_and_its_pictures():
+    held = Claim("Water is wet", [Check(True, "It is.")], ("water.png",))
+    failed = Claim("Fire is cold", [Check(True, "A."), Check(False, "It burns.")])
+    text = page.render("Title", "Question?", ["A model."], [held, failed], lies=True)
+    assert "| [Water is wet](#water-is-wet) | held |" in text
+    assert "| [Fire is cold](#fire-is-cold) | **did not hold** |" in text
+    assert "![water](figures/water.png)" in text
+    assert "**Did not hold**: It burns." in text
+    assert text.count("\n## ") == 2
+
+
+def test_the_committed_page_has_no_picture_that_is_not_there():
+    file = Path(__file__).parents[2] / "plots" / "report.md"
+    names = [
+        line.split("(")[1].rstrip(")")
+        for line in file.read_text().splitlines()
+        if line.startswith("![")
+    ]
+    assert len(names) > 5
+    assert not [name for name in names if not (file.parent / name).is_file()]
+    assert json.loads((file.parents[1] / "metrics/behaviour.json").read_text())
