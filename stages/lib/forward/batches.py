@@ -19,9 +19,9 @@ def is_main_process() -> bool:
 
 def prompts_at_once(prompts: Prompts) -> int:
     """Prompts in a batch; the same in all processes, as each cuts the same list into batches."""
-    longest = max(map(len, prompts.token_ids))
-    n_own = longest - prompts.n_shared
-    return min(gather([budget.prompts_at_once(prompts.lm, n_own, prompts.n_tail, longest)]))
+    n_own = prompts.longest - prompts.n_shared
+    at_once = budget.prompts_at_once(prompts.lm, n_own, prompts.n_tail, prompts.longest)
+    return min(gather([at_once]))
 
 
 def numbers(x: Tensor) -> np.ndarray:

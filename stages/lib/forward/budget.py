@@ -73,7 +73,7 @@ def graphs_at_once(lm: LanguageModel, n_tokens: int, n_seen: int) -> int:
     widest = getattr(config, "intermediate_size", None) or 4 * lm.d_model
     width = 4 * widest + 8 * lm.d_model + lm.n_heads * (4 * lm.d_head + 2 * n_seen)
     kept = n_tokens * lm.n_layers * width + 3 * config.vocab_size
-    return max(1, _most(lm, n_tokens, n_seen, kept) // 4)  # a graph is large, and done once
+    return max(1, _most(lm, n_tokens, n_seen, kept) // 8)  # a graph is large, and done once
 
 
 def rows_to_unembed(lm: LanguageModel) -> int:

@@ -17,7 +17,7 @@ class PlainPrompts(Prompts):
 
     def __init__(self, lm: LanguageModel, token_ids: list[list[int]], n_tail: int) -> None:
         super().__init__(lm, token_ids, n_tail)
-        self.n_shared, self.n_graph = 0, max(map(len, token_ids))
+        self.n_shared, self.n_graph = 0, self.longest
 
     @torch.no_grad()
     def run(self, rows: list[int], keep: bool = False) -> Run:

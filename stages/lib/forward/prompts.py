@@ -72,7 +72,8 @@ class Prompts:
     """
 
     def __init__(self, lm: LanguageModel, token_ids: list[list[int]], n_tail: int) -> None:
-        shortest = min(len(ids) for ids in token_ids)
+        lengths = [len(ids) for ids in token_ids]
+        shortest, self.longest = min(lengths), max(lengths)
         if shortest < n_tail:
             raise UserError(
                 f"params.yaml: {n_tail} positions asked for, but a prompt has {shortest} tokens"

@@ -228,7 +228,8 @@ class Patcher:
         results = []
         with batches.progress(title, len(self._base_ids)) as bar:
             for _, batch in batches.share(self._batches):
-                for rows in batches.parts(batch, self._graphs_at_once()):
+                at_once = budget.graphs_at_once(self.lm, self.base.n_graph, self.base.longest)
+                for rows in batches.parts(batch, at_once):
                     base, source = self.base.run(rows, keep=True), self.source.run(rows)
                     gradient = self.base.gradient(rows, base, score)
                     found = ((source.z - base.z) * gradient).float().sum(dim=(2, 4))
@@ -255,15 +256,10 @@ class Patcher:
             yield 2 + some, self.base.patched(rows, base, z, patches[some], at).flatten(0, 1)
             bar.update(len(rows) * len(some))
 
-    def _graphs_at_once(self) -> int:
-        """Prompts that are differentiated at once."""
-        longest = max(map(len, self._base_ids))
-        return budget.graphs_at_once(self.lm, self.base.n_graph, longest)
-
     def _stacks(self, patches: np.ndarray, n_prompts: int) -> Iterator[np.ndarray]:
         """Numbers of the patches that are run at once: they have their first layer in common."""
-        longest = max(map(len, self._base_ids))
-        at_once = budget.patches_at_once(self.lm, n_prompts, self.base.n_tail, longest)
+        base = self.base
+        at_once = budget.patches_at_once(self.lm, n_prompts, base.n_tail, base.longest)
         written = patches.max(axis=2)
         first = np.where(written.max(axis=1), written.argmax(axis=1), -1)
         for layer in range(self.lm.n_layers):
