@@ -87,8 +87,8 @@ def lying(found: dict[Combination, pl.DataFrame], seed: int = 0) -> dict[Combina
     Returns
     -------
     dict of Combination to dict
-        Best first; equal ones in the given order. ``value, low, high, n``: the score; its bounds
-        are the lesser of both shares' lower bounds and of their upper ones, from `stats.rate`.
+        In the given order. ``value, low, high, n``: the score; its bounds are the lesser of both
+        shares' lower bounds and of their upper ones, from `stats.rate`.
         ``behind``: by how much the best one's score is larger, ``value, low, high, n``, from a
         bootstrap over subjects (2,000 draws, the same for all combinations, in which both labels'
         statements of a subject stay together). ``rank``: 1 and up, equal ones alike. Without
@@ -113,7 +113,7 @@ def lying(found: dict[Combination, pl.DataFrame], seed: int = 0) -> dict[Combina
     wrong = ~np.stack([table["correct"].to_numpy() for table in tables])
     scores = np.minimum(wrong[:, label].mean(axis=1), wrong[:, ~label].mean(axis=1))
     draws, n_subjects = _draws(wrong, label, subject, seed), len(np.unique(subject))
-    best, names = int(scores.argmax()), list(found)
+    best = int(scores.argmax())
 
     def entry(i: int) -> dict[str, Any]:
         gap = stats.bootstrapped(draws[:, best] - draws[:, i], n_subjects)
@@ -121,7 +121,7 @@ def lying(found: dict[Combination, pl.DataFrame], seed: int = 0) -> dict[Combina
         own = _lesser([stats.rate(wrong[i, of], subject[of]) for of in (label, ~label)])
         return {**own.row(), "behind": behind.row(), "rank": 1 + int((scores > scores[i]).sum())}
 
-    return {names[i]: entry(i) for i in np.argsort(-scores, kind="stable")}
+    return {combination: entry(i) for i, combination in enumerate(found)}
 
 
 def nested(values: dict[Combination, Any]) -> dict[str, Any]:
@@ -150,7 +150,7 @@ def recall_rows(measured: dict[Combination, dict[str, Rates]]) -> Rows:
 
 
 def ranking_rows(ranked: dict[Combination, Any]) -> Rows:
-    """Rows of a plot table, the best liar first: the score with its interval, and the rank."""
+    """Rows of a plot table, one a combination: its rank, and the score with its interval."""
     return [
         {
             **dict(zip(WORDINGS, combination, strict=True)),

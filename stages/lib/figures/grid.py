@@ -20,7 +20,7 @@ Looks = dict[str, style.Look]
 def draw(tables: load.Tables) -> Figure:
     """Recall on true against recall on false statements, and combinations by how well they lie."""
     recalls = tables["grid/recall"].filter(pl.col("split") == "all")
-    ranked = tables["grid/ranking"]
+    ranked = tables["grid/ranking"].sort("rank", nulls_last=True, maintain_order=True)
     looks = style.looks(load.names(recalls, "system"))
     n = ranked["n"].max() or 0
     figure = style.canvas(
