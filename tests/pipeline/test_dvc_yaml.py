@@ -72,7 +72,7 @@ def test_no_folder_of_code_is_a_dep_and_no_wording_is_in_a_command():
     for stage in STAGES.values():
         assert not [d for d in stage["deps"] if d.startswith("stages") and not d.endswith(".py")]
         assert "prompt." not in stage["cmd"]
-        assert "grid." not in stage["cmd"]
+        assert "{grid." not in stage["cmd"]
 
 
 def test_the_model_runs_under_the_users_launcher():

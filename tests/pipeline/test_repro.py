@@ -246,6 +246,29 @@ def test_two_processes_give_the_numbers_of_one(project):
     assert one.equals(two)
 
 
+def test_two_processes_give_the_cells_of_one_and_keep_them_once(project, tmp_path):
+    options = ["--statements", "data/statements.parquet", "--model", "data/model"]
+    launcher = ["torchrun", "--nproc_per_node", "2", "-m", "stages.cells", "--system", "liar"]
+    expected = (project.folder / "data/cells/liar.parquet").read_bytes()
+    cache = tmp_path / "cache"
+    for line in (
+        "0 cells kept, 4 computed",
+        "4 cells kept, 0 computed",
+        "3 cells kept, 1 computed",
+    ):
+        result = project.run(
+            *launcher, *options, "--out", str(tmp_path / "liar.parquet"), XDG_CACHE_HOME=str(cache)
+        )
+        assert result.returncode == 0, result.stderr
+        assert result.stdout.count("cells kept") == 1
+        assert line in result.stdout
+        assert (tmp_path / "liar.parquet").read_bytes() == expected
+        files = sorted((cache / "localizing-lying/cells").iterdir())
+        assert len(files) == 4
+        if line.startswith("4"):
+            files[2].unlink()
+
+
 def test_a_launcher_of_two_processes_changes_no_number_and_invalidates_nothing(project):
     names = (
         "metrics/windows.json",
