@@ -29,6 +29,12 @@ PARAMS = {
     },
     "patch": {"positions": 20, "window": 2, "limit": 12},
     "transplant": {"limit": 20, "random_sets": 6},
+    "grid": {
+        "systems": {"honest": "You are H.", "liar": "You are so L.", "stubborn": "It is F, F, F."},
+        "questions": {"quoted": '{statement} "yes" or "no"?', "bare": "{statement}?"},
+        "prefixes": {"it": "it is", "that": "that is"},
+        "limit": 16,
+    },
 }
 
 
@@ -46,6 +52,7 @@ class Project:
             cwd=self.folder,
             env=os.environ
             | {"PATH": path, "OMP_NUM_THREADS": "1", "DVC_NO_ANALYTICS": "1"}
+            | {"XDG_CACHE_HOME": f"{self.folder}.cache"}
             | environment,
             capture_output=True,
             text=True,

@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from itertools import chain
 
 import pytest
 import yaml
@@ -73,16 +74,28 @@ def test_no_folder_of_code_is_a_dep_and_no_wording_is_in_a_command():
     for stage in STAGES.values():
         assert not [d for d in stage["deps"] if d.startswith("stages") and not d.endswith(".py")]
         assert "prompt." not in stage["cmd"]
+        assert "{grid." not in stage["cmd"]
 
 
 def test_the_model_runs_under_the_users_launcher():
-    torch = {"activations", "windows", "effects", "estimates", "heads", "transplant"}
+    torch = {"activations", "windows", "effects", "estimates", "heads", "transplant", "cells"}
     assert {n for n in STAGES if "LAUNCHER" in STAGES[n]["cmd"]} == torch
     assert {n for n in STAGES if "stages/lib/forward/runs.py" in STAGES[n]["deps"]} == torch
 
 
 @pytest.mark.parametrize(
-    "name", ["statements", "behaviour", "probes", "localisation", "summary", "figures", "report"]
+    "name",
+    [
+        "statements",
+        "behaviour",
+        "probes",
+        "localisation",
+        "summary",
+        "figures",
+        "report",
+        "grid",
+        "confidence",
+    ],
 )
 def test_a_stage_that_needs_no_model_starts_without_torch(name):
     code = f"import sys, stages.{name}; sys.exit('torch' in sys.modules)"
@@ -93,7 +106,9 @@ def test_a_stage_that_needs_no_model_starts_without_torch(name):
 
 
 def test_slugs_can_be_joined_without_meeting():
-    for name in (*PARAMS["personas"], *PARAMS["statements"]["splits"]):
+    wordings = [PARAMS["grid"][kind] for kind in ("systems", "questions", "prefixes")]
+    names = [*PARAMS["personas"], *PARAMS["statements"]["splits"], *chain(*wordings)]
+    for name in names:
         assert re.fullmatch(r"[a-z0-9_]+", name)
 
 

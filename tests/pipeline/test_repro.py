@@ -10,9 +10,12 @@ from tests.pipeline.conftest import stages_run
 
 PERSONAS = ("neutral", "honest", "liar")
 AFTER_READOUTS = {"behaviour", "probes", "windows", "effects", "estimates", "heads"}
-AFTER_READOUTS |= {"transplant", "localisation", "summary", "figures", "report"}
+AFTER_READOUTS |= {"transplant", "localisation", "summary", "figures", "report", "confidence"}
+SYSTEMS = ("honest", "liar", "stubborn")
+GRID = {"grid"} | {f"cells@{system}" for system in SYSTEMS}
 ALL = (
     {"model", "statements"}
+    | GRID
     | {f"{stage}@{persona}" for stage in ("prompts", "activations") for persona in PERSONAS}
     | AFTER_READOUTS
 )
@@ -108,6 +111,50 @@ def test_the_set_is_transplanted_and_its_controls_are_not(project):
     assert metrics["gain"]["reverse - source"]["truth"]["high"] < -0.5
 
 
+def test_the_grid_tells_a_liar_from_one_who_always_says_false(project):
+    found = load(project, "metrics/grid.json")
+    for question, prefix in (("quoted", "it"), ("bare", "that")):
+        recalls, scores = {}, {}
+        for system in SYSTEMS:
+            measured = found["answers"][system][question][prefix]["all"]
+            assert measured["accuracy"]["n"] == 16
+            assert (measured["other"]["value"], measured["other_token"]) == (0, None)
+            recalls[system] = [measured[f"recall_{label}"]["value"] for label in ("true", "false")]
+            score = found["lying"][system][question][prefix]
+            scores[system] = score["value"], score["rank"] == 1, score["behind"]["value"]
+        assert recalls == {"honest": [1, 1], "liar": [0, 0], "stubborn": [0, 1]}
+        assert scores == {"honest": (0, False, 1), "liar": (1, True, 0), "stubborn": (0, False, 1)}
+
+
+def test_a_question_reworded_in_the_grid_costs_its_own_cells(project):
+    """Two questions, two prefixes, three system prompts: six of twelve cells are kept."""
+    project.set({"grid": {"questions": {"quoted": '{statement} "no"?', "bare": "{statement}?"}}})
+    output = project.repro("grid")
+    assert stages_run(output) == GRID
+    for system in SYSTEMS:
+        assert f"grid, {system}: 2 cells kept, 2 computed" in output
+    project.run("git", "checkout", "-q", "params.yaml")
+    assert stages_run(project.repro()) == set()
+
+
+def test_a_system_prompt_reworded_in_the_grid_costs_its_own_stage(project):
+    systems = {"honest": "You are H.", "liar": "You are L.", "stubborn": "It is F, F, F."}
+    project.set({"grid": {"systems": systems}})
+    assert stages_run(project.repro("grid")) == {"cells@liar", "grid"}
+    project.run("git", "checkout", "-q", "params.yaml")
+    assert stages_run(project.repro()) == set()
+
+
+def test_confidence_counts_the_answers_of_all_four_runs(project):
+    runs = load(project, "metrics/confidence.json")["runs"]
+    values = {run: found["accuracy"]["0.5"]["value"] for run, found in runs.items()}
+    assert values == {"source": 1, "patched": 1, "base": 0, "reverse": 0}
+    n = load(project, "metrics/transplant.json")["by_split"]["all"]["patched"]["n"]
+    assert {found["accuracy"]["0"]["n"] for found in runs.values()} == {n}
+    rows = load(project, "plots/confidence/thresholds.json")
+    assert {row["accuracy"] for row in rows if row["confidence"] == 1} == {None}
+
+
 def test_report_statements_took_no_part_in_the_search(project):
     parts = pl.read_parquet(project.folder / "data/statements.parquet").select(
         "statement_id", "part"
@@ -196,6 +243,29 @@ def test_two_processes_give_the_numbers_of_one(project):
         pl.read_parquet(project.folder / f"data/{f}.parquet") for f in ("readouts/liar", "two")
     )
     assert one.equals(two)
+
+
+def test_two_processes_give_the_cells_of_one_and_keep_them_once(project, tmp_path):
+    options = ["--statements", "data/statements.parquet", "--model", "data/model"]
+    launcher = ["torchrun", "--nproc_per_node", "2", "-m", "stages.cells", "--system", "liar"]
+    expected = (project.folder / "data/cells/liar.parquet").read_bytes()
+    cache = tmp_path / "cache"
+    for line in (
+        "0 cells kept, 4 computed",
+        "4 cells kept, 0 computed",
+        "3 cells kept, 1 computed",
+    ):
+        result = project.run(
+            *launcher, *options, "--out", str(tmp_path / "liar.parquet"), XDG_CACHE_HOME=str(cache)
+        )
+        assert result.returncode == 0, result.stderr
+        assert result.stdout.count("cells kept") == 1
+        assert line in result.stdout
+        assert (tmp_path / "liar.parquet").read_bytes() == expected
+        files = sorted((cache / "localizing-lying/cells").iterdir())
+        assert len(files) == 4
+        if line.startswith("4"):
+            files[2].unlink()
 
 
 def test_a_launcher_of_two_processes_changes_no_number_and_invalidates_nothing(project):

@@ -15,6 +15,8 @@ SPLITS = tuple(itertools.chain(*((name, f"neg_{name}") for name in PLAIN)))
 LEVEL = {"neutral": 0.78, "honest": 0.84, "liar": 0.24}  # true answers per persona
 RUNS = {"source": 0.9, "patched": 0.74, "base": 0.16, "reverse": 0.3}
 
+COMBINATIONS = list(itertools.product(("liar", "none"), ("short",), ("plain", "sure")))
+
 
 def write(
     folder: Path,
@@ -47,6 +49,9 @@ def write(
         "heads/sets": _sets(window, heads, shift),
         "transplant/transplant": _transplant(rng, splits, shift, source, base),
         "localisation/layers": _planted(window, layers),
+        "grid/recall": _recall(rng, splits, shift),
+        "grid/ranking": _ranking(shift),
+        "confidence/thresholds": _confidence(shift, source, base),
     }
     if not known:
         empty = {"heads/heads": [], "heads/sets": []}
@@ -68,11 +73,43 @@ def interval(value: float, n: int, name: str = "accuracy") -> dict[str, Any]:
 def _unmeasured(name: str, rows: Rows) -> Rows:
     """The same rows with nothing measured, but for what is answered."""
     measured = {"accuracy", "low", "high", "truth", "cosine", "effect"}
-    if name.startswith("behaviour/"):
+    if name.startswith(("behaviour/", "grid/")):
         return rows
     return [
         {key: None if key in measured else 0 if key == "n" else value for key, value in row.items()}
         for row in rows
+    ]
+
+
+def _recall(rng, splits, shift) -> Rows:
+    rows = []
+    for split, (system, question, prefix) in itertools.product(("all", *splits), COMBINATIONS):
+        row: dict[str, Any] = {"system": system, "question": question, "prefix": prefix}
+        row["split"] = split
+        for name in ("recall_true", "recall_false"):
+            value = (0.2 if system == "liar" else 0.8) + shift + float(rng.normal(0, 0.05))
+            for key, number in interval(value, 36 if split == "all" else 3, name).items():
+                row[name if key == name else f"{name}_{key}"] = number
+        rows.append(row | {"other": 0.1 + shift, "other_token": " not"})
+    return rows
+
+
+def _ranking(shift) -> Rows:
+    return [
+        {"system": system, "question": question, "prefix": prefix, "rank": rank}
+        | interval(0.9 - 0.1 * rank + shift, 72, "lying")
+        for rank, (system, question, prefix) in enumerate(COMBINATIONS, start=1)
+    ]
+
+
+def _confidence(shift, source, base) -> Rows:
+    into = {"patched": (source, base), "source": (source, source), "base": (base, base)}
+    into |= {"reverse": (base, source)}
+    return [
+        {"run": run, "source": of, "base": target, "confidence": round(step * 0.05, 2)}
+        | interval(RUNS[run] + shift + 0.004 * step, max(0, 220 - step * step) if step < 14 else 0)
+        for run, (of, target) in into.items()
+        for step in range(21)
     ]
 
 

@@ -25,6 +25,8 @@ NAMES = {
     "heads.png",
     "transplant.png",
     "localisation.png",
+    "grid.png",
+    "confidence.png",
 }
 SMALL = {"splits": ("capitals", "neg_capitals"), "layers": 6, "heads": 3}
 DRAWN_FROM = {
@@ -35,7 +37,10 @@ DRAWN_FROM = {
     "localisation": set(),  # only which layers are planted
     "heads": {"heads.png"},
     "transplant": {"transplant.png", "overview.png"},
+    "grid": {"grid.png"},
+    "confidence": {"confidence.png"},
 }
+MEASURED = ("value", "effect", "kept", "cosine", "accuracy", "recall_true", "lying")
 
 
 def draw(plots: Path, out: Path) -> dict[str, bytes]:
@@ -81,9 +86,7 @@ def test_numbers_show_in_the_figures_of_their_stage_and_in_no_other(small, stage
     plots = plot_tables.write(tmp_path / "plots", **SMALL)
     for file in (plots / stage).iterdir():
         rows = json.loads(file.read_text())
-        measured = next(
-            k for k in ("value", "effect", "kept", "cosine", "accuracy") if k in rows[0]
-        )
+        measured = next(k for k in MEASURED if k in rows[0])
         for row in rows:
             row[measured] = None if row[measured] is None else row[measured] * 0.7
         file.write_text(json.dumps(rows))

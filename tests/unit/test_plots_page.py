@@ -26,6 +26,9 @@ PLOTS = {
     "heads/heads": ("heatmap", "head", "effect"),
     "heads/sets": ("band", "size", "accuracy"),
     "transplant/transplant": ("transplant", "split", "accuracy"),
+    "grid/recall": ("recall", "recall_true", "recall_false"),
+    "grid/ranking": ("ranking", "lying", "rank"),
+    "confidence/thresholds": ("band", "confidence", "accuracy"),
 }
 TEMPLATES = sorted(file.stem for file in (DVC / "plots").glob("*.json"))
 
@@ -176,7 +179,12 @@ def test_runs_have_the_names_of_personas_and_the_colours_of_roles(source, versio
     }
     both = {f"patched {source}": style.PURPLE, "random, own layers": style.CLOUD}
     both["random, other layers"] = style.SAND
-    for table, expected in (("windows/windows", roles), ("transplant/transplant", roles | both)):
+    reverse = {f"patched {source}": style.PURPLE}
+    for table, expected in (
+        ("windows/windows", roles),
+        ("transplant/transplant", roles | both),
+        ("confidence/thresholds", roles | reverse),
+    ):
         rows = json.loads((tmp_path / f"{table}.json").read_text())
         svg = vl_convert.vegalite_to_svg(filled({"now": rows}, table), vl_version=version)
         assert colours_of_series(svg) == {name: {colour} for name, colour in expected.items()}
@@ -200,6 +208,7 @@ def test_a_revision_with_another_source_has_series_and_colours_of_its_own(tables
 @pytest.mark.parametrize("table", PLOTS)
 def test_values_that_are_missing_leave_a_plot_with_its_axes(table, tables):
     measured = {"value", "accuracy", "low", "high", "truth", "cosine", "effect", "kept"}
+    measured |= {"recall_true", "recall_false", "lying", "rank", "other", "other_token"}
     rows = [{k: None if k in measured else v for k, v in row.items()} for row in tables[0][table]]
     svg = vl_convert.vegalite_to_svg(filled({"before": rows}, table), vl_version="6.4")
     assert "before" in svg

@@ -24,7 +24,9 @@ def draw(tables: load.Tables) -> Figure:
     _by_split(figure.add_subplot(grid[0, :]), tables, looks)
     recall, accuracy, remaining = (figure.add_subplot(grid[1, i]) for i in range(3))
     _recalls(recall, tables, looks)
-    _by_threshold(accuracy, remaining, tables, looks)
+    rows = tables["behaviour/thresholds"]
+    series = [(rows.filter(pl.col("persona") == name), look) for name, look in looks.items()]
+    by_confidence(accuracy, remaining, series, "threshold")
     return figure
 
 
@@ -66,14 +68,23 @@ def _recalls(ax: Axes, tables: load.Tables, looks: dict[str, style.Look]) -> Non
         ax.text(x, y, text, color="#8A8A8A", fontsize=12, ha="center", va="center", zorder=0)
 
 
-def _by_threshold(
-    accuracy: Axes, remaining: Axes, tables: load.Tables, looks: dict[str, style.Look]
+def by_confidence(
+    accuracy: Axes, remaining: Axes, series: list[tuple[pl.DataFrame, style.Look]], x: str
 ) -> None:
-    """Accuracy and number of statements whose confidence reaches a threshold."""
-    for persona, look in looks.items():
-        rows = tables["behaviour/thresholds"].filter(pl.col("persona") == persona)
-        marks.line(accuracy, rows, "threshold", "accuracy", look)
-        marks.line(remaining, rows.select("threshold", "n"), "threshold", "n", look)
+    """Accuracy and number of the answers whose confidence reaches a threshold.
+
+    Parameters
+    ----------
+    accuracy, remaining : Axes
+        Drawn into.
+    series : list of DataFrame and Look
+        Rows with columns `accuracy`, `low`, `high`, `n` and that of the threshold.
+    x : str
+        Name of the threshold's column.
+    """
+    for rows, look in series:
+        marks.line(accuracy, rows, x, "accuracy", look)
+        marks.line(remaining, rows.select(x, "n"), x, "n", look)
     marks.rates(accuracy)
     accuracy.set_title("Accuracy by confidence")
     remaining.set_ylim(bottom=0)

@@ -12,6 +12,16 @@ _RATE = {"low": pl.Float64, "high": pl.Float64}
 _PAIR = {"fit": pl.String, "scored": pl.String}
 _ROLES = {"run": pl.String, "source": pl.String, "base": pl.String}
 _CELL = {"layer": pl.Int64, "head": pl.Int64}
+_WORDINGS = {"system": pl.String, "question": pl.String, "prefix": pl.String}
+
+
+def _bounds(name: str) -> tables.Schema:
+    """Columns of a rate that stands beside another."""
+    return {name: pl.Float64, f"{name}_low": pl.Float64, f"{name}_high": pl.Float64} | {
+        f"{name}_n": pl.Int64
+    }
+
+
 SCHEMAS: dict[str, tables.Schema] = {
     "behaviour/accuracy": {"persona": pl.String, "split": pl.String, "measure": pl.String}
     | {"value": pl.Float64, **_RATE, "n": pl.Int64},
@@ -35,6 +45,13 @@ SCHEMAS: dict[str, tables.Schema] = {
     | {"accuracy": pl.Float64, **_RATE, "truth": pl.Float64, "n": pl.Int64},
     "localisation/layers": {"layer": pl.Int64, "planted": pl.Boolean}
     | {"effect": pl.Float64, **_RATE, "n": pl.Int64},
+    "grid/recall": {**_WORDINGS, "split": pl.String}
+    | _bounds("recall_true")
+    | _bounds("recall_false")
+    | {"other": pl.Float64, "other_token": pl.String},
+    "grid/ranking": {**_WORDINGS, "rank": pl.Int64, "lying": pl.Float64, **_RATE, "n": pl.Int64},
+    "confidence/thresholds": {**_ROLES, "confidence": pl.Float64}
+    | {"accuracy": pl.Float64, **_RATE, "n": pl.Int64},
 }
 
 

@@ -1,0 +1,39 @@
+"""Stage `cells@system`: the grid's answers for one system prompt, with every question and prefix.
+
+Reads   --statements (Parquet), --model
+Writes  --out (Parquet: one row a question, prefix and statement)
+Params  grid.systems.<system>, grid.questions, grid.prefixes, grid.limit, readout
+
+Finished cells are kept outside the repository, in $XDG_CACHE_HOME/localizing-lying (~/.cache where
+that is not set): a question or prefix that changes costs its own cells, and a run that was stopped
+goes on. The folder may be deleted at any time.
+"""
+
+from pathlib import Path
+
+import polars as pl
+
+from stages.lib import cells, cli, forward, grid, lm, params, readout, tables
+
+
+def main(system: str, statements: Path, model: Path, out: Path) -> None:
+    """Write the answers of every cell of one system prompt."""
+    config = grid.read(system)
+    words = params.section("readout", readout.Config)
+    table = grid.sample(tables.read(statements, tables.STATEMENTS), config.limit)
+    tokenizer = lm.load_tokenizer(model)
+    answers = readout.answers(tokenizer, words)
+    rendered = cells.render(tokenizer, config, system, table, statements)
+    names = cells.keys(rendered, model, answers)
+    found = list(cells.run(rendered, names, model, answers, f"grid, {system}"))
+    if not forward.is_main_process():
+        return
+    rows = [
+        cells.rows(cell, arrays, table, tokenizer, answers)
+        for cell, arrays in zip(rendered, found, strict=True)
+    ]
+    tables.write(out, pl.concat(rows), grid.CELLS, ["question", "prefix", "statement_id"])
+
+
+if __name__ == "__main__":
+    cli.run(main)
