@@ -26,6 +26,9 @@ PLOTS = {
     "heads/heads": ("heatmap", "head", "effect"),
     "heads/sets": ("band", "size", "accuracy"),
     "transplant/transplant": ("transplant", "split", "accuracy"),
+    "attribution/layers": ("band", "layer", "contribution"),
+    "attribution/heads": ("heatmap", "head", "contribution"),
+    "attribution/lens": ("band", "layer", "truth"),
 }
 TEMPLATES = sorted(file.stem for file in (DVC / "plots").glob("*.json"))
 

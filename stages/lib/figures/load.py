@@ -12,6 +12,8 @@ _RATE = {"low": pl.Float64, "high": pl.Float64}
 _PAIR = {"fit": pl.String, "scored": pl.String}
 _ROLES = {"run": pl.String, "source": pl.String, "base": pl.String}
 _CELL = {"layer": pl.Int64, "head": pl.Int64}
+_READ = {"run": pl.String, "persona": pl.String}
+_GIVEN = {"contribution": pl.Float64, **_RATE, "n": pl.Int64}
 SCHEMAS: dict[str, tables.Schema] = {
     "behaviour/accuracy": {"persona": pl.String, "split": pl.String, "measure": pl.String}
     | {"value": pl.Float64, **_RATE, "n": pl.Int64},
@@ -35,6 +37,15 @@ SCHEMAS: dict[str, tables.Schema] = {
     | {"accuracy": pl.Float64, **_RATE, "truth": pl.Float64, "n": pl.Int64},
     "localisation/layers": {"layer": pl.Int64, "planted": pl.Boolean}
     | {"effect": pl.Float64, **_RATE, "n": pl.Int64},
+    "estimates/estimates": {**_CELL, "estimate": pl.Float64, "effect": pl.Float64, "n": pl.Int64},
+    "attribution/layers": {"site": pl.String, **_READ, "layer": pl.Int64, **_GIVEN},
+    "attribution/heads": {"measure": pl.String, "run": pl.String, **_CELL, **_GIVEN}
+    | {"share": pl.Float64},
+    "attribution/lens": {"site": pl.String, **_READ, "layer": pl.Int64}
+    | {"truth": pl.Float64, **_RATE, "n": pl.Int64}
+    | {f"log_odds{end}": pl.Float64 for end in ("", "_low", "_high")}
+    | {f"accuracy{end}": pl.Float64 for end in ("", "_low", "_high")}
+    | {"truth_mass": pl.Float64},
 }
 
 
