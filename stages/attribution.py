@@ -14,13 +14,11 @@ import numpy as np
 
 from stages.lib import (
     alignment,
-    attribution,
     attribution_tables,
     cases,
     cli,
     experiment,
     forward,
-    lens,
     params,
     patch,
     readout,
@@ -29,9 +27,6 @@ from stages.lib import (
 )
 from stages.lib.experiment import Experiment
 from stages.lib.forward.parts import Parts, Splitter, Unfit
-
-Metrics = dict[str, object]
-PLOTS = ("layers", "heads", "lens")
 
 
 @dataclass(frozen=True)
@@ -65,13 +60,16 @@ def main(
     for reader in readers:
         alignment.require(reader.folder, reader.statement_ids, every)
     rows = np.flatnonzero(every.is_in(found.table["statement_id"].implode()))
-    summary, points = attribution_tables.nothing(), {name: [] for name in PLOTS}
-    reason: str | None = "no known statement"
+    made, reason = attribution_tables.nothing(), "no known statement"
     if len(rows):
         setting = experiment.load(config, words, found, model)
         try:
-            summary, points = _tables(setting, _split(setting, readers, rows))
-            reason = None
+            split, reason = _split(setting, readers, rows), None
+            names = (config.source, config.base)
+            decode, n_true = setting.lm.tokenizer.decode, len(setting.answers.true_ids)
+            made = attribution_tables.make(
+                *split, names, found.label, found.subject, n_true, decode
+            )
         except Unfit as unfit:
             reason = f"{type(setting.lm.model).__name__}: {unfit}"
     if not forward.is_main_process():
@@ -79,44 +77,26 @@ def main(
     if reason:
         warnings.warn(f"attribution: nothing is measured: {reason}", stacklevel=2)
     head = {"source": config.source, "base": config.base, "n": len(rows), "reason": reason}
-    tables.write_json(metrics, head | summary)
-    for name in PLOTS:
-        tables.write_rows(plots / f"{name}.json", points[name])
+    tables.write_json(metrics, head | made.metrics)
+    for name, points in made.plots.items():
+        tables.write_rows(plots / f"{name}.json", points)
 
 
-def _split(setting: Experiment, readers: list[shards.Reader], rows: np.ndarray) -> list[Parts]:
+def _split(
+    setting: Experiment, readers: list[shards.Reader], rows: np.ndarray
+) -> tuple[Parts, Parts]:
     """Parts of the source's and of the base's run."""
     prompts = [setting.cases.source[0], setting.cases.base[-1]]
     splitter = Splitter(setting.lm, setting.answers, prompts)
-    return [
+    source, base = (
         splitter(
             lambda layer, reader=reader: reader.layer("resid_post", layer)[rows],
             lambda layer, reader=reader: reader.layer("z", layer)[rows],
             f"{reader.folder.name}: attribution",
         )
         for reader in readers
-    ]
-
-
-def _tables(
-    setting: Experiment, parts: list[Parts]
-) -> tuple[Metrics, dict[str, attribution_tables.Rows]]:
-    """Metrics, and the rows of each plot."""
-    config, label, subject = setting.config, setting.cases.label, setting.cases.subject
-    names = {"source": config.source, "base": config.base}
-    names["difference"] = " - ".join(names.values())
-    tokens = attribution.pair([p.log_p for p in parts], len(setting.answers.true_ids))
-    both = [attribution.contributions(p, tokens, label) for p in parts]
-    lenses = [p.lens for p in parts]
-    truths = attribution_tables.paired(*(lens.truth(lens.log_odds(x, label)) for x in lenses))
-    words = attribution_tables.named(tokens, parts[0].ids, setting.lm.tokenizer.decode)
-    error = max(p.heads_error for p in parts)
-    points = {
-        "layers": attribution_tables.layers(*both, subject, names),
-        "heads": attribution_tables.heads(*both, subject, names),
-        "lens": attribution_tables.lenses(*lenses, label, subject, names),
-    }
-    return attribution_tables.summarise(*both, truths, subject, words, error), points
+    )
+    return source, base
 
 
 if __name__ == "__main__":

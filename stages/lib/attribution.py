@@ -194,7 +194,8 @@ def shares(of: Array, total: Array, subject: NDArray[Any], seed: int = 0) -> lis
     value = of.mean(axis=0) / total.mean()
     ends = [stats.bootstrapped(column, n_subjects) for column in found.T]
     return [
-        Interval(float(v), low, high, len(total)) for v, (low, high) in zip(value, ends, strict=True)
+        Interval(float(v), low, high, len(total))
+        for v, (low, high) in zip(value, ends, strict=True)
     ]
 
 

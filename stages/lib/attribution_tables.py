@@ -1,6 +1,7 @@
 """Direct attribution and logit lens as points of plots, and the metrics."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,67 @@ from numpy.typing import NDArray
 from stages.lib import attribution, lens, stats
 from stages.lib.attribution import Array, Contributions, Pair
 
-RUNS = ("source", "base", "difference")
+RUNS: tuple[str, ...] = ("source", "base", "difference")
 TOP = 10  # heads, and sublayers, that the metrics name
 KINDS = ("attention", "mlp")
 Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Made:
+    """All that the stage writes.
+
+    Attributes
+    ----------
+    metrics : dict
+        But for the runs' names and n.
+    plots : dict of str to list of dict
+        Rows of each plot table: ``layers``, ``heads``, ``lens``.
+    """
+
+    metrics: dict[str, Any]
+    plots: dict[str, Rows]
+
+
+def make(
+    source: Any,
+    base: Any,
+    personas: tuple[str, str],
+    label: NDArray[np.bool_],
+    subject: NDArray[Any],
+    n_true: int,
+    decode: Callable[[int], str],
+) -> Made:
+    """Compare two runs on the same statements.
+
+    Parameters
+    ----------
+    source, base : forward.parts.Parts
+        Of both runs.
+    personas : pair of str
+        What the two are called.
+    label, subject : ndarray of shape (n_statements,)
+        Whether each statement is true, and what it is about.
+    n_true : int
+        How many of the answer tokens are of "true".
+    decode : callable
+        From a token's id to its text.
+    """
+    names = dict(zip(RUNS, (*personas, " - ".join(personas)), strict=True))
+    tokens = attribution.pair([source.log_p, base.log_p], n_true)
+    first, second = (attribution.contributions(x, tokens, label) for x in (source, base))
+    first_truth, second_truth = (lens.truth(lens.log_odds(x.lens, label)) for x in (source, base))
+    metrics = {
+        "tokens": named(tokens, source.ids, decode),
+        "lens": {"parting": lens.parting(first_truth - second_truth, subject)},
+        **summarise(first, second, subject, max(source.heads_error, base.heads_error)),
+    }
+    plots = {
+        "layers": layers(first, second, subject, names),
+        "heads": heads(first, second, subject, names),
+        "lens": lenses(source.lens, base.lens, label, subject, names),
+    }
+    return Made(metrics, plots)
 
 
 def paired(source: Array, base: Array) -> dict[str, Array]:
@@ -121,29 +179,27 @@ def lenses(
 def summarise(
     source: Contributions,
     base: Contributions,
-    truths: dict[str, Array],
     subject: NDArray[Any],
-    tokens: dict[str, Any],
     heads_error: float,
 ) -> dict[str, Any]:
-    """The metrics, but for the runs' names.
+    """Metrics of direct attribution.
 
     Parameters
     ----------
     source, base : Contributions
         Of both runs.
-    truths : dict of str to ndarray of shape (n_statements, n_layers + 1)
-        From `paired`: probability of the right answer by layer.
     subject : ndarray of shape (n_statements,)
         What each statement is about.
-    tokens : dict
-        The two tokens, as they are to be named.
     heads_error : float
         Largest difference between a layer's heads and its attention, in nats.
 
     Returns
     -------
     dict
+        ``sum``: the largest error of the parts' sum, of any statement, beside the largest part;
+        ``logit_difference``, what they add up to; ``parts``, the kinds of parts; ``top``, those
+        whose mean differs most between the runs. All in nats toward the right answer; ``share`` is
+        the part of the difference of the two runs' totals.
     """
     whole = source.total - base.total
 
@@ -163,7 +219,6 @@ def summarise(
     total = paired(source.total, base.total)
     largest = max(source.largest, base.largest)
     return {
-        "tokens": tokens,
         "sum": {
             "largest_error": max(source.error, base.error),
             "largest_heads_error": heads_error,
@@ -180,15 +235,14 @@ def summarise(
                 lambda i, j: f"{KINDS[j]} {i}",
             ),
         },
-        "lens": {"parting": lens.parting(truths["difference"], subject)},
     }
 
 
-def nothing() -> dict[str, Any]:
-    """The metrics where nothing was measured: the same keys, with nulls."""
+def nothing() -> Made:
+    """What is written where nothing was measured: the same keys with nulls, and no points."""
     null = stats.NOTHING.row()
     runs = {run: null for run in RUNS}
-    return {
+    metrics = {
         "tokens": {"true": None, "false": None, "share": None},
         "sum": {"largest_error": None, "largest_heads_error": None, "largest_part": None},
         "logit_difference": runs,
@@ -199,6 +253,7 @@ def nothing() -> dict[str, Any]:
         "top": {"heads": {}, "sublayers": {}},
         "lens": {"parting": {name: {**null, "gap": None} for name in ("differs", "half")}},
     }
+    return Made(metrics, {name: [] for name in ("layers", "heads", "lens")})
 
 
 def named(tokens: Pair, ids: tuple[int, ...], decode: Callable[[int], str]) -> dict[str, Any]:

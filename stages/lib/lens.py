@@ -50,11 +50,11 @@ def parting(gap: Array, subject: NDArray[Any], seed: int = 0) -> dict[str, dict[
     Returns
     -------
     dict
-        ``differs``: the first layer where the 95 % interval of the mean gap excludes 0, there and at
-        all later ones, with the sign it has at the end. That depends on n: the smallest gap differs
-        from 0 where statements are many. ``half``: the first layer where the mean gap is at least
-        half of that at the end, there and at all later ones. Each with the ``gap`` at that layer,
-        and an interval from 2,000 draws of subjects, in every one of which the search is done anew;
+        ``differs``: the first layer where the 95 % interval of the mean gap excludes 0, there and
+        at all later ones, with the sign it has at the end. That depends on n: the smallest gap
+        differs from 0 where statements are many. ``half``: the first layer where the mean gap is at
+        least half of that at the end, there and at all later ones. Each with the ``gap`` at that
+        layer, and an interval from 2,000 draws of subjects, in every one of which the search is done anew;
         its upper end is None where in too many draws the runs part at no layer. Nulls where they
         do not part.
     """
@@ -99,6 +99,6 @@ def _half_width(weights: Array, sums: Array, counts: Array) -> Array:
 
 
 def _first(holds: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """First column of each row from which on it holds; the number of columns where it never does."""
+    """First column of each row from which on it holds; one beyond the last where it never does."""
     lasting = np.cumprod(holds[:, ::-1], axis=1)
     return holds.shape[1] - lasting.sum(axis=1)

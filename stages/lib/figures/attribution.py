@@ -1,4 +1,4 @@
-"""What each part of the model writes into the answer itself, and where the two runs' answers part."""
+"""What each part of the model writes into the answer itself, and where two runs' answers part."""
 
 import polars as pl
 from matplotlib.axes import Axes

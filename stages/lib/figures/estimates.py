@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from stages.lib import style
 from stages.lib.figures import load, marks
 
-NAMED = 8  # heads that are named: those with the largest true effects
+NAMED = 4  # heads that are named, of the largest true effects and of the largest errors
 LEAST = 0.1  # of the largest true effect: below it a wrong sign is next to no error
 REACH = 0.9  # share of heads whose true effects the right panel holds
 RIGHT = style.Look(style.PALETTE[1], "o", "-")
@@ -27,7 +27,7 @@ def draw(tables: load.Tables) -> Figure:
         f"{n} known statements of the selection part: estimated from one gradient, and by a run "
         "with the patch. Wrong sign: only heads with a true effect of at "
         f"least {LEAST:g} of the largest one are marked. Right: the same, "
-        f"within {REACH:.0%} of the true effects.",
+        f"but for the {1 - REACH:.0%} with the largest true effects.".replace("%", " %"),
         height=6.2,
         entries={"same sign, or next to no effect": RIGHT, "wrong sign": WRONG},
         lines=False,
@@ -54,9 +54,8 @@ def _scatter(ax: Axes, rows: pl.DataFrame) -> None:
     for chosen, look, size in ((~wrong, RIGHT, 6), (wrong, WRONG, 9)):
         ax.plot(true[chosen], estimate[chosen], look.marker, color=look.colour, markersize=size,
                 alpha=0.8, markeredgecolor="white")  # fmt: skip
-    named = np.zeros(len(true), bool)
-    named[np.argsort(-np.abs(true), kind="stable")[:NAMED]] = True
-    for i in np.flatnonzero(named | wrong):
+    far = [np.argsort(-np.abs(x), kind="stable")[:NAMED] for x in (true, estimate - true)]
+    for i in np.union1d(np.concatenate(far), np.flatnonzero(wrong)):
         layer, head = rows["layer"][int(i)], rows["head"][int(i)]
         ax.annotate(f"{layer}.{head}", (true[i], estimate[i]), xytext=(5, 4), fontsize=11,
                     textcoords="offset points", color=style.GREY, annotation_clip=True)  # fmt: skip
@@ -69,3 +68,4 @@ def _zoom(ax: Axes, rows: pl.DataFrame) -> None:
     reach = float(values.quantile(REACH) or 0.0) if len(values) else 0.0
     if reach > 0:
         ax.set(xlim=(-reach, reach), ylim=(-reach, reach))
+        ax.locator_params(nbins=5)

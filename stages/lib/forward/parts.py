@@ -1,9 +1,9 @@
 """What each part of the model adds, by itself, to the logits of the answers at the last token.
 
-The residual stream at the last position is the sum of the embedding, of each layer's attention, which
-is the sum over its heads, and of each layer's MLP. With the scale of the final norm held at the value
-that it really has on a prompt, a logit is linear in that sum: each part has its share, and the shares
-add up to the logit. (So are norms inside the layers, of what is added, held at their real scale.)
+The residual stream at the last position is the sum of the embedding, of each layer's attention,
+which is the sum over its heads, and of each layer's MLP. With the scale of the final norm held at
+the value that it really has on a prompt, a logit is linear in that sum: each part has its share,
+and the shares add up to the logit. Norms of what a layer adds are held at their real scale too.
 
 This sees what a part writes into the answer itself. It is blind to a part that acts through a later
 one, as a head does that writes something which a later MLP turns into the answer.
@@ -123,7 +123,8 @@ class Splitter:
         Raises
         ------
         Unfit
-            If a norm does not just scale, or the heads are not the attention.
+            If a norm does not just scale, the heads are not the attention, or the parts do not add
+            up to the logits.
         """
         n_layers, results = self.lm.n_layers, []
         last = torch.from_numpy(residual(n_layers)).double()
@@ -144,9 +145,18 @@ class Splitter:
         if max(errors) > self.layers.tolerance:
             raise Unfit(f"a norm does more than scale (a difference of {max(errors):.2g})")
         parts = self._collect(gathered)
+        self._check(parts)
+        return parts
+
+    def _check(self, parts: Parts) -> None:
+        """Raise Unfit where parts do not add up."""
+        layers = parts.attention + parts.mlp
+        total = parts.embedding + layers.sum(axis=1) + parts.constant
+        error = np.abs(total - parts.raw).max()
+        if error > self.layers.tolerance * max(np.abs(layers).max(), np.abs(parts.raw).max()):
+            raise Unfit(f"the parts do not add up to the logits (off by {error:.2g} nats)")
         if parts.heads_error > self.layers.tolerance * np.abs(parts.attention).max():
             raise Unfit(f"heads do not add up to attention (off by {parts.heads_error:.2g} nats)")
-        return parts
 
     def _collect(self, found: dict[int, dict[str, np.ndarray]]) -> Parts:
         """Bring the layers' results together."""
@@ -226,7 +236,7 @@ def _rows(
 ) -> Iterator[Tensor]:
     """Rows of a linear map's matrix, by what it gives for unit vectors: so weights may be packed.
 
-    `like` is (..., width): its width, dtype and device are the map's input's. Gives (some, columns).
+    `like` has the width, dtype and device of the map's input. Gives (some, columns), float64.
     """
     width = like.shape[-1]
     zero = module(like.new_zeros(1, 1, width))[0][:, columns].double()

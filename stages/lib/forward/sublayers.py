@@ -180,7 +180,9 @@ class Sublayers:
             others = {m: _last(output) for m, output in layer.others.items()}
             projected = _last(lm.output_projections[i](layer.z)).flatten(1)
             where = f"layer {i}"
-            self._compare(f"{where}: attention is not its output projection of z", projected, attention)
+            self._compare(
+                f"{where}: attention is not its output projection of z", projected, attention
+            )
             only = self._alone(i, zero, zero, {m: output * 0 for m, output in others.items()})
             both = [self.added(i, attention), self._alone(i, zero, zero, others)]
             added = sum(both) - only
