@@ -183,9 +183,7 @@ def shares(of: Array, total: Array, subject: NDArray[Any], seed: int = 0) -> lis
     list of Interval, length n_parts
         Nulls where the total's own interval holds 0: a share of nothing says nothing.
     """
-    whole = mean(total, subject)
-    clear = whole.low is not None and whole.low * (whole.high or 0.0) > 0
-    if not clear:
+    if not is_clear(total, subject):
         return [Interval(None, None, None, len(total))] * of.shape[1]
     both = np.concatenate([of.T, total[None]])
     draws = resample.means(both, subject, np.random.default_rng(seed))
@@ -197,6 +195,12 @@ def shares(of: Array, total: Array, subject: NDArray[Any], seed: int = 0) -> lis
         Interval(float(v), low, high, len(total))
         for v, (low, high) in zip(value, ends, strict=True)
     ]
+
+
+def is_clear(total: Array, subject: NDArray[Any]) -> bool:
+    """Whether the 95 % interval of a mean excludes 0."""
+    whole = mean(total, subject)
+    return whole.low is not None and whole.high is not None and whole.low * whole.high > 0
 
 
 def _factor(raw: Array, real: Array) -> Array:

@@ -115,9 +115,10 @@ def heads(
     """Rows of plots/attribution/heads.json: one a run and head, as in `layers`.
 
     `share`, in rows of the difference: the head's part of what the source's mean total is above the
-    base's.
+    base's, null where the interval of that holds 0.
     """
-    rows, whole = [], float((source.total - base.total).mean())
+    rows, gap = [], source.total - base.total
+    whole = float(gap.mean()) if attribution.is_clear(gap, subject) else None
     for run, values in paired(source.heads, base.heads).items():
         found = np.stack(attribution.means(values, subject), axis=-1)
         for i, j in np.ndindex(found.shape[:2]):

@@ -54,9 +54,9 @@ def parting(gap: Array, subject: NDArray[Any], seed: int = 0) -> dict[str, dict[
         at all later ones, with the sign it has at the end. That depends on n: the smallest gap
         differs from 0 where statements are many. ``half``: the first layer where the mean gap is at
         least half of that at the end, there and at all later ones. Each with the ``gap`` at that
-        layer, and an interval from 2,000 draws of subjects, in every one of which the search is done anew;
-        its upper end is None where in too many draws the runs part at no layer. Nulls where they
-        do not part.
+        layer, and an interval from 2,000 draws of subjects, in every one of which the search is
+        done anew; its upper end is None where in too many draws the runs part at no layer. Nulls
+        where they do not part.
     """
     nothing = {**Interval(None, None, None, len(gap)).row(), "gap": None}
     names, index = np.unique(subject, return_inverse=True)

@@ -168,6 +168,17 @@ class TestTables:
         assert row["accuracy"] == right.mean()
         assert 0 <= row["low"] <= row["truth"] <= row["high"] <= 1
 
+    def test_shares_of_heads_are_of_a_difference_that_is_there(self):
+        first, second, _ = self.made()
+        same = attribution_tables.heads(first, first, SUBJECT, NAMES)
+        assert {row["share"] for row in same} == {None}
+        first.total[:] = second.total + 2.0
+        rows = attribution_tables.heads(first, second, SUBJECT, NAMES)
+        assert {row["share"] is None for row in rows if row["run"] == "difference"} == {False}
+        for row in rows:
+            if row["share"] is not None:
+                assert row["share"] == pytest.approx(row["contribution"] / 2)
+
     def test_metrics_of_something_and_of_nothing_have_the_same_keys(self):
         both = [parts(i) for i in (0, 1)]
         for given, log_p in zip(both, self.made()[2], strict=True):
