@@ -12,6 +12,9 @@ from stages.lib.figures import (
     behaviour,
     confidence,
     grid,
+    attribution,
+    behaviour,
+    estimates,
     load,
     localisation,
     overview,
@@ -30,6 +33,8 @@ FIGURES = {
     "localisation.png": localisation.draw,
     "grid.png": grid.draw,
     "confidence.png": confidence.draw,
+    "attribution.png": attribution.draw,
+    "estimates.png": estimates.draw,
 }
 
 

@@ -35,6 +35,7 @@ PARAMS = {
         "prefixes": {"it": "it is", "that": "that is"},
         "limit": 16,
     },
+    "attribution": {"limit": 16},
 }
 
 

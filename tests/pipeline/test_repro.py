@@ -10,7 +10,7 @@ from tests.pipeline.conftest import stages_run
 
 PERSONAS = ("neutral", "honest", "liar")
 AFTER_READOUTS = {"behaviour", "probes", "windows", "effects", "estimates", "heads"}
-AFTER_READOUTS |= {"transplant", "localisation", "summary", "figures", "report", "confidence"}
+AFTER_READOUTS |= {"transplant", "localisation", "summary", "figures", "report", "confidence", "attribution"}
 SYSTEMS = ("honest", "liar", "stubborn")
 GRID = {"grid"} | {f"cells@{system}" for system in SYSTEMS}
 ALL = (
@@ -98,6 +98,24 @@ def test_the_estimate_is_blind_to_the_planted_head_and_the_score_says_so(project
     assert found["rank_correlation"]["n"] == 16
     assert found["rank_correlation"]["high"] < 0.5
     assert (found["n_heads"], found["top"]["n_heads"], found["top"]["by_chance"]) == (20, 2, 0.1)
+
+
+def test_attribution_names_the_mlp_that_answers_and_is_blind_to_the_planted_head(project):
+    found = load(project, "metrics/attribution.json")
+    assert found["reason"] is None
+    assert found["n"] == found["logit_difference"]["source"]["n"] == 16
+    assert found["sum"]["largest_error"] < 1e-4 * found["sum"]["largest_part"]
+    assert found["logit_difference"]["source"]["low"] > 1
+    assert found["logit_difference"]["base"]["high"] < -1
+    mlp = found["top"]["sublayers"]["mlp 2"]
+    assert (mlp["rank"], mlp["share"]["value"]) == (1, pytest.approx(1))
+    assert found["parts"]["heads"]["difference"]["value"] == pytest.approx(0, abs=1e-4)
+    # What enters layer 3 is what the MLP of layer 2 has written.
+    parting = found["lens"]["parting"]["half"]
+    assert (parting["low"], parting["value"], parting["high"]) == (3, 3, 3)
+    lens = load(project, "plots/attribution/lens.json")
+    last = {row["run"]: row["accuracy"] for row in lens if row["layer"] == 5}
+    assert last == {"source": 1.0, "base": 0.0, "difference": None}
 
 
 def test_the_set_is_transplanted_and_its_controls_are_not(project):
@@ -270,6 +288,9 @@ def test_two_processes_give_the_cells_of_one_and_keep_them_once(project, tmp_pat
 
 def test_a_launcher_of_two_processes_changes_no_number_and_invalidates_nothing(project):
     names = (
+        "metrics/attribution.json",
+        "plots/attribution/heads.json",
+        "plots/attribution/lens.json",
         "metrics/windows.json",
         "metrics/heads.json",
         "data/heads.json",
@@ -277,7 +298,8 @@ def test_a_launcher_of_two_processes_changes_no_number_and_invalidates_nothing(p
     )
     before = [(project.folder / name).read_bytes() for name in names]
     launcher = {"LAUNCHER": "torchrun --nproc_per_node 2"}
-    result = project.run("dvc", "repro", "--force", "--single-item", "windows", "heads", **launcher)
+    stages = ("attribution", "windows", "heads")
+    result = project.run("dvc", "repro", "--force", "--single-item", *stages, **launcher)
     assert result.returncode == 0, result.stderr
     assert [(project.folder / name).read_bytes() for name in names] == before
     assert stages_run(project.repro()) == set()

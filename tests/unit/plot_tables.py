@@ -52,9 +52,14 @@ def write(
         "grid/recall": _recall(rng, splits, shift),
         "grid/ranking": _ranking(shift),
         "confidence/thresholds": _confidence(shift, source, base),
+        "estimates/estimates": _estimates(rng, layers, heads),
+        "attribution/layers": _parts(rng, layers, source, base),
+        "attribution/heads": _head_parts(rng, layers, heads, source, base),
+        "attribution/lens": _lens(layers, source, base),
     }
     if not known:
-        empty = {"heads/heads": [], "heads/sets": []}
+        empty = {name: [] for name in made if name.startswith(("attribution/", "estimates/"))}
+        empty |= {"heads/heads": [], "heads/sets": []}
         made = {name: _unmeasured(name, rows) for name, rows in made.items()} | empty
     for name, rows in made.items():
         tables.write_rows(folder / f"{name}.json", rows)
@@ -127,6 +132,61 @@ def _planted(window, layers) -> Rows:
         | {"low": -0.05, "high": 0.15, "n": 16}
         for layer in range(layers)
     ]
+
+
+def _estimates(rng, layers, heads) -> Rows:
+    return [
+        {"layer": layer, "head": head, "estimate": effect + float(rng.normal(0, 0.02))}
+        | {"effect": effect, "n": 16}
+        for layer, head in itertools.product(range(layers), range(heads))
+        for effect in [float(rng.exponential(0.1)) - 0.02]
+    ]
+
+
+def _read_as(source, base) -> dict[str, str]:
+    return {"source": source, "base": base, "difference": f"{source} - {base}"}
+
+
+def _around(value: float, name: str = "contribution") -> dict[str, Any]:
+    return {name: value, "low": value - 0.1, "high": value + 0.1, "n": 64}
+
+
+def _parts(rng, layers, source, base) -> Rows:
+    return [
+        {"site": site, "run": run, "persona": persona, "layer": layer}
+        | _around(float(rng.normal(0, 0.1)) + (-layer if run == "base" else layer) / layers)
+        for site in ("attention", "mlp")
+        for run, persona in _read_as(source, base).items()
+        for layer in range(layers)
+    ]
+
+
+def _head_parts(rng, layers, heads, source, base) -> Rows:
+    return [
+        {"measure": persona, "run": run, "layer": layer, "head": head}
+        | _around(float(rng.normal(0, 0.1)))
+        | {"share": 0.01 if run == "difference" else None}
+        for run, persona in _read_as(source, base).items()
+        for layer, head in itertools.product(range(layers), range(heads))
+    ]
+
+
+def _lens(layers, source, base) -> Rows:
+    rows = []
+    for run, persona in _read_as(source, base).items():
+        for layer in range(layers + 1):
+            gain = 0.5 * layer / layers
+            truth = {"source": 0.5 + gain, "base": 0.5 - gain, "difference": 2 * gain}[run]
+            rate = None if run == "difference" else truth
+            odds = {f"log_odds{end}": truth - 0.5 for end in ("", "_low", "_high")}
+            rates = {f"accuracy{end}": rate for end in ("", "_low", "_high")}
+            mass = None if run == "difference" else layer / layers
+            rows.append(
+                {"site": "resid_post", "run": run, "persona": persona, "layer": layer}
+                | _around(truth, "truth")
+                | {**odds, **rates, "truth_mass": mass}
+            )
+    return rows
 
 
 def _accuracy(rng, personas, splits, shift) -> Rows:

@@ -29,6 +29,9 @@ PLOTS = {
     "grid/recall": ("recall", "recall_true", "recall_false"),
     "grid/ranking": ("ranking", "lying", "rank"),
     "confidence/thresholds": ("band", "confidence", "accuracy"),
+    "attribution/layers": ("band", "layer", "contribution"),
+    "attribution/heads": ("heatmap", "head", "contribution"),
+    "attribution/lens": ("band", "layer", "truth"),
 }
 TEMPLATES = sorted(file.stem for file in (DVC / "plots").glob("*.json"))
 

@@ -22,6 +22,8 @@ def _bounds(name: str) -> tables.Schema:
     }
 
 
+_READ = {"run": pl.String, "persona": pl.String}
+_GIVEN = {"contribution": pl.Float64, **_RATE, "n": pl.Int64}
 SCHEMAS: dict[str, tables.Schema] = {
     "behaviour/accuracy": {"persona": pl.String, "split": pl.String, "measure": pl.String}
     | {"value": pl.Float64, **_RATE, "n": pl.Int64},
@@ -52,6 +54,15 @@ SCHEMAS: dict[str, tables.Schema] = {
     "grid/ranking": {**_WORDINGS, "rank": pl.Int64, "lying": pl.Float64, **_RATE, "n": pl.Int64},
     "confidence/thresholds": {**_ROLES, "confidence": pl.Float64}
     | {"accuracy": pl.Float64, **_RATE, "n": pl.Int64},
+    "estimates/estimates": {**_CELL, "estimate": pl.Float64, "effect": pl.Float64, "n": pl.Int64},
+    "attribution/layers": {"site": pl.String, **_READ, "layer": pl.Int64, **_GIVEN},
+    "attribution/heads": {"measure": pl.String, "run": pl.String, **_CELL, **_GIVEN}
+    | {"share": pl.Float64},
+    "attribution/lens": {"site": pl.String, **_READ, "layer": pl.Int64}
+    | {"truth": pl.Float64, **_RATE, "n": pl.Int64}
+    | {f"log_odds{end}": pl.Float64 for end in ("", "_low", "_high")}
+    | {f"accuracy{end}": pl.Float64 for end in ("", "_low", "_high")}
+    | {"truth_mass": pl.Float64},
 }
 
 

@@ -1,0 +1,255 @@
+"""What each part of the model adds, by itself, to the logits of the answers at the last token.
+
+The residual stream at the last position is the sum of the embedding, of each layer's attention,
+which is the sum over its heads, and of each layer's MLP. With the scale of the final norm held at
+the value that it really has on a prompt, a logit is linear in that sum: each part has its share,
+and the shares add up to the logit. Norms of what a layer adds are held at their real scale too.
+
+This sees what a part writes into the answer itself. It is blind to a part that acts through a later
+one, as a head does that writes something which a later MLP turns into the answer.
+
+References
+----------
+nostalgebraist, interpreting GPT: the logit lens (2020). N. Elhage and others, A mathematical
+framework for transformer circuits (2021).
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stages.lib.forward import batches, budget, unembed
+from stages.lib.forward.sublayers import Frozen, Sublayers, Unfit
+from stages.lib.lm import LanguageModel
+from stages.lib.readout import Answers, log_probabilities
+
+UNITS = 1024  # unit vectors that a linear map is asked for at once
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Parts of the logits of every answer token, before a scale or soft cap of all logits.
+
+    Attributes
+    ----------
+    ids : tuple of int, length n_ids
+        The answer tokens: the true ones, then the false ones.
+    embedding : ndarray of shape (n_prompts, n_ids)
+        Of the last token.
+    heads : ndarray of shape (n_prompts, n_layers, n_heads, n_ids)
+        Of each head, through its slice of the output projection.
+    attention : ndarray of shape (n_prompts, n_layers, n_ids)
+        Of all of a layer's attention: its heads, and the bias of its output projection.
+    mlp : ndarray of shape (n_prompts, n_layers, n_ids)
+        Of the rest that the layer adds.
+    constant : ndarray of shape (n_ids,)
+        Biases of final norm and unembedding.
+    raw, logits : ndarray of shape (n_prompts, n_ids)
+        What the unembedding really gives, and what the model makes of it.
+    log_p : ndarray of shape (n_prompts, n_ids)
+        Log-probability of each answer token.
+    lens : ndarray of shape (n_prompts, n_layers + 1, 2)
+        Log P(true) and log P(false) read off the residual stream by final norm and unembedding:
+        first the embedding, then the output of each layer, the last of which is the model's answer.
+    heads_error : float
+        Largest difference between a layer's heads, with the bias, and its attention.
+    """
+
+    ids: tuple[int, ...]
+    embedding: np.ndarray
+    heads: np.ndarray
+    attention: np.ndarray
+    mlp: np.ndarray
+    constant: np.ndarray
+    raw: np.ndarray
+    logits: np.ndarray
+    log_p: np.ndarray
+    lens: np.ndarray
+    heads_error: float
+
+
+class Splitter:
+    """Splits runs of one model into parts.
+
+    Parameters
+    ----------
+    lm : LanguageModel
+        The model.
+    answers : Answers
+        Tokens of the readout.
+    prompts : list of list of int
+        Token ids of a prompt or two, on which it is checked that the parts are the model's.
+
+    Raises
+    ------
+    Unfit
+        If they are not, in every process.
+    """
+
+    def __init__(self, lm: LanguageModel, answers: Answers, prompts: list[list[int]]) -> None:
+        self.lm, self.answers = lm, answers
+        self.ids = (*answers.true_ids, *answers.false_ids)
+        self.layers = Sublayers(lm, prompts)
+        self.norm = self.layers.final()
+        self.unembedding, self.bias = self._unembedding()
+        self.directions = self.norm.back(self.unembedding)  # (d_model, n_ids), before the norm
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        residual: Callable[[int], np.ndarray],
+        z: Callable[[int], np.ndarray],
+        title: str,
+    ) -> Parts:
+        """Split the runs whose activations at the last position are given.
+
+        Parameters
+        ----------
+        residual : callable
+            Layer to residual stream that enters it, (n_prompts, d_model); `n_layers` to what
+            leaves the last one.
+        z : callable
+            Layer to input of its output projection, (n_prompts, n_heads, d_head).
+        title : str
+            Shown beside the progress bar.
+
+        Returns
+        -------
+        Parts
+
+        Raises
+        ------
+        Unfit
+            If a norm does not just scale, the heads are not the attention, or the parts do not add
+            up to the logits.
+        """
+        n_layers, results = self.lm.n_layers, []
+        last = torch.from_numpy(residual(n_layers)).double()
+        scale, error = self.norm.scale(last, self.layers.normed(last).cpu().double())
+        with batches.progress(title, n_layers + 1) as bar:
+            for layer, _ in batches.share([[i] for i in range(n_layers + 1)]):
+                x = torch.from_numpy(residual(layer)).double()
+                found = self._lens(x, layer == n_layers)
+                if layer == 0:
+                    found["embedding"] = _by_row(x @ self.directions, scale)
+                if layer < n_layers:
+                    after = torch.from_numpy(residual(layer + 1)).double()
+                    found |= self._layer(layer, torch.from_numpy(z(layer)), after - x, scale)
+                results.append((layer, found))
+                bar.update(1)
+        gathered = dict(batches.gather(results))
+        errors = [error, *(float(gathered[i]["error"]) for i in range(n_layers))]
+        if max(errors) > self.layers.tolerance:
+            raise Unfit(f"a norm does more than scale (a difference of {max(errors):.2g})")
+        parts = self._collect(gathered)
+        self._check(parts)
+        return parts
+
+    def _check(self, parts: Parts) -> None:
+        """Raise Unfit where parts do not add up."""
+        layers = parts.attention + parts.mlp
+        total = parts.embedding + layers.sum(axis=1) + parts.constant
+        error = np.abs(total - parts.raw).max()
+        if error > self.layers.tolerance * max(np.abs(layers).max(), np.abs(parts.raw).max()):
+            raise Unfit(f"the parts do not add up to the logits (off by {error:.2g} nats)")
+        if parts.heads_error > self.layers.tolerance * np.abs(parts.attention).max():
+            raise Unfit(f"heads do not add up to attention (off by {parts.heads_error:.2g} nats)")
+
+    def _collect(self, found: dict[int, dict[str, np.ndarray]]) -> Parts:
+        """Bring the layers' results together."""
+
+        def stack(name: str, n: int) -> np.ndarray:
+            return np.stack([found[i][name] for i in range(n)], axis=1)
+
+        n_layers = self.lm.n_layers
+        return Parts(
+            ids=self.ids,
+            embedding=found[0]["embedding"],
+            heads=stack("heads", n_layers),
+            attention=stack("attention", n_layers),
+            mlp=stack("mlp", n_layers),
+            constant=(self.norm.bias @ self.unembedding + self.bias).numpy(),
+            raw=found[n_layers]["raw"],
+            logits=found[n_layers]["logits"],
+            log_p=found[n_layers]["log_p"],
+            lens=stack("lens", n_layers + 1),
+            heads_error=max(float(found[i]["heads_error"]) for i in range(n_layers)),
+        )
+
+    def _layer(self, layer: int, z: Tensor, added: Tensor, scale: Tensor) -> dict[str, np.ndarray]:
+        """Split what one layer adds; `scale` is that of the final norm."""
+        lm, projection = self.lm, self.lm.output_projections[layer]
+        given = z.flatten(1)[:, None].to(lm.device, lm.model.dtype)
+        output = projection(given)[:, 0]
+        branch = self.layers.branch(layer)
+        attention = self.layers.added(layer, output)
+        own_scale, error = branch.scale(output.cpu().double(), attention)
+        directions = branch.back(self.directions)
+        weights = [rows @ directions.to(rows.device) for rows in _rows(projection, given)]
+        weights = torch.cat(weights).cpu().unflatten(0, (lm.n_heads, lm.d_head))
+        heads = torch.einsum("nhd,hdi->nhi", z.double(), weights)
+        heads = heads * (own_scale * scale)[:, None, None]
+        bias = projection(given[:1] * 0)[0, 0].cpu().double() @ directions
+        direct = _by_row((attention - branch.bias) @ self.directions, scale)
+        sums = heads.sum(dim=1).numpy() + _by_row(bias[None], own_scale * scale)
+        return {
+            "heads": heads.numpy(),
+            "attention": direct,
+            "mlp": _by_row(added @ self.directions, scale) - direct,
+            "error": np.array(error),
+            "heads_error": np.abs(sums - direct).max(),
+        }
+
+    def _lens(self, x: Tensor, last: bool) -> dict[str, np.ndarray]:
+        """Read the answers off the residual stream; at the last layer every answer token too."""
+        found: dict[str, list[Tensor]] = {}
+        head, ids = self.lm.model.get_output_embeddings(), list(self.ids)
+        for rows in x.split(budget.rows_to_unembed(self.lm)):
+            normed = self.layers.normed(rows)
+            logits = unembed.logits(self.lm, normed).float()
+            new = {"lens": log_probabilities(logits, self.answers)}
+            if last:
+                raw = head(normed[:, None])[:, 0, ids]
+                log_p = torch.log_softmax(logits, dim=-1)[:, ids]
+                new |= {"raw": raw, "logits": logits[:, ids], "log_p": log_p}
+            for name, values in new.items():
+                found.setdefault(name, []).append(values.double().cpu())
+        return {name: torch.cat(values).numpy() for name, values in found.items()}
+
+    @torch.no_grad()
+    def _unembedding(self) -> tuple[Tensor, Tensor]:
+        """Unembedding of the answer tokens, (d_model, n_ids), and its bias, (n_ids,)."""
+        lm, head, ids = self.lm, self.lm.model.get_output_embeddings(), list(self.ids)
+        like = torch.zeros(1, 1, lm.d_model, device=lm.device, dtype=lm.model.dtype)
+        rows = _rows(head, like, ids, budget.rows_to_unembed(lm))
+        return torch.cat([some.cpu() for some in rows]), head(like)[0, 0, ids].cpu().double()
+
+
+def _rows(
+    module: Callable[[Tensor], Tensor],
+    like: Tensor,
+    columns: list[int] | slice = slice(None),
+    at_once: int = UNITS,
+) -> Iterator[Tensor]:
+    """Rows of a linear map's matrix, by what it gives for unit vectors: so weights may be packed.
+
+    `like` has the width, dtype and device of the map's input. Gives (some, columns), float64.
+    """
+    width = like.shape[-1]
+    zero = module(like.new_zeros(1, 1, width))[0][:, columns].double()
+    for start in range(0, width, at_once):
+        n = min(at_once, width - start)
+        units = like.new_zeros(1, n, width)
+        units[0, torch.arange(n), torch.arange(start, start + n)] = 1
+        yield module(units)[0][:, columns].double() - zero
+
+
+def _by_row(values: Tensor, scale: Tensor) -> np.ndarray:
+    """Values, (n_rows or 1, n_ids), each row by its scale."""
+    return (values * scale[:, None]).numpy()
+
+
+__all__ = ["Frozen", "Parts", "Splitter", "Unfit"]
