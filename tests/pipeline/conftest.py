@@ -29,6 +29,7 @@ PARAMS = {
     },
     "patch": {"positions": 20, "window": 2, "limit": 12},
     "transplant": {"limit": 20, "random_sets": 6},
+    "erasure": {"sizes": [1, 2], "stride": 1, "limit": 12},
 }
 
 

@@ -25,6 +25,7 @@ NAMES = {
     "heads.png",
     "transplant.png",
     "localisation.png",
+    "erasure.png",
 }
 SMALL = {"splits": ("capitals", "neg_capitals"), "layers": 6, "heads": 3}
 DRAWN_FROM = {
@@ -33,6 +34,7 @@ DRAWN_FROM = {
     "windows": {"windows.png", "overview.png", "localisation.png"},
     "effects": {"localisation.png"},
     "localisation": set(),  # only which layers are planted
+    "erasure": {"erasure.png"},
     "heads": {"heads.png"},
     "transplant": {"transplant.png", "overview.png"},
 }
