@@ -21,6 +21,7 @@ from stages.lib.figures import (
     patching,
     probes,
 )
+from stages.lib.figures import behaviour, erasure, load, localisation, overview, patching, probes
 
 FIGURES = {
     "overview.png": overview.draw,
@@ -35,6 +36,7 @@ FIGURES = {
     "confidence.png": confidence.draw,
     "attribution.png": attribution.draw,
     "estimates.png": estimates.draw,
+    "erasure.png": erasure.draw,
 }
 
 

@@ -36,6 +36,7 @@ PARAMS = {
         "limit": 16,
     },
     "attribution": {"limit": 16},
+    "erasure": {"sizes": [1, 2], "stride": 1, "limit": 12},
 }
 
 

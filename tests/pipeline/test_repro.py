@@ -10,7 +10,7 @@ from tests.pipeline.conftest import stages_run
 
 PERSONAS = ("neutral", "honest", "liar")
 AFTER_READOUTS = {"behaviour", "probes", "windows", "effects", "estimates", "heads"}
-AFTER_READOUTS |= {"transplant", "localisation", "summary", "figures", "report", "confidence", "attribution"}
+AFTER_READOUTS |= {"transplant", "localisation", "summary", "figures", "report", "confidence", "attribution", "erasure"}
 SYSTEMS = ("honest", "liar", "stubborn")
 GRID = {"grid"} | {f"cells@{system}" for system in SYSTEMS}
 ALL = (
@@ -171,13 +171,35 @@ def test_confidence_counts_the_answers_of_all_four_runs(project):
     assert {found["accuracy"]["0"]["n"] for found in runs.values()} == {n}
     rows = load(project, "plots/confidence/thresholds.json")
     assert {row["accuracy"] for row in rows if row["confidence"] == 1} == {None}
+def test_erasing_truth_where_it_is_carried_leaves_chance_and_elsewhere_nothing(project):
+    """Head (0, 0) copies the truth; head (1, 2), which copies the persona, carries none of it."""
+    found = load(project, "metrics/erasure.json")
+    assert found["fitted_on"]["true"] > 10 < found["fitted_on"]["false"]
+    for persona, level in (("honest", 1.0), ("liar", 0.0)):
+        own = found["personas"][persona]
+        assert own["none"]["accuracy"]["value"] == level
+        for window in ("0-0", "0-1"):
+            leace = own["windows"][window]["leace"]
+            assert leace["accuracy"]["value"] == 0.5
+            assert leace["accuracy"]["n"] == 12
+            # Rank one out of sixteen: little of the head's one dimension that matters.
+            assert own["windows"][window]["random"]["accuracy"]["value"] == level
+        for window in ("1-1", "2-3", "4-4"):
+            assert own["windows"][window]["leace"]["accuracy"]["value"] == level
+        probes = found["probes"][persona]["fitted"]
+        assert probes["whole"]["greatest"] == 1.0
+        assert probes["erased"]["greatest"] < 0.7
 
 
 def test_report_statements_took_no_part_in_the_search(project):
     parts = pl.read_parquet(project.folder / "data/statements.parquet").select(
         "statement_id", "part"
     )
-    for name, expected in (("heads", {"selection"}), ("transplant", {"report"})):
+    for name, expected in (
+        ("heads", {"selection"}),
+        ("transplant", {"report"}),
+        ("erasure", {"report"}),
+    ):
         rows = pl.read_parquet(project.folder / f"data/{name}.parquet")
         assert set(rows.join(parts, on="statement_id")["part"]) == expected
 

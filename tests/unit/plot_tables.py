@@ -45,6 +45,8 @@ def write(
         "probes/cosine": _cosine(rng, personas, layers),
         "windows/windows": _windows(rng, layers, shift, source, base),
         "effects/effects": _effects(window, layers, heads),
+        "erasure/windows": _erased(rng, layers, shift, source, base),
+        "erasure/probes": _erased_probes(rng, layers, shift, source, base),
         "heads/heads": _heads(rng, window, heads, shift),
         "heads/sets": _sets(window, heads, shift),
         "transplant/transplant": _transplant(rng, splits, shift, source, base),
@@ -60,6 +62,7 @@ def write(
     if not known:
         empty = {name: [] for name in made if name.startswith(("attribution/", "estimates/"))}
         empty |= {"heads/heads": [], "heads/sets": []}
+        empty = {"heads/heads": [], "heads/sets": [], "erasure/probes": []}
         made = {name: _unmeasured(name, rows) for name, rows in made.items()} | empty
     for name, rows in made.items():
         tables.write_rows(folder / f"{name}.json", rows)
@@ -79,6 +82,8 @@ def _unmeasured(name: str, rows: Rows) -> Rows:
     """The same rows with nothing measured, but for what is answered."""
     measured = {"accuracy", "low", "high", "truth", "cosine", "effect"}
     if name.startswith(("behaviour/", "grid/")):
+    measured = {"accuracy", "low", "high", "truth", "cosine", "effect", "truth_mass", "log_odds"}
+    if name.startswith("behaviour/"):
         return rows
     return [
         {key: None if key in measured else 0 if key == "n" else value for key, value in row.items()}
@@ -273,6 +278,46 @@ def _windows(rng, layers, shift, source, base) -> Rows:
                 | {"first_layer": first, "last_layer": first + size - 1}
                 | interval(value, 40)
                 | {"truth": value * 0.9}
+            )
+    return rows
+
+
+def _erased(rng, layers, shift, source, base) -> Rows:
+    rows = []
+    erasers = (
+        ("none", 0),
+        ("leace", 0),
+        ("oracle", 0),
+        ("permuted", 0),
+        ("random", 0),
+        ("random", 1),
+    )
+    for persona, (eraser, draw) in itertools.product((source, base), erasers):
+        level = {source: 0.92, base: 0.16}[persona]
+        for size in (min(5, layers), min(10, layers)):
+            for first in range(0, layers - size + 1, max(1, layers // 6)):
+                drop = np.exp(-(((first - layers / 2) / 4) ** 2)) * (eraser in ("leace", "oracle"))
+                value = level + (0.5 - level) * drop + shift
+                value += 0.0 if eraser == "none" else float(rng.normal(0, 0.01))
+                rows.append(
+                    {"persona": persona, "eraser": eraser, "draw": draw, "size": size}
+                    | {"first_layer": first, "last_layer": first + size - 1}
+                    | interval(value, 32)
+                    | {"truth": value * 0.9, "truth_mass": 0.98, "log_odds": 4.0}
+                )
+    return rows
+
+
+def _erased_probes(rng, layers, shift, source, base) -> Rows:
+    rows = []
+    for persona, probe, z in itertools.product(
+        (source, base), ("fitted", "report", "before", "fresh"), ("whole", "erased", "permuted")
+    ):
+        for layer in range(0 if probe == "before" and z == "whole" else layers):
+            value = 0.5 + (0.4 * layer / layers if z != "erased" else 0) + shift
+            value += float(rng.normal(0, 0.01))
+            rows.append(
+                {"persona": persona, "probe": probe, "z": z, "layer": layer} | interval(value, 240)
             )
     return rows
 

@@ -29,6 +29,7 @@ NAMES = {
     "confidence.png",
     "attribution.png",
     "estimates.png",
+    "erasure.png",
 }
 SMALL = {"splits": ("capitals", "neg_capitals"), "layers": 6, "heads": 3}
 DRAWN_FROM = {
@@ -37,6 +38,7 @@ DRAWN_FROM = {
     "windows": {"windows.png", "overview.png", "localisation.png"},
     "effects": {"localisation.png"},
     "localisation": set(),  # only which layers are planted
+    "erasure": {"erasure.png"},
     "heads": {"heads.png"},
     "transplant": {"transplant.png", "overview.png"},
     "grid": {"grid.png"},

@@ -23,6 +23,8 @@ PLOTS = {
     "probes/heads": ("heatmap", "head", "accuracy"),
     "probes/cosine": ("band", "layer", "cosine"),
     "windows/windows": ("band", "first_layer", "accuracy"),
+    "erasure/windows": ("erasure", "first_layer", "accuracy"),
+    "erasure/probes": ("erasure", "layer", "accuracy"),
     "heads/heads": ("heatmap", "head", "effect"),
     "heads/sets": ("band", "size", "accuracy"),
     "transplant/transplant": ("transplant", "split", "accuracy"),

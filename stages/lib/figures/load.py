@@ -39,6 +39,12 @@ SCHEMAS: dict[str, tables.Schema] = {
     | {"truth": pl.Float64, "n": pl.Int64},
     "effects/effects": {"measure": pl.String, **_CELL, "accuracy": pl.Float64, **_RATE}
     | {"truth": pl.Float64, "effect": pl.Float64, "n": pl.Int64},
+    "erasure/windows": {"persona": pl.String, "eraser": pl.String, "draw": pl.Int64}
+    | {"size": pl.Int64, "first_layer": pl.Int64, "last_layer": pl.Int64}
+    | {"accuracy": pl.Float64, **_RATE, "n": pl.Int64, "truth": pl.Float64}
+    | {"truth_mass": pl.Float64, "log_odds": pl.Float64},
+    "erasure/probes": {"persona": pl.String, "probe": pl.String, "z": pl.String}
+    | {"layer": pl.Int64, "accuracy": pl.Float64, **_RATE, "n": pl.Int64},
     "heads/heads": {"measure": pl.String, **_CELL, "accuracy": pl.Float64, **_RATE}
     | {"truth": pl.Float64, "effect": pl.Float64, "n": pl.Int64},
     "heads/sets": {"size": pl.Int64, **_CELL, "accuracy": pl.Float64, **_RATE}

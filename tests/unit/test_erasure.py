@@ -1,0 +1,207 @@
+"""Erased z in runs of a model in which head (0, 0) is known to carry the truth."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from stages.lib import erasure_probes, erasure_runs, erasure_tables, patch, probe, readout, shards
+from stages.lib.cases import Cases
+from stages.lib.cli import UserError
+from stages.lib.erasure_runs import Config
+from stages.lib.experiment import Experiment
+from tests import tiny
+
+CONFIG = Config(sizes=(1, 2), stride=1, positions=15, limit=None, draws=2, seed=0)
+PATCH = patch.Config("honest", "liar", 20, 2, None)
+WORDS = readout.Config(("true", "True"), ("false", "False"))
+
+
+def cases(numbers, letters="TF"):
+    """Statements with their honest and lying prompts: 'T 3 is a letter' is true."""
+    tokenizer = tiny.chatml_tokenizer()
+    text = "You are {}. {} {} is a letter, yes or no? it is"
+    names = [(letter, i) for i in numbers for letter in letters]
+    prompts = {
+        p: [tokenizer(text.format(p, letter, i)).input_ids for letter, i in names] for p in "HL"
+    }
+    table = pl.DataFrame(
+        {
+            "statement_id": [f"{i:03}{letter}" for letter, i in names],
+            "split": ["letters"] * len(names),
+            "label": [letter == "T" for letter, _ in names],
+            "subject": [str(i) for _, i in names],
+            "part": ["report"] * len(names),
+        },
+        schema={"statement_id": str, "split": str, "label": bool, "subject": str, "part": str},
+    )
+    return Cases(table, prompts["H"], prompts["L"])
+
+
+FITTED, SCORED = cases(range(10, 30)), cases(range(40, 50))
+
+
+def setting(found):
+    model = tiny.wrap(tiny.planted_model())
+    return Experiment(PATCH, found, model, readout.answers(model.tokenizer, WORDS))
+
+
+@pytest.fixture(scope="module")
+def runs():
+    return erasure_runs.run(setting(SCORED), FITTED, CONFIG)
+
+
+def window(summary, persona, name):
+    return summary[persona]["windows"][name]
+
+
+def test_erasing_where_truth_is_carried_leaves_chance_and_later_nothing(runs):
+    found = erasure_tables.summarise(runs)
+    for persona, level in (("honest", 1.0), ("liar", 0.0)):
+        assert found[persona]["none"]["accuracy"]["value"] == level
+        for name in ("0-0", "0-1"):
+            for eraser in ("leace", "oracle"):
+                numbers = window(found, persona, name)[eraser]
+                assert numbers["accuracy"]["value"] == 0.5
+                assert numbers["truth"]["value"] == pytest.approx(0.5, abs=0.01)
+                assert numbers["truth_mass"]["value"] > 0.5
+            assert window(found, persona, name)["random"]["accuracy"]["value"] == level
+            lost = window(found, persona, name)["leace - random"]["truth"]
+            assert (lost["high"] < -0.2) if level else (lost["low"] > 0.2)
+        for name in ("1-1", "1-2", "3-4", "4-4"):
+            assert window(found, persona, name)["leace"]["accuracy"]["value"] == level
+            assert window(found, persona, name)["leace - none"]["truth"]["value"] == pytest.approx(
+                0, abs=1e-5
+            )
+        counts = found[persona]["counts"]
+        assert (counts["windows"], counts["at_chance"], counts["unlike_random"]) == (9, 2, 2)
+
+
+def test_a_head_with_nothing_but_truth_loses_it_to_any_labels_that_z_tells_apart(runs):
+    """Why there are two controls: all that varies in head (0, 0) is truth."""
+    numbers = window(erasure_tables.summarise(runs), "honest", "0-0")
+    assert numbers["permuted"]["accuracy"]["value"] == 0.5
+    assert numbers["permuted"]["accuracy"]["n"] == 2 * 20
+
+
+def test_labels_of_the_statements_that_are_erased_are_not_seen(runs):
+    swapped = Cases(SCORED.table.with_columns(label=~pl.col("label")), SCORED.source, SCORED.base)
+    again = erasure_runs.run(setting(swapped), FITTED, CONFIG)
+    for persona in runs.erased:
+        for one, other in zip(runs.erased[persona], again.erased[persona], strict=True):
+            same = np.array_equal(one.probabilities, other.probabilities)
+            assert same or one.eraser == "oracle"
+
+
+def test_labels_that_are_fitted_on_decide(runs):
+    label = np.arange(len(FITTED.label)) < 20
+    other = Cases(FITTED.table.with_columns(label=pl.Series(label)), FITTED.source, FITTED.base)
+    config = replace(CONFIG, draws=1, sizes=(1,))
+    again = erasure_runs.run(setting(SCORED), other, config)
+    assert again.erased["honest"][0].removed != runs.erased["honest"][0].removed
+
+
+@pytest.mark.parametrize("letters", ["T", "F", ""])
+def test_nothing_is_run_where_a_label_is_missing(letters, tmp_path):
+    found = erasure_runs.run(setting(SCORED), cases(range(10, 30), letters), CONFIG)
+    assert len(found.cases.table) == 0
+    assert {p["n"] for p in erasure_tables.points(found)} == {0}
+    assert {p["accuracy"] for p in erasure_tables.points(found)} == {None}
+    summary = erasure_tables.summarise(found)
+    assert window(summary, "liar", "0-0")["leace"]["accuracy"]["value"] is None
+    assert summary["liar"]["removed"]["leace"] is None
+    assert summary["liar"]["counts"]["at_chance"] is None
+    assert list(erasure_tables.rows(found).columns) == list(erasure_tables.SCHEMA)
+
+
+def test_rows_and_points_name_everything(runs):
+    rows, points = erasure_tables.rows(runs), erasure_tables.points(runs)
+    erasers = 2 + 2 * 2
+    assert len(rows) == 2 * 20 * (1 + 9 * erasers)
+    assert not rows.select("statement_id", "base", "patch_id").is_duplicated().any()
+    assert len(points) == 2 * 9 * (1 + erasers)
+    assert {p["eraser"] for p in points} == {"none", "leace", "oracle", "permuted", "random"}
+    json.dumps(points, allow_nan=False)
+
+
+def test_windows_step_and_end_at_the_last_layer():
+    found = erasure_runs.windows(12, replace(CONFIG, sizes=(10, 5), stride=5))
+    assert [(w.start, w[-1]) for w in found] == [(0, 4), (5, 9), (7, 11), (0, 9), (2, 11)]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"sizes": (0,)}, "erasure.sizes: found 0"),
+        ({"sizes": ()}, "erasure.sizes: found \\[\\]"),
+        ({"sizes": (2, 2)}, "expected different numbers"),
+        ({"stride": 0}, "erasure.stride"),
+        ({"draws": 0}, "erasure.draws"),
+        ({"limit": 0}, "erasure.limit"),
+        ({"positions": 0}, "erasure.positions"),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(change, message):
+    with pytest.raises(UserError, match=message):
+        replace(CONFIG, **change)
+
+
+def test_a_window_larger_than_the_model_is_refused():
+    with pytest.raises(UserError, match=r"found 6, expected 1 to 5, the model's layers"):
+        erasure_runs.windows(5, replace(CONFIG, sizes=(1, 6)))
+
+
+class TestProbes:
+    SETTINGS = probe.Config(1.0, 1000, 0, 0)
+    N, LAYERS, HEADS, D = 120, 2, 3, 8
+
+    def write(self, folder, cases):
+        """Truth in layer 1 along one direction of each head, nothing in layer 0."""
+        random = np.random.default_rng(0)
+        z = random.normal(size=(self.N, 1, self.LAYERS, self.HEADS, self.D))
+        towards = np.random.default_rng(1).normal(size=(self.HEADS, self.D))
+        z[:, 0, 1] += 3 * np.where(cases.label, 1, -1)[:, None, None] * towards
+        provenance = {"statement_ids": cases.table["statement_id"].to_list(), "positions": [-1]}
+        provenance |= {"n_layers": self.LAYERS, "n_heads": self.HEADS}
+        with shards.writer(folder, provenance) as writer:
+            writer.append({"z": z.astype(np.float32)})
+
+    def cases(self, label=None):
+        index = np.arange(self.N)
+        table = pl.DataFrame(
+            {
+                "statement_id": [f"{i:03}" for i in index],
+                "split": ["all"] * self.N,
+                "label": index % 5 < 2 if label is None else label,
+                "subject": (index // 5).astype(str),
+                "part": np.where(index < 60, "selection", "report"),
+            }
+        )
+        return Cases(table, [[0]] * self.N, [[0]] * self.N)
+
+    def test_nothing_is_left_on_the_fitted_rows_and_permuted_labels_leave_it(self, tmp_path):
+        found = self.cases()
+        self.write(tmp_path / "honest", found)
+        checks = erasure_probes.check({"honest": tmp_path / "honest"}, found, self.SETTINGS)
+        rows = {(p["probe"], p["z"], p["layer"]): p for p in erasure_probes.points(checks)}
+        assert rows["fitted", "whole", 1]["accuracy"] == 1.0
+        assert rows["fitted", "permuted", 1]["accuracy"] > 0.9
+        for layer in (0, 1):
+            assert rows["fitted", "erased", layer]["accuracy"] == 0.6  # the majority
+        assert rows["report", "whole", 1]["accuracy"] > 0.95
+        assert rows["report", "erased", 1]["accuracy"] == 0.6
+        assert rows["before", "erased", 1]["accuracy"] < 0.8
+        assert rows["fresh", "whole", 1]["accuracy"] > 0.95
+        assert rows["fresh", "erased", 1]["accuracy"] < rows["fresh", "whole", 1]["accuracy"]
+        assert {p["n"] for p in rows.values()} == {60}
+        summary = erasure_probes.summarise(checks)["honest"]["fitted"]
+        assert (summary["erased"]["least"], summary["erased"]["greatest"]) == (0.6, 0.6)
+
+    def test_one_label_alone_gives_nothing(self, tmp_path):
+        found = self.cases(np.arange(self.N) < 60)
+        self.write(tmp_path / "honest", found)
+        checks = erasure_probes.check({"honest": tmp_path / "honest"}, found, self.SETTINGS)
+        assert erasure_probes.points(checks) == []
+        assert erasure_probes.summarise(checks) == {}
