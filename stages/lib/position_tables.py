@@ -13,7 +13,7 @@ from stages.lib.position_runs import ALL, Blocks, Counts
 
 SCHEMA: tables.Schema = tables.PATCHED | {"written": pl.String, "run": pl.String}
 SCHEMA |= {"block": pl.String, "draw": pl.Int32, "positions": pl.Int32}
-RUNS = ("alone", "elsewhere", "left_out")
+RUNS = ("source", "alone", "elsewhere", "base", "left_out")  # in the order of plots
 Rows = list[dict[str, Any]]
 
 
@@ -65,26 +65,25 @@ def by_block(found: Blocks, config: patch.Config) -> Rows:
     Returns
     -------
     list of dict
-        Of plots/positions/blocks.json: one row a block and run. `positions` is the mean number of
-        them; a rate of ``elsewhere`` is that of all draws. Block ``all`` has every block written
-        (``alone``), ``none`` has none (``base``, ``source``).
+        Of plots/positions/blocks.json: one row a block and run; `all` stands for every block, and
+        unpatched runs stand at each. `positions` is the mean number of them; a rate of
+        ``elsewhere`` is that of all draws.
     """
+    numbers = list(found.n_written.values())
     result = []
     for block in (*BLOCKS, ALL):
         for run in RUNS:
-            of = [i for i, w in enumerate(found.n_written) if (w.run, w.block) == (run, block)]
-            if of:
-                n = np.stack(list(found.n_written.values()))[of]
+            if run in ("source", "base"):
+                n, p = [np.zeros(len(found.cases.table))], getattr(found.readouts, run)[None]
+            else:
+                of = [i for i, w in enumerate(found.n_written) if (w.run, w.block) == (run, block)]
+                n, p = [numbers[i] for i in of], found.readouts.patched[of]
+            if n:
                 result.append(
                     {"block": block, "run": run, **_personas(config)}
-                    | {"positions": float(n.mean()) if n.size else None}
-                    | _point(found.cases, found.readouts.patched[of])
+                    | {"positions": float(np.mean(n)) if np.size(n) else None}
+                    | _point(found.cases, p)
                 )
-    for run in ("source", "base"):
-        result.append(
-            {"block": "none", "run": run, **_personas(config), "positions": 0.0}
-            | patch_tables.point(found.cases, getattr(found.readouts, run))
-        )
     return result
 
 
@@ -108,13 +107,14 @@ def summarise(
         What metrics/positions.json holds.
     """
     of_blocks: dict[str, Any] = {}
-    for row in by_block:
-        of_blocks.setdefault(row["block"], {})[row["run"]] = patch_tables.numbers(row) | {
-            "positions": row["positions"]
+    for block in dict.fromkeys(writing.block for writing in blocks.n_written):
+        own = {row["run"]: row for row in by_block if row["block"] == block}
+        of_blocks[block] = {
+            run: patch_tables.numbers(row) | {"positions": row["positions"]}
+            for run, row in own.items()
+            if run not in ("source", "base")
         }
-    for block in (*BLOCKS, ALL):
-        if block in of_blocks:
-            of_blocks[block]["difference"] = _differences(blocks, block)
+        of_blocks[block]["difference"] = _differences(blocks, block)
     return {
         "source": config.source,
         "base": config.base,
@@ -126,13 +126,18 @@ def summarise(
             }
             for written in counts.written
         },
-        "unpatched": {
-            run: patch_tables.point(counts.cases, getattr(counts.readouts, run))
-            for run in ("source", "base")
-        },
-        "known": cases.count(counts.cases.table),
         "blocks": of_blocks,
-        "known_of_blocks": cases.count(blocks.cases.table),
+        "unpatched": {
+            name: {
+                run: patch_tables.point(found.cases, getattr(found.readouts, run))
+                for run in ("source", "base")
+            }
+            for name, found in (("counts", counts), ("blocks", blocks))
+        },
+        "known": {
+            name: cases.count(found.cases.table)
+            for name, found in (("counts", counts), ("blocks", blocks))
+        },
     }
 
 

@@ -25,6 +25,8 @@ NAMES = {
     "heads.png",
     "transplant.png",
     "localisation.png",
+    "widths.png",
+    "positions.png",
 }
 SMALL = {"splits": ("capitals", "neg_capitals"), "layers": 6, "heads": 3}
 DRAWN_FROM = {
@@ -35,6 +37,8 @@ DRAWN_FROM = {
     "localisation": set(),  # only which layers are planted
     "heads": {"heads.png"},
     "transplant": {"transplant.png", "overview.png"},
+    "widths": {"widths.png"},
+    "positions": {"positions.png"},
 }
 
 

@@ -26,6 +26,10 @@ PLOTS = {
     "heads/heads": ("heatmap", "head", "effect"),
     "heads/sets": ("band", "size", "accuracy"),
     "transplant/transplant": ("transplant", "split", "accuracy"),
+    "widths/layers": ("curves", "first_layer", "accuracy"),
+    "widths/splits": ("dots", "split", "accuracy"),
+    "positions/counts": ("curves", "positions", "accuracy"),
+    "positions/blocks": ("dots", "block", "accuracy"),
 }
 TEMPLATES = sorted(file.stem for file in (DVC / "plots").glob("*.json"))
 
