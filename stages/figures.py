@@ -22,6 +22,10 @@ from stages.lib.figures import (
     probes,
 )
 from stages.lib.figures import behaviour, erasure, load, localisation, overview, patching, probes
+    positions,
+    probes,
+    widths,
+)
 
 FIGURES = {
     "overview.png": overview.draw,
@@ -37,6 +41,8 @@ FIGURES = {
     "attribution.png": attribution.draw,
     "estimates.png": estimates.draw,
     "erasure.png": erasure.draw,
+    "widths.png": widths.draw,
+    "positions.png": positions.draw,
 }
 
 

@@ -58,6 +58,10 @@ def write(
         "attribution/layers": _parts(rng, layers, source, base),
         "attribution/heads": _head_parts(rng, layers, heads, source, base),
         "attribution/lens": _lens(layers, source, base),
+        "widths/layers": _width_layers(layers, shift, source, base),
+        "widths/splits": _width_splits(splits, layers, shift, source, base, known),
+        "positions/counts": _counts(shift, source, base),
+        "positions/blocks": _blocks(shift, source, base),
     }
     if not known:
         empty = {name: [] for name in made if name.startswith(("attribution/", "estimates/"))}
@@ -318,8 +322,75 @@ def _erased_probes(rng, layers, shift, source, base) -> Rows:
             value += float(rng.normal(0, 0.01))
             rows.append(
                 {"persona": persona, "probe": probe, "z": z, "layer": layer} | interval(value, 240)
+def _into(source, base) -> dict[str, dict[str, str]]:
+    pairs = {"source": (source, source), "patched": (source, base), "base": (base, base)}
+    pairs |= {"reverse": (base, source)}
+    return {run: {"run": run, "source": of, "base": into} for run, (of, into) in pairs.items()}
+
+
+def _sizes(layers) -> list[int]:
+    return sorted({1, min(3, layers), min(5, layers)})
+
+
+def _width_layers(layers, shift, source, base) -> Rows:
+    rows = []
+    for size, (run, names) in itertools.product(_sizes(layers), _into(source, base).items()):
+        firsts = range(layers - size + 1)
+        for first in firsts if run in ("patched", "reverse") else {0, firsts[-1]}:
+            peak = 0.6 * np.exp(-(((first + size / 2 - layers / 2) / 3) ** 2))
+            value = {"patched": 0.16 + peak, "reverse": 0.9 - peak}.get(run, RUNS[run]) + shift
+            rows.append(
+                {**names, "size": size, "first_layer": first, "last_layer": first + size - 1}
+                | {"chosen": run in ("patched", "reverse") and first == len(firsts) // 2}
+                | interval(value, 12)
+                | {"truth": value * 0.9}
             )
     return rows
+
+
+def _width_splits(splits, layers, shift, source, base, known) -> Rows:
+    rows = []
+    for size, split in itertools.product(_sizes(layers), ("all", *splits)):
+        for run, names in _into(source, base).items():
+            if run in ("patched", "reverse"):
+                shown = {"best": layers - size, "control": 0} if known else {}
+            else:
+                shown = {"none": None}
+            for window, first in shown.items():
+                last = None if first is None else first + size - 1
+                value = RUNS[run] + shift - 0.3 * (window == "control")
+                rows.append(
+                    {"size": size, "split": split, **names, "window": window}
+                    | {"first_layer": first, "last_layer": last}
+                    | interval(value, 60 if split == "all" else 5)
+                    | {"truth": value * 0.9}
+                )
+    return rows
+
+
+def _counts(shift, source, base) -> Rows:
+    names = _into(source, base)
+    shown = (("source", "nothing"), ("patched", "window"), ("patched", "set"), ("base", "nothing"))
+    return [
+        {**names[run], "source": source, "base": base, "written": written, "positions": count}
+        | interval(value := RUNS[run] * (count / 25 if run == "patched" else 1) + shift, 32)
+        | {"truth": value * 0.9}
+        for count in (1, 5, 25)
+        for run, written in shown
+    ]
+
+
+def _blocks(shift, source, base) -> Rows:
+    blocks = ("system", "user turn", "question", "statement", "assistant turn", "prefix", "all")
+    level = {"source": 0.9, "alone": 0.3, "elsewhere": 0.4, "base": 0.16, "left_out": 0.8}
+    return [
+        {"block": block, "run": run, "source": source, "base": base, "positions": 3.5 + i}
+        | interval(value + shift + 0.02 * i, 32)
+        | {"truth": value * 0.9}
+        for i, block in enumerate(blocks)
+        for run, value in level.items()
+        if block != "all" or run not in ("elsewhere", "left_out")
+    ]
 
 
 def _heads(rng, window, heads, shift) -> Rows:

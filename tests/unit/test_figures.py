@@ -30,6 +30,8 @@ NAMES = {
     "attribution.png",
     "estimates.png",
     "erasure.png",
+    "widths.png",
+    "positions.png",
 }
 SMALL = {"splits": ("capitals", "neg_capitals"), "layers": 6, "heads": 3}
 DRAWN_FROM = {
@@ -45,6 +47,8 @@ DRAWN_FROM = {
     "confidence": {"confidence.png"},
     "attribution": {"attribution.png"},
     "estimates": {"estimates.png"},
+    "widths": {"widths.png"},
+    "positions": {"positions.png"},
 }
 MEASURED = ("value", "effect", "kept", "cosine", "accuracy", "recall_true", "lying")
 

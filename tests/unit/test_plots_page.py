@@ -34,6 +34,10 @@ PLOTS = {
     "attribution/layers": ("band", "layer", "contribution"),
     "attribution/heads": ("heatmap", "head", "contribution"),
     "attribution/lens": ("band", "layer", "truth"),
+    "widths/layers": ("curves", "first_layer", "accuracy"),
+    "widths/splits": ("dots", "split", "accuracy"),
+    "positions/counts": ("curves", "positions", "accuracy"),
+    "positions/blocks": ("dots", "block", "accuracy"),
 }
 TEMPLATES = sorted(file.stem for file in (DVC / "plots").glob("*.json"))
 

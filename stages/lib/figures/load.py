@@ -51,6 +51,15 @@ SCHEMAS: dict[str, tables.Schema] = {
     | {"truth": pl.Float64, "kept": pl.Float64, "n": pl.Int64},
     "transplant/transplant": {"split": pl.String, **_ROLES, "draw": pl.Int64}
     | {"accuracy": pl.Float64, **_RATE, "truth": pl.Float64, "n": pl.Int64},
+    "widths/layers": {**_ROLES, "size": pl.Int64, "first_layer": pl.Int64, "last_layer": pl.Int64}
+    | {"chosen": pl.Boolean, "accuracy": pl.Float64, **_RATE, "truth": pl.Float64, "n": pl.Int64},
+    "widths/splits": {"size": pl.Int64, "split": pl.String, **_ROLES, "window": pl.String}
+    | {"first_layer": pl.Int64, "last_layer": pl.Int64, "accuracy": pl.Float64, **_RATE}
+    | {"truth": pl.Float64, "n": pl.Int64},
+    "positions/counts": {**_ROLES, "written": pl.String, "positions": pl.Int64}
+    | {"accuracy": pl.Float64, **_RATE, "truth": pl.Float64, "n": pl.Int64},
+    "positions/blocks": {"block": pl.String, **_ROLES, "positions": pl.Float64}
+    | {"accuracy": pl.Float64, **_RATE, "truth": pl.Float64, "n": pl.Int64},
     "localisation/layers": {"layer": pl.Int64, "planted": pl.Boolean}
     | {"effect": pl.Float64, **_RATE, "n": pl.Int64},
     "grid/recall": {**_WORDINGS, "split": pl.String}

@@ -1,0 +1,134 @@
+"""Stage `positions`: at which positions of the prompt z must be written.
+
+Reads   --statements, --known, --source and --base (prompts of both personas), --model,
+        --window (metrics of `windows`), --heads (the set of `heads`)
+Writes  --out (one row a statement and run), --metrics (JSON), --plots: counts.json (the last so
+        many positions), blocks.json (system prompt, question, statement, …)
+Params  patch, positions, readout, the wordings of both personas (to find them in the prompts)
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from stages.lib import (
+    cases,
+    cli,
+    experiment,
+    forward,
+    params,
+    patch,
+    position_runs,
+    position_tables,
+    prompt_blocks,
+    readout,
+    tables,
+)
+from stages.lib.blocks import Wording
+from stages.lib.cases import Cases
+from stages.lib.cli import UserError
+from stages.lib.patch import Head
+
+
+@dataclass(frozen=True)
+class Config:
+    """Section `positions` of params.yaml."""
+
+    counts: tuple[int, ...]
+    limit: int | None
+    draws: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        """Refuse numbers of things below what can be counted."""
+        if not self.counts or len(set(self.counts)) < len(self.counts):
+            raise UserError(
+                f"params.yaml: positions.counts: found {list(self.counts)}, expected different "
+                "numbers"
+            )
+        params.at_least("positions.counts", min(self.counts), 1)
+        params.at_least("positions.limit", self.limit, 1)
+        params.at_least("positions.draws", self.draws, 0)
+
+
+def main(
+    statements: Path,
+    known: Path,
+    source: Path,
+    base: Path,
+    model: Path,
+    window: Path,
+    heads: Path,
+    out: Path,
+    metrics: Path,
+    plots: Path,
+) -> None:
+    """Write z at the last so many positions, then at one block of the prompt at a time."""
+    config = params.section("patch", patch.Config)
+    section = params.section("positions", Config)
+    words = params.section("readout", readout.Config)
+    wordings = {"source": _wording(config.source), "base": _wording(config.base)}
+    found = cases.read(statements, known, source, base, ("report",), section.limit, by="part")
+    setting = experiment.load(config, words, found, model)
+    best, chosen = tables.read_json(window)["best"], tables.read_json(heads)["heads"]
+    patches = _patches(best, chosen, *setting.shape)
+
+    last = position_runs.last(setting, patches, _fitting(section.counts, found))
+
+    files, decode = {"source": source, "base": base}, setting.lm.tokenizer.decode
+    placed, pairs, notes = prompt_blocks.pairs(found, statements, files, wordings, decode)
+    setting = replace(setting, cases=placed)
+    writings = position_runs.writings(pairs, section.draws, section.seed) if best else {}
+    nothing = np.zeros(setting.shape, bool)
+    parts = position_runs.at_blocks(setting, patches.get("window", nothing), pairs, writings)
+    if not forward.is_main_process():
+        return
+    if len(parts.cases.table) < len(found.table):
+        n = len(found.table) - len(parts.cases.table)
+        print(f"positions: blocks leave out {n} statements, {len(notes)} of them", *notes, sep="\n")
+    rows = position_tables.rows(last, parts, config)
+    tables.write(out, rows, position_tables.SCHEMA, ["statement_id", "base", "patch_id"])
+    counts = position_tables.by_count(last, config)
+    blocks = position_tables.by_block(parts, config)
+    tables.write_rows(plots / "counts.json", counts)
+    tables.write_rows(plots / "blocks.json", blocks)
+    summary = position_tables.summarise(last, parts, counts, blocks, config)
+    tables.write_json(metrics, summary | {"window": best, "n_heads": len(chosen)})
+
+
+def _wording(persona: str) -> Wording:
+    """What a persona's prompts are rendered from."""
+    system, prefix = (params.wording(f"{persona}_{end}") for end in ("system", "prefix"))
+    return Wording(system, params.wording("question"), prefix)
+
+
+def _patches(
+    best: dict[str, int] | None, heads: list[list[int]], n_layers: int, n_heads: int
+) -> dict[str, np.ndarray]:
+    """Patches of the best window and of the head set, each (n_layers, n_heads), bool, if any."""
+    layers = range(best["first_layer"], best["last_layer"] + 1) if best else []
+    sets = {
+        "window": [Head(layer, head) for layer in layers for head in range(n_heads)],
+        "set": [Head(*head) for head in heads],
+    }
+    return {k: patch.of_heads([v], n_layers, n_heads)[0] for k, v in sets.items() if v}
+
+
+def _fitting(counts: tuple[int, ...], found: Cases) -> list[int]:
+    """Those numbers of positions that every prompt has, in order; a line names the others."""
+    shortest = min(map(len, (*found.source, *found.base)), default=max(counts))
+    fitting = sorted(count for count in counts if count <= shortest)
+    if not fitting:
+        raise UserError(
+            f"params.yaml: positions.counts: found {list(counts)}, expected one of at most "
+            f"{shortest}, the tokens of the shortest prompt"
+        )
+    if len(fitting) < len(counts) and forward.is_main_process():
+        others = ", ".join(str(count) for count in sorted(counts) if count > shortest)
+        print(f"positions: left out {others}: the shortest prompt has {shortest} tokens")
+    return fitting
+
+
+if __name__ == "__main__":
+    cli.run(main)
