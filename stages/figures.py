@@ -9,19 +9,16 @@ from pathlib import Path
 
 from stages.lib import cli, style
 from stages.lib.figures import (
-    behaviour,
-    confidence,
-    grid,
     attribution,
     behaviour,
+    confidence,
+    erasure,
     estimates,
+    grid,
     load,
     localisation,
     overview,
     patching,
-    probes,
-)
-from stages.lib.figures import behaviour, erasure, load, localisation, overview, patching, probes
     positions,
     probes,
     widths,

@@ -10,7 +10,16 @@ from tests.pipeline.conftest import stages_run
 
 PERSONAS = ("neutral", "honest", "liar")
 AFTER_READOUTS = {"behaviour", "probes", "windows", "effects", "estimates", "heads"}
-AFTER_READOUTS |= {"transplant", "localisation", "summary", "figures", "report", "confidence", "attribution", "erasure"}
+AFTER_READOUTS |= {
+    "transplant",
+    "localisation",
+    "summary",
+    "figures",
+    "report",
+    "confidence",
+    "attribution",
+    "erasure",
+}
 SYSTEMS = ("honest", "liar", "stubborn")
 GRID = {"grid"} | {f"cells@{system}" for system in SYSTEMS}
 ALL = (
@@ -171,6 +180,8 @@ def test_confidence_counts_the_answers_of_all_four_runs(project):
     assert {found["accuracy"]["0"]["n"] for found in runs.values()} == {n}
     rows = load(project, "plots/confidence/thresholds.json")
     assert {row["accuracy"] for row in rows if row["confidence"] == 1} == {None}
+
+
 def test_erasing_truth_where_it_is_carried_leaves_chance_and_elsewhere_nothing(project):
     """Head (0, 0) copies the truth; head (1, 2), which copies the persona, carries none of it."""
     found = load(project, "metrics/erasure.json")

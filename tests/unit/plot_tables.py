@@ -65,8 +65,7 @@ def write(
     }
     if not known:
         empty = {name: [] for name in made if name.startswith(("attribution/", "estimates/"))}
-        empty |= {"heads/heads": [], "heads/sets": []}
-        empty = {"heads/heads": [], "heads/sets": [], "erasure/probes": []}
+        empty |= {"heads/heads": [], "heads/sets": [], "erasure/probes": []}
         made = {name: _unmeasured(name, rows) for name, rows in made.items()} | empty
     for name, rows in made.items():
         tables.write_rows(folder / f"{name}.json", rows)
@@ -84,10 +83,8 @@ def interval(value: float, n: int, name: str = "accuracy") -> dict[str, Any]:
 
 def _unmeasured(name: str, rows: Rows) -> Rows:
     """The same rows with nothing measured, but for what is answered."""
-    measured = {"accuracy", "low", "high", "truth", "cosine", "effect"}
-    if name.startswith(("behaviour/", "grid/")):
     measured = {"accuracy", "low", "high", "truth", "cosine", "effect", "truth_mass", "log_odds"}
-    if name.startswith("behaviour/"):
+    if name.startswith(("behaviour/", "grid/")):
         return rows
     return [
         {key: None if key in measured else 0 if key == "n" else value for key, value in row.items()}
@@ -322,6 +319,10 @@ def _erased_probes(rng, layers, shift, source, base) -> Rows:
             value += float(rng.normal(0, 0.01))
             rows.append(
                 {"persona": persona, "probe": probe, "z": z, "layer": layer} | interval(value, 240)
+            )
+    return rows
+
+
 def _into(source, base) -> dict[str, dict[str, str]]:
     pairs = {"source": (source, source), "patched": (source, base), "base": (base, base)}
     pairs |= {"reverse": (base, source)}
