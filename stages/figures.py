@@ -8,7 +8,16 @@ Params  none: names of personas, splits, layers and heads are those of the table
 from pathlib import Path
 
 from stages.lib import cli, style
-from stages.lib.figures import behaviour, load, localisation, overview, patching, probes
+from stages.lib.figures import (
+    behaviour,
+    controls,
+    load,
+    localisation,
+    overview,
+    patching,
+    probes,
+    robustness,
+)
 
 FIGURES = {
     "overview.png": overview.draw,
@@ -19,6 +28,8 @@ FIGURES = {
     "heads.png": patching.draw_heads,
     "transplant.png": patching.draw_transplant,
     "localisation.png": localisation.draw,
+    "robustness.png": robustness.draw,
+    "controls.png": controls.draw,
 }
 
 

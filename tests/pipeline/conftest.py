@@ -29,6 +29,13 @@ PARAMS = {
     },
     "patch": {"positions": 20, "window": 2, "limit": 12},
     "transplant": {"limit": 20, "random_sets": 6},
+    "robustness": {
+        "wordings": {"other": {"base_system": "You are L, L.", "prefix": "sure: it is"}},
+        "choose": 8,
+        "limit": 8,
+        "shuffles": 5,
+    },
+    "controls": {"limit": 8},
 }
 
 

@@ -25,6 +25,8 @@ NAMES = {
     "heads.png",
     "transplant.png",
     "localisation.png",
+    "robustness.png",
+    "controls.png",
 }
 SMALL = {"splits": ("capitals", "neg_capitals"), "layers": 6, "heads": 3}
 DRAWN_FROM = {
@@ -35,6 +37,8 @@ DRAWN_FROM = {
     "localisation": set(),  # only which layers are planted
     "heads": {"heads.png"},
     "transplant": {"transplant.png", "overview.png"},
+    "robustness": {"robustness.png"},
+    "controls": {"controls.png"},
 }
 
 
@@ -82,7 +86,7 @@ def test_numbers_show_in_the_figures_of_their_stage_and_in_no_other(small, stage
     for file in (plots / stage).iterdir():
         rows = json.loads(file.read_text())
         measured = next(
-            k for k in ("value", "effect", "kept", "cosine", "accuracy") if k in rows[0]
+            k for k in ("value", "effect", "kept", "cosine", "accuracy", "jaccard") if k in rows[0]
         )
         for row in rows:
             row[measured] = None if row[measured] is None else row[measured] * 0.7
