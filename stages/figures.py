@@ -15,6 +15,8 @@ from stages.lib.figures import (
     erasure,
     estimates,
     grid,
+    behaviour,
+    controls,
     load,
     localisation,
     overview,
@@ -22,6 +24,8 @@ from stages.lib.figures import (
     positions,
     probes,
     widths,
+    probes,
+    robustness,
 )
 
 FIGURES = {
@@ -40,6 +44,8 @@ FIGURES = {
     "erasure.png": erasure.draw,
     "widths.png": widths.draw,
     "positions.png": positions.draw,
+    "robustness.png": robustness.draw,
+    "controls.png": controls.draw,
 }
 
 

@@ -37,6 +37,13 @@ PARAMS = {
     },
     "attribution": {"limit": 16},
     "erasure": {"sizes": [1, 2], "stride": 1, "limit": 12},
+    "robustness": {
+        "wordings": {"other": {"base_system": "You are L, L.", "prefix": "sure: it is"}},
+        "choose": 8,
+        "limit": 8,
+        "shuffles": 5,
+    },
+    "controls": {"limit": 8},
 }
 
 

@@ -10,7 +10,7 @@ from tests.pipeline.conftest import stages_run
 
 PERSONAS = ("neutral", "honest", "liar")
 AFTER_READOUTS = {"behaviour", "probes", "windows", "effects", "estimates", "heads"}
-AFTER_READOUTS |= {
+AFTER_READOUTS |= {"transplant", "localisation", "summary", "figures", "robustness", "controls"}
     "transplant",
     "localisation",
     "summary",
@@ -200,6 +200,31 @@ def test_erasing_truth_where_it_is_carried_leaves_chance_and_elsewhere_nothing(p
         probes = found["probes"][persona]["fitted"]
         assert probes["whole"]["greatest"] == 1.0
         assert probes["erased"]["greatest"] < 0.7
+def test_sets_of_every_wording_are_the_planted_head_and_work_in_all(project):
+    found = load(project, "metrics/robustness.json")
+    planted = [[tiny.PLANTED_LAYER, tiny.PLANTED_HEAD]]
+    sets = [found["sets"][kind] for kind in ("search", "split", "wording")]
+    assert [sorted(names) for names in sets] == [["heads"], ["letters"], ["default", "other"]]
+    for one in (one for names in sets for one in names.values()):
+        assert one["heads"] == planted
+        for scored in one["scored"].values():
+            assert (scored["accuracy"], scored["n"]) == (1.0, 8)
+    assert found["sets"]["wording"]["other"]["scored"]["default"]["reverse"]["accuracy"] == 0.0
+    assert found["overlap"]["wording"]["mean"] == found["overlap"]["seed"]["mean"] == 1.0
+    assert found["overlap"]["split"]["mean"] is None  # one split has nothing to be compared with
+    difference = found["generalisation"]["wording"]["difference"]
+    assert difference["value"] == pytest.approx(0.0, abs=1e-6)
+    assert found["overlap_by_chance"] == 1 / 8
+
+
+def test_the_planted_head_moves_honesty_and_not_the_answer(project):
+    found = load(project, "metrics/controls.json")
+    runs = {name: run["accuracy"] for name, run in found["runs"].items()}
+    none = {"base": 0.0, "rest_of_layers": 0.0, "rest_of_window": 0.0, "base_other_label": 0.0}
+    every = ("source", "patched", "mean_selection", "mean_report", "same_label", "other_label")
+    assert runs == none | dict.fromkeys(every, 1.0)
+    assert found["follows_donor"]["other_label"]["value"] == 0.0
+    assert found["patched - control"]["rest_of_window"]["accuracy"]["value"] == 1.0
 
 
 def test_report_statements_took_no_part_in_the_search(project):
@@ -248,11 +273,12 @@ def test_rewording_neutral_leaves_patching_alone_where_knowledge_stays(project):
     project.repro()
 
 
-def test_a_comment_in_rendering_code_stops_before_the_model_runs(project):
+def test_a_comment_in_rendering_code_runs_what_renders_and_nothing_else(project):
     file = project.folder / "stages/lib/chat.py"
     text = file.read_text()
     file.write_text(text + "\n# a remark\n")
-    assert stages_run(project.repro()) == {f"prompts@{persona}" for persona in PERSONAS}
+    rendering = {f"prompts@{persona}" for persona in PERSONAS} | {"robustness"}
+    assert stages_run(project.repro()) == rendering  # robustness renders wordings of its own
     file.write_text(text)
     assert stages_run(project.repro()) == set()
 

@@ -66,6 +66,12 @@ def write(
     if not known:
         empty = {name: [] for name in made if name.startswith(("attribution/", "estimates/"))}
         empty |= {"heads/heads": [], "heads/sets": [], "erasure/probes": []}
+        "robustness/table": _robustness(splits, shift, source, base),
+        "robustness/overlap": _overlap(splits, shift),
+        "controls/controls": _controls(splits, shift, source, base),
+    }
+    if not known:
+        empty = {"heads/heads": [], "heads/sets": [], "robustness/overlap": []}
         made = {name: _unmeasured(name, rows) for name, rows in made.items()} | empty
     for name, rows in made.items():
         tables.write_rows(folder / f"{name}.json", rows)
@@ -85,6 +91,8 @@ def _unmeasured(name: str, rows: Rows) -> Rows:
     """The same rows with nothing measured, but for what is answered."""
     measured = {"accuracy", "low", "high", "truth", "cosine", "effect", "truth_mass", "log_odds"}
     if name.startswith(("behaviour/", "grid/")):
+    measured = {"accuracy", "low", "high", "truth", "cosine", "effect", "value"}
+    if name.startswith("behaviour/"):
         return rows
     return [
         {key: None if key in measured else 0 if key == "n" else value for key, value in row.items()}
@@ -435,6 +443,47 @@ def _transplant(rng, splits, shift, source, base) -> Rows:
                 value = level + float(rng.normal(0, 0.04))
                 rows.append(_run(split, control, source, base, draw, value, n))
     return rows
+
+
+def _head_sets(splits) -> list[tuple[str, str]]:
+    wordings = [("wording", "default"), ("wording", "manner")]
+    return [("search", "heads"), *(("split", split) for split in splits), *wordings]
+
+
+def _robustness(splits, shift, source, base) -> Rows:
+    runs = [("unpatched", source, "source", 0.9), ("unpatched", base, "base", 0.16)]
+    runs += [(*names, "patched", 0.7) for names in _head_sets(splits)]
+    runs += [("wording", "default", "reverse", 0.2)]
+    return [
+        {"wording": wording, "chosen_on": kind, "set": name, "run": run}
+        | {"source": source, "base": base, "split": split}
+        | interval(level + shift, 48 if split == "all" else 4)
+        | {"truth": level * 0.9}
+        for wording in ("default", "manner")
+        for kind, name, run, level in runs
+        for split in ("all", *splits)
+    ]
+
+
+def _overlap(splits, shift) -> Rows:
+    return [
+        {"first_chosen_on": a[0], "first": a[1], "second_chosen_on": b[0], "second": b[1]}
+        | {"jaccard": 1.0 if a == b else 0.4 + shift, "n": 10}
+        for a, b in itertools.product(_head_sets(splits), repeat=2)
+    ]
+
+
+def _controls(splits, shift, source, base) -> Rows:
+    runs = {"source": 0.9, "patched": 0.8, "base": 0.1, "rest_of_layers": 0.12}
+    runs |= {"rest_of_window": 0.15, "mean_selection": 0.7, "mean_report": 0.71}
+    lent = {"same_label": 0.9, "other_label": 0.3, "base_other_label": 0.2}
+    return [
+        {"split": split, "run": run, "source": source, "base": base, "measure": measure}
+        | interval(level + shift, 96 if split == "all" else 8, "value")
+        for split in ("all", *splits)
+        for measure, levels in (("accuracy", runs | lent), ("follows_donor", lent))
+        for run, level in levels.items()
+    ]
 
 
 def _run(

@@ -32,6 +32,8 @@ NAMES = {
     "erasure.png",
     "widths.png",
     "positions.png",
+    "robustness.png",
+    "controls.png",
 }
 SMALL = {"splits": ("capitals", "neg_capitals"), "layers": 6, "heads": 3}
 DRAWN_FROM = {
@@ -49,6 +51,8 @@ DRAWN_FROM = {
     "estimates": {"estimates.png"},
     "widths": {"widths.png"},
     "positions": {"positions.png"},
+    "robustness": {"robustness.png"},
+    "controls": {"controls.png"},
 }
 MEASURED = ("value", "effect", "kept", "cosine", "accuracy", "recall_true", "lying")
 
@@ -101,6 +105,7 @@ def test_numbers_show_in_the_figures_of_their_stage_and_in_no_other(small, stage
             k
             for k in ("value", "effect", "kept", "cosine", "contribution", "accuracy")
             if k in rows[0]
+            k for k in ("value", "effect", "kept", "cosine", "accuracy", "jaccard") if k in rows[0]
         )
         for row in rows:
             row[measured] = None if row[measured] is None else row[measured] * 0.7

@@ -38,6 +38,9 @@ PLOTS = {
     "widths/splits": ("dots", "split", "accuracy"),
     "positions/counts": ("curves", "positions", "accuracy"),
     "positions/blocks": ("dots", "block", "accuracy"),
+    "robustness/table": ("sets", "split", "accuracy"),
+    "robustness/overlap": ("sets", "second", "jaccard"),
+    "controls/controls": ("controls", "split", "value"),
 }
 TEMPLATES = sorted(file.stem for file in (DVC / "plots").glob("*.json"))
 
@@ -218,6 +221,7 @@ def test_a_revision_with_another_source_has_series_and_colours_of_its_own(tables
 def test_values_that_are_missing_leave_a_plot_with_its_axes(table, tables):
     measured = {"value", "accuracy", "low", "high", "truth", "cosine", "effect", "kept"}
     measured |= {"recall_true", "recall_false", "lying", "rank", "other", "other_token"}
+    measured = {"value", "accuracy", "low", "high", "truth", "cosine", "effect", "kept", "jaccard"}
     rows = [{k: None if k in measured else v for k, v in row.items()} for row in tables[0][table]]
     svg = vl_convert.vegalite_to_svg(filled({"before": rows}, table), vl_version="6.4")
     assert "before" in svg

@@ -78,6 +78,13 @@ SCHEMAS: dict[str, tables.Schema] = {
     | {f"log_odds{end}": pl.Float64 for end in ("", "_low", "_high")}
     | {f"accuracy{end}": pl.Float64 for end in ("", "_low", "_high")}
     | {"truth_mass": pl.Float64},
+    "robustness/table": {"wording": pl.String, "chosen_on": pl.String, "set": pl.String}
+    | {**_ROLES, "split": pl.String, "accuracy": pl.Float64, **_RATE}
+    | {"truth": pl.Float64, "n": pl.Int64},
+    "robustness/overlap": {"first_chosen_on": pl.String, "first": pl.String}
+    | {"second_chosen_on": pl.String, "second": pl.String, "jaccard": pl.Float64, "n": pl.Int64},
+    "controls/controls": {"split": pl.String, **_ROLES, "measure": pl.String}
+    | {"value": pl.Float64, **_RATE, "n": pl.Int64},
 }
 
 

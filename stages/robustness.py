@@ -1,0 +1,148 @@
+"""Stage `robustness`: head sets chosen on one split or one wording, scored on all the others.
+
+Reads   --statements, --known, --source and --base (prompts of both personas), --model, --heads
+        (the best window, and the set whose size all sets have)
+Writes  --out (one row a statement, wording and run), --metrics (JSON), --plots: table.json (one
+        point a set, wording and split), overlap.json (one point a pair of sets)
+Params  patch, readout, robustness, the wordings of both personas
+"""
+
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from stages.lib import (
+    cases,
+    cli,
+    experiment,
+    forward,
+    params,
+    patch,
+    readout,
+    rewording,
+    robustness,
+    robustness_tables,
+    tables,
+)
+from stages.lib.cases import Cases
+from stages.lib.experiment import Experiment
+from stages.lib.patch import Head
+from stages.lib.rewording import DEFAULT, Wording
+
+WHERE = "params.yaml: robustness.wordings"
+
+
+@dataclass(frozen=True)
+class Config:
+    """Section `robustness` of params.yaml."""
+
+    wordings: dict
+    choose: int | None
+    limit: int | None
+    shuffles: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        """Refuse numbers of things below what can be counted."""
+        params.at_least("robustness.choose", self.choose, 1)
+        params.at_least("robustness.limit", self.limit, 1)
+        params.at_least("robustness.shuffles", self.shuffles, 0)
+
+
+def main(
+    statements: Path,
+    known: Path,
+    source: Path,
+    base: Path,
+    model: Path,
+    heads: Path,
+    out: Path,
+    metrics: Path,
+    plots: Path,
+) -> None:
+    """Choose on the selection part, score on the report part."""
+    config = params.section("patch", patch.Config)
+    options = params.section("robustness", Config)
+    words = params.section("readout", readout.Config)
+    default = _default(config)
+    wordings = rewording.named(WHERE, options.wordings, default)
+    search = tables.read_json(heads)
+    files = (statements, known, source, base)
+    chosen_on = cases.read(*files, ("selection",), options.choose, by="split")
+    scored_on = cases.read(*files, ("report",), options.limit, by="split")
+    setting = experiment.load(config, words, scored_on, model)
+    table = tables.read(statements, tables.STATEMENTS)
+    texts = dict(table.select("statement_id", "statement").iter_rows())
+    for name, wording in wordings.items():
+        tokenizer = setting.lm.tokenizer
+        rewording.refuse_special_tokens(f"{WHERE}.{name}", wording, default, tokenizer)
+
+    def settings(found: Cases) -> dict[str, Experiment]:
+        """The same statements in every wording, the default one first."""
+        render = rewording.reworded
+        return {DEFAULT: replace(setting, cases=found)} | {
+            name: replace(setting, cases=render(found, texts, wording, setting.lm.tokenizer))
+            for name, wording in wordings.items()
+        }
+
+    best = [Head(*head) for head in search["heads"]]
+    every = _window(search, setting.lm.n_heads)
+    alone = {
+        name: robustness.alone(name, each, every if best else [])
+        for name, each in settings(chosen_on).items()
+    }
+    sets = robustness.choose(alone, best, every, DEFAULT)
+    scored = [robustness.score(name, each, sets) for name, each in settings(scored_on).items()]
+    if not forward.is_main_process():
+        return
+    rows = [robustness_tables.single_rows(each, config) for each in alone.values()] + [
+        robustness_tables.rows(each, sets, config) for each in scored
+    ]
+    key = ["statement_id", "wording", "source", "base", "patch_id"]
+    tables.write(out, pl.concat(rows), robustness_tables.SCHEMA, key)
+    splits = sorted(set(table["split"]))
+    points = [
+        point for each in scored for point in robustness_tables.points(each, sets, splits, config)
+    ]
+    tables.write_rows(plots / "table.json", points)
+    tables.write_rows(plots / "overlap.json", robustness_tables.overlaps(sets))
+    result = {
+        **robustness_tables.summarise(sets, scored, points, every),
+        "overlap": robustness_tables.overlap_numbers(
+            sets, alone[DEFAULT].singles, options.shuffles, options.seed
+        ),
+        "chosen_by": "the heads of the best window that gain most truth alone",
+        "window": search["window"],
+        "known": {
+            "selection": cases.count(chosen_on.table),
+            "report": cases.count(scored_on.table),
+        },
+    }
+    tables.write_json(metrics, result)
+
+
+def _default(config: patch.Config) -> Wording:
+    """The wording of section `prompt`."""
+    return Wording(
+        params.wording("question"),
+        params.wording(f"{config.source}_system"),
+        params.wording(f"{config.source}_prefix"),
+        params.wording(f"{config.base}_system"),
+        params.wording(f"{config.base}_prefix"),
+    )
+
+
+def _window(search: dict[str, Any], n_heads: int) -> list[Head]:
+    """Heads of the best window; none where there is none."""
+    window = search["window"]
+    if window is None:
+        return []
+    layers = range(window["first_layer"], window["last_layer"] + 1)
+    return [Head(*place) for place in product(layers, range(n_heads))]
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,83 @@
+"""Statements about letters in both personas, to be patched in tiny models whose heads we know."""
+
+import numpy as np
+import polars as pl
+import torch
+from transformers import LlamaForCausalLM
+
+from stages.lib import chat, patch, readout
+from stages.lib.cases import Cases
+from stages.lib.experiment import Experiment
+from tests import tiny
+
+CONFIG = patch.Config("honest", "liar", positions=20, window=2, limit=None)
+WORDS = readout.Config(("true", "True"), ("false", "False"))
+SYSTEMS = {"honest": "You are H.", "liar": "You are so L."}
+QUESTION, PREFIX = "{statement}?", "it is"
+
+
+def statement(label: bool, i: int) -> str:
+    """A statement that holds T if it is true and F if it is false."""
+    return f"{'T' if label else 'F'} is no. {i}"
+
+
+def cases(tokenizer, n: int = 12, splits: tuple[str, ...] = ("even", "odd")) -> Cases:
+    """So many statements, every second one true, each about its own subject, split by split."""
+    label = [i % 2 == 0 for i in range(n)]
+    table = pl.DataFrame(
+        {
+            "statement_id": [f"{i:03}" for i in range(n)],
+            "split": [splits[i // 2 % len(splits)] for i in range(n)],
+            "label": label,
+            "subject": [f"no. {i}" for i in range(n)],
+            "part": ["report"] * n,
+        },
+        schema={"statement_id": pl.String, "split": pl.String, "label": pl.Boolean}
+        | {"subject": pl.String, "part": pl.String},
+    )
+    prompts = [
+        [
+            chat.encode(
+                tokenizer, chat.render(tokenizer, system, QUESTION, PREFIX, statement(truth, i))
+            )
+            for i, truth in enumerate(label)
+        ]
+        for system in SYSTEMS.values()
+    ]
+    return Cases(table, *prompts)
+
+
+def experiment(model: LlamaForCausalLM, found: Cases | None = None) -> Experiment:
+    """An experiment on a tiny model."""
+    lm = tiny.wrap(model)
+    answers = readout.answers(lm.tokenizer, WORDS)
+    return Experiment(CONFIG, found or cases(lm.tokenizer), lm, answers)
+
+
+def verdict_model() -> LlamaForCausalLM:
+    """Make a planted model whose head (3, 1) carries the answer and not the persona.
+
+    Layers 0 to 2 are those of `tiny.planted_model`: truth times persona, at every position that
+    stands behind both. There the answer is not read: head (3, 1) averages it over all positions,
+    and what it writes is what is said.
+    """
+    model = tiny.planted_model()
+    state = model.state_dict()
+    constant, verdict, answer = 0, 3, 6
+    attention = "model.layers.3.self_attn"
+    row = 1 * 16  # the head's first dimension
+    state[f"{attention}.v_proj.weight"][row, verdict] = 1.0
+    state[f"{attention}.o_proj.weight"][answer, row] = 1000.0
+    vocabulary = tiny.chatml_tokenizer().get_vocab()
+    head = state["lm_head.weight"]
+    for word, sign in (("true", 1), ("Ġtrue", 1), ("false", -1), ("Ġfalse", -1)):
+        head[vocabulary[word]] = torch.zeros_like(head[vocabulary[word]])
+        head[vocabulary[word], answer] = sign * 1.5
+        head[vocabulary[word], constant] = 8.0
+    model.load_state_dict(state)
+    return model
+
+
+def accuracy(probabilities: np.ndarray, label: np.ndarray) -> float:
+    """Share of right answers."""
+    return float(patch.correct(probabilities, label).mean())

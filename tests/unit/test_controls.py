@@ -1,0 +1,193 @@
+"""Controls of a transplant: what carries honesty, what carries the answer, and which is which."""
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from stages.controls import Config
+from stages.lib import average, controls, controls_tables, donors, forward, patch
+from stages.lib.cli import UserError
+from stages.lib.patch import Head
+from tests import tiny
+from tests.unit import planted
+
+HONESTY = Head(tiny.PLANTED_LAYER, tiny.PLANTED_HEAD)
+ANSWER = Head(3, 1)
+
+
+def accuracies(setting, head, window):
+    runs = controls.runs(setting, [head], window, setting.cases)
+    label = setting.cases.label
+    return {run.name: planted.accuracy(run.probabilities, label) for run in runs}, runs
+
+
+@pytest.fixture(scope="module")
+def honesty():
+    """A model in which the head carries the persona, the same for all statements."""
+    return planted.experiment(tiny.planted_model())
+
+
+@pytest.fixture(scope="module")
+def answer():
+    """A model in which the head carries what is to be said of the statement."""
+    return planted.experiment(planted.verdict_model())
+
+
+def test_where_honesty_is_moved_its_mean_works_and_the_donors_label_does_not_matter(honesty):
+    found, runs = accuracies(honesty, HONESTY, {"first_layer": 0, "last_layer": 1})
+    assert found == {
+        "source": 1.0,
+        "patched": 1.0,
+        "base": 0.0,
+        "rest_of_layers": 0.0,
+        "rest_of_window": 0.0,
+        "mean_selection": 1.0,
+        "mean_report": 1.0,
+        "same_label": 1.0,
+        "other_label": 1.0,
+        "base_other_label": 0.0,
+    }
+    follows = controls_tables.summarise(honesty.cases, runs)["follows_donor"]
+    assert {name: row["value"] for name, row in follows.items()} == {
+        "same_label": 1.0,
+        "other_label": 0.0,
+        "base_other_label": 1.0,  # a lie about the statement is the donor's label: says nothing
+    }
+
+
+def test_where_the_answer_is_moved_its_mean_fails_and_the_donors_label_is_followed(answer):
+    found, runs = accuracies(answer, ANSWER, {"first_layer": 2, "last_layer": 3})
+    assert found == {
+        "source": 1.0,
+        "patched": 1.0,
+        "base": 0.0,
+        "rest_of_layers": 0.0,
+        "rest_of_window": 0.0,
+        "mean_selection": 0.5,
+        "mean_report": 0.5,
+        "same_label": 1.0,
+        "other_label": 0.0,
+        "base_other_label": 1.0,  # the donor's lie is this statement's truth
+    }
+    follows = controls_tables.summarise(answer.cases, runs)["follows_donor"]
+    assert follows["other_label"]["value"] == 1.0
+    assert follows["base_other_label"]["value"] == 0.0
+
+
+def test_the_same_model_moves_honesty_in_the_head_that_carries_it(answer):
+    """It is the head, not the model, that the controls tell about."""
+    found, _ = accuracies(answer, HONESTY, {"first_layer": 0, "last_layer": 1})
+    assert (found["patched"], found["mean_selection"], found["other_label"]) == (1.0, 1.0, 1.0)
+    assert found["base_other_label"] == 0.0
+
+
+def test_the_difference_to_the_true_patch_is_paired_and_has_no_width_where_all_agree(answer):
+    _, runs = accuracies(answer, ANSWER, {"first_layer": 2, "last_layer": 3})
+    result = controls_tables.summarise(answer.cases, runs)
+    other = result["patched - control"]["other_label"]["accuracy"]
+    assert other == {"value": 1.0, "low": 1.0, "high": 1.0, "n": 12}
+    same = result["patched - control"]["same_label"]["accuracy"]
+    assert (same["value"], same["high"]) == (0.0, 0.0)
+    assert result["patched - control"]["other_label"]["truth"]["low"] > 0.5
+    assert set(result["patched - control"]) == set(result["runs"]) - {"source", "patched"}
+
+
+def test_the_rest_of_the_window_is_the_set_where_the_set_is_the_rest(honesty):
+    """The inverse: heads beside the planted one do nothing, and what is left of them does all."""
+    beside = [Head(1, 0), Head(1, 1), Head(1, 3)]
+    runs = controls.runs(honesty, beside, {"first_layer": 0, "last_layer": 1}, honesty.cases)
+    label = honesty.cases.label
+    found = {run.name: planted.accuracy(run.probabilities, label) for run in runs}
+    assert (found["patched"], found["rest_of_layers"], found["rest_of_window"]) == (0.0, 1.0, 1.0)
+    sizes = controls_tables.summarise(honesty.cases, runs)["n_heads"]
+    assert (sizes["patched"], sizes["rest_of_layers"], sizes["rest_of_window"]) == (3, 1, 5)
+
+
+def test_without_a_set_or_statements_only_unpatched_runs_are_there(honesty):
+    window = {"first_layer": 0, "last_layer": 1}
+    runs = controls.runs(honesty, [], None, honesty.cases)
+    assert [run.name for run in runs] == ["source", "base"]
+    nobody = planted.cases(honesty.lm.tokenizer, n=0)
+    empty = planted.experiment(tiny.planted_model(), nobody)
+    runs = controls.runs(empty, [HONESTY], window, nobody)
+    result = controls_tables.summarise(nobody, runs)
+    assert result["runs"]["base"] == dict.fromkeys(("accuracy", "low", "high", "truth")) | {"n": 0}
+    assert result["patched - control"] == result["follows_donor"] == {}
+    points = controls_tables.points(nobody, runs, ["even"])
+    assert {point["value"] for point in points} == {None}
+    assert controls_tables.rows(nobody, runs).is_empty()
+
+
+def test_z_that_is_lent_is_that_of_a_run_of_the_donors_prompt(answer):
+    _, runs = accuracies(answer, ANSWER, {"first_layer": 2, "last_layer": 3})
+    run = next(run for run in runs if run.name == "other_label")
+    found = answer.cases
+    patcher = forward.Patcher(
+        answer.lm, answer.answers, found.base, [found.source[i] for i in run.donor], 20
+    )
+    patched = patcher(patch.of_heads([[ANSWER]], 5, 4), "test").patched[0]
+    np.testing.assert_allclose(run.probabilities, patched, atol=1e-6)
+
+
+def test_the_mean_is_that_of_z_whatever_is_held_at_a_time(honesty, monkeypatch):
+    monkeypatch.setattr(average, "AT_ONCE", 5)
+    found = average.mean_z(honesty.lm, honesty.answers, honesty.cases.source, 20, "test")
+    _, source = honesty.patcher().z("test")
+    assert found.shape == (5, 1, 20, 4, 16)
+    torch.testing.assert_close(found, source.mean(dim=1, keepdim=True), atol=1e-6, rtol=1e-5)
+
+
+def table(**columns):
+    n = len(columns["label"])
+    return pl.DataFrame({"split": ["a"] * n, "part": ["report"] * n} | columns)
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_partners_are_of_the_split_and_the_label_and_about_another_subject(same):
+    random = np.random.default_rng(0)
+    rows = table(
+        label=random.random(200) < 0.5,
+        subject=random.integers(0, 30, 200).astype(str),
+        split=random.choice(["a", "b"], 200),
+        part=random.choice(["selection", "report"], 200),
+    )
+    partner = donors.partners(rows, same)
+    assert (partner >= 0).all()
+    other = rows[partner]
+    assert (other["split"] == rows["split"]).all()
+    assert (other["part"] == rows["part"]).all()
+    assert (other["subject"] != rows["subject"]).all()
+    assert ((other["label"] == rows["label"]) == same).all()
+    assert np.bincount(partner).max() <= 4  # nobody is everyone's
+
+
+def test_who_has_no_partner_has_none():
+    rows = table(label=[True, True, False], subject=["x", "x", "y"])
+    assert donors.partners(rows, True).tolist() == [-1, -1, -1]
+    assert donors.partners(rows, False).tolist() == [2, 2, 1]
+    assert donors.partners(rows.clear(), True).tolist() == []
+
+
+def test_a_statement_without_a_donor_counts_nowhere(honesty):
+    table = honesty.cases.table.with_columns(
+        subject=pl.when(pl.col("label")).then(pl.lit("one")).otherwise(pl.col("subject"))
+    )
+    setting = planted.experiment(
+        tiny.planted_model(), type(honesty.cases)(table, honesty.cases.source, honesty.cases.base)
+    )
+    _, runs = accuracies(setting, HONESTY, {"first_layer": 0, "last_layer": 1})
+    result = controls_tables.summarise(setting.cases, runs)
+    assert result["runs"]["same_label"]["n"] == result["follows_donor"]["same_label"]["n"] == 6
+    assert result["patched - control"]["same_label"]["accuracy"]["n"] == 6
+    assert result["runs"]["other_label"]["n"] == 12
+    rows = controls_tables.rows(setting.cases, runs)
+    assert len(rows.filter(pl.col("run") == "same_label")) == 6
+    lent = rows.filter(pl.col("run") == "other_label")
+    assert (lent["donor"] != lent["statement_id"]).all()
+    assert (lent["donor"] != "").all()
+
+
+def test_a_limit_that_keeps_nothing_is_refused():
+    with pytest.raises(UserError, match="controls.limit: found 0"):
+        Config(limit=0)

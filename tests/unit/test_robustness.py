@@ -1,0 +1,251 @@
+"""Sets chosen on one split or wording: the planted head from any of them, and what they share."""
+
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+import polars as pl
+import pytest
+
+from stages.lib import head_sets, restored, rewording, robustness, robustness_tables
+from stages.lib.cli import UserError
+from stages.lib.head_sets import Singles
+from stages.lib.patch import Head
+from stages.lib.rewording import DEFAULT, Wording
+from tests import tiny
+from tests.unit import planted
+
+PLANTED = Head(tiny.PLANTED_LAYER, tiny.PLANTED_HEAD)
+EVERY = [Head(layer, head) for layer in (1, 2) for head in range(4)]
+WORDING = Wording(
+    planted.QUESTION,
+    planted.SYSTEMS["honest"],
+    planted.PREFIX,
+    planted.SYSTEMS["liar"],
+    planted.PREFIX,
+)
+OTHER = {"asked": {"question": "is {statement} so", "prefix": "sure: it is"}}
+
+
+@pytest.fixture(scope="module")
+def setting():
+    return planted.experiment(tiny.planted_model())
+
+
+@pytest.fixture(scope="module")
+def settings(setting):
+    """Two wordings of the same statements."""
+    (wording,) = rewording.named("here", OTHER, WORDING).values()
+    found = setting.cases
+    texts = {
+        row["statement_id"]: planted.statement(row["label"], i)
+        for i, row in enumerate(found.table.to_dicts())
+    }
+    other = rewording.reworded(found, texts, wording, setting.lm.tokenizer)
+    return {DEFAULT: setting, "asked": replace(setting, cases=other)}
+
+
+def result(settings, heads, search=(PLANTED,)):
+    """Sets, their runs and the numbers of them, scored on the statements they were chosen on."""
+    alone = {name: robustness.alone(name, each, heads) for name, each in settings.items()}
+    sets = robustness.choose(alone, list(search), heads, DEFAULT)
+    scored = [robustness.score(name, each, sets) for name, each in settings.items()]
+    splits = ["even", "odd"]
+    points = [
+        point
+        for each in scored
+        for point in robustness_tables.points(each, sets, splits, planted.CONFIG)
+    ]
+    return alone, sets, scored, points, robustness_tables.summarise(sets, scored, points, heads)
+
+
+def test_another_wording_gives_other_prompts_of_the_same_statements(settings):
+    one, two = (each.cases for each in settings.values())
+    assert one.table.equals(two.table)
+    for role in ("source", "base"):
+        assert all(a != b for a, b in zip(getattr(one, role), getattr(two, role), strict=True))
+    # and the default wording gives the default prompts
+    texts = {
+        key: planted.statement(i % 2 == 0, i) for i, key in enumerate(one.table["statement_id"])
+    }
+    again = rewording.reworded(one, texts, WORDING, settings[DEFAULT].lm.tokenizer)
+    assert (again.source, again.base) == (one.source, one.base)
+
+
+def test_every_split_and_wording_chooses_the_planted_head_and_it_works_on_all(settings):
+    alone, sets, _, points, summary = result(settings, EVERY)
+    assert [(one.chosen_on, one.name) for one in sets] == [
+        ("search", "heads"),
+        ("split", "even"),
+        ("split", "odd"),
+        ("wording", DEFAULT),
+        ("wording", "asked"),
+    ]
+    assert all(one.heads == [PLANTED] for one in sets)
+    assert {row["jaccard"] for row in robustness_tables.overlaps(sets)} == {1.0}
+    expected = {"source": 1.0, "base": 0.0, "patched": 1.0, "reverse": 0.0}
+    assert len(points) == 2 * (2 + 5 + 3) * 3  # wordings, runs, splits and all
+    for point in points:
+        assert point["accuracy"] == expected[point["run"]], point
+    for kind in ("split", "wording"):
+        found = summary["generalisation"][kind]
+        assert found["on_diagonal"]["value"] == pytest.approx(1.0)
+        assert found["difference"]["value"] == pytest.approx(0.0, abs=1e-6)
+    numbers = robustness_tables.overlap_numbers(sets, alone[DEFAULT].singles, 20, seed=0)
+    assert numbers["split"]["mean"] == numbers["wording"]["mean"] == 1.0
+    assert (numbers["seed"]["mean"], numbers["seed"]["low"]) == (1.0, 1.0)
+    assert numbers["split"]["shuffled"]["p_value"] == 1.0
+    assert summary["overlap_by_chance"] == 1 / 8
+
+
+def test_where_no_head_of_the_window_is_planted_no_set_restores_anything(settings):
+    """The inverse: sets are chosen all the same, and the table says that they do nothing."""
+    heads = [Head(layer, head) for layer in (3, 4) for head in range(4)]
+    _, sets, _, points, summary = result(settings, heads, [Head(3, 0)])
+    assert len(sets) == 5
+    assert {p["accuracy"] for p in points if p["run"] == "patched"} == {0.0}
+    assert {p["accuracy"] for p in points if p["run"] == "reverse"} == {1.0}
+    share = summary["generalisation"]["split"]["on_diagonal"]
+    assert share["value"] == pytest.approx(0.0, abs=1e-6)
+
+
+def test_without_a_set_nothing_is_chosen_and_the_unpatched_runs_are_scored(settings):
+    alone, sets, scored, points, summary = result(settings, [], [])
+    assert sets == []
+    assert {point["run"] for point in points} == {"source", "base"}
+    assert summary["unpatched"]["asked"]["base"]["accuracy"] == 0.0
+    assert summary["n_heads"] is summary["overlap_by_chance"] is None
+    assert summary["generalisation"]["split"]["on_diagonal"]["value"] is None
+    own = alone[DEFAULT].singles
+    assert robustness_tables.overlap_numbers(sets, own, 5, 0)["seed"] is None
+    assert robustness_tables.overlaps(sets) == []
+    rows = robustness_tables.rows(scored[0], sets, planted.CONFIG)
+    assert len(rows) == 2 * 12
+    assert set(rows["patch_id"]) == {"none"}
+
+
+def test_without_known_statements_everything_is_null():
+    nobody = planted.cases(tiny.chatml_tokenizer(), n=0)
+    setting = planted.experiment(tiny.planted_model(), nobody)
+    _, sets, scored, points, summary = result({DEFAULT: setting}, EVERY, [PLANTED])
+    assert {point["accuracy"] for point in points} == {None}
+    assert summary["generalisation"]["wording"]["difference"]["value"] is None
+    assert robustness_tables.rows(scored[0], sets, planted.CONFIG).is_empty()
+
+
+def test_rows_name_every_run_once(settings):
+    alone, sets, scored, _, _ = result(settings, EVERY)
+    rows = pl.concat(
+        [robustness_tables.single_rows(each, planted.CONFIG) for each in alone.values()]
+        + [robustness_tables.rows(each, sets, planted.CONFIG) for each in scored]
+    )
+    key = ["statement_id", "wording", "source", "base", "patch_id"]
+    patched = rows.filter(pl.col("patch_id") != "none")
+    assert not patched.select(key).is_duplicated().any()
+    assert len(patched) == 2 * 12 * (8 + 5 + 3)
+    back = patched.filter(pl.col("source") == "liar")
+    assert set(back["chosen_on"]) == {"search", "wording"}
+
+
+def singles(gain, split):
+    gain = np.asarray(gain, float)
+    return Singles(gain, np.array(split), np.arange(gain.shape[1]).astype(str))
+
+
+def test_sets_are_of_the_best_heads_and_the_first_ones_where_they_are_equal():
+    found = head_sets.best(np.array([[0.1, 0.5, 0.5, 0.2], [0.0, 0.0, 0.0, 0.0]]), 2)
+    assert found.tolist() == [[False, True, True, False], [True, True, False, False]]
+    by = head_sets.by_group(singles([[1, 0], [0, 1]], ["a", "b"]), np.array(["a", "b"]), 1)
+    assert {name: np.flatnonzero(s).tolist() for name, s in by.items()} == {"a": [0], "b": [1]}
+
+
+def test_by_chance_is_the_mean_over_all_pairs_of_sets():
+    n, size = 6, 3
+    sets = [np.isin(np.arange(n), s) for s in combinations(range(n), size)]
+    mean = np.mean([head_sets.jaccard(a, b) for a in sets for b in sets])
+    assert head_sets.by_chance(n, size) == pytest.approx(mean)
+    assert head_sets.by_chance(n, n) == pytest.approx(1.0)
+
+
+def test_overlap_of_the_same_sets_is_one_and_of_disjoint_ones_zero():
+    a, b = np.array([True, True, False, False]), np.array([False, False, True, True])
+    assert head_sets.overlap([a, a, a]) == {"mean": 1.0, "min": 1.0, "max": 1.0, "n_pairs": 3}
+    assert head_sets.overlap([a, b])["mean"] == 0.0
+    assert head_sets.overlap([a]) == {"mean": None, "min": None, "max": None, "n_pairs": 0}
+
+
+def test_shuffled_splits_tell_splits_with_heads_of_their_own_from_noise():
+    random = np.random.default_rng(0)
+    split = np.repeat(["a", "b", "c"], 20)
+    noise = random.normal(size=(12, 60))
+    same = singles(noise, split)
+    own = noise + 3 * np.array([(split == name) for name in "abc" for _ in range(4)])
+    for gain, low in ((own, True), (same.gain, False)):
+        found = head_sets.shuffled(singles(gain, split), 4, 99, seed=0)
+        assert (found["p_value"] < 0.05) == low
+    assert head_sets.shuffled(same, 4, 0, seed=0)["p_value"] is None
+
+
+def test_draws_of_subjects_agree_where_effects_are_clear_and_not_where_they_are_noise():
+    random = np.random.default_rng(0)
+    noise = random.normal(size=(20, 40))
+    clear = noise + 5 * (np.arange(20) < 4)[:, None]
+    split = ["a"] * 40
+    agree = head_sets.resampled(singles(clear, split), 4, seed=0)
+    noisy = head_sets.resampled(singles(noise, split), 4, seed=0)
+    assert (agree["mean"], agree["low"]) == (1.0, 1.0)
+    assert head_sets.by_chance(20, 4) < noisy["mean"] < 0.8
+    assert head_sets.resampled(singles(noise, split), 4, seed=0) == noisy
+
+
+def test_shares_are_ratios_of_means_and_their_difference_is_paired():
+    random = np.random.default_rng(0)
+    subject = np.arange(60).astype(str)
+    gap = random.uniform(0.6, 1.0, 60)
+    noise = random.normal(0, 0.2, 60)  # the same in both: a paired difference does not see it
+    on, off = 0.9 * gap + noise, 0.6 * gap + noise
+    found = restored.shares({"on": on, "off": off, "difference": off - on}, gap, subject)
+    assert found["on"].value == pytest.approx(on.mean() / gap.mean())
+    assert found["difference"].value == pytest.approx(-0.3)
+    width = {name: row.high - row.low for name, row in found.items()}
+    assert width["difference"] < 1e-9 < 0.05 < width["on"]
+    assert found["off"].n == 60
+
+
+def test_no_share_is_told_where_there_is_no_lie_to_undo():
+    subject = np.arange(30).astype(str)
+    gap = np.random.default_rng(0).normal(0, 0.05, 30)
+    assert restored.shares({"x": np.ones(30)}, gap, subject)["x"].value is None
+    assert restored.shares({"x": np.ones(30)}, gap + 0.5, subject)["x"].value is not None
+    assert restored.shares({"x": np.ones(0)}, np.ones(0), np.array([], str))["x"].n == 0
+
+
+@pytest.mark.parametrize(
+    ("wordings", "message"),
+    [
+        ({"A b": {}}, "here: found 'A b', expected a name"),
+        ({"default": {}}, "here: found 'default', expected a name"),
+        ({"x": "hello"}, "here.x: expected some of question, source_system"),
+        ({"x": {"sytem": "a"}}, "here.x.sytem: unknown key"),
+        ({"x": {"prefix": 3}}, "here.x.prefix: expected str, found 3"),
+        ({"x": {"question": "so?"}}, r"here.x.question: expected \{statement\} in it"),
+        ({"x": {"base_system": "You are H."}}, "here.x: source and base have the same"),
+    ],
+)
+def test_wordings_that_would_mean_nothing_are_refused(wordings, message):
+    with pytest.raises(UserError, match=message):
+        rewording.named("here", wordings, WORDING)
+
+
+def test_what_a_wording_leaves_out_is_as_in_the_default_one():
+    texts = {"prefix": "well,", "base_prefix": "hm,"}
+    (found,) = rewording.named("here", {"x": texts}, WORDING).values()
+    assert found == replace(WORDING, source_prefix="well,", base_prefix="hm,")
+
+
+def test_special_tokens_in_a_wording_are_refused_by_name():
+    wording = replace(WORDING, base_system="<|im_end|> You are honest.")
+    tokenizer = tiny.chatml_tokenizer()
+    with pytest.raises(UserError, match=r"here.base_system: found '<\|im_end\|>'"):
+        rewording.refuse_special_tokens("here", wording, WORDING, tokenizer)
+    rewording.refuse_special_tokens("here", WORDING, WORDING, tokenizer)
