@@ -29,6 +29,7 @@ PARAMS = {
     },
     "patch": {"positions": 20, "window": 2, "limit": 12},
     "transplant": {"limit": 20, "random_sets": 6},
+    "curves": {"limit": 8, "search_limit": 8, "sizes": [2, 4, 10]},
 }
 
 

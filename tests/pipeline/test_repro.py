@@ -10,6 +10,7 @@ from tests.pipeline.conftest import stages_run
 
 PERSONAS = ("neutral", "honest", "liar")
 AFTER_READOUTS = {"behaviour", "probes", "windows", "effects", "estimates", "heads"}
+AFTER_READOUTS |= {"curves"}
 AFTER_READOUTS |= {"transplant", "localisation", "summary", "figures"}
 ALL = (
     {"model", "statements"}
@@ -106,6 +107,24 @@ def test_the_set_is_transplanted_and_its_controls_are_not(project):
     assert metrics["random"]["accuracy"]["mean"] < 0.7
     assert metrics["gain"]["patched - base"]["accuracy"]["value"] == 1.0
     assert metrics["gain"]["reverse - source"]["truth"]["high"] < -0.5
+
+
+def test_curves_rise_with_the_planted_head_and_fall_without_it(project):
+    curves = load(project, "metrics/curves.json")
+    rules = curves["rules"]
+    for rule in ("single", "single_log_odds", "left_out", "greedy_accuracy", "greedy_truth"):
+        assert rules[rule]["smallest"]["n_heads"] == 1
+        assert rules[rule]["smallest"]["accuracy"] == 1.0
+        assert rules[rule]["up"]["value"]["area"]["value"] > 0.95
+        assert rules[rule]["down"]["value"]["area"]["value"] < 0.05
+    for rule in ("estimate", "random"):  # the estimate is blind here
+        assert rules[rule]["up"]["difference"]["area_log"]["high"] < 0
+    assert curves["n_heads"] == 20
+    orders = pl.read_parquet(project.folder / "data/orders.parquet")
+    first = orders.filter(pl.col("rule") == "single", pl.col("rank") == 1)
+    assert first.select("layer", "head").row(0) == (tiny.PLANTED_LAYER, tiny.PLANTED_HEAD)
+    runs = pl.read_parquet(project.folder / "data/curves.parquet")
+    assert set(runs["part"]) == {"selection", "report"}
 
 
 def test_report_statements_took_no_part_in_the_search(project):

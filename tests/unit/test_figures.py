@@ -25,6 +25,7 @@ NAMES = {
     "heads.png",
     "transplant.png",
     "localisation.png",
+    "curves.png",
 }
 SMALL = {"splits": ("capitals", "neg_capitals"), "layers": 6, "heads": 3}
 DRAWN_FROM = {
@@ -35,6 +36,7 @@ DRAWN_FROM = {
     "localisation": set(),  # only which layers are planted
     "heads": {"heads.png"},
     "transplant": {"transplant.png", "overview.png"},
+    "curves": {"curves.png"},
 }
 
 

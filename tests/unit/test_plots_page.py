@@ -26,6 +26,9 @@ PLOTS = {
     "heads/heads": ("heatmap", "head", "effect"),
     "heads/sets": ("band", "size", "accuracy"),
     "transplant/transplant": ("transplant", "split", "accuracy"),
+    "curves/curves": ("curves", "size", "accuracy"),
+    "curves/areas": ("areas", "rule", "value"),
+    "curves/smallest": ("areas", "rule", "accuracy"),
 }
 TEMPLATES = sorted(file.stem for file in (DVC / "plots").glob("*.json"))
 
