@@ -27,6 +27,7 @@ from stages.lib.figures import (
     probes,
     robustness,
 )
+from stages.lib.figures import behaviour, curves, load, localisation, overview, patching, probes
 
 FIGURES = {
     "overview.png": overview.draw,
@@ -46,6 +47,7 @@ FIGURES = {
     "positions.png": positions.draw,
     "robustness.png": robustness.draw,
     "controls.png": controls.draw,
+    "curves.png": curves.draw,
 }
 
 

@@ -44,6 +44,7 @@ PARAMS = {
         "shuffles": 5,
     },
     "controls": {"limit": 8},
+    "curves": {"limit": 8, "search_limit": 8, "sizes": [2, 4, 10]},
 }
 
 

@@ -90,6 +90,7 @@ def test_the_model_runs_under_the_users_launcher():
         "erasure",
         "robustness",
         "controls",
+        "curves",
     }
     assert {n for n in STAGES if "LAUNCHER" in STAGES[n]["cmd"]} == torch
     assert {n for n in STAGES if "stages/lib/forward/runs.py" in STAGES[n]["deps"]} == torch

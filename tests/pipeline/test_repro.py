@@ -10,7 +10,7 @@ from tests.pipeline.conftest import stages_run
 
 PERSONAS = ("neutral", "honest", "liar")
 AFTER_READOUTS = {"behaviour", "probes", "windows", "effects", "estimates", "heads"}
-AFTER_READOUTS |= {"transplant", "localisation", "summary", "figures", "robustness", "controls"}
+AFTER_READOUTS |= {"transplant", "localisation", "summary", "figures", "robustness", "controls", "curves"}
     "transplant",
     "localisation",
     "summary",
@@ -225,6 +225,22 @@ def test_the_planted_head_moves_honesty_and_not_the_answer(project):
     assert runs == none | dict.fromkeys(every, 1.0)
     assert found["follows_donor"]["other_label"]["value"] == 0.0
     assert found["patched - control"]["rest_of_window"]["accuracy"]["value"] == 1.0
+def test_curves_rise_with_the_planted_head_and_fall_without_it(project):
+    curves = load(project, "metrics/curves.json")
+    rules = curves["rules"]
+    for rule in ("single", "single_log_odds", "left_out", "greedy_accuracy", "greedy_truth"):
+        assert rules[rule]["smallest"]["n_heads"] == 1
+        assert rules[rule]["smallest"]["accuracy"] == 1.0
+        assert rules[rule]["up"]["value"]["area"]["value"] > 0.95
+        assert rules[rule]["down"]["value"]["area"]["value"] < 0.05
+    for rule in ("estimate", "random"):  # the estimate is blind here
+        assert rules[rule]["up"]["difference"]["area_log"]["high"] < 0
+    assert curves["n_heads"] == 20
+    orders = pl.read_parquet(project.folder / "data/orders.parquet")
+    first = orders.filter(pl.col("rule") == "single", pl.col("rank") == 1)
+    assert first.select("layer", "head").row(0) == (tiny.PLANTED_LAYER, tiny.PLANTED_HEAD)
+    runs = pl.read_parquet(project.folder / "data/curves.parquet")
+    assert set(runs["part"]) == {"selection", "report"}
 
 
 def test_report_statements_took_no_part_in_the_search(project):

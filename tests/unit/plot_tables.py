@@ -72,6 +72,10 @@ def write(
     }
     if not known:
         empty = {"heads/heads": [], "heads/sets": [], "robustness/overlap": []}
+        **_curves(rng, layers * heads, shift),
+    }
+    if not known:
+        empty = {"heads/heads": [], "heads/sets": [], "curves/smallest": []}
         made = {name: _unmeasured(name, rows) for name, rows in made.items()} | empty
     for name, rows in made.items():
         tables.write_rows(folder / f"{name}.json", rows)
@@ -92,6 +96,7 @@ def _unmeasured(name: str, rows: Rows) -> Rows:
     measured = {"accuracy", "low", "high", "truth", "cosine", "effect", "truth_mass", "log_odds"}
     if name.startswith(("behaviour/", "grid/")):
     measured = {"accuracy", "low", "high", "truth", "cosine", "effect", "value"}
+    measured = {"accuracy", "low", "high", "truth", "cosine", "effect", "kept", "value"}
     if name.startswith("behaviour/"):
         return rows
     return [
@@ -484,6 +489,34 @@ def _controls(splits, shift, source, base) -> Rows:
         for measure, levels in (("accuracy", runs | lent), ("follows_donor", lent))
         for run, level in levels.items()
     ]
+def _curves(rng, n_all, shift) -> dict[str, Rows]:
+    needed = {"estimate": 40, "verified": 20, "verified_absolute": 9, "single": 7}
+    needed |= {"single_log_odds": 6, "left_out": 5, "greedy_accuracy": 5, "greedy_margin": 6}
+    needed |= {"greedy_log_odds": 4, "greedy_truth": 6, "random": 200}
+    sizes = sorted({size for size in (0, 1, 2, 3, 5, 8, 14, 45, 100, n_all) if size <= n_all})
+    curves, areas, smallest = [], [], []
+    for rule, half in needed.items():
+        for draw, direction, size in itertools.product(
+            range(3 if rule == "random" else 1), ("up", "down"), sizes
+        ):
+            kept = float(np.clip(size / half + rng.normal(0, 0.02), 0, 1)) if size < n_all else 1.0
+            kept = kept if direction == "up" else 1 - kept
+            row = {"rule": rule, "draw": draw, "direction": direction, "size": size}
+            curves.append(
+                {**row, "share": size / n_all, **interval(0.05 + 0.9 * kept + shift, 20)}
+                | {"truth": 0.05 + 0.85 * kept, "kept": kept}
+            )
+        for direction, measure, against in itertools.product(
+            ("up", "down"), ("area", "distance", "area_log"), (None, "single")
+        ):
+            if not (rule == against == "single"):
+                row = {"rule": rule, "direction": direction, "measure": measure}
+                value = interval(1 / (1 + half / 20) + shift, 20, "value")
+                areas.append({**row, "against": against, **value})
+        if rule != "random":
+            row = {"rule": rule, "size": half, "share": half / n_all}
+            smallest.append({**row, **interval(0.95 + shift, 20), "truth": 0.9})
+    return {"curves/curves": curves, "curves/areas": areas, "curves/smallest": smallest}
 
 
 def _run(

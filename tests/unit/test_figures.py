@@ -34,6 +34,7 @@ NAMES = {
     "positions.png",
     "robustness.png",
     "controls.png",
+    "curves.png",
 }
 SMALL = {"splits": ("capitals", "neg_capitals"), "layers": 6, "heads": 3}
 DRAWN_FROM = {
@@ -53,6 +54,7 @@ DRAWN_FROM = {
     "positions": {"positions.png"},
     "robustness": {"robustness.png"},
     "controls": {"controls.png"},
+    "curves": {"curves.png"},
 }
 MEASURED = ("value", "effect", "kept", "cosine", "accuracy", "recall_true", "lying")
 

@@ -41,6 +41,9 @@ PLOTS = {
     "robustness/table": ("sets", "split", "accuracy"),
     "robustness/overlap": ("sets", "second", "jaccard"),
     "controls/controls": ("controls", "split", "value"),
+    "curves/curves": ("curves", "size", "accuracy"),
+    "curves/areas": ("areas", "rule", "value"),
+    "curves/smallest": ("areas", "rule", "accuracy"),
 }
 TEMPLATES = sorted(file.stem for file in (DVC / "plots").glob("*.json"))
 

@@ -85,6 +85,13 @@ SCHEMAS: dict[str, tables.Schema] = {
     | {"second_chosen_on": pl.String, "second": pl.String, "jaccard": pl.Float64, "n": pl.Int64},
     "controls/controls": {"split": pl.String, **_ROLES, "measure": pl.String}
     | {"value": pl.Float64, **_RATE, "n": pl.Int64},
+    "curves/curves": {"rule": pl.String, "draw": pl.Int64, "direction": pl.String}
+    | {"size": pl.Int64, "share": pl.Float64, "accuracy": pl.Float64, **_RATE}
+    | {"truth": pl.Float64, "kept": pl.Float64, "n": pl.Int64},
+    "curves/areas": {"rule": pl.String, "direction": pl.String, "measure": pl.String}
+    | {"against": pl.String, "value": pl.Float64, **_RATE, "n": pl.Int64},
+    "curves/smallest": {"rule": pl.String, "size": pl.Int64, "share": pl.Float64}
+    | {"accuracy": pl.Float64, **_RATE, "truth": pl.Float64, "n": pl.Int64},
 }
 
 

@@ -1,0 +1,110 @@
+"""Stage `curves`: accuracy against the number of heads that are written, by several orders.
+
+Reads   --statements, --known, --source and --base (prompts of both personas), --model;
+        --effects and --estimates (every head alone, truly patched and estimated), --heads (every
+        head of the best window left out), --runs (patched runs of `heads`, not to be run again)
+Writes  --out (one row a statement and run), --orders (the heads in each order), --metrics,
+        --plots: curves.json, areas.json, smallest.json
+Params  curves, patch, readout
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import polars as pl
+
+from stages.lib import (
+    cases,
+    cli,
+    curve_scores,
+    curve_search,
+    curves,
+    experiment,
+    forward,
+    params,
+    patch,
+    patch_tables,
+    rankings,
+    readout,
+    tables,
+)
+from stages.lib.cli import UserError
+from stages.lib.head_scores import Runs
+
+
+@dataclass(frozen=True)
+class Config:
+    """Section `curves` of params.yaml."""
+
+    limit: int | None
+    search_limit: int | None
+    sizes: tuple[int, ...]
+    keep: float
+    within: float
+    random: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be counted, and shares that no set can keep."""
+        params.at_least("curves.limit", self.limit, 1)
+        params.at_least("curves.search_limit", self.search_limit, 1)
+        params.at_least("curves.random", self.random, 1)
+        for size in self.sizes:
+            params.at_least("curves.sizes", size, 1)
+        for name, share in (("keep", self.keep), ("within", self.within)):
+            if not 0 <= share <= 1:
+                raise UserError(f"params.yaml: curves.{name}: found {share}, expected 0 to 1")
+
+
+def main(
+    statements: Path,
+    known: Path,
+    source: Path,
+    base: Path,
+    model: Path,
+    effects: Path,
+    estimates: Path,
+    heads: Path,
+    runs: Path,
+    out: Path,
+    orders: Path,
+    metrics: Path,
+    plots: Path,
+) -> None:
+    """Choose orders and sizes on the selection part, and draw the curves on the report part."""
+    config = params.section("patch", patch.Config)
+    own = params.section("curves", Config)
+    words = params.section("readout", readout.Config)
+    tables_of = (statements, known, source, base)
+    chosen = cases.read(*tables_of, ("selection",), own.search_limit, by="part")
+    report = cases.read(*tables_of, ("report",), own.limit, by="part")
+    setting = experiment.load(config, words, chosen, model)
+    of_window = tables.read_json(heads)
+    ranked = rankings.from_tables(tables.read_json(estimates), tables.read_json(effects), of_window)
+    searched = Runs(setting.patcher(keep=True), chosen, *setting.shape, "orders")
+    searched.remember(tables.read(runs, patch_tables.SCHEMA))
+    window = rankings.window(of_window)
+    random = rankings.random(*setting.shape, own.random, own.seed)
+    found = curve_search.search(searched, ranked, window, random, own.sizes, own.keep, own.within)
+    patched = Runs(replace(setting, cases=report).patcher(), report, *setting.shape, "curves")
+    done = curves.run(patched, found.orders, found.sizes, found.smallest)
+    if not forward.is_main_process():
+        return
+    rows = curves.rows(config, "selection", chosen, found.runs)
+    rows += curves.rows(config, "report", report, done.curves | done.smallest)
+    table = pl.concat([pl.DataFrame(schema=curves.SCHEMA), *rows])
+    tables.write(out, table, curves.SCHEMA, ["statement_id", "patch_id"])
+    tables.write(orders, curves.ranks(found.orders), curves.ORDERS, ["rule", "draw", "rank"])
+    scores = curve_scores.score(done)
+    tables.write_json(
+        metrics,
+        {"source": config.source, "base": config.base}
+        | curve_scores.summarise(done, scores, found),
+    )
+    tables.write_rows(plots / "curves.json", curves.points(done))
+    tables.write_rows(plots / "areas.json", curve_scores.points(scores))
+    tables.write_rows(plots / "smallest.json", curves.smallest_points(done))
+
+
+if __name__ == "__main__":
+    cli.run(main)
