@@ -12,22 +12,20 @@ from stages.lib.figures import (
     attribution,
     behaviour,
     confidence,
+    controls,
+    curves,
     erasure,
     estimates,
     grid,
-    behaviour,
-    controls,
     load,
     localisation,
     overview,
     patching,
     positions,
     probes,
-    widths,
-    probes,
     robustness,
+    widths,
 )
-from stages.lib.figures import behaviour, curves, load, localisation, overview, patching, probes
 
 FIGURES = {
     "overview.png": overview.draw,

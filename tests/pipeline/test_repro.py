@@ -10,16 +10,9 @@ from tests.pipeline.conftest import stages_run
 
 PERSONAS = ("neutral", "honest", "liar")
 AFTER_READOUTS = {"behaviour", "probes", "windows", "effects", "estimates", "heads"}
-AFTER_READOUTS |= {"transplant", "localisation", "summary", "figures", "robustness", "controls", "curves"}
-    "transplant",
-    "localisation",
-    "summary",
-    "figures",
-    "report",
-    "confidence",
-    "attribution",
-    "erasure",
-}
+AFTER_READOUTS |= {"transplant", "localisation", "summary", "figures", "report", "confidence"}
+AFTER_READOUTS |= {"attribution", "erasure", "widths", "positions", "robustness", "controls"}
+AFTER_READOUTS |= {"curves"}
 SYSTEMS = ("honest", "liar", "stubborn")
 GRID = {"grid"} | {f"cells@{system}" for system in SYSTEMS}
 ALL = (
@@ -200,6 +193,8 @@ def test_erasing_truth_where_it_is_carried_leaves_chance_and_elsewhere_nothing(p
         probes = found["probes"][persona]["fitted"]
         assert probes["whole"]["greatest"] == 1.0
         assert probes["erased"]["greatest"] < 0.7
+
+
 def test_sets_of_every_wording_are_the_planted_head_and_work_in_all(project):
     found = load(project, "metrics/robustness.json")
     planted = [[tiny.PLANTED_LAYER, tiny.PLANTED_HEAD]]
@@ -225,6 +220,8 @@ def test_the_planted_head_moves_honesty_and_not_the_answer(project):
     assert runs == none | dict.fromkeys(every, 1.0)
     assert found["follows_donor"]["other_label"]["value"] == 0.0
     assert found["patched - control"]["rest_of_window"]["accuracy"]["value"] == 1.0
+
+
 def test_curves_rise_with_the_planted_head_and_fall_without_it(project):
     curves = load(project, "metrics/curves.json")
     rules = curves["rules"]

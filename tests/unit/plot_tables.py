@@ -62,20 +62,14 @@ def write(
         "widths/splits": _width_splits(splits, layers, shift, source, base, known),
         "positions/counts": _counts(shift, source, base),
         "positions/blocks": _blocks(shift, source, base),
-    }
-    if not known:
-        empty = {name: [] for name in made if name.startswith(("attribution/", "estimates/"))}
-        empty |= {"heads/heads": [], "heads/sets": [], "erasure/probes": []}
         "robustness/table": _robustness(splits, shift, source, base),
         "robustness/overlap": _overlap(splits, shift),
         "controls/controls": _controls(splits, shift, source, base),
-    }
-    if not known:
-        empty = {"heads/heads": [], "heads/sets": [], "robustness/overlap": []}
         **_curves(rng, layers * heads, shift),
     }
     if not known:
-        empty = {"heads/heads": [], "heads/sets": [], "curves/smallest": []}
+        none = ("attribution/", "estimates/", "heads/", "erasure/probes", "robustness/overlap")
+        empty = {name: [] for name in made if name.startswith((*none, "curves/smallest"))}
         made = {name: _unmeasured(name, rows) for name, rows in made.items()} | empty
     for name, rows in made.items():
         tables.write_rows(folder / f"{name}.json", rows)
@@ -94,10 +88,8 @@ def interval(value: float, n: int, name: str = "accuracy") -> dict[str, Any]:
 def _unmeasured(name: str, rows: Rows) -> Rows:
     """The same rows with nothing measured, but for what is answered."""
     measured = {"accuracy", "low", "high", "truth", "cosine", "effect", "truth_mass", "log_odds"}
+    measured |= {"kept", "value"}
     if name.startswith(("behaviour/", "grid/")):
-    measured = {"accuracy", "low", "high", "truth", "cosine", "effect", "value"}
-    measured = {"accuracy", "low", "high", "truth", "cosine", "effect", "kept", "value"}
-    if name.startswith("behaviour/"):
         return rows
     return [
         {key: None if key in measured else 0 if key == "n" else value for key, value in row.items()}
@@ -489,6 +481,8 @@ def _controls(splits, shift, source, base) -> Rows:
         for measure, levels in (("accuracy", runs | lent), ("follows_donor", lent))
         for run, level in levels.items()
     ]
+
+
 def _curves(rng, n_all, shift) -> dict[str, Rows]:
     needed = {"estimate": 40, "verified": 20, "verified_absolute": 9, "single": 7}
     needed |= {"single_log_odds": 6, "left_out": 5, "greedy_accuracy": 5, "greedy_margin": 6}

@@ -41,7 +41,7 @@ PLOTS = {
     "robustness/table": ("sets", "split", "accuracy"),
     "robustness/overlap": ("sets", "second", "jaccard"),
     "controls/controls": ("controls", "split", "value"),
-    "curves/curves": ("curves", "size", "accuracy"),
+    "curves/curves": ("sizes", "size", "accuracy"),
     "curves/areas": ("areas", "rule", "value"),
     "curves/smallest": ("areas", "rule", "accuracy"),
 }
