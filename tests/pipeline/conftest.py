@@ -29,6 +29,8 @@ PARAMS = {
     },
     "patch": {"positions": 20, "window": 2, "limit": 12},
     "transplant": {"limit": 20, "random_sets": 6},
+    "widths": {"sizes": [1, 2, 5], "limit": 6, "report_limit": 8},
+    "positions": {"counts": [1, 5, 20, 5000], "limit": 12, "draws": 2},
 }
 
 

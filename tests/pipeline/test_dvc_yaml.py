@@ -75,6 +75,7 @@ def test_no_folder_of_code_is_a_dep_and_no_wording_is_in_a_command():
 
 def test_the_model_runs_under_the_users_launcher():
     torch = {"activations", "windows", "effects", "estimates", "heads", "transplant"}
+    torch |= {"widths", "positions"}
     assert {n for n in STAGES if "LAUNCHER" in STAGES[n]["cmd"]} == torch
     assert {n for n in STAGES if "stages/lib/forward/runs.py" in STAGES[n]["deps"]} == torch
 
