@@ -88,6 +88,8 @@ def test_the_model_runs_under_the_users_launcher():
         "cells",
         "attribution",
         "erasure",
+        "widths",
+        "positions",
         "robustness",
         "controls",
         "curves",

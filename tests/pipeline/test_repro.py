@@ -9,10 +9,28 @@ from tests import tiny
 from tests.pipeline.conftest import stages_run
 
 PERSONAS = ("neutral", "honest", "liar")
-AFTER_READOUTS = {"behaviour", "probes", "windows", "effects", "estimates", "heads"}
-AFTER_READOUTS |= {"transplant", "localisation", "summary", "figures", "report", "confidence"}
-AFTER_READOUTS |= {"attribution", "erasure", "widths", "positions", "robustness", "controls"}
-AFTER_READOUTS |= {"curves"}
+AFTER_READOUTS = {
+    "behaviour",
+    "probes",
+    "transfer",
+    "windows",
+    "effects",
+    "estimates",
+    "heads",
+    "transplant",
+    "confidence",
+    "attribution",
+    "erasure",
+    "widths",
+    "positions",
+    "robustness",
+    "controls",
+    "curves",
+    "localisation",
+    "summary",
+    "figures",
+    "report",
+}
 SYSTEMS = ("honest", "liar", "stubborn")
 GRID = {"grid"} | {f"cells@{system}" for system in SYSTEMS}
 ALL = (
@@ -238,6 +256,44 @@ def test_curves_rise_with_the_planted_head_and_fall_without_it(project):
     assert first.select("layer", "head").row(0) == (tiny.PLANTED_LAYER, tiny.PLANTED_HEAD)
     runs = pl.read_parquet(project.folder / "data/curves.parquet")
     assert set(runs["part"]) == {"selection", "report"}
+def test_best_windows_of_every_size_hold_the_planted_layer_in_both_directions(project):
+    metrics = load(project, "metrics/widths.json")
+    for run, turned in (("patched", 1.0), ("reverse", 0.0)):
+        assert set(metrics[run]) == {"1", "2", "5"}
+        for found in metrics[run].values():
+            best, control = found["best"], found["control"]
+            assert best["first_layer"] <= tiny.PLANTED_LAYER <= best["last_layer"]
+            assert best["report"]["all"]["accuracy"] == turned
+            assert best["report"]["letters"]["n"] == 8
+            assert control is None or control["report"]["all"]["accuracy"] == 1 - turned
+    assert metrics["patched"]["5"]["control"] is None
+    rows = pl.read_parquet(project.folder / "data/widths.parquet")
+    assert len(rows.filter(pl.col("part") == "selection")) == 6 * (2 + 2 * (5 + 4 + 1))
+
+
+def test_only_the_end_of_the_prompt_matters_and_counts_that_do_not_fit_are_left_out(project):
+    metrics = load(project, "metrics/positions.json")
+    blocks = metrics["blocks"]
+    alone = {name: block["alone"]["accuracy"] for name, block in blocks.items()}
+    assert {name for name, accuracy in alone.items() if accuracy} == {"prefix", "all"}
+    assert blocks["prefix"]["left_out"]["accuracy"] == 0.0
+    assert blocks["statement"]["left_out"]["accuracy"] == alone["prefix"] == 1.0
+    assert {key: row["accuracy"] for key, row in metrics["counts"]["set"].items()} == {
+        "1": 1.0, "5": 1.0, "20": 1.0,
+    }  # fmt: skip
+    assert "left out 5000: the shortest prompt has" in project.first
+    # The statements that `windows` reports on, at the positions that it patches.
+    window = load(project, "metrics/windows.json")["runs"]["report"]["patched"]
+    assert metrics["counts"]["window"]["20"] == window
+
+
+def test_a_window_larger_than_the_model_is_refused_in_one_line(project):
+    project.set({"widths": {"sizes": [2, 6]}})
+    result = project.run("dvc", "repro", "--single-item", "widths")
+    assert result.returncode != 0
+    assert "error: params.yaml: widths.sizes: found 6, expected at most 5" in result.stderr
+    project.run("git", "checkout", "-q", "params.yaml")
+    project.repro()
 
 
 def test_report_statements_took_no_part_in_the_search(project):
@@ -282,6 +338,7 @@ def test_rewording_neutral_leaves_patching_alone_where_knowledge_stays(project):
     ran = stages_run(output)
     assert {"prompts@neutral", "activations@neutral", "behaviour", "probes"} <= ran
     assert not ran & {"prompts@liar", "prompts@honest", "windows", "heads", "transplant"}
+    assert not ran & {"widths", "positions"}
     project.set({"prompt": {"neutral_prefix": "it is"}})
     project.repro()
 
@@ -367,10 +424,13 @@ def test_a_launcher_of_two_processes_changes_no_number_and_invalidates_nothing(p
         "metrics/heads.json",
         "data/heads.json",
         "data/windows.parquet",
+        "metrics/widths.json",
+        "data/positions.parquet",
     )
     before = [(project.folder / name).read_bytes() for name in names]
     launcher = {"LAUNCHER": "torchrun --nproc_per_node 2"}
     stages = ("attribution", "windows", "heads")
+    stages = ("windows", "heads", "widths", "positions")
     result = project.run("dvc", "repro", "--force", "--single-item", *stages, **launcher)
     assert result.returncode == 0, result.stderr
     assert [(project.folder / name).read_bytes() for name in names] == before

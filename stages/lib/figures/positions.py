@@ -1,5 +1,7 @@
 """At which positions of the prompt z must be written."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
@@ -10,9 +12,9 @@ from stages.lib.figures import load, marks, patching
 
 SET = style.Look("#66B89B", "d", (0, (4, 3)))
 BLOCKS = {
-    "alone": ("written at the block alone", style.PATCHED),
-    "elsewhere": ("at as many random positions outside", style.RANDOM),
-    "left_out": ("at all blocks but this one", style.REVERSE),
+    "alone": ("the block alone", style.PATCHED),
+    "elsewhere": ("random positions", style.RANDOM),
+    "left_out": ("all other blocks", style.REVERSE),
 }
 
 
@@ -25,10 +27,11 @@ def draw(tables: load.Tables) -> Figure:
         f"Above: the last so many positions of the prompt, {counts['n'].max() or 0} known "
         "statements of the report part; truth is the mean probability of the right answer out of "
         "both. Below: the best window, written at the positions of one block of the prompt, "
-        f"{blocks['n'].max() or 0} of these statements. Blocks are aligned from their ends: where "
-        "the two prompts' differ in length, so many positions are written as the shorter one has. "
+        f"{blocks['n'].max() or 0} of these statements; at all other blocks; and at as many random "
+        "positions outside of the block. Blocks are aligned from their ends: where those of the "
+        "two prompts differ in length, as many positions are written as the shorter one has. "
         "Turns: what the chat template writes between system prompt and question, and between "
-        "question and answer. Random positions may fall into any other block. Bands and bars: "
+        "question and answer. Bands and bars: "
         f"{style.INTERVALS}.",
         height=9.2,
         entries={
@@ -53,15 +56,16 @@ def _counts(ax: Axes, tables: load.Tables, y: str) -> None:
     for run, written, look in (
         ("patched", "window", style.PATCHED),
         ("patched", "set", SET),
-        ("source", "nothing", seen["source"]),
-        ("base", "nothing", seen["base"]),
+        ("source", "nothing", replace(seen["source"], marker="")),
+        ("base", "nothing", replace(seen["base"], marker="")),
     ):
         own = rows.filter(pl.col("run") == run, pl.col("written") == written)
         columns = ["positions", y, *(["low", "high"] if y == "accuracy" else [])]
-        marks.line(ax, own.select(columns), "positions", y, look)
+        marks.line(ax, own.select(columns), "positions", y, look, 3.4 if look.marker else 1.6)
     marks.rates(ax, patching.TRUTH if y == "truth" else style.ACCURACY)
     marks.unmeasured(ax, rows, y)
     ax.set_xlabel("last positions that are written")
+    ax.set_title(f"the last so many positions: {y}")
 
 
 def _blocks(ax: Axes, tables: load.Tables) -> None:

@@ -1,0 +1,141 @@
+"""Each token of a prompt is in one block, and blocks of two prompts are paired from their ends."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stages.lib import blocks, chat, lm
+from stages.lib.blocks import BLOCKS, NotFoundError, Wording
+from tests import tiny
+
+MODEL = Path("data/model")
+QUESTION = 'Is it true?\n\nStatement: "{statement}" Yes or no?'
+STATEMENTS = ("Rome is in Italy.", "Bogotá isn’t in 日本.", "true")
+
+
+def tokenizers():
+    found = {"chatml": tiny.chatml_tokenizer, "no system": tiny.no_system_tokenizer}
+    if (MODEL / lm.MANIFEST).is_file():
+        found["data/model"] = lambda: lm.load_tokenizer(MODEL)
+    return found
+
+
+@pytest.fixture(params=tokenizers(), scope="module")
+def tokenizer(request):
+    return tokenizers()[request.param]()
+
+
+def cut(tokenizer, wording, statement):
+    """Token ids, blocks of the pieces, and the piece of each token."""
+    parts = (wording.system, wording.question, wording.prefix, statement)
+    text = chat.render(tokenizer, *parts)
+    ids = chat.encode(tokenizer, text)
+    names, starts = zip(*blocks.segments(text, wording, statement), strict=True)
+    return ids, list(names), blocks.of_tokens(tokenizer.decode, ids, text, list(starts))
+
+
+def said(tokenizer, wording, statement):
+    """What the tokens of each block decode to."""
+    ids, names, of = cut(tokenizer, wording, statement)
+    assert len(of) == len(ids)
+    assert (np.diff(of) >= 0).all()
+    return {
+        block: "".join(
+            tokenizer.decode([i for i, piece in zip(ids, of, strict=True) if piece == number])
+            for number, name in enumerate(names)
+            if name == block
+        )
+        for block in BLOCKS
+    }
+
+
+def test_the_placeholder_is_that_of_rendering():
+    assert blocks.PLACEHOLDER == chat.PLACEHOLDER
+
+
+@pytest.mark.parametrize("statement", STATEMENTS)
+@pytest.mark.parametrize("prefix", ["It is", "  Sure. It is ", ""])
+@pytest.mark.parametrize("system", ["You are H.", ""])
+def test_blocks_hold_their_wordings_and_every_token_is_in_one(tokenizer, system, prefix, statement):
+    found = said(tokenizer, Wording(system, QUESTION, prefix), statement)
+    ids, names, of = cut(tokenizer, Wording(system, QUESTION, prefix), statement)
+    counts = [np.sum(of == number) for number in range(len(names))]
+    assert sum(counts) == len(ids)  # a partition
+    assert statement in found["statement"]
+    assert found["question"].startswith("Is it true?")
+    assert found["question"].endswith("Yes or no?")
+    assert found["prefix"].strip() == prefix.strip()
+    assert found["system"].endswith(system)
+    assert found["user turn"] or system  # markers before the question
+    assert found["assistant turn"].strip()
+
+
+def test_a_question_that_ends_in_the_statement_or_holds_it_twice(tokenizer):
+    found = said(tokenizer, Wording("", "{statement}", "It is"), "Rome")
+    assert (found["statement"], found["question"]) == ("Rome", "")
+    twice = said(tokenizer, Wording("", "{statement}? I say {statement}", "It is"), "Rome")
+    assert twice["statement"].replace(" ", "") == "RomeRome"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("be good. Is A so? it IS", "the prefix"),
+        ("be good. Is B so? it is", "the question"),
+        ("be bad. Is A so? it is", "the system prompt"),
+    ],
+)
+def test_a_wording_that_is_not_there_is_named(text, message):
+    wording = Wording("be good.", "Is {statement} so?", "it is")
+    assert blocks.segments("be good. Is A so? it is", wording, "A")
+    with pytest.raises(NotFoundError, match=message):
+        blocks.segments(text, wording, "A")
+
+
+def test_tokens_of_another_text_are_refused(tokenizer):
+    ids = chat.encode(tokenizer, "one text")
+    assert len(blocks.of_tokens(tokenizer.decode, ids, "one text", [0]))
+    with pytest.raises(NotFoundError, match="another text"):
+        blocks.of_tokens(tokenizer.decode, ids, "two texts", [0])
+
+
+def pairs(tokenizer, base, source, statement="Rome is in Italy."):
+    (mine, names, of), (other, _, other_of) = (
+        cut(tokenizer, wording, statement) for wording in (base, source)
+    )
+    return mine, other, blocks.align(mine, other, names, [of, other_of])
+
+
+def test_blocks_of_two_lengths_are_paired_from_their_ends(tokenizer):
+    base = Wording("You lie, always.", QUESTION, "Well, it is")
+    source = Wording("You are good.", QUESTION, "it is")
+    mine, other, found = pairs(tokenizer, base, source)
+    for number, block in enumerate(BLOCKS):
+        of = found.block == number
+        assert len(set(found.base[of])) == of.sum()
+        if block in ("user turn", "question", "statement", "assistant turn"):
+            assert [mine[i] for i in found.base[of]] == [other[i] for i in found.source[of]]
+    prefix = found.block == BLOCKS.index("prefix")
+    assert found.base[prefix].tolist() == found.source[prefix].tolist()  # both end at -1
+    assert found.base.max() == -1
+    statement = found.block == BLOCKS.index("statement")
+    # The longer prefix pushes all that stands before it: z must be moved.
+    assert (found.base[statement] < found.source[statement]).all()
+    assert found.reach <= min(len(mine), len(other)) + len("Well, ")
+
+
+def test_what_both_prompts_start_with_is_not_written(tokenizer):
+    base, source = (Wording(f"You are {x}.", QUESTION, "it is") for x in "LH")
+    mine, other, found = pairs(tokenizer, base, source)
+    first = next(i for i, (a, b) in enumerate(zip(mine, other, strict=True)) if a != b)
+    assert found.base.min() == first - len(mine)
+    assert len(found.base) == len(mine) - first
+    same = pairs(tokenizer, base, base)[2]
+    assert (len(same.base), same.reach) == (0, 1)
+
+
+def test_a_persona_without_a_system_prompt_has_its_markers_paired(tokenizer):
+    found = pairs(tokenizer, Wording("You lie.", QUESTION, "It is"), Wording("", QUESTION, "It is"))
+    assert not (found[2].block == BLOCKS.index("system")).any()
+    assert (found[2].block == BLOCKS.index("question")).any()

@@ -1,0 +1,237 @@
+"""Where the planted persona must be written, exactly; and z that is moved before it is written."""
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from stages.lib import blocks, chat, patch, position_runs, position_tables, readout, tables
+from stages.lib.blocks import BLOCKS, Pairs, Wording
+from stages.lib.cases import Cases
+from stages.lib.experiment import Experiment
+from stages.lib.position_runs import ALL, Writing
+from tests import tiny
+
+WORDS = readout.Config(("true", "True"), ("false", "False"))
+CONFIG = patch.Config(source="honest", base="liar", positions=12, window=2, limit=None)
+LABEL = [True, False] * 4
+QUESTION = "{statement}?"
+ROUNDING = 1e-5
+
+
+def experiment(model, base, source, statements=None):
+    """Statements in both wordings, with their pairs of positions."""
+    wrapped = tiny.wrap(model)
+    told = statements or [f"{'T' if x else 'F'} is no{'.' * i} {i}" for i, x in enumerate(LABEL)]
+    ids, cuts, names = [], [], []
+    for wording in (base, source):
+        texts = [
+            chat.render(wrapped.tokenizer, wording.system, QUESTION, wording.prefix, s)
+            for s in told
+        ]
+        ids.append([chat.encode(wrapped.tokenizer, text) for text in texts])
+        cuts.append([])
+        for text, tokens, s in zip(texts, ids[-1], told, strict=True):
+            names, starts = zip(*blocks.segments(text, wording, s), strict=True)
+            cuts[-1].append(blocks.of_tokens(wrapped.tokenizer.decode, tokens, text, list(starts)))
+    pairs = [
+        blocks.align(a, b, list(names), [x, y]) for a, b, x, y in zip(*ids, *cuts, strict=True)
+    ]
+    n = len(told)
+    table = pl.DataFrame(
+        {
+            "statement_id": [f"{i:02d}" for i in range(n)],
+            "split": ["a"] * n,
+            "label": [s[0] == "T" for s in told],
+            "subject": [f"s{i}" for i in range(n)],
+            "part": ["report"] * n,
+        },
+        schema={
+            name: tables.STATEMENTS[name]
+            for name in ("statement_id", "split", "label", "subject", "part")
+        },
+    )
+    answers = readout.answers(wrapped.tokenizer, WORDS)
+    return Experiment(CONFIG, Cases(table, ids[1], ids[0]), wrapped, answers), pairs
+
+
+def planted(prefix="it is"):
+    base, source = (Wording(f"You are {x}.", QUESTION, prefix) for x in ("so L", "H"))
+    return experiment(tiny.planted_model(), base, source)
+
+
+def window(setting):
+    """The planted layer and the next one."""
+    return patch.windows(*setting.shape, 2)[tiny.PLANTED_LAYER]
+
+
+def accuracy(found, readouts):
+    return patch.correct(readouts, found.label).mean(-1)
+
+
+class TestOnThePlantedModel:
+    """The MLP that multiplies truth and persona is read at the last position only."""
+
+    @pytest.mark.parametrize(("prefix", "last"), [("it is", "prefix"), ("", "assistant turn")])
+    def test_the_block_of_the_last_position_decides_and_no_other_does_anything(self, prefix, last):
+        setting, pairs = planted(prefix)
+        written = position_runs.writings(pairs, 3, 0)
+        found = position_runs.at_blocks(setting, window(setting), pairs, written)
+        right = dict(zip(written, accuracy(found.cases, found.readouts.patched), strict=True))
+        base = patch.truth(found.readouts.base, found.cases.label)
+        for writing, p in zip(written, found.readouts.patched, strict=True):
+            if writing.run in ("alone", "left_out"):
+                decides = (writing.block in (last, ALL)) == (writing.run == "alone")
+                assert right[writing] == float(decides), writing
+                truth = patch.truth(p, found.cases.label)
+                assert decides or np.abs(truth - base).max() < ROUNDING
+        elsewhere = [right[w] for w in written if (w.run, w.block) == ("elsewhere", last)]
+        assert elsewhere == [0.0] * 3
+        assert {w.block for w in written} == {*BLOCKS, ALL} - ({"prefix"} - {last})
+
+    def test_the_last_position_is_enough_and_more_are_never_worse(self):
+        setting, _ = planted()
+        heads = np.zeros(setting.shape, bool)
+        heads[tiny.PLANTED_LAYER, tiny.PLANTED_HEAD] = True
+        patches = {"window": window(setting), "set": heads, "other": window(setting) & ~heads}
+        found = position_runs.last(setting, patches, [1, 2, 5, 20])
+        right = accuracy(found.cases, found.readouts.patched)  # (n_counts, n_patches)
+        assert right.tolist() == [[1.0, 1.0, 0.0]] * 4
+        truth = patch.truth(found.readouts.patched, found.cases.label)
+        assert (np.diff(truth, axis=0) > -ROUNDING).all()
+
+    def test_as_many_positions_as_windows_patch_give_what_windows_give(self):
+        setting, _ = planted()
+        found = position_runs.last(setting, {"window": window(setting)}, [3, CONFIG.positions, 30])
+        expected = setting.patcher()(window(setting)[None], "test")
+        np.testing.assert_allclose(found.readouts.patched[1], expected.patched, atol=ROUNDING)
+        np.testing.assert_allclose(found.readouts.base, expected.base, atol=ROUNDING)
+
+    def test_tables_and_metrics_say_which_block_decides(self):
+        setting, pairs = planted()
+        written = position_runs.writings(pairs, 2, 0)
+        found = position_runs.at_blocks(setting, window(setting), pairs, written)
+        counts = position_runs.last(setting, {"window": window(setting)}, [1, 12])
+        points = position_tables.by_block(found, CONFIG)
+        by_count = position_tables.by_count(counts, CONFIG)
+        metrics = position_tables.summarise(counts, found, by_count, points, CONFIG)
+        blocks_found = metrics["blocks"]
+        assert blocks_found["prefix"]["alone"]["accuracy"] == 1.0
+        assert blocks_found["prefix"]["elsewhere"]["n"] == len(LABEL)
+        assert blocks_found["prefix"]["difference"]["alone - elsewhere"]["accuracy"]["value"] == 1.0
+        assert blocks_found["system"]["difference"]["alone - base"]["accuracy"]["value"] == 0.0
+        assert blocks_found["prefix"]["difference"]["all - left_out"]["accuracy"]["low"] > 0
+        assert metrics["counts"]["window"]["1"]["accuracy"] == 1.0
+        assert metrics["unpatched"]["blocks"]["base"]["accuracy"] == 0.0
+        rows = position_tables.rows(counts, found, CONFIG)
+        assert set(rows.columns) == set(position_tables.SCHEMA)
+        key = ["statement_id", "base", "patch_id"]
+        assert not rows.select(key).is_duplicated().any()
+        n = sum(p.block.tolist().count(BLOCKS.index("prefix")) for p in pairs)
+        own = rows.filter(pl.col("run") == "alone", pl.col("block") == "prefix")
+        assert own["positions"].sum() == n
+
+    def test_no_statement_and_no_window_leave_empty_cells(self):
+        setting, _ = planted()
+        nobody = setting.cases.only(setting.cases.table["statement_id"][:0])
+        empty = replace(setting, cases=nobody)
+        counts = position_runs.last(empty, {}, [1, 5])
+        found = position_runs.at_blocks(empty, np.zeros(setting.shape, bool), [], {})
+        by_count = position_tables.by_count(counts, CONFIG)
+        by_block = position_tables.by_block(found, CONFIG)
+        assert {row["accuracy"] for row in by_count + by_block} == {None}
+        metrics = position_tables.summarise(counts, found, by_count, by_block, CONFIG)
+        assert metrics["unpatched"]["counts"]["base"]["n"] == 0
+        assert (metrics["counts"], metrics["blocks"]) == ({}, {})
+        assert position_tables.rows(counts, found, CONFIG).is_empty()
+
+
+def by_hand(setting, heads, pairs, chosen, row):
+    """P(true) and P(false) of a plain forward whose z is overwritten position by position."""
+    model, projections = setting.lm.model, setting.lm.output_projections
+    kept = {}
+
+    def keep(layer):
+        return lambda _, args: kept.__setitem__(layer, args[0].clone())
+
+    def write(layer):
+        def hook(_, args):
+            z = args[0].clone().unflatten(-1, (setting.lm.n_heads, -1))
+            of = kept[layer].unflatten(-1, (setting.lm.n_heads, -1))
+            for i, j in zip(pairs.base[chosen], pairs.source[chosen], strict=True):
+                z[0, i, heads[layer]] = of[0, j, heads[layer]]
+            return (z.flatten(2),)
+
+        return hook
+
+    for hook_of, ids in ((keep, setting.cases.source[row]), (write, setting.cases.base[row])):
+        handles = [p.register_forward_pre_hook(hook_of(i)) for i, p in enumerate(projections)]
+        with torch.no_grad():
+            logits = model(torch.tensor([ids])).logits[:, -1]
+        for handle in handles:
+            handle.remove()
+    return readout.probabilities(logits, setting.answers)[0]
+
+
+@pytest.mark.parametrize("prefix", ["it is", "well, it is"])
+def test_each_position_gets_z_of_its_own_counterpart(prefix):
+    """A longer prefix in the base prompt: everything before it takes z from another position."""
+    base = Wording("You lie all the time.", QUESTION, prefix)
+    source = Wording("You are good.", QUESTION, "it is")
+    told = ["T one", "F two two", "T three three three", "F x"]
+    setting, pairs = experiment(tiny.random_model(), base, source, told)
+    heads = np.zeros(setting.shape, bool)
+    heads[1:3], heads[3, 1] = True, True
+    written = position_runs.writings(pairs, 1, 0)
+    found = position_runs.at_blocks(setting, heads, pairs, written)
+    assert len(found.cases.table) == len(told)
+    for number, (writing, masks) in enumerate(written.items()):
+        for row in range(len(told)):
+            expected = by_hand(setting, heads, pairs[row], masks[row], row)
+            np.testing.assert_allclose(
+                found.readouts.patched[number, row], expected, atol=ROUNDING, err_msg=str(writing)
+            )
+    moved = np.abs(found.readouts.patched - found.readouts.base).max()
+    assert moved > 20 * ROUNDING  # the patches do something
+
+
+def some_pairs(random, n):
+    lengths = random.integers(20, 60, n).tolist()
+    found = []
+    for length in lengths:
+        places = -1 - np.arange(length - int(random.integers(0, 4)))[::-1]
+        found.append(Pairs(np.sort(random.integers(0, 6, len(places))), places, places))
+    return found, lengths
+
+
+def test_groups_hold_only_what_their_last_positions_reach_and_are_few():
+    pairs, lengths = some_pairs(np.random.default_rng(0), 80)
+    found = position_runs.groups(pairs, lengths)
+    rows = [i for group in found for i in group]
+    assert len(rows) == len(set(rows)) < 80
+    assert len(found) == position_runs.MOST_GROUPS
+    for group in found:
+        assert min(lengths[i] for i in group) >= max(pairs[i].reach for i in group)
+    few, of_few = some_pairs(np.random.default_rng(1), 5)
+    assert sorted(i for group in position_runs.groups(few, of_few) for i in group) == [*range(5)]
+
+
+def test_writings_split_the_prompt_and_random_positions_are_outside():
+    pairs, _ = some_pairs(np.random.default_rng(2), 10)
+    written = position_runs.writings(pairs, 2, 0)
+    again = position_runs.writings(pairs, 2, 0)
+    for row, p in enumerate(pairs):
+        alone = [written[Writing("alone", block, 0)][row] for block in BLOCKS]
+        assert (np.sum(alone, axis=0) == 1).all()  # each position in one block
+        for block, own in zip(BLOCKS, alone, strict=True):
+            assert (written[Writing("left_out", block, 0)][row] == ~own).all()
+            draws = [written[Writing("elsewhere", block, draw)][row] for draw in range(2)]
+            for drawn in draws:
+                assert not (drawn & own).any()
+                assert drawn.sum() == min(own.sum(), (~own).sum())
+        assert len(p.block) == written[Writing("alone", ALL, 0)][row].sum()
+    assert all((a == b).all() for w in written for a, b in zip(written[w], again[w], strict=True))
+    first, second = (written[Writing("elsewhere", "system", draw)] for draw in range(2))
+    assert any((a != b).any() for a, b in zip(first, second, strict=True))

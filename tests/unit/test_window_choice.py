@@ -1,0 +1,159 @@
+"""The best window of each size and direction, chosen on one part, and its control."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from stages import positions, widths
+from stages.lib import chat, forward, patch, readout, width_tables, window_choice
+from stages.lib.cli import UserError
+from stages.lib.window_choice import DIRECTIONS, Run, Window
+from tests import tiny
+from tests.unit.test_position_runs import CONFIG, WORDS
+from tests.unit.test_window_tables import cases
+
+LABELS = [True, True, False, False] * 3
+
+
+def answers(found, p):
+    """Runs that answer rightly with probability p."""
+    return np.stack([np.where(found.label, p, 1 - p), np.where(found.label, 1 - p, p)], -1)
+
+
+def runs(found, truths):
+    """Runs of windows of one layer and of two in a model of five layers, by their truth."""
+    made = [Run("source", None, answers(found, 1.0)), Run("base", None, answers(found, 0.0))]
+    for name, of_size in truths.items():
+        for size, values in of_size.items():
+            made += [Run(name, Window(size, i), answers(found, p)) for i, p in enumerate(values)]
+    return made
+
+
+TRUTHS = {
+    "patched": {1: [0.1, 0.2, 0.9, 0.4, 0.3], 2: [0.1, 0.8, 0.8, 0.3]},
+    "reverse": {1: [0.9, 0.8, 0.7, 0.1, 0.6], 2: [0.9, 0.8, 0.2, 0.2]},
+}
+
+
+def test_the_best_window_turns_most_and_ties_go_to_the_lowest():
+    found = cases(LABELS)
+    choices = window_choice.choose(found, runs(found, TRUTHS))
+    best = {key: choice.best.first for key, choice in choices.items()}
+    assert best == {("patched", 1): 2, ("patched", 2): 1, ("reverse", 1): 3, ("reverse", 2): 2}
+
+
+def test_the_control_is_the_median_of_those_that_share_no_layer():
+    found = cases(LABELS)
+    choices = window_choice.choose(found, runs(found, TRUTHS))
+    assert choices["patched", 1].control == Window(1, 1)  # of 0.1, 0.2, 0.3, 0.4
+    assert choices["patched", 1].apart == pytest.approx((0.1, 0.2, 0.3, 0.4))
+    assert choices["patched", 2].control == Window(2, 3)  # the only one
+    assert choices["reverse", 2].control == Window(2, 0)
+    for choice in choices.values():
+        assert not choice.best.overlaps(choice.control)
+    whole = window_choice.choose(found, runs(found, {"patched": {5: [0.9]}}))
+    assert whole["patched", 5].control is None
+    assert window_choice.to_report(whole, "patched") == [Window(5, 0)]
+
+
+def test_nothing_is_chosen_where_a_constant_answer_would_be_right():
+    found = cases([False] * 12)
+    assert window_choice.choose(found, runs(found, TRUTHS)) == {}
+
+
+def test_tables_hold_both_directions_and_report_statements_that_did_not_choose():
+    both = cases(LABELS)
+    part = both.table["part"] == "report"
+    chosen_on, reported = (both.only(both.table["statement_id"].filter(x)) for x in (~part, part))
+    swept = runs(chosen_on, TRUTHS)
+    choices = window_choice.choose(chosen_on, swept)
+    wanted = [window for name in DIRECTIONS for window in window_choice.to_report(choices, name)]
+    scored = [r for r in runs(reported, TRUTHS) if r.window is None or r.window in wanted]
+    parts = {"selection": (chosen_on, swept), "report": (reported, scored)}
+    splits = width_tables.by_split(parts["report"], choices, (1, 2), ["a", "none known"], CONFIG)
+    metrics = width_tables.summarise(parts, choices, splits, CONFIG)
+    best = metrics["patched"]["1"]["best"]
+    assert (best["first_layer"], best["last_layer"]) == (2, 2)
+    assert (best["report"]["all"]["accuracy"], best["report"]["all"]["n"]) == (1.0, 6)
+    assert best["report"]["none known"]["accuracy"] is None
+    assert metrics["reverse"]["1"]["best"]["report"]["all"]["accuracy"] == 0.0
+    assert metrics["reverse"]["1"]["control"]["report"]["all"]["accuracy"] == 1.0
+    assert metrics["unpatched"]["report"]["base"]["all"]["accuracy"] == 0.0
+    difference = metrics["patched"]["1"]["difference"]
+    assert difference["best - base"]["truth"]["value"] == pytest.approx(0.9)
+    assert difference["best - control"]["truth"]["value"] == pytest.approx(0.7)
+    assert set(metrics["reverse"]["1"]["difference"]) == {"best - source", "best - control"}
+    layers = width_tables.by_layer(parts["selection"], choices, CONFIG)
+    assert sum(row["chosen"] for row in layers) == 4
+    assert len([row for row in layers if row["run"] == "reverse"]) == 9
+    table = width_tables.rows(parts, CONFIG)
+    assert set(table.columns) == set(width_tables.SCHEMA)
+    assert not table.select("statement_id", "base", "patch_id").is_duplicated().any()
+
+
+def test_without_a_choice_unpatched_runs_are_left():
+    found = cases([])
+    nothing = [Run("source", None, np.empty((0, 2))), Run("base", None, np.empty((0, 2)))]
+    parts = {"selection": (found, nothing), "report": (found, nothing)}
+    splits = width_tables.by_split(parts["report"], {}, (1, 2), ["a"], CONFIG)
+    assert {row["accuracy"] for row in splits} == {None}
+    metrics = width_tables.summarise(parts, {}, splits, CONFIG)
+    assert (metrics["patched"], metrics["reverse"]) == ({}, {})
+    assert "not both labels" in metrics["chosen_by"]
+
+
+def test_both_directions_find_the_planted_layer_and_no_window_without_it_does_anything():
+    model = tiny.wrap(tiny.planted_model())
+    words = readout.answers(model.tokenizer, WORDS)
+    label = np.array([True, False] * 4)
+    ids = {
+        persona: [
+            chat.encode(
+                model.tokenizer,
+                chat.render(
+                    model.tokenizer, system, "{statement}?", "it is", f"{'FT'[int(x)]} no. {i}"
+                ),
+            )
+            for i, x in enumerate(label)
+        ]
+        for persona, system in (("honest", "You are H."), ("liar", "You are so L."))
+    }
+    windows = window_choice.every((1, 2, 5), model.n_layers)
+    patches = window_choice.patches(windows, model.n_layers, model.n_heads)
+    for base, source, extreme, turned in (
+        ("liar", "honest", np.argmax, 1.0),
+        ("honest", "liar", np.argmin, 0.0),
+    ):
+        readouts = forward.Patcher(model, words, ids[base], ids[source], 12)(patches, "test")
+        right = patch.correct(readouts.patched, label).mean(-1)
+        truth = patch.truth(readouts.patched, label).mean(-1)
+        holds = [window.overlaps(Window(1, tiny.PLANTED_LAYER)) for window in windows]
+        assert right.tolist() == [turned if x else 1 - turned for x in holds]
+        assert windows[extreme(truth[:5])] == Window(1, tiny.PLANTED_LAYER)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: widths.Config((), 1, 1), "widths.sizes: found .., expected different sizes"),
+        (lambda: widths.Config((2, 2), 1, 1), "widths.sizes: found .2, 2., expected different"),
+        (lambda: widths.Config((0, 2), 1, 1), "widths.sizes: found 0, expected at least 1"),
+        (lambda: widths.Config((1,), 0, 1), "widths.limit"),
+        (lambda: positions.Config((5, 0), 1, 1, 0), "positions.counts: found 0"),
+        (lambda: positions.Config((5, 5), 1, 1, 0), "positions.counts: found .5, 5."),
+        (lambda: positions.Config((5,), 1, -1, 0), "positions.draws: found -1"),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(make, message):
+    with pytest.raises(UserError, match=message):
+        make()
+
+
+def test_counts_that_no_prompt_has_are_left_out_and_said_so(capsys):
+    found = cases([True, False])
+    short = replace(found, source=[[0] * 9] * 2, base=[[0] * 12] * 2)
+    assert positions._fitting((9, 2, 10), short) == [2, 9]
+    assert "left out 10: the shortest prompt has 9 tokens" in capsys.readouterr().out
+    with pytest.raises(UserError, match="expected one of at most 9"):
+        positions._fitting((10, 11), short)
