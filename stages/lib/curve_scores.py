@@ -74,7 +74,8 @@ def summarise(done: Done, scores: dict[str, Scores], found: Found) -> dict[str, 
     Returns
     -------
     dict
-        ``rules`` has None for a rule that could not be made.
+        ``rules`` has None for a rule that could not be made; intervals of areas are those of the
+        orders at hand: other statements of the selection part would give other orders.
     """
     rules: dict[str, Any] = dict.fromkeys(RULES)
     for rule in found.orders:
@@ -86,6 +87,9 @@ def summarise(done: Done, scores: dict[str, Scores], found: Found) -> dict[str, 
             for direction, by_rule in scores.items()
         }
         if rule == RANDOM:
+            for direction, by_rule in scores.items():
+                measured = by_rule[rule]["value"]["area"].value is not None
+                rules[rule][direction]["orders"] = _orders(done, direction) if measured else None
             rules[rule]["n_orders"] = len(found.orders[rule])
         else:
             rules[rule] |= {"n_own": found.own[rule], "smallest": _smallest(done, rule)}
@@ -95,6 +99,29 @@ def summarise(done: Done, scores: dict[str, Scores], found: Found) -> dict[str, 
         "gain": done.gain().row(),
         "runs": {name: patch_tables.point(done.cases, p) for name, p in runs.items()},
         "rules": rules,
+    }
+
+
+def _orders(done: Done, direction: str) -> dict[str, dict[str, float]]:
+    """Least and greatest area among the random orders: intervals know nothing of their spread."""
+    low, high = (done.truth(p).mean() for p in (done.none, done.every))
+    truth = {place: done.truth(p).mean() for place, p in done.curves.items()}
+    draws = {draw for rule, draw, *_ in truth if rule == RANDOM}
+    found = areas.measures(
+        np.array(
+            [
+                [
+                    (truth[Place(RANDOM, draw, direction, k)] - low) / (high - low)
+                    for k in done.sizes
+                ]
+                for draw in sorted(draws)
+            ]
+        ),
+        done.sizes,
+    )
+    return {
+        name: {"least": float(values.min()), "greatest": float(values.max())}
+        for name, values in found.items()
     }
 
 

@@ -163,6 +163,9 @@ def test_the_smallest_set_is_that_head(found, done):
         assert small["minus_source"]["value"] == 0
     assert metrics["estimate"]["smallest"]["n_heads"] == 20
     assert "smallest" not in metrics[RANDOM]
+    spread = metrics[RANDOM]["up"]["orders"]["area"]
+    mean = metrics[RANDOM]["up"]["value"]["area"]["value"]
+    assert spread["least"] < mean < spread["greatest"]
 
 
 def test_areas_of_the_true_orders_are_the_greatest_and_the_blind_one_is_the_least(done):
@@ -300,6 +303,7 @@ def test_a_model_that_never_lies_gives_nulls(model):
     assert {row["value"] for row in curve_scores.points(scores)} == {None}
     metrics = curve_scores.summarise(done, scores, found)
     assert metrics["rules"]["single"]["smallest"]["n_heads"] is None
+    assert metrics["rules"][RANDOM]["up"]["orders"] is None
     assert metrics["runs"]["none"]["accuracy"] == 1.0
 
 

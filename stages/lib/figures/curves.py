@@ -24,8 +24,8 @@ def draw(tables: load.Tables) -> Figure:
         "Orders, greedy ones among them, are made on the selection part; shown are "
         f"{rows['n'].max() or 0} known statements of the report part. Above, the first heads of an "
         "order are written; below, all heads of the model but these. Share of truth: 0 with no "
-        "head, 1 with all. Right: area under this share over the logarithm of the number of heads, "
-        f"1 at most above where one head does it all, and less is better below. Bars: "
+        "head, 1 with all. Right: area under this share over the logarithm of the number of heads: "
+        "above, 1 where the first head alone does it all; below, 0 where it alone is missed. Bars: "
         f"{style.INTERVALS}. In brackets: heads in the order's smallest set with the accuracy of "
         f"{tables.source}, chosen on the selection part. Random: {n_orders} orders.",
         height=9.0,
