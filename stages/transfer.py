@@ -5,29 +5,20 @@ Writes  --metrics (JSON), --plots (JSON: layers, personas, splits, polarity, and
 Params  personas, probes (of logistic regression), transfer
 """
 
-from functools import lru_cache
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from stages.lib import (
-    alignment,
-    cli,
-    forms,
-    params,
-    probe,
-    probe_tables,
-    shards,
-    tables,
-    transfer,
-    transfer_tables,
-)
+from stages.lib import alignment, cli, forms, params, probe, probe_tables, shards, tables
 from stages.lib.cli import UserError
+from stages.lib.transfer import best, layers, rows, sample, scores
+from stages.lib.transfer.found import Found
 
 
 def main(statements: Path, activations: Path, known: Path, metrics: Path, plots: Path) -> None:
     """Fit the probes and write metrics and plot tables."""
-    settings, personas = params.section("transfer", transfer.Config), params.personas()
+    settings, personas = params.section("transfer", sample.Config), params.personas()
     logistic = params.section("probes", probe.Config)
     table = tables.read(statements, tables.STATEMENTS)
     knowledge = tables.read(known, tables.KNOWN)
@@ -42,28 +33,24 @@ def main(statements: Path, activations: Path, known: Path, metrics: Path, plots:
         (table["part"] == "selection").to_numpy(),
         knowledge["known"].to_numpy(),
     )
-    sample = transfer.sample(design, forms.read(table), settings, logistic)
+    drawn = sample.draw(design, forms.read(table), settings, logistic)
     n_layers = readers[0].n_layers + 1
+    place = partial(_place, readers)
+    swept = layers.sweep(map(place, range(n_layers)), drawn, n_layers)
+    at_best = best.examine(place, drawn, layers.best(swept))
+    found = Found(swept, at_best, drawn, personas)
 
-    @lru_cache(maxsize=1)
-    def place(layer: int) -> np.ndarray:
-        return _place(readers, layer)
-
-    swept = transfer.sweep(map(place, range(n_layers)), sample, n_layers)
-    best = transfer.examine(place, sample, transfer.best_layers(swept))
-    found = transfer_tables.Found(swept, best, sample, personas)
-
-    tables.write_rows(plots / "layers.json", transfer_tables.layers(found))
-    tables.write_rows(plots / "personas.json", transfer_tables.personas(found))
-    tables.write_rows(plots / "splits.json", transfer_tables.splits(found, table))
-    tables.write_rows(plots / "polarity.json", transfer_tables.polarity(found))
-    tables.write_rows(plots / "cosine.json", transfer_tables.cosine(found))
-    tables.write_rows(plots / "cosine_splits.json", transfer_tables.cosine_splits(found))
-    tables.write_rows(plots / "cosine_layers.json", transfer_tables.cosine_layers(found))
+    tables.write_rows(plots / "layers.json", rows.layers(found))
+    tables.write_rows(plots / "personas.json", rows.personas(found))
+    tables.write_rows(plots / "splits.json", rows.splits(found, table))
+    tables.write_rows(plots / "polarity.json", rows.polarity(found))
+    tables.write_rows(plots / "cosine.json", rows.cosine(found))
+    tables.write_rows(plots / "cosine_splits.json", rows.cosine_splits(found))
+    tables.write_rows(plots / "cosine_layers.json", rows.cosine_layers(found))
     summary = probe_tables.counts(design)
-    summary["methods"] = transfer_tables.methods(found)
-    summary["bag_of_tokens"] = transfer_tables.bag_of_tokens(found, table)
-    summary["parting"] = transfer_tables.parts(found)
+    summary["methods"] = scores.methods(found)
+    summary["bag_of_tokens"] = scores.bag_of_tokens(found, table)
+    summary["parting"] = scores.parts(found)
     tables.write_json(metrics, summary)
 
 
