@@ -8,7 +8,7 @@ Params  none: names of personas, splits, layers and heads are those of the table
 from pathlib import Path
 
 from stages.lib import cli, style
-from stages.lib.figures import behaviour, load, localisation, overview, patching, probes
+from stages.lib.figures import behaviour, load, localisation, overview, patching, probes, transfer
 
 FIGURES = {
     "overview.png": overview.draw,
@@ -19,6 +19,7 @@ FIGURES = {
     "heads.png": patching.draw_heads,
     "transplant.png": patching.draw_transplant,
     "localisation.png": localisation.draw,
+    "transfer.png": transfer.draw,
 }
 
 

@@ -80,7 +80,8 @@ def test_the_model_runs_under_the_users_launcher():
 
 
 @pytest.mark.parametrize(
-    "name", ["statements", "behaviour", "probes", "localisation", "summary", "figures"]
+    "name",
+    ["statements", "behaviour", "probes", "transfer", "localisation", "summary", "figures"],
 )
 def test_a_stage_that_needs_no_model_starts_without_torch(name):
     code = f"import sys, stages.{name}; sys.exit('torch' in sys.modules)"

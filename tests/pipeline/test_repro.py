@@ -10,7 +10,7 @@ from tests.pipeline.conftest import stages_run
 
 PERSONAS = ("neutral", "honest", "liar")
 AFTER_READOUTS = {"behaviour", "probes", "windows", "effects", "estimates", "heads"}
-AFTER_READOUTS |= {"transplant", "localisation", "summary", "figures"}
+AFTER_READOUTS |= {"transplant", "transfer", "localisation", "summary", "figures"}
 ALL = (
     {"model", "statements"}
     | {f"{stage}@{persona}" for stage in ("prompts", "activations") for persona in PERSONAS}

@@ -26,6 +26,13 @@ PLOTS = {
     "heads/heads": ("heatmap", "head", "effect"),
     "heads/sets": ("band", "size", "accuracy"),
     "transplant/transplant": ("transplant", "split", "accuracy"),
+    "transfer/layers": ("curves", "layer", "accuracy"),
+    "transfer/personas": ("matrix", "scored", "accuracy"),
+    "transfer/splits": ("matrix", "scored", "accuracy"),
+    "transfer/polarity": ("matrix", "scored", "accuracy"),
+    "transfer/cosine": ("curves", "layer", "cosine"),
+    "transfer/cosine_splits": ("matrix", "second", "cosine"),
+    "transfer/cosine_layers": ("matrix", "second", "cosine"),
 }
 TEMPLATES = sorted(file.stem for file in (DVC / "plots").glob("*.json"))
 
@@ -121,7 +128,7 @@ def test_template_has_all_anchors_and_the_colours_of_the_figures(template):
     ours = {*style.PALETTE, style.GREEN, style.PURPLE, style.CLOUD, style.SAND}
     colours = set(re.findall(r"#\w{6}", text))
     assert colours <= ours
-    assert colours or template == "heatmap"
+    assert colours or template in ("heatmap", "matrix")
 
 
 @pytest.mark.parametrize("table", PLOTS)

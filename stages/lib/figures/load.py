@@ -33,6 +33,16 @@ SCHEMAS: dict[str, tables.Schema] = {
     | {"truth": pl.Float64, "kept": pl.Float64, "n": pl.Int64},
     "transplant/transplant": {"split": pl.String, **_ROLES, "draw": pl.Int64}
     | {"accuracy": pl.Float64, **_RATE, "truth": pl.Float64, "n": pl.Int64},
+    "transfer/layers": {"method": pl.String, "persona": pl.String, "labels": pl.String}
+    | {"layer": pl.Int64, "accuracy": pl.Float64, **_RATE, "n": pl.Int64},
+    "transfer/splits": {"method": pl.String, "persona": pl.String, "layer": pl.Int64, **_PAIR}
+    | {"accuracy": pl.Float64, **_RATE, "n": pl.Int64},
+    "transfer/polarity": {"method": pl.String, "persona": pl.String, "layer": pl.Int64, **_PAIR}
+    | {"accuracy": pl.Float64, **_RATE, "n": pl.Int64},
+    "transfer/cosine": {"method": pl.String, "first": pl.String, "second": pl.String}
+    | {"layer": pl.Int64, "cosine": pl.Float64, **_RATE},
+    "transfer/cosine_layers": {"persona": pl.String, "first": pl.Int64, "second": pl.Int64}
+    | {"cosine": pl.Float64},
     "localisation/layers": {"layer": pl.Int64, "planted": pl.Boolean}
     | {"effect": pl.Float64, **_RATE, "n": pl.Int64},
 }
