@@ -74,7 +74,7 @@ def read(table: pl.DataFrame) -> Forms:
     topics = [s.removeprefix(NEGATED) if n else s for s, n in zip(named, negated, strict=True)]
     pairs = np.full(len(table), ALONE, np.intp)
     waiting: dict[tuple[str, str, str, bool], tuple[list[int], list[int]]] = {}
-    columns = table.with_row_index("row").select("row", "subject", "object", "label", "template")
+    columns = table.select("subject", "object", "label", "template").with_row_index("row")
     for row, subject, object_, label, _ in columns.sort("template", "row").iter_rows():
         fact = (topics[row], subject, object_, label != negated[row])
         waiting.setdefault(fact, ([], []))[negated[row]].append(row)

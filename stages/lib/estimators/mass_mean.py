@@ -35,9 +35,7 @@ class CorrectedMassMean(Linear):
     Marks and Tegmark (2023), arXiv:2310.06824, section 5, take the pseudo-inverse of the
     covariance (tolerance 1e-3), which drops what lies outside of the statements' own span; there
     are fewer statements than dimensions here, so that the covariance is shrunk instead, after
-    Ledoit and Wolf (2004), Journal of Multivariate Analysis 88, 365-411. Features are
-    standardised within labels first: a few dimensions of a residual stream are far larger than
-    the rest, and would set the scale for all of them.
+    Ledoit and Wolf (2004), Journal of Multivariate Analysis 88, 365-411.
     """
 
     def _line(self, x: Floats, y: Labels, forms: Forms) -> tuple[Floats, float]:
@@ -63,9 +61,7 @@ def tilted(x: Floats, y: Labels, vectors: Floats) -> Floats:
     ndarray of the shape of `vectors`, float64
     """
     rest = np.where(y[:, None], x - x[y].mean(axis=0), x - x[~y].mean(axis=0))
-    spread = rest.std(axis=0)
-    scale = np.where(spread > 0, spread, x.std(axis=0))
-    return _divided(rest / scale, (vectors / scale).T).T / scale
+    return _divided(rest, vectors.T).T
 
 
 def shrinkage(gram: NDArray[np.float64], d: int) -> tuple[float, float]:
