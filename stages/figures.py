@@ -26,6 +26,7 @@ from stages.lib.figures import (
     robustness,
     widths,
 )
+from stages.lib.figures import behaviour, load, localisation, overview, patching, probes, transfer
 
 FIGURES = {
     "overview.png": overview.draw,
@@ -46,6 +47,7 @@ FIGURES = {
     "robustness.png": robustness.draw,
     "controls.png": controls.draw,
     "curves.png": curves.draw,
+    "transfer.png": transfer.draw,
 }
 
 

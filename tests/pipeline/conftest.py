@@ -28,6 +28,7 @@ PARAMS = {
         "liar_prefix": "it is",
     },
     "patch": {"positions": 20, "window": 2, "limit": 12},
+    "transfer": {"permutations": 3},
     "transplant": {"limit": 20, "random_sets": 6},
     "grid": {
         "systems": {"honest": "You are H.", "liar": "You are so L.", "stubborn": "It is F, F, F."},

@@ -100,16 +100,18 @@ def test_the_model_runs_under_the_users_launcher():
 
 @pytest.mark.parametrize(
     "name",
+    "name",
     [
         "statements",
         "behaviour",
         "probes",
+        "transfer",
+        "grid",
+        "confidence",
         "localisation",
         "summary",
         "figures",
         "report",
-        "grid",
-        "confidence",
     ],
 )
 def test_a_stage_that_needs_no_model_starts_without_torch(name):

@@ -9,6 +9,7 @@ from tests import tiny
 from tests.pipeline.conftest import stages_run
 
 PERSONAS = ("neutral", "honest", "liar")
+<<<<<<< HEAD
 AFTER_READOUTS = {
     "behaviour",
     "probes",
@@ -33,6 +34,10 @@ AFTER_READOUTS = {
 }
 SYSTEMS = ("honest", "liar", "stubborn")
 GRID = {"grid"} | {f"cells@{system}" for system in SYSTEMS}
+=======
+AFTER_READOUTS = {"behaviour", "probes", "windows", "effects", "estimates", "heads"}
+AFTER_READOUTS |= {"transplant", "transfer", "localisation", "summary", "figures"}
+>>>>>>> transfer
 ALL = (
     {"model", "statements"}
     | GRID

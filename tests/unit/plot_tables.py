@@ -13,6 +13,7 @@ PERSONAS = ("neutral", "honest", "liar")
 PLAIN = ("capitals", "cities", "continents", "elements", "currencies", "comparisons")
 SPLITS = tuple(itertools.chain(*((name, f"neg_{name}") for name in PLAIN)))
 LEVEL = {"neutral": 0.78, "honest": 0.84, "liar": 0.24}  # true answers per persona
+METHODS = ("logistic", "mass_mean", "ttpd")
 RUNS = {"source": 0.9, "patched": 0.74, "base": 0.16, "reverse": 0.3}
 
 COMBINATIONS = list(itertools.product(("liar", "none"), ("short",), ("plain", "sure")))
@@ -66,6 +67,13 @@ def write(
         "robustness/overlap": _overlap(splits, shift),
         "controls/controls": _controls(splits, shift, source, base),
         **_curves(rng, layers * heads, shift),
+        "transfer/layers": _method_layers(rng, personas, layers),
+        "transfer/personas": _method_personas(rng, personas, layers),
+        "transfer/splits": _method_splits(rng, personas, splits, layers, shift),
+        "transfer/polarity": _polarity(rng, personas, layers),
+        "transfer/cosine": _method_cosine(personas, layers),
+        "transfer/cosine_splits": _cosine_splits(rng, personas, splits, layers),
+        "transfer/cosine_layers": _cosine_layers(personas, layers),
     }
     if not known:
         none = ("attribution/", "estimates/", "heads/", "erasure/probes", "robustness/overlap")
@@ -268,6 +276,75 @@ def _cosine(rng, personas, layers) -> Rows:
         for site in ("resid_post", "z")
         for first, second in itertools.combinations(personas, 2)
         for layer in range(layers + (site == "resid_post"))
+    ]
+
+
+def _method_layers(rng, personas, layers) -> Rows:
+    rows = []
+    for method, persona in itertools.product(METHODS, personas):
+        for labels in ("true", "permuted") if method == "mass_mean" else ("true",):
+            for layer in range(layers + 1):
+                value = 0.5 if labels == "permuted" else 0.5 + 0.45 * layer / (layers + 1)
+                names = {"method": method, "persona": persona, "labels": labels, "layer": layer}
+                rows.append(names | interval(value + rng.normal(0, 0.02), 240))
+    return rows
+
+
+def _method_personas(rng, personas, layers) -> Rows:
+    return [
+        {"method": method, "fit": fit, "scored": scored, "layer": layers // 2}
+        | interval(0.9 - 0.3 * (fit != scored) + rng.normal(0, 0.02), 240)
+        for method, fit, scored in itertools.product(METHODS, personas, personas)
+    ]
+
+
+def _method_splits(rng, personas, splits, layers, shift) -> Rows:
+    rows = []
+    for method, persona, fit, scored in itertools.product(METHODS, personas, splits, splits):
+        fit = f"{fit} + neg_{fit}" if method == "ttpd" else fit
+        value = 0.7 + shift + 0.2 * (fit == scored) + rng.normal(0, 0.1)
+        names = {"method": method, "persona": persona, "layer": layers // 2}
+        rows.append(names | {"fit": fit, "scored": scored} | interval(value, 20))
+    words = {"method": "bag_of_tokens", "persona": "statement text", "layer": None, "fit": "all"}
+    return rows + [words | {"scored": s} | interval(0.5 + shift, 240) for s in ("all", *splits)]
+
+
+def _polarity(rng, personas, layers) -> Rows:
+    sides = ("plain", "negated")
+    return [
+        {"method": method, "persona": persona, "layer": layers // 2, "fit": fit, "scored": scored}
+        | interval(0.9 - 0.4 * (fit not in ("both", scored)) + rng.normal(0, 0.02), 120)
+        for method, persona in itertools.product(METHODS, personas)
+        for fit, scored in itertools.product(
+            ("both",) if method == "ttpd" else (*sides, "both"), sides
+        )
+    ]
+
+
+def _method_cosine(personas, layers) -> Rows:
+    return [
+        {"method": method, "first": first, "second": second, "layer": layer}
+        | {"cosine": 1 - layer / layers, "low": None, "high": None}
+        for method in METHODS
+        for first, second in itertools.combinations(personas, 2)
+        for layer in range(layers + 1)
+    ]
+
+
+def _cosine_splits(rng, personas, splits, layers) -> Rows:
+    return [
+        {"method": "logistic", "persona": persona, "layer": layers // 2}
+        | {"first": first, "second": second, "cosine": float(rng.uniform(-1, 1))}
+        for persona in personas
+        for first, second in itertools.combinations(splits, 2)
+    ]
+
+
+def _cosine_layers(personas, layers) -> Rows:
+    return [
+        {"persona": persona, "first": i, "second": j, "cosine": 1 - (j - i) / layers}
+        for persona in personas
+        for i, j in itertools.combinations(range(layers + 1), 2)
     ]
 
 

@@ -35,6 +35,7 @@ NAMES = {
     "robustness.png",
     "controls.png",
     "curves.png",
+    "transfer.png",
 }
 SMALL = {"splits": ("capitals", "neg_capitals"), "layers": 6, "heads": 3}
 DRAWN_FROM = {
@@ -55,6 +56,7 @@ DRAWN_FROM = {
     "robustness": {"robustness.png"},
     "controls": {"controls.png"},
     "curves": {"curves.png"},
+    "transfer": {"transfer.png"},
 }
 MEASURED = ("value", "effect", "kept", "cosine", "contribution", "accuracy", "jaccard")
 MEASURED += ("recall_true", "lying")
@@ -178,7 +180,11 @@ def test_chance_is_named_where_half_of_the_statements_are_true_and_no_persona_th
     tables = load.read(plot_tables.write(tmp_path, ("x", "y"), **SMALL, source="x", base="y"))
     with style.theme():
         said = {name: texts(drawn(tables)) for name, drawn in figures.FIGURES.items()}
-    assert {name for name in NAMES if "chance" in said[name]} == {"behaviour.png", "probes.png"}
+    assert {name for name in NAMES if "chance" in said[name]} == {
+        "behaviour.png",
+        "probes.png",
+        "transfer.png",
+    }
     assert not [text for words in said.values() for text in words if "honest" in text]
 
 

@@ -44,6 +44,13 @@ PLOTS = {
     "curves/curves": ("sizes", "size", "accuracy"),
     "curves/areas": ("areas", "rule", "value"),
     "curves/smallest": ("areas", "rule", "accuracy"),
+    "transfer/layers": ("curves", "layer", "accuracy"),
+    "transfer/personas": ("matrix", "scored", "accuracy"),
+    "transfer/splits": ("matrix", "scored", "accuracy"),
+    "transfer/polarity": ("matrix", "scored", "accuracy"),
+    "transfer/cosine": ("curves", "layer", "cosine"),
+    "transfer/cosine_splits": ("matrix", "second", "cosine"),
+    "transfer/cosine_layers": ("matrix", "second", "cosine"),
 }
 TEMPLATES = sorted(file.stem for file in (DVC / "plots").glob("*.json"))
 
@@ -139,7 +146,7 @@ def test_template_has_all_anchors_and_the_colours_of_the_figures(template):
     ours = {*style.PALETTE, style.GREEN, style.PURPLE, style.CLOUD, style.SAND}
     colours = set(re.findall(r"#\w{6}", text))
     assert colours <= ours
-    assert colours or template == "heatmap"
+    assert colours or template in ("heatmap", "matrix")
 
 
 @pytest.mark.parametrize("table", PLOTS)

@@ -60,6 +60,16 @@ SCHEMAS: dict[str, tables.Schema] = {
     | {"accuracy": pl.Float64, **_RATE, "truth": pl.Float64, "n": pl.Int64},
     "positions/blocks": {"block": pl.String, **_ROLES, "positions": pl.Float64}
     | {"accuracy": pl.Float64, **_RATE, "truth": pl.Float64, "n": pl.Int64},
+    "transfer/layers": {"method": pl.String, "persona": pl.String, "labels": pl.String}
+    | {"layer": pl.Int64, "accuracy": pl.Float64, **_RATE, "n": pl.Int64},
+    "transfer/splits": {"method": pl.String, "persona": pl.String, "layer": pl.Int64, **_PAIR}
+    | {"accuracy": pl.Float64, **_RATE, "n": pl.Int64},
+    "transfer/polarity": {"method": pl.String, "persona": pl.String, "layer": pl.Int64, **_PAIR}
+    | {"accuracy": pl.Float64, **_RATE, "n": pl.Int64},
+    "transfer/cosine": {"method": pl.String, "first": pl.String, "second": pl.String}
+    | {"layer": pl.Int64, "cosine": pl.Float64, **_RATE},
+    "transfer/cosine_layers": {"persona": pl.String, "first": pl.Int64, "second": pl.Int64}
+    | {"cosine": pl.Float64},
     "localisation/layers": {"layer": pl.Int64, "planted": pl.Boolean}
     | {"effect": pl.Float64, **_RATE, "n": pl.Int64},
     "grid/recall": {**_WORDINGS, "split": pl.String}

@@ -1,0 +1,307 @@
+"""Stage `transfer`: layers, transfer, controls, and where two personas part."""
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+import yaml
+
+from stages import transfer as stage
+from stages.lib import forms, probe, shards, tables
+from stages.lib.cli import UserError
+from stages.lib.estimators import METHODS
+from stages.lib.transfer import bag, best, layers, parting, sample, scores
+from stages.lib.transfer.found import Found
+from tests.unit.test_estimators import table
+
+PERSONAS = ("neutral", "honest", "liar")
+D, N_LAYERS, READ, PARTS = 12, 6, 2, 4  # truth is read from 2 on, the liar parts at 4
+SETTINGS = sample.Config(tuple(METHODS), permutations=19, seed=0)
+LOGISTIC = probe.Config(1.0, 1000, permutations=0, seed=0)
+TABLE = table(100)
+LABELS = TABLE["label"].to_numpy()
+SUBJECTS = TABLE["subject"].to_numpy()
+SELECTED = np.array([int(s[1:]) % 2 == 0 for s in SUBJECTS])
+
+
+def activations(turn=0.0, seed=0, truth=3.0, flipping=0.0):
+    """Residual streams (personas, n, layers, d): truth on axis 0 from layer 2 on.
+
+    From layer 4 on the liar has it at this cosine to axis 0.
+    """
+    rng = np.random.default_rng(seed)
+    x = rng.normal(3, 1, (len(PERSONAS), len(LABELS), N_LAYERS, D))
+    x[:, :, 0] = rng.normal(size=D)  # every prompt ends alike
+    sign = np.where(LABELS, 1.0, -1.0)
+    told = truth * sign
+    polarity = np.where(forms.read(TABLE).negated, -1.0, 1.0)
+    for p, layer in np.ndindex(len(PERSONAS), N_LAYERS):
+        if layer < READ:
+            continue
+        cosine = turn if p == 2 and layer >= PARTS else 1.0
+        x[p, :, layer, 0] += cosine * told
+        x[p, :, layer, 1] += np.sqrt(1 - cosine**2) * told
+        x[p, :, layer, 2] += flipping * sign * polarity
+    return x.astype(np.float32)
+
+
+def drawn(known=True, labels=LABELS, settings=SETTINGS, rows=TABLE):
+    design = probe.design(labels, SUBJECTS, SELECTED, np.full(len(labels), known))
+    return sample.draw(design, forms.read(rows), settings, LOGISTIC)
+
+
+def found(x, one):
+    swept = layers.sweep((x[:, :, i] for i in range(x.shape[2])), one, x.shape[2], n_jobs=1)
+    at = best.examine(lambda i: x[:, :, i], one, layers.best(swept), n_jobs=1)
+    return Found(swept, at, one, PERSONAS)
+
+
+@pytest.fixture(scope="module")
+def result():
+    return found(activations(), drawn())
+
+
+def test_every_method_is_best_where_truth_is_and_at_chance_before(result):
+    told = scores.methods(result)
+    assert set(told) == set(METHODS)
+    for personas in told.values():
+        for entry in personas.values():
+            assert entry["layer"] >= READ
+            assert entry["accuracy"]["low"] > 0.9
+            assert entry["accuracy"]["n"] == len(result.sample.truth) == 200
+    before = result.layers.right[:READ].mean(axis=-1)
+    assert np.abs(before - 0.5).max() < 0.15
+
+
+def test_permuted_labels_are_at_chance_and_keep_the_labels_of_each_split(result):
+    for method, personas in scores.methods(result).items():
+        control = personas["honest"]["permuted"]
+        if method == "ccs":  # labels decide its sign alone
+            assert control is None
+            continue
+        assert control["p"] == pytest.approx(1 / 20)
+        assert abs(control["mean"] - 0.5) < 0.05
+        assert control["max"] < 0.7
+    split = result.sample.chosen.split
+    for row in result.sample.permuted[0]:
+        assert (row != result.sample.y).any()
+        for name in np.unique(split):
+            assert row[split == name].sum() == result.sample.y[split == name].sum()
+    assert np.abs(result.layers.permuted.mean(axis=-1) - 0.5).max() < 0.06
+
+
+def test_a_fit_on_permuted_labels_finds_truth_where_it_is_the_loudest_axis():
+    x = activations()
+    x[:, :, READ:, 0] *= 20
+    entry = scores.methods(found(x, drawn()))["mass_mean"]["honest"]
+    assert entry["fit_on_permuted"]["max"] > 0.95
+    assert entry["fit_on_permuted"]["min"] < 0.05
+    assert entry["permuted"]["max"] < 0.7
+    assert entry["permuted"]["p"] == pytest.approx(1 / 20)
+
+
+def test_transfer_between_personas_follows_their_directions(result):
+    told = scores.methods(result)["mass_mean"]
+    assert told["honest"]["transfer"]["neutral"]["low"] > 0.9
+    assert told["honest"]["transfer"]["liar"]["n"] == 200
+    opposite = found(activations(turn=-1.0)[:, :, PARTS:], drawn())
+    assert scores.methods(opposite)["mass_mean"]["honest"]["transfer"]["liar"]["high"] < 0.1
+
+
+def test_polarity_is_told_where_truth_turns_with_it():
+    result = found(activations(truth=1.5, flipping=5.0)[:, :, READ:], drawn())
+    told = scores.methods(result)
+    for method in ("logistic", "mass_mean"):
+        polarity = told[method]["honest"]["polarity"]
+        assert polarity["plain"]["plain"]["low"] > 0.9
+        assert polarity["plain"]["negated"]["high"] < 0.3
+        assert polarity["negated"]["plain"]["high"] < 0.3
+        splits = told[method]["honest"]["splits"]
+        assert splits["negation"]["high"] < 0.3 < 0.9 < splits["own"]["low"]
+    polarity = told["ttpd"]["honest"]["polarity"]
+    assert set(polarity) == {"both"}
+    assert min(rate["low"] for rate in polarity["both"].values()) > 0.8
+    steady = scores.methods(found(activations()[:, :, READ:], drawn()))
+    assert steady["logistic"]["honest"]["polarity"]["plain"]["negated"]["low"] > 0.9
+    assert steady["logistic"]["honest"]["splits"]["negation"]["low"] > 0.9
+
+
+def test_the_parting_layer_is_planted_and_its_interval_covers_it(result):
+    told = scores.parts(result)
+    for method in ("mass_mean", "mass_mean_corrected"):
+        pair = told[method]["honest"]["liar"]
+        assert pair["layers"] == N_LAYERS - READ
+        part = pair["parting_layer"]
+        assert part["value"] == PARTS - 1  # index i is the output of layer i - 1
+        assert part["low"] <= PARTS - 1 <= part["high"]
+        assert part["never"] == 0
+        same = told[method]["neutral"]["honest"]["parting_layer"]
+        assert same == {"value": None, "low": None, "high": None, "never": 1.0}
+    assert told["logistic"]["honest"]["liar"]["parting_layer"]["value"] == PARTS - 1
+    assert told["logistic"]["honest"]["liar"]["parting_layer"]["low"] is None
+
+
+def test_directions_that_turn_round_part_turn_and_are_opposite_at_once():
+    told = scores.parts(found(activations(turn=-0.9), drawn()))["mass_mean"]["honest"]["liar"]
+    assert {told[name]["value"] for name in parting.LEVELS} == {PARTS - 1}
+    told = scores.parts(found(activations(turn=-0.2), drawn()))["mass_mean"]["honest"]["liar"]
+    assert told["turning_layer"]["value"] == PARTS - 1
+    assert told["opposite_layer"]["value"] is None
+
+
+def test_a_fall_that_some_draws_miss_has_no_upper_end():
+    rng = np.random.default_rng(0)
+    value = np.array([0.9, 0.9, 0.45])
+    draws = value[:, None] + rng.normal(0, [[0.01], [0.01], [0.05]], (3, 2000))
+    readable = np.ones(3, bool)
+    part = parting.parted(value, draws, readable, 100)["parting_layer"]
+    assert (part["value"], part["low"], part["high"]) == (1, 1, None)
+    assert 0.1 < part["never"] < 0.25
+    # What starts below has not fallen, and layers where nothing is read do not count.
+    assert parting.crossings(value[::-1, None], readable, 0.5) == np.inf
+    assert parting.crossings(value[:, None], np.array([True, True, False]), 0.5) == np.inf
+
+
+def test_a_draw_of_subjects_is_a_fit_on_their_statements():
+    x = activations()[:, :, 3].astype(float)
+    one = drawn()
+    rows = one.design.selection
+    subjects, y = one.design.subjects[rows], one.y
+    weights = parting.draws(subjects, np.random.default_rng(0))[:3]
+    assert (weights[0] == 1).all()
+    cosines = parting.cosines(x[:, rows], y, subjects, weights)
+    names = np.unique(subjects)
+    for draw, counts in enumerate(weights):
+        taken = np.concatenate(
+            [
+                np.repeat(np.flatnonzero(subjects == s), c)
+                for s, c in zip(names, counts, strict=True)
+            ]
+        )
+        means = [
+            x[p, rows[taken]][y[taken]].mean(axis=0) - x[p, rows[taken]][~y[taken]].mean(axis=0)
+            for p in range(3)
+        ]
+        unit = [m / np.linalg.norm(m) for m in means]
+        expected = [unit[0] @ unit[1], unit[0] @ unit[2], unit[1] @ unit[2]]
+        np.testing.assert_allclose(cosines[:, draw], expected, atol=1e-5)
+
+
+def test_the_first_draw_is_the_direction_that_was_fitted(result):
+    for name, how in (("mass_mean", 0), ("mass_mean_corrected", 1)):
+        directions = result.layers.directions[READ:, list(METHODS).index(name)]
+        expected = np.einsum("ld,ld->l", directions[:, 1], directions[:, 2])
+        np.testing.assert_allclose(result.layers.cosines[READ:, how, 2, 0], expected, atol=1e-4)
+
+
+def test_words_tell_where_one_leaks_and_nothing_where_the_design_is_balanced():
+    rng = np.random.default_rng(0)
+    labels = np.arange(400) % 2 == 0
+    text = np.array([f"subject{i // 2} is {rng.choice(['big', 'small'])}" for i in range(400)])
+    leaky = np.where(labels, np.char.add(text, " indeed"), text)
+    fitted, scored = np.arange(200), np.arange(200, 400)
+    assert bag.right(leaky, labels, fitted, scored).mean() == 1
+    assert abs(bag.right(text, labels, fitted, scored).mean() - 0.5) < 0.12
+    assert np.isnan(bag.right(text, np.ones_like(labels), fitted, scored)).all()
+
+
+def test_statements_without_negations_leave_nulls_and_nothing_else():
+    rows = table(200, negated=False)
+    one = drawn(labels=rows["label"].to_numpy(), rows=rows)
+    told = scores.methods(found(activations()[:, :, READ : READ + 2], one))
+    assert told["ccs"] == told["ttpd"] == dict.fromkeys(PERSONAS)
+    assert told["mass_mean"]["honest"]["polarity"]["plain"]["negated"]["n"] == 0
+    assert told["mass_mean"]["honest"]["polarity"]["negated"]["negated"]["value"] is None
+
+
+def test_the_numbers_do_not_depend_on_processes(result):
+    x = activations()
+    again = layers.sweep((x[:, :, i] for i in range(N_LAYERS)), drawn(), N_LAYERS, n_jobs=2)
+    for name, array in vars(again).items():
+        np.testing.assert_array_equal(array, getattr(result.layers, name))
+
+
+@pytest.mark.parametrize(
+    ("methods", "message"),
+    [
+        (("mass_mean", "svm"), "transfer.methods: found 'svm', expected some of logistic"),
+        (("logistic",), "transfer.methods: found logistic, expected each once, and mass_mean"),
+        (("mass_mean", "mass_mean"), "expected each once"),
+        ((), "transfer.methods: found none"),
+    ],
+)
+def test_methods_that_there_are_not_are_refused(methods, message):
+    with pytest.raises(UserError, match=message):
+        sample.Config(methods, 1, 0)
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """Files of the stage, one statement a row of TABLE."""
+    monkeypatch.chdir(tmp_path)
+    settings = {"methods": list(METHODS), "permutations": 2, "seed": 0}
+    logistic = {"regularisation": 1.0, "max_iter": 1000, "permutations": 0, "seed": 0}
+    config = {"personas": list(PERSONAS), "probes": logistic, "transfer": settings}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(config))
+    ids = [f"{i:04d}" for i in range(len(TABLE))]
+    statements = TABLE.with_columns(
+        statement_id=pl.Series(ids),
+        statement=pl.concat_str("subject", pl.lit(" "), "object", pl.lit(" "), "template"),
+        part=pl.Series(np.where(SELECTED, "selection", "report")),
+        origin=pl.lit("test"),
+    )
+    tables.write(tmp_path / "s.parquet", statements, tables.STATEMENTS, ["statement_id"])
+
+    def run(known=True, x=None, name="out"):
+        table = pl.DataFrame({"statement_id": ids, "known": [known] * len(ids)})
+        tables.write(tmp_path / "k.parquet", table, tables.KNOWN, ["statement_id"])
+        for persona, array in zip(PERSONAS, activations() if x is None else x, strict=True):
+            about = {"statement_ids": ids, "positions": [-1], "n_layers": N_LAYERS - 1}
+            with shards.writer(tmp_path / "a" / persona, about | {"n_heads": 1}) as writer:
+                writer.append({"resid_post": array[:, None]})
+        out = tmp_path / name
+        stage.main(tmp_path / "s.parquet", tmp_path / "a", tmp_path / "k.parquet",
+                   out / "transfer.json", out)  # fmt: skip
+        return {file.stem: json.loads(file.read_text()) for file in out.iterdir()}
+
+    return run
+
+
+def test_stage_writes_every_table_and_the_same_bytes_again(project, tmp_path):
+    made = project()
+    assert set(made) == {"transfer", "layers", "personas", "splits", "polarity", "cosine",
+                         "cosine_splits", "cosine_layers"}  # fmt: skip
+    assert made["transfer"]["parting"]["mass_mean"]["honest"]["liar"]["parting_layer"]["value"] == 3
+    assert made["transfer"]["bag_of_tokens"]["all"]["n"] == 200
+    assert len(made["layers"]) == (5 + 1) * 3 * N_LAYERS
+    assert len(made["personas"]) == 5 * 9
+    words = [row for row in made["splits"] if row["method"] == "bag_of_tokens"]
+    assert {row["persona"] for row in words} == {"statement text"}
+    fits = {row["fit"] for row in made["splits"] if row["method"] == "ttpd"}
+    assert "topic0 + neg_topic0" in fits
+    assert "topic0" not in fits
+    project(name="again")
+    for file in (tmp_path / "out").iterdir():
+        assert file.read_bytes() == (tmp_path / "again" / file.name).read_bytes()
+
+
+def test_a_model_that_knows_nothing_is_probed_on_all_statements(project):
+    made = project(known=False)["transfer"]
+    assert made["statements"] == "all"
+    assert made["methods"]["logistic"]["honest"]["accuracy"]["n"] == 200
+
+
+def test_activations_that_never_vary_leave_chance_and_nulls(project):
+    made = project(x=np.ones_like(activations()))
+    assert {row["cosine"] for row in made["cosine"]} == {None}
+    part = made["transfer"]["parting"]["mass_mean"]["honest"]["liar"]["parting_layer"]
+    assert part["value"] is None
+    assert all(abs(row["accuracy"] - 0.5) < 0.01 for row in made["layers"])
+
+
+def test_activations_that_are_not_numbers_are_refused(project):
+    x = activations()
+    x[1, 3, 2] = np.nan
+    with pytest.raises(UserError, match="honest: resid_post of layer 2 is not finite"):
+        project(x=x)
