@@ -24,9 +24,9 @@ from stages.lib.figures import (
     positions,
     probes,
     robustness,
+    transfer,
     widths,
 )
-from stages.lib.figures import behaviour, load, localisation, overview, patching, probes, transfer
 
 FIGURES = {
     "overview.png": overview.draw,

@@ -9,7 +9,6 @@ from tests import tiny
 from tests.pipeline.conftest import stages_run
 
 PERSONAS = ("neutral", "honest", "liar")
-<<<<<<< HEAD
 AFTER_READOUTS = {
     "behaviour",
     "probes",
@@ -34,10 +33,6 @@ AFTER_READOUTS = {
 }
 SYSTEMS = ("honest", "liar", "stubborn")
 GRID = {"grid"} | {f"cells@{system}" for system in SYSTEMS}
-=======
-AFTER_READOUTS = {"behaviour", "probes", "windows", "effects", "estimates", "heads"}
-AFTER_READOUTS |= {"transplant", "transfer", "localisation", "summary", "figures"}
->>>>>>> transfer
 ALL = (
     {"model", "statements"}
     | GRID
@@ -261,6 +256,8 @@ def test_curves_rise_with_the_planted_head_and_fall_without_it(project):
     assert first.select("layer", "head").row(0) == (tiny.PLANTED_LAYER, tiny.PLANTED_HEAD)
     runs = pl.read_parquet(project.folder / "data/curves.parquet")
     assert set(runs["part"]) == {"selection", "report"}
+
+
 def test_best_windows_of_every_size_hold_the_planted_layer_in_both_directions(project):
     metrics = load(project, "metrics/widths.json")
     for run, turned in (("patched", 1.0), ("reverse", 0.0)):

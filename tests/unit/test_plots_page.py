@@ -44,11 +44,11 @@ PLOTS = {
     "curves/curves": ("sizes", "size", "accuracy"),
     "curves/areas": ("areas", "rule", "value"),
     "curves/smallest": ("areas", "rule", "accuracy"),
-    "transfer/layers": ("curves", "layer", "accuracy"),
+    "transfer/layers": ("methods", "layer", "accuracy"),
     "transfer/personas": ("matrix", "scored", "accuracy"),
     "transfer/splits": ("matrix", "scored", "accuracy"),
     "transfer/polarity": ("matrix", "scored", "accuracy"),
-    "transfer/cosine": ("curves", "layer", "cosine"),
+    "transfer/cosine": ("methods", "layer", "cosine"),
     "transfer/cosine_splits": ("matrix", "second", "cosine"),
     "transfer/cosine_layers": ("matrix", "second", "cosine"),
 }
