@@ -100,7 +100,6 @@ def test_the_model_runs_under_the_users_launcher():
 
 @pytest.mark.parametrize(
     "name",
-    "name",
     [
         "statements",
         "behaviour",
