@@ -317,6 +317,21 @@ def test_the_probe_reads_the_truth_in_both_personas_and_permuted_labels_do_not(p
     assert best["honest"]["permuted"]["value"] < 0.85
 
 
+def test_probes_of_each_kind_read_the_truth_as_the_words_do_and_need_what_they_need(project):
+    found = load(project, "metrics/transfer.json")
+    assert found["methods"]["ccs"]["honest"] is found["methods"]["ttpd"]["honest"] is None
+    for method in ("logistic", "mass_mean", "mass_mean_corrected"):
+        entry = found["methods"][method]["honest"]
+        assert entry["accuracy"]["value"] == 1.0
+        assert entry["permuted"]["max"] < 0.9
+        assert entry["permuted"]["p"] == 0.25  # the least of three draws
+        assert entry["polarity"]["plain"]["negated"] == dict.fromkeys(("value", "low", "high")) | {
+            "n": 0
+        }
+    # The letter is in the statement: a probe of this split alone would prove nothing.
+    assert found["bag_of_tokens"]["letters"]["value"] == 1.0
+
+
 def test_summary_is_flat_and_fits(project):
     summary = load(project, "metrics/summary.json")
     assert 15 <= len(summary) <= 25
