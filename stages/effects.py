@@ -48,13 +48,11 @@ def main(
         return
     rows = [patch_tables.rows(found, readouts.base, config.base, config.base)]
     points = []
-    low = patch_tables.point(found, readouts.base)["truth"]
     for head, p in zip(every, readouts.patched, strict=True):
         name = f"alone {head.layer}.{head.head}"
         rows.append(patch_tables.rows(found, p, config.source, config.base, name, [head]))
-        point = patch_tables.point(found, p)
-        effect = point["truth"] - low if point["n"] else None
-        points.append({"measure": "alone", **head._asdict(), **point, "effect": effect})
+        point = patch_tables.point(found, p) | patch_tables.effect(found, p, readouts.base)
+        points.append({"measure": "alone", **head._asdict(), **point})
     tables.write(out, pl.concat(rows), patch_tables.SCHEMA, ["statement_id", "patch_id"])
     tables.write_rows(plot, points)
 

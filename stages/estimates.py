@@ -46,7 +46,7 @@ def main(
     estimated = estimates.toward_truth(attribution, found.label)
     score = estimates.score(estimated, true, found.subject)
     tables.write_json(out, {"source": config.source, "base": config.base, **score})
-    tables.write_rows(plot, estimates.points(estimated, true))
+    tables.write_rows(plot, estimates.points(estimated, true, found.subject))
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ def main(
     layers = probe_tables.layers(found, personas, design)
     cosine = probe_tables.cosine(found, personas)
     tables.write_rows(plots / "layers.json", layers)
-    tables.write_rows(plots / "heads.json", probe_tables.heads(found, personas))
+    tables.write_rows(plots / "heads.json", probe_tables.heads(found, personas, design))
     tables.write_rows(plots / "cosine.json", cosine)
     summary = probe_tables.counts(design)
     summary["best"] = probe_tables.best(found, personas, design)

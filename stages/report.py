@@ -10,10 +10,28 @@ from typing import Any
 
 from stages.lib import cli, params, patch, tables
 from stages.lib.lm import MANIFEST
-from stages.lib.report import behaviour, page, patching
+from stages.lib.report import behaviour, page, patching, reading, scope
 from stages.lib.whole import whole
 
-STAGES = ("behaviour", "probes", "windows", "heads", "transplant", "localisation", "estimates")
+STAGES = (
+    "attribution",
+    "behaviour",
+    "confidence",
+    "controls",
+    "curves",
+    "erasure",
+    "estimates",
+    "grid",
+    "heads",
+    "localisation",
+    "positions",
+    "probes",
+    "robustness",
+    "transfer",
+    "transplant",
+    "widths",
+    "windows",
+)
 QUESTION = "When this model is told to lie, where inside it does the truth turn into a lie?"
 
 
@@ -25,11 +43,17 @@ def main(metrics: Path, model: Path, out: Path) -> None:
     lying = behaviour.lying(*pair)
     claims = [
         lying,
-        behaviour.believing(*pair),
+        reading.believing(*pair),
+        reading.parting(*pair),
         patching.window(*pair),
         patching.few_heads(*pair),
         patching.these_heads(*pair),
         patching.reverse(*pair),
+        behaviour.sure(*pair),
+        scope.elsewhere(*pair),
+        scope.honesty(*pair),
+        scope.last_position(*pair),
+        reading.erasing(*pair),
         patching.estimates(found),
         patching.planted(found),
     ]

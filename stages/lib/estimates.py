@@ -107,16 +107,27 @@ def score(
     return {**found, "top": {**found["top"], **top}, "n_heads": n_all}
 
 
-def points(estimated: NDArray[np.float64], true: NDArray[np.float64]) -> list[dict[str, Any]]:
-    """One row a head: its mean estimated and its mean true effect, in nats."""
+def points(
+    estimated: NDArray[np.float64], true: NDArray[np.float64], subject: NDArray[Any], seed: int = 0
+) -> list[dict[str, Any]]:
+    """One row a head: its mean estimated and its mean true effect, in nats, with intervals.
+
+    Parameters as in `score`.
+    """
     n, n_layers, n_heads = estimated.shape
     if n == 0:
         return []
-    estimate, effect = estimated.mean(axis=0), true.mean(axis=0)
+    columns: dict[str, NDArray[np.float64]] = {}
+    for name, x in (("estimate", estimated), ("effect", true)):
+        effects = x.reshape(n, -1)
+        drawn = resample.means(effects.T, subject, np.random.default_rng(seed))
+        ends = [stats.bootstrapped(draws, len(np.unique(subject))) for draws in drawn.T]
+        columns |= {name: effects.mean(axis=0)}
+        columns |= {f"{name}_{end}": np.array(ends)[:, i] for i, end in enumerate(("low", "high"))}
+    places = [(i, j) for i in range(n_layers) for j in range(n_heads)]
     return [
-        {"layer": i, "head": j, "estimate": estimate[i, j], "effect": effect[i, j], "n": n}
-        for i in range(n_layers)
-        for j in range(n_heads)
+        {"layer": i, "head": j, "n": n} | {name: column[row] for name, column in columns.items()}
+        for row, (i, j) in enumerate(places)
     ]
 
 

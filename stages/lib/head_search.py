@@ -75,7 +75,7 @@ def search(found: Search, first_layer: int, last_layer: int, keep: float) -> dic
     layers = range(first_layer, last_layer + 1)
     every = [Head(layer, head) for layer in layers for head in range(found.n_heads)]
     low, high = found.run({"none": [], "window": every}, "window")
-    points = _single(found, every, low, high)
+    points = _single(found, every)
 
     def score(sets: list[list[Head]]) -> list[float]:
         return found.run({_name(heads): heads for heads in sets}, "greedy")
@@ -114,18 +114,22 @@ def nothing() -> dict[str, Any]:
     }
 
 
-def _single(found: Search, every: list[Head], low: float, high: float) -> list[dict[str, Any]]:
+def _single(found: Search, every: list[Head]) -> list[dict[str, Any]]:
     """Rows of each head alone and of each head left out."""
     alone = {_name([h]): [h] for h in every}
     left_out = {f"left_out {h.layer}.{h.head}": [x for x in every if x != h] for h in every}
-    gained = [truth - low for truth in found.run(alone, "heads alone")]
-    lost = [high - truth for truth in found.run(left_out, "heads left out")]
-    rows = []
-    for measure, names, effects in (("alone", alone, gained), ("left_out", left_out, lost)):
-        for head, name, effect in zip(every, names, effects, strict=True):
-            row = {"measure": measure, "layer": head.layer, "head": head.head}
-            rows.append({**row, **found.point(name), "effect": effect})
-    return rows
+    found.run(alone, "heads alone")
+    found.run(left_out, "heads left out")
+    pairs = [("alone", h, name, name, "none") for h, name in zip(every, alone, strict=True)]
+    pairs += [
+        ("left_out", h, name, "window", name) for h, name in zip(every, left_out, strict=True)
+    ]
+    return [
+        {"measure": measure, "layer": head.layer, "head": head.head}
+        | found.point(name)
+        | patch_tables.effect(found.cases, found.runs[high][1], found.runs[low][1])
+        for measure, head, name, high, low in pairs
+    ]
 
 
 def _steps(found: Search, steps: list[patch.Step], gain: float) -> list[dict[str, Any]]:

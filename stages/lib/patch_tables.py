@@ -11,7 +11,7 @@ from stages.lib.cases import Cases
 from stages.lib.patch import Head
 
 SCHEMA = tables.PATCHED | {"heads": pl.List(pl.Struct({"layer": pl.Int32, "head": pl.Int32}))}
-POINT = ("accuracy", "low", "high", "n", "truth")
+POINT = ("accuracy", "low", "high", "n", "truth", "truth_low", "truth_high")
 
 
 def rows(
@@ -63,7 +63,7 @@ def rows(
 def point(
     cases: Cases, probabilities: np.ndarray, chosen: np.ndarray | None = None
 ) -> dict[str, Any]:
-    """Accuracy with its interval, and mean truth, of one run on some of the statements.
+    """Accuracy and mean truth, each with its interval, of one run on some of the statements.
 
     Parameters
     ----------
@@ -81,8 +81,32 @@ def point(
     """
     keep = np.ones(len(cases.label), bool) if chosen is None else chosen
     accuracy = stats.rate(patch.correct(probabilities, cases.label)[keep], cases.subject[keep])
-    truth = patch.truth(probabilities, cases.label)[keep]
-    return {**accuracy.row("accuracy"), "truth": float(truth.mean()) if len(truth) else None}
+    truth = stats.mean(patch.truth(probabilities, cases.label)[keep], cases.subject[keep])
+    return {**accuracy.row("accuracy"), **beside("truth", truth)}
+
+
+def effect(cases: Cases, patched: np.ndarray, base: np.ndarray) -> dict[str, Any]:
+    """Truth that one run has above another, with its interval, statement by statement.
+
+    Parameters
+    ----------
+    cases : Cases
+        The statements.
+    patched, base : ndarray of shape (n_statements, 2), float32
+        P(true) and P(false) of the two runs.
+
+    Returns
+    -------
+    dict
+        ``effect``, ``effect_low``, ``effect_high``; None where there is no statement.
+    """
+    gained = patch.truth(patched, cases.label) - patch.truth(base, cases.label)
+    return beside("effect", stats.mean(gained, cases.subject, (-1.0, 1.0)))
+
+
+def beside(name: str, interval: stats.Interval) -> dict[str, float | None]:
+    """Columns of an estimate that stands in a row beside another one, whose n it has."""
+    return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
 
 
 def numbers(row: dict[str, Any]) -> dict[str, Any]:

@@ -169,9 +169,9 @@ def _point(found: Cases, draws: np.ndarray) -> dict[str, Any]:
     """Rate and truth over all draws, (n_draws, n_statements, 2); draws of a subject are not new."""
     correct = patch.correct(draws, found.label)
     accuracy = stats.rate(correct.ravel(), np.tile(found.subject, len(draws)))
-    truth = patch.truth(draws, found.label)
-    n = correct.shape[1]
-    return replace(accuracy, n=n).row("accuracy") | {"truth": float(truth.mean()) if n else None}
+    truth = stats.mean(patch.truth(draws, found.label).ravel(), np.tile(found.subject, len(draws)))
+    row = replace(accuracy, n=correct.shape[1]).row("accuracy")
+    return row | patch_tables.beside("truth", truth)
 
 
 def _rows(

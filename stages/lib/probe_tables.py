@@ -45,22 +45,21 @@ def layers(found: Found, personas: tuple[str, ...], design: Design) -> Rows:
     return rows
 
 
-def heads(found: Found, personas: tuple[str, ...]) -> Rows:
+def heads(found: Found, personas: tuple[str, ...], design: Design) -> Rows:
     """Accuracy of every head of `z` on the report part.
 
     Returns
     -------
     list of dict
-        Columns fit, scored, layer, head, accuracy, n; accuracy is None where n is 0.
+        Columns fit, scored, layer, head, accuracy, low, high, n; accuracy is None where n is 0.
     """
     correct = found["z"].correct
-    n_layers, n_heads, *_, n = correct.shape
+    n_layers, n_heads, *_ = correct.shape
     rows = []
     for (i, fit), (j, scored) in product(enumerate(personas), repeat=2):
         for layer, head in product(range(n_layers), range(n_heads)):
-            accuracy = float(correct[layer, head, i, j].mean()) if n else None
             names = {"fit": fit, "scored": scored, "layer": layer, "head": head}
-            rows.append(names | {"accuracy": accuracy, "n": n})
+            rows.append(names | _interval(correct[layer, head, i, j], design).row("accuracy"))
     return rows
 
 

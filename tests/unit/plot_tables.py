@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from stages.lib import tables
+from stages.lib.figures import load
 
 Rows = list[dict[str, Any]]
 PERSONAS = ("neutral", "honest", "liar")
@@ -80,8 +81,18 @@ def write(
         empty = {name: [] for name in made if name.startswith((*none, "curves/smallest"))}
         made = {name: _unmeasured(name, rows) for name, rows in made.items()} | empty
     for name, rows in made.items():
-        tables.write_rows(folder / f"{name}.json", rows)
+        tables.write_rows(folder / f"{name}.json", [_bounded(name, row) for row in rows])
     return folder
+
+
+def _bounded(name: str, row: dict[str, Any]) -> dict[str, Any]:
+    """The row with an interval beside each number whose table has one."""
+    for key in ("truth", "effect", "estimate"):
+        if f"{key}_low" in load.SCHEMAS[name] and f"{key}_low" not in row:
+            value = row[key]
+            ends = (None, None) if value is None else (value - 0.05, value + 0.05)
+            row = row | {f"{key}_low": ends[0], f"{key}_high": ends[1]}
+    return row
 
 
 def interval(value: float, n: int, name: str = "accuracy") -> dict[str, Any]:
@@ -261,7 +272,7 @@ def _probe_layers(rng, personas, layers) -> Rows:
 def _probe_heads(rng, personas, layers, heads) -> Rows:
     return [
         {"fit": fit, "scored": scored, "layer": layer, "head": head}
-        | {"accuracy": float(0.5 + sign * abs(rng.normal(0, 0.3)) * layer / layers / 2), "n": 240}
+        | interval(float(0.5 + sign * abs(rng.normal(0, 0.3)) * layer / layers / 2), 240)
         for fit, scored in itertools.product(personas, personas)
         for sign in [-1 if fit != scored and "liar" in (fit, scored) else 1]
         for layer in range(layers)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.lib.report import behaviour, page, patching
+from stages.lib.report import behaviour, page, patching, reading, scope
 from stages.lib.report.claim import FAILED, HELD, UNTESTED, Check, Claim, number
 
 PAIR = ("honest", "liar")
@@ -30,12 +30,87 @@ def answers(right):
     return {name: rate(right) for name in names} | {"truth_mass": rate(0.9)}
 
 
+def layer(value):
+    return {"value": value, "low": value, "high": value, "n": 100}
+
+
+def erased():
+    """What stage `erasure` finds of one persona in one window."""
+    change = {"truth": rate(-0.4)}
+    runs = {"leace": {"accuracy": rate(0.5)}, "leace - none": change, "leace - permuted": change}
+    return {"none": {"accuracy": rate(0.9)}, "windows": {"3-4": runs}}
+
+
+def wider():
+    """Metrics of the stages beyond the first ones."""
+    method = {"layer": 7, "accuracy": rate(0.9), "transfer": {"liar": rate(0.9)}}
+    parted = {"parting_layer": layer(3), "turning_layer": {"value": None}}
+    cell = rate(0.8) | {"rank": 1, "behind": rate(0.0)}
+    best = {"first_layer": 3, "last_layer": 4, "report": {"all": run(0.9)}}
+    confident = {"accuracy": {"0.9": rate(0.9)}, "confidence": rate(0.9)}
+    least = {"n_heads": 2, "share": 0.1, **run(0.9)}
+    general = {"off_diagonal": rate(0.9), "difference": rate(0.0), "n_sets": 3}
+    overlap = {"mean": 0.5, "n_pairs": 3, "min": 0.2, "max": 0.9}
+    gap = {"accuracy": rate(0.0)}
+    return {
+        "grid": {"lying": {"liar": {"short": {"plain": cell}}}},
+        "confidence": {
+            "runs": {
+                "source": confident,
+                "patched": confident,
+                "base": confident | {"accuracy": {"0.9": rate(0.1)}},
+            }
+        },
+        "transfer": {
+            "bag_of_tokens": {"all": rate(0.5)},
+            "methods": {"logistic": {"honest": method}},
+            "parting": {"mass_mean": {"honest": {"liar": parted}}},
+        },
+        "attribution": {"lens": {"parting": {"half": layer(4)}}},
+        "widths": {
+            "patched": {
+                "2": {"best": best, "difference": {"best - control": {"accuracy": rate(0.8)}}}
+            }
+        },
+        "positions": {
+            "counts": {"window": {"1": run(0.9), "10": run(0.9)}},
+            "unpatched": {"counts": {"base": run(0.1)}},
+            "blocks": {"prefix": {"alone": run(0.9) | {"positions": 3.0}}},
+        },
+        "curves": {
+            "rules": {
+                "single": {"smallest": least},
+                "estimate": {"up": {"difference": {"area_log": rate(-0.01)}}},
+            }
+        },
+        "robustness": {
+            "generalisation": {"split": general, "wording": general},
+            "overlap": {"split": overlap, "wording": overlap},
+            "overlap_by_chance": 0.1,
+        },
+        "controls": {
+            "patched - control": {
+                "mean_selection": gap,
+                "rest_of_window": {"accuracy": rate(0.8)},
+            },
+            "follows_donor": {"other_label": rate(0.1)},
+            "runs": {
+                name: run(0.9) for name in ("mean_selection", "same_label", "base_other_label")
+            },
+        },
+        "erasure": {
+            "personas": {"honest": erased(), "liar": erased()},
+            "probes": {name: {"fresh": {"erased": rate(0.6)}} for name in ("honest", "liar")},
+        },
+    }
+
+
 def found():
     """Metrics of a model that lies, in which everything is as claimed."""
     probe = {"layer": 7, "accuracy": rate(0.9), "permuted": rate(0.5)}
     gain = {"patched - base": {"accuracy": rate(0.8)}, "reverse - source": {"accuracy": rate(-0.8)}}
     runs = {"source": 0.9, "patched": 0.9, "base": 0.1, "reverse": 0.1}
-    return {
+    return wider() | {
         "behaviour": {
             "known_report": {"honest": answers(0.9), "liar": answers(0.1)},
             "known": {"all": {"both": {"known": 90, "n": 100}}},
@@ -73,7 +148,13 @@ def claims(metrics):
         make.__name__: make(metrics, *PAIR)
         for make in (
             behaviour.lying,
-            behaviour.believing,
+            behaviour.sure,
+            reading.believing,
+            reading.parting,
+            reading.erasing,
+            scope.elsewhere,
+            scope.honesty,
+            scope.last_position,
             patching.window,
             patching.few_heads,
             patching.these_heads,
@@ -121,6 +202,19 @@ def test_where_everything_is_so_every_claim_held():
         ("these_heads", "transplant/random/truth/p_value", 0.0952),
         ("reverse", "transplant/by_split/all/reverse", run(0.48)),
         ("estimates", "estimates/top", rate(0.12) | {"by_chance": 0.1}),
+        ("estimates", "curves/rules/estimate/up/difference/area_log", rate(-0.1)),
+        ("believing", "transfer/bag_of_tokens/all", rate(0.7)),
+        ("window", "widths/patched/2/difference/best - control/accuracy", rate(0.02)),
+        ("sure", "confidence/runs/patched/accuracy/0.9", rate(0.5)),
+        ("sure", "confidence/runs/base/accuracy/0.9", rate(0.5)),
+        ("elsewhere", "robustness/generalisation/split", {"off_diagonal": rate(0.9), "difference": rate(-0.2), "n_sets": 3}),
+        ("elsewhere", "robustness/generalisation/wording", {"off_diagonal": rate(0.4), "difference": rate(0.0), "n_sets": 3}),
+        ("honesty", "controls/follows_donor/other_label", rate(0.5)),
+        ("honesty", "controls/patched - control/mean_selection/accuracy", rate(0.3)),
+        ("honesty", "controls/patched - control/rest_of_window/accuracy", rate(0.0)),
+        ("last_position", "positions/counts/window/1", run(0.3)),
+        ("erasing", "erasure/personas/liar/windows/3-4/leace/accuracy", rate(0.2)),
+        ("erasing", "erasure/personas/honest/windows/3-4/leace - permuted", {"truth": rate(0.0)}),
         ("planted", "localisation/window/overlap", 0.2),
         ("planted", "localisation/heads/auroc", rate(0.53)),
         ("planted", "localisation/parting_layer", 5),
@@ -155,6 +249,20 @@ def test_what_was_not_measured_is_not_claimed():
     claim = claims(metrics)["estimates"]
     assert claim.verdict(lies=True) == UNTESTED
     assert "not measured" in claim.reason(lies=True)
+
+
+def test_a_layer_that_has_no_interval_is_not_where_they_part():
+    unsure = {"value": 3, "low": None, "high": None, "n": 100}
+    where = "transfer/parting/mass_mean/honest/liar/parting_layer"
+    assert claims(put(found(), where, unsure))["parting"].verdict(lies=True) == FAILED
+    nowhere = put(found(), where, unsure | {"value": None})
+    assert claims(nowhere)["parting"].verdict(lies=True) == UNTESTED
+
+
+def test_the_control_of_the_nearest_size_stands_beside_the_window():
+    wide = {"9": found()["widths"]["patched"]["2"]}
+    assert claims(put(found(), "widths/patched", wide))["window"].verdict(lies=True) == HELD
+    assert claims(put(found(), "widths/patched", {}))["window"].verdict(lies=True) == UNTESTED
 
 
 def test_no_best_window_is_not_measured():

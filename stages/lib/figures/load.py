@@ -11,6 +11,8 @@ from stages.lib.cli import UserError
 _RATE = {"low": pl.Float64, "high": pl.Float64}
 _PAIR = {"fit": pl.String, "scored": pl.String}
 _ROLES = {"run": pl.String, "source": pl.String, "base": pl.String}
+_TRUTH = {name: pl.Float64 for name in ("truth", "truth_low", "truth_high")}
+_EFFECT = {name: pl.Float64 for name in ("effect", "effect_low", "effect_high")}
 _CELL = {"layer": pl.Int64, "head": pl.Int64}
 _WORDINGS = {"system": pl.String, "question": pl.String, "prefix": pl.String}
 
@@ -31,14 +33,14 @@ SCHEMAS: dict[str, tables.Schema] = {
     | {"accuracy": pl.Float64, **_RATE, "n": pl.Int64},
     "probes/layers": {"site": pl.String, "labels": pl.String, **_PAIR, "layer": pl.Int64}
     | {"accuracy": pl.Float64, **_RATE, "n": pl.Int64},
-    "probes/heads": {**_PAIR, **_CELL, "accuracy": pl.Float64, "n": pl.Int64},
+    "probes/heads": {**_PAIR, **_CELL, "accuracy": pl.Float64, **_RATE, "n": pl.Int64},
     "probes/cosine": {"site": pl.String, "first": pl.String, "second": pl.String}
     | {"layer": pl.Int64, "cosine": pl.Float64},
     "windows/windows": {"part": pl.String, **_ROLES}
     | {"first_layer": pl.Int64, "last_layer": pl.Int64, "accuracy": pl.Float64, **_RATE}
-    | {"truth": pl.Float64, "n": pl.Int64},
+    | {**_TRUTH, "n": pl.Int64},
     "effects/effects": {"measure": pl.String, **_CELL, "accuracy": pl.Float64, **_RATE}
-    | {"truth": pl.Float64, "effect": pl.Float64, "n": pl.Int64},
+    | {**_TRUTH, **_EFFECT, "n": pl.Int64},
     "erasure/windows": {"persona": pl.String, "eraser": pl.String, "draw": pl.Int64}
     | {"size": pl.Int64, "first_layer": pl.Int64, "last_layer": pl.Int64}
     | {"accuracy": pl.Float64, **_RATE, "n": pl.Int64, "truth": pl.Float64}
@@ -46,20 +48,20 @@ SCHEMAS: dict[str, tables.Schema] = {
     "erasure/probes": {"persona": pl.String, "probe": pl.String, "z": pl.String}
     | {"layer": pl.Int64, "accuracy": pl.Float64, **_RATE, "n": pl.Int64},
     "heads/heads": {"measure": pl.String, **_CELL, "accuracy": pl.Float64, **_RATE}
-    | {"truth": pl.Float64, "effect": pl.Float64, "n": pl.Int64},
+    | {**_TRUTH, **_EFFECT, "n": pl.Int64},
     "heads/sets": {"size": pl.Int64, **_CELL, "accuracy": pl.Float64, **_RATE}
-    | {"truth": pl.Float64, "kept": pl.Float64, "n": pl.Int64},
+    | {**_TRUTH, "kept": pl.Float64, "n": pl.Int64},
     "transplant/transplant": {"split": pl.String, **_ROLES, "draw": pl.Int64}
-    | {"accuracy": pl.Float64, **_RATE, "truth": pl.Float64, "n": pl.Int64},
+    | {"accuracy": pl.Float64, **_RATE, **_TRUTH, "n": pl.Int64},
     "widths/layers": {**_ROLES, "size": pl.Int64, "first_layer": pl.Int64, "last_layer": pl.Int64}
-    | {"chosen": pl.Boolean, "accuracy": pl.Float64, **_RATE, "truth": pl.Float64, "n": pl.Int64},
+    | {"chosen": pl.Boolean, "accuracy": pl.Float64, **_RATE, **_TRUTH, "n": pl.Int64},
     "widths/splits": {"size": pl.Int64, "split": pl.String, **_ROLES, "window": pl.String}
     | {"first_layer": pl.Int64, "last_layer": pl.Int64, "accuracy": pl.Float64, **_RATE}
-    | {"truth": pl.Float64, "n": pl.Int64},
+    | {**_TRUTH, "n": pl.Int64},
     "positions/counts": {**_ROLES, "written": pl.String, "positions": pl.Int64}
-    | {"accuracy": pl.Float64, **_RATE, "truth": pl.Float64, "n": pl.Int64},
+    | {"accuracy": pl.Float64, **_RATE, **_TRUTH, "n": pl.Int64},
     "positions/blocks": {"block": pl.String, **_ROLES, "positions": pl.Float64}
-    | {"accuracy": pl.Float64, **_RATE, "truth": pl.Float64, "n": pl.Int64},
+    | {"accuracy": pl.Float64, **_RATE, **_TRUTH, "n": pl.Int64},
     "transfer/layers": {"method": pl.String, "persona": pl.String, "labels": pl.String}
     | {"layer": pl.Int64, "accuracy": pl.Float64, **_RATE, "n": pl.Int64},
     "transfer/splits": {"method": pl.String, "persona": pl.String, "layer": pl.Int64, **_PAIR}
@@ -79,7 +81,8 @@ SCHEMAS: dict[str, tables.Schema] = {
     "grid/ranking": {**_WORDINGS, "rank": pl.Int64, "lying": pl.Float64, **_RATE, "n": pl.Int64},
     "confidence/thresholds": {**_ROLES, "confidence": pl.Float64}
     | {"accuracy": pl.Float64, **_RATE, "n": pl.Int64},
-    "estimates/estimates": {**_CELL, "estimate": pl.Float64, "effect": pl.Float64, "n": pl.Int64},
+    "estimates/estimates": {**_CELL, **_EFFECT, "n": pl.Int64}
+    | {name: pl.Float64 for name in ("estimate", "estimate_low", "estimate_high")},
     "attribution/layers": {"site": pl.String, **_READ, "layer": pl.Int64, **_GIVEN},
     "attribution/heads": {"measure": pl.String, "run": pl.String, **_CELL, **_GIVEN}
     | {"share": pl.Float64},
@@ -90,18 +93,18 @@ SCHEMAS: dict[str, tables.Schema] = {
     | {"truth_mass": pl.Float64},
     "robustness/table": {"wording": pl.String, "chosen_on": pl.String, "set": pl.String}
     | {**_ROLES, "split": pl.String, "accuracy": pl.Float64, **_RATE}
-    | {"truth": pl.Float64, "n": pl.Int64},
+    | {**_TRUTH, "n": pl.Int64},
     "robustness/overlap": {"first_chosen_on": pl.String, "first": pl.String}
     | {"second_chosen_on": pl.String, "second": pl.String, "jaccard": pl.Float64, "n": pl.Int64},
     "controls/controls": {"split": pl.String, **_ROLES, "measure": pl.String}
     | {"value": pl.Float64, **_RATE, "n": pl.Int64},
     "curves/curves": {"rule": pl.String, "draw": pl.Int64, "direction": pl.String}
     | {"size": pl.Int64, "share": pl.Float64, "accuracy": pl.Float64, **_RATE}
-    | {"truth": pl.Float64, "kept": pl.Float64, "n": pl.Int64},
+    | {**_TRUTH, "kept": pl.Float64, "n": pl.Int64},
     "curves/areas": {"rule": pl.String, "direction": pl.String, "measure": pl.String}
     | {"against": pl.String, "value": pl.Float64, **_RATE, "n": pl.Int64},
     "curves/smallest": {"rule": pl.String, "size": pl.Int64, "share": pl.Float64}
-    | {"accuracy": pl.Float64, **_RATE, "truth": pl.Float64, "n": pl.Int64},
+    | {"accuracy": pl.Float64, **_RATE, **_TRUTH, "n": pl.Int64},
 }
 
 

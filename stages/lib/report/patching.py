@@ -26,8 +26,13 @@ def window(found: Metrics, source: str, base: str) -> Claim:
             f"{number(runs['source'], 'accuracy')}.",
         ),
     ]
+    widths = {int(size): entry for size, entry in found["widths"]["patched"].items()}
+    gap = _control(widths, best)
+    sentence = "A window that shares no layer with the best one of its size does less: best minus "
+    checks.append(Check(above(gap, 0), f"{sentence}control {number(gap)}."))
+    notes = [_width(size, widths[size]["best"]) for size in sorted(widths)]
     title = "A few consecutive layers carry the lie"
-    return Claim(title, checks, ("windows.png",))
+    return Claim(title, checks, ("windows.png", "widths.png"), notes=notes)
 
 
 def few_heads(found: Metrics, source: str, base: str) -> Claim:
@@ -47,7 +52,12 @@ def few_heads(found: Metrics, source: str, base: str) -> Claim:
         Check(above(gain, 0), f"That is a gain, statement by statement, of {number(gain)}."),
         *_random(runs["elsewhere"], "from the other layers"),
     ]
-    return Claim("A small set of heads carries it", checks, ("transplant.png", "heads.png"))
+    rules = found["curves"]["rules"]
+    notes = [
+        _smallest(rule, rules[rule]["smallest"]) for rule in rules if "smallest" in rules[rule]
+    ]
+    figures = ("transplant.png", "heads.png", "curves.png")
+    return Claim("A small set of heads carries it", checks, figures, notes=notes)
 
 
 def these_heads(found: Metrics, source: str, base: str) -> Claim:
@@ -126,8 +136,44 @@ def estimates(found: Metrics) -> Claim:
             f"chance {_plain(top['by_chance'])}.",
         ),
     ]
+    area = found["curves"]["rules"]["estimate"]["up"]["difference"]["area_log"]
+    checks.append(
+        Check(
+            None if area["high"] is None else area["high"] >= 0,
+            "Sets in the order of the estimate restore as much as sets in the order of the true "
+            f"effects (area under truth by number of heads, estimate minus true: {number(area)}).",
+        )
+    )
     title = "Gradients foretell which heads matter"
     return Claim(title, checks, ("estimates.png",))
+
+
+def _control(widths: dict[int, Any], best: dict[str, int] | None) -> dict[str, Any] | None:
+    """What the best window has over its control, of the size nearest to the window's."""
+    if not widths or best is None:
+        return None
+    n_layers = best["last_layer"] - best["first_layer"] + 1
+    size = min(widths, key=lambda size: (abs(size - n_layers), size))
+    return widths[size]["difference"].get("best - control", {}).get("accuracy")
+
+
+def _width(size: int, best: dict[str, Any]) -> str:
+    """Write what the best window of a size does."""
+    what = f"layer {best['first_layer']}" if size == 1 else f"layers {_layers(best)}"
+    return (
+        f"Of {size} {'layer' if size == 1 else 'layers'}, the best window is {what}: right on "
+        f"{number(best['report']['all'], 'accuracy')}."
+    )
+
+
+def _smallest(rule: str, row: dict[str, Any]) -> str:
+    """Write how few heads are enough in a rule's order."""
+    if row["n_heads"] is None:
+        return f"Heads in the order of rule `{rule}`: no set was enough on the selection part."
+    return (
+        f"Heads in the order of rule `{rule}`: {row['n_heads']} ({row['share']:.1%} of all) are "
+        f"enough on the selection part; on the report part right on {number(row, 'accuracy')}."
+    )
 
 
 def _random(control: dict[str, Any], where: str) -> list[Check]:
