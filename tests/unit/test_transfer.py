@@ -129,7 +129,7 @@ def test_polarity_is_told_where_truth_turns_with_it():
     assert min(rate["low"] for rate in polarity["both"].values()) > 0.7
     steady = scores.methods(found(activations()[:, :, READ:], drawn()))
     assert steady["logistic"]["honest"]["polarity"]["plain"]["negated"]["low"] > 0.9
-    assert steady["logistic"]["honest"]["splits"]["negation"]["low"] > 0.9
+    assert steady["logistic"]["honest"]["splits"]["negation"]["low"] > 0.8
 
 
 def test_the_parting_layer_is_planted_and_its_interval_covers_it(result):
