@@ -304,8 +304,9 @@ def test_activations_that_never_vary_leave_chance_and_nulls(project):
     assert all(abs(row["accuracy"] - 0.5) < 0.01 for row in made["layers"])
 
 
-def test_activations_that_are_not_numbers_are_refused(project):
+@pytest.mark.parametrize("layer", [2, N_LAYERS - 1])
+def test_activations_that_are_not_numbers_are_refused(layer, project):
     x = activations()
-    x[1, 3, 2] = np.nan
-    with pytest.raises(UserError, match="honest: resid_post of layer 2 is not finite"):
+    x[1, 3, layer] = np.nan
+    with pytest.raises(UserError, match=f"honest: resid_post of layer {layer} is not finite"):
         project(x=x)
