@@ -129,7 +129,7 @@ def test_polarity_is_told_where_truth_turns_with_it():
     assert min(rate["low"] for rate in polarity["both"].values()) > 0.7
     steady = scores.methods(found(activations()[:, :, READ:], drawn()))
     assert steady["logistic"]["honest"]["polarity"]["plain"]["negated"]["low"] > 0.9
-    assert steady["logistic"]["honest"]["splits"]["negation"]["low"] > 0.9
+    assert steady["logistic"]["honest"]["splits"]["negation"]["low"] > 0.8
 
 
 def test_the_parting_layer_is_planted_and_its_interval_covers_it(result):
@@ -304,8 +304,9 @@ def test_activations_that_never_vary_leave_chance_and_nulls(project):
     assert all(abs(row["accuracy"] - 0.5) < 0.01 for row in made["layers"])
 
 
-def test_activations_that_are_not_numbers_are_refused(project):
+@pytest.mark.parametrize("layer", [2, N_LAYERS - 1])
+def test_activations_that_are_not_numbers_are_refused(layer, project):
     x = activations()
-    x[1, 3, 2] = np.nan
-    with pytest.raises(UserError, match="honest: resid_post of layer 2 is not finite"):
+    x[1, 3, layer] = np.nan
+    with pytest.raises(UserError, match=f"honest: resid_post of layer {layer} is not finite"):
         project(x=x)
