@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from stages.controls import Config
-from stages.lib import average, controls, controls_tables, donors, forward, patch
+from stages.lib import average, controls, controls_tables, donors, forward, patch, patch_tables
 from stages.lib.cli import UserError
 from stages.lib.patch import Head
 from tests import tiny
@@ -112,7 +112,7 @@ def test_without_a_set_or_statements_only_unpatched_runs_are_there(honesty):
     empty = planted.experiment(tiny.planted_model(), nobody)
     runs = controls.runs(empty, [HONESTY], window, nobody)
     result = controls_tables.summarise(nobody, runs)
-    assert result["runs"]["base"] == dict.fromkeys(("accuracy", "low", "high", "truth")) | {"n": 0}
+    assert result["runs"]["base"] == dict.fromkeys(patch_tables.POINT) | {"n": 0}
     assert result["patched - control"] == result["follows_donor"] == {}
     points = controls_tables.points(nobody, runs, ["even"])
     assert {point["value"] for point in points} == {None}

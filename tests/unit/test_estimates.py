@@ -59,7 +59,7 @@ class TestScore:
         nothing = np.empty((0, LAYERS, HEADS))
         found = estimates.score(nothing, nothing, np.empty(0, str))
         assert found["rank_correlation"] == {"value": None, "low": None, "high": None, "n": 0}
-        assert estimates.points(nothing, nothing) == []
+        assert estimates.points(nothing, nothing, np.empty(0, str)) == []
 
 
 def test_effects_toward_the_truth_change_sign_with_the_label():

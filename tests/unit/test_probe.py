@@ -209,7 +209,7 @@ def test_one_label_gives_null_and_no_crash():
     rows = probe_tables.layers(found, PERSONAS, made)
     assert len(rows) == (N_LAYERS + N_LAYERS + 1) * 2 * 9
     assert {(row["accuracy"], row["low"], row["n"]) for row in rows} == {(None, None, 0)}
-    assert {row["accuracy"] for row in probe_tables.heads(found, PERSONAS)} == {None}
+    assert {row["accuracy"] for row in probe_tables.heads(found, PERSONAS, made)} == {None}
     assert {row["cosine"] for row in probe_tables.cosine(found, PERSONAS)} == {None}
     nothing = {"value": None, "low": None, "high": None, "n": 0}
     assert probe_tables.best(found, PERSONAS, made)["z"]["honest"]["liar"] == {
@@ -252,7 +252,7 @@ def test_best_place_is_the_planted_one_with_its_control(found):
 
 def test_z_row_is_the_mean_over_heads(found):
     rows = probe_tables.layers(found, PERSONAS, design())
-    heads = probe_tables.heads(found, PERSONAS)
+    heads = probe_tables.heads(found, PERSONAS, design())
     for layer in range(N_LAYERS):
         (row,) = (
             row

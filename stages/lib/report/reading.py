@@ -58,8 +58,12 @@ def parting(found: Metrics, source: str, base: str) -> Claim:
     ]
     turning = pair["turning_layer"]
     notes = [
+        *(
+            _parts(name, every, source, base)
+            for name, every in found["transfer"]["parting"].items()
+        ),
         "Opposite to each other (cosine below 0) they are "
-        + ("at no layer." if turning["value"] is None else f"from layer {_layer(turning)} on.")
+        + ("at no layer." if turning["value"] is None else f"from layer {_layer(turning)} on."),
     ]
     title = "Inside the model the lie parts from the truth"
     return Claim(title, checks, ("attribution.png",), notes=notes)
@@ -114,6 +118,14 @@ def _method(name: str, found: dict[str, Any], base: str) -> str:
         f"{words[0].upper()}{words[1:]}, layer {found['layer']}: {number(found['accuracy'])}; on "
         f"`{base}` {number(other)}."
     )
+
+
+def _parts(name: str, every: dict[str, Any], source: str, base: str) -> str:
+    """Write where directions of one kind of probe part."""
+    pair = every.get(source, {}).get(base) or every[base][source]
+    where = pair["parting_layer"]
+    layer = "nowhere" if where["value"] is None else f"from layer {_layer(where)} on"
+    return f"Below one half by kind of probe, {name.replace('_', ' ')}: {layer}."
 
 
 def _layer(row: dict[str, Any]) -> str:
