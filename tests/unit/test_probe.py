@@ -382,7 +382,7 @@ def test_stage_writes_directions_metrics_and_plots(project, found):
     assert metrics["cosine"]["z"]["honest"]["liar"] == {"falls_below_half": None, "layers": 1}
     expected = {
         "layers": ["site", "labels", "fit", "scored", "layer", "accuracy", "low", "high", "n"],
-        "heads": ["fit", "scored", "layer", "head", "accuracy", "n"],
+        "heads": ["fit", "scored", "layer", "head", "accuracy", "low", "high", "n"],
         "cosine": ["site", "first", "second", "layer", "cosine"],
     }
     for name, columns in expected.items():
