@@ -2,13 +2,14 @@
 
 Reads   --metrics (folder of the stages' metrics), --model (its manifest)
 Writes  --out (Markdown; its pictures are those of stage `figures`, in the folder beside it)
-Params  patch, the wordings of both personas
+Params  behaviour, patch, the wordings of both personas
 """
 
 from pathlib import Path
 from typing import Any
 
 from stages.lib import cli, params, patch, tables
+from stages.lib.behaviour import Config
 from stages.lib.lm import MANIFEST
 from stages.lib.report import behaviour, page, patching, reading, scope
 from stages.lib.whole import whole
@@ -38,13 +39,14 @@ QUESTION = "When this model is told to lie, where inside it does the truth turn 
 def main(metrics: Path, model: Path, out: Path) -> None:
     """Fill the page from the metrics."""
     roles = params.section("patch", patch.Config)
+    neutral = params.section("behaviour", Config).neutral
     found = {stage: tables.read_json(metrics / f"{stage}.json") for stage in STAGES}
     pair = (found, roles.source, roles.base)
     lying = behaviour.lying(*pair)
     claims = [
         lying,
         reading.believing(*pair),
-        reading.parting(*pair),
+        reading.parting(*pair, neutral),
         patching.window(*pair),
         patching.few_heads(*pair),
         patching.these_heads(*pair),

@@ -21,7 +21,6 @@ REST_OF_LAYERS, REST_OF_WINDOW = "rest_of_layers", "rest_of_window"
 MEAN_SELECTION, MEAN_REPORT = "mean_selection", "mean_report"
 # z of another statement's run: of the source with either label, of the base with the other label
 SAME_LABEL, OTHER_LABEL, BASE_OTHER_LABEL = "same_label", "other_label", "base_other_label"
-DONORS = (SAME_LABEL, OTHER_LABEL, BASE_OTHER_LABEL)
 
 
 @dataclass(frozen=True)

@@ -37,14 +37,18 @@ def layer(value):
 def erased():
     """What stage `erasure` finds of one persona in one window."""
     change = {"truth": rate(-0.4)}
-    runs = {"leace": {"accuracy": rate(0.5)}, "leace - none": change, "leace - permuted": change}
+    runs = {"leace": {"accuracy": rate(0.5)}, "leace - none": change}
+    runs |= {"leace - permuted": change, "leace - random": change}
     return {"none": {"accuracy": rate(0.9)}, "windows": {"3-4": runs}}
 
 
 def wider():
     """Metrics of the stages beyond the first ones."""
     method = {"layer": 7, "accuracy": rate(0.9), "transfer": {"liar": rate(0.9)}}
-    parted = {"parting_layer": layer(3), "turning_layer": {"value": None}}
+    method["permuted"] = {"mean": 0.5, "max": 0.6, "draws": 20, "p": 0.048}
+    nowhere = {"value": None, "low": None, "high": None}
+    parted = {"layers": 9, "parting_layer": layer(3), "turning_layer": nowhere}
+    together = parted | {"parting_layer": nowhere}
     cell = rate(0.8) | {"rank": 1, "behind": rate(0.0)}
     best = {"first_layer": 3, "last_layer": 4, "report": {"all": run(0.9)}}
     confident = {"accuracy": {"0.9": rate(0.9)}, "confidence": rate(0.9)}
@@ -63,8 +67,8 @@ def wider():
         },
         "transfer": {
             "bag_of_tokens": {"all": rate(0.5)},
-            "methods": {"logistic": {"honest": method}},
-            "parting": {"mass_mean": {"honest": {"liar": parted}}},
+            "methods": {"mass_mean": {"honest": method}},
+            "parting": {"mass_mean": {"honest": {"liar": parted}, "neutral": {"honest": together}}},
         },
         "attribution": {"lens": {"parting": {"half": layer(4)}}},
         "widths": {
@@ -86,6 +90,12 @@ def wider():
         "robustness": {
             "generalisation": {"split": general, "wording": general},
             "overlap": {"split": overlap, "wording": overlap},
+            "sets": {
+                kind: {name: {"scored": {"default": run(0.9)}} for name in ("a", "b")}
+                for kind in ("split", "wording")
+            }
+            | {"search": {"heads": {"scored": {"default": {"restored": rate(0.9)}}}}},
+            "n_candidates": 10,
             "overlap_by_chance": 0.1,
         },
         "controls": {
@@ -100,7 +110,10 @@ def wider():
         },
         "erasure": {
             "personas": {"honest": erased(), "liar": erased()},
-            "probes": {name: {"fresh": {"erased": rate(0.6)}} for name in ("honest", "liar")},
+            "probes": {
+                name: {"fresh": {"erased": rate(0.6), "whole": rate(0.9)}}
+                for name in ("honest", "liar")
+            },
         },
     }
 
@@ -115,7 +128,10 @@ def found():
             "known_report": {"honest": answers(0.9), "liar": answers(0.1)},
             "known": {"all": {"both": {"known": 90, "n": 100}}},
         },
-        "probes": {"best": {"resid_post": {"honest": {"honest": probe, "liar": probe}}}},
+        "probes": {
+            "best": {"resid_post": {"honest": {"honest": probe, "liar": probe}}},
+            "n": {"report": {"true": 50, "false": 50}},
+        },
         "windows": {
             "best": {"first_layer": 3, "last_layer": 4},
             "runs": {"report": {name: run(runs[name]) for name in ("source", "patched", "base")}},
@@ -150,7 +166,6 @@ def claims(metrics):
             behaviour.lying,
             behaviour.sure,
             reading.believing,
-            reading.parting,
             reading.erasing,
             scope.elsewhere,
             scope.honesty,
@@ -162,6 +177,7 @@ def claims(metrics):
         )
     }
     return made | {
+        "parting": reading.parting(metrics, *PAIR, "neutral"),
         "estimates": patching.estimates(metrics),
         "planted": patching.planted(metrics),
     }
@@ -193,7 +209,7 @@ def test_where_everything_is_so_every_claim_held():
         ("lying", "behaviour/known_report/liar/recall_true", rate(0.9)),
         ("lying", "behaviour/known_report/liar/truth_mass", rate(0.2)),
         ("believing", "probes/best/resid_post/honest/liar", {"layer": 7, "accuracy": rate(0.5), "permuted": rate(0.5)}),
-        ("believing", "probes/best/resid_post/honest/honest", {"layer": 7, "accuracy": rate(0.9), "permuted": rate(0.9)}),
+        ("believing", "transfer/methods/mass_mean/honest/permuted", {"mean": 0.5, "max": 0.95, "draws": 20, "p": 0.0952}),
         ("window", "windows/runs/report/patched", run(0.52)),
         ("window", "windows/runs/report/base", run(0.82)),
         ("few_heads", "transplant/elsewhere", control(0.3)),
@@ -209,12 +225,18 @@ def test_where_everything_is_so_every_claim_held():
         ("sure", "confidence/runs/base/accuracy/0.9", rate(0.5)),
         ("elsewhere", "robustness/generalisation/split", {"off_diagonal": rate(0.9), "difference": rate(-0.2), "n_sets": 3}),
         ("elsewhere", "robustness/generalisation/wording", {"off_diagonal": rate(0.4), "difference": rate(0.0), "n_sets": 3}),
+        ("elsewhere", "robustness/sets/split/b/scored/default", run(0.5)),
         ("honesty", "controls/follows_donor/other_label", rate(0.5)),
         ("honesty", "controls/patched - control/mean_selection/accuracy", rate(0.3)),
         ("honesty", "controls/patched - control/rest_of_window/accuracy", rate(0.0)),
         ("last_position", "positions/counts/window/1", run(0.3)),
         ("erasing", "erasure/personas/liar/windows/3-4/leace/accuracy", rate(0.2)),
         ("erasing", "erasure/personas/honest/windows/3-4/leace - permuted", {"truth": rate(0.0)}),
+        ("erasing", "erasure/personas/honest/windows/3-4/leace - random", {"truth": rate(0.4)}),
+        ("parting", "transfer/parting/mass_mean/neutral/honest/parting_layer", layer(2)),
+        ("parting", "transfer/parting/mass_mean/honest/liar/parting_layer", {"value": 3, "low": 3, "high": None}),
+        ("few_heads", "heads/n_heads", 10),
+        ("few_heads", "robustness/sets/search/heads/scored/default/restored", rate(0.3)),
         ("planted", "localisation/window/overlap", 0.2),
         ("planted", "localisation/heads/auroc", rate(0.53)),
         ("planted", "localisation/parting_layer", 5),
@@ -251,12 +273,73 @@ def test_what_was_not_measured_is_not_claimed():
     assert "not measured" in claim.reason(lies=True)
 
 
-def test_a_layer_that_has_no_interval_is_not_where_they_part():
-    unsure = {"value": 3, "low": None, "high": None, "n": 100}
+def test_where_they_part_nowhere_it_is_not_tested():
     where = "transfer/parting/mass_mean/honest/liar/parting_layer"
-    assert claims(put(found(), where, unsure))["parting"].verdict(lies=True) == FAILED
-    nowhere = put(found(), where, unsure | {"value": None})
+    nowhere = put(found(), where, {"value": None, "low": None, "high": None})
     assert claims(nowhere)["parting"].verdict(lies=True) == UNTESTED
+
+
+def test_the_mean_of_z_may_do_better():
+    metrics = put(found(), "controls/patched - control/mean_selection/accuracy", rate(-0.2))
+    assert claims(metrics)["honesty"].verdict(lies=True) == HELD
+
+
+def test_too_few_random_sets_show_nothing():
+    few = control(0.0909)
+    for measure in few.values():
+        measure["n_sets"] = 10
+    metrics = put(found(), "transplant/random", few)
+    assert claims(metrics)["these_heads"].verdict(lies=True) == UNTESTED
+
+
+def test_the_erased_window_is_of_the_best_ones_size_and_place():
+    windows = {name: erased()["windows"]["3-4"] for name in ("0-1", "2-3", "3-9")}
+    for name, low in (("0-1", 0.9), ("3-9", 0.9), ("2-3", 0.5)):
+        windows[name] = windows[name] | {"leace": {"accuracy": rate(low)}}
+    metrics = found()
+    for persona in PAIR:
+        metrics["erasure"]["personas"][persona]["windows"] = windows
+    claim = claims(metrics)["erasing"]
+    assert "layers 2-3" in claim.checks[0].says
+    assert claim.verdict(lies=True) == HELD
+
+
+NOTHING = {"value": None, "low": None, "high": None, "n": 0}
+
+
+def test_without_known_statements_nothing_is_told_and_nothing_crashes():
+    unknown = {name: NOTHING for name in answers(0.5)}
+    run_of_none = {**NOTHING, "accuracy": None, "truth": None}
+    metrics = found()
+    metrics["behaviour"]["known_report"] = {"honest": unknown, "liar": unknown}
+    metrics["probes"]["n"]["report"] = {"true": 0, "false": 0}
+    metrics["windows"] = {
+        "best": None,
+        "runs": {"report": {name: run_of_none for name in ("source", "base")}},
+    }
+    metrics["transplant"]["by_split"]["all"] = {
+        name: run_of_none for name in ("source", "patched", "base", "reverse")
+    }
+    no_rank = {"n_sets": 0, "mean": None, "max": None, "p_value": None}
+    for where in ("random", "elsewhere"):
+        metrics["transplant"][where] = {"accuracy": no_rank, "truth": no_rank}
+    metrics["heads"] = {"n_heads": None, "share_of_all_heads": None}
+    metrics["widths"]["patched"] = {}
+    metrics["positions"] = {"counts": {}, "unpatched": {}, "blocks": {}}
+    metrics["curves"]["rules"] = {"single": None, "estimate": None}
+    metrics["transfer"]["methods"] = {"mass_mean": {"honest": None}, "ccs": {"honest": None}}
+    metrics["attribution"]["lens"] = None
+    metrics["erasure"] = {"personas": {}, "probes": {}}
+    robustness = {"generalisation": {"split": None, "wording": None}, "sets": {}}
+    robustness |= {"overlap": {"split": None, "wording": None}, "overlap_by_chance": None}
+    metrics["robustness"] = robustness | {"n_candidates": None}
+    metrics["controls"] = {"patched - control": {}, "follows_donor": {}, "runs": {}}
+    made = claims(metrics)
+    assert behaviour.lies(made["lying"]) is None
+    assert made["lying"].verdict(None) == UNTESTED
+    assert {claim.verdict(None) for claim in made.values()} == {UNTESTED}
+    assert "no statement is known" in made["window"].reason(None)
+    page.render("Title", "Question?", [], list(made.values()), None)
 
 
 def test_the_control_of_the_nearest_size_stands_beside_the_window():

@@ -41,7 +41,9 @@ def lying(found: Metrics, source: str, base: str) -> Claim:
         *_wordings(found["grid"]["lying"]),
     ]
     title = "The model lies when it is told to"
-    return Claim(title, checks, ("behaviour.png", "grid.png"), about_lies=False, notes=notes)
+    return Claim(
+        title, checks, ("overview.png", "behaviour.png", "grid.png"), about_lies=False, notes=notes
+    )
 
 
 def sure(found: Metrics, source: str, base: str) -> Claim:
@@ -61,9 +63,13 @@ def sure(found: Metrics, source: str, base: str) -> Claim:
     return Claim(title, checks, ("confidence.png",), notes=notes)
 
 
-def lies(claim: Claim) -> bool:
-    """Whether there is a lie to look for: the liar is wrong on true and on false statements."""
-    return all(check.passed for check in claim.checks[1:4])
+def lies(claim: Claim) -> bool | None:
+    """Whether there is a lie to look for: the liar is wrong on true and on false statements.
+
+    None where there is no known statement to tell by.
+    """
+    passed = [check.passed for check in claim.checks[1:4]]
+    return None if None in passed else all(passed)
 
 
 def _wordings(lying: dict[str, Any]) -> list[str]:
@@ -78,9 +84,10 @@ def _wordings(lying: dict[str, Any]) -> list[str]:
     if not cells:
         return []
     best = min(cells, key=lambda name: cells[name]["rank"])
-    alike = sum(1 for cell in cells.values() if cell["behind"]["low"] <= 0)
+    alike = sum(cell["behind"]["low"] <= 0 for name, cell in cells.items() if name != best)
     return [
-        f"Of {len(cells)} combinations of wordings (system/question/prefix) the best liar is "
-        f"{best}: it tells the lesser of both kinds of lie, of true and of false statements, on "
-        f"{number(cells[best])}; {alike} cannot be told from it."
+        f"Of {len(cells)} combinations of wordings (system/question/prefix), on statements of both "
+        f"parts, known or not, one of the best liars is {best}: it lies about true and about false "
+        f"statements, the lesser of both shares, on {number(cells[best])}; {alike} others cannot "
+        "be told from it."
     ]

@@ -46,7 +46,7 @@ class Claim:
     about_lies: bool = True
     notes: list[str] = field(default_factory=list)
 
-    def verdict(self, lies: bool) -> str:
+    def verdict(self, lies: bool | None) -> str:
         """`HELD` where every check passed, `FAILED` where one did not, else `UNTESTED`."""
         if self.about_lies and not lies:
             return UNTESTED
@@ -54,10 +54,12 @@ class Claim:
             return FAILED
         return HELD if all(check.passed for check in self.checks) else UNTESTED
 
-    def reason(self, lies: bool) -> str:
+    def reason(self, lies: bool | None) -> str:
         """Why the verdict is not that it held; '' where it is."""
         verdict = self.verdict(lies)
         if verdict == UNTESTED and self.about_lies and not lies:
+            if lies is None:
+                return "no statement is known with which a lie could be told"
             return "the model does not lie when it is told to"
         if verdict == HELD:
             return ""
@@ -84,6 +86,16 @@ def below(row: dict[str, Any] | None, bound: float) -> bool | None:
     """Whether all of an interval lies below a bound; None where there is none."""
     high = row.get("high") if row else None
     return None if high is None else high < bound
+
+
+def not_above(row: dict[str, Any] | None, value: float) -> bool | None:
+    """Whether no difference above a value was found; None where there is no interval."""
+    return None if row is None or row.get("low") is None else row["low"] <= value
+
+
+def not_below(row: dict[str, Any] | None, value: float) -> bool | None:
+    """Whether no difference below a value was found; None where there is no interval."""
+    return None if row is None or row.get("high") is None else row["high"] >= value
 
 
 def holds(row: dict[str, Any] | None, value: float) -> bool | None:

@@ -5,7 +5,9 @@ from stages.lib.report.claim import HELD, Claim
 MARKS = {True: "yes", False: "**no**", None: "not measured"}
 
 
-def render(title: str, question: str, model: list[str], claims: list[Claim], lies: bool) -> str:
+def render(
+    title: str, question: str, model: list[str], claims: list[Claim], lies: bool | None
+) -> str:
     """Write the page.
 
     Parameters
@@ -16,8 +18,9 @@ def render(title: str, question: str, model: list[str], claims: list[Claim], lie
         What was run: the model, its wordings, the statements.
     claims : list of Claim
         In the order of the page.
-    lies : bool
-        Whether the model lies when it is told to; if not, claims about lies are not testable.
+    lies : bool or None
+        Whether the model lies when it is told to; if not, or if that was not measured, claims about
+        lies are not testable.
 
     Returns
     -------
@@ -39,7 +42,7 @@ def render(title: str, question: str, model: list[str], claims: list[Claim], lie
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _section(claim: Claim, lies: bool) -> list[str]:
+def _section(claim: Claim, lies: bool | None) -> list[str]:
     """One claim with its verdict, checks, notes and pictures."""
     verdict, reason = claim.verdict(lies), claim.reason(lies)
     lines = [

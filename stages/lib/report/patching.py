@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from stages.lib.report.claim import Check, Claim, above, below, least, number
+from stages.lib.report.claim import Check, Claim, above, below, least, not_below, number
 
 Metrics = dict[str, Any]  # by stage
 LEVEL = 0.05
@@ -28,8 +28,9 @@ def window(found: Metrics, source: str, base: str) -> Claim:
     ]
     widths = {int(size): entry for size, entry in found["widths"]["patched"].items()}
     gap = _control(widths, best)
-    sentence = "A window that shares no layer with the best one of its size does less: best minus "
-    checks.append(Check(above(gap, 0), f"{sentence}control {number(gap)}."))
+    sentence = "The median of the windows without a layer of the best one, of the size nearest to "
+    sentence += f"it, does less: accuracy of best minus control {number(gap)}."
+    checks.append(Check(above(gap, 0), sentence))
     notes = [_width(size, widths[size]["best"]) for size in sorted(widths)]
     title = "A few consecutive layers carry the lie"
     return Claim(title, checks, ("windows.png", "widths.png"), notes=notes)
@@ -42,7 +43,13 @@ def few_heads(found: Metrics, source: str, base: str) -> Claim:
     gain = runs["gain"]["patched - base"]["accuracy"]
     share = heads["share_of_all_heads"]
     size = "no set" if share is None else f"{heads['n_heads']} heads ({share:.1%} of all)"
+    candidates = found["robustness"]["n_candidates"]
+    restored = _restored(found["robustness"]["sets"])
     checks = [
+        Check(
+            heads["n_heads"] < candidates if heads["n_heads"] and candidates else None,
+            f"The set is smaller than the window: {size}, the window has {candidates}.",
+        ),
         Check(
             above(every["patched"], 0.5),
             f"z of {size}, chosen on other statements, written from `{source}` into `{base}`: "
@@ -50,11 +57,16 @@ def few_heads(found: Metrics, source: str, base: str) -> Claim:
             f"{number(every['source'], 'accuracy')}.",
         ),
         Check(above(gain, 0), f"That is a gain, statement by statement, of {number(gain)}."),
+        Check(
+            above(restored, 0.5),
+            "Of the truth that the source run has above the base run, the set restores more than "
+            f"half: {number(restored)}.",
+        ),
         *_random(runs["elsewhere"], "from the other layers"),
     ]
     rules = found["curves"]["rules"]
     notes = [
-        _smallest(rule, rules[rule]["smallest"]) for rule in rules if "smallest" in rules[rule]
+        _smallest(rule, of["smallest"]) for rule, of in rules.items() if of and "smallest" in of
     ]
     figures = ("transplant.png", "heads.png", "curves.png")
     return Claim("A small set of heads carries it", checks, figures, notes=notes)
@@ -94,12 +106,14 @@ def planted(found: Metrics) -> Claim | None:
     checks = [
         Check(
             None if window["overlap"] is None else window["overlap"] > window["by_chance"],
-            "The best window overlaps the planted layers (intersection over union): "
+            "The best window, chosen on the selection part, overlaps the planted layers "
+            "(intersection over union): "
             f"{_plain(window['overlap'])}, by chance {_plain(window['by_chance'])}.",
         ),
         Check(
             above(share, heads["share_by_chance"]),
-            "Of what single heads gain, planted layers have the greater part: "
+            "Of what single heads gain, on the selection part, planted layers have more than their "
+            "share: "
             f"{number(share)} statements, by chance {_plain(heads['share_by_chance'])}.",
         ),
         Check(
@@ -127,8 +141,9 @@ def estimates(found: Metrics) -> Claim:
     checks = [
         Check(
             above(score["rank_correlation"], 0),
-            "Over all heads, estimated and true effect have a rank correlation of "
-            f"{number(score['rank_correlation'])} statements, {score['n_heads']} heads.",
+            "Over all heads, on the selection part, estimated and true effect have a rank "
+            f"correlation of {number(score['rank_correlation'])} statements, "
+            f"{score['n_heads']} heads.",
         ),
         Check(
             above(top, top["by_chance"]),
@@ -136,16 +151,24 @@ def estimates(found: Metrics) -> Claim:
             f"chance {_plain(top['by_chance'])}.",
         ),
     ]
-    area = found["curves"]["rules"]["estimate"]["up"]["difference"]["area_log"]
+    rule = found["curves"]["rules"].get("estimate") or {}
+    area = rule.get("up", {}).get("difference", {}).get("area_log")
     checks.append(
         Check(
-            None if area["high"] is None else area["high"] >= 0,
-            "Sets in the order of the estimate restore as much as sets in the order of the true "
-            f"effects (area under truth by number of heads, estimate minus true: {number(area)}).",
+            not_below(area, 0),
+            "No difference is found between sets in the order of the estimate and of the true "
+            "effects, on the report part (area under truth by the logarithm of the number of "
+            f"heads, estimate minus true: {number(area)}).",
         )
     )
     title = "Gradients foretell which heads matter"
     return Claim(title, checks, ("estimates.png",))
+
+
+def _restored(sets: dict[str, Any]) -> dict[str, Any] | None:
+    """What the set that the search found restores, in the wording that it was found in."""
+    scored = sets.get("search", {}).get("heads", {}).get("scored", {})
+    return scored.get("default", {}).get("restored")
 
 
 def _control(widths: dict[int, Any], best: dict[str, int] | None) -> dict[str, Any] | None:
@@ -169,7 +192,7 @@ def _width(size: int, best: dict[str, Any]) -> str:
 def _smallest(rule: str, row: dict[str, Any]) -> str:
     """Write how few heads are enough in a rule's order."""
     if row["n_heads"] is None:
-        return f"Heads in the order of rule `{rule}`: no set was enough on the selection part."
+        return f"Heads in the order of rule `{rule}`: no set was needed, or none was enough."
     return (
         f"Heads in the order of rule `{rule}`: {row['n_heads']} ({row['share']:.1%} of all) are "
         f"enough on the selection part; on the report part right on {number(row, 'accuracy')}."
@@ -185,7 +208,8 @@ def _random(control: dict[str, Any], where: str) -> list[Check]:
             says = f"{measure} {found['mean']:.3f} on average over {found['n_sets']} sets, "
             says += f"{found['max']:.3f} at most; p = {found['p_value']:.3f}"
         sentence = f"Random sets of as many heads {where} do less: {says}."
-        checks.append(Check(least(found["p_value"], LEVEL), sentence))
+        enough = found["n_sets"] and 1 / (found["n_sets"] + 1) < LEVEL  # fewer can show nothing
+        checks.append(Check(least(found["p_value"], LEVEL) if enough else None, sentence))
     return checks
 
 

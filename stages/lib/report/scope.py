@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from stages.lib.report.claim import Check, Claim, above, below, holds, number
+from stages.lib.report.claim import Check, Claim, above, below, not_above, not_below, number
 
 Metrics = dict[str, Any]  # by stage
 
@@ -12,26 +12,23 @@ def elsewhere(found: Metrics, source: str, base: str) -> Claim:
     robust = found["robustness"]
     checks, notes = [], []
     for kind, what in (("split", "topic"), ("wording", "wording")):
-        score = robust["generalisation"][kind]
+        score = robust["generalisation"].get(kind) or {}
+        others, difference = score.get("off_diagonal"), score.get("difference")
         checks += [
             Check(
-                above(score["off_diagonal"], 0.5),
-                f"Sets chosen on one {what} and scored on the others restore of what the source "
-                f"adds {number(score['off_diagonal'])} ({score['n_sets']} sets).",
+                above(others, 0.5),
+                f"Sets chosen on one {what}, among the heads of the best window, and scored on the "
+                f"others restore of what the source adds {number(others)} "
+                f"({score.get('n_sets', 0)} sets).",
             ),
             Check(
-                _not_below(score["difference"]),
-                f"On the {what} that they were chosen on they do no better: the others minus it "
-                f"{number(score['difference'])}.",
+                not_below(difference, 0),
+                f"No difference is found between other {what}s and the one that a set was chosen "
+                f"on: others minus own {number(difference)}.",
             ),
+            _each(robust["sets"].get(kind, {}), what),
         ]
-        overlap = robust["overlap"][kind]
-        if overlap["mean"] is not None:
-            notes.append(
-                f"Two sets of different {what}s share {overlap['mean']:.2f} of their heads on "
-                f"average (Jaccard; {overlap['n_pairs']} pairs, {overlap['min']:.2f} to "
-                f"{overlap['max']:.2f}); by chance {robust['overlap_by_chance']:.2f}."
-            )
+        notes += _shared(robust["overlap"].get(kind), what, robust["overlap_by_chance"])
     title = "Heads that were chosen on one topic or wording work on the others"
     return Claim(title, checks, ("robustness.png",), notes=notes)
 
@@ -41,29 +38,30 @@ def honesty(found: Metrics, source: str, base: str) -> Claim:
     controls = found["controls"]
     gaps, follows = controls["patched - control"], controls["follows_donor"]
     runs = controls["runs"]
+    mean = gaps.get("mean_selection", {}).get("accuracy")
+    rest = gaps.get("rest_of_window", {}).get("accuracy")
+    donor = follows.get("other_label")
     checks = [
         Check(
-            holds(gaps["mean_selection"]["accuracy"], 0.0),
-            "The mean of z over other statements does as well as a statement's own: right on "
-            f"{number(runs['mean_selection'], 'accuracy')}; own minus mean "
-            f"{number(gaps['mean_selection']['accuracy'])}.",
+            not_above(mean, 0.0),
+            "The mean of z over other statements loses nothing that is found against a "
+            f"statement's own: right on {number(runs.get('mean_selection'), 'accuracy')}; own "
+            f"minus mean {number(mean)}.",
         ),
         Check(
-            below(follows["other_label"], 0.5),
+            below(donor, 0.5),
             "With z of another statement whose label is the other one, the answer is still about "
-            f"the statement itself: the donor's label is answered in "
-            f"{number(follows['other_label'])}.",
+            f"the statement itself: the donor's label is answered in {number(donor)}.",
         ),
         Check(
-            above(gaps["rest_of_window"]["accuracy"], 0.0),
-            "The other heads of the window do not do it: the set minus the rest "
-            f"{number(gaps['rest_of_window']['accuracy'])}.",
+            above(rest, 0.0),
+            f"The other heads of the window do not do it: the set minus the rest {number(rest)}.",
         ),
     ]
     notes = [
         "With z of another statement of the same label: right on "
-        f"{number(runs['same_label'], 'accuracy')}; with z of a lying run of one with the other "
-        f"label: {number(runs['base_other_label'], 'accuracy')}."
+        f"{number(runs.get('same_label'), 'accuracy')}; with z of a lying run of one with the "
+        f"other label: {number(runs.get('base_other_label'), 'accuracy')}."
     ]
     title = "The heads carry whether to lie, and not what is true"
     return Claim(title, checks, ("controls.png",), notes=notes)
@@ -72,7 +70,7 @@ def honesty(found: Metrics, source: str, base: str) -> Claim:
 def last_position(found: Metrics, source: str, base: str) -> Claim:
     """The last prompt token alone is enough."""
     positions = found["positions"]
-    window, blocks = positions["counts"]["window"], positions["blocks"]
+    window, blocks = positions["counts"].get("window", {}), positions["blocks"]
     fewest = window.get(min(window, key=int)) if window else None
     count = min(window, key=int) if window else "few"
     checks = [
@@ -80,7 +78,7 @@ def last_position(found: Metrics, source: str, base: str) -> Claim:
             above(fewest, 0.5),
             f"z of the best window written at the last {count} positions: right on "
             f"{number(fewest, 'accuracy')}; without it "
-            f"{number(positions['unpatched']['counts']['base'], 'accuracy')}.",
+            f"{number(positions['unpatched'].get('counts', {}).get('base'), 'accuracy')}.",
         )
     ]
     notes = [
@@ -94,7 +92,33 @@ def last_position(found: Metrics, source: str, base: str) -> Claim:
     return Claim(title, checks, ("positions.png",), notes=notes)
 
 
-def _not_below(row: dict[str, Any] | None) -> bool | None:
-    """Whether an interval does not lie below 0; None where there is none."""
-    high = row.get("high") if row else None
-    return None if high is None else high >= 0
+def _each(sets: dict[str, Any], what: str) -> Check:
+    """Whether every single set works, and not only most of them."""
+    scored = {name: list(one["scored"].values()) for name, one in sets.items()}
+    works = {name: [above(row, 0.5) for row in rows] for name, rows in scored.items()}
+    passed = [name for name, each in works.items() if all(each)]
+    unmeasured = not works or any(value is None for each in works.values() for value in each)
+    failed = sorted(set(works) - set(passed))
+    return Check(
+        None if unmeasured else not failed,
+        f"Every set chosen on one {what} is right on more than half, in every wording: "
+        f"{len(passed)} of {len(works)} are" + (f"; not {', '.join(failed)}." if failed else "."),
+    )
+
+
+def _shared(overlap: dict[str, Any] | None, what: str, by_chance: float | None) -> list[str]:
+    """Write how much sets have in common, beside what draws of statements alone would do."""
+    if overlap is None or overlap["mean"] is None:
+        return []
+    said = (
+        f"Two sets of different {what}s share {overlap['mean']:.2f} of their heads on average "
+        f"(Jaccard; {overlap['n_pairs']} pairs, {overlap['min']:.2f} to {overlap['max']:.2f}; sets "
+        f"at random {by_chance:.2f})"
+    )
+    dealt = overlap.get("shuffled")
+    if dealt is None or dealt["mean"] is None:
+        return [f"{said}."]
+    return [
+        f"{said}; with the statements dealt to {what}s at random {dealt['mean']:.2f}, "
+        f"p = {dealt['p_value']:.3f} that the {what} matters."
+    ]
