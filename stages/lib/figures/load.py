@@ -43,7 +43,7 @@ SCHEMAS: dict[str, tables.Schema] = {
     | {**_TRUTH, **_EFFECT, "n": pl.Int64},
     "erasure/windows": {"persona": pl.String, "eraser": pl.String, "draw": pl.Int64}
     | {"size": pl.Int64, "first_layer": pl.Int64, "last_layer": pl.Int64}
-    | {"accuracy": pl.Float64, **_RATE, "n": pl.Int64, "truth": pl.Float64}
+    | {"accuracy": pl.Float64, **_RATE, "n": pl.Int64, **_TRUTH}
     | {"truth_mass": pl.Float64, "log_odds": pl.Float64},
     "erasure/probes": {"persona": pl.String, "probe": pl.String, "z": pl.String}
     | {"layer": pl.Int64, "accuracy": pl.Float64, **_RATE, "n": pl.Int64},
