@@ -156,7 +156,7 @@ def estimates(found: Metrics) -> Claim:
     checks.append(
         Check(
             not_below(area, 0),
-            "No difference is found between sets in the order of the estimate and of the true "
+            "Sets in the order of the estimate restore as much as sets in the order of the true "
             "effects, on the report part (area under truth by the logarithm of the number of "
             f"heads, estimate minus true: {number(area)}).",
         )

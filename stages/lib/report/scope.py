@@ -23,8 +23,8 @@ def elsewhere(found: Metrics, source: str, base: str) -> Claim:
             ),
             Check(
                 not_below(difference, 0),
-                f"No difference is found between other {what}s and the one that a set was chosen "
-                f"on: others minus own {number(difference)}.",
+                f"On other {what}s they do as well as on the one they were chosen on, as far as "
+                f"these statements tell: others minus own {number(difference)}.",
             ),
             _each(robust["sets"].get(kind, {}), what),
         ]
@@ -44,9 +44,9 @@ def honesty(found: Metrics, source: str, base: str) -> Claim:
     checks = [
         Check(
             not_above(mean, 0.0),
-            "The mean of z over other statements loses nothing that is found against a "
-            f"statement's own: right on {number(runs.get('mean_selection'), 'accuracy')}; own "
-            f"minus mean {number(mean)}.",
+            "The mean of z over other statements does as well as a statement's own, as far as "
+            "these statements tell: right on "
+            f"{number(runs.get('mean_selection'), 'accuracy')}; own minus mean {number(mean)}.",
         ),
         Check(
             below(donor, 0.5),
@@ -119,6 +119,6 @@ def _shared(overlap: dict[str, Any] | None, what: str, by_chance: float | None) 
     if dealt is None or dealt["mean"] is None:
         return [f"{said}."]
     return [
-        f"{said}; with the statements dealt to {what}s at random {dealt['mean']:.2f}, "
-        f"p = {dealt['p_value']:.3f} that the {what} matters."
+        f"{said}; with the statements dealt to {what}s at random {dealt['mean']:.2f} "
+        f"(that {what}s share less by chance alone: p = {dealt['p_value']:.3f})."
     ]
