@@ -88,7 +88,7 @@ def write(
 def _bounded(name: str, row: dict[str, Any]) -> dict[str, Any]:
     """The row with an interval beside each number whose table has one."""
     for key in ("truth", "effect", "estimate"):
-        if f"{key}_low" in load.SCHEMAS[name] and f"{key}_low" not in row:
+        if f"{key}_low" in load.SCHEMAS.get(name, {}) and f"{key}_low" not in row:
             value = row[key]
             ends = (None, None) if value is None else (value - 0.05, value + 0.05)
             row = row | {f"{key}_low": ends[0], f"{key}_high": ends[1]}
