@@ -344,9 +344,12 @@ def test_rewording_one_persona_reruns_what_reads_it_and_reverting_runs_nothing(p
     project.set({"prompt": {"liar_prefix": "it is, sure,"}})
     output = project.repro()
     assert stages_run(output) == {"prompts@liar", "activations@liar"} | AFTER_READOUTS
+    page = (project.folder / "plots/report.md").read_bytes()
     project.set({"prompt": {"liar_prefix": "it is"}})
-    assert stages_run(project.repro()) == set()
+    # The page is in git and no plot: DVC keeps no runs of it, which take a second.
+    assert stages_run(project.repro()) == {"report"}
     assert {f: f.read_bytes() for f in before} == before
+    assert (project.folder / "plots/report.md").read_bytes() != page  # it quotes the wording
 
 
 def test_rewording_neutral_leaves_patching_alone_where_knowledge_stays(project):
@@ -364,8 +367,10 @@ def test_a_comment_in_rendering_code_runs_what_renders_and_nothing_else(project)
     file = project.folder / "stages/lib/chat.py"
     text = file.read_text()
     file.write_text(text + "\n# a remark\n")
-    rendering = {f"prompts@{persona}" for persona in PERSONAS} | {"robustness"}
-    assert stages_run(project.repro()) == rendering  # robustness renders wordings of its own
+    rendering = {f"prompts@{persona}" for persona in PERSONAS}
+    # These render wordings of their own; the cells are kept, and no model runs for them.
+    rendering |= {"robustness"} | {f"cells@{system}" for system in SYSTEMS}
+    assert stages_run(project.repro()) == rendering
     file.write_text(text)
     assert stages_run(project.repro()) == set()
 
