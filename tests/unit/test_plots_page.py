@@ -159,6 +159,8 @@ def test_every_revision_shows_in_every_plot(table, version, tables):
     drawn = [vl_convert.vegalite_to_svg(spec, vl_version=version) for spec in (one, both)]
     assert ["before" in svg for svg in drawn] == [True, True]
     assert ["after" in svg for svg in drawn] == [False, True]
+    words = [text for svg in drawn for text in re.findall(r"<text[^>]*>([^<]+)</text>", svg)]
+    assert not [text for text in words if "undefined" in text]  # made of columns there are not
     assert both["data"]["values"][0].items() >= before[0].items()
 
 
