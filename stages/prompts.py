@@ -6,7 +6,6 @@ Params  prompt.question, prompt.<persona>_system, prompt.<persona>_prefix
 """
 
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
@@ -26,10 +25,10 @@ def main(persona: str, statements: Path, model: Path, out: Path) -> None:
     if chat.PLACEHOLDER not in question:
         raise UserError(f"params.yaml: prompt.question: expected {chat.PLACEHOLDER} in it")
     for key, text in zip(keys, (question, system, prefix), strict=True):
-        _refuse_special_tokens(tokenizer, f"params.yaml: prompt.{key}", text)
+        chat.refuse_special_tokens(tokenizer, f"params.yaml: prompt.{key}", text)
     for row, (origin, text) in enumerate(table.select("origin", "statement").iter_rows()):
         where = f"{statements}: row {row}" if origin == "built-in" else origin
-        _refuse_special_tokens(tokenizer, where, text)
+        chat.refuse_special_tokens(tokenizer, where, text)
 
     prompts = [chat.render(tokenizer, system, question, prefix, s) for s in table["statement"]]
     token_ids = [chat.encode(tokenizer, text) for text in prompts]
@@ -40,13 +39,6 @@ def main(persona: str, statements: Path, model: Path, out: Path) -> None:
         n_tokens=pl.Series([len(ids) for ids in token_ids], dtype=pl.UInt32),
     )
     tables.write(out, rows, tables.PROMPTS, key=["statement_id"])
-
-
-def _refuse_special_tokens(tokenizer: Any, where: str, text: str) -> None:
-    """Raise `UserError` where a text holds a special token: it could forge a turn."""
-    token = chat.special_token_in(tokenizer, text)
-    if token is not None:
-        raise UserError(f"{where}: found {token!r}, a special token of this model; remove it")
 
 
 if __name__ == "__main__":

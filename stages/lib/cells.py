@@ -9,7 +9,6 @@ import numpy as np
 import polars as pl
 
 from stages.lib import chat, forward, grid, kept, lm, readout, tables
-from stages.lib.cli import UserError
 from stages.lib.forward import answers as forward_answers
 from stages.lib.readout import Answers
 
@@ -67,9 +66,9 @@ def render(
     wordings |= {f"questions.{name}": text for name, text in config.questions.items()}
     wordings |= {f"prefixes.{name}": text for name, text in config.prefixes.items()}
     for name, text in wordings.items():
-        _refuse_special_tokens(tokenizer, f"params.yaml: grid.{name}", text)
+        chat.refuse_special_tokens(tokenizer, f"params.yaml: grid.{name}", text)
     for identity, text in statements.select("statement_id", "statement").iter_rows():
-        _refuse_special_tokens(tokenizer, f"{file}: statement {identity}", text)
+        chat.refuse_special_tokens(tokenizer, f"{file}: statement {identity}", text)
 
     def encode(question: str, prefix: str, statement: str) -> list[int]:
         text = chat.render(tokenizer, config.systems[system], question, prefix, statement)
@@ -162,10 +161,3 @@ def rows(
         top_token=pl.Series([texts[i] for i in ids], dtype=pl.String),
         top_is_answer=pl.Series([i in either for i in ids], dtype=pl.Boolean),
     )
-
-
-def _refuse_special_tokens(tokenizer: Any, where: str, text: str) -> None:
-    """Raise `UserError` where a text holds a special token: it could forge a turn."""
-    token = chat.special_token_in(tokenizer, text)
-    if token is not None:
-        raise UserError(f"{where}: found {token!r}, a special token of this model; remove it")

@@ -80,6 +80,13 @@ def special_token_in(tokenizer: Any, text: str) -> str | None:
     return next((token for token in sorted(tokens) if token.strip() and token in text), None)
 
 
+def refuse_special_tokens(tokenizer: Any, where: str, text: str) -> None:
+    """Raise `UserError` where a text holds a special token: it could forge a turn."""
+    token = special_token_in(tokenizer, text)
+    if token is not None:
+        raise UserError(f"{where}: found {token!r}, a special token of this model; remove it")
+
+
 def require_template(tokenizer: Any) -> None:
     """Raise `UserError` if the tokenizer has no chat template."""
     if not tokenizer.chat_template:

@@ -69,11 +69,8 @@ def refuse_special_tokens(where: str, wording: Wording, default: Wording, tokeni
     """Raise `UserError` where a text of a wording holds a special token: it could forge a turn."""
     for field in fields(wording):
         text = getattr(wording, field.name)
-        token = chat.special_token_in(tokenizer, text)
-        if token is not None and text != getattr(default, field.name):
-            raise UserError(
-                f"{where}.{field.name}: found {token!r}, a special token of this model; remove it"
-            )
+        if text != getattr(default, field.name):
+            chat.refuse_special_tokens(tokenizer, f"{where}.{field.name}", text)
 
 
 def reworded(found: Cases, statements: dict[str, str], wording: Wording, tokenizer: Any) -> Cases:
