@@ -62,7 +62,7 @@ def main(
     chosen = cases.read(statements, known, source, base, ("selection",), config.limit, by="part")
     setting = experiment.load(config, words, chosen, model)
     found = head_search.Search(setting.patcher(keep=True), chosen, *setting.shape)
-    result = head_search.search(found, **best, keep=keep) if best else head_search.nothing()
+    result = head_search.search(found, best, keep) if best else head_search.nothing()
     if not forward.is_main_process():
         return
     rows = [

@@ -107,11 +107,7 @@ def _patches(
     best: dict[str, int] | None, heads: list[list[int]], n_layers: int, n_heads: int
 ) -> dict[str, np.ndarray]:
     """Patches of the best window and of the head set, each (n_layers, n_heads), bool, if any."""
-    layers = range(best["first_layer"], best["last_layer"] + 1) if best else []
-    sets = {
-        "window": [Head(layer, head) for layer in layers for head in range(n_heads)],
-        "set": [Head(*head) for head in heads],
-    }
+    sets = {"window": patch.of_window(best, n_heads), "set": [Head(*head) for head in heads]}
     return {k: patch.of_heads([v], n_layers, n_heads)[0] for k, v in sets.items() if v}
 
 

@@ -8,9 +8,7 @@ Params  patch, readout, robustness, the wordings of both personas
 """
 
 from dataclasses import dataclass, replace
-from itertools import product
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
@@ -89,7 +87,7 @@ def main(
         }
 
     best = [Head(*head) for head in search["heads"]]
-    every = _window(search, setting.lm.n_heads)
+    every = patch.of_window(search["window"], setting.lm.n_heads)
     alone = {
         name: robustness.alone(name, each, every if best else [])
         for name, each in settings(chosen_on).items()
@@ -133,15 +131,6 @@ def _default(config: patch.Config) -> Wording:
         params.wording(f"{config.base}_system"),
         params.wording(f"{config.base}_prefix"),
     )
-
-
-def _window(search: dict[str, Any], n_heads: int) -> list[Head]:
-    """Heads of the best window; none where there is none."""
-    window = search["window"]
-    if window is None:
-        return []
-    layers = range(window["first_layer"], window["last_layer"] + 1)
-    return [Head(*place) for place in product(layers, range(n_heads))]
 
 
 if __name__ == "__main__":

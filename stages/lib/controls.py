@@ -46,6 +46,11 @@ def runs(
         Run(names.REST_OF_LAYERS, *pair, patch.heads_of(rest_of_layers), into.patched[1]),
         Run(names.REST_OF_WINDOW, *pair, patch.heads_of(rest_of_window), into.patched[2]),
     ]
+    lied = setting.reverse()(patches[[0, 2]], "the reverse").patched
+    made += [
+        Run(names.REVERSE, *pair[::-1], chosen, lied[0]),
+        Run(names.REVERSE_REST, *pair[::-1], patch.heads_of(rest_of_window), lied[1]),
+    ]
     base_z, source_z = patcher.z("z of both runs")
     n_positions = config.positions
     mean = average.mean_z(setting.lm, setting.answers, averaged.source, n_positions, "mean z")
@@ -70,8 +75,6 @@ def runs(
 def _patches(setting: Experiment, chosen: list[Head], window: dict[str, int] | None) -> np.ndarray:
     """The set, the other heads of its layers, the other heads of the window."""
     own = patch.of_heads([chosen], *setting.shape)[0]
-    layers, whole = np.zeros_like(own), np.zeros_like(own)
-    layers[own.any(axis=1)] = True
-    if window is not None:
-        whole[window["first_layer"] : window["last_layer"] + 1] = True
+    layers = np.broadcast_to(own.any(axis=1, keepdims=True), own.shape)
+    whole = patch.of_heads([patch.of_window(window, setting.lm.n_heads)], *setting.shape)[0]
     return np.stack([own, layers & ~own, whole & ~own])

@@ -17,6 +17,8 @@ ALL = "all"
 SOURCE, PATCHED, BASE = "source", "patched", "base"
 # z of the rest: other heads of the same layers, of the whole window
 REST_OF_LAYERS, REST_OF_WINDOW = "rest_of_layers", "rest_of_window"
+# z of the base, of the set and of the rest of the window, into the source run
+REVERSE, REVERSE_REST = "reverse", "reverse_rest"
 # z of the source averaged over statements of either part
 MEAN_SELECTION, MEAN_REPORT = "mean_selection", "mean_report"
 # z of another statement's run: of the source with either label, of the base with the other label
@@ -110,10 +112,11 @@ def summarise(found: Cases, runs: list[Run]) -> dict[str, Any]:
     -------
     dict
         ``runs``; ``patched - control``, pair by pair over the statements that count in the
-        control; ``follows_donor``, the share of answers that are the donor's label.
+        control; ``reverse - rest``, the set minus the rest of the window in the reverse;
+        ``follows_donor``, the share of answers that are the donor's label.
     """
     by_name = {run.name: run for run in runs}
-    true = by_name.get(PATCHED)
+    true, lie = by_name.get(PATCHED), by_name.get(REVERSE)
     return {
         "known": cases.count(found.table),
         "runs": {
@@ -123,8 +126,9 @@ def summarise(found: Cases, runs: list[Run]) -> dict[str, Any]:
         "patched - control": {
             run.name: _difference(found, true, run)
             for run in runs
-            if true is not None and run.name not in (SOURCE, PATCHED)
+            if true is not None and run.name not in (SOURCE, PATCHED, REVERSE, REVERSE_REST)
         },
+        "reverse - rest": _difference(found, lie, by_name[REVERSE_REST]) if lie else {},
         "follows_donor": {
             run.name: _follows(found, run, run.kept()).row()
             for run in runs

@@ -50,15 +50,15 @@ class Search:
         return patch_tables.point(self.cases, self.runs[name][1])
 
 
-def search(found: Search, first_layer: int, last_layer: int, keep: float) -> dict[str, Any]:
+def search(found: Search, window: dict[str, int], keep: float) -> dict[str, Any]:
     """Write each head of a window alone and leave each out, then grow the set greedily.
 
     Parameters
     ----------
     found : Search
         Fills with the runs.
-    first_layer, last_layer : int
-        The window.
+    window : dict
+        ``first_layer`` and ``last_layer``.
     keep : float
         Share of the window's gain of truth at which the set is large enough.
 
@@ -72,8 +72,7 @@ def search(found: Search, first_layer: int, last_layer: int, keep: float) -> dic
     ----------
     arXiv:2311.15131, figure 4: heads left out, one at a time, of the best window.
     """
-    layers = range(first_layer, last_layer + 1)
-    every = [Head(layer, head) for layer in layers for head in range(found.n_heads)]
+    every = patch.of_window(window, found.n_heads)
     low, high = found.run({"none": [], "window": every}, "window")
     points = _single(found, every)
 
@@ -97,7 +96,7 @@ def search(found: Search, first_layer: int, last_layer: int, keep: float) -> dic
         },
         "set": {
             "heads": heads,
-            "window": {"first_layer": first_layer, "last_layer": last_layer},
+            "window": window,
             "chosen_by": how,
         },
     }

@@ -79,8 +79,8 @@ def rate(correct: ArrayLike, subject: ArrayLike) -> Interval:
     Wilson (1927), JASA 22, 209-212. Korn and Graubard (1998), Survey Methodology 24, 193-201
     (effective number, t quantile). Dean and Pagano (2015), J. Survey Statistics and Methodology
     3, 484-503 (this combination compared with six others). Agresti and Coull (1998), The American
-    Statistician 52, 119-126 (successes and failures that are added; to whole subjects, ours). The code of arXiv:2311.15131
-    computes no intervals.
+    Statistician 52, 119-126 (successes and failures that are added; whole subjects are ours). The
+    code of arXiv:2311.15131 computes no intervals.
     """
     sums, counts = _by_subject(correct, subject)
     if not np.isin(np.asarray(correct, dtype=np.float64), (0.0, 1.0)).all():

@@ -561,6 +561,7 @@ def _overlap(splits, shift) -> Rows:
 def _controls(splits, shift, source, base) -> Rows:
     runs = {"source": 0.9, "patched": 0.8, "base": 0.1, "rest_of_layers": 0.12}
     runs |= {"rest_of_window": 0.15, "mean_selection": 0.7, "mean_report": 0.71}
+    runs |= {"reverse": 0.2, "reverse_rest": 0.8}
     lent = {"same_label": 0.9, "other_label": 0.3, "base_other_label": 0.2}
     return [
         {"split": split, "run": run, "source": source, "base": base, "measure": measure}

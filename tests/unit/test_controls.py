@@ -42,6 +42,8 @@ def test_where_honesty_is_moved_its_mean_works_and_the_donors_label_does_not_mat
         "base": 0.0,
         "rest_of_layers": 0.0,
         "rest_of_window": 0.0,
+        "reverse": 0.0,
+        "reverse_rest": 1.0,
         "mean_selection": 1.0,
         "mean_report": 1.0,
         "same_label": 1.0,
@@ -64,6 +66,8 @@ def test_where_the_answer_is_moved_its_mean_fails_and_the_donors_label_is_follow
         "base": 0.0,
         "rest_of_layers": 0.0,
         "rest_of_window": 0.0,
+        "reverse": 0.0,
+        "reverse_rest": 1.0,
         "mean_selection": 0.5,
         "mean_report": 0.5,
         "same_label": 1.0,
@@ -90,7 +94,10 @@ def test_the_difference_to_the_true_patch_is_paired_and_has_no_width_where_all_a
     same = result["patched - control"]["same_label"]["accuracy"]
     assert (same["value"], same["high"]) == (0.0, 0.0)
     assert result["patched - control"]["other_label"]["truth"]["low"] > 0.5
-    assert set(result["patched - control"]) == set(result["runs"]) - {"source", "patched"}
+    others = {"source", "patched", "reverse", "reverse_rest"}
+    assert set(result["patched - control"]) == set(result["runs"]) - others
+    lied = result["reverse - rest"]["accuracy"]
+    assert lied == {"value": -1.0, "low": -1.0, "high": -1.0, "n": 12}
 
 
 def test_the_rest_of_the_window_is_the_set_where_the_set_is_the_rest(honesty):
@@ -100,6 +107,7 @@ def test_the_rest_of_the_window_is_the_set_where_the_set_is_the_rest(honesty):
     label = honesty.cases.label
     found = {run.name: planted.accuracy(run.probabilities, label) for run in runs}
     assert (found["patched"], found["rest_of_layers"], found["rest_of_window"]) == (0.0, 1.0, 1.0)
+    assert (found["reverse"], found["reverse_rest"]) == (1.0, 0.0)
     sizes = controls_tables.summarise(honesty.cases, runs)["n_heads"]
     assert (sizes["patched"], sizes["rest_of_layers"], sizes["rest_of_window"]) == (3, 1, 5)
 
@@ -113,7 +121,8 @@ def test_without_a_set_or_statements_only_unpatched_runs_are_there(honesty):
     runs = controls.runs(empty, [HONESTY], window, nobody)
     result = controls_tables.summarise(nobody, runs)
     assert result["runs"]["base"] == dict.fromkeys(patch_tables.POINT) | {"n": 0}
-    assert result["patched - control"] == result["follows_donor"] == {}
+    assert result["patched - control"] == result["reverse - rest"] == {}
+    assert result["follows_donor"] == {}
     points = controls_tables.points(nobody, runs, ["even"])
     assert {point["value"] for point in points} == {None}
     assert controls_tables.rows(nobody, runs).is_empty()

@@ -41,14 +41,14 @@ def found():
 
 
 def test_the_set_is_the_smallest_that_keeps_the_gain(found):
-    result = head_search.search(found, 1, 2, keep=0.85)
+    result = head_search.search(found, {"first_layer": 1, "last_layer": 2}, keep=0.85)
     assert result["set"]["heads"] == [Head(1, 0), Head(2, 2)]
     assert [row["kept"] for row in result["sets"]] == pytest.approx([0, 0.5 / 0.9, 0.8 / 0.9])
     assert result["metrics"]["n_heads"] == 2
 
 
 def test_effects_are_gained_alone_and_lost_when_left_out(found):
-    rows = head_search.search(found, 1, 2, keep=0.85)["heads"]
+    rows = head_search.search(found, {"first_layer": 1, "last_layer": 2}, keep=0.85)["heads"]
     for measure in ("alone", "left_out"):
         effects = {
             Head(r["layer"], r["head"]): r["effect"] for r in rows if r["measure"] == measure
@@ -59,6 +59,6 @@ def test_effects_are_gained_alone_and_lost_when_left_out(found):
 
 
 def test_no_head_set_is_patched_twice(found):
-    head_search.search(found, 1, 2, keep=1.0)
+    head_search.search(found, {"first_layer": 1, "last_layer": 2}, keep=1.0)
     patched = found.patcher.patched
     assert len(patched) == len(set(patched)) > 14  # none, window, 6 alone, 6 left out, then sets

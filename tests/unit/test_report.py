@@ -99,6 +99,7 @@ def wider():
             "overlap_by_chance": 0.1,
         },
         "controls": {
+            "reverse - rest": {"accuracy": rate(-0.8)},
             "patched - control": {
                 "mean_selection": gap,
                 "rest_of_window": {"accuracy": rate(0.8)},
@@ -217,6 +218,7 @@ def test_where_everything_is_so_every_claim_held():
         ("these_heads", "transplant/random/accuracy/p_value", 0.0952),
         ("these_heads", "transplant/random/truth/p_value", 0.0952),
         ("reverse", "transplant/by_split/all/reverse", run(0.48)),
+        ("reverse", "controls/reverse - rest/accuracy", rate(-0.01)),
         ("estimates", "estimates/top", rate(0.12) | {"by_chance": 0.1}),
         ("estimates", "curves/rules/estimate/up/difference/area_log", rate(-0.1)),
         ("believing", "transfer/bag_of_tokens/all", rate(0.7)),
@@ -333,7 +335,12 @@ def test_without_known_statements_nothing_is_told_and_nothing_crashes():
     robustness = {"generalisation": {"split": None, "wording": None}, "sets": {}}
     robustness |= {"overlap": {"split": None, "wording": None}, "overlap_by_chance": None}
     metrics["robustness"] = robustness | {"n_candidates": None}
-    metrics["controls"] = {"patched - control": {}, "follows_donor": {}, "runs": {}}
+    metrics["controls"] = {
+        "patched - control": {},
+        "reverse - rest": {},
+        "follows_donor": {},
+        "runs": {},
+    }
     made = claims(metrics)
     assert behaviour.lies(made["lying"]) is None
     assert made["lying"].verdict(None) == UNTESTED

@@ -19,6 +19,8 @@ RUNS = (
     "same_label",
     "other_label",
     "base_other_label",
+    "reverse",
+    "reverse_rest",
 )
 
 
@@ -31,7 +33,8 @@ def draw(tables: load.Tables) -> Figure:
         f"Up to {n} known statements of the report part; dots: splits; marks: all of them, "
         f"{style.INTERVALS}. Mean: z of {tables.source} averaged over statements of one part. "
         "Another statement is of the same split and about another subject. If its label does not "
-        "matter, what is moved is how to answer; if answers are its label, it is the answer.",
+        "matter, what is moved is how to answer; if answers are its label, it is the answer. "
+        f"Patched {tables.source}: the reverse.",
         height=6.4,
     )
     left, right = figure.subplots(1, 2, width_ratios=[2.4, 1])
@@ -59,6 +62,8 @@ def _titles(tables: load.Tables) -> dict[str, str]:
         "same_label": "another, same label",
         "other_label": "another, other label",
         "base_other_label": f"another as {base}, other label",
+        "reverse": f"patched {source}",
+        "reverse_rest": f"patched {source}, rest of the window",
     }
 
 
@@ -71,6 +76,8 @@ def _looks(tables: load.Tables) -> dict[str, style.Look]:
         "source": personas[tables.source],
         "patched": style.PATCHED,
         "base": personas[tables.base],
+        "reverse": style.REVERSE,
+        "reverse_rest": style.RANDOM,
     }
     return {
         run: own.get(run) or style.Look(kinds[run.split("_")[0]], "s", style.DASHES[0])

@@ -83,6 +83,7 @@ def reverse(found: Metrics, source: str, base: str) -> Claim:
     runs = found["transplant"]
     after = runs["by_split"]["all"]["reverse"]
     loss = runs["gain"]["reverse - source"]["accuracy"]
+    rest = found["controls"]["reverse - rest"].get("accuracy")
     checks = [
         Check(
             below(after, 0.5),
@@ -90,6 +91,10 @@ def reverse(found: Metrics, source: str, base: str) -> Claim:
             f"{number(after, 'accuracy')}.",
         ),
         Check(below(loss, 0), f"That is a change, statement by statement, of {number(loss)}."),
+        Check(
+            below(rest, 0),
+            f"The other heads of the window do not do it: the set minus the rest {number(rest)}.",
+        ),
     ]
     return Claim("The same heads make the honest run lie", checks)
 
