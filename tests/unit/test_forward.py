@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from stages.lib import forward, readout
@@ -111,6 +112,23 @@ def test_shortcut_and_plain_forward_agree_on_every_patch(model, heads):
         z = source.run(rows).z
         lasts.append(base.patched(rows, base.run(rows, keep=True), z, mask(model, *heads)))
     np.testing.assert_allclose(lasts[0], lasts[1], atol=10 * ROUNDING)
+
+
+def test_what_the_last_layer_gives_at_earlier_positions_is_not_worked_out(model):
+    rows = [0, 1, 2]
+    base, source = (Prompts(model, prompts(seed), POSITIONS) for seed in (6, 7))
+    run, z = base.run(rows, keep=True), source.run(rows).z
+    with FlopCounterMode(display=False, depth=None) as counter:
+        base.patched(rows, run, z, mask(model, (1, 0)))
+    counts = {name: sum(of.values()) for name, of in counter.get_flop_counts().items()}
+    for part in ("self_attn.q_proj", "self_attn.o_proj", "mlp.up_proj"):
+        before, last = (
+            next(n for name, n in counts.items() if name.endswith(f"{layer}.{part}"))
+            for layer in (model.n_layers - 2, model.n_layers - 1)
+        )
+        assert before == POSITIONS * last > 0
+    keys = [n for name, n in counts.items() if name.endswith("k_proj")]
+    assert len(set(keys)) == 1  # the last position looks at the others
 
 
 def test_every_head_of_every_layer_gives_the_source_when_the_last_tokens_agree(model):

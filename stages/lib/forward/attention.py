@@ -55,6 +55,8 @@ class Kept:
         Rows of the batch for each prompt, one after the other.
     record : bool
         Whether to keep the new tokens' keys and values.
+    narrow : int or None
+        Layer in which nothing reads z but at the last position.
     """
 
     shared: Piece | None
@@ -62,6 +64,7 @@ class Kept:
     new: Piece
     n_patches: int = 1
     record: bool = False
+    narrow: int | None = None
     _masks: dict[Any, list[Tensor | None]] = field(default_factory=dict)
 
     def masks(self, window: int | None, device: Any, dtype: Any) -> list[Tensor | None]:
@@ -145,7 +148,8 @@ def attend(
     Returns
     -------
     Tensor of shape (n_rows, n_new, n_heads, d_head)
-        z; and None, in place of attention weights.
+        z, in a narrow layer that of the last position everywhere; and None, in place of attention
+        weights.
 
     Raises
     ------
@@ -155,12 +159,14 @@ def attend(
     extra = [name for name in ("s_aux", "position_bias") if other.get(name) is not None]
     if attention_mask is not None or extra:
         raise NotImplementedError(f"attention with {', '.join(extra) or 'a mask'}")
-    n_rows, n_heads, n_new, d_head = query.shape
-    n_kv_heads = key.shape[1]
+    if module.layer_idx == kept.narrow:
+        query = query[:, :, -1:]
+    n_rows, n_heads, n_query, d_head = query.shape
+    n_kv_heads, n_new = key.shape[1:3]
     n_group, n_prompts = n_heads // n_kv_heads, n_rows // kept.n_patches
     query = query * (d_head**-0.5 if scaling is None else scaling)
-    query = query.view(n_rows, n_kv_heads, n_group, n_new, d_head).transpose(0, 1)
-    query = query.reshape(n_kv_heads, n_rows, n_group * n_new, d_head)
+    query = query.view(n_rows, n_kv_heads, n_group, n_query, d_head).transpose(0, 1)
+    query = query.reshape(n_kv_heads, n_rows, n_group * n_query, d_head)
     pieces = kept.extend(module.layer_idx, key.transpose(0, 1), value.transpose(0, 1))
 
     def fold(x: Tensor, piece: Tensor) -> Tensor:
@@ -172,18 +178,18 @@ def attend(
     for (keys, _), mask in zip(pieces, masks, strict=True):
         found = fold(query, keys) @ keys.transpose(-1, -2)
         found = softcap * torch.tanh(found / softcap) if softcap else found
-        found = found.view(n_kv_heads, n_prompts, -1, n_new, keys.shape[2])
-        scores.append(found if mask is None else found + mask)
-    # (n_kv_heads, n_prompts, n_patches * n_group, n_new, n_tokens)
+        found = found.view(n_kv_heads, n_prompts, -1, n_query, keys.shape[2])
+        scores.append(found if mask is None else found + mask[:, :, -n_query:])
+    # (n_kv_heads, n_prompts, n_patches * n_group, n_query, n_tokens)
     weights = torch.cat(scores, dim=-1).softmax(dim=-1, dtype=torch.float32).to(value.dtype)
     parts = weights.split([keys.shape[2] for keys, _ in pieces], dim=-1)
     z = sum(
         (fold(part.flatten(1, 3), values) @ values).view(n_kv_heads, n_rows, -1, d_head)
         for part, (_, values) in zip(parts, pieces, strict=True)
     )
-    z = z.view(n_kv_heads, n_rows, n_group, n_new, d_head)  # pyright: ignore
-    z = z.permute(1, 3, 0, 2, 4)
-    return z.reshape(n_rows, n_new, n_heads, d_head), None
+    z = z.view(n_kv_heads, n_rows, n_group, n_query, d_head)  # pyright: ignore
+    z = z.permute(1, 3, 0, 2, 4).reshape(n_rows, n_query, n_heads, d_head)
+    return z.expand(-1, n_new, -1, -1), None
 
 
 AttentionInterface.register(NAME, attend)

@@ -115,32 +115,35 @@ def start_at(lm: LanguageModel, first: int, residual: Tensor) -> Iterator[None]:
 @contextmanager
 def give_z(lm: LanguageModel, layer: int, z: Tensor) -> Iterator[None]:
     """Skip a layer's attention, whose z of shape (n_rows, n_tail, n_heads, d_head) is known."""
+    z = z.flatten(2)
 
     def attention(*_: Any, **__: Any) -> tuple[Tensor, None]:
-        return lm.output_projections[layer](z.flatten(2)), None
+        return lm.output_projections[layer](z), None
 
     with stand_in(lm.attentions[layer], attention):
         yield
 
 
 @contextmanager
-def last_position(lm: LanguageModel) -> Iterator[None]:
+def last_position(lm: LanguageModel, z: bool = True) -> Iterator[None]:
     """Let the last layer's MLP, whose rows nothing reads but the last one, run on that one only.
 
-    Its output is then added to every position alike, which is right at the last one.
+    Its output is then added to every position alike, which is right at the last one. Where nothing
+    reads `z` there either, the same holds for what makes queries and for the output projection, and
+    attention is to be narrow in that layer.
     """
 
     def narrow(_: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
         return (args[0][:, -1:].contiguous(), *args[1:])
 
-    if lm.last_mlp is None:
+    with ExitStack() as stack:
+        if lm.last_mlp is not None:
+            stack.callback(lm.last_mlp.register_forward_pre_hook(narrow).remove)
+        query = getattr(lm.attentions[-1], "q_proj", None)  # None where one matrix makes q, k, v
+        for projection in () if z else (lm.output_projections[-1], query):
+            if projection is not None:
+                stack.enter_context(stand_in(projection, _at_last(projection.forward)))
         yield
-        return
-    handle = lm.last_mlp.register_forward_pre_hook(narrow)
-    try:
-        yield
-    finally:
-        handle.remove()
 
 
 @contextmanager
@@ -155,6 +158,11 @@ def stand_in(module: Any, forward: Any) -> Iterator[None]:
         del module.forward  # the class's own method shows again
         if own is not None:
             module.forward = own
+
+
+def _at_last(forward: Any) -> Any:
+    """Run on the last position only, and give what that gives at every position."""
+    return lambda x: forward(x[:, -1:].contiguous()).expand(-1, x.shape[1], -1)
 
 
 def _return_input(hidden_states: Tensor, *_: Any, **__: Any) -> Tensor:

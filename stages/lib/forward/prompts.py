@@ -130,7 +130,7 @@ class Prompts:
         residual = base.residual[first].repeat_interleave(len(patches), dim=0)
         with ExitStack() as stack:
             stack.enter_context(hooks.start_at(lm, first, residual))
-            stack.enter_context(hooks.last_position(lm))
+            stack.enter_context(hooks.last_position(lm, z=False))
             for layer in range(first, lm.n_layers):
                 written = patches[:, layer]
                 if layer == first or (written.all() and at is None):
@@ -139,7 +139,7 @@ class Prompts:
                     stack.enter_context(hooks.give_z(lm, layer, known.flatten(0, 1)))
                 elif written.any():
                     stack.enter_context(hooks.write_z(lm, layer, z[layer], chosen[:, layer], at))
-            last = self._tail(rows, base.middle, len(patches))
+            last = self._tail(rows, base.middle, len(patches), narrow=lm.n_layers - 1)
         return last.unflatten(0, (len(rows), len(patches))).transpose(0, 1)
 
     def gradient(self, rows: list[int], base: Run, score: Callable[[Tensor], Tensor]) -> Tensor:
@@ -186,11 +186,13 @@ class Prompts:
         with hooks.last_position(self.lm):
             return self._forward(tokens, ends, record=True)[1] if max(map(len, tokens)) else None
 
-    def _tail(self, rows: list[int], middle: Piece | None, n_patches: int = 1) -> Tensor:
+    def _tail(
+        self, rows: list[int], middle: Piece | None, n_patches: int = 1, narrow: int | None = None
+    ) -> Tensor:
         """Run the tail, each row so often; (n_rows, d_model) at the last position."""
         prompts = [self.token_ids[row] for row in rows]
         tokens, ends = [ids[-self.n_tail :] for ids in prompts], [len(ids) for ids in prompts]
-        return self._forward(tokens, ends, middle, n_patches)[0]
+        return self._forward(tokens, ends, middle, n_patches, narrow=narrow)[0]
 
     def _forward(
         self,
@@ -199,6 +201,7 @@ class Prompts:
         middle: Piece | None = None,
         n_patches: int = 1,
         record: bool = False,
+        narrow: int | None = None,
     ) -> tuple[Tensor, Piece]:
         """Run tokens that stand in their prompts before `ends`, after what is kept.
 
@@ -215,7 +218,7 @@ class Prompts:
                 input_ids=ids.repeat_interleave(n_patches, dim=0).to(device),
                 position_ids=positions.clamp(min=0).repeat_interleave(n_patches, dim=0).to(device),
                 use_cache=False,
-                kept=Kept(self._shared, middle, piece, n_patches, record),
+                kept=Kept(self._shared, middle, piece, n_patches, record, narrow),
             )
         return output.last_hidden_state[:, -1], piece
 
