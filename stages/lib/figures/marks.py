@@ -22,7 +22,9 @@ def line(
     look: style.Look,
     width: float = 2.2,
 ) -> None:
-    """Draw y over x as a line, with the columns `low` and `high` as a band where there are any.
+    """Draw y over x as a line, with a band between the columns of its interval, if there are any.
+
+    These are `<y>_low` and `<y>_high`, or else `low` and `high`.
 
     Parameters
     ----------
@@ -39,8 +41,9 @@ def line(
     """
     rows = rows.sort(x)
     at = numbers(rows, x)
-    if "low" in rows.columns:
-        low, high = numbers(rows, "low"), numbers(rows, "high")
+    own = f"{y}_" if f"{y}_low" in rows.columns else ""
+    if f"{own}low" in rows.columns:
+        low, high = numbers(rows, f"{own}low"), numbers(rows, f"{own}high")
         ax.fill_between(at, low, high, color=look.colour, alpha=0.15, linewidth=0)
     step = max(1, len(at) // 8)
     ax.plot(

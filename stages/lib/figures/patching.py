@@ -38,7 +38,7 @@ def draw_windows(tables: load.Tables) -> Figure:
         pl.col("part") == "selection", pl.col("run") == "patched"
     )
     for ax, y in ((left, "accuracy"), (right, "truth")):
-        marks.line(ax, selection.drop("low", "high"), "first_layer", y, SELECTION, width=1.5)
+        marks.line(ax, selection.select("first_layer", y), "first_layer", y, SELECTION, width=1.5)
     return figure
 
 
@@ -125,9 +125,8 @@ def windows(ax: Axes, tables: load.Tables, y: str, part: str) -> None:
     """Patched run of one part by first layer, both baselines, and the window that was chosen."""
     seen = looks(tables)
     rows = tables["windows/windows"].filter(pl.col("part") == part)
-    columns = ["first_layer", y, *(["low", "high"] if y == "accuracy" else [])]
     for run in ("patched", "source", "base"):  # thin over thick: all show if they agree
-        own = rows.filter(pl.col("run") == run).select(columns)
+        own = rows.filter(pl.col("run") == run)
         marks.line(ax, own, "first_layer", y, seen[run], width=3 if run == "patched" else 1.8)
     marks.rates(ax, TRUTH if y == "truth" else style.ACCURACY)
     marks.unmeasured(ax, rows, y)

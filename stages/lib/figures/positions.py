@@ -60,8 +60,7 @@ def _counts(ax: Axes, tables: load.Tables, y: str) -> None:
         ("base", "nothing", replace(seen["base"], marker="")),
     ):
         own = rows.filter(pl.col("run") == run, pl.col("written") == written)
-        columns = ["positions", y, *(["low", "high"] if y == "accuracy" else [])]
-        marks.line(ax, own.select(columns), "positions", y, look, 3.4 if look.marker else 1.6)
+        marks.line(ax, own, "positions", y, look, 3.4 if look.marker else 1.6)
     marks.rates(ax, patching.TRUTH if y == "truth" else style.ACCURACY)
     marks.unmeasured(ax, rows, y)
     ax.set_xlabel("last positions that are written")

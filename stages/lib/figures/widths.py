@@ -26,8 +26,8 @@ def draw(tables: load.Tables) -> Figure:
         "ringed: the best window of each size, of the highest truth in the patched "
         f"{tables.base} and of the lowest in the patched {tables.source}. Below: these windows on "
         f"{splits['n'].max() or 0} known statements of the report part, each with its control, the "
-        "median one of those windows of its size that share no layer with it (a small dot). Bars: "
-        f"{style.INTERVALS}.",
+        "median one of those windows of its size that share no layer with it (a small dot). "
+        f"Bands and bars: {style.INTERVALS}.",
         height=12.4,
         entries={tables.source: runs["source"], tables.base: runs["base"], **called}
         | {CONTROL: style.RANDOM},
@@ -60,7 +60,7 @@ def _curves(ax: Axes, tables: load.Tables, run: str, looks: dict[int, style.Look
         ax.axhline(level, color=look.colour, linestyle=look.dash, linewidth=1.8)
     for size, look in looks.items():
         own = rows.filter(pl.col("run") == run, pl.col("size") == size)
-        marks.line(ax, own.select("first_layer", "truth"), "first_layer", "truth", look)
+        marks.line(ax, own, "first_layer", "truth", look)
         best = own.filter(pl.col("chosen"))
         ax.plot(best["first_layer"], best["truth"], "o", markersize=13, markerfacecolor="none",
                 markeredgecolor="black", zorder=5)  # fmt: skip
