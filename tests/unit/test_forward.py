@@ -8,7 +8,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from stages.lib import forward, readout
 from stages.lib.cli import UserError
-from stages.lib.forward import batches, budget, unembed
+from stages.lib.forward import attention, batches, budget, unembed
 from stages.lib.forward.check import shortcut_is_exact
 from stages.lib.forward.plain import PlainPrompts
 from stages.lib.forward.prompts import Prompts
@@ -338,6 +338,27 @@ def test_the_shortcut_fits_many_architectures(architecture):
     for row, read in zip(prompts(15, 3, prefix=30), unembed.logits(model, lasts[1]), strict=True):
         whole = model.model(torch.tensor([row])).logits[0, -1]
         np.testing.assert_allclose(read.detach(), whole.detach(), atol=20 * ROUNDING)
+
+
+@pytest.mark.parametrize("architecture", ["qwen3", "mistral"])  # the second hides shared tokens
+def test_both_kinds_of_attention_are_one(architecture, monkeypatch):
+    """Torch's kernel piece by piece, and one softmax over all scores: GPUs and gradients take it."""
+    model, rows = of(architecture), list(range(9))
+    patch = mask(model, (0, 1), (1, slice(None)), (2, 2))
+
+    def both():
+        base, source = (Prompts(model, prompts(seed, prefix=30), POSITIONS) for seed in (6, 7))
+        run, of_source = base.run(rows, keep=True), source.run(rows)
+        return of_source.z, base.patched(rows, run, of_source.z, patch)
+
+    calls = []
+    fused = attention.FUSED
+    monkeypatch.setattr(attention, "FUSED", lambda *a, **k: calls.append(1) or fused(*a, **k))
+    found = both()
+    assert calls
+    monkeypatch.setattr(attention, "FUSED", None)
+    for one, other in zip(found, both(), strict=True):
+        torch.testing.assert_close(one, other, atol=ROUNDING, rtol=1e-4)
 
 
 @pytest.mark.parametrize(("architecture", "what"), [("mistral", "window"), ("gemma2", "cap")])

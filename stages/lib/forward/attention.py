@@ -4,6 +4,10 @@ The tokens that a query sees are those that all prompts share, and a prompt's ow
 would copy the keys and values of both into one tensor for every forward, and again for every query
 head of a group. Here the shared ones, which are most, are never copied: all queries meet them in
 one matrix product, and the query heads of a group are folded into the rows of each product.
+
+On CPUs a kernel of torch makes scores, softmax and z of each piece in one go, in half the time, and
+the pieces are put together by the logarithms of their softmax's sums. It has no soft cap, and those
+logarithms no gradient: there, and on GPUs, all scores are made and go through one softmax.
 """
 
 from collections.abc import Iterator
@@ -18,6 +22,7 @@ from transformers import AttentionInterface
 from stages.lib.lm import LanguageModel
 
 NAME = "kept_keys"  # what transformers knows `attend` by
+FUSED = getattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu", None)
 BLOCKED = -1e4  # added to a score: e^-10000 is 0, and 1e4 is a number in float16
 
 
@@ -165,31 +170,74 @@ def attend(
     n_kv_heads, n_new = key.shape[1:3]
     n_group, n_prompts = n_heads // n_kv_heads, n_rows // kept.n_patches
     query = query * (d_head**-0.5 if scaling is None else scaling)
-    query = query.view(n_rows, n_kv_heads, n_group, n_query, d_head).transpose(0, 1)
-    query = query.reshape(n_kv_heads, n_rows, n_group * n_query, d_head)
+    query = query.unflatten(1, (n_kv_heads, n_group)).transpose(0, 1)
+    query = query.reshape(n_kv_heads, n_prompts, -1, n_query, d_head)
     pieces = kept.extend(module.layer_idx, key.transpose(0, 1), value.transpose(0, 1))
 
-    def fold(x: Tensor, piece: Tensor) -> Tensor:
-        """Rows of one product with a piece: (n_kv_heads, 1 or n_rows, rows, width)."""
-        return x.reshape(n_kv_heads, piece.shape[1], -1, x.shape[-1])
-
-    scores = []
-    masks = kept.masks(sliding_window, query.device, query.dtype)
-    for (keys, _), mask in zip(pieces, masks, strict=True):
-        found = fold(query, keys) @ keys.transpose(-1, -2)
-        found = softcap * torch.tanh(found / softcap) if softcap else found
-        found = found.view(n_kv_heads, n_prompts, -1, n_query, keys.shape[2])
-        scores.append(found if mask is None else found + mask[:, :, -n_query:])
-    # (n_kv_heads, n_prompts, n_patches * n_group, n_query, n_tokens)
-    weights = torch.cat(scores, dim=-1).softmax(dim=-1, dtype=torch.float32).to(value.dtype)
-    parts = weights.split([keys.shape[2] for keys, _ in pieces], dim=-1)
-    z = sum(
-        (fold(part.flatten(1, 3), values) @ values).view(n_kv_heads, n_rows, -1, d_head)
-        for part, (_, values) in zip(parts, pieces, strict=True)
-    )
-    z = z.view(n_kv_heads, n_rows, n_group, n_query, d_head)  # pyright: ignore
+    masks = [
+        None if mask is None else mask[:, :, -n_query:]
+        for mask in kept.masks(sliding_window, query.device, query.dtype)
+    ]
+    fits = query.device.type == "cpu" and d_head == value.shape[-1] and not softcap
+    if FUSED and fits and not query.requires_grad:
+        z = _fused(query, pieces, masks)
+    else:
+        z = _softmax(query, pieces, masks, softcap)
+    z = z.view(n_kv_heads, n_rows, n_group, n_query, d_head)
     z = z.permute(1, 3, 0, 2, 4).reshape(n_rows, n_query, n_heads, d_head)
     return z.expand(-1, n_new, -1, -1), None
+
+
+# Shapes below: of a query and z (n_kv_heads, n_prompts, n_patches * n_group, n_query, d_head); of
+# a piece's keys and values (n_kv_heads, 1 or n_prompts * n_patches, n_tokens, d_head); of a mask
+# (n_prompts, 1, n_query, n_tokens).
+
+
+def _fused(
+    query: Tensor, pieces: list[tuple[Tensor, Tensor]], masks: list[Tensor | None]
+) -> Tensor:
+    """Make z of each piece by torch's kernel, weighted by its share of the softmax's sum."""
+    found = []
+    for (keys, values), mask in zip(pieces, masks, strict=True):
+        if mask is not None:
+            mask = mask.expand(-1, query.shape[2], -1, -1)
+            mask = mask.reshape(keys.shape[1], 1, -1, keys.shape[2])
+        of_rows = (x.transpose(0, 1) for x in (_fold(query, keys), keys, values))
+        z, total = FUSED(*of_rows, attn_mask=mask, scale=1.0)  # pyright: ignore
+        z, total = z.transpose(0, 1), total.transpose(0, 1)
+        found.append((z.reshape(query.shape), total.reshape(query.shape[:-1])))
+    z, total = found[0]
+    for other, its_total in found[1:]:  # there are two at most
+        share = torch.sigmoid(its_total - total)[..., None]
+        z = torch.lerp(z, other, share.to(z.dtype))
+    return z
+
+
+def _softmax(
+    query: Tensor,
+    pieces: list[tuple[Tensor, Tensor]],
+    masks: list[Tensor | None],
+    softcap: float | None,
+) -> Tensor:
+    """Make z by one softmax over the scores of all pieces."""
+    scores = []
+    for (keys, _), mask in zip(pieces, masks, strict=True):
+        found = _fold(query, keys) @ keys.transpose(-1, -2)
+        found = softcap * torch.tanh(found / softcap) if softcap else found
+        found = found.view(*query.shape[:-1], keys.shape[2])
+        scores.append(found if mask is None else found + mask)
+    weights = torch.cat(scores, dim=-1).softmax(dim=-1, dtype=torch.float32).to(query.dtype)
+    parts = weights.split([keys.shape[2] for keys, _ in pieces], dim=-1)
+    found = [
+        (_fold(part, values) @ values).view(query.shape)
+        for part, (_, values) in zip(parts, pieces, strict=True)
+    ]
+    return found[0] if len(found) == 1 else found[0] + found[1]
+
+
+def _fold(x: Tensor, piece: Tensor) -> Tensor:
+    """Rows of one product with a piece: (n_kv_heads, 1 or n_rows, rows, width)."""
+    return x.reshape(len(piece), piece.shape[1], -1, x.shape[-1])
 
 
 AttentionInterface.register(NAME, attend)
