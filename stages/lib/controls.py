@@ -32,7 +32,7 @@ def runs(
         unpatched ones alone.
     """
     found, config, names = setting.cases, setting.config, controls_tables
-    pair = config.source, config.base
+    pair, back = (config.source, config.base), (config.base, config.source)
     patcher = setting.patcher(keep=True)
     own, rest_of_layers, rest_of_window = patches = _patches(setting, chosen, window)
     if not chosen or not len(found.table):
@@ -48,8 +48,8 @@ def runs(
     ]
     lied = setting.reverse()(patches[[0, 2]], "the reverse").patched
     made += [
-        Run(names.REVERSE, *pair[::-1], chosen, lied[0]),
-        Run(names.REVERSE_REST, *pair[::-1], patch.heads_of(rest_of_window), lied[1]),
+        Run(names.REVERSE, *back, chosen, lied[0]),
+        Run(names.REVERSE_REST, *back, patch.heads_of(rest_of_window), lied[1]),
     ]
     base_z, source_z = patcher.z("z of both runs")
     n_positions = config.positions
