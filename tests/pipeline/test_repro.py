@@ -233,9 +233,10 @@ def test_sets_of_every_wording_are_the_planted_head_and_work_in_all(project):
 def test_the_planted_head_moves_honesty_and_not_the_answer(project):
     found = load(project, "metrics/controls.json")
     runs = {name: run["accuracy"] for name, run in found["runs"].items()}
-    none = {"base": 0.0, "rest_of_layers": 0.0, "rest_of_window": 0.0, "base_other_label": 0.0}
+    none = ("base", "rest_of_layers", "rest_of_window", "base_other_label", "reverse")
     every = ("source", "patched", "mean_selection", "mean_report", "same_label", "other_label")
-    assert runs == none | dict.fromkeys(every, 1.0)
+    assert runs == dict.fromkeys(none, 0.0) | dict.fromkeys((*every, "reverse_rest"), 1.0)
+    assert found["reverse - rest"]["accuracy"]["value"] == -1.0
     assert found["follows_donor"]["other_label"]["value"] == 0.0
     assert found["patched - control"]["rest_of_window"]["accuracy"]["value"] == 1.0
 

@@ -82,14 +82,16 @@ def test_order_of_prompts_does_not_matter(model, answers):
         np.testing.assert_array_equal(straight[name], turned[name][::-1])
 
 
-def test_patching_a_run_with_itself_is_bit_equal_to_no_patch(model):
-    for kind in (Prompts, PlainPrompts):
-        runs = kind(model, prompts(3), POSITIONS)
-        rows = list(range(9))
-        run = runs.run(rows, keep=True)
-        for first in range(model.n_layers):
-            heads = mask(model, (first, 1), (model.n_layers - 1, slice(None)))
-            assert torch.equal(runs.patched(rows, run, run.z, heads)[0], run.last)
+@pytest.mark.parametrize(("kind", "rounding"), [(Prompts, ROUNDING), (PlainPrompts, 0.0)])
+def test_patching_a_run_with_itself_is_no_patch(model, kind, rounding):
+    """Bit by bit in plain forwards; the shortcut multiplies fewer rows in the last layer."""
+    runs = kind(model, prompts(3), POSITIONS)
+    rows = list(range(9))
+    run = runs.run(rows, keep=True)
+    for first in range(model.n_layers):
+        heads = mask(model, (first, 1), (model.n_layers - 1, slice(None)))
+        patched = runs.patched(rows, run, run.z, heads)[0]
+        torch.testing.assert_close(patched, run.last, atol=rounding, rtol=0)
 
 
 def test_patching_with_another_run_changes_the_answer(model):

@@ -63,7 +63,7 @@ def _titles(tables: load.Tables) -> dict[str, str]:
         "other_label": "another, other label",
         "base_other_label": f"another as {base}, other label",
         "reverse": f"patched {source}",
-        "reverse_rest": f"patched {source}, rest of the window",
+        "reverse_rest": f"patched {source}, the rest",
     }
 
 
@@ -71,13 +71,12 @@ def _looks(tables: load.Tables) -> dict[str, style.Look]:
     """Baselines look as their personas do, the true patch as everywhere, controls alike by kind."""
     personas = style.looks(tables.personas)
     kinds = {"rest": style.RANDOM.colour, "mean": style.PALETTE[3], "same": style.PURPLE}
-    kinds |= {"other": style.PURPLE, "base": style.PURPLE}
+    kinds |= {"other": style.PURPLE, "base": style.PURPLE, "reverse": style.RANDOM.colour}
     own = {
         "source": personas[tables.source],
         "patched": style.PATCHED,
         "base": personas[tables.base],
         "reverse": style.REVERSE,
-        "reverse_rest": style.RANDOM,
     }
     return {
         run: own.get(run) or style.Look(kinds[run.split("_")[0]], "s", style.DASHES[0])
