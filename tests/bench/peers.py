@@ -55,7 +55,7 @@ def main(model: Path, statements: Path, out: Path, rounds: int, long: bool) -> N
                 if task == "select" and name != "ours":
                     continue
                 rest = {"round": number, "task": task, "contender": name, "peak": _peak()}
-                worker.send((task, number == 0))
+                worker.send((task, False))
                 found, readouts = worker.recv()
                 expected.setdefault(task, readouts)  # those of hf_1, the first
                 if task != "select":
@@ -64,10 +64,19 @@ def main(model: Path, statements: Path, out: Path, rounds: int, long: bool) -> N
                         raise SystemExit(f"{name}: {task}: differs by {rest['difference']}")
                 rows.append(rest | found)
                 print(json.dumps(rows[-1]), flush=True)
+    _count(rows, workers)
     for worker in workers.values():
         worker.send(None)
     name = "long" if long else "default"
     pl.DataFrame(rows, infer_schema_length=None).write_json(out / f"{name}.json")
+
+
+def _count(rows: list[dict[str, Any]], workers: dict[str, Any]) -> None:
+    """Count operations once for each task and contender: last, as counting takes memory."""
+    for row in rows:
+        if row["round"] == 0:
+            workers[row["contender"]].send((row["task"], True))
+            row["gflop"] = workers[row["contender"]].recv()
 
 
 def _work(name: str, model: Path, job: jobs.Job, pipe: Any) -> None:
@@ -81,12 +90,14 @@ def _work(name: str, model: Path, job: jobs.Job, pipe: Any) -> None:
             before, work = 0.0, lambda: np.stack([peer.cache(p)[1] for p in (job.base, job.source)])
         else:
             before, work = (_ours if name == "ours" else _theirs)(peer, job, task)
+        if count:
+            pipe.send(_gflop(work))
+            continue
         readouts, seconds = _timed(work)
         found = {
             "seconds": before + seconds,
             "units": int(np.isfinite(readouts[..., 0]).sum()) // (2 if task == "cache" else 1),
             "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-            "gflop": _gflop(work) if count else None,
         }
         pipe.send((found, readouts))
 
