@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from stages.lib.report.claim import Check, Claim, above, below, number
+from stages.lib.report.claim import Check, Claim, Metrics, above, below, number
 
-Metrics = dict[str, Any]  # by stage
 CONFIDENT = "0.9"  # a threshold of stage `confidence`
 
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 HELD, FAILED, UNTESTED = "held", "did not hold", "not testable"
+LEVEL = 0.05  # of the p-values that a claim stands on
+Metrics = dict[str, Any]  # by stage
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,17 @@
 
 from typing import Any
 
-from stages.lib.report.claim import Check, Claim, above, below, least, not_below, number
-
-Metrics = dict[str, Any]  # by stage
-LEVEL = 0.05
+from stages.lib.report.claim import (
+    LEVEL,
+    Check,
+    Claim,
+    Metrics,
+    above,
+    below,
+    least,
+    not_below,
+    number,
+)
 
 
 def window(found: Metrics, source: str, base: str) -> Claim:

@@ -2,11 +2,9 @@
 
 from typing import Any
 
-from stages.lib.report.claim import Check, Claim, above, below, holds, least, number
+from stages.lib.report.claim import LEVEL, Check, Claim, Metrics, above, below, holds, least, number
 
-Metrics = dict[str, Any]  # by stage
 PARTING = ("mass_mean_corrected", "mass_mean")  # the methods with an interval, the better first
-LEVEL = 0.05
 
 
 def believing(found: Metrics, source: str, base: str) -> Claim:

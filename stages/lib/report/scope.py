@@ -2,9 +2,16 @@
 
 from typing import Any
 
-from stages.lib.report.claim import Check, Claim, above, below, not_above, not_below, number
-
-Metrics = dict[str, Any]  # by stage
+from stages.lib.report.claim import (
+    Check,
+    Claim,
+    Metrics,
+    above,
+    below,
+    not_above,
+    not_below,
+    number,
+)
 
 
 def elsewhere(found: Metrics, source: str, base: str) -> Claim:
