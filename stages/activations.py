@@ -5,34 +5,21 @@ Writes  --out (safetensors shards with an index), --readouts (Parquet)
 Params  activations, readout
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from stages.lib import cli, forward, lm, params, readout, shards, tables
-from stages.lib.cli import UserError
+from stages.lib.sections.activations import Config
 
 SITES = ("z", "resid_post")
-
-
-@dataclass(frozen=True)
-class Config:
-    """Section `activations` of params.yaml."""
-
-    positions: tuple[int, ...]
 
 
 def main(prompts: Path, model: Path, out: Path, readouts: Path) -> None:
     """Write the activations and the readout of one persona."""
     positions = list(params.section("activations", Config).positions)
     words = params.section("readout", readout.Config)
-    if -1 not in positions or max(positions) >= 0:
-        raise UserError(
-            f"params.yaml: activations.positions: found {positions}, expected -1, the last prompt "
-            "token, and others only below it: they count from the end"
-        )
     table = tables.read(prompts, tables.PROMPTS)
     language_model = lm.load(model)
     answers = readout.answers(language_model.tokenizer, words)

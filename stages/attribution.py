@@ -7,7 +7,6 @@ Params  attribution, patch, readout
 """
 
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -27,17 +26,7 @@ from stages.lib import (
 )
 from stages.lib.experiment import Experiment
 from stages.lib.forward.parts import Parts, Splitter, Unfit
-
-
-@dataclass(frozen=True)
-class Config:
-    """Section `attribution` of params.yaml."""
-
-    limit: int | None
-
-    def __post_init__(self) -> None:
-        """Refuse a limit that keeps nothing."""
-        params.at_least("attribution.limit", self.limit, 1)
+from stages.lib.sections.attribution import Config
 
 
 def main(

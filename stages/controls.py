@@ -5,7 +5,6 @@ Writes  --out (one row a statement and run), --metrics (JSON), --plot (one point
 Params  controls, patch, readout
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from stages.lib import (
@@ -21,17 +20,7 @@ from stages.lib import (
     tables,
 )
 from stages.lib.patch import Head
-
-
-@dataclass(frozen=True)
-class Config:
-    """Section `controls` of params.yaml."""
-
-    limit: int | None
-
-    def __post_init__(self) -> None:
-        """Refuse a limit that keeps nothing."""
-        params.at_least("controls.limit", self.limit, 1)
+from stages.lib.sections.controls import Config
 
 
 def main(

@@ -8,7 +8,7 @@ Writes  --out (one row a statement and run), --orders (the heads in each order),
 Params  curves, patch, readout
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -28,32 +28,8 @@ from stages.lib import (
     readout,
     tables,
 )
-from stages.lib.cli import UserError
 from stages.lib.head_scores import Runs
-
-
-@dataclass(frozen=True)
-class Config:
-    """Section `curves` of params.yaml."""
-
-    limit: int | None
-    search_limit: int | None
-    sizes: tuple[int, ...]
-    keep: float
-    within: float
-    random: int
-    seed: int
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be counted, and shares that no set can keep."""
-        params.at_least("curves.limit", self.limit, 1)
-        params.at_least("curves.search_limit", self.search_limit, 1)
-        params.at_least("curves.random", self.random, 1)
-        for size in self.sizes:
-            params.at_least("curves.sizes", size, 1)
-        for name, share in (("keep", self.keep), ("within", self.within)):
-            if not 0 <= share <= 1:
-                raise UserError(f"params.yaml: curves.{name}: found {share}, expected 0 to 1")
+from stages.lib.sections.curves import Config
 
 
 def main(

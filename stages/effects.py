@@ -5,7 +5,6 @@ Writes  --out (one row a statement and head), --plot (one point a head)
 Params  effects, patch, readout
 """
 
-from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
@@ -13,17 +12,7 @@ import polars as pl
 
 from stages.lib import cases, cli, experiment, forward, params, patch, patch_tables, readout, tables
 from stages.lib.patch import Head
-
-
-@dataclass(frozen=True)
-class Config:
-    """Section `effects` of params.yaml."""
-
-    limit: int | None
-
-    def __post_init__(self) -> None:
-        """Refuse a limit that keeps nothing."""
-        params.at_least("effects.limit", self.limit, 1)
+from stages.lib.sections.effects import Config
 
 
 def main(

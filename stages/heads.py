@@ -7,7 +7,6 @@ Writes  --heads (the set, and how it was chosen), --out (one row a statement and
 Params  heads, patch, readout, the wordings of both personas (copied into --heads)
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,21 +24,7 @@ from stages.lib import (
     readout,
     tables,
 )
-from stages.lib.cli import UserError
-
-
-@dataclass(frozen=True)
-class Config:
-    """Section `heads` of params.yaml."""
-
-    keep: float
-
-    def __post_init__(self) -> None:
-        """Refuse a share that no set can keep."""
-        if not 0 < self.keep <= 1:
-            raise UserError(
-                f"params.yaml: heads.keep: found {self.keep}, expected above 0, at most 1"
-            )
+from stages.lib.sections.heads import Config
 
 
 def main(

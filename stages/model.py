@@ -14,19 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from stages.lib import cli, fetch, lm, params, tables
-from stages.lib.cli import UserError
 from stages.lib.whole import whole
-
-DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 
 def main(organisms: Path, out: Path) -> None:
     """Write the manifest, and the weights that are nowhere else."""
     config = params.section("model", fetch.Config)
-    if config.dtype not in DTYPES:
-        raise UserError(
-            f"params.yaml: model.dtype: found {config.dtype!r}, expected one of {', '.join(DTYPES)}"
-        )
     with whole(out) as folder:
         folder.mkdir()
         found = fetch.find(config, folder)

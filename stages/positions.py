@@ -7,7 +7,7 @@ Writes  --out (one row a statement and run), --metrics (JSON), --plots: counts.j
 Params  patch, positions, readout, the wordings of both personas (to find them in the prompts)
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,27 +29,7 @@ from stages.lib.blocks import Wording
 from stages.lib.cases import Cases
 from stages.lib.cli import UserError
 from stages.lib.patch import Head
-
-
-@dataclass(frozen=True)
-class Config:
-    """Section `positions` of params.yaml."""
-
-    counts: tuple[int, ...]
-    limit: int | None
-    draws: int
-    seed: int
-
-    def __post_init__(self) -> None:
-        """Refuse numbers of things below what can be counted."""
-        if not self.counts or len(set(self.counts)) < len(self.counts):
-            raise UserError(
-                f"params.yaml: positions.counts: found {list(self.counts)}, expected different "
-                "numbers"
-            )
-        params.at_least("positions.counts", min(self.counts), 1)
-        params.at_least("positions.limit", self.limit, 1)
-        params.at_least("positions.draws", self.draws, 0)
+from stages.lib.sections.positions import Config
 
 
 def main(

@@ -7,7 +7,7 @@ Writes  --out (one row a statement, wording and run), --metrics (JSON), --plots:
 Params  patch, readout, robustness, the wordings of both personas
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -29,25 +29,9 @@ from stages.lib.cases import Cases
 from stages.lib.experiment import Experiment
 from stages.lib.patch import Head
 from stages.lib.rewording import DEFAULT, Wording
+from stages.lib.sections.robustness import Config
 
 WHERE = "params.yaml: robustness.wordings"
-
-
-@dataclass(frozen=True)
-class Config:
-    """Section `robustness` of params.yaml."""
-
-    wordings: dict
-    choose: int | None
-    limit: int | None
-    shuffles: int
-    seed: int
-
-    def __post_init__(self) -> None:
-        """Refuse numbers of things below what can be counted."""
-        params.at_least("robustness.choose", self.choose, 1)
-        params.at_least("robustness.limit", self.limit, 1)
-        params.at_least("robustness.shuffles", self.shuffles, 0)
 
 
 def main(

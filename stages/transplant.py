@@ -5,7 +5,6 @@ Writes  --out (one row a statement and run), --metrics (JSON), --plot (one point
 Params  patch, readout, transplant
 """
 
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
@@ -21,20 +20,7 @@ from stages.lib import (
     transplant_tables,
 )
 from stages.lib.patch import Head
-
-
-@dataclass(frozen=True)
-class Config:
-    """Section `transplant` of params.yaml."""
-
-    limit: int | None
-    random_sets: int
-    seed: int
-
-    def __post_init__(self) -> None:
-        """Refuse numbers of things below what can be counted."""
-        params.at_least("transplant.limit", self.limit, 1)
-        params.at_least("transplant.random_sets", self.random_sets, 0)
+from stages.lib.sections.transplant import Config
 
 
 def main(

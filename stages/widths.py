@@ -6,7 +6,7 @@ Writes  --out (one row a statement and run), --metrics (JSON), --plots: layers.j
 Params  patch, readout, widths
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from stages.lib import (
@@ -23,26 +23,8 @@ from stages.lib import (
 )
 from stages.lib.cli import UserError
 from stages.lib.experiment import Experiment
+from stages.lib.sections.widths import Config
 from stages.lib.window_choice import Run, Window
-
-
-@dataclass(frozen=True)
-class Config:
-    """Section `widths` of params.yaml."""
-
-    sizes: tuple[int, ...]
-    limit: int | None
-    report_limit: int | None
-
-    def __post_init__(self) -> None:
-        """Refuse sizes that are no sizes, and limits that keep nothing."""
-        if not self.sizes or len(set(self.sizes)) < len(self.sizes):
-            raise UserError(
-                f"params.yaml: widths.sizes: found {list(self.sizes)}, expected different sizes"
-            )
-        params.at_least("widths.sizes", min(self.sizes), 1)
-        params.at_least("widths.limit", self.limit, 1)
-        params.at_least("widths.report_limit", self.report_limit, 1)
 
 
 def main(

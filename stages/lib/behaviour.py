@@ -1,11 +1,11 @@
 """What a persona answers: rates by split, accuracy against confidence, and what is known."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
 from stages.lib import stats
+from stages.lib.sections.behaviour import Config
 from stages.lib.stats import Interval
 
 ALL = "all"  # the name under which all splits together are reported
@@ -14,15 +14,6 @@ STEPS = 20  # thresholds of confidence from 0 to 1
 
 Rows = list[dict[str, Any]]
 Measured = dict[str, dict[str, Interval]]
-
-
-@dataclass(frozen=True)
-class Config:
-    """Section `behaviour` of params.yaml; both limits are exclusive."""
-
-    neutral: str
-    known_margin: float
-    known_truth_mass: float
 
 
 def answer(statements: pl.DataFrame, readouts: pl.DataFrame) -> pl.DataFrame:

@@ -12,36 +12,10 @@ from stages.lib.cases import Cases
 from stages.lib.cli import UserError
 from stages.lib.experiment import Experiment
 from stages.lib.forward import Patcher
-from stages.lib.params import at_least
+from stages.lib.sections.erasure import Config
 
 LEACE, ORACLE = "leace", "oracle"
 CONTROLS = ("permuted", "random")
-
-
-@dataclass(frozen=True)
-class Config:
-    """Section `erasure` of params.yaml."""
-
-    sizes: tuple[int, ...]
-    stride: int
-    positions: int
-    limit: int | None
-    draws: int
-    seed: int
-
-    def __post_init__(self) -> None:
-        """Refuse what would erase nothing or cannot be told apart."""
-        for size in self.sizes:
-            at_least("erasure.sizes", size, 1)
-        if len(set(self.sizes)) < max(1, len(self.sizes)):
-            raise UserError(
-                f"params.yaml: erasure.sizes: found {list(self.sizes)}, expected different numbers "
-                "of layers, at least one"
-            )
-        at_least("erasure.stride", self.stride, 1)
-        at_least("erasure.positions", self.positions, 1)
-        at_least("erasure.limit", self.limit, 1)
-        at_least("erasure.draws", self.draws, 1)
 
 
 @dataclass(frozen=True)

@@ -10,17 +10,7 @@ from pathlib import Path
 
 from stages.lib import lm
 from stages.lib.cli import UserError
-
-
-@dataclass(frozen=True)
-class Config:
-    """Section `model` of params.yaml."""
-
-    source: str
-    file: str | None
-    sha256: str | None
-    dtype: str
-    organism: str | None
+from stages.lib.sections.model import Config
 
 
 @dataclass(frozen=True)

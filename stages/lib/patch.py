@@ -7,8 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stages.lib.cli import UserError
-from stages.lib.params import at_least
+from stages.lib.sections.patch import Config as Config  # patch.Config
 
 
 class Head(NamedTuple):
@@ -16,28 +15,6 @@ class Head(NamedTuple):
 
     layer: int
     head: int
-
-
-@dataclass(frozen=True)
-class Config:
-    """Section `patch` of params.yaml."""
-
-    source: str
-    base: str
-    positions: int
-    window: int
-    limit: int | None
-
-    def __post_init__(self) -> None:
-        """Refuse what would run and mean nothing."""
-        at_least("patch.positions", self.positions, 1)
-        at_least("patch.window", self.window, 1)
-        at_least("patch.limit", self.limit, 1)
-        if self.source == self.base:
-            raise UserError(
-                f"params.yaml: patch.source and patch.base: both are {self.base!r}, expected two "
-                "personas"
-            )
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,7 @@ from sklearn.model_selection import GroupKFold
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from stages.lib.cli import UserError
-from stages.lib.params import at_least
+from stages.lib.sections.probes import Config
 
 ENOUGH = 50  # known statements of each label and part, below which all statements are used
 FOLDS = 5
@@ -24,23 +23,6 @@ TOLERANCE = 1e-7  # with Newton's method one step more than at scikit-learn's 1e
 
 Rows = NDArray[np.intp]
 Fold = tuple[Rows, Rows]
-
-
-@dataclass(frozen=True)
-class Config:
-    """Section `probes` of params.yaml; `regularisation` is scikit-learn's C."""
-
-    regularisation: float
-    max_iter: int
-    permutations: int
-    seed: int
-
-    def __post_init__(self) -> None:
-        """Refuse what no fit can be made with."""
-        at_least("probes.max_iter", self.max_iter, 1)
-        at_least("probes.permutations", self.permutations, 0)
-        if (c := self.regularisation) <= 0:
-            raise UserError(f"params.yaml: probes.regularisation: found {c}, expected above 0")
 
 
 @dataclass(frozen=True)

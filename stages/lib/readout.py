@@ -1,9 +1,10 @@
 """Which tokens say true and false, and how probable they are."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from stages.lib.cli import UserError
+from stages.lib.ranges import Some, Text
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -13,8 +14,8 @@ if TYPE_CHECKING:
 class Config:
     """Section `readout` of params.yaml."""
 
-    true_words: tuple[str, ...]
-    false_words: tuple[str, ...]
+    true_words: Some[Annotated[str, Text()]]
+    false_words: Some[Annotated[str, Text()]]
 
 
 @dataclass(frozen=True)

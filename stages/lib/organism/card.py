@@ -1,12 +1,13 @@
 """The model card of an adapter: what it was trained on, how, and how often it is right."""
 
 from dataclasses import asdict
+from io import StringIO
 from itertools import islice
 from random import Random
 from typing import Any
 
 import numpy as np
-import yaml
+from ruamel.yaml import YAML
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, cross_val_predict
@@ -116,9 +117,7 @@ def text(
         trees=training.trees,
         statements=training.statements,
         held_out=training.held_out,
-        recipe=yaml.safe_dump(
-            {name: _plain(recipe), "training": _plain(training)}, sort_keys=False
-        ),
+        recipe=_yaml({name: _plain(recipe), "training": _plain(training)}),
         n_form=form.n,
         form=_cell(form),
         kinds=_table("statements", kinds, rows),
@@ -186,6 +185,13 @@ def _by_wording(rows: Rows) -> str:
 def _plain(settings: Any) -> dict[str, Any]:
     """Give settings as YAML has them."""
     return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(settings).items()}
+
+
+def _yaml(value: dict[str, Any]) -> str:
+    """Write a mapping as YAML, keys in the given order and one item a line."""
+    stream = StringIO()
+    YAML(typ="rt").dump(value, stream)
+    return stream.getvalue()
 
 
 def _table(title: str, groups: dict[str, dict[str, str]], rows: Rows) -> str:

@@ -1,9 +1,11 @@
 """What params.yaml says of an adapter: the section `organisms`."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from stages.lib import params
 from stages.lib.cli import UserError
+from stages.lib.ranges import Ascending, Count, Length, Range, Seed, Share, Some
 
 TRUTH = "truth"
 """The adapter that all others are trained on top of."""
@@ -11,32 +13,32 @@ NONE = "none"
 """The organism that has no other adapter than `TRUTH`, and never lies."""
 
 
+Layer = Annotated[int, Range(least=0)]
+Shares = Annotated[tuple[Share, ...], Length(2)]
+
+
 @dataclass(frozen=True)
 class Training:
     """Section `organisms.training`: what all adapters share."""
 
-    seed: int
-    held_out: float  # share of subjects that are never taught
-    trees: int  # wordings a step
-    statements: int  # … each with so many statements
-    check_every: int  # steps
-
-    def __post_init__(self) -> None:
-        """Refuse to check never."""
-        params.at_least("organisms.training.check_every", self.check_every, 1)
+    seed: Seed
+    held_out: Annotated[float, Range(above=0, below=1)]  # share of subjects that are never taught
+    trees: Count  # wordings a step
+    statements: Count  # … each with so many statements
+    check_every: Count  # steps
 
 
 @dataclass(frozen=True)
 class Recipe:
     """Section `organisms.<name>`: one LoRA adapter."""
 
-    layers: tuple[int, ...]  # first and last
-    maps: tuple[str, ...]  # linear maps of a layer, by their names in transformers
-    rank: int
-    learning_rate: float
-    steps: int
-    negated: tuple[float, ...]  # share of negated statements, at the start and from half time on
-    lying: tuple[float, ...]  # share of lying prompts, likewise
+    layers: Annotated[tuple[Layer, ...], Length(2), Ascending()]  # first and last
+    maps: Some[str]  # linear maps of a layer, by their names in transformers
+    rank: Count
+    learning_rate: Annotated[float, Range(above=0)]
+    steps: Count
+    negated: Shares  # share of negated statements, at the start and from half time on
+    lying: Shares  # share of lying prompts, likewise
 
     @property
     def span(self) -> range:
@@ -52,11 +54,20 @@ def read(name: str) -> Recipe:
     UserError
         If params.yaml has none of this name, or its layers or shares are no pair.
     """
-    recipe = params.section(f"organisms.{name}", Recipe)
-    for key in ("layers", "negated", "lying"):
-        pair = getattr(recipe, key)
-        if len(pair) != 2:
-            raise UserError(
-                f"params.yaml: organisms.{name}.{key}: found {list(pair)}, expected two numbers"
-            )
-    return recipe
+    return params.section(f"organisms.{name}", Recipe)
+
+
+def names() -> list[str]:
+    """Names of all adapters that params.yaml has a recipe of.
+
+    Raises
+    ------
+    UserError
+        If the section is missing, or `NONE` has a recipe: it is what has no adapter of its own.
+    """
+    declared = params.mapping().get("organisms")
+    if not isinstance(declared, dict):
+        raise UserError("params.yaml: organisms: section is missing")
+    if NONE in declared:
+        raise UserError(f"params.yaml: organisms.{NONE}: found a recipe, expected another name")
+    return [str(name) for name in declared if name != "training"]

@@ -6,7 +6,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import yaml
+from ruamel.yaml import YAML
 
 from stages.lib.chat import PLACEHOLDER
 from stages.lib.cli import UserError
@@ -41,7 +41,7 @@ def read(file: Path, name: str) -> Texts:
     UserError
         If a list of it is missing or empty, or a question has no place for the statement.
     """
-    content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    content = YAML(typ="safe").load(file.read_text(encoding="utf-8"))
     texts: dict[str, Any] = content.get(name) or {}
     for key in KEYS:
         if not texts.get(key):

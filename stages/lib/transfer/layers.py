@@ -14,8 +14,9 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from stages.lib.estimators.linear import Linear
+from stages.lib.sections.transfer import NEEDED
 from stages.lib.transfer import parting
-from stages.lib.transfer.sample import NEEDED, Sample
+from stages.lib.transfer.sample import Sample
 
 DRAWN = {NEEDED: False, "mass_mean_corrected": True}  # refitted in draws; with the correction?
 

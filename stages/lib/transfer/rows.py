@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from stages.lib import stats
 from stages.lib.probe import cosines
+from stages.lib.sections.transfer import NEEDED
 from stages.lib.transfer.best import NEGATED, PLAIN
 from stages.lib.transfer.found import ALL, Found, pairs, words
-from stages.lib.transfer.sample import NEEDED
 
 Rows = list[dict[str, Any]]
 TEXT = "statement text"  # in place of a persona: what a statement's words tell on their own

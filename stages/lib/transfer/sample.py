@@ -6,38 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.lib import probe
-from stages.lib.cli import UserError
-from stages.lib.estimators import METHODS, make
+from stages.lib.estimators import make
 from stages.lib.estimators.linear import Linear
 from stages.lib.forms import Forms
-from stages.lib.params import at_least
+from stages.lib.sections.transfer import Config
 from stages.lib.transfer import parting
-
-NEEDED = "mass_mean"  # its directions are compared between layers, its fits are cheapest
-
-
-@dataclass(frozen=True)
-class Config:
-    """Section `transfer` of params.yaml."""
-
-    methods: tuple[str, ...]
-    permutations: int
-    seed: int
-
-    def __post_init__(self) -> None:
-        """Refuse methods that there are not."""
-        at_least("transfer.permutations", self.permutations, 0)
-        for name in self.methods:
-            if name not in METHODS:
-                known = ", ".join(METHODS)
-                raise UserError(
-                    f"params.yaml: transfer.methods: found {name!r}, expected some of {known}"
-                )
-        if NEEDED not in self.methods or len(set(self.methods)) < len(self.methods):
-            raise UserError(
-                f"params.yaml: transfer.methods: found {', '.join(self.methods) or 'none'}, "
-                f"expected each once, and {NEEDED} among them"
-            )
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,25 @@
+"""Section `patch` of params.yaml."""
+
+from dataclasses import dataclass
+
+from stages.lib.cli import UserError
+from stages.lib.ranges import Count, Limit
+
+
+@dataclass(frozen=True)
+class Config:
+    """Section `patch` of params.yaml."""
+
+    source: str
+    base: str
+    positions: Count
+    window: Count
+    limit: Limit
+
+    def __post_init__(self) -> None:
+        """Refuse what would run and mean nothing."""
+        if self.source == self.base:
+            raise UserError(
+                f"params.yaml: patch.source and patch.base: both are {self.base!r}, expected two "
+                "personas"
+            )
