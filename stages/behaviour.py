@@ -2,7 +2,7 @@
 
 Reads   --statements (Parquet), --readouts (a folder of Parquet, one file a persona)
 Writes  --known (Parquet), --metrics (JSON), --plots (JSON: accuracy, thresholds)
-Params  behaviour, personas, prompt (its keys)
+Params  behaviour, personas
 """
 
 from pathlib import Path
@@ -13,7 +13,6 @@ from stages.lib.cli import UserError
 
 def main(statements: Path, readouts: Path, known: Path, metrics: Path, plots: Path) -> None:
     """Measure every declared persona and write what the neutral one knows."""
-    params.require_known_wordings()
     personas, settings = params.personas(), params.section("behaviour", behaviour.Config)
     if settings.neutral not in personas:
         raise UserError(

@@ -2,7 +2,8 @@
 
 Reads   --statements (Parquet), --model
 Writes  --out (Parquet: one row a question, prefix and statement)
-Params  grid.systems.<system>, grid.questions, grid.prefixes, grid.limit, readout
+Params  prompt.<system>_system, grid.questions, grid.prefixes, and what they leave to `prompt`:
+        prompt.question, prompt.<base>_prefix, patch.base; grid.limit, readout
 
 Finished cells are kept outside the repository, in $XDG_CACHE_HOME/localizing-lying (~/.cache where
 that is not set): a question or prefix that changes costs its own cells, and a run that was stopped
@@ -18,12 +19,13 @@ from stages.lib import cells, cli, forward, grid, lm, params, readout, tables
 
 def main(system: str, statements: Path, model: Path, out: Path) -> None:
     """Write the answers of every cell of one system prompt."""
-    config = grid.read(system)
+    config = params.section("grid", grid.Config)
+    wordings = grid.wordings(config, system)
     words = params.section("readout", readout.Config)
     table = grid.sample(tables.read(statements, tables.STATEMENTS), config.limit)
     tokenizer = lm.load_tokenizer(model)
     answers = readout.answers(tokenizer, words)
-    rendered = cells.render(tokenizer, config, system, table, statements)
+    rendered = cells.render(tokenizer, wordings, table, statements)
     names = cells.keys(rendered, model, answers)
     found = list(cells.run(rendered, names, model, answers, f"grid, {system}"))
     if not forward.is_main_process():

@@ -24,12 +24,13 @@ from stages.lib import (
     robustness,
     robustness_tables,
     tables,
+    wordings,
 )
 from stages.lib.cases import Cases
 from stages.lib.experiment import Experiment
 from stages.lib.patch import Head
-from stages.lib.rewording import DEFAULT, Wording
 from stages.lib.sections.robustness import Config
+from stages.lib.wordings import DEFAULT
 
 WHERE = "params.yaml: robustness.wordings"
 
@@ -49,8 +50,8 @@ def main(
     config = params.section("patch", patch.Config)
     options = params.section("robustness", Config)
     words = params.section("readout", readout.Config)
-    default = _default(config)
-    wordings = rewording.named(WHERE, options.wordings, default)
+    default = wordings.of_prompt(config.source, config.base)
+    others = wordings.named(WHERE, options.wordings, default)
     search = tables.read_json(heads)
     files = (statements, known, source, base)
     chosen_on = cases.read(*files, ("selection",), options.choose, by="split")
@@ -58,7 +59,7 @@ def main(
     setting = experiment.load(config, words, scored_on, model)
     table = tables.read(statements, tables.STATEMENTS)
     texts = dict(table.select("statement_id", "statement").iter_rows())
-    for name, wording in wordings.items():
+    for name, wording in others.items():
         tokenizer = setting.lm.tokenizer
         rewording.refuse_special_tokens(f"{WHERE}.{name}", wording, default, tokenizer)
 
@@ -67,7 +68,7 @@ def main(
         render = rewording.reworded
         return {DEFAULT: replace(setting, cases=found)} | {
             name: replace(setting, cases=render(found, texts, wording, setting.lm.tokenizer))
-            for name, wording in wordings.items()
+            for name, wording in others.items()
         }
 
     best = [Head(*head) for head in search["heads"]]
@@ -104,17 +105,6 @@ def main(
         },
     }
     tables.write_json(metrics, result)
-
-
-def _default(config: patch.Config) -> Wording:
-    """The wording of section `prompt`."""
-    return Wording(
-        params.wording("question"),
-        params.wording(f"{config.source}_system"),
-        params.wording(f"{config.source}_prefix"),
-        params.wording(f"{config.base}_system"),
-        params.wording(f"{config.base}_prefix"),
-    )
 
 
 if __name__ == "__main__":

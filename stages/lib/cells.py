@@ -33,7 +33,7 @@ class Cell:
 
 
 def render(
-    tokenizer: Any, config: grid.Config, system: str, statements: pl.DataFrame, file: Path
+    tokenizer: Any, wordings: grid.Wordings, statements: pl.DataFrame, file: Path
 ) -> list[Cell]:
     """Render and tokenise every cell of a system prompt, as stage `prompts` does.
 
@@ -41,10 +41,8 @@ def render(
     ----------
     tokenizer : PreTrainedTokenizerBase
         With a chat template.
-    config : Config
-        The wordings.
-    system : str
-        Name of the system prompt.
+    wordings : Wordings
+        The texts.
     statements : DataFrame
         Columns of `tables.STATEMENTS`.
     file : Path
@@ -62,22 +60,19 @@ def render(
         forge a turn.
     """
     chat.require_template(tokenizer)
-    wordings = {f"systems.{system}": config.systems[system]}
-    wordings |= {f"questions.{name}": text for name, text in config.questions.items()}
-    wordings |= {f"prefixes.{name}": text for name, text in config.prefixes.items()}
-    for name, text in wordings.items():
-        chat.refuse_special_tokens(tokenizer, f"params.yaml: grid.{name}", text)
+    for key, text in wordings.keys.items():
+        chat.refuse_special_tokens(tokenizer, f"params.yaml: {key}", text)
     for identity, text in statements.select("statement_id", "statement").iter_rows():
         chat.refuse_special_tokens(tokenizer, f"{file}: statement {identity}", text)
 
     def encode(question: str, prefix: str, statement: str) -> list[int]:
-        text = chat.render(tokenizer, config.systems[system], question, prefix, statement)
+        text = chat.render(tokenizer, wordings.system, question, prefix, statement)
         return chat.encode(tokenizer, text)
 
     return [
         Cell(q, p, [encode(question, prefix, s) for s in statements["statement"]])
-        for q, question in config.questions.items()
-        for p, prefix in config.prefixes.items()
+        for q, question in wordings.questions.items()
+        for p, prefix in wordings.prefixes.items()
     ]
 
 

@@ -1,15 +1,14 @@
-"""The grid of wordings: its section of params.yaml, its statements, and the table of its cells."""
+"""The grid of wordings: its texts, its statements, and the table of its cells."""
 
 import itertools
-import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
 from stages.lib import alignment, cases, params, tables
 from stages.lib.cli import UserError
+from stages.lib.sections.grid import Config
 
 CELLS: tables.Schema = {
     "question": pl.String,
@@ -22,50 +21,48 @@ CELLS: tables.Schema = {
     "top_token": pl.String,
     "top_is_answer": pl.Boolean,
 }
-PLACEHOLDER = "{statement}"
 
 
 @dataclass(frozen=True)
-class Config:
-    """Section `grid` of params.yaml: named wordings, each a text.
+class Wordings:
+    """Texts of the cells of one system prompt.
 
     Attributes
     ----------
-    systems, questions, prefixes : dict of str to str
-        Wordings by name; every combination is a row of the grid.
-    limit : int or None
-        Statements per split; None takes all.
+    system : str
+        System prompt.
+    questions, prefixes : dict of str to str
+        By the name in the grid.
+    keys : dict of str to str
+        Each text by its key in params.yaml.
     """
 
-    systems: dict[str, Any]
-    questions: dict[str, Any]
-    prefixes: dict[str, Any]
-    limit: int | None
-
-    def __post_init__(self) -> None:
-        """Refuse names that DVC or the tables could not tell apart, and what is no wording."""
-        params.at_least("grid.limit", self.limit, 1)
-        for kind in ("systems", "questions", "prefixes"):
-            _require_wordings(f"params.yaml: grid.{kind}", getattr(self, kind))
-        for name, text in self.questions.items():
-            if PLACEHOLDER not in text:
-                raise UserError(f"params.yaml: grid.questions.{name}: expected {PLACEHOLDER} in it")
-
-    @property
-    def combinations(self) -> list[tuple[str, str, str]]:
-        """Names of system prompt, question and prefix, in declared order."""
-        return list(itertools.product(self.systems, self.questions, self.prefixes))
+    system: str
+    questions: dict[str, str]
+    prefixes: dict[str, str]
+    keys: dict[str, str]
 
 
-def read(system: str | None = None) -> Config:
-    """Read section `grid` of params.yaml, and check that it declares a system prompt."""
-    config = params.section("grid", Config)
-    if system is not None and system not in config.systems:
+def wordings(config: Config, system: str) -> Wordings:
+    """Look up the texts of one system prompt's cells.
+
+    Raises
+    ------
+    UserError
+        If the grid does not declare the system prompt, or a text is missing.
+    """
+    if system not in config.systems:
         raise UserError(
             f"params.yaml: grid.systems: unknown system prompt {system!r}, "
             f"expected one of {', '.join(config.systems)}"
         )
-    return config
+    keys = {f"prompt.{system}_system": params.wording(f"{system}_system")}
+    found: dict[str, dict[str, str]] = {"questions": {}, "prefixes": {}}
+    for kind, texts in found.items():
+        for name, text in getattr(config, kind).items():
+            key = f"grid.{kind}.{name}" if text is not None else _shared(kind)
+            keys[key] = texts[name] = params.text(key) if text is None else text
+    return Wordings(keys[f"prompt.{system}_system"], found["questions"], found["prefixes"], keys)
 
 
 def sample(statements: pl.DataFrame, limit: int | None) -> pl.DataFrame:
@@ -123,12 +120,6 @@ def read_cells(folder: Path, config: Config, statement_ids: pl.Series) -> dict[s
     return found
 
 
-def _require_wordings(where: str, wordings: dict[Any, Any]) -> None:
-    """Raise `UserError` for a name that is no slug, a wording that is no text, or none at all."""
-    if not wordings:
-        raise UserError(f"{where}: found no wording, expected at least one")
-    for name, text in wordings.items():
-        if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9_]+", name):
-            raise UserError(f"{where}: found name {name!r}, expected one of [a-z0-9_]")
-        if not isinstance(text, str):
-            raise UserError(f"{where}.{name}: expected str, found {text!r}")
+def _shared(kind: str) -> str:
+    """Key of section `prompt` that stands for a wording that the grid leaves open."""
+    return f"prompt.{params.text('patch.base')}_prefix" if kind == "prefixes" else "prompt.question"

@@ -113,6 +113,30 @@ def require_persona(name: str, file: Path = FILE) -> None:
         )
 
 
+def named(where: str, values: dict[Any, Any], expected: Any) -> None:
+    """Check texts by name: at least one, each name a slug, each text of a type.
+
+    Parameters
+    ----------
+    where : str
+        File and key, for messages.
+    values : dict
+        Texts by name.
+    expected : type
+        Of each text, as in `section`.
+
+    Raises
+    ------
+    UserError
+        Naming what is wrong.
+    """
+    if not values:
+        raise UserError(f"{where}: found no wording, expected at least one")
+    for name, value in values.items():
+        typed(where, name, Annotated[str, Slug()])
+        typed(f"{where}.{name}", value, expected)
+
+
 def mapping(file: Path = FILE) -> dict[str, Any]:
     """Read the whole file, as DVC does.
 
@@ -182,7 +206,7 @@ def typed(where: str, value: Any, expected: Any) -> Any:
         raise UserError(f"{where}: expected {name}, found {value!r}")
     if origin is float and not math.isfinite(value):
         raise UserError(f"{where}: found {value}, expected a finite number")
-    if origin is str and (found := CONTROL.search(value)):
+    if isinstance(value, str) and (found := CONTROL.search(value)):
         raise UserError(f"{where}: found the character {found[0]!a}, expected printable text")
     return value
 

@@ -11,6 +11,8 @@ from typing import Annotated, Protocol, TypeVar
 
 NAME_LENGTH = 64
 """Longest name: names become file names, several of them joined."""
+PLACEHOLDER = "{statement}"
+"""As `chat.PLACEHOLDER`, which this does not import: rendering is no input of what patches."""
 TAKEN = ("all",)
 """Names that tables use themselves."""
 
@@ -121,6 +123,14 @@ class Text:
     def fault(self, value: str) -> str | None:
         """Say that there must be more than blanks."""
         return None if value.strip() else "a text that is not blank"
+
+
+class Question:
+    """A text with a place for the statement."""
+
+    def fault(self, value: str) -> str | None:
+        """Name the place."""
+        return None if PLACEHOLDER in value else f"{PLACEHOLDER} in it"
 
 
 class Matching:

@@ -1,0 +1,113 @@
+"""What the sections of params.yaml must agree on, whatever each of them says on its own."""
+
+from typing import Annotated
+
+from stages.lib import params, wordings
+from stages.lib.cli import UserError
+from stages.lib.organism.recipe import NONE, TRUTH
+from stages.lib.ranges import Question
+from stages.lib.sections import grid, patch, robustness
+
+ENDS = ("system", "prefix")
+QUESTION = Annotated[str, Question()]
+
+
+def require_personas(roles: patch.Config, neutral: str) -> None:
+    """Check the personas that sections name, and their wordings.
+
+    Parameters
+    ----------
+    roles : Config
+        Section `patch`.
+    neutral : str
+        The persona that decides what the model knows.
+
+    Raises
+    ------
+    UserError
+        If one is not declared, `neutral` has another part too, or two have the same wording.
+    """
+    declared = params.personas()
+    named = {"patch.source": roles.source, "patch.base": roles.base, "behaviour.neutral": neutral}
+    for key, name in named.items():
+        if name not in declared:
+            raise UserError(
+                f"params.yaml: {key}: unknown persona {name!r}, "
+                f"expected one of {', '.join(declared)}"
+            )
+    for key in ("patch.source", "patch.base"):
+        if neutral == named[key]:
+            raise UserError(
+                f"params.yaml: behaviour.neutral: found {neutral!r}, which is {key}, expected "
+                "another persona: what is reported must not decide what is known"
+            )
+    texts: dict[tuple[str, ...], str] = {}
+    for name in declared:
+        text = tuple(params.wording(f"{name}_{end}") for end in ENDS)
+        if text in texts:
+            raise UserError(
+                f"params.yaml: personas: {texts[text]!r} and {name!r} have the same system prompt "
+                "and prefix, expected two wordings"
+            )
+        texts[text] = name
+
+
+def require_wordings(section: grid.Config, roles: patch.Config) -> None:
+    """Check the texts of section `prompt`, and those that the grid combines.
+
+    Parameters
+    ----------
+    section : Config
+        Section `grid`.
+    roles : Config
+        Section `patch`.
+
+    Raises
+    ------
+    UserError
+        If a key of `prompt` is missing, or read by nobody, the question has no place for the
+        statement, or two names of the grid stand for one text.
+    """
+    params.typed("params.yaml: prompt.question", params.wording("question"), QUESTION)
+    known = {f"{name}_{end}" for name in params.personas() for end in ENDS}
+    known |= {"question"} | {f"{name}_system" for name in section.systems}
+    for key in params.mapping()["prompt"]:
+        if key not in known:
+            raise UserError(
+                f"params.yaml: prompt.{key}: unknown key, expected one of "
+                f"{', '.join(sorted(known))}"
+            )
+    systems = {name: params.wording(f"{name}_system") for name in section.systems}
+    shared = {
+        "questions": params.wording("question"),
+        "prefixes": params.wording(f"{roles.base}_prefix"),
+    }
+    named = {"systems": systems} | {
+        kind: {n: text if x is None else x for n, x in getattr(section, kind).items()}
+        for kind, text in shared.items()
+    }
+    for kind, texts in named.items():
+        seen: dict[str, str] = {}
+        for name, text in texts.items():
+            if text in seen:
+                raise UserError(
+                    f"params.yaml: grid.{kind}: {seen[text]!r} and {name!r} are the same text, "
+                    "expected different ones"
+                )
+            seen[text] = name
+
+
+def require_rewordings(section: robustness.Config, roles: patch.Config) -> None:
+    """Raise `UserError` where a wording of section `robustness` is none, or none of its own."""
+    default = wordings.of_prompt(roles.source, roles.base)
+    wordings.named("params.yaml: robustness.wordings", section.wordings, default)
+
+
+def require_organism(name: str | None, recipes: list[str]) -> None:
+    """Raise `UserError` where `model.organism` is none that there is a recipe of, nor null."""
+    known = [NONE, *sorted(set(recipes) - {TRUTH})]
+    if name is not None and name not in known:
+        raise UserError(
+            f"params.yaml: model.organism: unknown organism {name!r}, expected "
+            f"{' or '.join(['null', *known])}"
+        )
