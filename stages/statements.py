@@ -14,8 +14,10 @@ import polars as pl
 from stages.lib import cli, params, sources, tables
 from stages.lib.facts import NEGATED, SPLITS, arrange
 from stages.lib.facts.draw import Draw
+from stages.lib.sources import listed
 
 WHERE = "params.yaml: statements"
+CONTRADICTIONS = ("refuse", "drop")
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Config:
     splits: tuple[str, ...]
     negated: bool
     sources: dict[Any, Any]
+    contradictions: str
     limit: int | None
     report_share: float
     seed: int
@@ -35,9 +38,14 @@ def main(out: Path) -> None:
     config = params.section("statements", Config)
     _check(config)
     taken = {"all", *SPLITS, *(NEGATED + name for name in SPLITS)}  # "all" stands for every split
-    files = sources.files(f"{WHERE}.sources", config.sources, taken)
+    files = listed.read(f"{WHERE}.sources", config.sources, taken)
+    taken |= {source.name for source in files if source.topic is None}
     draw = Draw(config.seed, config.report_share)
-    made = [sources.read(name, file, draw, config.limit) for name, file in files.items()]
+    made = []
+    for source in files:
+        drop = config.contradictions == "drop"
+        made.append(sources.read(source, draw, config.limit, drop, taken))
+        taken |= set(made[-1]["split"])
     for name in config.splits:
         split = SPLITS[name]()
         made.append(arrange.rows(name, split, draw, config.limit, negated=False))
@@ -54,6 +62,11 @@ def _check(config: Config) -> None:
             raise cli.UserError(f"{WHERE}.splits: unknown split {name!r}, expected some of {known}")
         if config.splits.count(name) > 1:
             raise cli.UserError(f"{WHERE}.splits: {name!r} is listed more than once")
+    if config.contradictions not in CONTRADICTIONS:
+        raise cli.UserError(
+            f"{WHERE}.contradictions: found {config.contradictions!r}, "
+            f"expected {' or '.join(CONTRADICTIONS)}"
+        )
     if not config.splits and not config.sources:
         raise cli.UserError(f"{WHERE}: no splits and no sources, expected at least one")
     if config.limit is not None and config.limit < 1:

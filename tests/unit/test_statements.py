@@ -10,14 +10,17 @@ import pytest
 import yaml
 
 from stages import statements
-from stages.lib import sources, tables
+from stages.lib import tables
 from stages.lib.cli import UserError
+from stages.lib.sources import listed
+from stages.lib.sources.listed import Source
 
 OUT = Path("data/statements.parquet")
 DEFAULTS: dict[str, Any] = {
     "splits": ["capitals", "comparisons"],
     "negated": True,
     "sources": {},
+    "contradictions": "refuse",
     "limit": 40,
     "report_share": 0.5,
     "seed": 0,
@@ -151,7 +154,7 @@ def test_no_model_library_is_loaded() -> None:
 
 
 @pytest.mark.parametrize(
-    ("listed", "expected"),
+    ("given", "expected"),
     [
         (
             {"My-split": "data/raw/a.csv"},
@@ -162,7 +165,11 @@ def test_no_model_library_is_loaded() -> None:
             {"capitals": "data/raw/a.csv"},
             "own.capitals: a built-in split has this name, expected another",
         ),
-        ({"rivers": None}, "own.rivers: found None, expected the path of a file"),
+        (
+            {"rivers": None},
+            "own.rivers: found None, expected the path of a file, or file and topic: "
+            "{file: PATH, topic: COLUMN}",
+        ),
         (
             {"rivers": "data/a.csv"},
             "own.rivers: data/a.csv is outside data/raw; "
@@ -176,14 +183,14 @@ def test_no_model_library_is_loaded() -> None:
     ],
 )
 def test_a_bad_list_of_files_gets_one_clear_line(
-    listed: dict[object, object], expected: str
+    given: dict[object, object], expected: str
 ) -> None:
     with pytest.raises(UserError) as raised:
-        sources.files("own", listed, taken={"capitals"})
+        listed.read("own", given, taken={"capitals"})
     assert str(raised.value) == expected
 
 
 def test_a_good_list_of_files_is_taken_as_it_is() -> None:
-    listed = {"rivers_2": "data/raw/sub/a.csv", "lakes": str(Path.cwd() / "data/raw/b.csv")}
-    files = sources.files("own", listed, taken={"capitals"})
-    assert files == {name: Path(file) for name, file in listed.items()}
+    given = {"rivers_2": "data/raw/sub/a.csv", "lakes": str(Path.cwd() / "data/raw/..b.csv")}
+    files = listed.read("own", given, taken={"capitals"})
+    assert files == [Source(name, Path(file)) for name, file in given.items()]
