@@ -13,6 +13,7 @@ from stages.lib import cli, params, sources, tables
 from stages.lib.facts import NEGATED, SPLITS, arrange
 from stages.lib.facts.draw import Draw
 from stages.lib.sections.statements import Config
+from stages.lib.sources import listed
 
 WHERE = "params.yaml: statements"
 
@@ -21,9 +22,14 @@ def main(out: Path) -> None:
     """Write the statements of all splits."""
     config = params.section("statements", Config)
     taken = {"all", *SPLITS, *(NEGATED + name for name in SPLITS)}  # "all" stands for every split
-    files = sources.files(f"{WHERE}.sources", config.sources, taken)
+    files = listed.read(f"{WHERE}.sources", config.sources, taken)
+    taken |= {source.name for source in files if source.topic is None}
     draw = Draw(config.seed, config.report_share)
-    made = [sources.read(name, file, draw, config.limit) for name, file in files.items()]
+    made = []
+    for source in files:
+        drop = config.contradictions == "drop"
+        made.append(sources.read(source, draw, config.limit, drop, taken))
+        taken |= set(made[-1]["split"])
     for name in config.splits:
         split = SPLITS[name]()
         made.append(arrange.rows(name, split, draw, config.limit, negated=False))

@@ -86,11 +86,14 @@ def read(file: Path, schema: Schema) -> pl.DataFrame:
     Raises
     ------
     UserError
-        Naming the file, and the column and row that are wrong.
+        Naming the file that cannot be read, or the column and row that are wrong.
     """
     if not file.is_file():
         raise UserError(f"{file}: no such file; run `dvc repro` to make it")
-    table = pl.read_parquet(file)
+    try:
+        table = pl.read_parquet(file, glob=False)  # a path is never a pattern
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        raise _unreadable(file, "a Parquet file", error) from None
     for name, type_ in schema.items():
         if name not in table.columns:
             raise UserError(f"{file}: column {name!r} is missing, found {', '.join(table.columns)}")
@@ -122,7 +125,16 @@ def read_json(file: Path) -> Any:
     """Read what `write_json` or `write_rows` wrote."""
     if not file.is_file():
         raise UserError(f"{file}: no such file; run `dvc repro` to make it")
-    return json.loads(file.read_text(encoding="utf-8"))
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError, OSError) as error:
+        raise _unreadable(file, "JSON", error) from None
+
+
+def _unreadable(file: Path, kind: str, error: BaseException) -> UserError:
+    """The one line about a damaged file of the pipeline's own."""
+    reason = " ".join(str(error).split())[:160]
+    return UserError(f"{file}: not {kind} that can be read ({reason}); run `dvc repro` to make it")
 
 
 def _rounded(value: Any) -> Any:

@@ -10,14 +10,17 @@ import pytest
 import yaml
 
 from stages import statements
-from stages.lib import sources, tables
+from stages.lib import tables
 from stages.lib.cli import UserError
+from stages.lib.sources import listed
+from stages.lib.sources.listed import Source
 
 OUT = Path("data/statements.parquet")
 DEFAULTS: dict[str, Any] = {
     "splits": ["capitals", "comparisons"],
     "negated": True,
     "sources": {},
+    "contradictions": "refuse",
     "limit": 40,
     "report_share": 0.5,
     "seed": 0,
@@ -27,7 +30,7 @@ DEFAULTS: dict[str, Any] = {
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    Path("data/raw").mkdir(parents=True)
+    Path("data/raw/sub.csv").mkdir(parents=True)
     Path("data/raw/README.md").write_text("Put files here.\n")
     Path("data/raw/rivers.csv").write_text(
         "statement,label,subject\nThe Nile is a river.,1,Nile\nThe Nile is a lake.,0,Nile\n"
@@ -63,6 +66,28 @@ def test_a_file_alone_is_enough() -> None:
     table = stated(splits=[], sources={"rivers": "data/raw/rivers.csv"})
     assert table.height == 2
     assert set(table["origin"]) == {"data/raw/rivers.csv, row 2", "data/raw/rivers.csv, row 3"}
+
+
+def test_a_column_of_topics_makes_splits_beside_the_others() -> None:
+    table = stated(
+        splits=["capitals"],
+        sources={
+            "rivers": "data/raw/rivers.csv",
+            "by": {"file": "data/raw/rivers.csv", "topic": "subject"},
+        },
+    )
+    assert set(table["split"]) == {"capitals", "neg_capitals", "rivers", "by_nile"}
+
+
+def test_contradictions_are_refused_or_dropped(capsys: pytest.CaptureFixture[str]) -> None:
+    file = Path("data/raw/rivers.csv")
+    file.write_text(file.read_text() + "The Nile  is a lake.,1,Nile\n")
+    own: dict[str, Any] = {"splits": [], "sources": {"rivers": str(file)}}
+    with pytest.raises(UserError, match="1 statement has opposite labels"):
+        stated(**own)
+    table = stated(**own, contradictions="drop")
+    assert table["statement"].to_list() == ["The Nile is a river."]
+    assert "dropped 2 rows of 1 statement that has opposite labels" in capsys.readouterr().out
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_one_other_rows() -> None:
@@ -111,6 +136,24 @@ def test_splits_do_not_change_each_other() -> None:
         ),
         ({"sources": {"lakes": "data/raw/lakes.csv"}}, "data/raw/lakes.csv: no such file"),
         (
+            {"contradictions": "keep"},
+            "params.yaml: statements.contradictions: found 'keep', expected refuse or drop",
+        ),
+        (
+            {
+                "sources": {
+                    "all_of": {"file": "data/raw/rivers.csv", "topic": "subject"},
+                    "all_of_nile": "data/raw/rivers.csv",
+                }
+            },
+            "data/raw/rivers.csv: column 'subject': found 'Nile' (row 2), but another split has "
+            "the name all_of_nile, expected another",
+        ),
+        (
+            {"sources": {"lakes": "data/raw/sub.csv"}},
+            "data/raw/sub.csv: found a folder, expected a file",
+        ),
+        (
             {"sources": {"readme": "data/raw/README.md"}},
             "data/raw/README.md: unknown file type '.md', "
             "expected one of .csv, .tsv, .jsonl, .ndjson, .json, .parquet",
@@ -151,7 +194,7 @@ def test_no_model_library_is_loaded() -> None:
 
 
 @pytest.mark.parametrize(
-    ("listed", "expected"),
+    ("given", "expected"),
     [
         (
             {"My-split": "data/raw/a.csv"},
@@ -162,7 +205,11 @@ def test_no_model_library_is_loaded() -> None:
             {"capitals": "data/raw/a.csv"},
             "own.capitals: a built-in split has this name, expected another",
         ),
-        ({"rivers": None}, "own.rivers: found None, expected the path of a file"),
+        (
+            {"rivers": None},
+            "own.rivers: found None, expected the path of a file, or file and topic: "
+            "{file: PATH, topic: COLUMN}",
+        ),
         (
             {"rivers": "data/a.csv"},
             "own.rivers: data/a.csv is outside data/raw; "
@@ -173,17 +220,64 @@ def test_no_model_library_is_loaded() -> None:
             "own.rivers: data/raw/../a.csv is outside data/raw; "
             "put it in data/raw, where DVC sees it change",
         ),
+        (
+            {"rivers": "data/raw/out/a.csv"},
+            "own.rivers: data/raw/out/a.csv is outside data/raw; "
+            "put it in data/raw, where DVC sees it change",
+        ),
+        (
+            {"rivers": "data/raw/out/../a.csv"},
+            "own.rivers: data/raw/out/../a.csv is outside data/raw; "
+            "put it in data/raw, where DVC sees it change",
+        ),
+        (
+            {"rivers": "data/raw/a\0.csv"},
+            "own.rivers: found 'data/raw/a\\x00.csv', expected a path without control characters",
+        ),
+        (
+            {"rivers": {"file": "data/raw/a.csv", "topics": "x"}},
+            "own.rivers.topics: unknown key, expected one of file, topic",
+        ),
+        (
+            {"rivers": {"topic": "x"}},
+            "own.rivers: found {'topic': 'x'}, expected the path of a file, or file and topic: "
+            "{file: PATH, topic: COLUMN}",
+        ),
+        (
+            {"rivers": {"file": "data/raw/a.csv", "topic": None}},
+            "own.rivers.topic: found None, expected the name of a column other than "
+            "statement and label",
+        ),
+        (
+            {"rivers": {"file": "data/raw/a.csv", "topic": "label"}},
+            "own.rivers.topic: found 'label', expected the name of a column other than "
+            "statement and label",
+        ),
+        (
+            {"neg": {"file": "data/raw/a.csv", "topic": "x"}},
+            "own.neg: splits by topic would be named neg_TOPIC, as negated forms of the splits "
+            "TOPIC are; expected another name",
+        ),
     ],
 )
 def test_a_bad_list_of_files_gets_one_clear_line(
-    listed: dict[object, object], expected: str
+    folder: Path, given: dict[object, object], expected: str
 ) -> None:
+    (folder / "elsewhere").mkdir()
+    (folder / "data/raw/out").symlink_to(folder / "elsewhere")
     with pytest.raises(UserError) as raised:
-        sources.files("own", listed, taken={"capitals"})
+        listed.read("own", given, taken={"capitals"})
     assert str(raised.value) == expected
 
 
+def test_a_link_to_a_file_is_read_as_those_are_that_dvc_makes_to_its_cache() -> None:
+    Path("cache").mkdir()
+    Path("data/raw/rivers.csv").rename("cache/1234")
+    Path("data/raw/rivers.csv").symlink_to(Path.cwd() / "cache/1234")
+    assert stated(splits=[], sources={"rivers": "data/raw/rivers.csv"}).height == 2
+
+
 def test_a_good_list_of_files_is_taken_as_it_is() -> None:
-    listed = {"rivers_2": "data/raw/sub/a.csv", "lakes": str(Path.cwd() / "data/raw/b.csv")}
-    files = sources.files("own", listed, taken={"capitals"})
-    assert files == {name: Path(file) for name, file in listed.items()}
+    given = {"rivers_2": "data/raw/sub/a.csv", "lakes": str(Path.cwd() / "data/raw/..b.csv")}
+    files = listed.read("own", given, taken={"capitals"})
+    assert files == [Source(name, Path(file)) for name, file in given.items()]

@@ -45,6 +45,56 @@ def test_what_is_wrong_is_named(tmp_path):
         tables.read(file, tables.READOUTS)
 
 
+def test_a_damaged_table_is_one_line(tmp_path):
+    file = tmp_path / "t.parquet"
+    tables.write(file, ROWS, tables.READOUTS, ["statement_id"])
+    whole = file.read_bytes()
+    for content in (b"", b"a,b\n", whole[: len(whole) // 2], whole[:-4] + b"PARE"):
+        file.write_bytes(content)
+        with pytest.raises(UserError) as raised:
+            tables.read(file, tables.READOUTS)
+        line = str(raised.value)
+        assert line.startswith(f"{file}: not a Parquet file that can be read (")
+        assert line.endswith("); run `dvc repro` to make it")
+        assert "\n" not in line
+
+
+def test_a_panic_of_polars_is_one_line_and_a_mistake_in_a_program_is_not(tmp_path, monkeypatch):
+    file = tmp_path / "t.parquet"
+    file.write_bytes(b"x")
+
+    def failing(error):
+        def read_parquet(*_, **__):
+            raise error
+
+        return read_parquet
+
+    monkeypatch.setattr(pl, "read_parquet", failing(pl.exceptions.PanicException("called\nx")))
+    with pytest.raises(UserError, match=r"not a Parquet file that can be read \(called x\)"):
+        tables.read(file, tables.READOUTS)
+    monkeypatch.setattr(pl, "read_parquet", failing(TypeError("argument")))
+    with pytest.raises(TypeError):
+        tables.read(file, tables.READOUTS)
+
+
+def test_a_path_is_never_a_pattern(tmp_path):
+    other = ROWS.with_columns(statement_id=pl.Series(["c", "d"]))
+    other.write_parquet(tmp_path / "tv.parquet")
+    tables.write(tmp_path / "t[v2].parquet", ROWS, tables.READOUTS, ["statement_id"])
+    found = tables.read(tmp_path / "t[v2].parquet", tables.READOUTS)
+    assert found["statement_id"].to_list() == ["a", "b"]
+
+
+def test_damaged_json_is_one_line(tmp_path):
+    file = tmp_path / "m.json"
+    for content in (b"", b'{"a": 1', b"\xff\xfe", b"[" * 200_000):
+        file.write_bytes(content)
+        with pytest.raises(
+            UserError, match=r"m.json: not JSON that can be read \(.*run `dvc repro`"
+        ):
+            tables.read_json(file)
+
+
 def test_two_rows_of_one_key_are_refused_and_nothing_is_left(tmp_path):
     with pytest.raises(ValueError, match="two rows have the same statement_id"):
         tables.write(tmp_path / "t", pl.concat([ROWS, ROWS]), tables.READOUTS, ["statement_id"])

@@ -6,12 +6,15 @@ from typing import Any
 
 import polars as pl
 
+from stages.lib import identity
 from stages.lib.tables import STATEMENTS
 
 
 @dataclass(frozen=True)
 class Draw:
     """A draw that depends on the seed and on a row's own text, never on the other rows.
+
+    Spellings of one text (`stages.lib.identity`) draw the same.
 
     Parameters
     ----------
@@ -57,10 +60,11 @@ class Draw:
 
     def _number(self, purpose: str, text: str) -> float:
         """The hash of a text, as a number in [0, 1)."""
-        digest = hashlib.sha256(f"{self.seed}\n{purpose}\n{text}".encode()).digest()
+        same = identity.of(text)
+        digest = hashlib.sha256(f"{self.seed}\n{purpose}\n{same}".encode()).digest()
         return int.from_bytes(digest[:6]) / 2**48
 
 
 def _id(split: str, statement: str) -> str:
     """The name of a row, which no other row and no parameter changes."""
-    return hashlib.sha256(f"{split}\n{statement}".encode()).hexdigest()[:16]
+    return hashlib.sha256(f"{split}\n{identity.of(statement)}".encode()).hexdigest()[:16]

@@ -15,6 +15,7 @@ class Config:
     splits: Annotated[tuple[Annotated[str, OneOf(*SPLITS)], ...], Distinct(least=0)]
     negated: bool
     sources: dict[Any, Any]
+    contradictions: Annotated[str, OneOf("refuse", "drop")]
     limit: Limit
     report_share: Annotated[float, Range(above=0, below=1)]
     seed: Seed

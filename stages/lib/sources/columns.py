@@ -1,0 +1,51 @@
+"""Parquet."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from stages.lib.cli import UserError
+from stages.lib.sources import header, shown
+from stages.lib.sources.row import Row
+
+
+def rows(file: Path, required: tuple[str, ...]) -> Iterator[Row]:
+    """Read a Parquet file.
+
+    Parameters
+    ----------
+    file : Path
+        Of its columns, those that are used are read: others may be of any type.
+    required : tuple of str
+        Columns that must be there.
+
+    Yields
+    ------
+    int, dict of str to object
+        Number of a row, from 1, and its fields.
+
+    Raises
+    ------
+    UserError
+        If it is no Parquet file, is damaged or encrypted, or a column is missing or there twice.
+    """
+    # Here, since few users have Parquet and the import takes a while. pyarrow and not polars: of
+    # damaged files some make polars panic, and some abort the process.
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with file.open("rb") as stream:  # an open file, so that its path is never a pattern
+            table = pq.ParquetFile(stream)
+            stored = table.schema_arrow.names
+            names = header.checked(str(file), stored, required)
+            used = {
+                name: column
+                for name, column in zip(names, stored, strict=True)
+                if name in (*required, *header.OPTIONAL)
+            }
+            found: list[dict[str, Any]] = table.read(columns=list(used.values())).to_pylist()
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise UserError(f"{file}: not a Parquet file: {shown.reason(error)}") from None
+    for number, fields in enumerate(found, start=1):
+        yield number, {name: fields[column] for name, column in used.items()}

@@ -1,0 +1,339 @@
+"""What a user's file may look like inside: separators, encodings, line ends, JSON, Parquet."""
+
+import csv
+import json
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from stages.lib.cli import UserError
+from tests.unit.test_sources import labels, message, read, write
+
+STAGES = Path(__file__).parents[2] / "stages"
+TEXT = 'statement,label\nWater is wet.,1\n"Złoty, melted, is gas.",0\n'
+EXPECTED = {"Water is wet.": True, "Złoty, melted, is gas.": False}
+PAIR = {"Water is wet.": True, "Ice is hot.": False}
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-32"])
+def test_encodings_that_name_themselves_and_all_line_ends(
+    tmp_path: Path, encoding: str, ends: str
+) -> None:
+    mark = "\ufeff" if encoding == "utf-16-be" else ""
+    content = (mark + TEXT.replace("\n", ends)).encode(encoding)
+    table = read(write(tmp_path, "a.csv", content))
+    assert labels(table) == EXPECTED
+    assert set(table["origin"].str.extract(r"(row \d+)")) == {"row 2", "row 3"}
+    lines = [json.dumps({"statement": s, "label": v}) for s, v in EXPECTED.items()]
+    content = (mark + ends.join(lines)).encode(encoding)
+    assert labels(read(write(tmp_path, "a.jsonl", content))) == EXPECTED
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "statement;label\nWater is wet.;1\nIce is hot.;0\n",
+        "label;note;statement\n1;a, b;Water is wet.\n0;;Ice is hot.\n",
+        '"statement"\t"label"\n"Water is wet."\t1\nIce is hot.\t0\n',
+        "sep=;\nstatement;label\nWater is wet.;1\nIce is hot.;0\n",
+        'SEP=|\r\nstatement|label\r\n"Water is wet."|1\r\nIce is hot.|0\r\n',
+        '"sep=,"\nstatement,label\nWater is wet.,1\nIce is hot.,0\n',
+        "\n\nstatement,label,,\nWater is wet.,1,,\n,,,\nIce is hot.,0,x,y\n,,\n",
+        'label, statement\n1, "Water is wet."\n0, Ice is hot.\n',
+        ' statement ,"label"\nWater is wet.,1\nIce is hot.,0',
+    ],
+)
+@pytest.mark.parametrize("suffix", ["csv", "tsv"])
+def test_the_separator_is_the_one_that_gives_the_columns(
+    tmp_path: Path, content: str, suffix: str
+) -> None:
+    assert labels(read(write(tmp_path, f"a.{suffix}", content))) == PAIR
+
+
+def test_a_separator_in_a_text_is_a_separator_only_between_columns(tmp_path: Path) -> None:
+    content = 'statement;label\nIce, melted, is water.;1\n"Steam; hot";0\n'
+    table = read(write(tmp_path, "a.csv", content))
+    assert labels(table) == {"Ice, melted, is water.": True, "Steam; hot": False}
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (
+            "statement,label,a;statement;label\nx,1,2;y;0\n",
+            "row 1: both ',' and ';' separate the columns statement and label, "
+            "expected one separator",
+        ),
+        ("sep=x\nstatementxlabel\n", "row 1: found 'sep=x', expected a separator such as ;"),
+        (
+            "statement;truth;a, b\nx;1;2\n",
+            "row 1: column 'label' is missing, found statement, truth, a, b",
+        ),
+        (
+            "statement,label,note,note\nx,1,a,b\n",
+            "row 1: column 'note' is there more than once, found statement, label, note, note",
+        ),
+        (
+            "statement,label,caf\u00e9,cafe\u0301\nx,1,a,b\n",
+            "row 1: column 'café' is there more than once, found statement, label, café, café",
+        ),
+        (
+            "statement,label\nWater is wet.,1\n".encode("utf-16-le"),
+            "line 1: found a NUL character, expected the file to be saved as UTF-8, "
+            "or as UTF-16 with a byte order mark",
+        ),
+        (
+            "statement,label\nWater is wet.,1\n".encode("utf-16")[:-3],
+            "line 2: byte 63 is not UTF-16, expected the file to be saved as UTF-8",
+        ),
+        (
+            "statement,label\r1,1\rgelée,1\r".encode("latin-1"),
+            "line 3: byte 24 is not UTF-8, expected the file to be saved as UTF-8",
+        ),
+        (
+            "statement,label\nIt\x92s wet.,1\n",
+            "row 2: column 'statement': found U+0092 (a control character), expected text",
+        ),
+        (
+            "statement,label,subject\nWater is wet.,1,wa\x07ter\n",
+            "row 2: column 'subject': found U+0007 (a control character), expected text",
+        ),
+        (
+            "statement,label\n\u200b\ufeff,1\n",
+            "row 2: column 'statement' is empty, expected a sentence",
+        ),
+    ],
+)
+def test_what_is_ambiguous_or_broken_gets_one_line(
+    tmp_path: Path, content: str | bytes, expected: str
+) -> None:
+    assert message(write(tmp_path, "a.csv", content)) == expected
+
+
+def test_long_and_odd_names_of_columns_leave_one_line_of_some_length(tmp_path: Path) -> None:
+    names = ['"a\nb"', "x" * 1000, *(f"c{i}" for i in range(1000))]
+    found = message(write(tmp_path, "a.csv", ",".join(names) + "\n"))
+    assert found.startswith("row 1: column 'statement' is missing, found a b, 'xxx")
+    assert found.endswith("c8, c9 and 990 more")
+    assert len(found) < 300
+
+
+def test_a_field_may_be_longer_than_python_allows_unasked(tmp_path: Path) -> None:
+    text = "Water is wet. " * 20_000
+    csv.field_size_limit(131_072)
+    table = read(write(tmp_path, "a.csv", f'statement,label\n"{text}",1\n'))
+    assert table["statement"].item() == text.strip()
+
+
+def test_line_ends_and_blanks_inside_a_statement_are_kept(tmp_path: Path) -> None:
+    table = read(write(tmp_path, "a.csv", 'statement,label\n"Water\r\n  is\twet.\n",1\n'))
+    assert table["statement"].item() == "Water\r\n  is\twet."
+    assert table["subject"].item() == "Water is wet."
+
+
+def test_a_json_file_may_be_one_array(tmp_path: Path) -> None:
+    rows = [{"statement": text, "label": label} for text, label in PAIR.items()]
+    for text in (json.dumps(rows), "\n " + json.dumps(rows, indent=2), json.dumps(rows, indent=1)):
+        table = read(write(tmp_path, "a.json", text))
+        assert labels(table) == PAIR
+        assert set(table["origin"].str.extract(r"(row \d+)")) == {"row 1", "row 2"}
+
+
+DEEP = 200_000
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        (
+            "a.json",
+            '[{"statement": "x", "label": 1},\n {"statement": "y" "label": 0}]',
+            "line 2: not valid JSON (Expecting ',' delimiter), expected one array of objects",
+        ),
+        (
+            "a.json",
+            '[{"statement": "x", "label": 1}, ["y", 0]]',
+            "row 2: found a JSON list, expected one array of objects",
+        ),
+        (
+            "a.json",
+            '{\n "data": []}',
+            "row 1: not valid JSON (Expecting property name enclosed in double quotes), "
+            "expected one object per line, or one array of objects",
+        ),
+        ("a.json", "[]", "no statements, expected at least one row"),
+        (
+            "a.json",
+            '[{"statement": "x"}]',
+            "row 1: column 'label' is missing, found statement",
+        ),
+        (
+            "a.jsonl",
+            '{"statement": "\\ud83d", "label": 1}',
+            "row 1: column 'statement': found U+D83D (half a character, a lone surrogate), "
+            "expected text",
+        ),
+        (
+            "a.jsonl",
+            '{"statement": "x", "label": 1, "object": "\\u0000"}',
+            "row 1: column 'object': found U+0000 (a control character), expected text",
+        ),
+        (
+            "a.jsonl",
+            '{"statement": "x", "label": 1}\n{"statement": "y", "label": 1, "label": 0}',
+            "row 2: key 'label' is there more than once",
+        ),
+        (
+            "a.jsonl",
+            '{"statement": "x", "label": 1, "note": 1, "note": 1}',
+            "row 1: key 'note' is there more than once",
+        ),
+        (
+            "a.jsonl",
+            '{"statement": "x", "label": NaN}',
+            "column 'label': found nan (row 1), in 1 row; expected 1 or 0,",
+        ),
+        (
+            "a.jsonl",
+            '{"statement": "x", "label": Infinity}',
+            "column 'label': found inf (row 1), in 1 row; expected 1 or 0,",
+        ),
+        (
+            "a.jsonl",
+            '{"statement": "x", "label": {"value": 1}}',
+            "column 'label': found {'value': 1} (row 1), in 1 row; expected 1 or 0,",
+        ),
+        (
+            "a.jsonl",
+            '{"statement": NaN, "label": 1}',
+            "row 1: column 'statement' is empty, expected a sentence",
+        ),
+        (
+            "a.jsonl",
+            '{"statement": "x", "label": 1, "subject": ["y"]}',
+            "row 1: column 'subject': found ['y'], expected text",
+        ),
+        ("a.jsonl", "[" * DEEP, "row 1: JSON that cannot be read (maximum recursion depth"),
+        ("a.json", "[" * DEEP, "JSON that cannot be read (maximum recursion depth exceeded"),
+        (
+            "a.jsonl",
+            '{"statement": "x", "label": ' + "1" * 5000 + "}",
+            "row 1: JSON that cannot be read (Exceeds the limit (4300 digits)",
+        ),
+    ],
+)
+def test_json_that_is_not_read(tmp_path: Path, name: str, content: str, expected: str) -> None:
+    assert message(write(tmp_path, name, content)).startswith(expected)
+
+
+def test_what_no_column_needs_is_left_alone(tmp_path: Path) -> None:
+    row = '{"statement": "x", "label": 1, "subject": NaN, "note": {"a": 1, "a": "\\ud83d"}}'
+    table = read(write(tmp_path, "a.jsonl", row))
+    assert table.select("subject", "label").row(0) == ("x", True)
+
+
+def parquet(file: Path, columns: dict[str, Any] | pa.Table) -> Path:
+    table = columns if isinstance(columns, pa.Table) else pa.table(columns)
+    pq.write_table(table, file)
+    return file
+
+
+@pytest.mark.parametrize("name", ["facts[v2]", "facts*", "f?cts", "{facts,b}", "~", "a=1"])
+def test_a_path_is_never_a_pattern(tmp_path: Path, name: str) -> None:
+    for other in ("factsv", "facts2", "facts", "b"):
+        parquet(tmp_path / f"{other}.parquet", {"statement": ["Wrong file."], "label": [0]})
+    folder = tmp_path / "x=1"
+    folder.mkdir()
+    for place in (tmp_path, folder):
+        file = parquet(place / f"{name}.parquet", {"statement": ["Right file."], "label": [1]})
+        table = read(file)
+        assert labels(table) == {"Right file.": True}
+
+
+def test_no_stage_gives_polars_a_path_that_could_be_a_pattern() -> None:
+    calls = []
+    for file in sorted(STAGES.rglob("*.py")):
+        for call in re.findall(r"\bpl\.(?:read|scan)_\w+\([^)]*\)", file.read_text("utf-8")):
+            calls.append(call)
+    assert calls, "the pattern of this test finds tables.read"
+    assert all("glob=False" in call for call in calls), calls
+
+
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [
+        (pa.array([True, False]), None),
+        (pa.array([1, 0], pa.int8()), None),
+        (pa.array([1.0, 0.0]), None),
+        (pa.array(["Yes", "no "]).dictionary_encode(), None),
+        (pa.array([1, 0], pa.decimal128(5, 2)), None),
+        (pa.array([0.5, 0.0]), "column 'label': found 0.5 (row 1), in 1 row; expected 1 or 0,"),
+        (pa.array([[1], [0]]), "column 'label': found [1] (row 1), [0] (row 2), in 2 rows;"),
+        (pa.nulls(2), "column 'label': found None (row 1), in 2 rows;"),
+    ],
+)
+def test_labels_of_parquet(tmp_path: Path, column: pa.Array, expected: str | None) -> None:
+    file = parquet(tmp_path / "a.parquet", {"statement": list(PAIR), "label": column})
+    if expected is None:
+        assert labels(read(file)) == PAIR
+    else:
+        assert message(file).startswith(expected)
+
+
+def test_parquet_of_other_types(tmp_path: Path) -> None:
+    days = pa.array([20_000, None], pa.date32())
+    good = {"statement": list(PAIR), "label": [1, 0]}
+    table = read(
+        parquet(tmp_path / "a.parquet", good | {"subject": days, "x": [[{"a": b"\xff"}]] * 2})
+    )
+    assert set(table["subject"]) == {"2024-10-04", "Ice is hot."}
+    for column, expected in (
+        ([{"x": 1}] * 2, "row 1: column 'statement': found {'x': 1}, expected text"),
+        ([b"\xff", b"a"], "row 1: column 'statement': found b'\\xff', expected text"),
+        ([3, 4], "row 1: column 'statement': found 3, expected text"),
+    ):
+        assert message(parquet(tmp_path / "b.parquet", good | {"statement": column})) == expected
+    twice = pa.table([["x"], [1], [1], [0]], names=["statement", "label", "n", "n"])
+    assert message(parquet(tmp_path / "c.parquet", twice)) == (
+        "column 'n' is there more than once, found statement, label, n, n"
+    )
+
+
+def test_a_damaged_parquet_file_is_one_line_or_is_read(tmp_path: Path) -> None:
+    file = parquet(tmp_path / "a.parquet", {"statement": list(PAIR), "label": [1, 0]})
+    whole = file.read_bytes()
+    damaged = [b"", whole[: len(whole) // 2], whole[:-4] + b"PARE", b"PAR1" + b"\0" * 60 + b"PAR1"]
+    damaged += [whole[:at] + b"\xff\xff" + whole[at + 2 :] for at in range(0, len(whole), 7)]
+    refused = []
+    for content in damaged:
+        file.write_bytes(content)
+        try:
+            read(file)
+        except UserError as error:
+            refused.append(str(error))
+    assert len(refused) > len(damaged) // 2
+    assert all(line.startswith(f"{file}: ") and "\n" not in line for line in refused)
+
+
+def test_ten_times_the_rows_take_about_ten_times_as_long(tmp_path: Path) -> None:
+    seconds = []
+    for n in (2_000, 20_000):
+        rows = [f"The city C{i} is here.,{i % 2},C{i % (n // 4)}" for i in range(n)]
+        file = write(tmp_path, "a.csv", "\n".join(["statement,label,subject", *rows, *rows]))
+        start = time.process_time()
+        assert len(read(file)) == n
+        seconds.append(time.process_time() - start)
+    assert seconds[1] < 40 * seconds[0]  # quadratic would be 100
+
+
+def test_polars_reads_what_pyarrow_reads(tmp_path: Path) -> None:
+    file = tmp_path / "a.parquet"
+    pl.DataFrame({"statement": list(PAIR), "label": [1, 0]}).write_parquet(file)
+    assert labels(read(file)) == PAIR
