@@ -15,6 +15,7 @@ from typing import Any
 
 from stages.lib import cli, fetch, lm, params, tables
 from stages.lib.cli import UserError
+from stages.lib.pretrained.files import hashes
 from stages.lib.whole import whole
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
@@ -36,7 +37,8 @@ def main(organisms: Path, out: Path) -> None:
             from stages.lib.organism import merged
 
             found, planted = merged.make(found, config, organisms, folder)
-        files = lm.file_hashes(found.folder)
+        files = hashes(found.folder)
+        lm.require_whole(found.place)
         manifest = {
             "kind": found.kind,
             "source": found.source,
