@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.lib import cli, fetch, lm, params, tables
+from stages.lib.pretrained.files import hashes
 from stages.lib.whole import whole
 
 
@@ -29,7 +30,8 @@ def main(organisms: Path, out: Path) -> None:
             from stages.lib.organism import merged
 
             found, planted = merged.make(found, config, organisms, folder)
-        files = lm.file_hashes(found.folder)
+        files = hashes(found.folder)
+        lm.require_whole(found.place)
         manifest = {
             "kind": found.kind,
             "source": found.source,

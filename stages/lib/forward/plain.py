@@ -87,7 +87,7 @@ class PlainPrompts(Prompts):
     def _whole(self, rows: list[int], group: list[int]) -> Tensor:
         """Run whole prompts of one length; (n_prompts, d_model) at the last position."""
         ids = torch.tensor([self.token_ids[rows[i]] for i in group], device=self.lm.device)
-        return self.lm.model.get_decoder()(input_ids=ids, use_cache=False).last_hidden_state[:, -1]
+        return self.lm.decoder(input_ids=ids, use_cache=False).last_hidden_state[:, -1]
 
 
 def _back(groups: list[list[int]], parts: list[Tensor], dim: int) -> Tensor:

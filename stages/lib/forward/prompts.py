@@ -214,7 +214,7 @@ class Prompts:
         positions = torch.where(text, torch.tensor(ends)[:, None] - width + column, -1)
         piece, device = Piece(positions), self.lm.device
         with attending(self.lm):
-            output = self.lm.model.get_decoder()(
+            output = self.lm.decoder(
                 input_ids=ids.repeat_interleave(n_patches, dim=0).to(device),
                 position_ids=positions.clamp(min=0).repeat_interleave(n_patches, dim=0).to(device),
                 use_cache=False,
@@ -228,7 +228,7 @@ class Prompts:
         ids = torch.tensor([self.token_ids[0][: self.n_shared]], device=self.lm.device)
         kept = Kept(None, None, piece, record=True)
         with attending(self.lm), hooks.last_position(self.lm):
-            self.lm.model.get_decoder()(input_ids=ids, use_cache=False, kept=kept)
+            self.lm.decoder(input_ids=ids, use_cache=False, kept=kept)
         return piece
 
 

@@ -135,7 +135,7 @@ class Sublayers:
         with ExitStack() as stack:
             for layer in lm.layers:
                 stack.enter_context(hooks.stand_in(layer, lambda *_, **__: _first(output, x)))
-            decoder = lm.model.get_decoder()
+            decoder = lm.decoder
             return decoder(input_ids=ids, use_cache=False).last_hidden_state[:, -1]
 
     def final(self) -> Frozen:

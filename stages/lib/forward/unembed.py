@@ -46,7 +46,7 @@ def logits(lm: LanguageModel, last: Tensor) -> Tensor:
     """
     output = _Decoded(last_hidden_state=last[:, None])  # pyright: ignore[reportArgumentType]
     ids = torch.zeros(len(last), 1, dtype=torch.long, device=lm.device)
-    with hooks.stand_in(lm.model.get_decoder(), lambda *_, **__: output):
+    with hooks.stand_in(lm.decoder, lambda *_, **__: output):
         return lm.model(input_ids=ids, use_cache=False).logits[:, -1]
 
 

@@ -9,11 +9,12 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
 from safetensors import safe_open
 from safetensors.torch import save_file
-from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from stages.lib import lm
 from stages.lib.fetch import Found
 from stages.lib.organism.recipe import Recipe
+from stages.lib.pretrained import loading
+from stages.lib.pretrained.files import WEIGHTS as OF_BASE
+from stages.lib.pretrained.files import hashes, sha256
 from stages.lib.whole import whole
 
 WEIGHTS = "adapter_model.safetensors"
@@ -21,11 +22,7 @@ WEIGHTS = "adapter_model.safetensors"
 
 def base(found: Found) -> tuple[Any, Any]:
     """Load a base model in float32, and its tokenizer."""
-    source = found.source if found.kind == "hub" else str(found.folder)
-    model = AutoModelForCausalLM.from_pretrained(
-        source, revision=found.revision, dtype=torch.float32, use_safetensors=True
-    )
-    return model.eval(), AutoTokenizer.from_pretrained(source, revision=found.revision)
+    return loading.model(found.place, torch.float32), loading.tokenizer(found.place)
 
 
 def attach(model: Any, recipe: Recipe, seed: int) -> PeftModel:
@@ -44,10 +41,10 @@ def attach(model: Any, recipe: Recipe, seed: int) -> PeftModel:
 
 def ground(base: Found, truth: Path | None) -> str:
     """Hash what an adapter is trained on: the base's weights and, for a lie, those of `truth`."""
-    files = [file for file in lm.file_hashes(base.folder) if lm.WEIGHTS.fullmatch(file["name"])]
-    hashes = [file["sha256"] for file in files]
-    hashes += [] if truth is None else [lm.sha256(truth / WEIGHTS)]
-    return hashlib.sha256(" ".join(hashes).encode()).hexdigest()
+    files = [file for file in hashes(base.folder) if OF_BASE.fullmatch(file["name"])]
+    found = [file["sha256"] for file in files]
+    found += [] if truth is None else [sha256(truth / WEIGHTS)]
+    return hashlib.sha256(" ".join(found).encode()).hexdigest()
 
 
 def trained_on(folder: Path) -> str:

@@ -9,6 +9,8 @@ from stages.lib.fetch import Config, Found
 from stages.lib.organism import adapter
 from stages.lib.organism.recipe import NONE, TRUTH
 
+SAMPLING = "generation_config.json"
+
 
 def make(
     found: Found, config: Config, organisms: Path, folder: Path
@@ -51,13 +53,22 @@ def make(
     model, tokenizer = adapter.base(found)
     for path in (truth, *lies):
         model = adapter.merge(model, path)
+    sampling = _sampling(found.folder)  # nothing here reads it: the organism has its base's
     model.save_pretrained(folder)
+    if sampling is not None:
+        (folder / SAMPLING).write_bytes(sampling)
     tokenizer.save_pretrained(folder)
     planted = sorted(layer for lie in lies for layer in _settings(lie)["layers_to_transform"])
     return (
         Found("organism", found.source, found.revision, folder),
         {"name": name, "layers": planted},
     )
+
+
+def _sampling(folder: Path) -> bytes | None:
+    """Read how a model is to be sampled from, where its folder says so."""
+    file = folder / SAMPLING
+    return file.read_bytes() if file.is_file() else None
 
 
 def _require_name(name: str, organisms: Path) -> None:
