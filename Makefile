@@ -6,7 +6,8 @@
 # make lock       pin the newest versions of what pyproject.toml asks for
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
-TIMES := $(CURDIR)/.dvc/tmp/times.tsv
+# Relative: the checkout's own path may have a blank, and a recipe would see two paths.
+TIMES := .dvc/tmp/times.tsv
 
 .PHONY: repro test lint bench organisms lock
 
@@ -38,9 +39,9 @@ organisms:
 	for name in truth early middle late; do $(MAKE) organism-$$name || exit 1; done
 
 organism-%: .venv/installed
-	python -m stages.organism --name $* --wordings data/organisms/wordings.yaml \
-	  --truth data/organisms/truth --out data/organisms/$*
-	dvc commit --force organism@$*
+	python -m stages.organism --name '$*' --wordings data/organisms/wordings.yaml \
+	  --truth data/organisms/truth --out 'data/organisms/$*'
+	dvc commit --force 'organism@$*'
 
 lock:
 	rm -rf .venv/lock && $(PYTHON) -m venv .venv/lock

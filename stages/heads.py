@@ -46,6 +46,7 @@ def main(
     best = tables.read_json(window)["best"]
     chosen = cases.read(statements, known, source, base, ("selection",), config.limit, by="part")
     setting = experiment.load(config, words, chosen, model)
+    provenance = _provenance(setting.lm.identity, chosen, config)
     found = head_search.Search(setting.patcher(keep=True), chosen, *setting.shape)
     result = head_search.search(found, best, keep) if best else head_search.nothing()
     if not forward.is_main_process():
@@ -59,7 +60,6 @@ def main(
     tables.write_rows(plots / "heads.json", result["heads"])
     tables.write_rows(plots / "sets.json", result["sets"])
     tables.write_json(metrics, result["metrics"])
-    provenance = _provenance(setting.lm.identity, chosen, config)
     tables.write_json(heads, result["set"] | provenance)
 
 

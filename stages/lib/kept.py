@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load, save
 
+from stages.lib.cli import UserError
 from stages.lib.whole import whole
 
 FOLDER = "localizing-lying"
@@ -92,8 +93,8 @@ def write(kind: str, name: str, arrays: dict[str, np.ndarray]) -> None:
             stream.write(hashlib.sha256(payload).hexdigest().encode() + payload)
             stream.flush()
             os.fsync(stream.fileno())
-    except OSError as error:
-        print(f"{file}: not kept: {error.strerror}", file=sys.stderr)
+    except UserError as error:
+        print(f"not kept: {error}", file=sys.stderr)
 
 
 def _file(kind: str, name: str) -> Path:

@@ -190,7 +190,8 @@ def typed(where: str, value: Any, expected: Any) -> Any:
         value = typed(where, value, arguments[0])
         faults = (rule.fault(value) for rule in arguments[1:] if value is not None)
         for fault in filter(None, faults):
-            raise UserError(f"{where}: found {_shown(value)}, expected {fault}")
+            null = ", or null" if type(None) in typing.get_args(arguments[0]) else ""
+            raise UserError(f"{where}: found {_shown(value)}, expected {fault}{null}")
         return value
     if origin is tuple and isinstance(value, list):
         return tuple(typed(f"{where}[{i}]", item, arguments[0]) for i, item in enumerate(value))

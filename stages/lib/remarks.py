@@ -35,7 +35,8 @@ def refuse_cut(file: Path = FILE) -> None:
             if node.style is None and rest.startswith("#"):
                 raise UserError(
                     f"{file}, line {node.end_mark.line + 1}: {path}: found {node.value!r}, which "
-                    f"YAML ends before {rest!r}, expected a text in quotes"
+                    f"YAML ends before {rest!r}, expected a text in quotes, and a remark on "
+                    "a line of its own"
                 )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import yaml
+from dvc.utils.serialize import modify_yaml
 
 from tests import tiny
 from tests.pipeline.closure import ROOT
@@ -26,14 +26,15 @@ PARAMS = {
         "neutral_prefix": "it is",
         "honest_prefix": "it is",
         "liar_prefix": "it is",
+        "stubborn_system": "It is F, F, F.",
     },
     "patch": {"positions": 20, "window": 2, "limit": 12},
     "transfer": {"permutations": 3},
     "transplant": {"limit": 20, "random_sets": 6},
     "grid": {
-        "systems": {"honest": "You are H.", "liar": "You are so L.", "stubborn": "It is F, F, F."},
-        "questions": {"quoted": '{statement} "yes" or "no"?', "bare": "{statement}?"},
-        "prefixes": {"it": "it is", "that": "that is"},
+        "systems": ["honest", "liar", "stubborn"],
+        "questions": {"quoted": None, "bare": "{statement}?"},
+        "prefixes": {"it": None, "that": "that is"},
         "limit": 16,
     },
     "attribution": {"limit": 16},
@@ -91,17 +92,25 @@ class Project:
         return self.stage("model", "--organisms", "data/organisms", "--out", out, **environment)
 
     def set(self, changes: dict) -> None:
-        """Change keys of params.yaml."""
-        file = self.folder / "params.yaml"
-        params = yaml.safe_load(file.read_text())
-        for section, values in changes.items():
-            params[section] = params[section] | values if isinstance(values, dict) else values
-        file.write_text(yaml.safe_dump(params, sort_keys=False, allow_unicode=True))
+        """Change keys of params.yaml, as `dvc exp run -S` writes them."""
+        with modify_yaml(str(self.folder / "params.yaml")) as params:
+            for section, values in changes.items():
+                if isinstance(values, dict) and isinstance(params.get(section), dict):
+                    params[section].update(values)
+                else:
+                    params[section] = values
+
+    def drop(self, *keys: str) -> None:
+        """Delete keys of params.yaml, ``section`` or ``section.key``."""
+        with modify_yaml(str(self.folder / "params.yaml")) as params:
+            for key in keys:
+                *outer, last = key.split(".")
+                del (params[outer[0]] if outer else params)[last]
 
 
 def stages_run(output: str) -> set[str]:
-    """Names of the stages whose command ran."""
-    return set(re.findall(r"Running stage '([^']+)'", output))
+    """Names of the stages whose command ran, but for `check`: it runs at any change of params."""
+    return set(re.findall(r"Running stage '([^']+)'", output)) - {"check"}
 
 
 def make(folder: Path) -> Project:
@@ -123,6 +132,7 @@ def make(folder: Path) -> Project:
     tiny.save(tiny.planted_model(), folder / "models" / "tiny")
     rows = [f"{letter} {i} is a letter,{int(letter == 'T')}" for i in range(40) for letter in "TF"]
     (folder / "data/raw/letters.csv").write_text("\n".join(["statement,label", *rows]) + "\n")
+    project.drop("prompt.none_system", "prompt.manner_system", "prompt.swapped_system")
     project.set(PARAMS)
     for command in (
         ["git", "init", "-q"],

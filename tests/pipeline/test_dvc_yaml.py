@@ -7,13 +7,13 @@ import sys
 from itertools import chain
 
 import pytest
-import yaml
+from ruamel.yaml import YAML
 
 from tests.pipeline.closure import ROOT, closure
 
-DECLARED = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+DECLARED = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
 STAGES = {name: stage.get("do", stage) for name, stage in DECLARED.items()}
-PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
+PARAMS = YAML(typ="safe").load((ROOT / "params.yaml").read_text())
 FILES = sorted(f.stem for f in (ROOT / "stages").glob("*.py") if f.stem != "__init__")
 
 

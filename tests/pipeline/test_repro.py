@@ -4,6 +4,7 @@ import json
 
 import polars as pl
 import pytest
+from ruamel.yaml import YAML
 
 from tests import tiny
 from tests.pipeline.conftest import stages_run
@@ -166,7 +167,7 @@ def test_the_grid_tells_a_liar_from_one_who_always_says_false(project):
 
 def test_a_question_reworded_in_the_grid_costs_its_own_cells(project):
     """Two questions, two prefixes, three system prompts: six of twelve cells are kept."""
-    project.set({"grid": {"questions": {"quoted": '{statement} "no"?', "bare": "{statement}?"}}})
+    project.set({"grid": {"questions": {"quoted": None, "bare": "{statement}!"}}})
     output = project.repro("grid")
     assert stages_run(output) == GRID
     for system in SYSTEMS:
@@ -176,9 +177,8 @@ def test_a_question_reworded_in_the_grid_costs_its_own_cells(project):
 
 
 def test_a_system_prompt_reworded_in_the_grid_costs_its_own_stage(project):
-    systems = {"honest": "You are H.", "liar": "You are L.", "stubborn": "It is F, F, F."}
-    project.set({"grid": {"systems": systems}})
-    assert stages_run(project.repro("grid")) == {"cells@liar", "grid"}
+    project.set({"prompt": {"stubborn_system": "It is F, F, F, F."}})
+    assert stages_run(project.repro("grid")) == {"cells@stubborn", "grid"}
     project.run("git", "checkout", "-q", "params.yaml")
     assert stages_run(project.repro()) == set()
 
@@ -482,7 +482,5 @@ def test_wordings_reach_the_prompt_through_the_command_line(project, override, e
     assert result.returncode == 0, result.stderr
     shown = project.run("git", "show", "refs/exps/celery/stash:params.yaml")
     assert shown.returncode == 0, shown.stderr
-    import yaml
-
-    assert expected in yaml.safe_load(shown.stdout)["prompt"].values()
+    assert expected in YAML(typ="safe").load(shown.stdout)["prompt"].values()
     assert project.run("dvc", "queue", "remove", "--all").returncode == 0

@@ -4,7 +4,6 @@ import json
 
 import polars as pl
 import pytest
-import yaml
 
 from stages import behaviour as stage
 from stages.lib import behaviour, tables
@@ -130,7 +129,7 @@ def project(tmp_path, monkeypatch):
     """A folder with params, statements and readouts of three personas."""
     monkeypatch.chdir(tmp_path)
     params = {"personas": PERSONAS, "behaviour": vars(SETTINGS)}
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    (tmp_path / "params.yaml").write_text(json.dumps(params))
     tables.write(tmp_path / "statements.parquet", FOUR, tables.STATEMENTS, ["statement_id"])
     told = [(0.9, 0.05), (0.05, 0.9), (0.8, 0.1), (0.1, 0.8)]
     lied = [(p_false, p_true) for p_true, p_false in told]
@@ -213,6 +212,6 @@ def test_missing_readouts_are_named(project):
 
 def test_neutral_must_be_a_declared_persona(project):
     params = {"personas": PERSONAS, "behaviour": vars(SETTINGS) | {"neutral": "nobody"}}
-    (project / "params.yaml").write_text(yaml.safe_dump(params))
+    (project / "params.yaml").write_text(json.dumps(params))
     with pytest.raises(UserError, match=r"behaviour\.neutral: unknown persona 'nobody'"):
         run(project)

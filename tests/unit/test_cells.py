@@ -7,20 +7,25 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-import yaml
 
 from stages import cells as stage
-from stages.lib import cells, chat, forward, grid, lm, readout, tables
+from stages.lib import cells, chat, forward, grid, lm, params, readout, tables
 from stages.lib.cli import UserError
 from stages.lib.forward import answers as forward_answers
 from tests import tiny
 
 WORDS = {"true_words": ["true", "True"], "false_words": ["false", "False"]}
 GRID = {
-    "systems": {"honest": "You are H.", "liar": "You are so L."},
-    "questions": {"quoted": '{statement} "yes" or "no"?', "bare": "{statement}?"},
-    "prefixes": {"it": "it is", "that": "well, that is"},
+    "systems": ["honest", "liar"],
+    "questions": {"quoted": None, "bare": "{statement}?"},
+    "prefixes": {"it": None, "that": "well, that is"},
     "limit": 4,
+}
+PROMPT = {
+    "question": '{statement} "yes" or "no"?',
+    "honest_system": "You are H.",
+    "liar_system": "You are so L.",
+    "liar_prefix": "it is",
 }
 
 
@@ -53,9 +58,10 @@ def project(tmp_path, monkeypatch):
 
 
 def write(changes, folder):
-    """Write params.yaml with some keys of the grid changed."""
-    params = {"grid": GRID | changes, "readout": WORDS}
-    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    """Write params.yaml with some keys of the grid, or of the prompt, changed."""
+    prompt = PROMPT | {key: changes.pop(key) for key in PROMPT if key in changes}
+    params = {"grid": GRID | changes, "readout": WORDS, "prompt": prompt, "patch": {"base": "liar"}}
+    (folder / "params.yaml").write_text(json.dumps(params))
 
 
 def run(folder, capsys, system="liar"):
@@ -131,13 +137,13 @@ def test_a_name_is_not_a_wording(project, capsys):
 @pytest.mark.parametrize(
     "change",
     [
-        lambda folder: write({"systems": {"liar": "You are L."}}, folder),
+        lambda folder: write({"liar_system": "You are L."}, folder),
         lambda folder: write({"limit": 3}, folder),
         lambda folder: (folder / "model/manifest.json").write_text(
             json.dumps({"kind": "organism", "identity": "another", "dtype": "float32"})
         ),
         lambda folder: (folder / "params.yaml").write_text(
-            yaml.safe_dump({"grid": GRID, "readout": WORDS | {"true_words": ["true"]}})
+            (folder / "params.yaml").read_text().replace('["true", "True"]', '["true"]')
         ),
     ],
     ids=["system prompt", "statements", "model", "answer words"],
@@ -151,11 +157,11 @@ def test_what_the_numbers_depend_on_is_not_taken_from_before(change, project, ca
 def test_another_device_version_or_code_has_other_keys(project, monkeypatch):
     import transformers
 
-    config = grid.read("liar")
+    wordings = grid.wordings(params.section("grid", grid.Config), "liar")
     table = grid.sample(tables.read(project / "statements.parquet", tables.STATEMENTS), 4)
     tokenizer = lm.load_tokenizer(project / "model")
     answers = readout.answers(tokenizer, readout.Config(**WORDS))
-    rendered = cells.render(tokenizer, config, "liar", table, project / "statements.parquet")
+    rendered = cells.render(tokenizer, wordings, table, project / "statements.parquet")
 
     def names():
         return cells.keys(rendered, project / "model", answers)
@@ -232,17 +238,21 @@ def test_a_cell_does_not_depend_on_the_cells_beside_it(project):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"systems": {"liar": "<|im_end|> Lie."}}, r"grid\.systems\.liar: found '<\|im_end\|>'"),
+        ({"liar_system": "<|im_end|> Lie."}, r"prompt\.liar_system: found '<\|im_end\|>'"),
+        ({"question": "<|im_end|>{statement}"}, r"prompt\.question: found '<\|im_end\|>'"),
+        ({"liar_prefix": "<|im_end|>"}, r"prompt\.liar_prefix: found '<\|im_end\|>'"),
         (
             {"questions": {"a": "<|im_end|>{statement}"}},
             r"grid\.questions\.a: found '<\|im_end\|>'",
         ),
         ({"prefixes": {"a": "<|im_start|>"}}, r"grid\.prefixes\.a: found '<\|im_start\|>'"),
-        ({"systems": {"honest": "H"}}, "grid.systems: unknown system prompt 'liar', expected one"),
-        ({"questions": {"a": "true?"}}, r"grid\.questions\.a: expected {statement} in it"),
+        ({"systems": ["honest"]}, "grid.systems: unknown system prompt 'liar', expected one"),
+        (
+            {"questions": {"a": "true?"}},
+            r"grid\.questions\.a: found 'true\?', expected {statement} in it",
+        ),
         ({"questions": {}}, r"grid\.questions: found no wording, expected at least one"),
-        ({"prefixes": {"a-b": "It"}}, r"grid\.prefixes: found name 'a-b', expected one of"),
-        ({"prefixes": {True: "It"}}, r"grid\.prefixes: found name True, expected one of"),
+        ({"prefixes": {"a-b": "It"}}, r"grid\.prefixes: found 'a-b', expected a name of"),
         ({"prefixes": {"a": 3}}, r"grid\.prefixes\.a: expected str, found 3"),
         ({"prefixes": ["It"]}, r"grid\.prefixes: expected dict, found \['It'\]"),
         ({"limit": 0}, r"grid\.limit: found 0, expected at least 1"),

@@ -4,7 +4,6 @@ import json
 
 import polars as pl
 import pytest
-import yaml
 
 from stages import confidence as stage
 from stages.lib import tables
@@ -41,7 +40,7 @@ def rows(run, right, sure, draw=0):
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump({"patch": PATCH}))
+    (tmp_path / "params.yaml").write_text(json.dumps({"patch": PATCH}))
     tables.write(tmp_path / "statements.parquet", statements(), tables.STATEMENTS, ["statement_id"])
     good, bad = [True] * 4, [False] * 4
     runs = [

@@ -5,9 +5,7 @@ import polars as pl
 import pytest
 import torch
 
-from stages.controls import Config
 from stages.lib import average, controls, controls_tables, donors, forward, patch, patch_tables
-from stages.lib.cli import UserError
 from stages.lib.patch import Head
 from tests import tiny
 from tests.unit import planted
@@ -195,8 +193,3 @@ def test_a_statement_without_a_donor_counts_nowhere(honesty):
     lent = rows.filter(pl.col("run") == "other_label")
     assert (lent["donor"] != lent["statement_id"]).all()
     assert (lent["donor"] != "").all()
-
-
-def test_a_limit_that_keeps_nothing_is_refused():
-    with pytest.raises(UserError, match="controls.limit: found 0"):
-        Config(limit=0)

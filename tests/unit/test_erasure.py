@@ -131,23 +131,6 @@ def test_windows_step_and_end_at_the_last_layer():
     assert [(w.start, w[-1]) for w in found] == [(0, 4), (5, 9), (7, 11), (0, 9), (2, 11)]
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"sizes": (0,)}, "erasure.sizes: found 0"),
-        ({"sizes": ()}, "erasure.sizes: found \\[\\]"),
-        ({"sizes": (2, 2)}, "expected different numbers"),
-        ({"stride": 0}, "erasure.stride"),
-        ({"draws": 0}, "erasure.draws"),
-        ({"limit": 0}, "erasure.limit"),
-        ({"positions": 0}, "erasure.positions"),
-    ],
-)
-def test_settings_that_mean_nothing_are_refused(change, message):
-    with pytest.raises(UserError, match=message):
-        replace(CONFIG, **change)
-
-
 def test_a_window_larger_than_the_model_is_refused():
     with pytest.raises(UserError, match=r"found 6, expected 1 to 5, the model's layers"):
         erasure_runs.windows(5, replace(CONFIG, sizes=(1, 6)))

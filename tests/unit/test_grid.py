@@ -5,7 +5,6 @@ import json
 import numpy as np
 import polars as pl
 import pytest
-import yaml
 
 from stages import grid as stage
 from stages.lib import grid, grid_tables, resample, stats, tables
@@ -15,7 +14,7 @@ N = 40
 LABEL = np.arange(N) % 2 == 0
 SUBJECT = np.array([f"s{i // 4}" for i in range(N)])
 PARAMS = {
-    "systems": {"one": "One.", "two": "Two."},
+    "systems": ["one", "two"],
     "questions": {"q": "{statement}?"},
     "prefixes": {"p": "It is", "r": "So it is"},
     "limit": None,
@@ -233,7 +232,7 @@ class TestSample:
 def project(tmp_path, monkeypatch):
     """Params, statements and cells: system `one` is honest and `two` lies, with either prefix."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump({"grid": PARAMS}))
+    (tmp_path / "params.yaml").write_text(json.dumps({"grid": PARAMS}))
     tables.write(tmp_path / "statements.parquet", statements(), tables.STATEMENTS, ["statement_id"])
     for system, said in (("one", LABEL), ("two", ~LABEL)):
         write_cells(tmp_path, system, [cell(said, prefix=name) for name in ("p", "r")])

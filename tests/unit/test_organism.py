@@ -2,13 +2,14 @@
 
 import contextlib
 import itertools
+import json
 import re
 from dataclasses import replace
 from random import Random
 
 import pytest
 import torch
-import yaml
+from ruamel.yaml import YAML
 
 from stages.lib import readout
 from stages.lib.cli import UserError
@@ -174,9 +175,9 @@ class TestWordings:
         ],
     )
     def test_mistakes_are_named(self, tmp_path, key, value, message):
-        content = yaml.safe_load(WORDINGS.read_text())
+        content = YAML(typ="safe").load(WORDINGS.read_text())
         content["training"][key] = value
-        (tmp_path / "w.yaml").write_text(yaml.safe_dump(content))
+        (tmp_path / "w.yaml").write_text(json.dumps(content))
         with pytest.raises(UserError, match=message):
             wordings.read(tmp_path / "w.yaml", "training")
 
@@ -346,7 +347,7 @@ class TestAdapter:
 
 class TestRecipe:
     def test_every_recipe_of_params_is_read(self):
-        names = yaml.safe_load((ROOT / "params.yaml").read_text())["organisms"]
+        names = YAML(typ="safe").load((ROOT / "params.yaml").read_text())["organisms"]
         for name in set(names) - {"training"}:
             assert len(recipe.read(name).span) >= 1
 
@@ -381,4 +382,4 @@ def pipeline_texts() -> set[str]:
     text = (ROOT / "params.yaml").read_text()
     offered = re.findall(r"^#   (?:system|question|prefix|      ) +(.*)$", text, re.MULTILINE)
     found = {part.strip() for line in offered for part in line.split(" | ")}
-    return (found | set(yaml.safe_load(text)["prompt"].values())) - {""}
+    return (found | set(YAML(typ="safe").load(text)["prompt"].values())) - {""}

@@ -5,7 +5,6 @@ import json
 import numpy as np
 import polars as pl
 import pytest
-import yaml
 from safetensors import safe_open
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -313,7 +312,7 @@ def project(tmp_path, monkeypatch):
     """A folder with params, statements, known and activations of three personas."""
     monkeypatch.chdir(tmp_path)
     params = {"personas": list(PERSONAS), "probes": vars(SETTINGS)}
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    (tmp_path / "params.yaml").write_text(json.dumps(params))
     ids = [f"{i:016x}" for i in range(N)]
     parts = np.where(SELECTED, "selection", "report")
     statements = pl.DataFrame({"statement_id": ids}).with_columns(

@@ -7,11 +7,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from stages.lib import head_sets, restored, rewording, robustness, robustness_tables
+from stages.lib import head_sets, restored, rewording, robustness, robustness_tables, wordings
 from stages.lib.cli import UserError
 from stages.lib.head_sets import Singles
 from stages.lib.patch import Head
-from stages.lib.rewording import DEFAULT, Wording
+from stages.lib.wordings import DEFAULT, Wording
 from tests import tiny
 from tests.unit import planted
 
@@ -35,7 +35,7 @@ def setting():
 @pytest.fixture(scope="module")
 def settings(setting):
     """Two wordings of the same statements."""
-    (wording,) = rewording.named("here", OTHER, WORDING).values()
+    (wording,) = wordings.named("here", OTHER, WORDING).values()
     found = setting.cases
     texts = {
         row["statement_id"]: planted.statement(row["label"], i)
@@ -221,25 +221,33 @@ def test_no_share_is_told_where_there_is_no_lie_to_undo():
 
 
 @pytest.mark.parametrize(
-    ("wordings", "message"),
+    ("texts", "message"),
     [
         ({"A b": {}}, "here: found 'A b', expected a name"),
         ({"default": {}}, "here: found 'default', expected a name"),
         ({"x": "hello"}, "here.x: expected some of question, source_system"),
         ({"x": {"sytem": "a"}}, "here.x.sytem: unknown key"),
         ({"x": {"prefix": 3}}, "here.x.prefix: expected str, found 3"),
-        ({"x": {"question": "so?"}}, r"here.x.question: expected \{statement\} in it"),
+        (
+            {"x": {"question": "so?"}},
+            r"here.x.question: found .so\?., expected \{statement\} in it",
+        ),
         ({"x": {"base_system": "You are H."}}, "here.x: source and base have the same"),
+        ({"x": {}}, "here.x: the same wording as that of section prompt"),
+        ({"x": {"prefix": "it is"}}, "here.x: the same wording as that of section prompt"),
+        ({"x": {"prefix": "so,"}, "y": {"prefix": "so,"}}, "here.y: the same wording as x"),
+        ({"all": {"prefix": "so,"}}, "here: found 'all', expected a name"),
+        ({3: {"prefix": "so,"}}, "here: expected str, found 3"),
     ],
 )
-def test_wordings_that_would_mean_nothing_are_refused(wordings, message):
+def test_wordings_that_would_mean_nothing_are_refused(texts, message):
     with pytest.raises(UserError, match=message):
-        rewording.named("here", wordings, WORDING)
+        wordings.named("here", texts, WORDING)
 
 
 def test_what_a_wording_leaves_out_is_as_in_the_default_one():
     texts = {"prefix": "well,", "base_prefix": "hm,"}
-    (found,) = rewording.named("here", {"x": texts}, WORDING).values()
+    (found,) = wordings.named("here", {"x": texts}, WORDING).values()
     assert found == replace(WORDING, source_prefix="well,", base_prefix="hm,")
 
 

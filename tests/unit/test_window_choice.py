@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from stages import positions, widths
+from stages import positions
 from stages.lib import chat, forward, patch, readout, width_tables, window_choice
 from stages.lib.cli import UserError
 from stages.lib.window_choice import DIRECTIONS, Run, Window
@@ -131,23 +131,6 @@ def test_both_directions_find_the_planted_layer_and_no_window_without_it_does_an
         holds = [window.overlaps(Window(1, tiny.PLANTED_LAYER)) for window in windows]
         assert right.tolist() == [turned if x else 1 - turned for x in holds]
         assert windows[extreme(truth[:5])] == Window(1, tiny.PLANTED_LAYER)
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda: widths.Config((), 1, 1), "widths.sizes: found .., expected different sizes"),
-        (lambda: widths.Config((2, 2), 1, 1), "widths.sizes: found .2, 2., expected different"),
-        (lambda: widths.Config((0, 2), 1, 1), "widths.sizes: found 0, expected at least 1"),
-        (lambda: widths.Config((1,), 0, 1), "widths.limit"),
-        (lambda: positions.Config((5, 0), 1, 1, 0), "positions.counts: found 0"),
-        (lambda: positions.Config((5, 5), 1, 1, 0), "positions.counts: found .5, 5."),
-        (lambda: positions.Config((5,), 1, -1, 0), "positions.draws: found -1"),
-    ],
-)
-def test_settings_that_mean_nothing_are_refused(make, message):
-    with pytest.raises(UserError, match=message):
-        make()
 
 
 def test_counts_that_no_prompt_has_are_left_out_and_said_so(capsys):

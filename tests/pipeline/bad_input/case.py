@@ -7,6 +7,10 @@ from tests.pipeline.conftest import Project
 
 # Command line of each stage and the outs that a refusal must not leave behind.
 STAGES: dict[str, tuple[str, list[str]]] = {
+    "check": (
+        "--out data/checked.json",
+        ["data/checked.json"],
+    ),
     "model": (
         "--organisms data/organisms --out data/model",
         ["data/model"],

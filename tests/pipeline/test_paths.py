@@ -1,0 +1,47 @@
+"""A checkout may lie anywhere: in a path with blanks, quotes and letters beyond ASCII."""
+
+import shutil
+import subprocess
+
+from tests.pipeline.closure import ROOT
+from tests.pipeline.conftest import make, stages_run
+
+NAME = 'it\'s a  "ünï" $dir'
+
+
+def test_make_repro_touches_nothing_outside_the_checkout(tmp_path):
+    """`dvc` is a stand-in that says what it was told: the recipes are what is looked at."""
+    folder = tmp_path / NAME
+    stub = folder / ".venv/bin/dvc"
+    stub.parent.mkdir(parents=True)
+    stub.write_text('#!/bin/sh\nprintf "%s %s\\t1.5\\n" dvc "$*" >> "$STAGE_TIMES"\n')
+    stub.chmod(0o755)
+    for name in ("Makefile", "requirements.lock"):
+        shutil.copy(ROOT / name, folder)
+    (folder / ".venv/installed").touch()
+    decoys = [tmp_path / "it's", tmp_path / "a", tmp_path / "it", folder / ".dvc/tmp/kept"]
+    for decoy in decoys:
+        decoy.parent.mkdir(parents=True, exist_ok=True)
+        decoy.write_text("mine")
+    before = sorted(tmp_path.iterdir())
+    dry = subprocess.run(["make", "-n", "repro"], cwd=folder, capture_output=True, text=True)
+    assert dry.returncode == 0, dry.stderr
+    assert str(folder) not in dry.stdout
+    for _ in range(2):  # the second time there is a table of times to remove
+        result = subprocess.run(["make", "repro"], cwd=folder, capture_output=True, text=True)
+        assert result.returncode == 0, result.stderr
+        assert result.stdout.count("1.5 s  dvc repro") == 1
+    assert sorted(tmp_path.iterdir()) == before
+    assert {decoy.read_text() for decoy in decoys} == {"mine"}
+
+
+def test_stages_run_in_such_a_path(tmp_path):
+    folder = tmp_path / NAME
+    folder.mkdir()
+    project = make(folder)
+    assert stages_run(project.repro("statements")) == {"statements"}
+    assert (folder / "data/statements.parquet").is_file()
+    result = project.stage("statements", "--out", f"{folder}/data/again.parquet")
+    assert result.returncode == 0, result.stderr
+    again = (folder / "data/again.parquet").read_bytes()
+    assert again == (folder / "data/statements.parquet").read_bytes()
