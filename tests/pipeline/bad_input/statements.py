@@ -56,6 +56,13 @@ def cut(project: Project) -> None:
     file.write_bytes(file.read_bytes()[:-100])
 
 
+def pattern(project: Project) -> None:
+    """Bring a file whose name is a pattern, beside a good one that the pattern would find."""
+    (project.folder / "data/raw/ownv.parquet").write_bytes(GOOD)
+    rows = {"statement": ["Water is wet."], "label": ["si"]}
+    own("own[v2].parquet", parquet(rows))(project)
+
+
 GOOD = parquet({"statement": ["Water is wet."], "label": [1]})
 
 CASES: list[Case] = [
@@ -209,7 +216,7 @@ CASES: list[Case] = [
         ),
         (
             "parquet of a name that is a pattern",
-            own("own[v2].parquet", parquet({"statement": ["Water is wet."], "label": ["si"]})),
+            pattern,
             "data/raw/own[v2].parquet: column 'label': found 'si' (row 1), in 1 row",
         ),
         (
