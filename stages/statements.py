@@ -25,9 +25,9 @@ def main(out: Path) -> None:
     files = listed.read(f"{WHERE}.sources", config.sources, taken)
     taken |= {source.name for source in files if source.topic is None}
     draw = Draw(config.seed, config.report_share)
+    drop = config.contradictions == "drop"
     made = []
     for source in files:
-        drop = config.contradictions == "drop"
         made.append(sources.read(source, draw, config.limit, drop, taken))
         taken |= set(made[-1]["split"])
     for name in config.splits:

@@ -71,11 +71,11 @@ def read(
 def _rows(source: Source) -> Iterator[Row]:
     """Rows of a file, by its reader."""
     file, suffix = source.file, source.file.suffix.lower()
+    if file.is_dir():
+        raise UserError(f"{file}: found a folder, expected a file")
     if suffix not in READERS:
         known = ", ".join(READERS)
         raise UserError(f"{file}: unknown file type {file.suffix!r}, expected one of {known}")
-    if file.is_dir():
-        raise UserError(f"{file}: found a folder, expected a file")
     if not file.is_file():
         raise UserError(f"{file}: no such file")
     topic = () if source.topic is None else (source.topic,)

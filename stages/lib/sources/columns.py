@@ -35,16 +35,20 @@ def rows(file: Path, required: tuple[str, ...]) -> Iterator[Row]:
     import pyarrow.parquet as pq
 
     try:
-        with file.open("rb") as stream:  # an open file, so that its path is never a pattern
-            table = pq.ParquetFile(stream)
-            stored = table.schema_arrow.names
-            names = header.checked(str(file), stored, required)
-            used = {
-                name: column
-                for name, column in zip(names, stored, strict=True)
-                if name in (*required, *header.OPTIONAL)
-            }
-            found: list[dict[str, Any]] = table.read(columns=list(used.values())).to_pylist()
+        # Its bytes, so that its path is never a pattern; no threads, which sometimes outlive the
+        # end of the process and abort it.
+        content = pa.BufferReader(file.read_bytes())
+        table = pq.ParquetFile(content, pre_buffer=False)
+        stored = table.schema_arrow.names
+        names = header.checked(str(file), stored, required)
+        used = {
+            name: column
+            for name, column in zip(names, stored, strict=True)
+            if name in (*required, *header.OPTIONAL)
+        }
+        found: list[dict[str, Any]] = table.read(
+            columns=list(used.values()), use_threads=False
+        ).to_pylist()
     except (pa.ArrowException, OSError, ValueError) as error:
         raise UserError(f"{file}: not a Parquet file: {shown.reason(error)}") from None
     for number, fields in enumerate(found, start=1):

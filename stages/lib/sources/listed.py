@@ -102,7 +102,8 @@ def _require_seen(at: str, file: str) -> None:
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in file):
         raise UserError(f"{at}: found {file!r}, expected a path without control characters")
     lexical = os.path.relpath(file, FOLDER)
-    real = os.path.relpath(os.path.realpath(os.path.dirname(file)), os.path.realpath(FOLDER))
+    folder = file if lexical == os.curdir else os.path.dirname(file)
+    real = os.path.relpath(os.path.realpath(folder), os.path.realpath(FOLDER))
     if os.pardir in (lexical.split(os.sep)[0], real.split(os.sep)[0]):
         raise UserError(
             f"{at}: {file} is outside {FOLDER}; put it in {FOLDER}, where DVC sees it change"
