@@ -44,17 +44,23 @@ def test_every_section_that_a_stage_reads_is_declared(name):
     }  # fmt: skip
     if "params.personas()" in text:
         read.add("personas")
-    if "params.require_known_wordings()" in text:
-        read.add("prompt")
-    declared = {param for param in STAGES[name].get("params", []) if "." not in param}
+    listed = STAGES[name].get("params", [])
+    if name == "check":
+        assert listed == [{"params.yaml": None}]  # all of it
+        return
+    declared = {param for param in listed if "." not in param}
     if name == "organism":  # reads what the base model is, and no other key of that section
         declared |= {"model", "organisms.training"}
+    if name == "cells":  # the keys of it that decide a cell
+        declared |= {"grid"}
     assert read == declared
-    assert ("params.wording" in text) == any("prompt." in p for p in STAGES[name].get("params", []))
+    reads = any(call in text for call in ("params.wording", "wordings.of_prompt", "grid.wordings"))
+    assert reads == any("prompt." in param for param in listed)
 
 
 def test_every_section_of_params_is_read_by_a_stage():
-    declared = {p.split(".")[0] for stage in STAGES.values() for p in stage.get("params", [])}
+    others = [stage for name, stage in STAGES.items() if name != "check"]
+    declared = {p.split(".")[0] for stage in others for p in stage.get("params", [])}
     assert declared == set(PARAMS)
 
 
@@ -75,6 +81,37 @@ def test_no_folder_of_code_is_a_dep_and_no_wording_is_in_a_command():
         assert not [d for d in stage["deps"] if d.startswith("stages") and not d.endswith(".py")]
         assert "prompt." not in stage["cmd"]
         assert "{grid." not in stage["cmd"]
+
+
+def test_no_name_of_params_is_in_a_command_without_quotes():
+    """A persona's and a system prompt's reach the shell as part of $DVC_STAGE, which is no text."""
+    for name, stage in STAGES.items():
+        bare = re.sub(r"'[^']*'", "", stage["cmd"])
+        found = re.findall(r"(?<!\\)\$\{(?!key)[^}]*\}", bare)
+        assert not found, (name, found)
+        assert "${item" not in stage["cmd"]
+    assert "'data/prompts/${patch.base}.parquet'" in STAGES["windows"]["cmd"]
+
+
+def test_everything_runs_after_the_check():
+    """So that a wrong setting of any stage stops a run before it has computed something."""
+    writes = {}
+    for name, stage in STAGES.items():
+        plots = [out if isinstance(out, str) else next(iter(out)) for out in stage.get("plots", [])]
+        outs = [out if isinstance(out, str) else next(iter(out)) for out in stage.get("outs", [])]
+        for out in [*outs, *plots, *map(lambda x: next(iter(x)), stage.get("metrics", []))]:
+            writes[out] = name
+
+    def after(name):
+        deps = [d for d in STAGES[name]["deps"] if not d.startswith("stages/")]
+        before = {
+            writer for dep in deps for out, writer in writes.items()
+            if out == dep or out.startswith(f"{dep}/")
+        }  # fmt: skip
+        return name == "check" or any(after(one) for one in before)
+
+    for name, stage in STAGES.items():
+        assert after(name) or stage.get("frozen"), name
 
 
 def test_the_model_runs_under_the_users_launcher():
@@ -101,6 +138,7 @@ def test_the_model_runs_under_the_users_launcher():
 @pytest.mark.parametrize(
     "name",
     [
+        "check",
         "statements",
         "behaviour",
         "probes",

@@ -242,17 +242,6 @@ ROWS: list[tuple[str, Callable[[Project], None], str]] = [
 ]
 
 
-def a_file_for_the_folder(project: Project) -> None:
-    """Put a file where stage `prompts` makes a folder."""
-    (project.folder / "data/prompts").write_text("")
-
-
 CASES: list[Case] = [
-    *(Case(f"settings: {name}", "check", spoil, expected) for name, spoil, expected in ROWS),
-    Case(
-        "settings: a file where a folder should be",
-        "prompts",
-        a_file_for_the_folder,
-        "data/prompts/liar.parquet: cannot be written: a file is where its folder should be",
-    ),
+    Case(f"settings: {name}", "check", spoil, expected) for name, spoil, expected in ROWS
 ]
