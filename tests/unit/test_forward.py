@@ -302,6 +302,13 @@ SIZES = {
     "vocab_size": 277, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 4,
     "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16, "initializer_range": 0.2,
 }  # fmt: skip
+# Latent attention (MLA): keys are 24 wide, values 12.
+LATENT = {
+    "num_key_value_heads": 4, "head_dim": 8, "q_lora_rank": 16, "kv_lora_rank": 16,
+    "qk_rope_head_dim": 8, "qk_nope_head_dim": 16, "v_head_dim": 12, "n_routed_experts": 4,
+    "num_experts_per_tok": 2, "moe_intermediate_size": 24, "n_group": 1, "topk_group": 1,
+    "first_k_dense_replace": 1, "n_shared_experts": 1, "pad_token_id": 0,
+}  # fmt: skip
 ARCHITECTURES = {
     "mistral": {"sliding_window": 12},
     "qwen3": {},
@@ -313,6 +320,9 @@ ARCHITECTURES = {
     "gpt_neox": {},
     "olmo2": {},
     "gpt2": {"n_embd": 32, "n_layer": 4, "n_head": 4},
+    "deepseek_v2": LATENT | {"topk_method": "greedy"},
+    "deepseek_v3": LATENT,
+    "minicpm3": LATENT,
 }
 
 
@@ -342,7 +352,8 @@ def test_the_shortcut_fits_many_architectures(architecture):
         np.testing.assert_allclose(read.detach(), whole.detach(), atol=20 * ROUNDING)
 
 
-@pytest.mark.parametrize("architecture", ["qwen3", "mistral"])  # the second hides shared tokens
+# The second hides shared tokens, the third has values that are not as wide as keys.
+@pytest.mark.parametrize("architecture", ["qwen3", "mistral", "deepseek_v3"])
 def test_both_kinds_of_attention_are_one(architecture, monkeypatch):
     """Torch's kernel piece by piece, and one softmax over all scores: GPUs and gradients take it."""
     model, rows = of(architecture), list(range(9))
@@ -371,6 +382,46 @@ def test_a_window_and_a_cap_do_change_the_answer(architecture, what):
         for model in (of(architecture), of(architecture, **change))
     ]
     assert (lasts[0] - lasts[1]).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("architecture", ["deepseek_v2", "deepseek_v3", "minicpm3"])
+def test_latent_attention_takes_the_shortcut(architecture):
+    assert shortcut_is_exact(of(architecture), prompts(15), POSITIONS)
+
+
+def test_llama_4_is_run_plainly_and_exactly():
+    """Its attention sees chunks; where its decoder is, `get_decoder` does not say."""
+    sizes = {"attention_chunk_size": 8, "intermediate_size_mlp": 48, "num_local_experts": 2}
+    torch.manual_seed(0)
+    config = AutoConfig.for_model("llama4_text", **(SIZES | sizes))
+    model = tiny.wrap(AutoModelForCausalLM.from_config(config).eval())
+    assert type(model.decoder).__name__ == "Llama4TextModel"
+    with pytest.warns(UserWarning, match="plain forwards, because"):  # else it would raise
+        assert not shortcut_is_exact(model, prompts(15), POSITIONS)
+
+
+def test_a_model_that_cannot_run_is_one_line():
+    model = tiny.wrap(tiny.random_model())
+
+    def fails(*_, **__):
+        raise RuntimeError("sizes\nmust match")
+
+    model.layers[1].forward = fails
+    with pytest.raises(
+        UserError, match="transformers cannot run it on .* RuntimeError: sizes must"
+    ):
+        shortcut_is_exact(model, prompts(11), POSITIONS)
+
+
+def test_a_model_with_several_residual_streams_is_refused():
+    """Gemma 3n hands four of them from layer to layer."""
+    sizes = {"vocab_size_per_layer_input": 277, "hidden_size_per_layer_input": 8}
+    sizes |= {"num_kv_shared_layers": 0, "layer_types": ["full_attention"] * 4, "laurel_rank": 4}
+    torch.manual_seed(0)
+    config = AutoConfig.for_model("gemma3n_text", **(SIZES | sizes))
+    model = tiny.wrap(AutoModelForCausalLM.from_config(config).eval())
+    with pytest.raises(UserError, match="Gemma3nForCausalLM: its layers hand on tensors of shape"):
+        shortcut_is_exact(model, prompts(11), POSITIONS)
 
 
 def test_attention_with_sinks_is_run_plainly():

@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 from transformers import AttentionInterface
 
 from stages.lib.lm import LanguageModel
@@ -36,7 +37,7 @@ class Piece:
         Place of each token in its prompt; -1 where a row is padded. `n_prompts` is 1 for tokens
         that all prompts share.
     keys, values : list of Tensor of shape (n_kv_heads, n_prompts, n_tokens, d_head)
-        One a layer, in the order in which the layers ran.
+        One a layer, in the order in which the layers ran; both of the width of the wider.
     """
 
     positions: Tensor
@@ -139,10 +140,12 @@ def attend(
     ----------
     module : Module
         The attention that calls; `layer_idx` is its layer.
-    query : Tensor of shape (n_rows, n_heads, n_new, d_head)
+    query : Tensor of shape (n_rows, n_heads, n_new, d_key)
         Rows are prompts, each with its patches one after the other.
-    key, value : Tensor of shape (n_rows, n_kv_heads, n_new, d_head)
+    key : Tensor of shape (n_rows, n_kv_heads, n_new, d_key)
         Of the new tokens.
+    value : Tensor of shape (n_rows, n_kv_heads, n_new, d_head)
+        Likewise; in latent attention (MLA) not as wide as the keys.
     attention_mask : None
         The mask comes from positions.
     kept : Kept
@@ -166,10 +169,12 @@ def attend(
         raise NotImplementedError(f"attention with {', '.join(extra) or 'a mask'}")
     if module.layer_idx == kept.narrow:
         query = query[:, :, -1:]
+    d_value = value.shape[-1]
+    query = query * (query.shape[-1] ** -0.5 if scaling is None else scaling)
+    query, key, value = _widen(query, key, value)
     n_rows, n_heads, n_query, d_head = query.shape
     n_kv_heads, n_new = key.shape[1:3]
     n_group, n_prompts = n_heads // n_kv_heads, n_rows // kept.n_patches
-    query = query * (d_head**-0.5 if scaling is None else scaling)
     query = query.unflatten(1, (n_kv_heads, n_group)).transpose(0, 1)
     query = query.reshape(n_kv_heads, n_prompts, -1, n_query, d_head)
     pieces = kept.extend(module.layer_idx, key.transpose(0, 1), value.transpose(0, 1))
@@ -178,14 +183,20 @@ def attend(
         None if mask is None else mask[:, :, -n_query:]
         for mask in kept.masks(sliding_window, query.device, query.dtype)
     ]
-    fits = query.device.type == "cpu" and d_head == value.shape[-1] and not softcap
+    fits = query.device.type == "cpu" and not softcap
     if FUSED and fits and not query.requires_grad:
         z = _fused(query, pieces, masks)
     else:
         z = _softmax(query, pieces, masks, softcap)
-    z = z.view(n_kv_heads, n_rows, n_group, n_query, d_head)
-    z = z.permute(1, 3, 0, 2, 4).reshape(n_rows, n_query, n_heads, d_head)
+    z = z.view(n_kv_heads, n_rows, n_group, n_query, d_head)[..., :d_value]
+    z = z.permute(1, 3, 0, 2, 4).reshape(n_rows, n_query, n_heads, d_value)
     return z.expand(-1, n_new, -1, -1), None
+
+
+def _widen(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """Give all the width of the widest, by zeros: they add nothing to a score, nor to z."""
+    width = max(x.shape[-1] for x in tensors)
+    return tuple(x if x.shape[-1] == width else pad(x, (0, width - x.shape[-1])) for x in tensors)
 
 
 # Shapes below: of a query and z (n_kv_heads, n_prompts, n_patches * n_group, n_query, d_head); of

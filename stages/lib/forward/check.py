@@ -9,12 +9,15 @@ from torch import Tensor
 from stages.lib.cli import UserError
 from stages.lib.forward import unembed
 from stages.lib.forward.plain import PlainPrompts
-from stages.lib.forward.prompts import Prompts
+from stages.lib.forward.prompts import Prompts, Run
 from stages.lib.lm import LanguageModel
 
 # Root mean square difference of logits, as a share of their spread, that is rounding and no error.
 # On SmolLM2-135M: up to 3e-6 in float32 and 0.04 in bfloat16, where padding alone makes 0.07.
 TOLERANCE = {"float32": 1e-3, "bfloat16": 0.1, "float16": 0.02}
+
+# What an architecture raises that does not fit; NotImplementedError is a RuntimeError.
+FAILURES = (RuntimeError, TypeError, ValueError, AttributeError, KeyError, IndexError)
 
 
 def shortcut_is_exact(lm: LanguageModel, token_ids: list[list[int]], n_tail: int) -> bool:
@@ -25,7 +28,8 @@ def shortcut_is_exact(lm: LanguageModel, token_ids: list[list[int]], n_tail: int
     Raises
     ------
     UserError
-        If plain forwards do not give the model's logits either, or those are no numbers.
+        If the model's own forward fails, plain forwards do not give its logits either, those are no
+        numbers, or its layers do not hand on one residual stream.
     """
     ordered = sorted(token_ids, key=lambda ids: (len(ids), ids))
     pair = [ordered[0], ordered[-1]]
@@ -34,9 +38,17 @@ def shortcut_is_exact(lm: LanguageModel, token_ids: list[list[int]], n_tail: int
     fitting, reason = _shortcut(lm, pair, n_tail, expected)
     if fitting:
         return True
-    plain = PlainPrompts(lm, pair, n_tail).run([0, 1]).last
     name = type(lm.model).__name__
-    if (difference := _difference(lm, plain, expected)) > _tolerance(lm):
+    try:
+        plain = PlainPrompts(lm, pair, n_tail).run([0, 1])
+    except torch.cuda.OutOfMemoryError:
+        raise
+    except FAILURES as error:
+        raise UserError(
+            f"params.yaml: model.source: {name}: its activations cannot be read: {_words(error)}"
+        ) from error
+    _require_one_stream(lm, plain, n_tail)
+    if (difference := _difference(lm, plain.last, expected)) > _tolerance(lm):
         raise UserError(
             f"params.yaml: model.source: {name}: its decoder alone does not give its logits: they "
             f"differ by {difference:.2g} of their spread"
@@ -56,21 +68,44 @@ def _shortcut(
     heads[:, lm.n_layers // 2] = heads[:, -1, 0] = True
     try:
         run = prompts.run([0, 1], keep=True)
+        _require_one_stream(lm, run, n_tail)
         patched = prompts.patched([0, 1], run, run.z, heads)[0]  # itself into itself: no change
         both = (prompts.run([0, 1]).last, patched)
         difference = max(_difference(lm, last, expected) for last in both)
     except torch.cuda.OutOfMemoryError:
         raise  # plain forwards would need more
-    except (RuntimeError, TypeError, ValueError, AttributeError, KeyError, IndexError) as error:
-        return False, f"it fails: {type(error).__name__}: {error}"
+    except FAILURES as error:
+        return False, f"it fails: {_words(error)}"
     return difference <= _tolerance(lm), f"logits differ by {difference:.2g} of their spread"
+
+
+def _require_one_stream(lm: LanguageModel, run: Run, n_tail: int) -> None:
+    """Refuse layers that hand on something else than a residual stream, as Gemma 3n's four do."""
+    if run.residual.shape != (lm.n_layers + 1, 2, n_tail, lm.d_model):
+        raise UserError(
+            f"params.yaml: model.source: {type(lm.model).__name__}: its layers hand on tensors of "
+            f"shape {tuple(run.residual.shape[1:])}, expected one residual stream {lm.d_model} wide"
+        )
 
 
 def _whole(lm: LanguageModel, ids: list[int]) -> Tensor:
     """Logits at the last position of one prompt, by the model's own forward: (1, vocab_size)."""
     tokens = torch.tensor([ids], device=lm.device)
-    with torch.no_grad():
-        return lm.model(input_ids=tokens, use_cache=False).logits[:, -1].float()
+    try:
+        with torch.no_grad():
+            return lm.model(input_ids=tokens, use_cache=False).logits[:, -1].float()
+    except torch.cuda.OutOfMemoryError:
+        raise
+    except FAILURES as error:
+        raise UserError(
+            f"params.yaml: model.source: {type(lm.model).__name__}: transformers cannot run it on "
+            f"a prompt of {len(ids)} tokens: {_words(error)}"
+        ) from error
+
+
+def _words(error: Exception) -> str:
+    """What an error says, on one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 @torch.no_grad()

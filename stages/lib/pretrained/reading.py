@@ -49,6 +49,8 @@ def library(what: object, view: Path | None = None, place: Place | None = None) 
         words = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())
         if view is not None and place is not None:
             words = words.replace(str(view), str(place.folder))
+        if "trust_remote_code" in words:
+            raise refusal(what, f"needs {CODE}") from None
         words = words if len(words) <= LONGEST else f"{words[:LONGEST]}…"
         raise refusal(what, f"{type(error).__name__}: {words}") from None
 
