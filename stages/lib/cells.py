@@ -1,5 +1,6 @@
 """Cells of the grid: one system prompt with a question and a prefix, and what is answered."""
 
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,27 +59,22 @@ def render(
     Raises
     ------
     UserError
-        If there is no chat template, or a wording or a statement holds a special token, which could
-        forge a turn.
+        As `chat.prompts`.
     """
-    chat.require_template(tokenizer)
-    wordings = {f"systems.{system}": config.systems[system]}
-    wordings |= {f"questions.{name}": text for name, text in config.questions.items()}
-    wordings |= {f"prefixes.{name}": text for name, text in config.prefixes.items()}
-    for name, text in wordings.items():
-        chat.refuse_special_tokens(tokenizer, f"params.yaml: grid.{name}", text)
-    for identity, text in statements.select("statement_id", "statement").iter_rows():
-        chat.refuse_special_tokens(tokenizer, f"{file}: statement {identity}", text)
+    named = chat.named(statements, file)
+    where = "params.yaml: grid"
 
-    def encode(question: str, prefix: str, statement: str) -> list[int]:
-        text = chat.render(tokenizer, config.systems[system], question, prefix, statement)
-        return chat.encode(tokenizer, text)
+    def token_ids(question: str, prefix: str) -> list[list[int]]:
+        texts = config.systems[system], config.questions[question], config.prefixes[prefix]
+        keys = (
+            f"{where}.systems.{system}",
+            f"{where}.questions.{question}",
+            f"{where}.prefixes.{prefix}",
+        )
+        return chat.prompts(tokenizer, chat.Wording(*texts, keys=keys), named).token_ids
 
-    return [
-        Cell(q, p, [encode(question, prefix, s) for s in statements["statement"]])
-        for q, question in config.questions.items()
-        for p, prefix in config.prefixes.items()
-    ]
+    pairs = itertools.product(config.questions, config.prefixes)
+    return [Cell(q, p, token_ids(q, p)) for q, p in pairs]
 
 
 def keys(cells: Iterable[Cell], model: Path, answers: Answers) -> list[str]:
