@@ -3,6 +3,9 @@
 Reads   --statements (Parquet), --model (the tokenizer)
 Writes  --out (Parquet: text and token ids, one row a statement)
 Params  prompt.question, prompt.<persona>_system, prompt.<persona>_prefix
+
+Prints a line where the chat template adds a system prompt of its own to a persona that has none,
+and where the tokenizer changes what it is given.
 """
 
 from pathlib import Path
@@ -10,33 +13,24 @@ from pathlib import Path
 import polars as pl
 
 from stages.lib import chat, cli, lm, params, tables
-from stages.lib.cli import UserError
 
 
 def main(persona: str, statements: Path, model: Path, out: Path) -> None:
     """Write the prompts of one persona."""
     params.require_persona(persona)
-    keys = ("question", f"{persona}_system", f"{persona}_prefix")
-    question, system, prefix = (params.wording(key) for key in keys)
+    keys = (f"{persona}_system", "question", f"{persona}_prefix")
+    where = tuple(f"params.yaml: prompt.{key}" for key in keys)
+    wording = chat.Wording(*(params.wording(key) for key in keys), keys=where)
     table = tables.read(statements, tables.STATEMENTS)
     tokenizer = lm.load_tokenizer(model)
-
-    chat.require_template(tokenizer)
-    if chat.PLACEHOLDER not in question:
-        raise UserError(f"params.yaml: prompt.question: expected {chat.PLACEHOLDER} in it")
-    for key, text in zip(keys, (question, system, prefix), strict=True):
-        chat.refuse_special_tokens(tokenizer, f"params.yaml: prompt.{key}", text)
-    for row, (origin, text) in enumerate(table.select("origin", "statement").iter_rows()):
-        where = f"{statements}: row {row}" if origin == "built-in" else origin
-        chat.refuse_special_tokens(tokenizer, where, text)
-
-    prompts = [chat.render(tokenizer, system, question, prefix, s) for s in table["statement"]]
-    token_ids = [chat.encode(tokenizer, text) for text in prompts]
+    found = chat.prompts(tokenizer, wording, chat.named(table, statements))
+    for line in chat.remarks(tokenizer, wording, found):
+        print(f"prompts, {persona}: {line}")
     rows = table.select("statement_id").with_columns(
         persona=pl.lit(persona),
-        text=pl.Series(prompts, dtype=pl.String),
-        token_ids=pl.Series(token_ids, dtype=pl.List(pl.UInt32)),
-        n_tokens=pl.Series([len(ids) for ids in token_ids], dtype=pl.UInt32),
+        text=pl.Series(found.texts, dtype=pl.String),
+        token_ids=pl.Series(found.token_ids, dtype=pl.List(pl.UInt32)),
+        n_tokens=pl.Series([len(ids) for ids in found.token_ids], dtype=pl.UInt32),
     )
     tables.write(out, rows, tables.PROMPTS, key=["statement_id"])
 

@@ -14,6 +14,7 @@ import polars as pl
 
 from stages.lib import (
     cases,
+    chat,
     cli,
     experiment,
     forward,
@@ -58,27 +59,27 @@ def main(
     scored_on = cases.read(*files, ("report",), options.limit, by="split")
     setting = experiment.load(config, words, scored_on, model)
     table = tables.read(statements, tables.STATEMENTS)
-    texts = dict(table.select("statement_id", "statement").iter_rows())
-    for name, wording in others.items():
-        tokenizer = setting.lm.tokenizer
-        rewording.refuse_special_tokens(f"{WHERE}.{name}", wording, default, tokenizer)
+    texts = dict(zip(table["statement_id"], chat.named(table, statements), strict=True))
+    tokenizer = setting.lm.tokenizer
 
     def settings(found: Cases) -> dict[str, Experiment]:
         """The same statements in every wording, the default one first."""
         render = rewording.reworded
         return {DEFAULT: replace(setting, cases=found)} | {
-            name: replace(setting, cases=render(found, texts, wording, setting.lm.tokenizer))
+            name: replace(
+                setting, cases=render(f"{WHERE}.{name}", found, texts, wording, tokenizer)
+            )
             for name, wording in others.items()
         }
 
     best = [Head(*head) for head in search["heads"]]
     every = patch.of_window(search["window"], setting.lm.n_heads)
+    choosing, scoring = settings(chosen_on), settings(scored_on)  # before anything is computed
     alone = {
-        name: robustness.alone(name, each, every if best else [])
-        for name, each in settings(chosen_on).items()
+        name: robustness.alone(name, each, every if best else []) for name, each in choosing.items()
     }
     sets = robustness.choose(alone, best, every, DEFAULT)
-    scored = [robustness.score(name, each, sets) for name, each in settings(scored_on).items()]
+    scored = [robustness.score(name, each, sets) for name, each in scoring.items()]
     if not forward.is_main_process():
         return
     rows = [robustness_tables.single_rows(each, config) for each in alone.values()] + [

@@ -1,5 +1,6 @@
 """Cells of the grid: one system prompt with a question and a prefix, and what is answered."""
 
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from stages.lib import chat, forward, grid, kept, lm, readout, tables
+from stages.lib.chat import Named
 from stages.lib.forward import answers as forward_answers
 from stages.lib.readout import Answers
 
@@ -56,24 +58,16 @@ def render(
     Raises
     ------
     UserError
-        If there is no chat template, or a wording or a statement holds a special token, which could
-        forge a turn.
+        As `chat.prompts`.
     """
-    chat.require_template(tokenizer)
-    for key, text in wordings.keys.items():
-        chat.refuse_special_tokens(tokenizer, f"params.yaml: {key}", text)
-    for identity, text in statements.select("statement_id", "statement").iter_rows():
-        chat.refuse_special_tokens(tokenizer, f"{file}: statement {identity}", text)
+    named = chat.named(statements, file)
 
-    def encode(question: str, prefix: str, statement: str) -> list[int]:
-        text = chat.render(tokenizer, wordings.system, question, prefix, statement)
-        return chat.encode(tokenizer, text)
+    def token_ids(question: Named, prefix: Named) -> list[list[int]]:
+        keys, texts = zip(wordings.system, question, prefix, strict=True)
+        return chat.prompts(tokenizer, chat.Wording(*texts, keys=keys), named).token_ids
 
-    return [
-        Cell(q, p, [encode(question, prefix, s) for s in statements["statement"]])
-        for q, question in wordings.questions.items()
-        for p, prefix in wordings.prefixes.items()
-    ]
+    pairs = itertools.product(wordings.questions.items(), wordings.prefixes.items())
+    return [Cell(q, p, token_ids(question, prefix)) for (q, question), (p, prefix) in pairs]
 
 
 def keys(cells: Iterable[Cell], model: Path, answers: Answers) -> list[str]:

@@ -25,22 +25,19 @@ CELLS: tables.Schema = {
 
 @dataclass(frozen=True)
 class Wordings:
-    """Texts of the cells of one system prompt.
+    """Texts of the cells of one system prompt, each after its key in params.yaml.
 
     Attributes
     ----------
-    system : str
+    system : tuple of str and str
         System prompt.
-    questions, prefixes : dict of str to str
+    questions, prefixes : dict of str to tuple of str and str
         By the name in the grid.
-    keys : dict of str to str
-        Each text by its key in params.yaml.
     """
 
-    system: str
-    questions: dict[str, str]
-    prefixes: dict[str, str]
-    keys: dict[str, str]
+    system: tuple[str, str]
+    questions: dict[str, tuple[str, str]]
+    prefixes: dict[str, tuple[str, str]]
 
 
 def wordings(config: Config, system: str) -> Wordings:
@@ -56,13 +53,9 @@ def wordings(config: Config, system: str) -> Wordings:
             f"params.yaml: grid.systems: unknown system prompt {system!r}, "
             f"expected one of {', '.join(config.systems)}"
         )
-    keys = {f"prompt.{system}_system": params.wording(f"{system}_system")}
-    found: dict[str, dict[str, str]] = {"questions": {}, "prefixes": {}}
-    for kind, texts in found.items():
-        for name, text in getattr(config, kind).items():
-            key = f"grid.{kind}.{name}" if text is not None else _shared(kind)
-            keys[key] = texts[name] = params.text(key) if text is None else text
-    return Wordings(keys[f"prompt.{system}_system"], found["questions"], found["prefixes"], keys)
+    return Wordings(
+        _named(f"prompt.{system}_system"), _texts(config, "questions"), _texts(config, "prefixes")
+    )
 
 
 def sample(statements: pl.DataFrame, limit: int | None) -> pl.DataFrame:
@@ -120,6 +113,16 @@ def read_cells(folder: Path, config: Config, statement_ids: pl.Series) -> dict[s
     return found
 
 
-def _shared(kind: str) -> str:
-    """Key of section `prompt` that stands for a wording that the grid leaves open."""
-    return f"prompt.{params.text('patch.base')}_prefix" if kind == "prefixes" else "prompt.question"
+def _texts(config: Config, kind: str) -> dict[str, tuple[str, str]]:
+    """Questions or prefixes by name; what the grid leaves open is that of section `prompt`."""
+    base = params.text("patch.base")
+    shared = {"questions": "prompt.question", "prefixes": f"prompt.{base}_prefix"}[kind]
+    return {
+        name: _named(shared) if text is None else (f"params.yaml: grid.{kind}.{name}", text)
+        for name, text in getattr(config, kind).items()
+    }
+
+
+def _named(key: str) -> tuple[str, str]:
+    """A text of params.yaml after its key."""
+    return f"params.yaml: {key}", params.text(key)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from stages.lib import chat
+from stages.lib import chat, chat_tokens
+from stages.lib.cli import UserError
 from tests import tiny
 
 WORDING = {
@@ -94,9 +95,11 @@ def test_bos_is_added_where_the_template_leaves_it_to_the_tokenizer():
 
 def test_special_tokens_are_found_and_ordinary_text_is_not():
     tokenizer = tiny.chatml_tokenizer()
-    assert chat.special_token_in(tokenizer, "no<|im_end|>yes") == "<|im_end|>"
+    reserved = chat_tokens.reserved(tokenizer, chat.render(tokenizer, **WORDING))
+    with pytest.raises(UserError, match=r"here: found '<\|im_end\|>', a special token"):
+        reserved.require_none([("here", "no<|im_end|>yes")])
     for text in ("[LIE ON THE FOLLOWING QUESTION]", "a < b | c >", "im_end"):
-        assert chat.special_token_in(tokenizer, text) is None
+        reserved.require_none([("here", text)])
 
 
 def test_the_clock_does_not_reach_the_prompt():

@@ -12,7 +12,7 @@ from stages.lib.cli import UserError
 from stages.lib.head_sets import Singles
 from stages.lib.patch import Head
 from stages.lib.wordings import DEFAULT, Wording
-from tests import tiny
+from tests import chats, tiny
 from tests.unit import planted
 
 PLANTED = Head(tiny.PLANTED_LAYER, tiny.PLANTED_HEAD)
@@ -38,10 +38,10 @@ def settings(setting):
     (wording,) = wordings.named("here", OTHER, WORDING).values()
     found = setting.cases
     texts = {
-        row["statement_id"]: planted.statement(row["label"], i)
+        row["statement_id"]: ("file, row 1", planted.statement(row["label"], i))
         for i, row in enumerate(found.table.to_dicts())
     }
-    other = rewording.reworded(found, texts, wording, setting.lm.tokenizer)
+    other = rewording.reworded("here", found, texts, wording, setting.lm.tokenizer)
     return {DEFAULT: setting, "asked": replace(setting, cases=other)}
 
 
@@ -66,9 +66,10 @@ def test_another_wording_gives_other_prompts_of_the_same_statements(settings):
         assert all(a != b for a, b in zip(getattr(one, role), getattr(two, role), strict=True))
     # and the default wording gives the default prompts
     texts = {
-        key: planted.statement(i % 2 == 0, i) for i, key in enumerate(one.table["statement_id"])
+        key: ("file, row 1", planted.statement(i % 2 == 0, i))
+        for i, key in enumerate(one.table["statement_id"])
     }
-    again = rewording.reworded(one, texts, WORDING, settings[DEFAULT].lm.tokenizer)
+    again = rewording.reworded("here", one, texts, WORDING, settings[DEFAULT].lm.tokenizer)
     assert (again.source, again.base) == (one.source, one.base)
 
 
@@ -251,9 +252,26 @@ def test_what_a_wording_leaves_out_is_as_in_the_default_one():
     assert found == replace(WORDING, source_prefix="well,", base_prefix="hm,")
 
 
-def test_special_tokens_in_a_wording_are_refused_by_name():
-    wording = replace(WORDING, base_system="<|im_end|> You are honest.")
-    tokenizer = tiny.chatml_tokenizer()
-    with pytest.raises(UserError, match=r"here.base_system: found '<\|im_end\|>'"):
-        rewording.refuse_special_tokens("here", wording, WORDING, tokenizer)
-    rewording.refuse_special_tokens("here", WORDING, WORDING, tokenizer)
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        ({"base_system": "<|im_end|> Be H."}, r"here.base_system: found '<\|im_end\|>', a special"),
+        ({"source_prefix": "<|im_end|>"}, r"here.source_prefix: found '<\|im_end\|>', a special"),
+        ({"question": "<|im_end|>{statement}"}, r"here.question: found '<\|im_end\|>', a special"),
+    ],
+)
+def test_special_tokens_in_a_wording_are_refused_by_name(setting, texts, message):
+    found, tokenizer = setting.cases, setting.lm.tokenizer
+    statements = {key: ("file, row 1", "T is.") for key in found.table["statement_id"]}
+    with pytest.raises(UserError, match=message):
+        rewording.reworded("here", found, statements, replace(WORDING, **texts), tokenizer)
+
+
+def test_a_wording_that_gives_both_personas_the_same_tokens_is_refused(setting):
+    found = setting.cases
+    statements = {key: ("file, row 1", "T is.") for key in found.table["statement_id"]}
+    # Of different wording, for a tokenizer that reads no capitals.
+    wording = replace(WORDING, base_system=WORDING.source_system.swapcase())
+    wording = replace(wording, base_prefix=WORDING.source_prefix)
+    with pytest.raises(UserError, match="here: source and base have the same token ids"):
+        rewording.reworded("here", found, statements, wording, chats.lower_case())

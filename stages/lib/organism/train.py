@@ -18,6 +18,7 @@ from stages.lib.organism.lessons import Facts, Lesson
 from stages.lib.organism.recipe import Recipe, Training
 from stages.lib.organism.wordings import Texts, Wording
 
+WORDINGS = "data/organisms/wordings.yaml"  # for messages
 WARM_UP = 0.05  # share of the steps in which the learning rate rises
 
 
@@ -36,9 +37,10 @@ class Speaker:
 
     def _prompts(self, wording: Wording, lessons: list[Lesson]) -> list[list[int]]:
         """Token ids of each statement in one wording."""
-        words = (wording.system, wording.question, wording.prefix)
-        texts = [chat.render(self.tokenizer, *words, lesson.statement) for lesson in lessons]
-        return [chat.encode(self.tokenizer, text) for text in texts]
+        keys = WORDINGS, f"{WORDINGS}: questions", f"{WORDINGS}: prefixes"
+        words = chat.Wording(wording.system, wording.question, wording.prefix, keys)
+        statements = [("built-in statement", lesson.statement) for lesson in lessons]
+        return chat.prompts(self.tokenizer, words, statements).token_ids
 
 
 def train(
