@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from stages.lib.cli import UserError
 from stages.lib.whole import whole
 
 Schema = dict[str, Any]
+AGAIN = "delete it, and run the stage that writes it with `dvc repro --force --single-item STAGE`"
+END_OF_SCRIPT = re.compile("<(?=/|!--|script)", re.IGNORECASE)
 
 STATEMENTS: Schema = {
     "statement_id": pl.String,
@@ -90,7 +93,10 @@ def read(file: Path, schema: Schema) -> pl.DataFrame:
     """
     if not file.is_file():
         raise UserError(f"{file}: no such file; run `dvc repro` to make it")
-    table = pl.read_parquet(file)
+    try:
+        table = pl.read_parquet(file)
+    except pl.exceptions.PolarsError as error:
+        raise broken(file, error) from None
     for name, type_ in schema.items():
         if name not in table.columns:
             raise UserError(f"{file}: column {name!r} is missing, found {', '.join(table.columns)}")
@@ -112,8 +118,15 @@ def write_json(file: Path, value: Any) -> None:
 
 
 def write_rows(file: Path, rows: list[dict[str, Any]]) -> None:
-    """Write a plot table: one row a point, one line a row, so that a change is a readable diff."""
-    lines = [json.dumps(_rounded(row), ensure_ascii=False, allow_nan=False) for row in rows]
+    r"""Write a plot table: one row a point, one line a row, so that a change is a readable diff.
+
+    `dvc plots` copies rows into a script of its page as they are: a token such as ``</script>``,
+    which would end it, gets a backslash, ``<\/script>``.
+    """
+    lines = [
+        END_OF_SCRIPT.sub(r"<\\\\", json.dumps(_rounded(row), ensure_ascii=False, allow_nan=False))
+        for row in rows
+    ]
     with whole(file) as partial:
         partial.write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
 
@@ -122,7 +135,16 @@ def read_json(file: Path) -> Any:
     """Read what `write_json` or `write_rows` wrote."""
     if not file.is_file():
         raise UserError(f"{file}: no such file; run `dvc repro` to make it")
-    return json.loads(file.read_text(encoding="utf-8"))
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:  # no JSON, or no UTF-8
+        raise broken(file, error) from None
+
+
+def broken(file: Path, why: object) -> UserError:
+    """Name a file of ours that is not as it was written, and what to do about it."""
+    said = " ".join(str(why).split())
+    return UserError(f"{file}: cut or changed since it was written ({said}); {AGAIN}")
 
 
 def _rounded(value: Any) -> Any:

@@ -13,6 +13,7 @@ from dvc_render.vega import VegaRenderer
 
 from stages.lib import style
 from stages.lib.figures import patching, widths
+from stages.lib.tables import write_rows
 from tests.unit import plot_tables
 
 DVC = Path(__file__).parents[2] / ".dvc"
@@ -241,3 +242,21 @@ def test_values_that_are_missing_leave_a_plot_with_its_axes(table, tables):
     assert "before" in svg
     assert "A title" in svg
     assert "NaN" not in svg
+
+
+def test_no_token_of_a_model_is_read_as_html(page, tables, tmp_path):
+    """Plot tables reach the page inside a script, which the text of a token must not end."""
+    bad = "</script><img src=x onerror=alert(1)><!--<script>"
+    rows = [row | {"other_token": bad} for row in tables[0]["grid/recall"]]
+
+    def loaded(rows):
+        points = [row | {"rev": "now", "filename": "grid/recall", "field": "y"} for row in rows]
+        renderer = VegaRenderer(
+            points, "recall", template="recall", template_dir=str(DVC / "plots"),
+            x="recall_true", y="recall_false", title="A title",
+        )  # fmt: skip
+        return Page(HTML(page).with_element(renderer.generate_html()).embed()).loaded
+
+    assert loaded(rows) == ["x"]  # the opposite: as it is, it loads a picture
+    write_rows(tmp_path / "recall.json", rows)
+    assert loaded(json.loads((tmp_path / "recall.json").read_text())) == []
