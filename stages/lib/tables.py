@@ -39,6 +39,7 @@ READOUTS: Schema = {
     "p_false": pl.Float32,
     "truth_mass": pl.Float32,
 }
+FIRST_TOKENS: Schema = READOUTS | {"first_token": pl.String}  # where answers hold little
 KNOWN: Schema = {
     "statement_id": pl.String,
     "known": pl.Boolean,

@@ -272,6 +272,19 @@ def test_whether_it_lies_does_not_depend_on_the_order_of_sentences():
             assert behaviour.lies(replace(claim, checks=list(checks))) is lies
 
 
+def test_answers_that_hold_little_are_said_in_the_section_on_behaviour():
+    metrics = found()
+    before = behaviour.lying(metrics, *PAIR).notes
+    metrics["behaviour"]["first_token"] = {"liar": {"token": "<`think`>\n"} | rate(0.93)}
+    metrics["behaviour"]["personas"] = {"liar": {"all": {"truth_mass": rate(0.12)}}}
+    (note,) = [line for line in behaviour.lying(metrics, *PAIR).notes if line not in before]
+    assert note == (
+        "**Little of it is an answer**: as `liar` both words together hold 0.120 [0.070, 0.170], "
+        "n = 100 of the probability, over all statements; the most probable first token is "
+        "``'<`think`>\\n'``, on 0.930 [0.880, 0.980], n = 100 of the prompts."
+    )
+
+
 def test_names_are_text_wherever_they_stand():
     """Names are of [a-z0-9_]: with underscores around them they would be bold."""
     metrics = found()

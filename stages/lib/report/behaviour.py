@@ -40,6 +40,7 @@ def lying(found: Metrics, source: str, base: str) -> Claim:
     count = found["behaviour"]["known"]["all"]["both"]
     notes = [
         f"Known are {count['known']} of {count['n']} statements, by a neutral persona's answers.",
+        *_little(found["behaviour"]),
         *_wordings(found["grid"]["lying"]),
     ]
     title = "The model lies when it is told to"
@@ -73,6 +74,17 @@ def lies(claim: Claim) -> bool | None:
     """
     passed = [check.passed for check in claim.checks if check.of_lying]
     return None if None in passed else all(passed)
+
+
+def _little(found: dict[str, Any]) -> list[str]:
+    """Say whose answers hold little of the probability, and what comes first instead."""
+    return [
+        f"**Little of it is an answer**: as {markdown.code(persona)} both words together hold "
+        f"{number(found['personas'][persona]['all']['truth_mass'])} of the probability, over all "
+        f"statements; the most probable first token is {markdown.code(repr(first['token']))}, on "
+        f"{number(first)} of the prompts."
+        for persona, first in sorted(found.get("first_token", {}).items())
+    ]
 
 
 def _wordings(lying: dict[str, Any]) -> list[str]:
