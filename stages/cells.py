@@ -13,7 +13,7 @@ from pathlib import Path
 
 import polars as pl
 
-from stages.lib import cells, cli, forward, grid, lm, params, readout, tables
+from stages.lib import cells, cli, context, forward, grid, lm, params, readout, tables
 
 
 def main(system: str, statements: Path, model: Path, out: Path) -> None:
@@ -24,6 +24,14 @@ def main(system: str, statements: Path, model: Path, out: Path) -> None:
     tokenizer = lm.load_tokenizer(model)
     answers = readout.answers(tokenizer, words)
     rendered = cells.render(tokenizer, config, system, table, statements)
+    limits, origins = lm.load_config(model), context.origins(statements, table)
+    for cell in rendered:
+        wording = f"grid: {system}/{cell.question}/{cell.prefix}"
+        named = (
+            (f"{origin} ({wording})", ids)
+            for origin, ids in zip(origins, cell.token_ids, strict=True)
+        )
+        context.refuse_long_prompts(limits, named)
     names = cells.keys(rendered, model, answers)
     found = list(cells.run(rendered, names, model, answers, f"grid, {system}"))
     if not forward.is_main_process():

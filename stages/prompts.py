@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from stages.lib import chat, cli, lm, params, tables
+from stages.lib import chat, cli, context, lm, params, tables
 from stages.lib.cli import UserError
 
 
@@ -26,12 +26,16 @@ def main(persona: str, statements: Path, model: Path, out: Path) -> None:
         raise UserError(f"params.yaml: prompt.question: expected {chat.PLACEHOLDER} in it")
     for key, text in zip(keys, (question, system, prefix), strict=True):
         chat.refuse_special_tokens(tokenizer, f"params.yaml: prompt.{key}", text)
-    for row, (origin, text) in enumerate(table.select("origin", "statement").iter_rows()):
-        where = f"{statements}: row {row}" if origin == "built-in" else origin
+    origins = [
+        f"{statements}: row {row}" if origin == "built-in" else origin
+        for row, origin in enumerate(table["origin"])
+    ]
+    for where, text in zip(origins, table["statement"], strict=True):
         chat.refuse_special_tokens(tokenizer, where, text)
 
     prompts = [chat.render(tokenizer, system, question, prefix, s) for s in table["statement"]]
     token_ids = [chat.encode(tokenizer, text) for text in prompts]
+    context.refuse_long_prompts(lm.load_config(model), zip(origins, token_ids, strict=True))
     rows = table.select("statement_id").with_columns(
         persona=pl.lit(persona),
         text=pl.Series(prompts, dtype=pl.String),

@@ -15,6 +15,7 @@ import polars as pl
 from stages.lib import (
     cases,
     cli,
+    context,
     experiment,
     forward,
     params,
@@ -74,26 +75,33 @@ def main(
     setting = experiment.load(config, words, scored_on, model)
     table = tables.read(statements, tables.STATEMENTS)
     texts = dict(table.select("statement_id", "statement").iter_rows())
+    origins = dict(zip(table["statement_id"], context.origins(statements, table), strict=True))
     for name, wording in wordings.items():
         tokenizer = setting.lm.tokenizer
         rewording.refuse_special_tokens(f"{WHERE}.{name}", wording, default, tokenizer)
 
     def settings(found: Cases) -> dict[str, Experiment]:
         """The same statements in every wording, the default one first."""
-        render = rewording.reworded
-        return {DEFAULT: replace(setting, cases=found)} | {
-            name: replace(setting, cases=render(found, texts, wording, setting.lm.tokenizer))
-            for name, wording in wordings.items()
-        }
+        result = {DEFAULT: replace(setting, cases=found)}
+        for name, wording in wordings.items():
+            own = rewording.reworded(found, texts, wording, setting.lm.tokenizer)
+            cases.require_apart(f"{WHERE}.{name}", own.source, own.base)
+            for token_ids in (own.source, own.base):
+                named = [f"{origins[key]} ({WHERE}.{name})" for key in own.table["statement_id"]]
+                prompts = zip(named, token_ids, strict=True)
+                context.refuse_long_prompts(setting.lm.model.config, prompts)
+            result[name] = replace(setting, cases=own)
+        return result
 
+    to_choose, to_score = settings(chosen_on), settings(scored_on)
     best = [Head(*head) for head in search["heads"]]
     every = patch.of_window(search["window"], setting.lm.n_heads)
     alone = {
         name: robustness.alone(name, each, every if best else [])
-        for name, each in settings(chosen_on).items()
+        for name, each in to_choose.items()
     }
     sets = robustness.choose(alone, best, every, DEFAULT)
-    scored = [robustness.score(name, each, sets) for name, each in settings(scored_on).items()]
+    scored = [robustness.score(name, each, sets) for name, each in to_score.items()]
     if not forward.is_main_process():
         return
     rows = [robustness_tables.single_rows(each, config) for each in alone.values()] + [

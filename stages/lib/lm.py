@@ -94,6 +94,14 @@ def load_tokenizer(folder: Path) -> Any:
     return AutoTokenizer.from_pretrained(source, revision=revision)
 
 
+def load_config(folder: Path) -> Any:
+    """Load the configuration of the model that the manifest in `folder` names."""
+    from transformers import AutoConfig
+
+    source, revision = _location(folder)
+    return AutoConfig.from_pretrained(source, revision=revision, trust_remote_code=False)
+
+
 def load(folder: Path) -> LanguageModel:
     """Load the model that the manifest in `folder` names.
 
