@@ -12,7 +12,6 @@ from stages.lib.cli import UserError
 from stages.lib.whole import whole
 
 Schema = dict[str, Any]
-AGAIN = "delete it, and run the stage that writes it with `dvc repro --force --single-item STAGE`"
 END_OF_SCRIPT = re.compile("<(?=/|!--|script)", re.IGNORECASE)
 
 STATEMENTS: Schema = {
@@ -145,7 +144,10 @@ def read_json(file: Path) -> Any:
 def broken(file: Path, why: object) -> UserError:
     """Name a file of ours that is not as it was written, and what to do about it."""
     said = " ".join(str(why).split())
-    return UserError(f"{file}: cut or changed since it was written ({said}); {AGAIN}")
+    return UserError(
+        f"{file}: cut or changed since it was written ({said}); run the stage that writes it "
+        "again, with `dvc repro --force --single-item STAGE`"
+    )
 
 
 def _rounded(value: Any) -> Any:
