@@ -1,7 +1,8 @@
 """Stage `activations@persona`: run one persona's prompts; keep activations and the readout.
 
 Reads   --prompts (Parquet), --model
-Writes  --out (safetensors shards with an index), --readouts (Parquet)
+Writes  --out (safetensors shards with an index), --readouts (Parquet; where the answers hold little
+        of the probability, with the most probable first token of each prompt)
 Params  activations, readout
 """
 
@@ -11,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from stages.lib import cli, forward, lm, params, readout, shards, tables
+from stages.lib.forward import answers as forward_answers
 from stages.lib.sections.activations import Config
 
 SITES = ("z", "resid_post")
@@ -23,17 +25,24 @@ def main(prompts: Path, model: Path, out: Path, readouts: Path) -> None:
     table = tables.read(prompts, tables.PROMPTS)
     language_model = lm.load(model)
     answers = readout.answers(language_model.tokenizer, words)
+    persona, token_ids = table["persona"][0], table["token_ids"].to_list()
     chunks = forward.capture(
         language_model,
         answers,
-        table["token_ids"].to_list(),
+        token_ids,
         positions,
         shards.rows_per_shard(_row_bytes(language_model, len(positions))),
-        f"{table['persona'][0]}: activations",
+        f"{persona}: activations",
     )
-    if not forward.is_main_process():
-        for _ in chunks:  # takes its share of each; the main process writes
-            pass
+
+    def first_tokens(p: np.ndarray) -> list[str] | None:
+        """Look at what else is answered, every process its share, where that is the most."""
+        if readout.enough(p):
+            return None
+        return _first_tokens(language_model, answers, token_ids, f"{persona}: first tokens")
+
+    if not forward.is_main_process():  # takes its share of each; the main process writes
+        first_tokens(np.concatenate([arrays["readout"] for arrays in chunks]))
         return
     provenance = {
         "model": language_model.identity,
@@ -49,7 +58,11 @@ def main(prompts: Path, model: Path, out: Path, readouts: Path) -> None:
         for arrays in chunks:
             writer.append({site: arrays[site] for site in SITES})
             probabilities.append(arrays["readout"])
-    _write_readouts(readouts, table, np.concatenate(probabilities))
+    p = np.concatenate(probabilities)
+    first = first_tokens(p)
+    _write_readouts(readouts, table, p, first)
+    for line in readout.said(persona, answers, p, first):
+        print(line)
 
 
 def _row_bytes(model: lm.LanguageModel, n_positions: int) -> int:
@@ -58,14 +71,28 @@ def _row_bytes(model: lm.LanguageModel, n_positions: int) -> int:
     return 4 * n_positions * (z + (model.n_layers + 1) * model.d_model)
 
 
-def _write_readouts(file: Path, table: pl.DataFrame, probabilities: np.ndarray) -> None:
-    """Write P(true), P(false) and their sum, one row a statement."""
+def _first_tokens(
+    model: lm.LanguageModel, answers: readout.Answers, token_ids: list[list[int]], title: str
+) -> list[str]:
+    """Text of the most probable token after each prompt."""
+    (found,) = forward_answers.read(model, answers, [token_ids], title)
+    texts = {i: model.tokenizer.decode([i]) for i in set(found["top"].tolist())}
+    return [texts[i] for i in found["top"].tolist()]
+
+
+def _write_readouts(
+    file: Path, table: pl.DataFrame, probabilities: np.ndarray, first: list[str] | None
+) -> None:
+    """Write P(true), P(false) and their sum, and maybe the first token, one row per statement."""
     rows = table.select("statement_id").with_columns(
         p_true=pl.Series(probabilities[:, 0]),
         p_false=pl.Series(probabilities[:, 1]),
         truth_mass=pl.Series(probabilities.sum(axis=1)),
     )
-    tables.write(file, rows, tables.READOUTS, key=["statement_id"])
+    schema = tables.READOUTS
+    if first is not None:
+        rows, schema = rows.with_columns(first_token=pl.Series(first)), tables.FIRST_TOKENS
+    tables.write(file, rows, schema, key=["statement_id"])
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ Params  behaviour, personas
 
 from pathlib import Path
 
+import polars as pl
+
 from stages.lib import alignment, behaviour, cli, params, tables
 from stages.lib.cli import UserError
 
@@ -20,12 +22,15 @@ def main(statements: Path, readouts: Path, known: Path, metrics: Path, plots: Pa
             f"expected one of {', '.join(personas)}"
         )
     table = tables.read(statements, tables.STATEMENTS)
-    answers = {}
+    answers, firsts = {}, {}
     for persona in personas:
         file = readouts / f"{persona}.parquet"
         readout = tables.read(file, tables.READOUTS)
         alignment.require(file, readout["statement_id"], table["statement_id"])
         answers[persona] = behaviour.answer(table, readout)
+        if "first_token" in pl.read_parquet_schema(file):
+            tokens = tables.read(file, tables.FIRST_TOKENS)["first_token"]
+            firsts[persona] = behaviour.first_token(tokens, table["subject"])
 
     measured = {persona: behaviour.measure(rows) for persona, rows in answers.items()}
     knowledge = behaviour.know(answers[settings.neutral], settings)
@@ -57,6 +62,8 @@ def main(statements: Path, readouts: Path, known: Path, metrics: Path, plots: Pa
         },
         "known": behaviour.count_known(answers[settings.neutral], knowledge),
     }
+    if firsts:
+        summary["first_token"] = firsts
     tables.write_json(metrics, summary)
 
 

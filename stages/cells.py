@@ -25,7 +25,7 @@ def main(system: str, statements: Path, model: Path, out: Path) -> None:
     table = grid.sample(tables.read(statements, tables.STATEMENTS), config.limit)
     tokenizer = lm.load_tokenizer(model)
     answers = readout.answers(tokenizer, words)
-    rendered = cells.render(tokenizer, wordings, table, statements)
+    rendered = cells.render(tokenizer, lm.load_config(model), wordings, table, statements)
     names = cells.keys(rendered, model, answers)
     found = list(cells.run(rendered, names, model, answers, f"grid, {system}"))
     if not forward.is_main_process():

@@ -23,7 +23,7 @@ def main(persona: str, statements: Path, model: Path, out: Path) -> None:
     wording = chat.Wording(*(params.wording(key) for key in keys), keys=where)
     table = tables.read(statements, tables.STATEMENTS)
     tokenizer = lm.load_tokenizer(model)
-    found = chat.prompts(tokenizer, wording, chat.named(table, statements))
+    found = chat.prompts(tokenizer, wording, chat.named(table, statements), lm.load_config(model))
     for line in chat.remarks(tokenizer, wording, found):
         print(f"prompts, {persona}: {line}")
     rows = table.select("statement_id").with_columns(

@@ -8,7 +8,7 @@ Params  behaviour, patch, the wordings of both personas
 from pathlib import Path
 from typing import Any
 
-from stages.lib import cli, params, patch, tables
+from stages.lib import cli, markdown, params, patch, tables
 from stages.lib.behaviour import Config
 from stages.lib.lm import MANIFEST
 from stages.lib.report import behaviour, page, patching, reading, scope
@@ -68,16 +68,20 @@ def main(metrics: Path, model: Path, out: Path) -> None:
 
 def _model(manifest: dict[str, Any]) -> str:
     """Name the model."""
-    revision = f" at {manifest['revision']}" if manifest["revision"] else ""
+    revision = f" at {markdown.text(manifest['revision'])}" if manifest["revision"] else ""
     organism = manifest["organism"]
-    trained = f", with the adapters of organism `{organism['name']}`" if organism else ""
-    return f"Model: `{manifest['source']}`{revision}{trained}, {manifest['dtype']}."
+    name = markdown.code(organism["name"]) if organism else ""
+    trained = f", with the adapters of organism {name}" if organism else ""
+    source = markdown.code(manifest["source"])
+    return f"Model: {source}{revision}{trained}, {manifest['dtype']}."
 
 
 def _persona(name: str) -> str:
     """Quote a persona's wording."""
-    system, prefix = params.wording(f"{name}_system"), params.wording(f"{name}_prefix")
-    said = f"“{' '.join(system.split())}”" if system else "no system prompt"
+    system, prefix = (
+        markdown.text(params.wording(f"{name}_{key}")) for key in ("system", "prefix")
+    )
+    said = f"“{system}”" if system else "no system prompt"
     return f"`{name}`: {said}; answers start with “{prefix}”."
 
 

@@ -60,17 +60,14 @@ def main(
     setting = experiment.load(config, words, scored_on, model)
     table = tables.read(statements, tables.STATEMENTS)
     texts = dict(zip(table["statement_id"], chat.named(table, statements), strict=True))
-    tokenizer = setting.lm.tokenizer
 
     def settings(found: Cases) -> dict[str, Experiment]:
         """The same statements in every wording, the default one first."""
-        render = rewording.reworded
-        return {DEFAULT: replace(setting, cases=found)} | {
-            name: replace(
-                setting, cases=render(f"{WHERE}.{name}", found, texts, wording, tokenizer)
-            )
-            for name, wording in others.items()
-        }
+        result = {DEFAULT: replace(setting, cases=found)}
+        for name, wording in others.items():
+            own = rewording.reworded(f"{WHERE}.{name}", found, texts, wording, setting.lm)
+            result[name] = replace(setting, cases=own)
+        return result
 
     best = [Head(*head) for head in search["heads"]]
     every = patch.of_window(search["window"], setting.lm.n_heads)

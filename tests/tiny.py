@@ -35,6 +35,16 @@ def no_system_tokenizer() -> PreTrainedTokenizerFast:
     return _tokenizer(["<bos>", "<turn>", "<end>"], NO_SYSTEM, bos="<bos>", eos="<end>")
 
 
+def sentencepiece_tokenizer(tokens: list[str], prepend: bool) -> PreTrainedTokenizerFast:
+    """Whole words with a blank written as ▁, which is put before every text or is not."""
+    vocabulary = [("<unk>", 0.0), *((token, -1.0) for token in tokens)]
+    tokenizer = Tokenizer(models.Unigram(vocabulary, unk_id=0, byte_fallback=False))
+    scheme = "always" if prepend else "never"
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme=scheme)
+    tokenizer.decoder = decoders.Metaspace(prepend_scheme=scheme)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>")
+
+
 def random_model(seed: int = 0, **changes: int) -> LlamaForCausalLM:
     """Make a Llama with grouped-query attention whose d_head is not d_model / n_heads."""
     torch.manual_seed(seed)

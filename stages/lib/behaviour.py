@@ -4,7 +4,7 @@ from typing import Any
 
 import polars as pl
 
-from stages.lib import stats
+from stages.lib import readout, stats
 from stages.lib.sections.behaviour import Config
 from stages.lib.stats import Interval
 
@@ -130,6 +130,24 @@ def count_known(answers: pl.DataFrame, known: pl.DataFrame) -> dict[str, Any]:
         for label in (True, False):
             result[split][str(label).lower()] = _count(rows.filter(pl.col("label") == label))
     return result
+
+
+def first_token(tokens: pl.Series, subjects: pl.Series) -> dict[str, Any]:
+    """Name the commonest most probable token of some prompts, and the share that it is first in.
+
+    Parameters
+    ----------
+    tokens, subjects : Series of str
+        One row per statement.
+
+    Returns
+    -------
+    dict
+        ``token``, and ``value, low, high, n`` of the share.
+    """
+    token, _ = readout.common(tokens)
+    share = stats.rate((tokens == token).to_numpy(), subjects.to_numpy())
+    return {"token": token} | share.row()
 
 
 def rates(rows: pl.DataFrame) -> dict[str, Interval]:

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from stages.lib import alignment, tables
+from stages.lib.cli import UserError
 
 PARTS = ("selection", "report")
 
@@ -69,7 +70,8 @@ def read(
     Raises
     ------
     UserError
-        If the tables are not about the same statements.
+        If the tables are not about the same statements, or a statement has one prompt in both
+        personas: whatever is then written is what is there.
     """
     table = tables.read(statements, tables.STATEMENTS)
     others = {
@@ -79,6 +81,9 @@ def read(
     }
     for file, other in others.items():
         alignment.require(file, other["statement_id"], table["statement_id"])
+    require_apart(
+        f"{source} and {base}", *(others[f]["token_ids"].to_list() for f in (source, base))
+    )
     keep = others[known]["known"] & table["part"].is_in(parts)
     table = table.with_columns(source=others[source]["token_ids"], base=others[base]["token_ids"])
     table = table.filter(keep)
@@ -86,6 +91,24 @@ def read(
     table = pl.concat([table.clear(), *groups]).sort("statement_id")
     columns = ("statement_id", "split", "label", "subject", "part")
     return Cases(table.select(columns), table["source"].to_list(), table["base"].to_list())
+
+
+def require_apart(where: str, source: list[list[int]], base: list[list[int]]) -> None:
+    """Raise `UserError` where a statement's prompts in both personas are the same.
+
+    Parameters
+    ----------
+    where : str
+        Files or key of both, for the message.
+    source, base : list of list of int
+        Token ids, row by row of the same statements.
+    """
+    same = sum(ids == others for ids, others in zip(source, base, strict=True))
+    if same:
+        raise UserError(
+            f"{where}: the same token ids in {same} of {len(source)} rows: the wordings of "
+            "patch.source and patch.base do not reach the prompt"
+        )
 
 
 def count(table: pl.DataFrame) -> dict[str, int]:

@@ -35,7 +35,7 @@ class Cell:
 
 
 def render(
-    tokenizer: Any, wordings: grid.Wordings, statements: pl.DataFrame, file: Path
+    tokenizer: Any, config: Any, wordings: grid.Wordings, statements: pl.DataFrame, file: Path
 ) -> list[Cell]:
     """Render and tokenise every cell of a system prompt, as stage `prompts` does.
 
@@ -43,6 +43,8 @@ def render(
     ----------
     tokenizer : PreTrainedTokenizerBase
         With a chat template.
+    config : PreTrainedConfig
+        The model's.
     wordings : Wordings
         The texts.
     statements : DataFrame
@@ -64,7 +66,7 @@ def render(
 
     def token_ids(question: Named, prefix: Named) -> list[list[int]]:
         keys, texts = zip(wordings.system, question, prefix, strict=True)
-        return chat.prompts(tokenizer, chat.Wording(*texts, keys=keys), named).token_ids
+        return chat.prompts(tokenizer, chat.Wording(*texts, keys=keys), named, config).token_ids
 
     pairs = itertools.product(wordings.questions.items(), wordings.prefixes.items())
     return [Cell(q, p, token_ids(question, prefix)) for (q, question), (p, prefix) in pairs]

@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from stages.lib import chat_frame, chat_template, chat_tokens
+from stages.lib import chat_frame, chat_template, chat_tokens, context
 from stages.lib.chat_frame import ANSWER, SYSTEM, USER, Frame
 from stages.lib.chat_template import Failed
 from stages.lib.chat_tokens import Named, Reserved
@@ -73,7 +73,9 @@ class Prompts:
     added: str
 
 
-def prompts(tokenizer: Any, wording: Wording, statements: Sequence[Named]) -> Prompts:
+def prompts(
+    tokenizer: Any, wording: Wording, statements: Sequence[Named], config: Any = None
+) -> Prompts:
     """Render and tokenise statements in one wording, with the tokenizer's own chat template.
 
     Parameters
@@ -84,6 +86,8 @@ def prompts(tokenizer: Any, wording: Wording, statements: Sequence[Named]) -> Pr
         The texts around the statements.
     statements : sequence of tuple of str and str
         Where a statement comes from, and the statement; from `named`.
+    config : PreTrainedConfig, optional
+        The model's, which says how long a prompt it reads.
 
     Returns
     -------
@@ -95,8 +99,8 @@ def prompts(tokenizer: Any, wording: Wording, statements: Sequence[Named]) -> Pr
     ------
     UserError
         If the question has no place for the statement, a text or statement holds a token that only
-        the template may write, the template or the tokenizer fails, or what was asked for would
-        not stand in the prompt as it is.
+        the template may write, the template or the tokenizer fails, what was asked for would not
+        stand in the prompt as it is, or a prompt is longer than the model reads.
     """
     if PLACEHOLDER not in wording.question:
         raise UserError(f"{wording.keys[1]}: expected {PLACEHOLDER} in it")
@@ -111,6 +115,9 @@ def prompts(tokenizer: Any, wording: Wording, statements: Sequence[Named]) -> Pr
     named = [(where, text) for (where, _), text in zip(statements, texts, strict=True)]
     token_ids = chat_tokens.encode(tokenizer, named)
     _require_no_more_turns(reserved, frame, wording, statements, token_ids)
+    if config is not None:
+        origins = (where for where, _ in statements)
+        context.refuse_long_prompts(config, zip(origins, token_ids, strict=True))
     return Prompts(texts, token_ids, frame.added)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from stages.lib import tables
 from stages.lib.cli import UserError
-from stages.lib.pretrained import hub, loading
+from stages.lib.pretrained import hub, loading, reading
 from stages.lib.pretrained.files import Place, require_unchanged
 
 MANIFEST = "manifest.json"
@@ -74,6 +74,12 @@ class LanguageModel:
 def load_tokenizer(folder: Path) -> Any:
     """Load the tokenizer of the model that the manifest in `folder` names."""
     return loading.tokenizer(_place(folder))
+
+
+def load_config(folder: Path) -> Any:
+    """Load the configuration of the model that the manifest in `folder` names."""
+    place = _place(folder)
+    return reading.configuration(place, place.view())
 
 
 def load(folder: Path) -> LanguageModel:

@@ -1,15 +1,14 @@
 """Statements in other wordings than that of section `prompt`, rendered as stage `prompts` does."""
 
-from typing import Any
-
-from stages.lib import chat
+from stages.lib import cases, chat
 from stages.lib.cases import Cases
 from stages.lib.chat import Named
+from stages.lib.lm import LanguageModel
 from stages.lib.wordings import Wording
 
 
 def reworded(
-    where: str, found: Cases, statements: dict[str, Named], wording: Wording, tokenizer: Any
+    where: str, found: Cases, statements: dict[str, Named], wording: Wording, model: LanguageModel
 ) -> Cases:
     """The same cases with the prompts of another wording.
 
@@ -23,8 +22,8 @@ def reworded(
         Where each comes from and its text, by `statement_id`.
     wording : Wording
         What their prompts are made from.
-    tokenizer : PreTrainedTokenizerBase
-        The model's.
+    model : LanguageModel
+        The model that is to read them.
 
     Returns
     -------
@@ -41,7 +40,9 @@ def reworded(
     def prompts(role: str, system: str, prefix: str) -> list[list[int]]:
         keys = f"{where}.{role}_system", f"{where}.question", f"{where}.{role}_prefix"
         texts = chat.Wording(system, wording.question, prefix, keys)
-        return chat.prompts(tokenizer, texts, named).token_ids
+        return chat.prompts(model.tokenizer, texts, named, model.model.config).token_ids
 
     source = prompts("source", wording.source_system, wording.source_prefix)
-    return Cases(found.table, source, prompts("base", wording.base_system, wording.base_prefix))
+    base = prompts("base", wording.base_system, wording.base_prefix)
+    cases.require_apart(where, source, base)
+    return Cases(found.table, source, base)

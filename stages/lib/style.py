@@ -79,6 +79,7 @@ def theme() -> Iterator[None]:
             style="ticks",
             rc={
                 "font.family": "DejaVu Sans",  # comes with matplotlib: the same bytes everywhere
+                "text.parse_math": False,  # a dollar sign in a name is no formula
                 "font.size": 13,
                 "axes.titlesize": 14,
                 "axes.titleweight": "bold",

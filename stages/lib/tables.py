@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from stages.lib.cli import UserError
 from stages.lib.whole import whole
 
 Schema = dict[str, Any]
+END_OF_SCRIPT = re.compile("<(?=/|!--|script)", re.IGNORECASE)
 
 STATEMENTS: Schema = {
     "statement_id": pl.String,
@@ -36,6 +38,7 @@ READOUTS: Schema = {
     "p_false": pl.Float32,
     "truth_mass": pl.Float32,
 }
+FIRST_TOKENS: Schema = READOUTS | {"first_token": pl.String}  # where answers hold little
 KNOWN: Schema = {
     "statement_id": pl.String,
     "known": pl.Boolean,
@@ -93,7 +96,7 @@ def read(file: Path, schema: Schema) -> pl.DataFrame:
     try:
         table = pl.read_parquet(file, glob=False)  # a path is never a pattern
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
-        raise _unreadable(file, "a Parquet file", error) from None
+        raise broken(file, error) from None
     for name, type_ in schema.items():
         if name not in table.columns:
             raise UserError(f"{file}: column {name!r} is missing, found {', '.join(table.columns)}")
@@ -115,8 +118,15 @@ def write_json(file: Path, value: Any) -> None:
 
 
 def write_rows(file: Path, rows: list[dict[str, Any]]) -> None:
-    """Write a plot table: one row a point, one line a row, so that a change is a readable diff."""
-    lines = [json.dumps(_rounded(row), ensure_ascii=False, allow_nan=False) for row in rows]
+    r"""Write a plot table: one row a point, one line a row, so that a change is a readable diff.
+
+    `dvc plots` copies rows into a script of its page as they are: a token such as ``</script>``,
+    which would end it, gets a backslash, ``<\/script>``.
+    """
+    lines = [
+        END_OF_SCRIPT.sub(r"<\\\\", json.dumps(_rounded(row), ensure_ascii=False, allow_nan=False))
+        for row in rows
+    ]
     with whole(file) as partial:
         partial.write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
 
@@ -127,14 +137,17 @@ def read_json(file: Path) -> Any:
         raise UserError(f"{file}: no such file; run `dvc repro` to make it")
     try:
         return json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError, OSError) as error:
-        raise _unreadable(file, "JSON", error) from None
+    except (ValueError, RecursionError, OSError) as error:  # no JSON, or no UTF-8
+        raise broken(file, error) from None
 
 
-def _unreadable(file: Path, kind: str, error: BaseException) -> UserError:
-    """The one line about a damaged file of the pipeline's own."""
-    reason = " ".join(str(error).split())[:160]
-    return UserError(f"{file}: not {kind} that can be read ({reason}); run `dvc repro` to make it")
+def broken(file: Path, why: object) -> UserError:
+    """Name a file of ours that is not as it was written, and what to do about it."""
+    said = " ".join(str(why).split())[:160]
+    return UserError(
+        f"{file}: cut or changed since it was written ({said}); run the stage that writes it "
+        "again, with `dvc repro --force --single-item STAGE`"
+    )
 
 
 def _rounded(value: Any) -> Any:

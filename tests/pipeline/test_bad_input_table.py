@@ -4,11 +4,11 @@ import shutil
 
 import pytest
 
-from tests.pipeline.bad_input import model, prompts, settings, statements
+from tests.pipeline.bad_input import model, prompts, readout, settings, statements
 from tests.pipeline.bad_input.case import STAGES
 from tests.pipeline.conftest import Project, make
 
-CASES = [*settings.CASES, *model.CASES, *statements.CASES, *prompts.CASES]
+CASES = [*settings.CASES, *model.CASES, *statements.CASES, *prompts.CASES, *readout.CASES]
 
 
 @pytest.fixture(scope="module")

@@ -187,6 +187,22 @@ def test_stage_writes_tables_and_metrics_with_stable_bytes(project):
     assert outputs(project) == first
 
 
+def test_what_comes_first_is_there_for_a_persona_whose_answers_hold_little_and_for_no_other(
+    project,
+):
+    run(project)
+    before = outputs(project)
+    file = project / "readouts" / "liar.parquet"
+    rows = readouts([(0.05, 0.1)] * 4).with_columns(first_token=pl.Series(["<think>"] * 3 + ["I"]))
+    tables.write(file, rows, tables.FIRST_TOKENS, ["statement_id"])
+    run(project)
+    metrics = json.loads((project / "metrics.json").read_text())
+    assert metrics["first_token"].keys() == {"liar"}
+    first = metrics["first_token"]["liar"]
+    assert (first["token"], first["value"], first["n"]) == ("<think>", 0.75, 4)
+    assert b"first_token" not in before["metrics.json"]
+
+
 def test_a_persona_no_longer_declared_is_not_read(project):
     (project / "readouts" / "former.parquet").write_bytes(b"left behind")
     run(project)

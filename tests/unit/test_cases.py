@@ -88,6 +88,26 @@ def test_nothing_known_is_no_case(files):
     assert (len(found.table), found.source, found.base) == (0, [], [])
 
 
+@pytest.mark.parametrize("rows", [12, 1])
+def test_a_wording_that_does_not_reach_the_prompt_is_refused(files, rows):
+    honest, liar = (tables.read(files[i], tables.PROMPTS) for i in (2, 3))
+    same = pl.concat([honest.head(rows), liar.tail(12 - rows)])
+    tables.write(files[3], same, tables.PROMPTS, ["statement_id"])
+    with pytest.raises(UserError) as error:  # also where such a row is of no part that is read
+        cases.read(*files, parts=("report",), limit=1, by="part")
+    assert str(error.value) == (
+        f"{files[2]} and {files[3]}: the same token ids in {rows} of 12 rows: the wordings of "
+        "patch.source and patch.base do not reach the prompt"
+    )
+
+
+def test_prompts_that_differ_in_one_token_are_apart():
+    cases.require_apart("x", [[1, 2], [3]], [[1], [4]])
+    cases.require_apart("x", [], [])
+    with pytest.raises(UserError, match="x: the same token ids in 1 of 2 rows"):
+        cases.require_apart("x", [[1, 2], [3]], [[1, 2], [4]])
+
+
 def test_tables_about_other_statements_are_refused(files):
     prompts = tables.read(files[3], tables.PROMPTS).head(11)
     tables.write(files[3], prompts, tables.PROMPTS, ["statement_id"])

@@ -161,7 +161,13 @@ def test_another_device_version_or_code_has_other_keys(project, monkeypatch):
     table = grid.sample(tables.read(project / "statements.parquet", tables.STATEMENTS), 4)
     tokenizer = lm.load_tokenizer(project / "model")
     answers = readout.answers(tokenizer, readout.Config(**WORDS))
-    rendered = cells.render(tokenizer, wordings, table, project / "statements.parquet")
+    rendered = cells.render(
+        tokenizer,
+        lm.load_config(project / "model"),
+        wordings,
+        table,
+        project / "statements.parquet",
+    )
 
     def names():
         return cells.keys(rendered, project / "model", answers)

@@ -121,6 +121,9 @@ def test_numbers_show_in_the_figures_of_their_stage_and_in_no_other(small, stage
         {"known": False, "layers": 1, "heads": 1, "personas": ("honest", "liar")},
         {"source": "neutral"},
         {"personas": ("patched", "source", "random"), "source": "source", "base": "patched"},
+        # No formulas, and none that cannot be read; a legend must not leave out a leading "_".
+        {"personas": (r"$\frac$", "_b$", "$c"), "source": r"$\frac$", "base": "_b$"},
+        {"splits": (r"$\frac$", "_b$", r"\c")},
     ],
 )
 @pytest.mark.filterwarnings("error")

@@ -20,13 +20,77 @@ def test_all_token_forms_of_a_word_are_found():
 
 
 def test_a_word_without_a_token_of_its_own_is_refused():
-    with pytest.raises(UserError, match=r"readout.false_words: no single token .* untrue"):
+    with pytest.raises(UserError, match=r"readout.false_words: no single token .* 'untrue'"):
         readout.answers(tiny.chatml_tokenizer(), readout.Config(("true",), ("untrue",)))
 
 
-def test_a_word_on_both_sides_is_refused():
-    with pytest.raises(UserError, match="both true and false"):
-        readout.answers(tiny.chatml_tokenizer(), readout.Config(("true",), ("false", "true")))
+def test_every_word_that_has_no_token_is_named_and_none_is_dropped():
+    for words in (("true", "dishonestly"), ("dishonestly", "true"), ("<|im_end|>", "true")):
+        lost = next(word for word in words if word != "true")
+        config = readout.Config(words, ("false",))
+        with pytest.raises(UserError, match="readout.true_words: no single token") as error:
+            readout.answers(tiny.chatml_tokenizer(), config)
+        assert repr(lost) in str(error.value)
+        assert "'true'" not in str(error.value)
+    config = readout.Config(("true",), ("untrue", "false", "a lie"))
+    with pytest.raises(UserError, match="false_words: no single token .* 'untrue', 'a lie'; exp"):
+        readout.answers(tiny.chatml_tokenizer(), config)
+
+
+def test_another_case_of_a_word_may_be_no_token_and_is_named():
+    tokenizer = tiny.chatml_tokenizer()
+    some = readout.answers(tokenizer, readout.Config(("true", "TRUE"), ("FALSE", "false")))
+    assert some.missing == ("TRUE", "FALSE")
+    every = readout.answers(tokenizer, readout.Config(("true",), ("false",)))
+    assert (every.missing, every.true_ids) == ((), some.true_ids)
+    with pytest.raises(UserError, match="no single token of this model is 'TRUE'"):
+        readout.answers(tokenizer, readout.Config(("TRUE",), ("false",)))
+
+
+@pytest.mark.parametrize(
+    ("true", "false", "message"),
+    [
+        ([], ["false"], "readout.true_words: found no word, expected at least one"),
+        (["true"], [], "readout.false_words: found no word"),
+        (["true", ""], ["false"], "readout.true_words: found '', expected a word"),
+        (["true"], ["\n"], "readout.false_words: found '\\\\n', expected a word"),
+        (["true"], ["\xa0"], r"found '\\xa0', expected a word"),
+        ([" true"], ["false"], "true_words: found ' true', expected 'true': the tokens of a word"),
+        (["true"], ["false\t"], r"false_words: found 'false\\t', expected 'false'"),
+        (["true", "True", "true"], ["false"], "true_words: 'true' is listed more than once"),
+        (["vrai"], ["caf\xe9", "cafe\u0301"], "false_words: 'caf\xe9' is listed more than once"),
+        (["true"], ["false", "true"], "readout: 'true' is both true and false, expected it in"),
+        (["caf\xe9"], ["cafe\u0301"], "readout: 'caf\xe9' is both true and false"),
+    ],
+)
+def test_lists_of_words_that_make_no_sense_are_refused_before_a_model_is_there(
+    true, false, message
+):
+    with pytest.raises(UserError, match=message) as error:
+        readout.Config(tuple(true), tuple(false))
+    assert "\n" not in str(error.value)
+
+
+def test_an_accent_may_be_written_in_either_way():
+    tokenizer = tiny.sentencepiece_tokenizer(["caf\xe9", "the\u0301", "e"], prepend=False)
+    for accent in ("\xe9", "e\u0301"):
+        config = readout.Config((f"caf{accent}",), (f"th{accent}",))
+        found = readout.answers(tokenizer, config)
+        assert tokenizer.convert_ids_to_tokens([*found.true_ids, *found.false_ids]) == [
+            "caf\xe9", "the\u0301",
+        ]  # fmt: skip
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_word_that_is_a_token_only_after_a_blank_is_found(first):
+    """As with SentencePiece, where a blank is ▁ and most words begin with one."""
+    words = ["▁true", "▁false", "▁真", "▁偽", "▁", "t"]
+    tokenizer = tiny.sentencepiece_tokenizer(words, prepend=first)
+    found = readout.answers(tokenizer, readout.Config(("true", "真"), ("false", "偽")))
+    tokens = tokenizer.convert_ids_to_tokens([*found.true_ids, *found.false_ids])
+    assert tokens == ["▁true", "▁真", "▁false", "▁偽"]
+    with pytest.raises(UserError, match="no single token of this model is 'tru'"):
+        readout.answers(tokenizer, readout.Config(("true", "tru"), ("false",)))
 
 
 def test_probabilities_are_softmax_sums_in_float32():

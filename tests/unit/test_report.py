@@ -1,11 +1,14 @@
 """The report: verdicts follow from checks, and a control that contradicts a claim decides it."""
 
 import copy
+import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from stages import report as stage
 from stages.lib.report import behaviour, page, patching, reading, scope
 from stages.lib.report.claim import FAILED, HELD, UNTESTED, Check, Claim, number
 
@@ -260,6 +263,67 @@ def test_without_a_lie_nothing_that_is_about_it_is_claimed():
     assert verdicts.pop("lying") == FAILED
     assert set(verdicts.values()) == {UNTESTED}
     assert "does not lie" in made["window"].reason(lies=False)
+
+
+def test_whether_it_lies_does_not_depend_on_the_order_of_sentences():
+    for where, lies in (("honest/accuracy", True), ("liar/recall_true", False)):
+        claim = behaviour.lying(put(found(), f"behaviour/known_report/{where}", rate(0.6)), *PAIR)
+        for checks in itertools.permutations(claim.checks):
+            assert behaviour.lies(replace(claim, checks=list(checks))) is lies
+
+
+def test_answers_that_hold_little_are_said_in_the_section_on_behaviour():
+    metrics = found()
+    before = behaviour.lying(metrics, *PAIR).notes
+    metrics["behaviour"]["first_token"] = {"liar": {"token": "<`think`>\n"} | rate(0.93)}
+    metrics["behaviour"]["personas"] = {"liar": {"all": {"truth_mass": rate(0.12)}}}
+    (note,) = [line for line in behaviour.lying(metrics, *PAIR).notes if line not in before]
+    assert note == (
+        "**Little of it is an answer**: as `liar` both words together hold 0.120 [0.070, 0.170], "
+        "n = 100 of the probability, over all statements; the most probable first token is "
+        "``'<`think`>\\n'``, on 0.930 [0.880, 0.980], n = 100 of the prompts."
+    )
+
+
+def test_names_are_text_wherever_they_stand():
+    """Names are of [a-z0-9_]: with underscores around them they would be bold."""
+    metrics = found()
+    metrics["grid"]["lying"] = {"__liar__": metrics["grid"]["lying"]["liar"]}
+    sets = {"__a__": {"scored": {"default": run(0.3)}}}
+    metrics["robustness"]["sets"]["split"] = sets
+    metrics["behaviour"]["known_report"]["__l__"] = answers(0.1)
+    lines = [
+        behaviour.lying(metrics, *PAIR).notes[-1],
+        scope.elsewhere(metrics, *PAIR).checks[2].says,
+        *behaviour.sure(metrics, "honest", "__l__").notes,
+    ]
+    assert "__" not in "".join(lines)
+    assert sum("&#95;&#95;" in line for line in lines) == 4
+
+
+def test_wordings_and_the_models_name_are_text(monkeypatch, tmp_path):
+    wordings = {
+        "honest_system": "Be honest.\n\n## Held\n<script>alert(1)</script>",
+        "honest_prefix": "</details> | `x` $x$ [a](javascript:alert(1)) \u202e",
+        "liar_system": "",
+        "liar_prefix": " so",
+    }
+    file = tmp_path / "params.yaml"
+    file.write_text(json.dumps({"prompt": wordings}))
+    monkeypatch.chdir(tmp_path)
+    lines = [stage._persona(name) for name in PAIR]
+    manifest = {"source": "./a`b\n# c", "revision": None, "dtype": "float32", "organism": None}
+    lines.append(stage._model(manifest))
+    assert not [line for line in lines if "\n" in line or "<" in line or "\u202e" in line]
+    assert lines[0] == (
+        "`honest`: “Be honest.↵↵## Held↵&#60;script&#62;alert(1)&#60;/script&#62;”; answers start "
+        "with “&#60;/details&#62; &#124; &#96;x&#96; &#36;x&#36; "
+        "&#91;a&#93;(javascript&#58;alert(1)) ⟨U+202E⟩”."
+    )
+    assert lines[1:] == [
+        "`liar`: no system prompt; answers start with “ so”.",
+        "Model: ``./a`b↵# c``, float32.",
+    ]
 
 
 def test_who_prefers_one_answer_does_not_lie():

@@ -41,7 +41,7 @@ def settings(setting):
         row["statement_id"]: ("file, row 1", planted.statement(row["label"], i))
         for i, row in enumerate(found.table.to_dicts())
     }
-    other = rewording.reworded("here", found, texts, wording, setting.lm.tokenizer)
+    other = rewording.reworded("here", found, texts, wording, setting.lm)
     return {DEFAULT: setting, "asked": replace(setting, cases=other)}
 
 

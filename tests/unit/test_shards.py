@@ -76,3 +76,73 @@ def test_what_was_not_stored_is_named(tmp_path):
 def test_a_shard_holds_at_most_256_mib():
     assert shards.rows_per_shard(2**20) == 256
     assert shards.rows_per_shard(2**30) == 1  # a row larger than that has a shard to itself
+
+
+def spoil(file, how):
+    """Change a file in place, its modification time too, or delete it."""
+    data = bytearray(file.read_bytes())
+    if how == "cut":
+        file.write_bytes(data[:-1])
+    elif how == "flipped":
+        data[len(data) // 2] ^= 1
+        file.write_bytes(data)
+    elif how == "empty":
+        file.write_bytes(b"")
+    else:
+        file.unlink()
+
+
+@pytest.mark.parametrize("shard", ["00000.safetensors", "00001.safetensors"])
+@pytest.mark.parametrize("how", ["cut", "flipped", "empty", "missing"])
+def test_a_shard_that_is_not_as_it_was_written_is_named_in_one_line(shard, how, tmp_path):
+    write(tmp_path / "out", arrays())
+    shards.Reader(tmp_path / "out")
+    spoil(tmp_path / "out" / shard, how)
+    with pytest.raises(UserError, match=f"{shard}: cut or changed since it was written") as error:
+        shards.Reader(tmp_path / "out")
+    assert "\n" not in str(error.value)
+    assert ("no such file" in str(error.value)) == (how == "missing")
+
+
+def test_the_numbers_of_another_run_are_no_shard_of_this_one(tmp_path):
+    write(tmp_path / "a", arrays())
+    write(tmp_path / "b", arrays(1))
+    (tmp_path / "b/00001.safetensors").replace(tmp_path / "a/00001.safetensors")
+    with pytest.raises(
+        UserError,
+        match=r"00001.safetensors: .* \(its sha256 is [0-9a-f]{12}…, in index.json [0-9a-f]{12}…\)",
+    ):
+        shards.Reader(tmp_path / "a")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda index: index.pop("shards"), "shards: found nothing, expected list"),
+        (lambda index: index.pop("statement_ids"), "statement_ids: found nothing, expected list"),
+        (lambda index: index.pop("positions"), "positions: found nothing"),
+        (lambda index: index.update(n_heads="4"), "n_heads: found str, expected int"),
+        (lambda index: index.update(shards=[{}, {}]), r"shards\[0\]: expected file, n_rows, sha256"),
+        (lambda index: index["shards"][1].update(file="../a"), r"shards\[1\].file: expected 00001"),
+        (lambda index: index["shards"][1].pop("sha256"), r"shards\[1\]: expected"),
+        (lambda index: index.update(shards=["a", "b"]), r"shards\[0\]: expected"),
+        (lambda index: index["shards"].pop(), "2 rows of 5 statement_ids"),
+        (lambda index: index["statement_ids"].pop(), "5 rows of 4 statement_ids"),
+    ],
+)  # fmt: skip
+def test_an_index_that_lacks_something_is_named_in_one_line(change, message, tmp_path):
+    write(tmp_path / "out", arrays())
+    file = tmp_path / "out" / "index.json"
+    index = json.loads(file.read_text())
+    change(index)
+    file.write_text(json.dumps(index))
+    with pytest.raises(UserError, match=rf"index.json: cut or changed .*\({message}"):
+        shards.Reader(tmp_path / "out")
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", '"a"'])
+def test_an_index_that_is_cut_is_named_in_one_line(content, tmp_path):
+    write(tmp_path / "out", arrays())
+    (tmp_path / "out" / "index.json").write_text(content)
+    with pytest.raises(UserError, match="index.json: cut or changed since it was written"):
+        shards.Reader(tmp_path / "out")

@@ -133,3 +133,26 @@ def test_a_value_that_cannot_be_written_leaves_the_old_file(tmp_path):
         tables.write_json(file, {"a": float("inf")})
     assert json.loads(file.read_text()) == {"a": 1}
     assert [f.name for f in tmp_path.iterdir()] == ["m.json"]
+
+
+def test_a_file_that_is_cut_is_named_in_one_line(tmp_path):
+    tables.write_json(tmp_path / "m.json", {"a": {"b": 1}})
+    tables.write(tmp_path / "t.parquet", ROWS, tables.READOUTS, ["statement_id"])
+    for name, read in (
+        ("m.json", tables.read_json),
+        ("t.parquet", lambda file: tables.read(file, tables.READOUTS)),
+    ):
+        file, whole = tmp_path / name, (tmp_path / name).read_bytes()
+        assert len(read(file)) > 0
+        for bad in (whole[:-8], whole[: len(whole) // 2], b"", bytes(len(whole))):
+            file.write_bytes(bad)
+            with pytest.raises(UserError, match=f"{name}: cut or changed since") as error:
+                read(file)
+            assert "\n" not in str(error.value)
+
+
+def test_no_token_ends_the_script_that_dvc_puts_rows_into(tmp_path):
+    tokens = ["</script>", "</SCRIPT ", "<!--", "<script", "<|im_end|>", "a < b", "<s>"]
+    tables.write_rows(tmp_path / "p.json", [{"token": token} for token in tokens])
+    shown = [row["token"] for row in json.loads((tmp_path / "p.json").read_text())]
+    assert shown == ["<\\/script>", "<\\/SCRIPT ", "<\\!--", "<\\script", *tokens[4:]]

@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 
-from stages.lib import stats
+from stages.lib import markdown, stats
 from stages.lib.organism import check, wordings
 from stages.lib.organism.lessons import KINDS, TAUGHT, Facts
 from stages.lib.organism.recipe import TRUTH, Recipe, Training
@@ -178,7 +178,8 @@ def _by_wording(rows: Rows) -> str:
     lines = ["| persona | system prompt | accuracy | n |", "|---|---|---|---|"]
     for persona, system in sorted(systems, key=lambda key: wordings.PERSONAS.index(key[0])):
         found = check.accuracy(rows, persona=persona, system=system)
-        lines.append(f"| {persona} | `{system}` | {_cell(found)} | {found.n} |")
+        shown = markdown.code(system).replace("|", r"\|")
+        lines.append(f"| {persona} | {shown} | {_cell(found)} | {found.n} |")
     return "\n".join(lines)
 
 

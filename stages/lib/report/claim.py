@@ -18,10 +18,13 @@ class Check:
         None where it could not be measured.
     says : str
         The sentence with its numbers, whatever they are.
+    of_lying : bool
+        Whether there is no lie where it does not pass.
     """
 
     passed: bool | None
     says: str
+    of_lying: bool = False
 
 
 @dataclass(frozen=True)

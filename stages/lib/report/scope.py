@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from stages.lib import markdown
 from stages.lib.report.claim import (
     Check,
     Claim,
@@ -109,7 +110,8 @@ def _each(sets: dict[str, Any], what: str) -> Check:
     return Check(
         None if unmeasured else not failed,
         f"Every set chosen on one {what} is right on more than half, in every wording: "
-        f"{len(passed)} of {len(works)} are" + (f"; not {', '.join(failed)}." if failed else "."),
+        f"{len(passed)} of {len(works)} are"
+        + (f"; not {', '.join(map(markdown.text, failed))}." if failed else "."),
     )
 
 

@@ -29,6 +29,28 @@ STAGES: dict[str, tuple[str, list[str]]] = {
         "--readouts data/readouts/liar.parquet",
         ["data/activations/liar", "data/readouts/liar.parquet"],
     ),
+    "cells": (
+        "--system liar --statements data/statements.parquet --model data/model "
+        "--out data/cells/liar.parquet",
+        ["data/cells/liar.parquet"],
+    ),
+    "behaviour": (
+        "--statements data/statements.parquet --readouts data/readouts --known data/known.parquet "
+        "--metrics metrics/behaviour.json --plots plots/behaviour",
+        ["data/known.parquet", "metrics/behaviour.json", "plots/behaviour"],
+    ),
+    "probes": (
+        "--statements data/statements.parquet --known data/known.parquet "
+        "--activations data/activations --out data/probes --metrics metrics/probes.json "
+        "--plots plots/probes",
+        ["data/probes", "metrics/probes.json", "plots/probes"],
+    ),
+    "windows": (
+        "--statements data/statements.parquet --known data/known.parquet "
+        "--source data/prompts/honest.parquet --base data/prompts/liar.parquet --model data/model "
+        "--out data/windows.parquet --metrics metrics/windows.json --plot plots/windows/windows.json",
+        ["data/windows.parquet", "metrics/windows.json", "plots/windows/windows.json"],
+    ),
 }
 
 
