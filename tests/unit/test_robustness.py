@@ -69,7 +69,7 @@ def test_another_wording_gives_other_prompts_of_the_same_statements(settings):
         key: ("file, row 1", planted.statement(i % 2 == 0, i))
         for i, key in enumerate(one.table["statement_id"])
     }
-    again = rewording.reworded("here", one, texts, WORDING, settings[DEFAULT].lm.tokenizer)
+    again = rewording.reworded("here", one, texts, WORDING, settings[DEFAULT].lm)
     assert (again.source, again.base) == (one.source, one.base)
 
 
@@ -261,10 +261,10 @@ def test_what_a_wording_leaves_out_is_as_in_the_default_one():
     ],
 )
 def test_special_tokens_in_a_wording_are_refused_by_name(setting, texts, message):
-    found, tokenizer = setting.cases, setting.lm.tokenizer
+    found = setting.cases
     statements = {key: ("file, row 1", "T is.") for key in found.table["statement_id"]}
     with pytest.raises(UserError, match=message):
-        rewording.reworded("here", found, statements, replace(WORDING, **texts), tokenizer)
+        rewording.reworded("here", found, statements, replace(WORDING, **texts), setting.lm)
 
 
 def test_a_wording_that_gives_both_personas_the_same_tokens_is_refused(setting):
@@ -273,5 +273,6 @@ def test_a_wording_that_gives_both_personas_the_same_tokens_is_refused(setting):
     # Of different wording, for a tokenizer that reads no capitals.
     wording = replace(WORDING, base_system=WORDING.source_system.swapcase())
     wording = replace(wording, base_prefix=WORDING.source_prefix)
-    with pytest.raises(UserError, match="here: source and base have the same token ids"):
-        rewording.reworded("here", found, statements, wording, chats.lower_case())
+    model = replace(setting.lm, tokenizer=chats.lower_case())
+    with pytest.raises(UserError, match="here: the same token ids"):
+        rewording.reworded("here", found, statements, wording, model)
