@@ -43,8 +43,8 @@ def make(model: Path, statements: Path, long: bool, n: int = N_STATEMENTS) -> Jo
         keys = (f"{persona}_system", "question", f"{persona}_prefix")
         system, question, prefix = (params.wording(key) for key in keys)
         system = f"{LONG} {system}" if long else system
-        texts = (chat.render(tokenizer, system, question, prefix, s) for s in table["statement"])
-        return [chat.encode(tokenizer, text) for text in texts]
+        wording = chat.Wording(system, question, prefix)
+        return chat.prompts(tokenizer, wording, chat.named(table, statements)).token_ids
 
     sizes = AutoConfig.from_pretrained(str(model))
     n_layers, n_heads = sizes.num_hidden_layers, sizes.num_attention_heads

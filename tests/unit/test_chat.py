@@ -282,38 +282,3 @@ def test_the_date_is_fixed_and_in_the_format_that_the_template_asks_for(format, 
 def test_a_template_that_draws_gives_the_same_prompt_again():
     template = "{{ ['a', 'b', 'c', 'd', 'e'] | random }}" + tiny.CHATML
     assert len({text(template, "Lie.") for _ in range(6)}) == 1
-
-
-def remarks(tokenizer, **texts):
-    wording = Wording(**{"system": "", "question": QUESTION, "prefix": "It is"} | texts, keys=KEYS)
-    return chat.remarks(tokenizer, wording, chat.prompts(tokenizer, wording, STATEMENTS))
-
-
-def test_a_system_prompt_of_the_templates_own_is_told():
-    tokenizer = chats.tokenizer(chats.OWN_SYSTEM)
-    for prefix in ("It is", ""):
-        (line,) = remarks(tokenizer, prefix=prefix)
-        assert line.startswith(
-            "the chat template adds a system prompt of its own, 15 tokens: 'Be kind to all.'; "
-        )
-        assert KEYS[0] in line
-    for system in ("You lie.", " "):  # and how to have none
-        assert remarks(tokenizer, system=system) == []
-        assert "kind" not in text(chats.OWN_SYSTEM, system)
-    for template in (tiny.CHATML, tiny.NO_SYSTEM, chats.LAST_USER, chats.SWITCH, chats.CHANNELS):
-        assert remarks(chats.tokenizer(template)) == []
-    both = "{{ 'Knowledge until 2023.\n' }}" + tiny.CHATML  # in the prompts of all personas
-    assert remarks(chats.tokenizer(both)) == []
-    long = chats.OWN_SYSTEM.replace("Be kind", "Be kind " * 100)
-    (line,) = remarks(chats.tokenizer(long))
-    assert len(line) < 300
-    assert "\n" not in line
-
-
-def test_what_the_tokenizer_changes_is_told():
-    (line,) = remarks(chats.lower_case())
-    assert "reads other characters in 2 of 2 prompts" in line
-    (line,) = remarks(chats.stripping(), prefix="It is ")
-    assert line == "this model's tokenizer drops the blanks at the end of prompt.liar_prefix"
-    for prefix in ("It is", ""):
-        assert remarks(chats.tokenizer(tiny.CHATML), prefix=prefix) == []
