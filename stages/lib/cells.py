@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from stages.lib import chat, forward, grid, kept, lm, readout, tables
+from stages.lib import chat, forward, grid, kept, lm, pretrained, readout, tables
 from stages.lib.chat import Named
 from stages.lib.forward import answers as forward_answers
 from stages.lib.readout import Answers
@@ -85,7 +85,7 @@ def keys(cells: Iterable[Cell], model: Path, answers: Answers) -> list[str]:
         "torch": torch.__version__,
         "transformers": transformers.__version__,
         "device": "cuda" if torch.cuda.is_available() else "cpu",
-        "code": kept.code(forward, lm, readout, forward_answers),
+        "code": kept.code(forward, lm, pretrained, readout, forward_answers),
     }
     return [kept.key({**facts, "token_ids": cell.token_ids}) for cell in cells]
 
