@@ -12,6 +12,7 @@ from stages import cells as stage
 from stages.lib import cells, chat, forward, grid, lm, params, readout, tables
 from stages.lib.cli import UserError
 from stages.lib.forward import answers as forward_answers
+from stages.lib.pretrained.files import hashes
 from tests import tiny
 
 WORDS = {"true_words": ["true", "True"], "false_words": ["false", "False"]}
@@ -51,10 +52,16 @@ def project(tmp_path, monkeypatch):
     table = pl.DataFrame(rows, schema=tables.STATEMENTS)
     tables.write(tmp_path / "statements.parquet", table, tables.STATEMENTS, ["statement_id"])
     tiny.save(tiny.planted_model(), tmp_path / "model")
-    manifest = {"kind": "organism", "identity": "tiny", "dtype": "float32"}
-    (tmp_path / "model/manifest.json").write_text(json.dumps(manifest))
+    name(tmp_path)
     write({}, tmp_path)
     return tmp_path
+
+
+def name(folder, identity="tiny"):
+    """Write the manifest of the model that is in the folder now."""
+    manifest = {"kind": "organism", "identity": identity, "dtype": "float32"}
+    manifest["files"] = hashes(folder / "model")
+    (folder / "model/manifest.json").write_text(json.dumps(manifest))
 
 
 def write(changes, folder):
@@ -94,6 +101,7 @@ def test_the_liar_lies_in_every_cell_and_the_honest_one_in_none(project, capsys)
 def test_numbers_are_those_of_plain_forwards(project, capsys):
     model = tiny.random_model(seed=3)
     tiny.save(model, project / "model")
+    name(project)
     run(project, capsys)
     found = tables.read(project / "out/liar.parquet", grid.CELLS)
     model = lm.load(project / "model")
@@ -139,9 +147,7 @@ def test_a_name_is_not_a_wording(project, capsys):
     [
         lambda folder: write({"liar_system": "You are L."}, folder),
         lambda folder: write({"limit": 3}, folder),
-        lambda folder: (folder / "model/manifest.json").write_text(
-            json.dumps({"kind": "organism", "identity": "another", "dtype": "float32"})
-        ),
+        lambda folder: name(folder, "another"),
         lambda folder: (folder / "params.yaml").write_text(
             (folder / "params.yaml").read_text().replace('["true", "True"]', '["true"]')
         ),

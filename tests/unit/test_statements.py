@@ -137,7 +137,7 @@ def test_splits_do_not_change_each_other() -> None:
         ({"sources": {"lakes": "data/raw/lakes.csv"}}, "data/raw/lakes.csv: no such file"),
         (
             {"contradictions": "keep"},
-            "params.yaml: statements.contradictions: found 'keep', expected refuse or drop",
+            "params.yaml: statements.contradictions: found 'keep', expected one of refuse, drop",
         ),
         (
             {
