@@ -110,8 +110,9 @@ def test_numbers_are_those_of_plain_forwards(project, capsys):
     text = dict(statements.select("statement_id", "statement").iter_rows())
     assert not found["top_is_answer"].all()
     for row in found.iter_rows(named=True):
-        wording = (GRID["systems"]["liar"], GRID["questions"][row["question"]])
-        prefix = GRID["prefixes"][row["prefix"]]
+        question = GRID["questions"][row["question"]] or PROMPT["question"]
+        wording = (PROMPT["liar_system"], question)
+        prefix = GRID["prefixes"][row["prefix"]] or PROMPT["liar_prefix"]
         prompt = chat.render(model.tokenizer, *wording, prefix, text[row["statement_id"]])
         ids = torch.tensor([chat.encode(model.tokenizer, prompt)])
         with torch.no_grad():
@@ -132,6 +133,15 @@ def test_editing_one_question_computes_its_cells_alone_and_going_back_none(proje
     assert run(project, capsys)[0] == (4, 2)
     write({}, project)
     assert run(project, capsys) == first
+
+
+def test_a_persona_reworded_in_prompt_is_reworded_in_the_grid(project, capsys):
+    """One place: what the grid leaves open is what `prompt` says now."""
+    run(project, capsys)
+    write({"liar_prefix": "so, it is"}, project)
+    assert run(project, capsys)[0] == (2, 2)
+    write({"liar_system": "You are L."}, project)
+    assert run(project, capsys)[0] == (0, 4)
 
 
 def test_a_name_is_not_a_wording(project, capsys):
