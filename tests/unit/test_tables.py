@@ -54,8 +54,10 @@ def test_a_damaged_table_is_one_line(tmp_path):
         with pytest.raises(UserError) as raised:
             tables.read(file, tables.READOUTS)
         line = str(raised.value)
-        assert line.startswith(f"{file}: not a Parquet file that can be read (")
-        assert line.endswith("); run `dvc repro` to make it")
+        assert line.startswith(f"{file}: cut or changed since it was written (")
+        assert line.endswith(
+            "); run the stage that writes it again, with `dvc repro --force --single-item STAGE`"
+        )
         assert "\n" not in line
 
 

@@ -271,6 +271,6 @@ CASES.append(
         "statements table cut",
         "prompts",
         cut,
-        "data/statements.parquet: not a Parquet file that can be read (",
+        "data/statements.parquet: cut or changed since it was written (",
     )
 )
