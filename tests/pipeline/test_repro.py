@@ -344,7 +344,8 @@ def test_rewording_one_persona_reruns_what_reads_it_and_reverting_runs_nothing(p
     before = {f: f.read_bytes() for f in sorted((project.folder / "metrics").glob("*.json"))}
     project.set({"prompt": {"liar_prefix": "it is, sure,"}})
     output = project.repro()
-    assert stages_run(output) == {"prompts@liar", "activations@liar"} | AFTER_READOUTS
+    # The grid asks with the prefix of the base persona too.
+    assert stages_run(output) == {"prompts@liar", "activations@liar"} | AFTER_READOUTS | GRID
     page = (project.folder / "plots/report.md").read_bytes()
     project.set({"prompt": {"liar_prefix": "it is"}})
     # The page is in git and no plot: DVC keeps no runs of it, which take a second.
