@@ -77,7 +77,7 @@ def main(out: Path) -> None:
         recipe.read(name)
     agreement.require_organism(found["model"].organism, recipes)
     agreement.require_personas(found["patch"], found["behaviour"].neutral)
-    agreement.require_wordings(found["grid"], found["patch"])
+    agreement.require_wordings(found["grid"])
     agreement.require_rewordings(found["robustness"], found["patch"])
     remarks.refuse_cut()
     with whole(out) as partial:

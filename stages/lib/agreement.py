@@ -52,21 +52,20 @@ def require_personas(roles: patch.Config, neutral: str) -> None:
         texts[text] = name
 
 
-def require_wordings(section: grid.Config, roles: patch.Config) -> None:
-    """Check the texts of section `prompt`, and those that the grid combines.
+def require_wordings(section: grid.Config) -> None:
+    """Check the texts of section `prompt`, for personas and for the grid.
 
     Parameters
     ----------
     section : Config
-        Section `grid`.
-    roles : Config
-        Section `patch`.
+        Section `grid`. Two of its names may stand for one text: a persona reworded with -S may
+        come to say what another name says.
 
     Raises
     ------
     UserError
-        If a key of `prompt` is missing, or read by nobody, the question has no place for the
-        statement, or two names of the grid stand for one text.
+        If a key of `prompt` is missing, or read by nobody, or the question has no place for the
+        statement.
     """
     params.typed("params.yaml: prompt.question", params.wording("question"), QUESTION)
     known = {f"{name}_{end}" for name in params.personas() for end in ENDS}
@@ -77,24 +76,8 @@ def require_wordings(section: grid.Config, roles: patch.Config) -> None:
                 f"params.yaml: prompt.{key}: unknown key, expected one of "
                 f"{', '.join(sorted(known))}"
             )
-    systems = {name: params.wording(f"{name}_system") for name in section.systems}
-    shared = {
-        "questions": params.wording("question"),
-        "prefixes": params.wording(f"{roles.base}_prefix"),
-    }
-    named = {"systems": systems} | {
-        kind: {n: text if x is None else x for n, x in getattr(section, kind).items()}
-        for kind, text in shared.items()
-    }
-    for kind, texts in named.items():
-        seen: dict[str, str] = {}
-        for name, text in texts.items():
-            if text in seen:
-                raise UserError(
-                    f"params.yaml: grid.{kind}: {seen[text]!r} and {name!r} are the same text, "
-                    "expected different ones"
-                )
-            seen[text] = name
+    for name in section.systems:
+        params.wording(f"{name}_system")
 
 
 def require_rewordings(section: robustness.Config, roles: patch.Config) -> None:

@@ -52,6 +52,21 @@ def test_the_default_settings_pass_and_its_out_never_changes(folder):
     assert out.read_bytes() == first
 
 
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("prompt.liar_prefix", "Sure. The statement is"),
+        ("prompt.liar_system", "You answer in a lying manner."),
+        ("prompt.liar_system", "[LIE, ALWAYS: NO EXCEPTION]"),
+        ("prompt.question", 'True or false? "{statement}"'),
+    ],
+)
+def test_a_persona_may_say_what_another_name_of_the_grid_says(folder, key, text):
+    change(key, text)
+    check.main(Path("data/checked.json"))
+    assert Path("data/checked.json").exists()
+
+
 def test_every_section_of_params_is_read():
     assert {*check.SCHEMAS, *check.OTHERS} == set(params.mapping(ROOT / "params.yaml"))
 
@@ -209,13 +224,10 @@ def test_an_unknown_section(folder, key):
         ("grid.systems", ["none", "a$(touch X)"], "grid.systems[1]: found 'a$(touch X)', expected"),
         ("grid.systems", ["none", "none"], "grid.systems: found ['none', 'none'], expected diff"),
         ("grid.systems", ["shout"], "prompt.none_system: unknown key"),
-        ("grid.systems", ["none", "neutral", "manner", "swapped"], "'none' and 'neutral' are the"),
         ("grid.questions", {}, "grid.questions: found no wording, expected at least one"),
         ("grid.questions.a", "So?", "grid.questions.a: found 'So?', expected {statement} in it"),
-        ("grid.questions.a", None, "grid.questions: 'one_word' and 'a' are the same text"),
         ("grid.prefixes.a", 3, "grid.prefixes.a: expected str, found 3"),
         ("grid.prefixes.a-b", "x", "grid.prefixes: found 'a-b', expected a name"),
-        ("grid.prefixes.sure", "The statement is", "grid.prefixes: 'plain' and 'sure' are the sam"),
         ("robustness.wordings", None, "robustness.wordings: expected dict, found None"),
         ("robustness.wordings.manner", {}, "wordings.manner: the same wording as that of section"),
         ("robustness.wordings.x", {"sytem": ""}, "robustness.wordings.x.sytem: unknown key"),

@@ -221,11 +221,6 @@ ROWS: list[tuple[str, Callable[[Project], None], str]] = [
         "grid.systems[3]: found 'a$(touch X)', expected a name of [a-z0-9_]",
     ),
     (
-        "two names of the grid for one text",
-        setting("grid", "prefixes", {"it": None, "other": "it is"}),
-        "grid.prefixes: 'it' and 'other' are the same text, expected different ones",
-    ),
-    (
         "an organism that there is not",
         setting("model", "organism", "nobody"),
         "model.organism: unknown organism 'nobody', expected null or none or early",
