@@ -1,6 +1,6 @@
 """Stage `attribution`: what each part of the model adds to the answer, and where the answers part.
 
-Reads   --statements, --known, --source and --base (prompts of both personas), --model,
+Reads   --statements, --known, --prompts (folder; of both personas), --model,
         --activations (a folder of shards for each persona)
 Writes  --metrics (JSON), --plots (JSON: layers, heads, lens)
 Params  attribution, patch, readout
@@ -32,8 +32,7 @@ from stages.lib.sections.attribution import Config
 def main(
     statements: Path,
     known: Path,
-    source: Path,
-    base: Path,
+    prompts: Path,
     model: Path,
     activations: Path,
     metrics: Path,
@@ -41,9 +40,10 @@ def main(
 ) -> None:
     """Split both personas' logits on known statements of the report part."""
     config = params.section("patch", patch.Config)
+    pair = patch.files(prompts, config)
     limit = params.section("attribution", Config).limit
     words = params.section("readout", readout.Config)
-    found = cases.read(statements, known, source, base, ("report",), limit, by="part")
+    found = cases.read(statements, known, *pair, ("report",), limit, by="part")
     every = tables.read(statements, tables.STATEMENTS)["statement_id"]
     readers = [shards.Reader(activations / persona) for persona in (config.source, config.base)]
     for reader in readers:

@@ -28,7 +28,7 @@ def main(statements: Path, readouts: Path, known: Path, metrics: Path, plots: Pa
         readout = tables.read(file, tables.READOUTS)
         alignment.require(file, readout["statement_id"], table["statement_id"])
         answers[persona] = behaviour.answer(table, readout)
-        if "first_token" in pl.read_parquet_schema(file):
+        if "first_token" in pl.scan_parquet(file, glob=False).collect_schema():
             tokens = tables.read(file, tables.FIRST_TOKENS)["first_token"]
             firsts[persona] = behaviour.first_token(tokens, table["subject"])
 

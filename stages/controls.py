@@ -1,6 +1,6 @@
 """Stage `controls`: other values written into the head set than the source's z of the statement.
 
-Reads   --statements, --known, --source and --base (prompts of both personas), --model, --heads
+Reads   --statements, --known, --prompts (folder; of both personas), --model, --heads
 Writes  --out (one row a statement and run), --metrics (JSON), --plot (one point a split and run)
 Params  controls, patch, readout
 """
@@ -26,8 +26,7 @@ from stages.lib.sections.controls import Config
 def main(
     statements: Path,
     known: Path,
-    source: Path,
-    base: Path,
+    prompts: Path,
     model: Path,
     heads: Path,
     out: Path,
@@ -36,11 +35,12 @@ def main(
 ) -> None:
     """Patch the set on the report part, as it is meant and in ways that tell why it works."""
     config = params.section("patch", patch.Config)
+    pair = patch.files(prompts, config)
     limit = params.section("controls", Config).limit
     words = params.section("readout", readout.Config)
     search = tables.read_json(heads)
     chosen = [Head(*head) for head in search["heads"]]
-    files = (statements, known, source, base)
+    files = (statements, known, *pair)
     found = cases.read(*files, ("report",), limit, by="split")
     averaged = cases.read(*files, ("selection",), limit, by="split")
     setting = experiment.load(config, words, found, model)

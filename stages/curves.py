@@ -1,6 +1,6 @@
 """Stage `curves`: accuracy against the number of heads that are written, by several orders.
 
-Reads   --statements, --known, --source and --base (prompts of both personas), --model;
+Reads   --statements, --known, --prompts (folder; of both personas), --model;
         --effects and --estimates (every head alone, truly patched and estimated), --heads (every
         head of the best window left out), --runs (patched runs of `heads`, not to be run again)
 Writes  --out (one row a statement and run), --orders (the heads in each order), --metrics,
@@ -35,8 +35,7 @@ from stages.lib.sections.curves import Config
 def main(
     statements: Path,
     known: Path,
-    source: Path,
-    base: Path,
+    prompts: Path,
     model: Path,
     effects: Path,
     estimates: Path,
@@ -49,9 +48,10 @@ def main(
 ) -> None:
     """Choose orders and sizes on the selection part, and draw the curves on the report part."""
     config = params.section("patch", patch.Config)
+    pair = patch.files(prompts, config)
     own = params.section("curves", Config)
     words = params.section("readout", readout.Config)
-    tables_of = (statements, known, source, base)
+    tables_of = (statements, known, *pair)
     chosen = cases.read(*tables_of, ("selection",), own.search_limit, by="part")
     report = cases.read(*tables_of, ("report",), own.limit, by="part")
     setting = experiment.load(config, words, chosen, model)

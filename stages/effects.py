@@ -1,6 +1,6 @@
 """Stage `effects`: write the source run's z into the base run, one head of the model at a time.
 
-Reads   --statements, --known, --source and --base (prompts of both personas), --model
+Reads   --statements, --known, --prompts (folder; of both personas), --model
 Writes  --out (one row a statement and head), --plot (one point a head)
 Params  effects, patch, readout
 """
@@ -18,17 +18,17 @@ from stages.lib.sections.effects import Config
 def main(
     statements: Path,
     known: Path,
-    source: Path,
-    base: Path,
+    prompts: Path,
     model: Path,
     out: Path,
     plot: Path,
 ) -> None:
     """Patch each head alone, on some statements of the selection part."""
     config = params.section("patch", patch.Config)
+    pair = patch.files(prompts, config)
     limit = params.section("effects", Config).limit
     words = params.section("readout", readout.Config)
-    found = cases.read(statements, known, source, base, ("selection",), limit, by="part")
+    found = cases.read(statements, known, *pair, ("selection",), limit, by="part")
     setting = experiment.load(config, words, found, model)
     every = [Head(*place) for place in product(*map(range, setting.shape))]
     patches = patch.of_heads([[head] for head in every], *setting.shape)

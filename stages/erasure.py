@@ -1,6 +1,6 @@
 """Stage `erasure`: erase truth from z, a window of layers at a time, in each persona's own run.
 
-Reads   --statements, --known, --source and --base (prompts of both personas), --model;
+Reads   --statements, --known, --prompts (folder; of both personas), --model;
         --activations (a folder for each persona), which probes read
 Writes  --out (one row a statement and run), --metrics (JSON), --plots: windows.json (one point a
         window and eraser), probes.json (one point a layer and probe)
@@ -29,8 +29,7 @@ from stages.lib import (
 def main(
     statements: Path,
     known: Path,
-    source: Path,
-    base: Path,
+    prompts: Path,
     model: Path,
     activations: Path,
     out: Path,
@@ -39,10 +38,11 @@ def main(
 ) -> None:
     """Fit on the selection part, write into runs of the report part, and probe what is left."""
     config = params.section("patch", patch.Config)
+    pair = patch.files(prompts, config)
     settings = params.section("erasure", erasure_runs.Config)
     probes = dataclasses.replace(params.section("probes", probe.Config), permutations=0)
     words = params.section("readout", readout.Config)
-    files = (statements, known, source, base)
+    files = (statements, known, *pair)
     fitted = cases.read(*files, ("selection",), None, by="part")
     found = cases.read(*files, ("report",), settings.limit, by="part")
     setting = experiment.load(config, words, found, model)

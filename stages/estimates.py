@@ -1,6 +1,6 @@
 """Stage `estimates`: what each head's patch does, estimated for all heads at once, and how well.
 
-Reads   --statements, --known, --source and --base (prompts of both personas), --model; --effects,
+Reads   --statements, --known, --prompts (folder; of both personas), --model; --effects,
         the runs with each head truly patched, to compare with
 Writes  --out, rank correlation of estimated and true effects; --plot, one point a head
 Params  patch, readout
@@ -25,8 +25,7 @@ from stages.lib import (
 def main(
     statements: Path,
     known: Path,
-    source: Path,
-    base: Path,
+    prompts: Path,
     model: Path,
     effects: Path,
     out: Path,
@@ -34,9 +33,10 @@ def main(
 ) -> None:
     """Estimate by attribution patching, on the statements that `effects` has patched."""
     config = params.section("patch", patch.Config)
+    pair = patch.files(prompts, config)
     words = params.section("readout", readout.Config)
     patched = tables.read(effects, patch_tables.SCHEMA)
-    found = cases.read(statements, known, source, base, cases.PARTS, None, by="part")
+    found = cases.read(statements, known, *pair, cases.PARTS, None, by="part")
     found = found.only(patched["statement_id"])
     setting = experiment.load(config, words, found, model)
     attribution = setting.patcher().attribution("estimates")

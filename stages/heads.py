@@ -1,6 +1,6 @@
 """Stage `heads`: the smallest set of heads in the best window that keeps what the window does.
 
-Reads   --statements, --known, --source and --base (prompts of both personas), --model,
+Reads   --statements, --known, --prompts (folder; of both personas), --model,
         --window (metrics of `windows`)
 Writes  --heads (the set, and how it was chosen), --out (one row a statement and patch),
         --metrics (JSON), --plots: heads.json (each head alone and left out), sets.json (the search)
@@ -30,8 +30,7 @@ from stages.lib.sections.heads import Config
 def main(
     statements: Path,
     known: Path,
-    source: Path,
-    base: Path,
+    prompts: Path,
     model: Path,
     window: Path,
     heads: Path,
@@ -41,10 +40,11 @@ def main(
 ) -> None:
     """Search on the selection part only; `transplant` scores the set on the report part."""
     config = params.section("patch", patch.Config)
+    pair = patch.files(prompts, config)
     keep = params.section("heads", Config).keep
     words = params.section("readout", readout.Config)
     best = tables.read_json(window)["best"]
-    chosen = cases.read(statements, known, source, base, ("selection",), config.limit, by="part")
+    chosen = cases.read(statements, known, *pair, ("selection",), config.limit, by="part")
     setting = experiment.load(config, words, chosen, model)
     provenance = _provenance(setting.lm.identity, chosen, config)
     found = head_search.Search(setting.patcher(keep=True), chosen, *setting.shape)

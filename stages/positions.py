@@ -1,6 +1,6 @@
 """Stage `positions`: at which positions of the prompt z must be written.
 
-Reads   --statements, --known, --source and --base (prompts of both personas), --model,
+Reads   --statements, --known, --prompts (folder; of both personas), --model,
         --window (metrics of `windows`), --heads (the set of `heads`)
 Writes  --out (one row a statement and run), --metrics (JSON), --plots: counts.json (the last so
         many positions), blocks.json (system prompt, question, statement, …)
@@ -35,8 +35,7 @@ from stages.lib.sections.positions import Config
 def main(
     statements: Path,
     known: Path,
-    source: Path,
-    base: Path,
+    prompts: Path,
     model: Path,
     window: Path,
     heads: Path,
@@ -46,17 +45,18 @@ def main(
 ) -> None:
     """Write z at the last so many positions, then at one block of the prompt at a time."""
     config = params.section("patch", patch.Config)
+    pair = patch.files(prompts, config)
     section = params.section("positions", Config)
     words = params.section("readout", readout.Config)
     wordings = {"source": _wording(config.source), "base": _wording(config.base)}
-    found = cases.read(statements, known, source, base, ("report",), section.limit, by="part")
+    found = cases.read(statements, known, *pair, ("report",), section.limit, by="part")
     setting = experiment.load(config, words, found, model)
     best, chosen = tables.read_json(window)["best"], tables.read_json(heads)["heads"]
     patches = _patches(best, chosen, *setting.shape)
 
     last = position_runs.last(setting, patches, _fitting(section.counts, found))
 
-    files, decode = {"source": source, "base": base}, setting.lm.tokenizer.decode
+    files, decode = dict(zip(("source", "base"), pair, strict=True)), setting.lm.tokenizer.decode
     placed, pairs, notes = prompt_blocks.pairs(found, statements, files, wordings, decode)
     setting = replace(setting, cases=placed)
     writings = position_runs.writings(pairs, section.draws, section.seed) if best else {}

@@ -1,6 +1,6 @@
 """Stage `robustness`: head sets chosen on one split or one wording, scored on all the others.
 
-Reads   --statements, --known, --source and --base (prompts of both personas), --model, --heads
+Reads   --statements, --known, --prompts (folder; of both personas), --model, --heads
         (the best window, and the set whose size all sets have)
 Writes  --out (one row a statement, wording and run), --metrics (JSON), --plots: table.json (one
         point a set, wording and split), overlap.json (one point a pair of sets)
@@ -39,8 +39,7 @@ WHERE = "params.yaml: robustness.wordings"
 def main(
     statements: Path,
     known: Path,
-    source: Path,
-    base: Path,
+    prompts: Path,
     model: Path,
     heads: Path,
     out: Path,
@@ -49,12 +48,13 @@ def main(
 ) -> None:
     """Choose on the selection part, score on the report part."""
     config = params.section("patch", patch.Config)
+    pair = patch.files(prompts, config)
     options = params.section("robustness", Config)
     words = params.section("readout", readout.Config)
     default = wordings.of_prompt(config.source, config.base)
     others = wordings.named(WHERE, options.wordings, default)
     search = tables.read_json(heads)
-    files = (statements, known, source, base)
+    files = (statements, known, *pair)
     chosen_on = cases.read(*files, ("selection",), options.choose, by="split")
     scored_on = cases.read(*files, ("report",), options.limit, by="split")
     setting = experiment.load(config, words, scored_on, model)

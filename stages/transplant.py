@@ -1,6 +1,6 @@
 """Stage `transplant`: the head set on statements that it was not chosen on, beside its controls.
 
-Reads   --statements, --known, --source and --base (prompts of both personas), --model, --heads
+Reads   --statements, --known, --prompts (folder; of both personas), --model, --heads
 Writes  --out (one row a statement and run), --metrics (JSON), --plot (one point a split and run)
 Params  patch, readout, transplant
 """
@@ -26,8 +26,7 @@ from stages.lib.sections.transplant import Config
 def main(
     statements: Path,
     known: Path,
-    source: Path,
-    base: Path,
+    prompts: Path,
     model: Path,
     heads: Path,
     out: Path,
@@ -36,10 +35,11 @@ def main(
 ) -> None:
     """Score the set on the report part of every split, in both directions."""
     config = params.section("patch", patch.Config)
+    pair = patch.files(prompts, config)
     controls = params.section("transplant", Config)
     words = params.section("readout", readout.Config)
     chosen = [Head(*head) for head in tables.read_json(heads)["heads"]]
-    found = cases.read(statements, known, source, base, ("report",), controls.limit, by="split")
+    found = cases.read(statements, known, *pair, ("report",), controls.limit, by="split")
     setting = experiment.load(config, words, found, model)
     n_layers, n_heads = setting.shape
     n_sets = controls.random_sets if chosen else 0  # of no heads there is only one set

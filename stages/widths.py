@@ -1,6 +1,6 @@
 """Stage `widths`: windows of several sizes, in both directions, by split.
 
-Reads   --statements, --known, --source and --base (prompts of both personas), --model
+Reads   --statements, --known, --prompts (folder; of both personas), --model
 Writes  --out (one row a statement and run), --metrics (JSON), --plots: layers.json (every window,
         selection part), splits.json (the best windows and their controls, report part)
 Params  patch, readout, widths
@@ -30,8 +30,7 @@ from stages.lib.window_choice import Run, Window
 def main(
     statements: Path,
     known: Path,
-    source: Path,
-    base: Path,
+    prompts: Path,
     model: Path,
     out: Path,
     metrics: Path,
@@ -39,9 +38,10 @@ def main(
 ) -> None:
     """Sweep all windows on `selection`; run the best ones and their controls on `report`."""
     config = params.section("patch", patch.Config)
+    pair = patch.files(prompts, config)
     section = params.section("widths", Config)
     words = params.section("readout", readout.Config)
-    files = (statements, known, source, base)
+    files = (statements, known, *pair)
     chosen_on = cases.read(*files, ("selection",), section.limit, by="part")
     reported = cases.read(*files, ("report",), section.report_limit, by="split")
     setting = experiment.load(config, words, chosen_on, model)

@@ -1,6 +1,6 @@
 """Stage `windows`: write the source run's z into the base run, one window of layers at a time.
 
-Reads   --statements, --known, --source and --base (prompts of both personas), --model
+Reads   --statements, --known, --prompts (folder; of both personas), --model
 Writes  --out (one row a statement and window), --metrics (JSON), --plot (one point a window)
 Params  patch, readout
 """
@@ -24,8 +24,7 @@ from stages.lib.cli import UserError
 def main(
     statements: Path,
     known: Path,
-    source: Path,
-    base: Path,
+    prompts: Path,
     model: Path,
     out: Path,
     metrics: Path,
@@ -33,8 +32,9 @@ def main(
 ) -> None:
     """Sweep the window over all layers; choose the best one on `selection`, report on `report`."""
     config = params.section("patch", patch.Config)
+    pair = patch.files(prompts, config)
     words = params.section("readout", readout.Config)
-    found = cases.read(statements, known, source, base, cases.PARTS, config.limit, by="part")
+    found = cases.read(statements, known, *pair, cases.PARTS, config.limit, by="part")
     setting = experiment.load(config, words, found, model)
     n_layers, n_heads = setting.shape
     if not 1 <= config.window <= n_layers:

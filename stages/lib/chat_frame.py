@@ -108,7 +108,7 @@ def _found(tokenizer: Any, template: str, system: bool, prefix: bool) -> Frame:
     if system:
         return found
     other = _frame(with_system, its_head, prefix, (SYSTEM, USER))
-    added = "" if other is None else _more(found.text, other.text.replace(SYSTEM, ""))
+    added = "" if other is None else _more(_before(found), _before(other).replace(SYSTEM, ""))
     return replace(found, added=added)
 
 
@@ -146,6 +146,11 @@ def _missing(rendered: str | Failed) -> str:
             "it may want messages as lists of parts, for text and images"
         )
     return f"{WHERE} drops the start of the answer, expected it after the question"
+
+
+def _before(frame: Frame) -> str:
+    """What a template writes before the user's text."""
+    return frame.text.partition(USER)[0]
 
 
 def _more(text: str, other: str) -> str:

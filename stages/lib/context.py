@@ -3,6 +3,7 @@
 Absolute positions end in an index out of range; rotary ones go on into what was never trained.
 """
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -58,16 +59,13 @@ def refuse_long_prompts(config: Any, prompts: Iterable[tuple[str, list[int]]]) -
 def _reach(config: Any, n_positions: int) -> int:
     """Positions with the scaling of rotary ones, where the number is that of before."""
     rope = getattr(config, "rope_parameters", None) or {}
-    kinds = [each for each in rope.values() if isinstance(each, dict)] or [
-        rope
-    ]  # one per layer type
-    return max(
-        n_positions,
-        *(
-            int(
-                (each.get("factor") or 1)
-                * (each.get("original_max_position_embeddings") or n_positions)
-            )
-            for each in kinds
-        ),
-    )
+    kinds = [each for each in rope.values() if isinstance(each, dict)] or [rope]  # per layer type
+    reach = [
+        (each.get("factor") or 1) * (each.get("original_max_position_embeddings") or n_positions)
+        for each in kinds
+    ]
+    if not all(map(math.isfinite, reach)):
+        raise UserError(
+            "params.yaml: model.source: config.json: rope_parameters.factor: found no finite number"
+        )
+    return max(n_positions, *map(int, reach))

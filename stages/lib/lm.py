@@ -15,6 +15,8 @@ MANIFEST = "manifest.json"
 # the residual stream.
 MLPS = ("mlp", "feed_forward", "ffn")
 COUNTS = ("num_heads", "num_attention_heads", "n_heads", "n_head")  # of an attention
+# Keys of Gemma 3n (four streams at once) and of Llama 3.2 Vision (layers that only images enter).
+STREAMS = ("altup_num_inputs", "cross_attention_layers")
 # Kinds of layers in `layer_types` of a configuration that have no heads, by how they begin.
 HEADLESS = ("linear", "mamba", "conv", "recurrent", "mlp", "moe", "ssm")
 OUTPUT_PROJECTIONS = ("o_proj", "out_proj", "dense", "c_proj", "wo")
@@ -144,6 +146,12 @@ def describe(model: Any, tokenizer: Any, identity: str) -> LanguageModel:
     n_heads = getattr(config, "num_attention_heads", None)
     if not n_layers or not n_heads:
         raise UserError(f"model.source: {name} has no attention heads, expected a transformer")
+    for key in STREAMS:
+        if getattr(config, key, None):
+            raise UserError(
+                f"model.source: {name}: {key} in config.json, so its layers do not hand on one "
+                "residual stream; expected an architecture whose layers do"
+            )
     decoder, layers = _layers(model, n_layers, name)
     _require_softmax(config, name)
     attentions, projections = zip(

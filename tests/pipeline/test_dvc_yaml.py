@@ -83,14 +83,11 @@ def test_no_folder_of_code_is_a_dep_and_no_wording_is_in_a_command():
         assert "{grid." not in stage["cmd"]
 
 
-def test_no_name_of_params_is_in_a_command_without_quotes():
+def test_no_name_of_params_is_in_a_command():
     """A persona's and a system prompt's reach the shell as part of $DVC_STAGE, which is no text."""
     for name, stage in STAGES.items():
-        bare = re.sub(r"'[^']*'", "", stage["cmd"])
-        found = re.findall(r"(?<!\\)\$\{(?!key)[^}]*\}", bare)
+        found = re.findall(r"(?<!\\)\$\{(?!key)[^}]*\}", stage["cmd"])
         assert not found, (name, found)
-        assert "${item" not in stage["cmd"]
-    assert "'data/prompts/${patch.base}.parquet'" in STAGES["windows"]["cmd"]
 
 
 def test_everything_runs_after_the_check():

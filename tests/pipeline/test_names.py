@@ -64,10 +64,12 @@ def test_a_name_is_no_command_where_only_its_own_stage_runs(project, name, kind)
     assert "error: params.yaml: " in result.stderr
 
 
-def test_what_a_role_is_called_is_quoted(project):
-    """Nothing writes the prompts of such a persona, and DVC does not run what lacks a dep."""
-    project.set({"patch": {"source": "x;touch X;", "base": "a$(touch X)"}})
+@pytest.mark.parametrize("name", NAMES)
+def test_what_a_role_is_called_is_in_no_command(project, name):
+    """With both options DVC runs a stage whose dep is missing."""
+    project.set({"patch": {"source": name, "base": "a$(touch X)"}})
     for options in ([], ["--single-item"], ["--single-item", "--force"]):
         result = project.run("dvc", "repro", *options, "windows")
         assert result.returncode != 0
         assert not ran(project)
+    assert f"error: params.yaml: patch.source: found {name!r}, expected a name" in result.stderr

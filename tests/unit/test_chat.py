@@ -282,3 +282,11 @@ def test_the_date_is_fixed_and_in_the_format_that_the_template_asks_for(format, 
 def test_a_template_that_draws_gives_the_same_prompt_again():
     template = "{{ ['a', 'b', 'c', 'd', 'e'] | random }}" + tiny.CHATML
     assert len({text(template, "Lie.") for _ in range(6)}) == 1
+
+
+def test_added_tokens_that_the_template_does_not_write_may_stand_in_a_statement():
+    """Digits that are added tokens, as some tokenizers have them; the template writes none."""
+    tokenizer = chats.tokenizer(tiny.CHATML, *"0123456789")
+    wording = chat.Wording("You lie.", "{statement}?", "It is")
+    found = chat.prompts(tokenizer, wording, [("a.csv, row 1", "2 and 1 are 3.")])
+    assert "2 and 1 are 3.?" in found.texts[0]

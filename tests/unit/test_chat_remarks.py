@@ -28,6 +28,7 @@ def test_a_system_prompt_of_the_templates_own_is_told():
         assert "kind" not in prompt
     for template in (tiny.CHATML, tiny.NO_SYSTEM, chats.LAST_USER, chats.SWITCH, chats.CHANNELS):
         assert remarks(chats.tokenizer(template)) == []
+        assert remarks(chats.tokenizer(template), prefix="") == []
     both = "{{ 'Knowledge until 2023.\n' }}" + tiny.CHATML  # in the prompts of all personas
     assert remarks(chats.tokenizer(both)) == []
     long = chats.OWN_SYSTEM.replace("Be kind", "Be kind " * 100)

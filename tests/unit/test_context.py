@@ -120,3 +120,11 @@ def test_stage_prompts_names_the_row(config, tmp_path, monkeypatch):
         with pytest.raises(UserError, match=f"^{origin}: the prompt has [0-9]+ tokens, but this"):
             run(*texts)
         assert not Path("prompts").exists()
+
+
+@pytest.mark.parametrize("factor", [float("inf"), float("nan")])
+def test_a_scaling_that_is_no_number_is_refused(factor):
+    config = LlamaConfig(max_position_embeddings=64)
+    config.rope_parameters = {"rope_type": "linear", "factor": factor}
+    with pytest.raises(UserError, match="rope_parameters.factor: found no finite number"):
+        context.limit(config)

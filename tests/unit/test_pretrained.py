@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
 
 from stages.lib import fetch, lm, tables
 from stages.lib.cli import UserError
@@ -180,9 +180,43 @@ class TestWhole:
                 load(place)
 
     def test_constants_of_older_versions_pass(self, folder):
-        old = {"model.layers.0.self_attn.rotary_emb.inv_freq": torch.ones(8)}
+        attention = "model.layers.0.self_attn"
+        old = {
+            f"{attention}.{name}": torch.ones(8) for name in ("rotary_emb.inv_freq", "causal_mask")
+        }
         rewrite(folder, lambda tensors: tensors.update(old))
         lm.require_whole(Place.of(folder))
+
+    def test_packed_weights_need_the_configuration_that_unpacks_them(self, folder):
+        name = "model.layers.0.self_attn.q_proj.weight"
+        for dtype in (torch.int8, torch.uint8, torch.int32):
+            rewrite(folder, lambda t, dtype=dtype: t.update({name: t[name].to(dtype)}))
+            with pytest.raises(UserError, match=rf"packed weights without .*: {re.escape(name)}$"):
+                lm.require_whole(Place.of(folder))
+        for dtype in (torch.bfloat16, torch.float16):
+            rewrite(folder, lambda t, dtype=dtype: t.update({name: t[name].to(dtype)}))
+            lm.require_whole(Place.of(folder))
+
+    def test_a_model_of_images_and_text_is_loaded_with_both_halves(self, tmp_path):
+        text = SIZES | {"num_key_value_heads": 2, "head_dim": 8}
+        vision = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1}
+        vision |= {"num_attention_heads": 2, "image_size": 28, "patch_size": 14}
+        config = AutoConfig.for_model(
+            "mistral3",
+            text_config=text | {"model_type": "mistral"},
+            vision_config=vision | {"model_type": "pixtral"},
+        )
+        torch.manual_seed(0)
+        made = AutoModelForImageTextToText.from_config(config).eval()
+        made.save_pretrained(tmp_path)
+        place = Place.of(tmp_path)
+        assert loading.skeleton(place).device.type == "meta"
+        again = loading.model(place, torch.float32)
+        ids = torch.arange(12)[None]
+        assert torch.equal(made(input_ids=ids).logits, again(input_ids=ids).logits)
+        rewrite(tmp_path, lambda tensors: tensors.pop(max(tensors)))
+        with pytest.raises(UserError, match="weights of .* are missing"):
+            loading.skeleton(place)
 
     def test_tokens_without_an_embedding(self, folder):
         tokenizer = tiny.chatml_tokenizer()

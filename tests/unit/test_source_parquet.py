@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from stages.lib.cli import UserError
+from stages.lib.sources import columns
 from tests.unit.test_sources import labels, message, read
 
 STAGES = Path(__file__).parents[2] / "stages"
@@ -103,3 +104,12 @@ def test_polars_reads_what_pyarrow_reads(tmp_path: Path) -> None:
     file = tmp_path / "a.parquet"
     pl.DataFrame({"statement": list(PAIR), "label": [1, 0]}).write_parquet(file)
     assert labels(read(file)) == PAIR
+
+
+def test_a_date_beyond_the_years_that_there_are_is_one_line(tmp_path: Path) -> None:
+    dates = pa.array([2**62, 0], pa.timestamp("us"))
+    file = parquet(
+        tmp_path / "t.parquet", {"statement": ["A.", "B."], "label": [1, 0], "subject": dates}
+    )
+    with pytest.raises(UserError, match="t.parquet: .*date value out of range"):
+        list(columns.rows(file, ("statement", "label")))

@@ -78,7 +78,7 @@ def model(place: Place, dtype: Any, placement: Any = None) -> Any:
     config = reading.configuration(place, view)
     auto = reading.loader(config, place)
     quantised = reading.quantisation(config, place) is not None
-    weights.shapes(place)
+    weights.tensors(place)
     with _quietly(), library(place.folder, view, place):
         found, info = auto.from_pretrained(
             str(view),
@@ -115,7 +115,7 @@ def skeleton(place: Place) -> Any:
     config = reading.configuration(place, view)
     auto = reading.loader(config, place)
     if reading.quantisation(config, place) is not None:
-        weights.shapes(place)
+        weights.tensors(place)
         return None
     with _quietly():
         return weights.skeleton(auto, config, place, view)

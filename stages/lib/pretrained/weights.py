@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from stages.lib.pretrained.files import WEIGHTS, Place
 from stages.lib.pretrained.reading import library, read_json, refusal
@@ -12,11 +12,22 @@ SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 NAMED = 5  # tensors that a message names
 # Constants that older versions of transformers saved beside the weights.
-CONSTANT = re.compile(r"(^|\.)(masked_bias|inv_freq|position_ids|rope\.freqs)$")
+CONSTANT = re.compile(
+    r"(^|\.)(masked_bias|inv_freq|position_ids|rope\.freqs|(attn|attention)\.bias|causal_mask)$"
+)
+# Types of numbers that are weights as they are; others are packed, as a quantization_config says.
+PLAIN = ("F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2")
 
 
-def shapes(place: Place) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of all tensors that transformers reads from a folder.
+class Tensor(NamedTuple):
+    """What the head of a file says of a tensor; `dtype` as safetensors names it, such as F32."""
+
+    shape: tuple[int, ...]
+    dtype: str
+
+
+def tensors(place: Place) -> dict[str, Tensor]:
+    """Names, shapes and types of all tensors that transformers reads from a folder.
 
     Parameters
     ----------
@@ -25,7 +36,7 @@ def shapes(place: Place) -> dict[str, tuple[int, ...]]:
 
     Returns
     -------
-    dict of str to tuple of int
+    dict of str to Tensor
 
     Raises
     ------
@@ -40,7 +51,7 @@ def shapes(place: Place) -> dict[str, tuple[int, ...]]:
     files = read_json(index).get("weight_map")
     if not isinstance(files, dict) or not files:
         raise refusal(index, "weight_map: missing or empty")
-    found: dict[str, tuple[int, ...]] = {}
+    found: dict[str, Tensor] = {}
     for shard in sorted({str(shard) for shard in files.values()}):
         if not WEIGHTS.fullmatch(shard):
             raise refusal(index, f"weight_map: found {shard!r}, expected a file model*.safetensors")
@@ -78,9 +89,16 @@ def skeleton(auto: Any, config: Any, place: Place, view: Path) -> Any:
     """
     import torch
 
+    found = tensors(place)
+    packed = [k for k, t in found.items() if k.endswith("weight") and t.dtype not in PLAIN]
+    if packed:
+        raise refusal(
+            place.folder,
+            f"packed weights without a quantization_config in config.json: {_some(sorted(packed))}",
+        )
     given = {
-        name: torch.empty(shape, device="meta", dtype=torch.float32)
-        for name, shape in shapes(place).items()
+        name: torch.empty(tensor.shape, device="meta", dtype=torch.float32)
+        for name, tensor in found.items()
     }
     with library(place.folder / "config.json", view, place):
         with torch.device("meta"):
@@ -146,13 +164,13 @@ def _unknown(keys: Iterable[str], model: Any, config: Any) -> list[str]:
     return [key for key in found if not others.search(key)]
 
 
-def _header(file: Path) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of the tensors in one file."""
+def _header(file: Path) -> dict[str, Tensor]:
+    """Tensors of one file."""
     from safetensors import safe_open
 
-    with library(file), safe_open(file, "pt") as tensors:
-        found = list(tensors.keys())
-        return {name: tuple(tensors.get_slice(name).get_shape()) for name in found}
+    with library(file), safe_open(file, "pt") as opened:
+        slices = {name: opened.get_slice(name) for name in list(opened.keys())}
+        return {k: Tensor(tuple(s.get_shape()), s.get_dtype()) for k, s in slices.items()}
 
 
 def _some(names: list[str]) -> str:

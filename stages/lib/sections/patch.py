@@ -1,8 +1,10 @@
 """Section `patch` of params.yaml."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from stages.lib.cli import UserError
+from stages.lib.params import PERSONA
 from stages.lib.ranges import Count, Limit
 
 
@@ -10,8 +12,8 @@ from stages.lib.ranges import Count, Limit
 class Config:
     """Section `patch` of params.yaml."""
 
-    source: str
-    base: str
+    source: Annotated[str, PERSONA]
+    base: Annotated[str, PERSONA]
     positions: Count
     window: Count
     limit: Limit

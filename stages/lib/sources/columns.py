@@ -49,7 +49,7 @@ def rows(file: Path, required: tuple[str, ...]) -> Iterator[Row]:
         found: list[dict[str, Any]] = table.read(
             columns=list(used.values()), use_threads=False
         ).to_pylist()
-    except (pa.ArrowException, OSError, ValueError) as error:
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         raise UserError(f"{file}: not a Parquet file: {shown.reason(error)}") from None
     for number, fields in enumerate(found, start=1):
         yield number, {name: fields[column] for name, column in used.items()}
