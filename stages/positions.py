@@ -56,7 +56,7 @@ def main(
 
     last = position_runs.last(setting, patches, _fitting(section.counts, found))
 
-    files, decode = dict(zip(("source", "base"), pair, strict=True)), setting.lm.tokenizer.decode
+    files, decode = {"source": pair[0], "base": pair[1]}, setting.lm.tokenizer.decode
     placed, pairs, notes = prompt_blocks.pairs(found, statements, files, wordings, decode)
     setting = replace(setting, cases=placed)
     writings = position_runs.writings(pairs, section.draws, section.seed) if best else {}
