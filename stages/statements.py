@@ -13,7 +13,7 @@ from stages.lib import cli, params, sources, tables
 from stages.lib.facts import NEGATED, SPLITS, arrange
 from stages.lib.facts.draw import Draw
 from stages.lib.sections.statements import Config
-from stages.lib.sources import listed
+from stages.lib.sources import listed, repeats
 
 WHERE = "params.yaml: statements"
 
@@ -30,6 +30,8 @@ def main(out: Path) -> None:
     for source in files:
         made.append(sources.read(source, draw, config.limit, drop, taken))
         taken |= set(made[-1]["split"])
+    if made:
+        made = [repeats.between_files(pl.concat(made), drop)]
     for name in config.splits:
         split = SPLITS[name]()
         made.append(arrange.rows(name, split, draw, config.limit, negated=False))

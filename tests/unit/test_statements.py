@@ -90,6 +90,24 @@ def test_contradictions_are_refused_or_dropped(capsys: pytest.CaptureFixture[str
     assert "dropped 2 rows of 1 statement that has opposite labels" in capsys.readouterr().out
 
 
+def test_two_files_that_contradict_each_other(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("data/raw/a.csv").write_text("statement,label\nThe Nile  is a river.,0\nA is B.,1\n")
+    Path("data/raw/b.csv").write_text("statement,label\nA is B.,1\n")
+    both = {name: f"data/raw/{file}.csv" for name, file in (("one", "rivers"), ("two", "a"))}
+    with pytest.raises(UserError) as raised:
+        stated(splits=[], sources=both)
+    assert str(raised.value).startswith(
+        "params.yaml: statements.sources: opposite labels in two files: 'The Nile is a river.' "
+        "(data/raw/rivers.csv, row 2; data/raw/a.csv, row 2); expected one label"
+    )
+    assert not OUT.exists()
+    table = stated(splits=[], sources=both, contradictions="drop")
+    assert set(table["statement"]) == {"The Nile is a lake.", "A is B."}
+    assert capsys.readouterr().out == "sources: dropped 2 rows that two files label differently\n"
+    alike = {"two": "data/raw/a.csv", "three": "data/raw/b.csv"}  # the same label is no fault
+    assert len(stated(splits=[], sources=alike)) == 3
+
+
 def test_the_same_seed_gives_the_same_bytes_and_another_one_other_rows() -> None:
     table, first = stated(), OUT.read_bytes()
     assert stated().equals(table)

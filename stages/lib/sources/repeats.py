@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import polars as pl
+
+from stages.lib import identity
 from stages.lib.cli import UserError
 from stages.lib.sources import shown
 from stages.lib.sources.row import Stated
@@ -51,6 +54,44 @@ def without_contradictions(file: Path, rows: list[Stated], drop: bool) -> list[S
     print(f"{file}: dropped {len(rows) - len(kept)} rows of {what} opposite labels")
     if not kept:
         raise UserError(f"{file}: no statements are left, expected one with one label")
+    return kept
+
+
+def between_files(table: pl.DataFrame, drop: bool) -> pl.DataFrame:
+    """Find statements that one file calls true and another one false.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Statements of all files, each of which has one label per statement.
+    drop : bool
+        As for `without_contradictions`.
+
+    Returns
+    -------
+    DataFrame
+        Rows of the statements that have one label.
+
+    Raises
+    ------
+    UserError
+        With the first few of them, their files and rows, and how many there are.
+    """
+    same = [identity.of(text) for text in table["statement"]]
+    first: dict[str, dict[bool, str]] = {}
+    for text, label, origin in zip(same, table["label"], table["origin"], strict=True):
+        first.setdefault(text, {}).setdefault(label, origin)
+    both = {text: labels for text, labels in first.items() if len(labels) == 2}
+    if both and not drop:
+        few = [f"{shown.value(t)} ({'; '.join(of.values())})" for t, of in both.items()][:LISTED]
+        more = f" and {len(both) - LISTED} more" if len(both) > LISTED else ""
+        raise UserError(
+            f"params.yaml: statements.sources: opposite labels in two files: {', '.join(few)}"
+            f"{more}; expected one label per statement, or statements.contradictions: drop"
+        )
+    kept = table.filter([text not in both for text in same])
+    if both:
+        print(f"sources: dropped {len(table) - len(kept)} rows that two files label differently")
     return kept
 
 
