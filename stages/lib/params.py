@@ -87,8 +87,10 @@ def text(key: str, file: Path = FILE) -> str:
         If the key is missing or its value is no text.
     """
     name, inner = key.split(".")
-    values = mapping(file).get(name)
-    if not isinstance(values, dict) or inner not in values:
+    values = mapping(file).get(name, {})
+    if not isinstance(values, dict):
+        raise UserError(f"{file}: {name}: found {values!r}, expected texts by name")
+    if inner not in values:
         raise UserError(f"{file}: {key}: key is missing")
     return typed(f"{file}: {key}", values[inner], str)
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from stages.lib import params
 from stages.lib.cli import UserError
-from stages.lib.ranges import Ascending, Count, Length, Range, Seed, Share, Some
+from stages.lib.ranges import Ascending, Count, Length, Range, Seed, Share, Slug, Some
 
 TRUTH = "truth"
 """The adapter that all others are trained on top of."""
@@ -63,11 +63,13 @@ def names() -> list[str]:
     Raises
     ------
     UserError
-        If the section is missing, or `NONE` has a recipe: it is what has no adapter of its own.
+        If the section is missing, a name is no slug, or `NONE` has a recipe: it is what has no
+        adapter of its own.
     """
     declared = params.mapping().get("organisms")
     if not isinstance(declared, dict):
         raise UserError("params.yaml: organisms: section is missing")
     if NONE in declared:
         raise UserError(f"params.yaml: organisms.{NONE}: found a recipe, expected another name")
-    return [str(name) for name in declared if name != "training"]
+    found = [name for name in declared if name != "training"]
+    return [params.typed("params.yaml: organisms", name, Annotated[str, Slug()]) for name in found]

@@ -60,7 +60,9 @@ def rows(file: Path, required: tuple[str, ...]) -> Iterator[Row]:
             else:
                 yield number, dict(zip(names, fields, strict=True))
     except csv.Error as error:
-        raise UserError(f"{file}: row {number + 1}: {error}, expected quotes in pairs") from None
+        raise UserError(
+            f"{file}: row {number + 1}: {error}, expected quotes in pairs, around whole fields"
+        ) from None
 
 
 def _separator(file: Path, table: str, required: tuple[str, ...], named: str | None) -> str:

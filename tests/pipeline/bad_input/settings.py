@@ -139,9 +139,14 @@ ROWS: list[tuple[str, Callable[[Project], None], str]] = [
         "patch.source: unknown persona 'pirate', expected one of neutral, honest, liar",
     ),
     (
-        "an undeclared base",
+        "a base named as a command",
         setting("patch", "base", "a'; touch X; '"),
-        "patch.base: unknown persona \"a'; touch X; '\"",
+        "patch.base: found \"a'; touch X; '\", expected a name of [a-z0-9_]",
+    ),
+    (
+        "an undeclared base",
+        setting("patch", "base", "pirate"),
+        "patch.base: unknown persona 'pirate', expected one of neutral, honest, liar",
     ),
     (
         "one persona for source and base",
