@@ -47,8 +47,8 @@ STAGES: dict[str, tuple[str, list[str]]] = {
     ),
     "windows": (
         "--statements data/statements.parquet --known data/known.parquet "
-        "--source data/prompts/honest.parquet --base data/prompts/liar.parquet --model data/model "
-        "--out data/windows.parquet --metrics metrics/windows.json --plot plots/windows/windows.json",
+        "--prompts data/prompts --model data/model --out data/windows.parquet "
+        "--metrics metrics/windows.json --plot plots/windows/windows.json",
         ["data/windows.parquet", "metrics/windows.json", "plots/windows/windows.json"],
     ),
 }
