@@ -196,7 +196,7 @@ def test_a_subject_of_a_file_is_in_the_part_of_the_built_in_subject(tmp_path: Pa
         ),
         (
             'statement,label\nWater is wet.,1\n"Ice is hot.,0\n',
-            "row 3: unexpected end of data, expected quotes in pairs",
+            "row 3: unexpected end of data, expected quotes in pairs, around whole fields",
         ),
         ("", "file is empty, expected columns statement and label"),
         ("\ufeff\n\n", "file is empty, expected columns statement and label"),
