@@ -118,7 +118,7 @@ def write_json(file: Path, value: Any) -> None:
 
 
 def write_rows(file: Path, rows: list[dict[str, Any]]) -> None:
-    r"""Write a plot table: one row a point, one line a row, so that a change is a readable diff.
+    r"""Write a plot table: one row per point, one line per row, so that diffs can be read.
 
     `dvc plots` copies rows into a script of its page as they are: a token such as ``</script>``,
     which would end it, gets a backslash, ``<\/script>``.

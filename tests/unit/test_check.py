@@ -309,3 +309,5 @@ def test_every_wording_can_be_changed_from_the_command_line(folder):
             for key in named:
                 named[key] = f"{{statement}} is {key} {i}"
     check.main(folder / "checked.json")
+    assert (folder / "checked.json").exists()
+    assert params.wording("liar_prefix") == "{statement} is liar_prefix 0"

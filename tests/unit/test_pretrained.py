@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageText
 
 from stages.lib import fetch, lm, tables
 from stages.lib.cli import UserError
-from stages.lib.pretrained import files, loading
+from stages.lib.pretrained import files, loading, weights
 from stages.lib.pretrained.files import Place
 from tests import tiny
 
@@ -186,6 +186,7 @@ class TestWhole:
         }
         rewrite(folder, lambda tensors: tensors.update(old))
         lm.require_whole(Place.of(folder))
+        assert set(old) <= set(weights.tensors(Place.of(folder)))
 
     def test_packed_weights_need_the_configuration_that_unpacks_them(self, folder):
         name = "model.layers.0.self_attn.q_proj.weight"

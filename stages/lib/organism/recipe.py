@@ -23,8 +23,8 @@ class Training:
 
     seed: Seed
     held_out: Annotated[float, Range(above=0, below=1)]  # share of subjects that are never taught
-    trees: Count  # wordings a step
-    statements: Count  # … each with so many statements
+    trees: Count  # wordings per step
+    statements: Count  # statements per wording
     check_every: Count  # steps
 
 
