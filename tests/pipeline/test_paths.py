@@ -1,5 +1,6 @@
 """A checkout may lie anywhere: in a path with blanks, quotes and letters beyond ASCII."""
 
+import os
 import shutil
 import subprocess
 
@@ -24,15 +25,22 @@ def test_make_repro_touches_nothing_outside_the_checkout(tmp_path):
         decoy.parent.mkdir(parents=True, exist_ok=True)
         decoy.write_text("mine")
     before = sorted(tmp_path.iterdir())
-    dry = subprocess.run(["make", "-n", "repro"], cwd=folder, capture_output=True, text=True)
+    dry = _make(folder, "-n")
     assert dry.returncode == 0, dry.stderr
     assert str(folder) not in dry.stdout
     for _ in range(2):  # the second time there is a table of times to remove
-        result = subprocess.run(["make", "repro"], cwd=folder, capture_output=True, text=True)
+        result = _make(folder)
         assert result.returncode == 0, result.stderr
         assert result.stdout.count("1.5 s  dvc repro") == 1
     assert sorted(tmp_path.iterdir()) == before
     assert {decoy.read_text() for decoy in decoys} == {"mine"}
+
+
+def _make(folder, *options):
+    """Run `make repro` there as a shell would, also where `make test` runs these tests."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
+    command = ["make", "repro", *options]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment)
 
 
 def test_stages_run_in_such_a_path(tmp_path):

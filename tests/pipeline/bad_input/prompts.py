@@ -83,7 +83,7 @@ WORDINGS = [
     (
         "half a character in a prefix",
         _wording(liar_prefix="It is \ud83d"),
-        "params.yaml: prompt.liar_prefix: found '\\ud83d', half a character",
+        "params.yaml: prompt.liar_prefix: found the character '\\ud83d', expected printable text",
     ),
     (
         "question without its statement",

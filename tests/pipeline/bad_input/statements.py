@@ -91,7 +91,7 @@ CASES: list[Case] = [
         (
             "contradictions unknown word",
             own("own.csv", HEAD + "Water is wet.,1\n", contradictions="keep"),
-            "params.yaml: statements.contradictions: found 'keep', expected refuse or drop",
+            "params.yaml: statements.contradictions: found 'keep', expected one of refuse, drop",
         ),
         (
             "labels unknown",
