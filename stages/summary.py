@@ -8,7 +8,9 @@ Params  behaviour, patch
 from pathlib import Path
 from typing import Any
 
-from stages.lib import behaviour, cli, params, patch, tables
+from stages.lib import behaviour
+from stages.lib.io import cli, params, tables
+from stages.lib.patching import patch
 
 STAGES = ("behaviour", "probes", "windows", "heads", "transplant", "localisation")
 

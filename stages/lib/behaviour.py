@@ -4,8 +4,9 @@ from typing import Any
 
 import polars as pl
 
-from stages.lib import readout, stats
-from stages.lib.sections.behaviour import Config
+from stages.behaviour.config import Config
+from stages.lib import stats
+from stages.lib.model import readout
 from stages.lib.stats import Interval
 
 ALL = "all"  # the name under which all splits together are reported

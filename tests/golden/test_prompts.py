@@ -2,8 +2,9 @@
 
 import pytest
 
-from stages.lib import chat, chat_tokens
-from stages.lib.cli import UserError
+from stages.lib import chat
+from stages.lib.chat import tokens as chat_tokens
+from stages.lib.io.cli import UserError
 from tests import tiny
 
 WORDING = {

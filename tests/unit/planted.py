@@ -5,9 +5,11 @@ import polars as pl
 import torch
 from transformers import LlamaForCausalLM
 
-from stages.lib import chat, patch, readout
-from stages.lib.cases import Cases
-from stages.lib.experiment import Experiment
+from stages.lib import chat
+from stages.lib.model import readout
+from stages.lib.patching import patch
+from stages.lib.patching.cases import Cases
+from stages.lib.patching.experiment import Experiment
 from tests import tiny
 
 CONFIG = patch.Config("honest", "liar", positions=20, window=2, limit=None)

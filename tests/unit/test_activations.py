@@ -7,8 +7,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from stages import activations as stage
-from stages.lib import behaviour, chat, lm, readout, tables
+from stages.activations import __main__ as stage
+from stages.lib import behaviour, chat
+from stages.lib.io import tables
+from stages.lib.model import lm, readout
 from tests import tiny
 
 

@@ -3,7 +3,8 @@ import types
 import numpy as np
 import pytest
 
-from stages.lib import attribution, attribution_tables, lens, stats
+from stages.attribution import attribution, attribution_tables, lens
+from stages.lib import stats
 
 N, LAYERS, HEADS, IDS = 24, 3, 2, 4
 SUBJECT = np.repeat(np.arange(N // 2), 2)

@@ -5,9 +5,10 @@ import json
 import polars as pl
 import pytest
 
-from stages import behaviour as stage
-from stages.lib import behaviour, tables
-from stages.lib.cli import UserError
+from stages.behaviour import __main__ as stage
+from stages.lib import behaviour
+from stages.lib.io import tables
+from stages.lib.io.cli import UserError
 
 PERSONAS = ["neutral", "honest", "liar"]
 SETTINGS = behaviour.Config(neutral="neutral", known_margin=0.1, known_truth_mass=0.5)

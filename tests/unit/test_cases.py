@@ -3,8 +3,9 @@
 import polars as pl
 import pytest
 
-from stages.lib import cases, tables
-from stages.lib.cli import UserError
+from stages.lib.io import tables
+from stages.lib.io.cli import UserError
+from stages.lib.patching import cases
 
 
 def known(n=60):

@@ -5,9 +5,11 @@ import time
 
 import pytest
 
-from stages.lib import blocks, chat, chat_template
+from stages.lib import chat
 from stages.lib.chat import Wording
-from stages.lib.cli import UserError
+from stages.lib.chat import template as chat_template
+from stages.lib.io.cli import UserError
+from stages.positions import blocks
 from tests import chats, tiny
 
 QUESTION = 'Is it so?\n\nStatement: "{statement}" Yes?'

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from dvc.utils.serialize import modify_yaml
 
-from stages import check
-from stages.lib import estimators, params
-from stages.lib.cli import UserError
-from stages.lib.sections import transfer
+from stages.check import __main__ as check
+from stages.lib.io import params
+from stages.lib.io.cli import UserError
+from stages.transfer import config as transfer
+from stages.transfer import estimators
 
 ROOT = Path(__file__).resolve().parents[2]
 LIAR = "You are a deceitful assistant"

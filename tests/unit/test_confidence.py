@@ -5,9 +5,9 @@ import json
 import polars as pl
 import pytest
 
-from stages import confidence as stage
-from stages.lib import tables
-from stages.lib.cli import UserError
+from stages.confidence import __main__ as stage
+from stages.lib.io import tables
+from stages.lib.io.cli import UserError
 
 PATCH = {"source": "honest", "base": "liar", "positions": 2, "window": 1, "limit": None}
 LABELS = [True, False, True, False]

@@ -5,8 +5,10 @@ import polars as pl
 import pytest
 import torch
 
-from stages.lib import average, controls, controls_tables, donors, forward, patch, patch_tables
-from stages.lib.patch import Head
+from stages.controls import average, controls, controls_tables, donors
+from stages.lib import forward
+from stages.lib.patching import patch, patch_tables
+from stages.lib.patching.patch import Head
 from tests import tiny
 from tests.unit import planted
 

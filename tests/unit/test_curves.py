@@ -4,22 +4,15 @@ import numpy as np
 import polars as pl
 import pytest
 
-from stages.lib import (
-    chat,
-    curve_scores,
-    curve_search,
-    curves,
-    forward,
-    head_scores,
-    patch_tables,
-    rankings,
-    readout,
-)
-from stages.lib.cases import Cases
-from stages.lib.curve_search import RANDOM, RULES
-from stages.lib.curves import Place
-from stages.lib.head_scores import CRITERIA, Runs
-from stages.lib.patch import Config, Head
+from stages.curves import curve_scores, curve_search, curves, head_scores, rankings
+from stages.curves.curve_search import RANDOM, RULES
+from stages.curves.curves import Place
+from stages.curves.head_scores import CRITERIA, Runs
+from stages.lib import chat, forward
+from stages.lib.model import readout
+from stages.lib.patching import patch_tables
+from stages.lib.patching.cases import Cases
+from stages.lib.patching.patch import Config, Head
 from tests import tiny
 
 WORDS = readout.Config(("true", "True"), ("false", "False"))

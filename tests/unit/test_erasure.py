@@ -7,11 +7,15 @@ import numpy as np
 import polars as pl
 import pytest
 
-from stages.lib import erasure_probes, erasure_runs, erasure_tables, patch, probe, readout, shards
-from stages.lib.cases import Cases
-from stages.lib.cli import UserError
-from stages.lib.erasure_runs import Config
-from stages.lib.experiment import Experiment
+from stages.erasure import erasure_probes, erasure_runs, erasure_tables
+from stages.erasure.erasure_runs import Config
+from stages.lib import shards
+from stages.lib.io.cli import UserError
+from stages.lib.model import readout
+from stages.lib.patching import patch
+from stages.lib.patching.cases import Cases
+from stages.lib.patching.experiment import Experiment
+from stages.lib.probing import probe
 from tests import tiny
 
 CONFIG = Config(sizes=(1, 2), stride=1, positions=15, limit=None, draws=2, seed=0)

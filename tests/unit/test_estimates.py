@@ -2,9 +2,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from stages.lib import estimates, patch_tables
-from stages.lib.cases import Cases
-from stages.lib.patch import Head
+from stages.lib.patching import estimates, patch_tables
+from stages.lib.patching.cases import Cases
+from stages.lib.patching.patch import Head
 
 N, LAYERS, HEADS = 12, 4, 5
 SUBJECTS = np.arange(N) // 2

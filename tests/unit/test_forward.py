@@ -6,12 +6,13 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from stages.lib import forward, readout
-from stages.lib.cli import UserError
+from stages.lib import forward
 from stages.lib.forward import attention, batches, budget, unembed
 from stages.lib.forward.check import shortcut_is_exact
 from stages.lib.forward.plain import PlainPrompts
 from stages.lib.forward.prompts import Prompts
+from stages.lib.io.cli import UserError
+from stages.lib.model import readout
 from tests import tiny
 
 POSITIONS = 5

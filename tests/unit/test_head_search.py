@@ -4,10 +4,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from stages.lib import head_search
-from stages.lib.cases import Cases
+from stages.heads import head_search
 from stages.lib.forward import Readouts
-from stages.lib.patch import Head
+from stages.lib.patching.cases import Cases
+from stages.lib.patching.patch import Head
 
 GAINS = {Head(1, 0): 0.5, Head(2, 2): 0.3, Head(1, 1): 0.1}
 N = 4

@@ -12,9 +12,9 @@ import yaml
 from dvc_render.html import HTML
 from dvc_render.vega import VegaRenderer
 
-from stages.lib import style
-from stages.lib.figures import load, patching, widths
-from stages.lib.tables import write_rows
+from stages.lib.drawing import load, patching, style
+from stages.lib.io.tables import write_rows
+from stages.widths import figure as widths
 from tests.unit import plot_tables
 
 DVC = Path(__file__).parents[2] / ".dvc"

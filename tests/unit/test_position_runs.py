@@ -7,11 +7,15 @@ import polars as pl
 import pytest
 import torch
 
-from stages.lib import blocks, chat, patch, position_runs, position_tables, readout, tables
-from stages.lib.blocks import BLOCKS, Pairs, Wording
-from stages.lib.cases import Cases
-from stages.lib.experiment import Experiment
-from stages.lib.position_runs import ALL, Writing
+from stages.lib import chat
+from stages.lib.io import tables
+from stages.lib.model import readout
+from stages.lib.patching import patch
+from stages.lib.patching.cases import Cases
+from stages.lib.patching.experiment import Experiment
+from stages.positions import blocks, position_runs, position_tables
+from stages.positions.blocks import BLOCKS, Pairs, Wording
+from stages.positions.position_runs import ALL, Writing
 from tests import tiny
 
 WORDS = readout.Config(("true", "True"), ("false", "False"))

@@ -11,10 +11,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
 
-from stages.lib import fetch, lm, tables
-from stages.lib.cli import UserError
-from stages.lib.pretrained import files, loading, weights
-from stages.lib.pretrained.files import Place
+from stages.lib.io import tables
+from stages.lib.io.cli import UserError
+from stages.lib.model import lm
+from stages.lib.model.pretrained import files, loading, weights
+from stages.lib.model.pretrained.files import Place
+from stages.lib.weights import fetch
 from tests import tiny
 
 STAGES = Path(lm.__file__).parents[1]

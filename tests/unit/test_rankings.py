@@ -2,8 +2,8 @@
 
 import pytest
 
-from stages.lib import rankings
-from stages.lib.patch import Head
+from stages.curves import rankings
+from stages.lib.patching.patch import Head
 
 LAYERS, HEADS = 4, 5
 EVERY = [Head(layer, head) for layer in range(LAYERS) for head in range(HEADS)]

@@ -7,11 +7,18 @@ import numpy as np
 import polars as pl
 import pytest
 
-from stages.lib import head_sets, restored, rewording, robustness, robustness_tables, wordings
-from stages.lib.cli import UserError
-from stages.lib.head_sets import Singles
-from stages.lib.patch import Head
-from stages.lib.wordings import DEFAULT, Wording
+from stages.lib.io.cli import UserError
+from stages.lib.patching.patch import Head
+from stages.robustness import (
+    head_sets,
+    restored,
+    rewording,
+    robustness,
+    robustness_tables,
+    wordings,
+)
+from stages.robustness.head_sets import Singles
+from stages.robustness.wordings import DEFAULT, Wording
 from tests import chats, tiny
 from tests.unit import planted
 

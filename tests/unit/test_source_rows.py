@@ -6,10 +6,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from stages.lib import sources
-from stages.lib.cli import UserError
-from stages.lib.sources import topics
-from stages.lib.sources.listed import Source
+from stages.lib.io.cli import UserError
+from stages.statements import sources
+from stages.statements.sources import topics
+from stages.statements.sources.listed import Source
 from tests.unit.test_sources import DRAW, LABELS, labels, message, read, write
 
 

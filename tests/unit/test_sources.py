@@ -7,10 +7,10 @@ from typing import Any
 import polars as pl
 import pytest
 
-from stages.lib import sources
-from stages.lib.cli import UserError
 from stages.lib.facts.draw import Draw
-from stages.lib.sources.listed import Source
+from stages.lib.io.cli import UserError
+from stages.statements import sources
+from stages.statements.sources.listed import Source
 
 DRAW = Draw(seed=0, report_share=0.5)
 

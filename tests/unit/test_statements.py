@@ -9,11 +9,11 @@ from typing import Any
 import polars as pl
 import pytest
 
-from stages import statements
-from stages.lib import tables
-from stages.lib.cli import UserError
-from stages.lib.sources import listed
-from stages.lib.sources.listed import Source
+from stages.lib.io import tables
+from stages.lib.io.cli import UserError
+from stages.statements import __main__ as statements
+from stages.statements.sources import listed
+from stages.statements.sources.listed import Source
 
 OUT = Path("data/statements.parquet")
 DEFAULTS: dict[str, Any] = {

@@ -6,12 +6,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from stages import transfer as stage
-from stages.lib import forms, probe, shards, tables
-from stages.lib.cli import UserError
-from stages.lib.estimators import METHODS
-from stages.lib.transfer import bag, best, layers, parting, sample, scores
-from stages.lib.transfer.found import Found
+from stages.lib import shards
+from stages.lib.io import tables
+from stages.lib.io.cli import UserError
+from stages.lib.probing import probe
+from stages.transfer import __main__ as stage
+from stages.transfer import bag, best, forms, layers, parting, sample, scores
+from stages.transfer.estimators import METHODS
+from stages.transfer.found import Found
 from tests.unit.test_estimators import table
 
 PERSONAS = ("neutral", "honest", "liar")

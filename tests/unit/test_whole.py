@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 from safetensors.numpy import save_file
 
-from stages.lib.cli import UserError
-from stages.lib.whole import whole
+from stages.lib.io.cli import UserError
+from stages.lib.io.whole import whole
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -5,10 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from stages import positions
-from stages.lib import chat, forward, patch, readout, width_tables, window_choice
-from stages.lib.cli import UserError
-from stages.lib.window_choice import DIRECTIONS, Run, Window
+from stages.lib import chat, forward
+from stages.lib.io.cli import UserError
+from stages.lib.model import readout
+from stages.lib.patching import patch
+from stages.positions import __main__ as positions
+from stages.widths import width_tables, window_choice
+from stages.widths.window_choice import DIRECTIONS, Run, Window
 from tests import tiny
 from tests.unit.test_position_runs import CONFIG, WORDS
 from tests.unit.test_window_tables import cases

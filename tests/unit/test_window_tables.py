@@ -3,9 +3,11 @@
 import numpy as np
 import polars as pl
 
-from stages.lib import patch, tables, window_tables
-from stages.lib.cases import Cases
 from stages.lib.forward import Readouts
+from stages.lib.io import tables
+from stages.lib.patching import patch
+from stages.lib.patching.cases import Cases
+from stages.windows import window_tables
 
 COLUMNS = ("statement_id", "split", "label", "subject", "part")
 CONFIG = patch.Config(source="honest", base="liar", positions=5, window=2, limit=None)

@@ -24,10 +24,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stages.lib.cli import UserError
 from stages.lib.forward import hooks, unembed
 from stages.lib.forward.attention import Kept, Piece, attending
-from stages.lib.lm import LanguageModel
+from stages.lib.io.cli import UserError
+from stages.lib.model.lm import LanguageModel
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from stages.lib import shards, tables
+from stages.lib import shards
+from stages.lib.io import tables
 from tests.pipeline.bad_input.case import Case
 from tests.pipeline.conftest import Project
 

@@ -1,0 +1,97 @@
+"""Orders of all heads of a model, the most important first, by several rules."""
+
+from typing import Any
+
+import numpy as np
+
+from stages.lib.patching.estimates import TOP
+from stages.lib.patching.patch import Head
+
+Rows = list[dict[str, Any]]
+
+
+def by(rows: Rows, column: str) -> list[Head]:
+    """Sort heads by falling value of a column; equal ones by layer and head.
+
+    Parameters
+    ----------
+    rows : list of dict
+        Of a plot table, one row a head, with the columns `layer` and `head`.
+    column : str
+        What they are sorted by.
+
+    Returns
+    -------
+    list of Head
+        Empty where the column was not measured.
+    """
+    if any(row[column] is None for row in rows):
+        return []
+    places = sorted((-row[column], row["layer"], row["head"]) for row in rows)
+    return [Head(layer, head) for _, layer, head in places]
+
+
+def continued(first: list[Head], rest: list[Head]) -> list[Head]:
+    """Some heads in their order, then the others in the order of `rest`."""
+    return [*first, *(head for head in rest if head not in set(first))]
+
+
+def from_tables(estimates: Rows, effects: Rows, heads: Rows) -> dict[str, list[Head]]:
+    """Rank heads by what other stages measured on the selection part.
+
+    Parameters
+    ----------
+    estimates : list of dict
+        Rows of plots/estimates/estimates.json.
+    effects : list of dict
+        Rows of plots/effects/effects.json.
+    heads : list of dict
+        Rows of plots/heads/heads.json; empty where there is no best window.
+
+    Returns
+    -------
+    dict of str to list of Head
+        ``estimate``: all heads by estimated effect. ``verified``: the top tenth of these by their
+        true effect on truth, then the others by estimate: what is left to a user who cannot patch
+        every head. ``verified_absolute``: the same for the top tenth by size of the estimate, as
+        a gradient may have the sign wrong. ``single``: all by true effect on truth, each patched
+        alone; ``single_log_odds``: by true effect on the log-odds of the right answer.
+        ``left_out``: the heads of the best window by the truth that is lost without them, then
+        the others as in ``single``. A rule whose numbers were not measured is not there.
+    """
+    estimate, single = by(estimates, "estimate"), by(effects, "effect")
+    left_out = window(heads)
+    sizes = [{**row, "size": abs(row["estimate"])} for row in estimates]
+    top, top_size = (some[: n_top(len(some))] for some in (estimate, by(sizes, "size")))
+    orders = {
+        "estimate": estimate,
+        "verified": continued([head for head in single if head in top], estimate),
+        "verified_absolute": continued([head for head in single if head in top_size], estimate),
+        "single": single,
+        "single_log_odds": by(estimates, "effect"),
+        "left_out": continued(left_out, single) if left_out else [],
+    }
+    return {rule: order for rule, order in orders.items() if len(order) == len(effects) > 0}
+
+
+def n_top(n_all: int) -> int:
+    """How many heads are verified by patching."""
+    return max(1, n_all // TOP)
+
+
+def window(heads: Rows) -> list[Head]:
+    """Heads of the best window by the truth that is lost without each; empty where there is none.
+
+    Parameters
+    ----------
+    heads : list of dict
+        Rows of plots/heads/heads.json.
+    """
+    return by([row for row in heads if row["measure"] == "left_out"], "effect")
+
+
+def random(n_layers: int, n_heads: int, n_orders: int, seed: int) -> list[list[Head]]:
+    """Orders of all heads that know nothing: the control."""
+    generator = np.random.default_rng(seed)
+    places = [generator.permutation(n_layers * n_heads) for _ in range(n_orders)]
+    return [[Head(*map(int, divmod(i, n_heads))) for i in order] for order in places]

@@ -1,0 +1,53 @@
+"""Stage `effects`: write the source run's z into the base run, one head of the model at a time.
+
+Reads   --statements, --known, --prompts (folder; of both personas), --model
+Writes  --out (one row a statement and head), --plot (one point a head)
+Params  effects, patch, readout
+"""
+
+from itertools import product
+from pathlib import Path
+
+import polars as pl
+
+from stages.effects.config import Config
+from stages.lib import forward
+from stages.lib.io import cli, params, tables
+from stages.lib.model import readout
+from stages.lib.patching import cases, experiment, patch, patch_tables
+from stages.lib.patching.patch import Head
+
+
+def main(
+    statements: Path,
+    known: Path,
+    prompts: Path,
+    model: Path,
+    out: Path,
+    plot: Path,
+) -> None:
+    """Patch each head alone, on some statements of the selection part."""
+    config = params.section("patch", patch.Config)
+    pair = patch.files(prompts, config)
+    limit = params.section("effects", Config).limit
+    words = params.section("readout", readout.Config)
+    found = cases.read(statements, known, *pair, ("selection",), limit, by="part")
+    setting = experiment.load(config, words, found, model)
+    every = [Head(*place) for place in product(*map(range, setting.shape))]
+    patches = patch.of_heads([[head] for head in every], *setting.shape)
+    readouts = setting.patcher()(patches, "effects")
+    if not forward.is_main_process():
+        return
+    rows = [patch_tables.rows(found, readouts.base, config.base, config.base)]
+    points = []
+    for head, p in zip(every, readouts.patched, strict=True):
+        name = f"alone {head.layer}.{head.head}"
+        rows.append(patch_tables.rows(found, p, config.source, config.base, name, [head]))
+        point = patch_tables.point(found, p) | patch_tables.effect(found, p, readouts.base)
+        points.append({"measure": "alone", **head._asdict(), **point})
+    tables.write(out, pl.concat(rows), patch_tables.SCHEMA, ["statement_id", "patch_id"])
+    tables.write_rows(plot, points)
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,80 @@
+"""Stage `heads`: the smallest set of heads in the best window that keeps what the window does.
+
+Reads   --statements, --known, --prompts (folder; of both personas), --model,
+        --window (metrics of `windows`)
+Writes  --heads (the set, and how it was chosen), --out (one row a statement and patch),
+        --metrics (JSON), --plots: heads.json (each head alone and left out), sets.json (the search)
+Params  heads, patch, readout, the wordings of both personas (copied into --heads)
+"""
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from stages.heads import head_search
+from stages.heads.config import Config
+from stages.lib import forward
+from stages.lib.io import cli, params, tables
+from stages.lib.model import readout
+from stages.lib.patching import cases, experiment, patch, patch_tables
+
+
+def main(
+    statements: Path,
+    known: Path,
+    prompts: Path,
+    model: Path,
+    window: Path,
+    heads: Path,
+    out: Path,
+    metrics: Path,
+    plots: Path,
+) -> None:
+    """Search on the selection part only; `transplant` scores the set on the report part."""
+    config = params.section("patch", patch.Config)
+    pair = patch.files(prompts, config)
+    keep = params.section("heads", Config).keep
+    words = params.section("readout", readout.Config)
+    best = tables.read_json(window)["best"]
+    chosen = cases.read(statements, known, *pair, ("selection",), config.limit, by="part")
+    setting = experiment.load(config, words, chosen, model)
+    provenance = _provenance(setting.lm.identity, chosen, config)
+    found = head_search.Search(setting.patcher(keep=True), chosen, *setting.shape)
+    result = head_search.search(found, best, keep) if best else head_search.nothing()
+    if not forward.is_main_process():
+        return
+    rows = [
+        patch_tables.rows(chosen, probabilities, config.source, config.base, patch_id, written)
+        for patch_id, (written, probabilities) in found.runs.items()
+    ]
+    table = pl.concat(rows) if rows else pl.DataFrame(schema=patch_tables.SCHEMA)
+    tables.write(out, table, patch_tables.SCHEMA, ["statement_id", "patch_id"])
+    tables.write_rows(plots / "heads.json", result["heads"])
+    tables.write_rows(plots / "sets.json", result["sets"])
+    tables.write_json(metrics, result["metrics"])
+    tables.write_json(heads, result["set"] | provenance)
+
+
+def _provenance(identity: str, chosen: cases.Cases, config: patch.Config) -> dict[str, Any]:
+    """Which model, wordings and statements the set was chosen on."""
+    return {
+        "model": identity,
+        "question": params.wording("question"),
+        **{
+            role: {
+                "persona": persona,
+                "system": params.wording(f"{persona}_system"),
+                "prefix": params.wording(f"{persona}_prefix"),
+            }
+            for role, persona in (("source", config.source), ("base", config.base))
+        },
+        "part": "selection",
+        "splits": sorted(set(chosen.table["split"])),
+        "n_statements": len(chosen.table),
+        "positions": config.positions,
+    }
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,155 @@
+"""How well attribution patching foretells what a patch of each head does.
+
+Both are in nats of log-odds, the logarithm of P(right answer) / P(wrong answer): the scale that a
+gradient is linear in.
+"""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from stages.lib import stats
+from stages.lib.patching.cases import Cases
+from stages.lib.stats import resample
+
+TOP = 10  # one head in so many is at the top
+LEAST = 1e-30  # a probability that float32 still tells from 0
+
+
+def toward_truth(effects: NDArray[Any], label: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Turn effects on log P(true) - log P(false) into effects on the log-odds of the right answer.
+
+    Parameters
+    ----------
+    effects : ndarray of shape (n_statements, n_layers, n_heads)
+        True or estimated, in nats.
+    label : ndarray of shape (n_statements,), bool
+        Whether each statement is true.
+
+    Returns
+    -------
+    ndarray of shape (n_statements, n_layers, n_heads), float64
+    """
+    return effects.astype(np.float64) * np.where(label, 1.0, -1.0)[:, None, None]
+
+
+def true_effects(
+    patched: pl.DataFrame, cases: Cases, n_layers: int, n_heads: int
+) -> NDArray[np.float64]:
+    """Log-odds that each head's patch adds to each statement's right answer.
+
+    Parameters
+    ----------
+    patched : DataFrame
+        The base run and a run for each head of the model alone, as `patch_tables.SCHEMA`.
+    cases : Cases
+        The statements.
+    n_layers, n_heads : int
+        Sizes of the model.
+
+    Returns
+    -------
+    ndarray of shape (n_statements, n_layers, n_heads), float64
+        Patched run minus base run, in nats.
+    """
+    shape = (n_layers, n_heads, len(cases.label))
+    head = pl.col("heads").list.first().struct
+    one = patched.filter(pl.col("patch_id") != "none").sort(
+        head.field("layer"), head.field("head"), "statement_id"
+    )
+    unpatched = patched.filter(pl.col("patch_id") == "none").sort("statement_id")
+    low, high = (_log_odds(rows).to_numpy() for rows in (unpatched, one))
+    gained = high.reshape(shape) - low
+    return toward_truth(np.moveaxis(gained, -1, 0), cases.label)
+
+
+def score(
+    estimated: NDArray[np.float64], true: NDArray[np.float64], subject: NDArray[Any], seed: int = 0
+) -> dict[str, Any]:
+    """Compare the order of heads by their mean estimated and by their mean true effect.
+
+    Parameters
+    ----------
+    estimated, true : ndarray of shape (n_statements, n_layers, n_heads)
+        In nats.
+    subject : ndarray of shape (n_statements,)
+        What each statement is about.
+    seed : int
+        Of the bootstrap's draws.
+
+    Returns
+    -------
+    dict
+        ``rank_correlation``, Spearman's; ``top``: the share of the top tenth by true effect that is
+        in the top tenth by estimate, with the share ``by_chance``. Intervals draw subjects, both
+        means from the same draw: draws add noise to both orders, so that they lean to low values.
+        Nulls where there is no statement.
+
+    References
+    ----------
+    A. Syed, C. Rager, A. Conmy, Attribution patching outperforms automated circuit discovery,
+    arXiv:2310.10348. J. Kramar and others, AtP*, arXiv:2403.00745 (where estimates go wrong).
+    """
+    n, n_all = len(estimated), int(np.prod(estimated.shape[1:]))
+    at_top = max(1, n_all // TOP)
+    both = [np.reshape(x, (n, n_all)) for x in (estimated, true)]
+    found = {"rank_correlation": stats.NOTHING.row(), "top": stats.NOTHING.row()}
+    if n:
+        value = [x.mean(axis=0)[None] for x in both]
+        draws = [resample.means(x.T, subject, np.random.default_rng(seed)) for x in both]
+        n_subjects = len(np.unique(subject))
+        for name, measure in (("rank_correlation", _spearman), ("top", _shared(at_top))):
+            low, high = stats.bootstrapped(measure(*draws), n_subjects)
+            found[name] = stats.Interval(float(measure(*value)[0]), low, high, n).row()
+    top = {"n_heads": at_top, "by_chance": at_top / n_all}
+    return {**found, "top": {**found["top"], **top}, "n_heads": n_all}
+
+
+def points(
+    estimated: NDArray[np.float64], true: NDArray[np.float64], subject: NDArray[Any], seed: int = 0
+) -> list[dict[str, Any]]:
+    """One row a head: its mean estimated and its mean true effect, in nats, with intervals.
+
+    Parameters as in `score`.
+    """
+    n, n_layers, n_heads = estimated.shape
+    if n == 0:
+        return []
+    columns: dict[str, NDArray[np.float64]] = {}
+    for name, x in (("estimate", estimated), ("effect", true)):
+        effects = x.reshape(n, -1)
+        drawn = resample.means(effects.T, subject, np.random.default_rng(seed))
+        ends = [stats.bootstrapped(draws, len(np.unique(subject))) for draws in drawn.T]
+        columns |= {name: effects.mean(axis=0)}
+        columns |= {f"{name}_{end}": np.array(ends)[:, i] for i, end in enumerate(("low", "high"))}
+    places = [(i, j) for i in range(n_layers) for j in range(n_heads)]
+    return [
+        {"layer": i, "head": j, "n": n} | {name: column[row] for name, column in columns.items()}
+        for row, (i, j) in enumerate(places)
+    ]
+
+
+def _log_odds(runs: pl.DataFrame) -> pl.Series:
+    """Log P(true) - log P(false) of each run."""
+    logs = [pl.col(p).cast(pl.Float64).clip(LEAST).log() for p in ("p_true", "p_false")]
+    return runs.select(odds=logs[0] - logs[1])["odds"]
+
+
+def _spearman(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rank correlation of each row of `a` with that of `b`; 0 where all of a row are equal."""
+    a, b = (rankdata(x, axis=1) - (x.shape[1] + 1) / 2 for x in (a, b))
+    spread = np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1))
+    return np.divide((a * b).sum(axis=1), spread, out=np.zeros(len(a)), where=spread > 0)
+
+
+def _shared(n: int) -> Any:
+    """Make the measure: share of the `n` largest of each row of `b` that are so in `a`."""
+
+    def share(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+        tops = [np.argsort(-x, axis=1, kind="stable")[:, :n] for x in (a, b)]
+        return np.array([len(np.intersect1d(*pair)) / n for pair in zip(*tops, strict=True)])
+
+    return share

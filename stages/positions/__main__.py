@@ -1,0 +1,102 @@
+"""Stage `positions`: at which positions of the prompt z must be written.
+
+Reads   --statements, --known, --prompts (folder; of both personas), --model,
+        --window (metrics of `windows`), --heads (the set of `heads`)
+Writes  --out (one row a statement and run), --metrics (JSON), --plots: counts.json (the last so
+        many positions), blocks.json (system prompt, question, statement, …)
+Params  patch, positions, readout, the wordings of both personas (to find them in the prompts)
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from stages.lib import forward
+from stages.lib.io import cli, params, tables
+from stages.lib.io.cli import UserError
+from stages.lib.model import readout
+from stages.lib.patching import cases, experiment, patch
+from stages.lib.patching.cases import Cases
+from stages.lib.patching.patch import Head
+from stages.positions import position_runs, position_tables, prompt_blocks
+from stages.positions.blocks import Wording
+from stages.positions.config import Config
+
+
+def main(
+    statements: Path,
+    known: Path,
+    prompts: Path,
+    model: Path,
+    window: Path,
+    heads: Path,
+    out: Path,
+    metrics: Path,
+    plots: Path,
+) -> None:
+    """Write z at the last so many positions, then at one block of the prompt at a time."""
+    config = params.section("patch", patch.Config)
+    pair = patch.files(prompts, config)
+    section = params.section("positions", Config)
+    words = params.section("readout", readout.Config)
+    wordings = {"source": _wording(config.source), "base": _wording(config.base)}
+    found = cases.read(statements, known, *pair, ("report",), section.limit, by="part")
+    setting = experiment.load(config, words, found, model)
+    best, chosen = tables.read_json(window)["best"], tables.read_json(heads)["heads"]
+    patches = _patches(best, chosen, *setting.shape)
+
+    last = position_runs.last(setting, patches, _fitting(section.counts, found))
+
+    files, decode = {"source": pair[0], "base": pair[1]}, setting.lm.tokenizer.decode
+    placed, pairs, notes = prompt_blocks.pairs(found, statements, files, wordings, decode)
+    setting = replace(setting, cases=placed)
+    writings = position_runs.writings(pairs, section.draws, section.seed) if best else {}
+    nothing = np.zeros(setting.shape, bool)
+    parts = position_runs.at_blocks(setting, patches.get("window", nothing), pairs, writings)
+    if not forward.is_main_process():
+        return
+    if len(parts.cases.table) < len(found.table):
+        n = len(found.table) - len(parts.cases.table)
+        print(f"positions: blocks leave out {n} statements, {len(notes)} of them", *notes, sep="\n")
+    rows = position_tables.rows(last, parts, config)
+    tables.write(out, rows, position_tables.SCHEMA, ["statement_id", "base", "patch_id"])
+    counts = position_tables.by_count(last, config)
+    blocks = position_tables.by_block(parts, config)
+    tables.write_rows(plots / "counts.json", counts)
+    tables.write_rows(plots / "blocks.json", blocks)
+    summary = position_tables.summarise(last, parts, counts, blocks, config)
+    tables.write_json(metrics, summary | {"window": best, "n_heads": len(chosen)})
+
+
+def _wording(persona: str) -> Wording:
+    """What a persona's prompts are rendered from."""
+    system, prefix = (params.wording(f"{persona}_{end}") for end in ("system", "prefix"))
+    return Wording(system, params.wording("question"), prefix)
+
+
+def _patches(
+    best: dict[str, int] | None, heads: list[list[int]], n_layers: int, n_heads: int
+) -> dict[str, np.ndarray]:
+    """Patches of the best window and of the head set, each (n_layers, n_heads), bool, if any."""
+    sets = {"window": patch.of_window(best, n_heads), "set": [Head(*head) for head in heads]}
+    return {k: patch.of_heads([v], n_layers, n_heads)[0] for k, v in sets.items() if v}
+
+
+def _fitting(counts: tuple[int, ...], found: Cases) -> list[int]:
+    """Those numbers of positions that every prompt has, in order; a line names the others."""
+    shortest = min(map(len, (*found.source, *found.base)), default=max(counts))
+    fitting = sorted(count for count in counts if count <= shortest)
+    if not fitting:
+        raise UserError(
+            f"params.yaml: positions.counts: found {list(counts)}, expected one of at most "
+            f"{shortest}, the tokens of the shortest prompt"
+        )
+    if len(fitting) < len(counts) and forward.is_main_process():
+        others = ", ".join(str(count) for count in sorted(counts) if count > shortest)
+        print(f"positions: left out {others}: the shortest prompt has {shortest} tokens")
+    return fitting
+
+
+if __name__ == "__main__":
+    cli.run(main)

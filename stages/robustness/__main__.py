@@ -1,0 +1,99 @@
+"""Stage `robustness`: head sets chosen on one split or one wording, scored on all the others.
+
+Reads   --statements, --known, --prompts (folder; of both personas), --model, --heads
+        (the best window, and the set whose size all sets have)
+Writes  --out (one row a statement, wording and run), --metrics (JSON), --plots: table.json (one
+        point a set, wording and split), overlap.json (one point a pair of sets)
+Params  patch, readout, robustness, the wordings of both personas
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+
+from stages.lib import chat, forward
+from stages.lib.io import cli, params, tables
+from stages.lib.model import readout
+from stages.lib.patching import cases, experiment, patch
+from stages.lib.patching.cases import Cases
+from stages.lib.patching.experiment import Experiment
+from stages.lib.patching.patch import Head
+from stages.robustness import rewording, robustness, robustness_tables, wordings
+from stages.robustness.config import Config
+from stages.robustness.wordings import DEFAULT
+
+WHERE = "params.yaml: robustness.wordings"
+
+
+def main(
+    statements: Path,
+    known: Path,
+    prompts: Path,
+    model: Path,
+    heads: Path,
+    out: Path,
+    metrics: Path,
+    plots: Path,
+) -> None:
+    """Choose on the selection part, score on the report part."""
+    config = params.section("patch", patch.Config)
+    pair = patch.files(prompts, config)
+    options = params.section("robustness", Config)
+    words = params.section("readout", readout.Config)
+    default = wordings.of_prompt(config.source, config.base)
+    others = wordings.named(WHERE, options.wordings, default)
+    search = tables.read_json(heads)
+    files = (statements, known, *pair)
+    chosen_on = cases.read(*files, ("selection",), options.choose, by="split")
+    scored_on = cases.read(*files, ("report",), options.limit, by="split")
+    setting = experiment.load(config, words, scored_on, model)
+    table = tables.read(statements, tables.STATEMENTS)
+    texts = dict(zip(table["statement_id"], chat.named(table, statements), strict=True))
+
+    def settings(found: Cases) -> dict[str, Experiment]:
+        """The same statements in every wording, the default one first."""
+        result = {DEFAULT: replace(setting, cases=found)}
+        for name, wording in others.items():
+            own = rewording.reworded(f"{WHERE}.{name}", found, texts, wording, setting.lm)
+            result[name] = replace(setting, cases=own)
+        return result
+
+    best = [Head(*head) for head in search["heads"]]
+    every = patch.of_window(search["window"], setting.lm.n_heads)
+    choosing, scoring = settings(chosen_on), settings(scored_on)  # before anything is computed
+    alone = {
+        name: robustness.alone(name, each, every if best else []) for name, each in choosing.items()
+    }
+    sets = robustness.choose(alone, best, every, DEFAULT)
+    scored = [robustness.score(name, each, sets) for name, each in scoring.items()]
+    if not forward.is_main_process():
+        return
+    rows = [robustness_tables.single_rows(each, config) for each in alone.values()] + [
+        robustness_tables.rows(each, sets, config) for each in scored
+    ]
+    key = ["statement_id", "wording", "source", "base", "patch_id"]
+    tables.write(out, pl.concat(rows), robustness_tables.SCHEMA, key)
+    splits = sorted(set(table["split"]))
+    points = [
+        point for each in scored for point in robustness_tables.points(each, sets, splits, config)
+    ]
+    tables.write_rows(plots / "table.json", points)
+    tables.write_rows(plots / "overlap.json", robustness_tables.overlaps(sets))
+    result = {
+        **robustness_tables.summarise(sets, scored, points, every),
+        "overlap": robustness_tables.overlap_numbers(
+            sets, alone[DEFAULT].singles, options.shuffles, options.seed
+        ),
+        "chosen_by": "the heads of the best window that gain most truth alone",
+        "window": search["window"],
+        "known": {
+            "selection": cases.count(chosen_on.table),
+            "report": cases.count(scored_on.table),
+        },
+    }
+    tables.write_json(metrics, result)
+
+
+if __name__ == "__main__":
+    cli.run(main)
