@@ -5,7 +5,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import load, marks, style
+from stages.lib.drawing import confidence, load, marks, style
 
 
 def draw(tables: load.Tables) -> Figure:
@@ -25,7 +25,7 @@ def draw(tables: load.Tables) -> Figure:
     _recalls(recall, tables, looks)
     rows = tables["behaviour/thresholds"]
     series = [(rows.filter(pl.col("persona") == name), look) for name, look in looks.items()]
-    by_confidence(accuracy, remaining, series, "threshold")
+    confidence.by_confidence(accuracy, remaining, series, "threshold")
     return figure
 
 
@@ -65,30 +65,3 @@ def _recalls(ax: Axes, tables: load.Tables, looks: dict[str, style.Look]) -> Non
         (0.75, 0.75, "right\non both"),
     ):
         ax.text(x, y, text, color="#8A8A8A", fontsize=12, ha="center", va="center", zorder=0)
-
-
-def by_confidence(
-    accuracy: Axes, remaining: Axes, series: list[tuple[pl.DataFrame, style.Look]], x: str
-) -> None:
-    """Accuracy and number of the answers whose confidence reaches a threshold.
-
-    Parameters
-    ----------
-    accuracy, remaining : Axes
-        Drawn into.
-    series : list of DataFrame and Look
-        Rows with columns `accuracy`, `low`, `high`, `n` and that of the threshold.
-    x : str
-        Name of the threshold's column.
-    """
-    for rows, look in series:
-        marks.line(accuracy, rows, x, "accuracy", look)
-        marks.line(remaining, rows.select(x, "n"), x, "n", look)
-    marks.rates(accuracy)
-    accuracy.set_title("Accuracy by confidence")
-    remaining.set_ylim(bottom=0)
-    remaining.set_ylabel("statements left")
-    remaining.set_title("Number left by confidence")
-    for ax in (accuracy, remaining):
-        ax.set_xlim(-0.03, 1.03)
-        ax.set_xlabel("least confidence (probability)")

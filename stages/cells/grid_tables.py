@@ -7,9 +7,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from stages.lib import behaviour, stats
-from stages.lib.behaviour import ALL
-from stages.lib.stats import Interval, resample
+from stages.lib import stats
+from stages.lib.stats import Interval, answer_rates, resample
+from stages.lib.stats.answer_rates import ALL
 
 Combination = tuple[str, str, str]
 Rows = list[dict[str, Any]]
@@ -51,11 +51,12 @@ def answers(statements: pl.DataFrame, cells: pl.DataFrame) -> dict[tuple[str, st
     Returns
     -------
     dict
-        (question, prefix) -> columns of `behaviour.answer`, and top_id, top_token, top_is_answer.
+        (question, prefix) -> columns of `answer_rates.answer`, and top_id, top_token,
+        top_is_answer.
     """
     top = ("top_id", "top_token", "top_is_answer")
     return {
-        (str(question), str(prefix)): behaviour.answer(statements, rows).with_columns(
+        (str(question), str(prefix)): answer_rates.answer(statements, rows).with_columns(
             rows.select(top)
         )
         for (question, prefix), rows in cells.group_by("question", "prefix", maintain_order=True)
@@ -170,7 +171,7 @@ def _rates(rows: pl.DataFrame) -> Rates:
     )
     share = stats.rate((~rows["top_is_answer"]).to_numpy(), rows["subject"].to_numpy())
     return Rates(
-        behaviour.rates(rows) | {"other": share}, common["top_token"][0] if len(common) else None
+        answer_rates.rates(rows) | {"other": share}, common["top_token"][0] if len(common) else None
     )
 
 

@@ -5,9 +5,10 @@ from typing import Any
 
 import polars as pl
 
-from stages.lib import behaviour, stats
+from stages.lib import stats
 from stages.lib.io import alignment, tables
 from stages.lib.patching import patch
+from stages.lib.stats import answer_rates
 
 RUNS = ("patched", "source", "base", "reverse")  # as stage `transplant` names them
 SCHEMA: tables.Schema = tables.READOUTS | {"run": pl.String, "draw": pl.Int32}
@@ -29,7 +30,7 @@ def answers(statements: pl.DataFrame, file: Path) -> dict[str, pl.DataFrame]:
     Returns
     -------
     dict of str to DataFrame
-        By run of `RUNS`: columns of `behaviour.answer`. No rows where the model knows nothing.
+        By run of `RUNS`: columns of `answer_rates.answer`. No rows where the model knows nothing.
 
     Raises
     ------
@@ -42,7 +43,7 @@ def answers(statements: pl.DataFrame, file: Path) -> dict[str, pl.DataFrame]:
     for run in RUNS:
         rows = runs.filter(pl.col("run") == run).sort("statement_id")
         alignment.require(file, rows["statement_id"], about["statement_id"])
-        found[run] = behaviour.answer(about, rows)
+        found[run] = answer_rates.answer(about, rows)
     return found
 
 
@@ -70,7 +71,7 @@ def points(found: dict[str, pl.DataFrame], config: patch.Config) -> Rows:
         {**columns, "confidence": row["threshold"]}
         | {name: row[name] for name in ("accuracy", "low", "high", "n")}
         for run, columns in names(config).items()
-        for row in behaviour.threshold_rows(run, found[run])
+        for row in answer_rates.threshold_rows(run, found[run])
     ]
 
 

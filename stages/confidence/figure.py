@@ -3,8 +3,7 @@
 import polars as pl
 from matplotlib.figure import Figure
 
-from stages.behaviour import figure as behaviour
-from stages.lib.drawing import load, patching, style
+from stages.lib.drawing import confidence, load, patching, style
 
 
 def draw(tables: load.Tables) -> Figure:
@@ -24,5 +23,5 @@ def draw(tables: load.Tables) -> Figure:
     )
     accuracy, remaining = figure.subplots(1, 2)
     series = [(rows.filter(pl.col("run") == run), seen[run]) for run in runs]
-    behaviour.by_confidence(accuracy, remaining, series, "confidence")
+    confidence.by_confidence(accuracy, remaining, series, "confidence")
     return figure

@@ -79,7 +79,7 @@ def search(
         How far below the source run's accuracy a set may be that restores honesty.
     """
     n_all = int(np.prod(runs.shape))
-    verified = dict.fromkeys(("verified", "verified_absolute"), rankings.n_top(n_all))
+    verified = dict.fromkeys(("verified", "verified_absolute"), patch.n_top(n_all))
     own = dict.fromkeys(ranked, n_all) | verified | {"left_out": len(window)}
     orders = dict(ranked)
     if window and SINGLE in ranked:

@@ -8,7 +8,6 @@ import polars as pl
 from stages.lib.forward import Patcher
 from stages.lib.patching import patch
 from stages.lib.patching.cases import Cases
-from stages.lib.patching.estimates import LEAST
 from stages.lib.patching.patch import Head
 
 Criterion = Callable[[np.ndarray, np.ndarray], float]
@@ -33,7 +32,7 @@ def margin(probabilities: np.ndarray, label: np.ndarray) -> float:
 
 def log_odds(probabilities: np.ndarray, label: np.ndarray) -> float:
     """Mean of log P(right answer) - log P(wrong answer), in nats."""
-    logs = np.log(np.maximum(probabilities.astype(np.float64), LEAST))
+    logs = np.log(np.maximum(probabilities.astype(np.float64), patch.LEAST))
     return float(((logs[:, 0] - logs[:, 1]) * np.where(label, 1, -1)).mean())
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from stages.lib.patching.estimates import TOP
+from stages.lib.patching import patch
 from stages.lib.patching.patch import Head
 
 Rows = list[dict[str, Any]]
@@ -62,7 +62,7 @@ def from_tables(estimates: Rows, effects: Rows, heads: Rows) -> dict[str, list[H
     estimate, single = by(estimates, "estimate"), by(effects, "effect")
     left_out = window(heads)
     sizes = [{**row, "size": abs(row["estimate"])} for row in estimates]
-    top, top_size = (some[: n_top(len(some))] for some in (estimate, by(sizes, "size")))
+    top, top_size = (some[: patch.n_top(len(some))] for some in (estimate, by(sizes, "size")))
     orders = {
         "estimate": estimate,
         "verified": continued([head for head in single if head in top], estimate),
@@ -72,11 +72,6 @@ def from_tables(estimates: Rows, effects: Rows, heads: Rows) -> dict[str, list[H
         "left_out": continued(left_out, single) if left_out else [],
     }
     return {rule: order for rule, order in orders.items() if len(order) == len(effects) > 0}
-
-
-def n_top(n_all: int) -> int:
-    """How many heads are verified by patching."""
-    return max(1, n_all // TOP)
 
 
 def window(heads: Rows) -> list[Head]:

@@ -13,8 +13,7 @@ from stages.lib.patching import patch, patch_tables
 from stages.lib.patching.cases import Cases
 
 NONE = "none"
-LEAST = 1e-30  # a probability that float32 still tells from 0
-MOST = 2 * -float(np.log(LEAST))  # nats
+MOST = 2 * -float(np.log(patch.LEAST))  # nats
 SCHEMA = tables.PATCHED | {
     "eraser": pl.String,
     "draw": pl.Int32,
@@ -140,7 +139,7 @@ def _gap(cases: Cases, a: NDArray[np.float32], b: NDArray[np.float32]) -> dict[s
 
 def _strength(p: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
     """How much of the answer is true or false, and how decided it is (in nats), whichever it is."""
-    odds = np.log(np.maximum(p.astype(np.float64), LEAST))
+    odds = np.log(np.maximum(p.astype(np.float64), patch.LEAST))
     mass = p.astype(np.float64).sum(-1)
     return {"truth_mass": mass, "log_odds": np.abs(odds[..., 0] - odds[..., 1])}
 

@@ -8,10 +8,11 @@ Params  patch, readout
 
 from pathlib import Path
 
+from stages.estimates import estimates
 from stages.lib import forward
 from stages.lib.io import cli, params, tables
 from stages.lib.model import readout
-from stages.lib.patching import cases, estimates, experiment, patch, patch_tables
+from stages.lib.patching import cases, experiment, patch, patch_tables
 
 
 def main(

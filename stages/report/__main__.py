@@ -8,7 +8,7 @@ Params  behaviour, patch, the wordings of both personas
 from pathlib import Path
 from typing import Any
 
-from stages.lib.behaviour import Config
+from stages.behaviour.config import Config
 from stages.lib.io import cli, markdown, params, tables
 from stages.lib.io.whole import whole
 from stages.lib.model.lm import MANIFEST

@@ -14,7 +14,7 @@ from stages.lib import shards
 from stages.lib.io import alignment, cli, params, tables
 from stages.lib.io.cli import UserError
 from stages.lib.probing import probe, probe_tables
-from stages.transfer import best, forms, layers, rows, sample, scores
+from stages.transfer import best, forms, layers, measured, rows, sample
 from stages.transfer.found import Found
 
 
@@ -50,9 +50,9 @@ def main(statements: Path, activations: Path, known: Path, metrics: Path, plots:
     tables.write_rows(plots / "cosine_splits.json", rows.cosine_splits(found))
     tables.write_rows(plots / "cosine_layers.json", rows.cosine_layers(found))
     summary = probe_tables.counts(design)
-    summary["methods"] = scores.methods(found)
-    summary["bag_of_tokens"] = scores.bag_of_tokens(found, table)
-    summary["parting"] = scores.parts(found)
+    summary["methods"] = measured.methods(found)
+    summary["bag_of_tokens"] = measured.bag_of_tokens(found, table)
+    summary["parting"] = measured.parts(found)
     tables.write_json(metrics, summary)
 
 

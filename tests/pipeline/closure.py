@@ -6,6 +6,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 
+def entry(module: str) -> Path:
+    """Return the file that `python -m stages.MODULE` runs."""
+    path = ROOT.joinpath("stages", *module.split("."))
+    return path / "__main__.py" if path.is_dir() else path.with_suffix(".py")
+
+
 def closure(file: Path) -> set[str]:
     """Paths, from the repository's root, of a stage and of all that it imports, transitively."""
     found: set[Path] = set()

@@ -2,7 +2,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from stages.lib.patching import estimates, patch_tables
+from stages.estimates import estimates
+from stages.lib.patching import patch_tables
 from stages.lib.patching.cases import Cases
 from stages.lib.patching.patch import Head
 

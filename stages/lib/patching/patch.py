@@ -10,6 +10,9 @@ import numpy as np
 
 from stages.lib.patching.config import Config as Config
 
+TOP = 10  # one head in so many is at the top
+LEAST = 1e-30  # a probability that float32 still tells from 0
+
 
 class Head(NamedTuple):
     """A query head; layer and head count from 0."""
@@ -174,6 +177,11 @@ def greedy(
             value = score([[*chosen, head]])[0]
             heapq.heappush(heap, (steps[-1].score - value, head, value, len(chosen)))
     return steps
+
+
+def n_top(n_all: int) -> int:
+    """How many of all heads are at the top of an order."""
+    return max(1, n_all // TOP)
 
 
 def random_sets(heads: list[Head], n_heads: int, n_sets: int, seed: int) -> list[list[Head]]:

@@ -12,11 +12,9 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from stages.lib import stats
+from stages.lib.patching import patch
 from stages.lib.patching.cases import Cases
 from stages.lib.stats import resample
-
-TOP = 10  # one head in so many is at the top
-LEAST = 1e-30  # a probability that float32 still tells from 0
 
 
 def toward_truth(effects: NDArray[Any], label: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -94,7 +92,7 @@ def score(
     arXiv:2310.10348. J. Kramar and others, AtP*, arXiv:2403.00745 (where estimates go wrong).
     """
     n, n_all = len(estimated), int(np.prod(estimated.shape[1:]))
-    at_top = max(1, n_all // TOP)
+    at_top = patch.n_top(n_all)
     both = [np.reshape(x, (n, n_all)) for x in (estimated, true)]
     found = {"rank_correlation": stats.NOTHING.row(), "top": stats.NOTHING.row()}
     if n:
@@ -134,7 +132,7 @@ def points(
 
 def _log_odds(runs: pl.DataFrame) -> pl.Series:
     """Log P(true) - log P(false) of each run."""
-    logs = [pl.col(p).cast(pl.Float64).clip(LEAST).log() for p in ("p_true", "p_false")]
+    logs = [pl.col(p).cast(pl.Float64).clip(patch.LEAST).log() for p in ("p_true", "p_false")]
     return runs.select(odds=logs[0] - logs[1])["odds"]
 
 
