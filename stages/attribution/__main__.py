@@ -1,6 +1,6 @@
 """Stage `attribution`: what each part of the model adds to the answer, and where the answers part.
 
-Reads   --statements, --known, --prompts (folder; of both personas), --model,
+Reads   --pairs, --model,
         --activations (a folder of shards for each persona)
 Writes  --metrics (JSON), --plots (JSON: layers, heads, lens)
 Params  attribution, patch, readout
@@ -16,34 +16,29 @@ from stages.attribution.config import Config
 from stages.lib import forward, shards
 from stages.lib.forward.parts import Parts, Splitter, Unfit
 from stages.lib.io import alignment, cli, params, tables
-from stages.lib.model import readout
 from stages.lib.patching import cases, experiment, patch
 from stages.lib.patching.experiment import Experiment
 
 
 def main(
-    statements: Path,
-    known: Path,
-    prompts: Path,
+    pairs: Path,
     model: Path,
     activations: Path,
     metrics: Path,
     plots: Path,
 ) -> None:
     """Split both personas' logits on known statements of the report part."""
-    config = params.section("patch", patch.Config)
-    pair = patch.files(prompts, config)
     limit = params.section("attribution", Config).limit
-    words = params.section("readout", readout.Config)
-    found = cases.read(statements, known, *pair, ("report",), limit, by="part")
-    every = tables.read(statements, tables.STATEMENTS)["statement_id"]
+    config = params.section("patch", patch.Config)
+    found = cases.read(pairs, ("report",), limit, by="part")
+    every = tables.read(pairs, tables.PAIRS)["statement_id"]
     readers = [shards.Reader(activations / persona) for persona in (config.source, config.base)]
     for reader in readers:
         alignment.require(reader.folder, reader.statement_ids, every)
     rows = np.flatnonzero(every.is_in(found.table["statement_id"].implode()))
     made, reason = attribution_tables.nothing(), "no known statement"
     if len(rows):
-        setting = experiment.load(config, words, found, model)
+        setting = experiment.load(pairs, model, ("report",), limit)
         try:
             split, reason = _split(setting, readers, rows), None
             names = (config.source, config.base)

@@ -36,6 +36,7 @@ from stages.statements import config as statements
 from stages.transfer import config as transfer
 from stages.transplant import config as transplant
 from stages.widths import config as widths
+from stages.windows import config as windows
 
 SCHEMAS: dict[str, Any] = {
     "model": model.Config,
@@ -45,6 +46,7 @@ SCHEMAS: dict[str, Any] = {
     "behaviour": behaviour.Config,
     "probes": probes.Config,
     "patch": patch.Config,
+    "windows": windows.Config,
     "effects": effects.Config,
     "heads": heads.Config,
     "transplant": transplant.Config,

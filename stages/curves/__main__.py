@@ -1,6 +1,6 @@
 """Stage `curves`: accuracy against the number of heads that are written, by several orders.
 
-Reads   --statements, --known, --prompts (folder; of both personas), --model;
+Reads   --pairs, --model;
         --effects and --estimates (every head alone, truly patched and estimated), --heads (every
         head of the best window left out), --runs (patched runs of `heads`, not to be run again)
 Writes  --out (one row a statement and run), --orders (the heads in each order), --metrics,
@@ -18,14 +18,11 @@ from stages.curves.config import Config
 from stages.curves.head_scores import Runs
 from stages.lib import forward
 from stages.lib.io import cli, params, tables
-from stages.lib.model import readout
-from stages.lib.patching import cases, experiment, patch, patch_tables
+from stages.lib.patching import cases, experiment, patch_tables
 
 
 def main(
-    statements: Path,
-    known: Path,
-    prompts: Path,
+    pairs: Path,
     model: Path,
     effects: Path,
     estimates: Path,
@@ -37,14 +34,10 @@ def main(
     plots: Path,
 ) -> None:
     """Choose orders and sizes on the selection part, and draw the curves on the report part."""
-    config = params.section("patch", patch.Config)
-    pair = patch.files(prompts, config)
     own = params.section("curves", Config)
-    words = params.section("readout", readout.Config)
-    tables_of = (statements, known, *pair)
-    chosen = cases.read(*tables_of, ("selection",), own.search_limit, by="part")
-    report = cases.read(*tables_of, ("report",), own.limit, by="part")
-    setting = experiment.load(config, words, chosen, model)
+    setting = experiment.load(pairs, model, ("selection",), own.search_limit)
+    chosen, config = setting.cases, setting.config
+    report = cases.read(pairs, ("report",), own.limit, by="part")
     of_window = tables.read_json(heads)
     ranked = rankings.from_tables(tables.read_json(estimates), tables.read_json(effects), of_window)
     searched = Runs(setting.patcher(keep=True), chosen, *setting.shape, "orders")

@@ -1,6 +1,6 @@
 """Stage `effects`: write the source run's z into the base run, one head of the model at a time.
 
-Reads   --statements, --known, --prompts (folder; of both personas), --model
+Reads   --pairs, --model
 Writes  --out (one row a statement and head), --plot (one point a head)
 Params  effects, patch, readout
 """
@@ -13,26 +13,20 @@ import polars as pl
 from stages.effects.config import Config
 from stages.lib import forward
 from stages.lib.io import cli, params, tables
-from stages.lib.model import readout
-from stages.lib.patching import cases, experiment, patch, patch_tables
+from stages.lib.patching import experiment, patch, patch_tables
 from stages.lib.patching.patch import Head
 
 
 def main(
-    statements: Path,
-    known: Path,
-    prompts: Path,
+    pairs: Path,
     model: Path,
     out: Path,
     plot: Path,
 ) -> None:
     """Patch each head alone, on some statements of the selection part."""
-    config = params.section("patch", patch.Config)
-    pair = patch.files(prompts, config)
     limit = params.section("effects", Config).limit
-    words = params.section("readout", readout.Config)
-    found = cases.read(statements, known, *pair, ("selection",), limit, by="part")
-    setting = experiment.load(config, words, found, model)
+    setting = experiment.load(pairs, model, ("selection",), limit)
+    found, config = setting.cases, setting.config
     every = [Head(*place) for place in product(*map(range, setting.shape))]
     patches = patch.of_heads([[head] for head in every], *setting.shape)
     readouts = setting.patcher()(patches, "effects")

@@ -1,6 +1,6 @@
 """Stage `erasure`: erase truth from z, a window of layers at a time, in each persona's own run.
 
-Reads   --statements, --known, --prompts (folder; of both personas), --model;
+Reads   --pairs, --model;
         --activations (a folder for each persona), which probes read
 Writes  --out (one row a statement and run), --metrics (JSON), --plots: windows.json (one point a
         window and eraser), probes.json (one point a layer and probe)
@@ -13,15 +13,12 @@ from pathlib import Path
 from stages.erasure import erasure_probes, erasure_runs, erasure_tables
 from stages.lib import forward
 from stages.lib.io import cli, params, tables
-from stages.lib.model import readout
-from stages.lib.patching import cases, experiment, patch
+from stages.lib.patching import cases, experiment
 from stages.lib.probing import probe
 
 
 def main(
-    statements: Path,
-    known: Path,
-    prompts: Path,
+    pairs: Path,
     model: Path,
     activations: Path,
     out: Path,
@@ -29,15 +26,11 @@ def main(
     plots: Path,
 ) -> None:
     """Fit on the selection part, write into runs of the report part, and probe what is left."""
-    config = params.section("patch", patch.Config)
-    pair = patch.files(prompts, config)
     settings = params.section("erasure", erasure_runs.Config)
     probes = dataclasses.replace(params.section("probes", probe.Config), permutations=0)
-    words = params.section("readout", readout.Config)
-    files = (statements, known, *pair)
-    fitted = cases.read(*files, ("selection",), None, by="part")
-    found = cases.read(*files, ("report",), settings.limit, by="part")
-    setting = experiment.load(config, words, found, model)
+    fitted = cases.read(pairs, ("selection",), None, by="part")
+    setting = experiment.load(pairs, model, ("report",), settings.limit)
+    config = setting.config
     runs = erasure_runs.run(setting, fitted, settings)
     if not forward.is_main_process():
         return
@@ -45,7 +38,7 @@ def main(
     tables.write(out, erasure_tables.rows(runs), erasure_tables.SCHEMA, key)
     tables.write_rows(plots / "windows.json", erasure_tables.points(runs))
     folders = {persona: activations / persona for persona in (config.source, config.base)}
-    every = cases.read(*files, cases.PARTS, None, by="part")
+    every = cases.read(pairs, cases.PARTS, None, by="part")
     checks = erasure_probes.check(folders, every, probes)
     tables.write_rows(plots / "probes.json", erasure_probes.points(checks))
     summary = {

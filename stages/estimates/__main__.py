@@ -1,37 +1,32 @@
 """Stage `estimates`: what each head's patch does, estimated for all heads at once, and how well.
 
-Reads   --statements, --known, --prompts (folder; of both personas), --model; --effects,
+Reads   --pairs, --model; --effects,
         the runs with each head truly patched, to compare with
 Writes  --out, rank correlation of estimated and true effects; --plot, one point a head
 Params  patch, readout
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from stages.estimates import estimates
 from stages.lib import forward
-from stages.lib.io import cli, params, tables
-from stages.lib.model import readout
-from stages.lib.patching import cases, experiment, patch, patch_tables
+from stages.lib.io import cli, tables
+from stages.lib.patching import cases, experiment, patch_tables
 
 
 def main(
-    statements: Path,
-    known: Path,
-    prompts: Path,
+    pairs: Path,
     model: Path,
     effects: Path,
     out: Path,
     plot: Path,
 ) -> None:
     """Estimate by attribution patching, on the statements that `effects` has patched."""
-    config = params.section("patch", patch.Config)
-    pair = patch.files(prompts, config)
-    words = params.section("readout", readout.Config)
     patched = tables.read(effects, patch_tables.SCHEMA)
-    found = cases.read(statements, known, *pair, cases.PARTS, None, by="part")
-    found = found.only(patched["statement_id"])
-    setting = experiment.load(config, words, found, model)
+    setting = experiment.load(pairs, model, cases.PARTS, None)
+    found, config = setting.cases.only(patched["statement_id"]), setting.config
+    setting = replace(setting, cases=found)
     attribution = setting.patcher().attribution("estimates")
     if not forward.is_main_process():
         return

@@ -16,23 +16,26 @@ from stages.curves import figure as curves
 from stages.erasure import figure as erasure
 from stages.estimates import figure as estimates
 from stages.figures import overview
-from stages.lib.drawing import load, patching, style
+from stages.heads import figure as heads
+from stages.lib.drawing import load, style
 from stages.lib.io import cli
 from stages.localisation import figure as localisation
 from stages.positions import figure as positions
 from stages.probes import figure as probes
 from stages.robustness import figure as robustness
 from stages.transfer import figure as transfer
+from stages.transplant import figure as transplant
 from stages.widths import figure as widths
+from stages.windows import figure as windows
 
 FIGURES = {
     "overview.png": overview.draw,
     "behaviour.png": behaviour.draw,
     "probes.png": probes.draw,
     "probe_heads.png": probes.draw_heads,
-    "windows.png": patching.draw_windows,
-    "heads.png": patching.draw_heads,
-    "transplant.png": patching.draw_transplant,
+    "windows.png": windows.draw,
+    "heads.png": heads.draw,
+    "transplant.png": transplant.draw,
     "localisation.png": localisation.draw,
     "grid.png": grid.draw,
     "confidence.png": confidence.draw,

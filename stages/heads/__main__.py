@@ -1,6 +1,6 @@
 """Stage `heads`: the smallest set of heads in the best window that keeps what the window does.
 
-Reads   --statements, --known, --prompts (folder; of both personas), --model,
+Reads   --pairs, --model,
         --window (metrics of `windows`)
 Writes  --heads (the set, and how it was chosen), --out (one row a statement and patch),
         --metrics (JSON), --plots: heads.json (each head alone and left out), sets.json (the search)
@@ -16,14 +16,11 @@ from stages.heads import head_search
 from stages.heads.config import Config
 from stages.lib import forward
 from stages.lib.io import cli, params, tables
-from stages.lib.model import readout
 from stages.lib.patching import cases, experiment, patch, patch_tables
 
 
 def main(
-    statements: Path,
-    known: Path,
-    prompts: Path,
+    pairs: Path,
     model: Path,
     window: Path,
     heads: Path,
@@ -32,16 +29,13 @@ def main(
     plots: Path,
 ) -> None:
     """Search on the selection part only; `transplant` scores the set on the report part."""
-    config = params.section("patch", patch.Config)
-    pair = patch.files(prompts, config)
-    keep = params.section("heads", Config).keep
-    words = params.section("readout", readout.Config)
+    section = params.section("heads", Config)
     best = tables.read_json(window)["best"]
-    chosen = cases.read(statements, known, *pair, ("selection",), config.limit, by="part")
-    setting = experiment.load(config, words, chosen, model)
+    setting = experiment.load(pairs, model, ("selection",), section.limit)
+    chosen, config = setting.cases, setting.config
     provenance = _provenance(setting.lm.identity, chosen, config)
     found = head_search.Search(setting.patcher(keep=True), chosen, *setting.shape)
-    result = head_search.search(found, best, keep) if best else head_search.nothing()
+    result = head_search.search(found, best, section.keep) if best else head_search.nothing()
     if not forward.is_main_process():
         return
     rows = [

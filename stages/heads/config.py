@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from stages.lib.io.ranges import Range
+from stages.lib.io.ranges import Limit, Range
 
 
 @dataclass(frozen=True)
@@ -11,3 +11,4 @@ class Config:
     """Section `heads` of params.yaml."""
 
     keep: Annotated[float, Range(above=0, most=1)]
+    limit: Limit

@@ -1,6 +1,6 @@
 """Stage `positions`: at which positions of the prompt z must be written.
 
-Reads   --statements, --known, --prompts (folder; of both personas), --model,
+Reads   --pairs, --model,
         --window (metrics of `windows`), --heads (the set of `heads`)
 Writes  --out (one row a statement and run), --metrics (JSON), --plots: counts.json (the last so
         many positions), blocks.json (system prompt, question, statement, …)
@@ -15,8 +15,7 @@ import numpy as np
 from stages.lib import forward
 from stages.lib.io import cli, params, tables
 from stages.lib.io.cli import UserError
-from stages.lib.model import readout
-from stages.lib.patching import cases, experiment, patch
+from stages.lib.patching import experiment, patch
 from stages.lib.patching.cases import Cases
 from stages.lib.patching.patch import Head
 from stages.positions import position_runs, position_tables, prompt_blocks
@@ -25,9 +24,7 @@ from stages.positions.config import Config
 
 
 def main(
-    statements: Path,
-    known: Path,
-    prompts: Path,
+    pairs: Path,
     model: Path,
     window: Path,
     heads: Path,
@@ -36,24 +33,21 @@ def main(
     plots: Path,
 ) -> None:
     """Write z at the last so many positions, then at one block of the prompt at a time."""
-    config = params.section("patch", patch.Config)
-    pair = patch.files(prompts, config)
     section = params.section("positions", Config)
-    words = params.section("readout", readout.Config)
+    setting = experiment.load(pairs, model, ("report",), section.limit)
+    found, config = setting.cases, setting.config
     wordings = {"source": _wording(config.source), "base": _wording(config.base)}
-    found = cases.read(statements, known, *pair, ("report",), section.limit, by="part")
-    setting = experiment.load(config, words, found, model)
     best, chosen = tables.read_json(window)["best"], tables.read_json(heads)["heads"]
     patches = _patches(best, chosen, *setting.shape)
 
     last = position_runs.last(setting, patches, _fitting(section.counts, found))
 
-    files, decode = {"source": pair[0], "base": pair[1]}, setting.lm.tokenizer.decode
-    placed, pairs, notes = prompt_blocks.pairs(found, statements, files, wordings, decode)
+    decode = setting.lm.tokenizer.decode
+    placed, aligned, notes = prompt_blocks.pairs(found, wordings, decode)
     setting = replace(setting, cases=placed)
-    writings = position_runs.writings(pairs, section.draws, section.seed) if best else {}
+    writings = position_runs.writings(aligned, section.draws, section.seed) if best else {}
     nothing = np.zeros(setting.shape, bool)
-    parts = position_runs.at_blocks(setting, patches.get("window", nothing), pairs, writings)
+    parts = position_runs.at_blocks(setting, patches.get("window", nothing), aligned, writings)
     if not forward.is_main_process():
         return
     if len(parts.cases.table) < len(found.table):

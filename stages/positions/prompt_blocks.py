@@ -1,10 +1,7 @@
-"""Where the blocks of each statement's two prompts are, from the tables of prompts."""
-
-from pathlib import Path
+"""Where the blocks of each statement's two prompts are, from the texts of the prompts."""
 
 import numpy as np
 
-from stages.lib.io import tables
 from stages.lib.patching.cases import Cases
 from stages.positions import blocks
 from stages.positions.blocks import Decode, NotFoundError, Pairs, Wording
@@ -12,8 +9,6 @@ from stages.positions.blocks import Decode, NotFoundError, Pairs, Wording
 
 def pairs(
     found: Cases,
-    statements: Path,
-    prompts: dict[str, Path],
     wordings: dict[str, Wording],
     decode: Decode,
 ) -> tuple[Cases, list[Pairs], list[str]]:
@@ -22,11 +17,9 @@ def pairs(
     Parameters
     ----------
     found : Cases
-        The statements, with the token ids of both prompts.
-    statements : Path
-        Table of the statements.
-    prompts, wordings : dict of str to Path and of str to Wording
-        Table of prompts, and what they were rendered from, of ``base`` and of ``source``.
+        The statements, with the text and the token ids of both prompts.
+    wordings : dict of str to Wording
+        What the prompts of ``base`` and of ``source`` were rendered from.
     decode : callable
         From token ids to text, special tokens included.
 
@@ -36,29 +29,22 @@ def pairs(
         Statements in both of whose prompts the wordings were found, their positions, and one line
         for each of the others that says what was not found.
     """
-    table = tables.read(statements, tables.STATEMENTS)
-    worded = dict(zip(table["statement_id"], table["statement"], strict=True))
-    texts = {role: _texts(file) for role, file in prompts.items()}
+    worded = found.table["statement"].to_list()
+    texts = {role: found.table[f"{role}_text"].to_list() for role in ("source", "base")}
     kept, paired, missing = [], [], []
-    for row, name in enumerate(found.table["statement_id"]):
+    for row in range(len(found.table)):
         ids = {"base": found.base[row], "source": found.source[row]}
         try:
             cut = [
-                _cut(decode, ids[role], texts[role][name], wordings[role], worded[name])
+                _cut(decode, ids[role], texts[role][row], wordings[role], worded[row])
                 for role in ids
             ]
         except NotFoundError as error:
-            missing.append(f"{worded[name]!r}: {error}")
+            missing.append(f"{worded[row]!r}: {error}")
             continue
         kept.append(row)
         paired.append(blocks.align(ids["base"], ids["source"], cut[0][0], [of for _, of in cut]))
     return found.only(found.table["statement_id"][kept]), paired, missing
-
-
-def _texts(file: Path) -> dict[str, str]:
-    """Text of each statement's prompt."""
-    table = tables.read(file, tables.PROMPTS)
-    return dict(zip(table["statement_id"], table["text"], strict=True))
 
 
 def _cut(

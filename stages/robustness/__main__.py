@@ -1,6 +1,6 @@
 """Stage `robustness`: head sets chosen on one split or one wording, scored on all the others.
 
-Reads   --statements, --known, --prompts (folder; of both personas), --model, --heads
+Reads   --pairs, --model, --heads
         (the best window, and the set whose size all sets have)
 Writes  --out (one row a statement, wording and run), --metrics (JSON), --plots: table.json (one
         point a set, wording and split), overlap.json (one point a pair of sets)
@@ -14,7 +14,6 @@ import polars as pl
 
 from stages.lib import chat, forward
 from stages.lib.io import cli, params, tables
-from stages.lib.model import readout
 from stages.lib.patching import cases, experiment, patch
 from stages.lib.patching.cases import Cases
 from stages.lib.patching.experiment import Experiment
@@ -27,9 +26,7 @@ WHERE = "params.yaml: robustness.wordings"
 
 
 def main(
-    statements: Path,
-    known: Path,
-    prompts: Path,
+    pairs: Path,
     model: Path,
     heads: Path,
     out: Path,
@@ -37,19 +34,15 @@ def main(
     plots: Path,
 ) -> None:
     """Choose on the selection part, score on the report part."""
-    config = params.section("patch", patch.Config)
-    pair = patch.files(prompts, config)
     options = params.section("robustness", Config)
-    words = params.section("readout", readout.Config)
+    config = params.section("patch", patch.Config)
     default = wordings.of_prompt(config.source, config.base)
     others = wordings.named(WHERE, options.wordings, default)
     search = tables.read_json(heads)
-    files = (statements, known, *pair)
-    chosen_on = cases.read(*files, ("selection",), options.choose, by="split")
-    scored_on = cases.read(*files, ("report",), options.limit, by="split")
-    setting = experiment.load(config, words, scored_on, model)
-    table = tables.read(statements, tables.STATEMENTS)
-    texts = dict(zip(table["statement_id"], chat.named(table, statements), strict=True))
+    setting = experiment.load(pairs, model, ("report",), options.limit, by="split")
+    chosen_on = cases.read(pairs, ("selection",), options.choose, by="split")
+    scored_on, table = setting.cases, tables.read(pairs, tables.PAIRS)
+    texts = dict(zip(table["statement_id"], chat.named(table, pairs), strict=True))
 
     def settings(found: Cases) -> dict[str, Experiment]:
         """The same statements in every wording, the default one first."""

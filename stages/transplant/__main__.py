@@ -1,6 +1,6 @@
 """Stage `transplant`: the head set on statements that it was not chosen on, beside its controls.
 
-Reads   --statements, --known, --prompts (folder; of both personas), --model, --heads
+Reads   --pairs, --model, --heads
 Writes  --out (one row a statement and run), --metrics (JSON), --plot (one point a split and run)
 Params  patch, readout, transplant
 """
@@ -10,17 +10,14 @@ from pathlib import Path
 
 from stages.lib import forward
 from stages.lib.io import cli, params, tables
-from stages.lib.model import readout
-from stages.lib.patching import cases, experiment, patch
+from stages.lib.patching import experiment, patch
 from stages.lib.patching.patch import Head
 from stages.transplant import transplant_tables
 from stages.transplant.config import Config
 
 
 def main(
-    statements: Path,
-    known: Path,
-    prompts: Path,
+    pairs: Path,
     model: Path,
     heads: Path,
     out: Path,
@@ -28,13 +25,10 @@ def main(
     plot: Path,
 ) -> None:
     """Score the set on the report part of every split, in both directions."""
-    config = params.section("patch", patch.Config)
-    pair = patch.files(prompts, config)
     controls = params.section("transplant", Config)
-    words = params.section("readout", readout.Config)
     chosen = [Head(*head) for head in tables.read_json(heads)["heads"]]
-    found = cases.read(statements, known, *pair, ("report",), controls.limit, by="split")
-    setting = experiment.load(config, words, found, model)
+    setting = experiment.load(pairs, model, ("report",), controls.limit, by="split")
+    found, config = setting.cases, setting.config
     n_layers, n_heads = setting.shape
     n_sets = controls.random_sets if chosen else 0  # of no heads there is only one set
     random = {
@@ -49,7 +43,7 @@ def main(
     runs = transplant_tables.runs(config, chosen, random, into_base, into_source)
     rows = transplant_tables.rows(found, runs)
     tables.write(out, rows, transplant_tables.SCHEMA, ["statement_id", "run", "draw"])
-    splits = sorted(set(tables.read(statements, tables.STATEMENTS)["split"]))
+    splits = sorted(set(tables.read(pairs, tables.PAIRS)["split"]))
     points = [
         transplant_tables.point(found, run, split)
         for split in (transplant_tables.ALL, *splits)

@@ -1,6 +1,6 @@
 """Stage `widths`: windows of several sizes, in both directions, by split.
 
-Reads   --statements, --known, --prompts (folder; of both personas), --model
+Reads   --pairs, --model
 Writes  --out (one row a statement and run), --metrics (JSON), --plots: layers.json (every window,
         selection part), splits.json (the best windows and their controls, report part)
 Params  patch, readout, widths
@@ -12,8 +12,7 @@ from pathlib import Path
 from stages.lib import forward
 from stages.lib.io import cli, params, tables
 from stages.lib.io.cli import UserError
-from stages.lib.model import readout
-from stages.lib.patching import cases, experiment, patch
+from stages.lib.patching import cases, experiment
 from stages.lib.patching.experiment import Experiment
 from stages.widths import width_tables, window_choice
 from stages.widths.config import Config
@@ -21,23 +20,17 @@ from stages.widths.window_choice import Run, Window
 
 
 def main(
-    statements: Path,
-    known: Path,
-    prompts: Path,
+    pairs: Path,
     model: Path,
     out: Path,
     metrics: Path,
     plots: Path,
 ) -> None:
     """Sweep all windows on `selection`; run the best ones and their controls on `report`."""
-    config = params.section("patch", patch.Config)
-    pair = patch.files(prompts, config)
     section = params.section("widths", Config)
-    words = params.section("readout", readout.Config)
-    files = (statements, known, *pair)
-    chosen_on = cases.read(*files, ("selection",), section.limit, by="part")
-    reported = cases.read(*files, ("report",), section.report_limit, by="split")
-    setting = experiment.load(config, words, chosen_on, model)
+    setting = experiment.load(pairs, model, ("selection",), section.limit)
+    chosen_on, config = setting.cases, setting.config
+    reported = cases.read(pairs, ("report",), section.report_limit, by="split")
     n_layers, _ = setting.shape
     if max(section.sizes) > n_layers:
         raise UserError(
@@ -55,7 +48,7 @@ def main(
     rows = width_tables.rows(parts, config)
     tables.write(out, rows, width_tables.SCHEMA, ["statement_id", "base", "patch_id"])
     layers = width_tables.by_layer(parts["selection"], choices, config)
-    names = sorted(set(tables.read(statements, tables.STATEMENTS)["split"]))
+    names = sorted(set(tables.read(pairs, tables.PAIRS)["split"]))
     splits = width_tables.by_split(parts["report"], choices, section.sizes, names, config)
     tables.write_rows(plots / "layers.json", layers)
     tables.write_rows(plots / "splits.json", splits)

@@ -13,7 +13,7 @@ SCHEMA = patch_tables.SCHEMA | {"first_layer": pl.Int32, "last_layer": pl.Int32}
 
 
 def rows(
-    found: Cases, readouts: Readouts, patches: np.ndarray, config: patch.Config
+    found: Cases, readouts: Readouts, patches: np.ndarray, config: patch.Config, size: int
 ) -> pl.DataFrame:
     """Build the table of patched runs.
 
@@ -27,6 +27,8 @@ def rows(
         What each window overwrites.
     config : Config
         Section `patch`.
+    size : int
+        Layers of a window.
 
     Returns
     -------
@@ -39,12 +41,14 @@ def rows(
     for first, p in enumerate(readouts.patched):
         heads = patch.heads_of(patches[first])
         table = patch_tables.rows(found, p, config.source, config.base, f"window_{first}", heads)
-        last = first + config.window - 1
+        last = first + size - 1
         parts.append(table.with_columns(first_layer=pl.lit(first), last_layer=pl.lit(last)))
     return pl.concat(parts, how="diagonal")
 
 
-def points(found: Cases, readouts: Readouts, config: patch.Config) -> list[dict[str, Any]]:
+def points(
+    found: Cases, readouts: Readouts, config: patch.Config, size: int
+) -> list[dict[str, Any]]:
     """Accuracy and truth of each window beside both baselines.
 
     Returns
@@ -66,7 +70,7 @@ def points(found: Cases, readouts: Readouts, config: patch.Config) -> list[dict[
         }
         for first, patched in enumerate(readouts.patched):
             runs = {"patched": patch_tables.point(found, patched, chosen)} | baselines
-            layers = {"first_layer": first, "last_layer": first + config.window - 1}
+            layers = {"first_layer": first, "last_layer": first + size - 1}
             personas = {"source": config.source, "base": config.base}
             result += [
                 {"part": part, "run": run, **personas, **layers, **numbers}
@@ -92,7 +96,7 @@ def best(found: Cases, rows: list[dict[str, Any]]) -> int | None:
 
 
 def summarise(
-    found: Cases, rows: list[dict[str, Any]], first: int | None, config: patch.Config
+    found: Cases, rows: list[dict[str, Any]], first: int | None, config: patch.Config, size: int
 ) -> dict[str, Any]:
     """Name the best window, and what it does on both parts.
 
@@ -106,6 +110,8 @@ def summarise(
         From `best`.
     config : Config
         Section `patch`.
+    size : int
+        Layers of a window.
 
     Returns
     -------
@@ -115,7 +121,7 @@ def summarise(
     how = "highest mean probability of the right answer, on the selection part"
     if first is None:
         how = "nothing: the known statements of the selection part have not both labels"
-    last = None if first is None else first + config.window - 1
+    last = None if first is None else first + size - 1
     return {
         "best": None if first is None else {"first_layer": first, "last_layer": last},
         "chosen_by": how,

@@ -78,6 +78,8 @@ def test_every_section_that_a_stage_reads_is_declared(name):
         if isinstance(node.func, ast.Attribute) and node.func.attr == "section"
         and isinstance(node.args[0], ast.Constant)
     }  # fmt: skip
+    if "experiment.load(" in text:
+        read |= {"patch", "readout"}
     if "params.personas()" in text:
         read.add("personas")
     listed = STAGES[name].get("params", [])
@@ -87,6 +89,8 @@ def test_every_section_that_a_stage_reads_is_declared(name):
     declared = {param for param in listed if "." not in param}
     if name == "organism":  # reads what the base model is, and no other key of that section
         declared |= {"model", "organisms.training"}
+    if name == "pairs":  # what the sweeps patch with is theirs
+        declared |= {"patch"}
     if name == "cells":  # the keys of it that decide a cell
         declared |= {"grid"}
     assert read == declared
@@ -172,6 +176,7 @@ def test_the_model_runs_under_the_users_launcher():
     [
         "check",
         "statements",
+        "pairs",
         "behaviour",
         "probes",
         "transfer",

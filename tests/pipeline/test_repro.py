@@ -14,6 +14,7 @@ AFTER_READOUTS = {
     "behaviour",
     "probes",
     "transfer",
+    "pairs",
     "windows",
     "effects",
     "estimates",
@@ -366,7 +367,7 @@ def test_rewording_neutral_leaves_patching_alone_where_knowledge_stays(project):
 
 
 def test_a_comment_in_rendering_code_runs_what_renders_and_nothing_else(project):
-    file = project.folder / "stages/lib/chat.py"
+    file = project.folder / "stages/lib/chat/__init__.py"
     text = file.read_text()
     file.write_text(text + "\n# a remark\n")
     rendering = {f"prompts@{persona}" for persona in PERSONAS}

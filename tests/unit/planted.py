@@ -12,7 +12,7 @@ from stages.lib.patching.cases import Cases
 from stages.lib.patching.experiment import Experiment
 from tests import tiny
 
-CONFIG = patch.Config("honest", "liar", positions=20, window=2, limit=None)
+CONFIG = patch.Config("honest", "liar", positions=20)
 WORDS = readout.Config(("true", "True"), ("false", "False"))
 SYSTEMS = {"honest": "You are H.", "liar": "You are so L."}
 QUESTION, PREFIX = "{statement}?", "it is"

@@ -48,7 +48,7 @@ def test_the_default_settings_pass_and_its_out_never_changes(folder):
     out = Path("data/checked.json")
     check.main(out)
     first = out.read_bytes()
-    change("patch.window", 3)
+    change("windows.size", 3)
     check.main(out)
     assert out.read_bytes() == first
 
@@ -97,7 +97,8 @@ def test_an_unknown_key_of_any_section(folder, section):
 
 LIMITS = [
     "statements.limit",
-    "patch.limit",
+    "windows.limit",
+    "heads.limit",
     "effects.limit",
     "transplant.limit",
     "grid.limit",
@@ -159,7 +160,7 @@ def test_sizes(folder, key, value):
         ("probes.regularisation", [0, -1.0, float("inf")]),
         ("probes.max_iter", [0, 1.5]),
         ("probes.permutations", [-1]),
-        ("patch.window", [0, -5, None]),
+        ("windows.size", [0, -5, None]),
         ("patch.positions", [0, "all"]),
         ("transplant.random_sets", [-1, None]),
         ("transfer.methods", [[], ["svm"], ["mass_mean", "mass_mean"], ["ccs"]]),

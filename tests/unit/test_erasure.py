@@ -19,7 +19,7 @@ from stages.lib.probing import probe
 from tests import tiny
 
 CONFIG = Config(sizes=(1, 2), stride=1, positions=15, limit=None, draws=2, seed=0)
-PATCH = patch.Config("honest", "liar", 20, 2, None)
+PATCH = patch.Config("honest", "liar", 20)
 WORDS = readout.Config(("true", "True"), ("false", "False"))
 
 

@@ -19,7 +19,7 @@ from stages.positions.position_runs import ALL, Writing
 from tests import tiny
 
 WORDS = readout.Config(("true", "True"), ("false", "False"))
-CONFIG = patch.Config(source="honest", base="liar", positions=12, window=2, limit=None)
+CONFIG = patch.Config(source="honest", base="liar", positions=12)
 LABEL = [True, False] * 4
 QUESTION = "{statement}?"
 ROUNDING = 1e-5

@@ -19,7 +19,7 @@ from stages.lib.model.pretrained.files import Place
 from stages.lib.weights import fetch
 from tests import tiny
 
-STAGES = Path(lm.__file__).parents[1]
+STAGES = Path(lm.__file__).parents[2]
 SIZES = {
     "vocab_size": 277, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
     "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16, "pad_token_id": 0,
@@ -123,13 +123,13 @@ class TestCode:
             if (found := re.findall(r"\w\)?\.from_pretrained\(", file.read_text()))
         }
         assert calls == {
-            "lib/organism/adapter.py": 1,  # an adapter, by peft
-            "lib/pretrained/loading.py": 4,
-            "lib/pretrained/reading.py": 1,
-            "lib/pretrained/weights.py": 1,  # from no folder
+            "lib/weights/adapter.py": 1,  # an adapter, by peft
+            "lib/model/pretrained/loading.py": 4,
+            "lib/model/pretrained/reading.py": 1,
+            "lib/model/pretrained/weights.py": 1,  # from no folder
         }
-        assert "PeftModel.from_pretrained(" in (STAGES / "lib/organism/adapter.py").read_text()
-        text = (STAGES / "lib/pretrained/loading.py").read_text()
+        assert "PeftModel.from_pretrained(" in (STAGES / "lib/weights/adapter.py").read_text()
+        text = (STAGES / "lib/model/pretrained/loading.py").read_text()
         for call in re.findall(r"\.from_pretrained\(.*?\n?.*?\)\n", text, re.DOTALL):
             assert "**NEVER" in call or "**SAFE" in call
         assert loading.SAFE == {"trust_remote_code": False, "use_safetensors": True}

@@ -189,7 +189,7 @@ def test_a_mistake_gets_one_clear_line_and_writes_nothing(
 
 def test_the_command_says_it_in_one_line(folder: Path) -> None:
     Path("params.yaml").write_text(json.dumps({"statements": DEFAULTS | {"limit": -3}}))
-    root = Path(statements.__file__).parents[1]
+    root = Path(statements.__file__).parents[2]
     done = subprocess.run(
         [sys.executable, "-m", "stages.statements", "--out", str(OUT)],
         env={"PYTHONPATH": str(root)},
@@ -205,8 +205,8 @@ def test_the_command_says_it_in_one_line(folder: Path) -> None:
 
 
 def test_no_model_library_is_loaded() -> None:
-    root = Path(statements.__file__).parents[1]
-    code = "import stages.statements, sys; sys.exit('torch' in sys.modules)"
+    root = Path(statements.__file__).parents[2]
+    code = "import stages.statements.__main__, sys; sys.exit('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=root, check=False)
     assert done.returncode == 0
 

@@ -10,7 +10,7 @@ from stages.lib.patching.cases import Cases
 from stages.windows import window_tables
 
 COLUMNS = ("statement_id", "split", "label", "subject", "part")
-CONFIG = patch.Config(source="honest", base="liar", positions=5, window=2, limit=None)
+CONFIG = patch.Config(source="honest", base="liar", positions=5)
 
 
 def cases(labels):
@@ -46,9 +46,9 @@ RIGHT = [(0.1, 0.1), (0.9, 0.2), (0.6, 0.99)]
 
 def test_the_window_is_chosen_on_the_selection_part():
     found = cases([True, True, False, False] * 3)
-    points = window_tables.points(found, readouts(found, RIGHT), CONFIG)
+    points = window_tables.points(found, readouts(found, RIGHT), CONFIG, 2)
     assert window_tables.best(found, points) == 1
-    metrics = window_tables.summarise(found, points, 1, CONFIG)
+    metrics = window_tables.summarise(found, points, 1, CONFIG, 2)
     assert metrics["best"] == {"first_layer": 1, "last_layer": 2}
     report = metrics["runs"]["report"]
     assert {run: row["accuracy"] for run, row in report.items()} == {
@@ -59,9 +59,9 @@ def test_the_window_is_chosen_on_the_selection_part():
 
 def test_no_window_is_chosen_where_a_constant_answer_would_be_right():
     found = cases([False] * 12)
-    points = window_tables.points(found, readouts(found, RIGHT), CONFIG)
+    points = window_tables.points(found, readouts(found, RIGHT), CONFIG, 2)
     assert window_tables.best(found, points) is None
-    metrics = window_tables.summarise(found, points, None, CONFIG)
+    metrics = window_tables.summarise(found, points, None, CONFIG, 2)
     assert metrics["best"] is None
     assert "not both labels" in metrics["chosen_by"]
     assert set(metrics["runs"]["report"]) == {"source", "base"}
@@ -70,6 +70,6 @@ def test_no_window_is_chosen_where_a_constant_answer_would_be_right():
 def test_nothing_known_gives_empty_cells_and_no_window():
     found = cases([])
     patched = Readouts(np.empty((0, 2)), np.empty((0, 2)), np.empty((3, 0, 2)))
-    points = window_tables.points(found, patched, CONFIG)
+    points = window_tables.points(found, patched, CONFIG, 2)
     assert {point["accuracy"] for point in points} == {None}
     assert window_tables.best(found, points) is None

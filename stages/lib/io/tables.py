@@ -44,6 +44,20 @@ KNOWN: Schema = {
     "known": pl.Boolean,
 }
 
+PAIRS: Schema = {
+    "statement_id": pl.String,
+    "split": pl.String,
+    "statement": pl.String,
+    "label": pl.Boolean,
+    "subject": pl.String,
+    "part": pl.String,
+    "origin": pl.String,
+    "known": pl.Boolean,
+    "source_text": pl.String,
+    "base_text": pl.String,
+    "source_ids": pl.List(pl.UInt32),
+    "base_ids": pl.List(pl.UInt32),
+}
 PATCHED: Schema = {
     "statement_id": pl.String,
     "source": pl.String,

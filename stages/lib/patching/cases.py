@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from stages.lib.io import alignment, tables
+from stages.lib.io import tables
 from stages.lib.io.cli import UserError
 
 PARTS = ("selection", "report")
@@ -19,7 +19,8 @@ class Cases:
     Attributes
     ----------
     table : DataFrame
-        `statement_id, split, label, subject, part`, sorted by `statement_id`.
+        `statement_id, split, statement, label, subject, part`, where the statement is from and
+        the text of both prompts; sorted by `statement_id`.
     source, base : list of list of int
         Token ids of each statement's prompt in the source and in the base persona.
     """
@@ -45,52 +46,26 @@ class Cases:
         return Cases(self.table[kept], source, base)
 
 
-def read(
-    statements: Path,
-    known: Path,
-    source: Path,
-    base: Path,
-    parts: tuple[str, ...],
-    limit: int | None,
-    by: str,
-) -> Cases:
+def read(pairs: Path, parts: tuple[str, ...], limit: int | None, by: str) -> Cases:
     """Read the known statements of some parts; splits, and true and false ones, take turns.
 
     Parameters
     ----------
-    statements, known, source, base : Path
-        Tables: the statements, which of them the model knows, and the prompts of both personas.
+    pairs : Path
+        Output of stage `pairs`.
     parts : tuple of str
         Some of `PARTS`.
     limit : int or None
         At most so many statements in each group of `by`; None keeps all.
     by : str
         ``part`` or ``split``.
-
-    Raises
-    ------
-    UserError
-        If the tables are not about the same statements, or a statement has one prompt in both
-        personas: whatever is then written is what is there.
     """
-    table = tables.read(statements, tables.STATEMENTS)
-    others = {
-        known: tables.read(known, tables.KNOWN),
-        source: tables.read(source, tables.PROMPTS),
-        base: tables.read(base, tables.PROMPTS),
-    }
-    for file, other in others.items():
-        alignment.require(file, other["statement_id"], table["statement_id"])
-    require_apart(
-        f"{source} and {base}", *(others[f]["token_ids"].to_list() for f in (source, base))
-    )
-    keep = others[known]["known"] & table["part"].is_in(parts)
-    table = table.with_columns(source=others[source]["token_ids"], base=others[base]["token_ids"])
-    table = table.filter(keep)
+    table = tables.read(pairs, tables.PAIRS)
+    table = table.filter(table["known"] & table["part"].is_in(parts))
     groups = [sample(group, limit, ["split", "label"]) for _, group in table.group_by(by)]
     table = pl.concat([table.clear(), *groups]).sort("statement_id")
-    columns = ("statement_id", "split", "label", "subject", "part")
-    return Cases(table.select(columns), table["source"].to_list(), table["base"].to_list())
+    ids = (table[name].to_list() for name in ("source_ids", "base_ids"))
+    return Cases(table.drop("known", "source_ids", "base_ids"), *ids)
 
 
 def require_apart(where: str, source: list[list[int]], base: list[list[int]]) -> None:

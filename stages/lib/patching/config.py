@@ -5,7 +5,7 @@ from typing import Annotated
 
 from stages.lib.io.cli import UserError
 from stages.lib.io.params import PERSONA
-from stages.lib.io.ranges import Count, Limit
+from stages.lib.io.ranges import Count
 
 
 @dataclass(frozen=True)
@@ -15,8 +15,6 @@ class Config:
     source: Annotated[str, PERSONA]
     base: Annotated[str, PERSONA]
     positions: Count
-    window: Count
-    limit: Limit
 
     def __post_init__(self) -> None:
         """Refuse what would run and mean nothing."""

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stages.lib.forward import Patcher
+from stages.lib.io import params
 from stages.lib.model import lm, readout
 from stages.lib.model.lm import LanguageModel
 from stages.lib.model.readout import Answers
-from stages.lib.patching import patch
+from stages.lib.patching import cases, patch
 from stages.lib.patching.cases import Cases
 
 
@@ -48,22 +49,25 @@ class Experiment:
         return Patcher(self.lm, self.answers, found.source, found.base, n_positions)
 
 
-def load(config: patch.Config, words: readout.Config, found: Cases, model: Path) -> Experiment:
-    """Load the model that some cases are to be patched in.
+def load(
+    pairs: Path, model: Path, parts: tuple[str, ...], limit: int | None, by: str = "part"
+) -> Experiment:
+    """Begin a sweep: read sections `patch` and `readout`, choose statements, load the model.
 
     Parameters
     ----------
-    config, words : Config
-        Sections `patch` and `readout`.
-    found : Cases
-        From `cases.read`.
-    model : Path
-        Output of stage `model`.
+    pairs, model : Path
+        Outputs of the stages of these names.
+    parts, limit, by
+        Which statements; see `cases.read`.
 
     Returns
     -------
     Experiment
     """
+    config = params.section("patch", patch.Config)
+    words = params.section("readout", readout.Config)
+    found = cases.read(pairs, parts, limit, by)
     language_model = lm.load(model)
     answers = readout.answers(language_model.tokenizer, words)
     return Experiment(config, found, language_model, answers)

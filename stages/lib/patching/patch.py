@@ -3,7 +3,6 @@
 import heapq
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -35,14 +34,6 @@ class Step:
 
     head: Head | None
     score: float
-
-
-def files(prompts: Path, config: Config) -> tuple[Path, Path]:
-    """Tables of the source's and of the base's prompts, in the folder of prompts.
-
-    The names are not in the commands of dvc.yaml, where a shell would read them.
-    """
-    return prompts / f"{config.source}.parquet", prompts / f"{config.base}.parquet"
 
 
 def windows(n_layers: int, n_heads: int, size: int) -> np.ndarray:

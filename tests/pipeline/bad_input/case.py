@@ -45,9 +45,13 @@ STAGES: dict[str, tuple[str, list[str]]] = {
         "--plots plots/probes",
         ["data/probes", "metrics/probes.json", "plots/probes"],
     ),
+    "pairs": (
+        "--statements data/statements.parquet --known data/known.parquet --prompts data/prompts "
+        "--out data/pairs.parquet",
+        ["data/pairs.parquet"],
+    ),
     "windows": (
-        "--statements data/statements.parquet --known data/known.parquet "
-        "--prompts data/prompts --model data/model --out data/windows.parquet "
+        "--pairs data/pairs.parquet --model data/model --out data/windows.parquet "
         "--metrics metrics/windows.json --plot plots/windows/windows.json",
         ["data/windows.parquet", "metrics/windows.json", "plots/windows/windows.json"],
     ),
