@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 
 from stages.lib import stats
 from stages.lib.forward import Readouts
-from stages.lib.patching import cases, patch, patch_tables
+from stages.lib.patching import cases, patch, patched_runs
 from stages.lib.patching.cases import Cases
 from stages.lib.patching.patch import Head
+from stages.lib.stats import run_points
 
-SCHEMA = patch_tables.SCHEMA | {"run": pl.String, "donor": pl.String}
+SCHEMA = patched_runs.SCHEMA | {"run": pl.String, "donor": pl.String}
 ALL = "all"
 SOURCE, PATCHED, BASE = "source", "patched", "base"
 # z of the rest: other heads of the same layers, of the whole window
@@ -72,7 +73,7 @@ def rows(found: Cases, runs: list[Run]) -> pl.DataFrame:
     ids = found.table["statement_id"].to_numpy()
     parts = []
     for run in runs:
-        table = patch_tables.rows(
+        table = patched_runs.rows(
             found, run.probabilities, run.source, run.base, run.name, run.heads
         )
         donor = [""] * len(ids) if run.donor is None else list(ids[run.donor])
@@ -120,9 +121,7 @@ def summarise(found: Cases, runs: list[Run]) -> dict[str, Any]:
     true, lie = by_name.get(PATCHED), by_name.get(REVERSE)
     return {
         "known": cases.count(found.table),
-        "runs": {
-            run.name: patch_tables.point(found, run.probabilities, run.kept()) for run in runs
-        },
+        "runs": {run.name: run_points.point(found, run.probabilities, run.kept()) for run in runs},
         "n_heads": {run.name: len(run.heads) for run in runs if run.heads},
         "patched - control": {
             run.name: _difference(found, true, run)

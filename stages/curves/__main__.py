@@ -18,7 +18,7 @@ from stages.curves.config import Config
 from stages.curves.head_scores import Runs
 from stages.lib import forward
 from stages.lib.io import cli, params, tables
-from stages.lib.patching import cases, experiment, patch_tables
+from stages.lib.patching import cases, experiment, patched_runs
 
 
 def main(
@@ -41,7 +41,7 @@ def main(
     of_window = tables.read_json(heads)
     ranked = rankings.from_tables(tables.read_json(estimates), tables.read_json(effects), of_window)
     searched = Runs(setting.patcher(keep=True), chosen, *setting.shape, "orders")
-    searched.remember(tables.read(runs, patch_tables.SCHEMA))
+    searched.remember(tables.read(runs, patched_runs.SCHEMA))
     window = rankings.window(of_window)
     random = rankings.random(*setting.shape, own.random, own.seed)
     found = curve_search.search(searched, ranked, window, random, own.sizes, own.keep, own.within)

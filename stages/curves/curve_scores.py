@@ -9,7 +9,8 @@ from stages.curves.areas import Scores
 from stages.curves.curve_search import RANDOM, RULES, SINGLE, Found
 from stages.curves.curves import DOWN, UP, Done, Place
 from stages.lib import stats
-from stages.lib.patching import patch, patch_tables
+from stages.lib.patching import patch
+from stages.lib.stats import run_points
 
 
 def score(done: Done) -> dict[str, Scores]:
@@ -99,7 +100,7 @@ def summarise(done: Done, scores: dict[str, Scores], found: Found) -> dict[str, 
     return {
         "n_heads": done.sizes[-1],
         "gain": done.gain().row(),
-        "runs": {name: patch_tables.point(done.cases, p) for name, p in runs.items()},
+        "runs": {name: run_points.point(done.cases, p) for name, p in runs.items()},
         "rules": rules,
     }
 
@@ -136,7 +137,7 @@ def _smallest(done: Done, rule: str) -> dict[str, Any]:
             return {
                 "n_heads": place.size,
                 "share": place.size / done.sizes[-1],
-                **patch_tables.point(done.cases, probabilities),
+                **run_points.point(done.cases, probabilities),
                 "minus_source": stats.difference(right, source, subject).row(),
             }
-    return dict.fromkeys(("n_heads", "share", *patch_tables.POINT, "minus_source"))
+    return dict.fromkeys(("n_heads", "share", *run_points.POINT, "minus_source"))

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from stages.curves.head_scores import Runs
 from stages.lib import stats
 from stages.lib.io import tables
-from stages.lib.patching import patch, patch_tables
+from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.cases import Cases
 from stages.lib.patching.patch import Head
+from stages.lib.stats import run_points
 
 SCHEMA = tables.PATCHED | {
     "part": pl.String,
@@ -171,7 +172,7 @@ def rows(config: patch.Config, part: str, cases: Cases, done: Probabilities) -> 
         P(true) and P(false) of each run.
     """
     return [
-        patch_tables.rows(
+        patched_runs.rows(
             cases, probabilities, config.source, config.base, " ".join(map(str, (part, *place)))
         )
         .drop("heads")
@@ -200,13 +201,13 @@ def points(done: Done) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        Columns of `Place`, ``share`` of all heads, those of `patch_tables.POINT`, and ``kept``:
+        Columns of `Place`, ``share`` of all heads, those of `run_points.POINT`, and ``kept``:
         the share of what all heads add to truth. It is None where they add nothing.
     """
     result = []
     low, high = (done.truth(p).mean() if len(p) else 0.0 for p in (done.none, done.every))
     for place, probabilities in done.curves.items():
-        point = patch_tables.point(done.cases, probabilities)
+        point = run_points.point(done.cases, probabilities)
         kept = (point["truth"] - low) / (high - low) if high > low else None
         names = {**place._asdict(), "share": place.size / done.sizes[-1]}
         result.append({**names, **point, "kept": kept})
@@ -217,6 +218,6 @@ def smallest_points(done: Done) -> list[dict[str, Any]]:
     """Rows of plots/curves/smallest.json: one a rule that has a smallest set that is enough."""
     return [
         {"rule": place.rule, "size": place.size, "share": place.size / done.sizes[-1]}
-        | patch_tables.point(done.cases, probabilities)
+        | run_points.point(done.cases, probabilities)
         for place, probabilities in done.smallest.items()
     ]

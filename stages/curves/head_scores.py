@@ -96,7 +96,7 @@ class Runs:
         Parameters
         ----------
         runs : DataFrame
-            With the columns of `patch_tables.SCHEMA`. Runs that lack a statement are passed over.
+            With the columns of `patched_runs.SCHEMA`. Runs that lack a statement are passed over.
         """
         ids = self.cases.table.select("statement_id")
         for _, rows in runs.group_by("patch_id", maintain_order=True):

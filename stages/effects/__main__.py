@@ -13,8 +13,9 @@ import polars as pl
 from stages.effects.config import Config
 from stages.lib import forward
 from stages.lib.io import cli, params, tables
-from stages.lib.patching import experiment, patch, patch_tables
+from stages.lib.patching import experiment, patch, patched_runs
 from stages.lib.patching.patch import Head
+from stages.lib.stats import run_points
 
 
 def main(
@@ -32,14 +33,14 @@ def main(
     readouts = setting.patcher()(patches, "effects")
     if not forward.is_main_process():
         return
-    rows = [patch_tables.rows(found, readouts.base, config.base, config.base)]
+    rows = [patched_runs.rows(found, readouts.base, config.base, config.base)]
     points = []
     for head, p in zip(every, readouts.patched, strict=True):
         name = f"alone {head.layer}.{head.head}"
-        rows.append(patch_tables.rows(found, p, config.source, config.base, name, [head]))
-        point = patch_tables.point(found, p) | patch_tables.effect(found, p, readouts.base)
+        rows.append(patched_runs.rows(found, p, config.source, config.base, name, [head]))
+        point = run_points.point(found, p) | run_points.effect(found, p, readouts.base)
         points.append({"measure": "alone", **head._asdict(), **point})
-    tables.write(out, pl.concat(rows), patch_tables.SCHEMA, ["statement_id", "patch_id"])
+    tables.write(out, pl.concat(rows), patched_runs.SCHEMA, ["statement_id", "patch_id"])
     tables.write_rows(plot, points)
 
 

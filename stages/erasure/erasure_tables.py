@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from stages.erasure.erasure_runs import CONTROLS, LEACE, ORACLE, Run, Runs
 from stages.lib import stats
 from stages.lib.io import tables
-from stages.lib.patching import patch, patch_tables
+from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.cases import Cases
+from stages.lib.stats import run_points
 
 NONE = "none"
 MOST = 2 * -float(np.log(patch.LEAST))  # nats
@@ -26,12 +27,12 @@ def rows(runs: Runs) -> pl.DataFrame:
     """One row a statement and run; the unpatched runs have no layers."""
     made = []
     for persona, unpatched in runs.unpatched.items():
-        plain = patch_tables.rows(runs.cases, unpatched, persona, persona)
+        plain = patched_runs.rows(runs.cases, unpatched, persona, persona)
         made.append(plain.with_columns(eraser=pl.lit(NONE), draw=pl.lit(0)))
         for run in runs.erased[persona]:
             for layers, p in zip(runs.windows, run.probabilities, strict=True):
                 name = f"{run.eraser}_{run.draw} {layers.start}-{layers[-1]}"
-                table = patch_tables.rows(runs.cases, p, persona, persona, name)
+                table = patched_runs.rows(runs.cases, p, persona, persona, name)
                 made.append(
                     table.with_columns(
                         eraser=pl.lit(run.eraser),
@@ -59,7 +60,7 @@ def points(runs: Runs) -> list[dict[str, Any]]:
                 where = {"size": len(layers), "first_layer": layers.start, "last_layer": layers[-1]}
                 names = {"persona": persona, "eraser": run.eraser, "draw": run.draw}
                 means = {name: _mean(values) for name, values in _strength(p).items()}
-                made.append({**names, **where, **patch_tables.point(runs.cases, p), **means})
+                made.append({**names, **where, **run_points.point(runs.cases, p), **means})
     return made
 
 

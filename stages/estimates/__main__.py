@@ -12,7 +12,7 @@ from pathlib import Path
 from stages.estimates import estimates
 from stages.lib import forward
 from stages.lib.io import cli, tables
-from stages.lib.patching import cases, experiment, patch_tables
+from stages.lib.patching import cases, experiment, patched_runs
 
 
 def main(
@@ -23,7 +23,7 @@ def main(
     plot: Path,
 ) -> None:
     """Estimate by attribution patching, on the statements that `effects` has patched."""
-    patched = tables.read(effects, patch_tables.SCHEMA)
+    patched = tables.read(effects, patched_runs.SCHEMA)
     setting = experiment.load(pairs, model, cases.PARTS, None)
     found, config = setting.cases.only(patched["statement_id"]), setting.config
     setting = replace(setting, cases=found)

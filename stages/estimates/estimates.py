@@ -42,7 +42,7 @@ def true_effects(
     Parameters
     ----------
     patched : DataFrame
-        The base run and a run for each head of the model alone, as `patch_tables.SCHEMA`.
+        The base run and a run for each head of the model alone, as `patched_runs.SCHEMA`.
     cases : Cases
         The statements.
     n_layers, n_heads : int

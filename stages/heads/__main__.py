@@ -1,7 +1,7 @@
 """Stage `heads`: the smallest set of heads in the best window that keeps what the window does.
 
 Reads   --pairs, --model,
-        --window (metrics of `windows`)
+        --windows (the runs that the best window is chosen from)
 Writes  --heads (the set, and how it was chosen), --out (one row a statement and patch),
         --metrics (JSON), --plots: heads.json (each head alone and left out), sets.json (the search)
 Params  heads, patch, readout, the wordings of both personas (copied into --heads)
@@ -16,13 +16,13 @@ from stages.heads import head_search
 from stages.heads.config import Config
 from stages.lib import forward
 from stages.lib.io import cli, params, tables
-from stages.lib.patching import cases, experiment, patch, patch_tables
+from stages.lib.patching import best_window, cases, experiment, patch, patched_runs
 
 
 def main(
     pairs: Path,
     model: Path,
-    window: Path,
+    windows: Path,
     heads: Path,
     out: Path,
     metrics: Path,
@@ -30,7 +30,7 @@ def main(
 ) -> None:
     """Search on the selection part only; `transplant` scores the set on the report part."""
     section = params.section("heads", Config)
-    best = tables.read_json(window)["best"]
+    best = best_window.best(*patched_runs.read(windows, best_window.SCHEMA, pairs))
     setting = experiment.load(pairs, model, ("selection",), section.limit)
     chosen, config = setting.cases, setting.config
     provenance = _provenance(setting.lm.identity, chosen, config)
@@ -39,11 +39,11 @@ def main(
     if not forward.is_main_process():
         return
     rows = [
-        patch_tables.rows(chosen, probabilities, config.source, config.base, patch_id, written)
+        patched_runs.rows(chosen, probabilities, config.source, config.base, patch_id, written)
         for patch_id, (written, probabilities) in found.runs.items()
     ]
-    table = pl.concat(rows) if rows else pl.DataFrame(schema=patch_tables.SCHEMA)
-    tables.write(out, table, patch_tables.SCHEMA, ["statement_id", "patch_id"])
+    table = pl.concat(rows) if rows else pl.DataFrame(schema=patched_runs.SCHEMA)
+    tables.write(out, table, patched_runs.SCHEMA, ["statement_id", "patch_id"])
     tables.write_rows(plots / "heads.json", result["heads"])
     tables.write_rows(plots / "sets.json", result["sets"])
     tables.write_json(metrics, result["metrics"])

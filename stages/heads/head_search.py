@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 
 from stages.lib.forward import Patcher
-from stages.lib.patching import patch, patch_tables
+from stages.lib.patching import patch
 from stages.lib.patching.cases import Cases
 from stages.lib.patching.patch import Head
+from stages.lib.stats import run_points
 
 
 @dataclass
@@ -47,7 +48,7 @@ class Search:
 
     def point(self, name: str) -> dict[str, Any]:
         """Accuracy with its interval, and truth, of a run."""
-        return patch_tables.point(self.cases, self.runs[name][1])
+        return run_points.point(self.cases, self.runs[name][1])
 
 
 def search(found: Search, window: dict[str, int], keep: float) -> dict[str, Any]:
@@ -126,7 +127,7 @@ def _single(found: Search, every: list[Head]) -> list[dict[str, Any]]:
     return [
         {"measure": measure, "layer": head.layer, "head": head.head}
         | found.point(name)
-        | patch_tables.effect(found.cases, found.runs[high][1], found.runs[low][1])
+        | run_points.effect(found.cases, found.runs[high][1], found.runs[low][1])
         for measure, head, name, high, low in pairs
     ]
 

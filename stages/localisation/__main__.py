@@ -12,7 +12,7 @@ from typing import Any
 
 from stages.lib.io import cli, params, tables
 from stages.lib.model import lm
-from stages.lib.patching import patch, patch_tables
+from stages.lib.patching import patch, patched_runs
 from stages.localisation import gains, localisation
 
 STAGES = ("probes", "windows", "transplant")
@@ -32,7 +32,7 @@ def main(
     """Score windows, heads and probes."""
     config = params.section("patch", patch.Config)
     table = tables.read(statements, tables.STATEMENTS)
-    alone = gains.gains(tables.read(effects, patch_tables.SCHEMA), table, config.base)
+    alone = gains.gains(tables.read(effects, patched_runs.SCHEMA), table, config.base)
     organism = tables.read_json(model / lm.MANIFEST)["organism"]
     planted = organism["layers"] if organism else []
     tables.write_rows(plot, localisation.by_layer(alone, planted))
@@ -41,7 +41,7 @@ def main(
         tables.write_json(out, {"organism": None, "reason": reason})
         return
     stage = {name: tables.read_json(metrics / f"{name}.json") for name in STAGES}
-    swept = gains.gains(tables.read(windows, patch_tables.SCHEMA), table, config.base)
+    swept = gains.gains(tables.read(windows, patched_runs.SCHEMA), table, config.base)
     chosen = tables.read_json(heads)["heads"]
     result: dict[str, Any] = {
         "organism": organism["name"],

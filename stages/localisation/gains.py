@@ -37,7 +37,7 @@ def gains(runs: pl.DataFrame, statements: pl.DataFrame, base: str) -> Gains:
     Parameters
     ----------
     runs : DataFrame
-        Patched runs, and the base run, with the columns of `patch_tables.SCHEMA`.
+        Patched runs, and the base run, with the columns of `patched_runs.SCHEMA`.
     statements : DataFrame
         With the columns of `tables.STATEMENTS`.
     base : str

@@ -1,7 +1,7 @@
 """Stage `positions`: at which positions of the prompt z must be written.
 
 Reads   --pairs, --model,
-        --window (metrics of `windows`), --heads (the set of `heads`)
+        --heads (the set of `heads`, and the window that it is of)
 Writes  --out (one row a statement and run), --metrics (JSON), --plots: counts.json (the last so
         many positions), blocks.json (system prompt, question, statement, …)
 Params  patch, positions, readout, the wordings of both personas (to find them in the prompts)
@@ -26,7 +26,6 @@ from stages.positions.config import Config
 def main(
     pairs: Path,
     model: Path,
-    window: Path,
     heads: Path,
     out: Path,
     metrics: Path,
@@ -37,7 +36,8 @@ def main(
     setting = experiment.load(pairs, model, ("report",), section.limit)
     found, config = setting.cases, setting.config
     wordings = {"source": _wording(config.source), "base": _wording(config.base)}
-    best, chosen = tables.read_json(window)["best"], tables.read_json(heads)["heads"]
+    search = tables.read_json(heads)
+    best, chosen = search["window"], search["heads"]
     patches = _patches(best, chosen, *setting.shape)
 
     last = position_runs.last(setting, patches, _fitting(section.counts, found))

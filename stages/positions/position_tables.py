@@ -8,8 +8,9 @@ import polars as pl
 
 from stages.lib import stats
 from stages.lib.io import tables
-from stages.lib.patching import cases, patch, patch_tables
+from stages.lib.patching import cases, patch, patched_runs
 from stages.lib.patching.cases import Cases
+from stages.lib.stats import run_points
 from stages.positions.blocks import BLOCKS
 from stages.positions.position_runs import ALL, Blocks, Counts
 
@@ -57,7 +58,7 @@ def by_count(found: Counts, config: patch.Config) -> Rows:
         for run, written in runs:
             p = of[written] if run == "patched" else getattr(found.readouts, run)
             names = {"run": run, "written": written, **_personas(config), "positions": count}
-            result.append(names | patch_tables.point(found.cases, p))
+            result.append(names | run_points.point(found.cases, p))
     return result
 
 
@@ -112,7 +113,7 @@ def summarise(
     for block in dict.fromkeys(writing.block for writing in blocks.n_written):
         own = {row["run"]: row for row in by_block if row["block"] == block}
         of_blocks[block] = {
-            run: patch_tables.numbers(row) | {"positions": row["positions"]}
+            run: run_points.numbers(row) | {"positions": row["positions"]}
             for run, row in own.items()
             if run not in ("source", "base")
         }
@@ -122,7 +123,7 @@ def summarise(
         "base": config.base,
         "counts": {
             written: {
-                str(row["positions"]): patch_tables.numbers(row)
+                str(row["positions"]): run_points.numbers(row)
                 for row in by_count
                 if row["written"] == written
             }
@@ -131,7 +132,7 @@ def summarise(
         "blocks": of_blocks,
         "unpatched": {
             name: {
-                run: patch_tables.point(found.cases, getattr(found.readouts, run))
+                run: run_points.point(found.cases, getattr(found.readouts, run))
                 for run in ("source", "base")
             }
             for name, found in (("counts", counts), ("blocks", blocks))
@@ -173,7 +174,7 @@ def _point(found: Cases, draws: np.ndarray) -> dict[str, Any]:
     accuracy = stats.rate(correct.ravel(), np.tile(found.subject, len(draws)))
     truth = stats.mean(patch.truth(draws, found.label).ravel(), np.tile(found.subject, len(draws)))
     row = replace(accuracy, n=correct.shape[1]).row("accuracy")
-    return row | patch_tables.beside("truth", truth)
+    return row | run_points.beside("truth", truth)
 
 
 def _rows(
@@ -184,7 +185,7 @@ def _rows(
     columns: dict[str, Any],
 ) -> pl.DataFrame:
     """Rows of one run; columns that are not given stay empty."""
-    table = patch_tables.rows(found, probabilities, *personas, patch_id).drop("heads")
+    table = patched_runs.rows(found, probabilities, *personas, patch_id).drop("heads")
     names = [name for name in SCHEMA if name not in tables.PATCHED]
     return table.with_columns(
         (value if isinstance(value := columns.get(name), pl.Series) else pl.lit(value))

@@ -6,14 +6,15 @@ import numpy as np
 import polars as pl
 
 from stages.lib.forward import Readouts
-from stages.lib.patching import patch, patch_tables
+from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.cases import Cases
 from stages.lib.patching.patch import Head
+from stages.lib.stats import run_points
 from stages.robustness import head_sets, restored
 from stages.robustness.head_sets import Singles
 from stages.robustness.robustness import SPLIT, WORDING, Alone, HeadSet, Scored, reversible
 
-SCHEMA = patch_tables.SCHEMA | {
+SCHEMA = patched_runs.SCHEMA | {
     "wording": pl.String,
     "chosen_on": pl.String,
     "set": pl.String,
@@ -28,7 +29,7 @@ def single_rows(alone: Alone, config: patch.Config) -> pl.DataFrame:
     parts = [
         *_unpatched(alone.cases, alone.readouts, config),
         *(
-            patch_tables.rows(alone.cases, p, config.source, config.base, name, heads)
+            patched_runs.rows(alone.cases, p, config.source, config.base, name, heads)
             for (name, heads), p in zip(named, alone.readouts.patched, strict=True)
         ),
     ]
@@ -50,7 +51,7 @@ def rows(scored: Scored, sets: list[HeadSet], config: patch.Config) -> pl.DataFr
         for one, p in pairs:
             name = f"{one.chosen_on} {one.name}"
             names = {"chosen_on": pl.lit(one.chosen_on), "set": pl.lit(one.name)}
-            part = patch_tables.rows(found, p, source, base, name, one.heads)
+            part = patched_runs.rows(found, p, source, base, name, one.heads)
             parts.append(part.with_columns(**names))
     return pl.concat(parts).with_columns(wording=pl.lit(scored.wording)).select(list(SCHEMA))
 
@@ -83,7 +84,7 @@ def points(
         names = {"wording": scored.wording, "chosen_on": chosen_on, "set": name, "run": run}
         for split in (ALL, *splits):
             kept = (scored.cases.table["split"] == split).to_numpy() | (split == ALL)
-            point = patch_tables.point(scored.cases, p, kept)
+            point = run_points.point(scored.cases, p, kept)
             result.append({**names, "source": source, "base": base, "split": split, **point})
     return result
 
@@ -119,7 +120,7 @@ def summarise(
     """
     overall = [point for point in points if point["split"] == ALL]
     numbers = {
-        (p["wording"], p["chosen_on"], p["set"], p["run"]): patch_tables.numbers(p) for p in overall
+        (p["wording"], p["chosen_on"], p["set"], p["run"]): run_points.numbers(p) for p in overall
     }
     by_set: dict[str, Any] = {}
     for i, one in enumerate(sets):
@@ -186,7 +187,7 @@ def overlap_numbers(
 def _unpatched(found: Cases, readouts: Readouts, config: patch.Config) -> list[pl.DataFrame]:
     """Rows of the source and of the base run."""
     runs = ((readouts.source, config.source), (readouts.base, config.base))
-    return [patch_tables.rows(found, p, persona, persona) for p, persona in runs]
+    return [patched_runs.rows(found, p, persona, persona) for p, persona in runs]
 
 
 def _truths(scored: Scored) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

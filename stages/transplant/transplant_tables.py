@@ -8,11 +8,12 @@ import polars as pl
 
 from stages.lib import stats
 from stages.lib.forward import Readouts
-from stages.lib.patching import cases, patch, patch_tables
+from stages.lib.patching import cases, patch, patched_runs
 from stages.lib.patching.cases import Cases
 from stages.lib.patching.patch import Head
+from stages.lib.stats import run_points
 
-SCHEMA = patch_tables.SCHEMA | {"run": pl.String, "draw": pl.Int32}
+SCHEMA = patched_runs.SCHEMA | {"run": pl.String, "draw": pl.Int32}
 ALL = "all"
 CONTROLS = ("random", "elsewhere")  # of the set's layers, of the others
 
@@ -86,7 +87,7 @@ def runs(
 def rows(found: Cases, runs: list[Run]) -> pl.DataFrame:
     """One row a statement and run."""
     return pl.concat(
-        patch_tables.rows(
+        patched_runs.rows(
             found, run.probabilities, run.source, run.base, f"{run.name}_{run.draw}", run.heads
         ).with_columns(run=pl.lit(run.name), draw=pl.lit(run.draw))
         for run in runs
@@ -97,7 +98,7 @@ def point(found: Cases, run: Run, split: str) -> dict[str, Any]:
     """Accuracy and truth of one run on one split."""
     chosen = (found.table["split"] == split).to_numpy() | (split == ALL)
     names = {"split": split, "run": run.name, "source": run.source, "base": run.base}
-    return {**names, "draw": run.draw, **patch_tables.point(found, run.probabilities, chosen)}
+    return {**names, "draw": run.draw, **run_points.point(found, run.probabilities, chosen)}
 
 
 def summarise(found: Cases, runs: list[Run], points: list[dict[str, Any]]) -> dict[str, Any]:
@@ -116,7 +117,7 @@ def summarise(found: Cases, runs: list[Run], points: list[dict[str, Any]]) -> di
         "known": cases.count(found.table),
         "by_split": {
             split: {
-                point["run"]: patch_tables.numbers(point)
+                point["run"]: run_points.numbers(point)
                 for point in points
                 if point["split"] == split and point["run"] not in CONTROLS
             }

@@ -7,8 +7,9 @@ import polars as pl
 
 from stages.lib import stats
 from stages.lib.io import tables
-from stages.lib.patching import cases, patch, patch_tables
+from stages.lib.patching import cases, patch, patched_runs
 from stages.lib.patching.cases import Cases
+from stages.lib.stats import run_points
 from stages.widths.window_choice import DIRECTIONS, Choice, Choices, Run, Window
 
 SCHEMA: tables.Schema = tables.PATCHED | {"part": pl.String, "size": pl.Int32}
@@ -33,7 +34,7 @@ def rows(parts: dict[str, Found], config: patch.Config) -> pl.DataFrame:
         for run in runs:
             window, names = run.window, _personas(run.name, config)
             patch_id = f"layers_{window.first}_{window.last}" if window else "none"
-            table = patch_tables.rows(
+            table = patched_runs.rows(
                 found, run.probabilities, names["source"], names["base"], patch_id
             )
             size = window.size if window else None
@@ -71,7 +72,7 @@ def by_layer(found: Found, choices: Choices, config: patch.Config) -> Rows:
     statements, runs = found
     best = {(name, choice.best) for (name, _), choice in choices.items()}
     points = {
-        (run.name, run.window): patch_tables.point(statements, run.probabilities) for run in runs
+        (run.name, run.window): run_points.point(statements, run.probabilities) for run in runs
     }
     windows = list(dict.fromkeys(run.window for run in runs if run.window))
     result = []
@@ -134,7 +135,7 @@ def by_split(
                 {"size": size, "split": split, "run": name, "window": kind}
                 | _personas(name, config)
                 | _layers(window)
-                | patch_tables.point(statements, of[name, window], keep)
+                | run_points.point(statements, of[name, window], keep)
                 for name, kind, window in shown
             ]
     return result
@@ -172,7 +173,7 @@ def summarise(
         "known": {part: cases.count(found.table) for part, (found, _) in parts.items()},
         "unpatched": {
             "selection": {
-                run.name: patch_tables.point(parts["selection"][0], run.probabilities)
+                run.name: run_points.point(parts["selection"][0], run.probabilities)
                 for run in parts["selection"][1]
                 if run.window is None
             },
@@ -190,7 +191,7 @@ def _summary(
     found: dict[str, dict[str, Any] | None] = {
         kind: {
             **window.layers,
-            "selection": patch_tables.point(
+            "selection": run_points.point(
                 parts["selection"][0], _of(parts["selection"][1], name, window)
             ),
             "report": _of_splits(splits, name, kind, window.size),
@@ -221,7 +222,7 @@ def _summary(
 def _of_splits(splits: Rows, name: str, kind: str, size: int | None) -> dict[str, Any]:
     """Numbers of one run by split; of an unpatched one, which all sizes share, beside any."""
     return {
-        row["split"]: patch_tables.numbers(row)
+        row["split"]: run_points.numbers(row)
         for row in splits
         if row["run"] == name and row["window"] == kind and size in (None, row["size"])
     }

@@ -7,8 +7,9 @@ import torch
 
 from stages.controls import average, controls, controls_tables, donors
 from stages.lib import forward
-from stages.lib.patching import patch, patch_tables
+from stages.lib.patching import patch
 from stages.lib.patching.patch import Head
+from stages.lib.stats import run_points
 from tests import tiny
 from tests.unit import planted
 
@@ -120,7 +121,7 @@ def test_without_a_set_or_statements_only_unpatched_runs_are_there(honesty):
     empty = planted.experiment(tiny.planted_model(), nobody)
     runs = controls.runs(empty, [HONESTY], window, nobody)
     result = controls_tables.summarise(nobody, runs)
-    assert result["runs"]["base"] == dict.fromkeys(patch_tables.POINT) | {"n": 0}
+    assert result["runs"]["base"] == dict.fromkeys(run_points.POINT) | {"n": 0}
     assert result["patched - control"] == result["reverse - rest"] == {}
     assert result["follows_donor"] == {}
     points = controls_tables.points(nobody, runs, ["even"])

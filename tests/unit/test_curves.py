@@ -10,7 +10,7 @@ from stages.curves.curves import Place
 from stages.curves.head_scores import CRITERIA, Runs
 from stages.lib import chat, forward
 from stages.lib.model import readout
-from stages.lib.patching import patch_tables
+from stages.lib.patching import patched_runs
 from stages.lib.patching.cases import Cases
 from stages.lib.patching.patch import Config, Head
 from tests import tiny
@@ -195,8 +195,8 @@ def test_no_set_is_patched_twice(model):
 def test_runs_of_another_stage_are_taken_over_where_no_statement_is_missing(model):
     searched = runs(model)
     p = np.full((N, 2), 0.25, np.float32) * np.arange(N, dtype=np.float32)[:, None]
-    whole = patch_tables.rows(searched.cases, p, "honest", "liar", "a", [PLANTED])
-    part = patch_tables.rows(searched.cases, p, "honest", "liar", "b", [Head(3, 0)]).head(N - 1)
+    whole = patched_runs.rows(searched.cases, p, "honest", "liar", "a", [PLANTED])
+    part = patched_runs.rows(searched.cases, p, "honest", "liar", "b", [Head(3, 0)]).head(N - 1)
     searched.remember(pl.concat([part, whole.reverse()]))
     found = searched([[PLANTED], [Head(3, 0)]])
     np.testing.assert_array_equal(found[0], p)

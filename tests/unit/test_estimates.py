@@ -3,7 +3,7 @@ import polars as pl
 import pytest
 
 from stages.estimates import estimates
-from stages.lib.patching import patch_tables
+from stages.lib.patching import patched_runs
 from stages.lib.patching.cases import Cases
 from stages.lib.patching.patch import Head
 
@@ -77,13 +77,13 @@ def test_true_effects_are_differences_of_log_odds():
         return np.stack([p, 1 - p], axis=1)
 
     before = np.linspace(-1, 1, N)
-    rows = [patch_tables.rows(found, run(before), "liar", "liar")]
+    rows = [patched_runs.rows(found, run(before), "liar", "liar")]
     for layer in range(LAYERS):
         for head in range(HEADS):
             p = run(before + 0.1 * np.arange(N) + layer + 0.1 * head)
             here = [Head(layer, head)]
             name = f"alone {layer}.{head}"
-            rows.append(patch_tables.rows(found, p, "honest", "liar", name, here))
+            rows.append(patched_runs.rows(found, p, "honest", "liar", name, here))
     shuffled = pl.concat(rows).sample(fraction=1.0, shuffle=True, seed=0)
     effects = estimates.true_effects(shuffled, found, LAYERS, HEADS)
     assert effects.shape == (N, LAYERS, HEADS)

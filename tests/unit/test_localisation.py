@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from stages.lib.patching import patch_tables
+from stages.lib.patching import patched_runs
 from stages.localisation import gains as gains_of
 from stages.localisation import localisation
 from stages.localisation.gains import Gains
@@ -44,7 +44,7 @@ def table(runs):
                 "truth_mass": 1.0,
                 "heads": [[{"layer": a, "head": b} for a, b in heads]] * len(p),
             },
-            schema=patch_tables.SCHEMA,
+            schema=patched_runs.SCHEMA,
         )
         for name, (heads, p) in runs.items()
     )

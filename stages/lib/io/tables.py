@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -97,8 +98,17 @@ def write(file: Path, table: pl.DataFrame, schema: Schema, key: list[str]) -> No
         table.write_parquet(partial, compression="zstd")
 
 
-def read(file: Path, schema: Schema) -> pl.DataFrame:
+def read(file: Path, schema: Schema, nullable: Collection[str] = ()) -> pl.DataFrame:
     """Read a table and check its columns, types and that nothing is null.
+
+    Parameters
+    ----------
+    file : Path
+        A Parquet file.
+    schema : dict
+        Columns and their types.
+    nullable : collection of str
+        Columns that may hold nulls.
 
     Raises
     ------
@@ -116,7 +126,7 @@ def read(file: Path, schema: Schema) -> pl.DataFrame:
             raise UserError(f"{file}: column {name!r} is missing, found {', '.join(table.columns)}")
         if table.schema[name] != type_:
             raise UserError(f"{file}: column {name!r} is {table.schema[name]}, expected {type_}")
-        if table[name].null_count():
+        if name not in nullable and table[name].null_count():
             row = table[name].is_null().arg_max()
             raise UserError(f"{file}: row {row}: column {name!r} is empty")
     return table.select(list(schema))

@@ -1,65 +1,14 @@
-"""Patched runs as rows of a table, and as points of a plot."""
+"""Accuracy and truth of a run, with their intervals: the numbers of a point of a plot."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-import polars as pl
 
 from stages.lib import stats
-from stages.lib.io import tables
 from stages.lib.patching import patch
 from stages.lib.patching.cases import Cases
-from stages.lib.patching.patch import Head
 
-SCHEMA = tables.PATCHED | {"heads": pl.List(pl.Struct({"layer": pl.Int32, "head": pl.Int32}))}
 POINT = ("accuracy", "low", "high", "n", "truth", "truth_low", "truth_high")
-
-
-def rows(
-    cases: Cases,
-    probabilities: np.ndarray,
-    source: str,
-    base: str,
-    patch_id: str = "none",
-    heads: Iterable[Head] = (),
-) -> pl.DataFrame:
-    """One run's rows of a table of patched runs.
-
-    Parameters
-    ----------
-    cases : Cases
-        The statements.
-    probabilities : ndarray of shape (n_statements, 2), float32
-        P(true) and P(false).
-    source, base : str
-        Personas of the run that gives z and of the run that is written into; the same for a run
-        that is not patched.
-    patch_id : str
-        Names the patch.
-    heads : iterable of Head
-        What the patch writes.
-
-    Returns
-    -------
-    DataFrame
-        With the columns of `SCHEMA`.
-    """
-    n = len(cases.table)
-    written = [{"layer": layer, "head": head} for layer, head in heads]
-    return pl.DataFrame(
-        {
-            "statement_id": cases.table["statement_id"],
-            "source": [source] * n,
-            "base": [base] * n,
-            "patch_id": [patch_id] * n,
-            "p_true": probabilities[:, 0],
-            "p_false": probabilities[:, 1],
-            "truth_mass": probabilities.sum(axis=1),
-            "heads": [written] * n,
-        },
-        schema=SCHEMA,
-    )
 
 
 def point(
