@@ -1,7 +1,7 @@
-"""Stage `effects`: write the source run's z into the base run, one head of the model at a time.
+"""Stage `effects`: patch the source run's z into the base run, one head of the model at a time.
 
 Reads   --pairs, --model
-Writes  --out (one row a statement and head), --plot (one point a head)
+Writes  --out (one row per statement and head)
 Params  effects, patch, readout
 """
 
@@ -15,15 +15,9 @@ from stages.lib import forward
 from stages.lib.io import cli, params, tables
 from stages.lib.patching import experiment, patch, patched_runs
 from stages.lib.patching.patch import Head
-from stages.lib.stats import run_points
 
 
-def main(
-    pairs: Path,
-    model: Path,
-    out: Path,
-    plot: Path,
-) -> None:
+def main(pairs: Path, model: Path, out: Path) -> None:
     """Patch each head alone, on some statements of the selection part."""
     limit = params.section("effects", Config).limit
     setting = experiment.load(pairs, model, ("selection",), limit)
@@ -34,14 +28,10 @@ def main(
     if not forward.is_main_process():
         return
     rows = [patched_runs.rows(found, readouts.base, config.base, config.base)]
-    points = []
     for head, p in zip(every, readouts.patched, strict=True):
         name = f"alone {head.layer}.{head.head}"
         rows.append(patched_runs.rows(found, p, config.source, config.base, name, [head]))
-        point = run_points.point(found, p) | run_points.effect(found, p, readouts.base)
-        points.append({"measure": "alone", **head._asdict(), **point})
     tables.write(out, pl.concat(rows), patched_runs.SCHEMA, ["statement_id", "patch_id"])
-    tables.write_rows(plot, points)
 
 
 if __name__ == "__main__":

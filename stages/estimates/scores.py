@@ -1,9 +1,11 @@
-"""How well attribution patching foretells what a patch of each head does.
+"""Scores of `estimates`: how well attribution patching foretells what each head's patch does.
 
-Both are in nats of log-odds, the logarithm of P(right answer) / P(wrong answer): the scale that a
-gradient is linear in.
+Reads   --pairs, --runs (what stage `estimates` wrote)
+Writes  --metrics (JSON), --plots: estimates.json (one row per head)
+Params  patch
 """
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,57 +13,30 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from stages.estimates.effects_of_heads import SCHEMA
 from stages.lib import stats
-from stages.lib.patching import patch
-from stages.lib.patching.cases import Cases
+from stages.lib.io import cli, params, tables
+from stages.lib.patching import patch, patched_runs
 from stages.lib.stats import resample
 
 
-def toward_truth(effects: NDArray[Any], label: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Turn effects on log P(true) - log P(false) into effects on the log-odds of the right answer.
-
-    Parameters
-    ----------
-    effects : ndarray of shape (n_statements, n_layers, n_heads)
-        True or estimated, in nats.
-    label : ndarray of shape (n_statements,), bool
-        Whether each statement is true.
-
-    Returns
-    -------
-    ndarray of shape (n_statements, n_layers, n_heads), float64
-    """
-    return effects.astype(np.float64) * np.where(label, 1.0, -1.0)[:, None, None]
+def main(pairs: Path, runs: Path, metrics: Path, plots: Path) -> None:
+    """Compare estimated with true effects."""
+    config = params.section("patch", patch.Config)
+    table, about = patched_runs.read(runs, SCHEMA, pairs)
+    estimated, true = effects(table)
+    found = score(estimated, true, about.subject)
+    tables.write_json(metrics, {"source": config.source, "base": config.base, **found})
+    tables.write_rows(plots / "estimates.json", points(estimated, true, about.subject))
 
 
-def true_effects(
-    patched: pl.DataFrame, cases: Cases, n_layers: int, n_heads: int
-) -> NDArray[np.float64]:
-    """Log-odds that each head's patch adds to each statement's right answer.
-
-    Parameters
-    ----------
-    patched : DataFrame
-        The base run and a run for each head of the model alone, as `patched_runs.SCHEMA`.
-    cases : Cases
-        The statements.
-    n_layers, n_heads : int
-        Sizes of the model.
-
-    Returns
-    -------
-    ndarray of shape (n_statements, n_layers, n_heads), float64
-        Patched run minus base run, in nats.
-    """
-    shape = (n_layers, n_heads, len(cases.label))
-    head = pl.col("heads").list.first().struct
-    one = patched.filter(pl.col("patch_id") != "none").sort(
-        head.field("layer"), head.field("head"), "statement_id"
-    )
-    unpatched = patched.filter(pl.col("patch_id") == "none").sort("statement_id")
-    low, high = (_log_odds(rows).to_numpy() for rows in (unpatched, one))
-    gained = high.reshape(shape) - low
-    return toward_truth(np.moveaxis(gained, -1, 0), cases.label)
+def effects(table: pl.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Estimated and true effects: each (n_statements, n_layers, n_heads), in nats."""
+    columns = ("statement_id", "layer", "head")
+    shape = [table[name].n_unique() for name in columns]
+    ordered = table.sort(columns)
+    estimate, effect = (ordered[name].to_numpy().reshape(shape) for name in ("estimate", "effect"))
+    return estimate, effect
 
 
 def score(
@@ -102,7 +77,7 @@ def score(
         for name, measure in (("rank_correlation", _spearman), ("top", _shared(at_top))):
             low, high = stats.bootstrapped(measure(*draws), n_subjects)
             found[name] = stats.Interval(float(measure(*value)[0]), low, high, n).row()
-    top = {"n_heads": at_top, "by_chance": at_top / n_all}
+    top = {"n_heads": at_top, "by_chance": at_top / n_all if n_all else None}
     return {**found, "top": {**found["top"], **top}, "n_heads": n_all}
 
 
@@ -130,12 +105,6 @@ def points(
     ]
 
 
-def _log_odds(runs: pl.DataFrame) -> pl.Series:
-    """Log P(true) - log P(false) of each run."""
-    logs = [pl.col(p).cast(pl.Float64).clip(patch.LEAST).log() for p in ("p_true", "p_false")]
-    return runs.select(odds=logs[0] - logs[1])["odds"]
-
-
 def _spearman(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
     """Rank correlation of each row of `a` with that of `b`; 0 where all of a row are equal."""
     a, b = (rankdata(x, axis=1) - (x.shape[1] + 1) / 2 for x in (a, b))
@@ -151,3 +120,7 @@ def _shared(n: int) -> Any:
         return np.array([len(np.intersect1d(*pair)) / n for pair in zip(*tops, strict=True)])
 
     return share
+
+
+if __name__ == "__main__":
+    cli.run(main)
