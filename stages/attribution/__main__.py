@@ -2,17 +2,19 @@
 
 Reads   --pairs, --model,
         --activations (a folder of shards for each persona)
-Writes  --metrics (JSON), --plots (JSON: layers, heads, lens)
+Writes  --out (safetensors: parts of both runs' logits)
 Params  attribution, patch, readout
 """
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from stages.attribution import attribution_tables
+from stages.attribution import table
 from stages.attribution.config import Config
+from stages.attribution.table import ROLES
 from stages.lib import forward, shards
 from stages.lib.forward.parts import Parts, Splitter, Unfit
 from stages.lib.io import alignment, cli, params, tables
@@ -24,8 +26,7 @@ def main(
     pairs: Path,
     model: Path,
     activations: Path,
-    metrics: Path,
-    plots: Path,
+    out: Path,
 ) -> None:
     """Split both personas' logits on known statements of the report part."""
     limit = params.section("attribution", Config).limit
@@ -36,35 +37,40 @@ def main(
     for reader in readers:
         alignment.require(reader.folder, reader.statement_ids, every)
     rows = np.flatnonzero(every.is_in(found.table["statement_id"].implode()))
-    made, reason = attribution_tables.nothing(), "no known statement"
+    facts: dict[str, Any] = {"ids": [], "texts": [], "n_true": 0, "heads_error": 0.0}
+    parts, reason = {}, "no known statement"
     if len(rows):
         setting = experiment.load(pairs, model, ("report",), limit)
         try:
-            split, reason = _split(setting, readers, rows), None
-            names = (config.source, config.base)
-            decode, n_true = setting.lm.tokenizer.decode, len(setting.answers.true_ids)
-            made = attribution_tables.make(
-                *split, names, found.label, found.subject, n_true, decode
-            )
+            parts, reason = _split(setting, readers, rows), None
         except Unfit as unfit:
             reason = f"{type(setting.lm.model).__name__}: {unfit}"
+        else:
+            facts = _facts(setting, parts)
     if not forward.is_main_process():
         return
     if reason:
         warnings.warn(f"attribution: nothing is measured: {reason}", stacklevel=2)
-    head = {"source": config.source, "base": config.base, "n": len(rows), "reason": reason}
-    tables.write_json(metrics, head | made.metrics)
-    for name, points in made.plots.items():
-        tables.write_rows(plots / f"{name}.json", points)
+    ids = found.table["statement_id"].to_list()
+    table.write(out, parts, facts | {"statement_ids": ids, "reason": reason})
 
 
-def _split(
-    setting: Experiment, readers: list[shards.Reader], rows: np.ndarray
-) -> tuple[Parts, Parts]:
+def _facts(setting: Experiment, parts: dict[str, Parts]) -> dict[str, Any]:
+    """Which tokens the parts are of, and how well the heads add up to their attention."""
+    ids = list(parts["source"].ids)
+    return {
+        "ids": ids,
+        "texts": [setting.lm.tokenizer.decode(i) for i in ids],
+        "n_true": len(setting.answers.true_ids),
+        "heads_error": max(part.heads_error for part in parts.values()),
+    }
+
+
+def _split(setting: Experiment, readers: list[shards.Reader], rows: np.ndarray) -> dict[str, Parts]:
     """Parts of the source's and of the base's run."""
     prompts = [setting.cases.source[0], setting.cases.base[-1]]
     splitter = Splitter(setting.lm, setting.answers, prompts)
-    source, base = (
+    both = (
         splitter(
             lambda layer, reader=reader: reader.layer("resid_post", layer)[rows],
             lambda layer, reader=reader: reader.layer("z", layer)[rows],
@@ -72,7 +78,7 @@ def _split(
         )
         for reader in readers
     )
-    return source, base
+    return dict(zip(ROLES, both, strict=True))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """dvc.yaml says what the code does: deps are imports, params are sections, nothing is uncached."""
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -14,16 +15,27 @@ from tests.pipeline.closure import ROOT, closure, entry
 DECLARED = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
 STAGES = {name: stage.get("do", stage) for name, stage in DECLARED.items()}
 PARAMS = YAML(typ="safe").load((ROOT / "params.yaml").read_text())
-MODULES = {
-    name: re.search(r"-m stages\.([a-z_.]+)", stage["cmd"])[1]  # pyright: ignore[reportOptionalSubscript]
-    for name, stage in STAGES.items()
+SWEEPS = STAGES["scores"]["matrix"]["sweep"]
+
+
+def of_sweep(value, sweep):
+    """What a declaration of `scores` is for one sweep."""
+    return json.loads(json.dumps(value).replace("${item.sweep}", sweep))
+
+
+ONE_BY_ONE = {name: stage for name, stage in STAGES.items() if name != "scores"} | {
+    f"scores@{sweep}": of_sweep(STAGES["scores"], sweep) for sweep in SWEEPS
 }
-OF_OTHER_NODES = ("scores.py", "figure.py")
+MODULES = {
+    name: re.findall(r"-m stages\.([a-z_.]+)", stage["cmd"])[0]
+    for name, stage in ONE_BY_ONE.items()
+}
+OF_OTHER_NODES = re.compile("scores(_[a-z_]+)?.py|figure.py")
 
 
 def hidden(file: str) -> bool:
     """Whether .dvcignore hides a file from the folder that it is in."""
-    return file.count("/") == 2 and file.split("/")[2] in OF_OTHER_NODES
+    return file.count("/") == 2 and OF_OTHER_NODES.fullmatch(file.split("/")[2])
 
 
 def covers(dep: str, file: str) -> bool:
@@ -40,12 +52,13 @@ def test_every_node_is_a_stage():
         assert entry(module).is_file()
 
 
-@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize("name", ONE_BY_ONE)
 def test_code_deps_cover_the_imports_and_nothing_else(name):
-    listed = [dep for dep in STAGES[name]["deps"] if dep.startswith("stages")]
+    listed = [dep for dep in ONE_BY_ONE[name]["deps"] if dep.startswith("stages")]
     files = closure(entry(MODULES[name]))
     assert [f for f in files if not any(covers(dep, f) for dep in listed)] == []
-    assert [dep for dep in listed if not any(covers(dep, f) for f in files)] == []
+    own = "stages/" + name.removeprefix("scores@")  # most sweeps share a module with their scores
+    assert [d for d in listed if d != own and not any(covers(d, f) for f in files)] == []
 
 
 def test_a_node_imports_itself_and_lib():
@@ -68,7 +81,7 @@ def test_activations_do_not_depend_on_rendering():
     assert "stages/lib/chat/__init__.py" not in closure(entry("activations"))
 
 
-@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize("name", ONE_BY_ONE)
 def test_every_section_that_a_stage_reads_is_declared(name):
     text = entry(MODULES[name]).read_text()
     calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
@@ -82,7 +95,7 @@ def test_every_section_that_a_stage_reads_is_declared(name):
         read |= {"patch", "readout"}
     if "params.personas()" in text:
         read.add("personas")
-    listed = STAGES[name].get("params", [])
+    listed = ONE_BY_ONE[name].get("params", [])
     if name == "check":
         assert listed == [{"params.yaml": None}]  # all of it
         return
@@ -110,7 +123,7 @@ def test_the_run_cache_stays_on(name):
     assert stage["deps"]
     if stage.get("frozen"):  # run by hand, and its outs are in git
         return
-    if name == "report":  # a page in git that is no plot; it takes a second
+    if name in ("report", "scores"):  # outs in git that are no plots; they take a second
         return
     for out in stage.get("outs", []):
         assert isinstance(out, str), "an out with options: cache: false turns the run cache off"
@@ -124,7 +137,7 @@ def test_no_wording_is_in_a_command():
 
 def test_no_name_of_params_is_in_a_command():
     """A persona's and a system prompt's reach the shell as part of $DVC_STAGE, which is no text."""
-    for name, stage in STAGES.items():
+    for name, stage in ONE_BY_ONE.items():
         found = re.findall(r"(?<!\\)\$\{(?!key)[^}]*\}", stage["cmd"])
         assert not found, (name, found)
 
@@ -132,21 +145,21 @@ def test_no_name_of_params_is_in_a_command():
 def test_everything_runs_after_the_check():
     """So that a wrong setting of any stage stops a run before it has computed something."""
     writes = {}
-    for name, stage in STAGES.items():
+    for name, stage in ONE_BY_ONE.items():
         plots = [out if isinstance(out, str) else next(iter(out)) for out in stage.get("plots", [])]
         outs = [out if isinstance(out, str) else next(iter(out)) for out in stage.get("outs", [])]
         for out in [*outs, *plots, *map(lambda x: next(iter(x)), stage.get("metrics", []))]:
             writes[out] = name
 
     def after(name):
-        deps = [d for d in STAGES[name]["deps"] if not d.startswith("stages")]
+        deps = [d for d in ONE_BY_ONE[name]["deps"] if not d.startswith("stages")]
         before = {
             writer for dep in deps for out, writer in writes.items()
             if out == dep or out.startswith(f"{dep}/")
         }  # fmt: skip
         return name == "check" or any(after(one) for one in before)
 
-    for name, stage in STAGES.items():
+    for name, stage in ONE_BY_ONE.items():
         assert after(name) or stage.get("frozen"), name
 
 

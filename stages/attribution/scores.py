@@ -1,77 +1,87 @@
-"""Direct attribution and logit lens as points of plots, and the metrics."""
+"""Scores of `attribution`: what each part adds to the answer, and where two runs' answers part.
+
+Reads   --pairs, --runs (what stage `attribution` wrote)
+Writes  --metrics (JSON), --plots (JSON: layers, heads, lens)
+Params  patch
+"""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
-from stages.attribution import attribution, lens
-from stages.attribution.attribution import Array, Contributions, Pair
+from stages.attribution import scores_contributions as attribution
+from stages.attribution import scores_lens as lens
+from stages.attribution import table
+from stages.attribution.scores_contributions import Array, Contributions, Pair
+from stages.attribution.table import ROLES, Split
 from stages.lib import stats
+from stages.lib.io import cli, params, tables
+from stages.lib.patching import patch
 
 RUNS: tuple[str, ...] = ("source", "base", "difference")
 TOP = 10  # heads, and sublayers, that the metrics name
 KINDS = ("attention", "mlp")
 Rows = list[dict[str, Any]]
+Made = tuple[dict[str, Any], dict[str, Rows]]  # metrics, and rows of each plot table
 
 
-@dataclass(frozen=True)
-class Made:
-    """All that the stage writes.
-
-    Attributes
-    ----------
-    metrics : dict
-        But for the runs' names and n.
-    plots : dict of str to list of dict
-        Rows of each plot table: ``layers``, ``heads``, ``lens``.
-    """
-
-    metrics: dict[str, Any]
-    plots: dict[str, Rows]
+def main(pairs: Path, runs: Path, metrics: Path, plots: Path) -> None:
+    """Compare two runs on the same statements."""
+    config = params.section("patch", patch.Config)
+    split = table.read(runs)
+    every = tables.read(pairs, tables.PAIRS)
+    about = every.filter(pl.col("statement_id").is_in(split.statement_ids))
+    label, subject = about["label"].to_numpy(), about["subject"].to_numpy()
+    made, points = (
+        make(split, (config.source, config.base), label, subject) if split.runs else nothing()
+    )
+    n = len(split.statement_ids)
+    head = {"source": config.source, "base": config.base, "n": n, "reason": split.reason}
+    tables.write_json(metrics, head | made)
+    for name, rows in points.items():
+        tables.write_rows(plots / f"{name}.json", rows)
 
 
 def make(
-    source: Any,
-    base: Any,
-    personas: tuple[str, str],
-    label: NDArray[np.bool_],
-    subject: NDArray[Any],
-    n_true: int,
-    decode: Callable[[int], str],
+    split: Split, personas: tuple[str, str], label: NDArray[np.bool_], subject: NDArray[Any]
 ) -> Made:
-    """Compare two runs on the same statements.
+    """Measure what the parts of both runs add to the answer.
 
     Parameters
     ----------
-    source, base : forward.parts.Parts
-        Of both runs.
+    split : Split
+        Parts of both runs.
     personas : pair of str
         What the two are called.
     label, subject : ndarray of shape (n_statements,)
         Whether each statement is true, and what it is about.
-    n_true : int
-        How many of the answer tokens are of "true".
-    decode : callable
-        From a token's id to its text.
+
+    Returns
+    -------
+    tuple of dict and dict
+        Metrics, but for the runs' names and n; rows of each plot table.
     """
     names = dict(zip(RUNS, (*personas, " - ".join(personas)), strict=True))
-    tokens = attribution.pair([source.log_p, base.log_p], n_true)
+    source, base = (split.runs[role] for role in ROLES)
+    tokens = attribution.pair([source.log_p, base.log_p], split.n_true)
     first, second = (attribution.contributions(x, tokens, label) for x in (source, base))
-    first_truth, second_truth = (lens.truth(lens.log_odds(x.lens, label)) for x in (source, base))
+    lenses_of = source.lens, base.lens
+    first_truth, second_truth = (lens.truth(lens.log_odds(x, label)) for x in lenses_of)
     metrics = {
-        "tokens": named(tokens, source.ids, decode),
+        "tokens": named(tokens, split),
         "lens": {"parting": lens.parting(first_truth - second_truth, subject)},
-        **summarise(first, second, subject, max(source.heads_error, base.heads_error)),
+        **summarise(first, second, subject, split.heads_error),
     }
     plots = {
         "layers": layers(first, second, subject, names),
         "heads": heads(first, second, subject, names),
-        "lens": lenses(source.lens, base.lens, label, subject, names),
+        "lens": lenses(*lenses_of, label, subject, names),
     }
-    return Made(metrics, plots)
+    return metrics, plots
 
 
 def paired(source: Array, base: Array) -> dict[str, Array]:
@@ -255,13 +265,13 @@ def nothing() -> Made:
         "top": {"heads": {}, "sublayers": {}},
         "lens": {"parting": {name: {**null, "gap": None} for name in ("differs", "half")}},
     }
-    return Made(metrics, {name: [] for name in ("layers", "heads", "lens")})
+    return metrics, {name: [] for name in ("layers", "heads", "lens")}
 
 
-def named(tokens: Pair, ids: tuple[int, ...], decode: Callable[[int], str]) -> dict[str, Any]:
+def named(tokens: Pair, split: Split) -> dict[str, Any]:
     """The two tokens, by id and text."""
-    both = {"true": ids[tokens.true], "false": ids[tokens.false]}
-    found = {name: {"id": i, "text": decode(i)} for name, i in both.items()}
+    both = {"true": tokens.true, "false": tokens.false}
+    found = {name: {"id": split.ids[i], "text": split.texts[i]} for name, i in both.items()}
     return {**found, "share": tokens.share}
 
 
@@ -288,3 +298,7 @@ def _interval(name: str, found: Any, n: int, *bounds: float) -> dict[str, Any]:
     if bounds:
         low, high = max(low, bounds[0]), min(high, bounds[1])
     return {name: value, "low": low, "high": high, "n": n}
+
+
+if __name__ == "__main__":
+    cli.run(main)
