@@ -22,8 +22,7 @@ def main(pairs: Path, runs: Path, metrics: Path, plots: Path) -> None:
     table, about = patched_runs.read(runs, best_window.SCHEMA, pairs)
     points = by_window(about, table, config)
     tables.write_rows(plots / "windows.json", points)
-    best = best_window.best(table, about)
-    tables.write_json(metrics, summarise(about, points, best, config))
+    tables.write_json(metrics, summarise(about, table, points, config))
 
 
 def by_window(about: Cases, runs: pl.DataFrame, config: patch.Config) -> list[dict[str, Any]]:
@@ -40,18 +39,14 @@ def by_window(about: Cases, runs: pl.DataFrame, config: patch.Config) -> list[di
     arXiv:2311.15131, figure 3.
     """
     windows = best_window.windows(runs)
-    personas = {"source": config.source, "base": config.base}
-    unpatched = {
-        role: patched_runs.probabilities(runs, patch_id="none", base=persona)
-        for role, persona in personas.items()
-    }
     patched = [patched_runs.probabilities(runs, **layers) for layers in windows]
+    personas = {"source": config.source, "base": config.base}
     result = []
     for part in PARTS:
         chosen = (about.table["part"] == part).to_numpy()
-        baselines = {role: run_points.point(about, p, chosen) for role, p in unpatched.items()}
+        unpatched = _unpatched(about, runs, part, config)
         for layers, p in zip(windows, patched, strict=True):
-            points = {"patched": run_points.point(about, p, chosen)} | baselines
+            points = {"patched": run_points.point(about, p, chosen)} | unpatched
             result += [
                 {"part": part, "run": run, **personas, **layers, **point}
                 for run, point in points.items()
@@ -60,10 +55,7 @@ def by_window(about: Cases, runs: pl.DataFrame, config: patch.Config) -> list[di
 
 
 def summarise(
-    about: Cases,
-    points: list[dict[str, Any]],
-    best: dict[str, int] | None,
-    config: patch.Config,
+    about: Cases, runs: pl.DataFrame, points: list[dict[str, Any]], config: patch.Config
 ) -> dict[str, Any]:
     """Name the best window, and what it does on both parts.
 
@@ -71,10 +63,10 @@ def summarise(
     ----------
     about : Cases
         The statements.
+    runs : DataFrame
+        With the columns of `best_window.SCHEMA`.
     points : list of dict
         From `by_window`.
-    best : dict or None
-        From `best_window.best`.
     config : Config
         Section `patch`.
 
@@ -83,7 +75,7 @@ def summarise(
     dict
         What metrics/windows.json holds; without a best window, the unpatched runs alone.
     """
-    first = best["first_layer"] if best else None
+    best = best_window.best(runs, about)
     nothing = "nothing: the known statements of the selection part have not both labels"
     return {
         "best": best,
@@ -92,15 +84,30 @@ def summarise(
             part: {
                 point["run"]: run_points.numbers(point)
                 for point in points
-                if point["part"] == part
-                and (point["first_layer"] == first or (not best and point["run"] != "patched"))
+                if point["part"] == part and point["first_layer"] == best["first_layer"]
             }
+            if best
+            else _unpatched(about, runs, part, config)
             for part in PARTS
         },
         "known": {part: cases.count(about.table.filter(pl.col("part") == part)) for part in PARTS},
         "source": config.source,
         "base": config.base,
         "positions": config.positions,
+    }
+
+
+def _unpatched(
+    about: Cases, runs: pl.DataFrame, part: str, config: patch.Config
+) -> dict[str, dict[str, Any]]:
+    """Accuracy and truth of both runs that nothing is patched into."""
+    chosen = (about.table["part"] == part).to_numpy()
+    personas = {"source": config.source, "base": config.base}
+    return {
+        role: run_points.point(
+            about, patched_runs.probabilities(runs, patch_id="none", base=persona), chosen
+        )
+        for role, persona in personas.items()
     }
 
 

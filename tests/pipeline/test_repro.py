@@ -261,7 +261,7 @@ def test_curves_rise_with_the_planted_head_and_fall_without_it(project):
 
 
 def test_best_windows_of_every_size_hold_the_planted_layer_in_both_directions(project):
-    metrics = load(project, "metrics/widths.json")
+    metrics = load(project, "data/widths.parquet")
     for run, turned in (("patched", 1.0), ("reverse", 0.0)):
         assert set(metrics[run]) == {"1", "2", "5"}
         for found in metrics[run].values():
@@ -442,14 +442,11 @@ def test_two_processes_give_the_cells_of_one_and_keep_them_once(project, tmp_pat
 
 def test_a_launcher_of_two_processes_changes_no_number_and_invalidates_nothing(project):
     names = (
-        "metrics/attribution.json",
-        "plots/attribution/heads.json",
-        "plots/attribution/lens.json",
-        "metrics/windows.json",
-        "metrics/heads.json",
+        "data/attribution.safetensors",
+        "data/heads.parquet",
         "data/heads.json",
         "data/windows.parquet",
-        "metrics/widths.json",
+        "data/widths.parquet",
         "data/positions.parquet",
     )
     files = [project.folder / name for name in names]
