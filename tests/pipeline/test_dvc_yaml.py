@@ -1,7 +1,6 @@
 """dvc.yaml says what the code does: deps are imports, params are sections, nothing is uncached."""
 
 import ast
-import json
 import re
 import subprocess
 import sys
@@ -10,22 +9,12 @@ from itertools import chain
 import pytest
 from ruamel.yaml import YAML
 
-from tests.pipeline.closure import ROOT, closure, entry
+from tests.pipeline.closure import ROOT, closure, declared, entry
 
 DECLARED = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
 STAGES = {name: stage.get("do", stage) for name, stage in DECLARED.items()}
 PARAMS = YAML(typ="safe").load((ROOT / "params.yaml").read_text())
-SWEEPS = STAGES["scores"]["matrix"]["sweep"]
-
-
-def of_sweep(value, sweep):
-    """What a declaration of `scores` is for one sweep."""
-    return json.loads(json.dumps(value).replace("${item.sweep}", sweep))
-
-
-ONE_BY_ONE = {name: stage for name, stage in STAGES.items() if name != "scores"} | {
-    f"scores@{sweep}": of_sweep(STAGES["scores"], sweep) for sweep in SWEEPS
-}
+ONE_BY_ONE = declared()
 MODULES = {
     name: re.findall(r"-m stages\.([a-z_.]+)", stage["cmd"])[0]
     for name, stage in ONE_BY_ONE.items()

@@ -7,32 +7,12 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests import tiny
+from tests.pipeline.closure import declared, run_the_model
 from tests.pipeline.conftest import stages_run
 
 PERSONAS = ("neutral", "honest", "liar")
-AFTER_READOUTS = {
-    "behaviour",
-    "probes",
-    "transfer",
-    "pairs",
-    "windows",
-    "effects",
-    "estimates",
-    "heads",
-    "transplant",
-    "confidence",
-    "attribution",
-    "erasure",
-    "widths",
-    "positions",
-    "robustness",
-    "controls",
-    "curves",
-    "localisation",
-    "summary",
-    "figures",
-    "report",
-}
+INPUTS = {"organism", "check", "model", "statements", "prompts", "activations", "cells", "grid"}
+AFTER_READOUTS = set(declared()) - INPUTS
 SYSTEMS = ("honest", "liar", "stubborn")
 GRID = {"grid"} | {f"cells@{system}" for system in SYSTEMS}
 ALL = (
@@ -376,6 +356,70 @@ def test_a_comment_in_rendering_code_runs_what_renders_and_nothing_else(project)
     assert stages_run(project.repro()) == rendering
     file.write_text(text)
     assert stages_run(project.repro()) == set()
+
+
+REMARK = "\n# a remark\n"
+SCORES = {name for name in declared() if name.startswith("scores@")}
+# Edit of a file -> what runs again, although nothing that it computes changes.
+EDITS = {
+    "stages/windows/scores.py": {"scores@windows"},
+    "stages/windows/figure.py": {"figures"},
+    "stages/lib/drawing/style.py": {"figures"},
+    "stages/effects/__main__.py": {"effects", "scores@effects"},
+    "stages/attribution/scores_lens.py": {"attribution_scores"},
+    "stages/report/page.py": {"report"},
+    "stages/effects/.__main__.py.swp": set(),
+    "stages/lib/forward/notes.txt": set(),
+    "stages/README.md": set(),
+}
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_an_edit_reruns_what_it_affects(project, name):
+    file = project.folder / name
+    before = file.read_text() if file.is_file() else None
+    file.write_text((before or "") + REMARK)
+    assert stages_run(project.repro()) == EDITS[name]
+    if before is None:
+        file.unlink()
+    else:
+        file.write_text(before)
+    project.repro()
+
+
+def changed(project):
+    """Stages whose own deps or params have changed."""
+    result = project.run("dvc", "status", "--json")
+    assert result.returncode == 0, result.stderr
+    return {
+        name for name in json.loads(result.stdout) if not name.startswith(("organism", "check"))
+    }
+
+
+def test_a_changed_statistic_reruns_no_model_and_a_changed_forward_pass_all_of_it(project):
+    model = {name.split("@")[0] for name in run_the_model()}
+    assert {"windows", "curves", "activations", "cells"} <= model
+    file = project.folder / "stages/lib/stats/__init__.py"
+    text = file.read_text()
+    file.write_text(text + REMARK)
+    found = changed(project)
+    assert SCORES | {"behaviour", "probes", "transfer"} <= found
+    assert not {name.split("@")[0] for name in found} & model
+    file.write_text(text)
+    file = project.folder / "stages/lib/forward/runs.py"
+    text = file.read_text()
+    file.write_text(text + REMARK)
+    assert {name.split("@")[0] for name in changed(project)} == model
+    file.write_text(text)
+    assert changed(project) == set()
+
+
+@pytest.mark.parametrize("sweep", ["windows", "heads", "effects", "transplant", "controls"])
+def test_a_changed_limit_reruns_its_sweep_alone(project, sweep):
+    project.set({sweep: {"limit": 3}})
+    assert changed(project) == {sweep}
+    project.run("git", "checkout", "-q", "params.yaml")
+    assert changed(project) == set()
 
 
 def test_a_misspelt_wording_stops_the_pipeline_and_names_it(project):
