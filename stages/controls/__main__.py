@@ -1,7 +1,7 @@
-"""Stage `controls`: other values written into the head set than the source's z of the statement.
+"""Stage `controls`: other values patched into the head set than the source's z of the statement.
 
 Reads   --pairs, --model, --heads
-Writes  --out (one row a statement and run), --metrics (JSON), --plot (one point a split and run)
+Writes  --out (one row per statement and run)
 Params  controls, patch, readout
 """
 
@@ -15,28 +15,16 @@ from stages.lib.patching import cases, experiment
 from stages.lib.patching.patch import Head
 
 
-def main(
-    pairs: Path,
-    model: Path,
-    heads: Path,
-    out: Path,
-    metrics: Path,
-    plot: Path,
-) -> None:
+def main(pairs: Path, model: Path, heads: Path, out: Path) -> None:
     """Patch the set on the report part, as it is meant and in ways that tell why it works."""
     limit = params.section("controls", Config).limit
     search = tables.read_json(heads)
     chosen = [Head(*head) for head in search["heads"]]
     setting = experiment.load(pairs, model, ("report",), limit, by="split")
     averaged = cases.read(pairs, ("selection",), limit, by="split")
-    runs = controls.runs(setting, chosen, search["window"], averaged)
-    if not forward.is_main_process():
-        return
-    key = ["statement_id", "run"]
-    tables.write(out, controls_tables.rows(setting.cases, runs), controls_tables.SCHEMA, key)
-    splits = sorted(set(tables.read(pairs, tables.PAIRS)["split"]))
-    tables.write_rows(plot, controls_tables.points(setting.cases, runs, splits))
-    tables.write_json(metrics, controls_tables.summarise(setting.cases, runs))
+    rows = controls.runs(setting, chosen, search["window"], averaged)
+    if forward.is_main_process():
+        tables.write(out, rows, controls_tables.SCHEMA, ["statement_id", "run"])
 
 
 if __name__ == "__main__":

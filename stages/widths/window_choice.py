@@ -1,60 +1,13 @@
-"""Windows of several sizes in both directions: the best one of each, and a control for it."""
+"""The best window of each size and direction, and a control for it."""
 
 from dataclasses import dataclass
 
-import numpy as np
+import polars as pl
 
 from stages.lib.patching import patch
 from stages.lib.patching.cases import Cases
-
-DIRECTIONS = ("patched", "reverse")  # source z into the base run, and base z into the source run
-
-
-@dataclass(frozen=True)
-class Window:
-    """Consecutive layers, all heads of which are written.
-
-    Attributes
-    ----------
-    size, first : int
-        How many layers, and the lowest one.
-    """
-
-    size: int
-    first: int
-
-    @property
-    def last(self) -> int:
-        """The highest layer."""
-        return self.first + self.size - 1
-
-    @property
-    def layers(self) -> dict[str, int]:
-        """What tables call it."""
-        return {"first_layer": self.first, "last_layer": self.last}
-
-    def overlaps(self, other: "Window") -> bool:
-        """Whether a layer is in both."""
-        return self.first <= other.last and other.first <= self.last
-
-
-@dataclass(frozen=True)
-class Run:
-    """A run over some statements.
-
-    Attributes
-    ----------
-    name : str
-        ``source`` or ``base``, or one of `DIRECTIONS`.
-    window : Window or None
-        What was written; None in the runs that nothing is written into.
-    probabilities : ndarray of shape (n_statements, 2)
-        P(true) and P(false).
-    """
-
-    name: str
-    window: Window | None
-    probabilities: np.ndarray
+from stages.widths import window_runs
+from stages.widths.window_runs import DIRECTIONS, Window
 
 
 @dataclass(frozen=True)
@@ -80,28 +33,17 @@ class Choice:
 Choices = dict[tuple[str, int], Choice]  # by direction and size
 
 
-def every(sizes: tuple[int, ...], n_layers: int) -> list[Window]:
-    """All windows of these sizes in a model of so many layers, size by size, from the lowest."""
-    return [Window(size, first) for size in sizes for first in range(n_layers - size + 1)]
-
-
-def patches(windows: list[Window], n_layers: int, n_heads: int) -> np.ndarray:
-    """Patches that overwrite all heads of these windows: (n_windows, n_layers, n_heads), bool."""
-    written = np.zeros((len(windows), n_layers, n_heads), bool)
-    for one, window in zip(written, windows, strict=True):
-        one[window.first : window.last + 1] = True
-    return written
-
-
-def choose(found: Cases, runs: list[Run]) -> Choices:
+def choose(about: Cases, runs: pl.DataFrame, config: patch.Config) -> Choices:
     """Choose the best window of each size and direction, and its control.
 
     Parameters
     ----------
-    found : Cases
+    about : Cases
         The statements to choose on.
-    runs : list of Run
-        Of all windows, on these statements.
+    runs : DataFrame
+        Runs of all windows on these statements, with the columns of `window_runs.SCHEMA`.
+    config : Config
+        Section `patch`.
 
     Returns
     -------
@@ -110,14 +52,18 @@ def choose(found: Cases, runs: list[Run]) -> Choices:
         statements have not both labels: a constant answer would be right everywhere, and a lie
         could not be told from a habit.
     """
-    if found.table["label"].n_unique() < 2:
+    if about.table["label"].n_unique() < 2:
         return {}
-    groups: dict[tuple[str, int], dict[Window, float]] = {}
-    for run in runs:
-        if run.window:
-            truth = float(patch.truth(run.probabilities, found.label).mean())
-            groups.setdefault((run.name, run.window.size), {})[run.window] = truth
-    return {(name, size): _choice(name, truth) for (name, size), truth in groups.items()}
+    found: Choices = {}
+    for direction in DIRECTIONS:
+        of_size: dict[int, dict[Window, float]] = {}
+        own = runs.filter(**window_runs.personas(direction, config))
+        for window in window_runs.windows(own):
+            p = window_runs.probabilities(own, direction, window, config)
+            truth = float(patch.truth(p, about.label).mean())
+            of_size.setdefault(window.size, {})[window] = truth
+        found |= {(direction, size): _choice(direction, truth) for size, truth in of_size.items()}
+    return found
 
 
 def to_report(choices: Choices, direction: str) -> list[Window]:
