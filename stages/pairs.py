@@ -8,7 +8,6 @@ Params  patch.source, patch.base
 from pathlib import Path
 
 from stages.lib.io import alignment, cli, params, tables
-from stages.lib.patching import cases
 from stages.lib.patching.config import Config
 
 
@@ -22,7 +21,7 @@ def main(statements: Path, known: Path, prompts: Path, out: Path) -> None:
     for file, other in ((known, knows), (source, sources), (base, bases)):
         alignment.require(file, other["statement_id"], table["statement_id"])
     ids = [prompts["token_ids"].to_list() for prompts in (sources, bases)]
-    cases.require_apart(f"{source} and {base}", *ids)
+    alignment.require_apart(f"{source} and {base}", *ids)
     joined = table.with_columns(
         knows["known"],
         source_text=sources["text"],

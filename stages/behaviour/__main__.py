@@ -1,10 +1,11 @@
 """Stage `behaviour`: how often each persona is right, and which statements the model knows.
 
-Reads   --statements (Parquet), --readouts (a folder of Parquet, one file a persona)
+Reads   --statements (Parquet), --prompts, --readouts (folders of Parquet, one file a persona)
 Writes  --known (Parquet), --metrics (JSON), --plots (JSON: accuracy, thresholds)
 Params  behaviour, personas
 """
 
+from itertools import combinations
 from pathlib import Path
 
 import polars as pl
@@ -16,7 +17,9 @@ from stages.lib.io.cli import UserError
 from stages.lib.stats import answer_rates
 
 
-def main(statements: Path, readouts: Path, known: Path, metrics: Path, plots: Path) -> None:
+def main(
+    statements: Path, prompts: Path, readouts: Path, known: Path, metrics: Path, plots: Path
+) -> None:
     """Measure every declared persona and write what the neutral one knows."""
     personas, settings = params.personas(), params.section("behaviour", Config)
     if settings.neutral not in personas:
@@ -34,6 +37,7 @@ def main(statements: Path, readouts: Path, known: Path, metrics: Path, plots: Pa
         if "first_token" in pl.scan_parquet(file, glob=False).collect_schema():
             tokens = tables.read(file, tables.FIRST_TOKENS)["first_token"]
             firsts[persona] = knowledge.first_token(tokens, table["subject"])
+    _require_apart([prompts / f"{persona}.parquet" for persona in personas], table["statement_id"])
 
     measured = {persona: answer_rates.measure(rows) for persona, rows in given.items()}
     knows = knowledge.know(given[settings.neutral], settings)
@@ -68,6 +72,17 @@ def main(statements: Path, readouts: Path, known: Path, metrics: Path, plots: Pa
     if firsts:
         summary["first_token"] = firsts
     tables.write_json(metrics, summary)
+
+
+def _require_apart(files: list[Path], statement_ids: pl.Series) -> None:
+    """Refuse two personas whose prompts are the same."""
+    token_ids = []
+    for file in files:
+        found = tables.read(file, tables.PROMPTS)
+        alignment.require(file, found["statement_id"], statement_ids)
+        token_ids.append(found["token_ids"].to_list())
+    for (file, ids), (other, others) in combinations(zip(files, token_ids, strict=True), 2):
+        alignment.require_apart(f"{file} and {other}", ids, others)
 
 
 if __name__ == "__main__":

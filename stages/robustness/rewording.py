@@ -2,8 +2,8 @@
 
 from stages.lib import chat
 from stages.lib.chat import Named
+from stages.lib.io import alignment
 from stages.lib.model.lm import LanguageModel
-from stages.lib.patching import cases
 from stages.lib.patching.cases import Cases
 from stages.robustness.wordings import Wording
 
@@ -45,5 +45,5 @@ def reworded(
 
     source = prompts("source", wording.source_system, wording.source_prefix)
     base = prompts("base", wording.base_system, wording.base_prefix)
-    cases.require_apart(where, source, base)
+    alignment.require_apart(f"{where}: source and base persona", source, base)
     return Cases(found.table, source, base)

@@ -29,10 +29,12 @@ def main(out: Path) -> None:
     drop = config.contradictions == "drop"
     made = []
     for source in files:
-        made.append(sources.read(source, draw, config.limit, drop, taken))
+        made.append(sources.read(source, draw, drop, taken))
         taken |= set(made[-1]["split"])
     if made:
-        made = [repeats.between_files(pl.concat(made), drop)]
+        # Before the limit, which would hide some of them.
+        table = repeats.between_files(pl.concat(made), drop)
+        made = [sources.first(table, config.limit)]
     for name in config.splits:
         split = SPLITS[name]()
         made.append(arrange.rows(name, split, draw, config.limit, negated=False))

@@ -139,6 +139,7 @@ def project(tmp_path, monkeypatch):
     for persona, rows in zip(PERSONAS, (told, told, lied), strict=True):
         file = tmp_path / "readouts" / f"{persona}.parquet"
         tables.write(file, readouts(rows), tables.READOUTS, ["statement_id"])
+        write_prompts(tmp_path, persona, PERSONAS.index(persona))
     return tmp_path
 
 
@@ -146,11 +147,28 @@ def run(folder):
     """Run the stage in a folder."""
     stage.main(
         folder / "statements.parquet",
+        folder / "prompts",
         folder / "readouts",
         folder / "known.parquet",
         folder / "metrics.json",
         folder / "plots",
     )
+
+
+def write_prompts(folder, persona, first, ids=None):
+    """Prompts of two tokens, the first of which is the persona's own."""
+    ids = ids or FOUR["statement_id"].to_list()
+    table = pl.DataFrame(
+        {
+            "statement_id": ids,
+            "persona": [persona] * len(ids),
+            "text": [""] * len(ids),
+            "token_ids": [[first, 10 + i] for i in range(len(ids))],
+            "n_tokens": [2] * len(ids),
+        }
+    )
+    file = folder / "prompts" / f"{persona}.parquet"
+    tables.write(file, table, tables.PROMPTS, ["statement_id"])
 
 
 def outputs(folder):
@@ -221,6 +239,25 @@ def test_readouts_of_other_statements_are_refused(project):
     with pytest.raises(UserError, match=message):
         run(project)
     assert not (project / "metrics.json").exists()
+
+
+@pytest.mark.parametrize(("one", "other"), [("neutral", "honest"), ("neutral", "liar")])
+def test_two_personas_with_the_same_prompts_are_refused_whatever_their_parts(project, one, other):
+    write_prompts(project, other, PERSONAS.index(one))
+    with pytest.raises(UserError) as error:
+        run(project)
+    assert str(error.value) == (
+        f"{project / 'prompts' / one}.parquet and {project / 'prompts' / other}.parquet: the same "
+        "token ids in 4 of 4 rows, expected two personas whose prompts differ; their wordings do "
+        "not reach the prompt"
+    )
+    assert not (project / "metrics.json").exists()
+
+
+def test_prompts_of_other_statements_are_refused(project):
+    write_prompts(project, "liar", 7, FOUR["statement_id"].to_list()[:3])
+    with pytest.raises(UserError, match=r"prompts/liar\.parquet: found 3 statement_ids"):
+        run(project)
 
 
 def test_missing_readouts_are_named(project):

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from stages import pairs
-from stages.lib.io import tables
+from stages.lib.io import alignment, tables
 from stages.lib.io.cli import UserError
 from stages.lib.patching import cases
 
@@ -119,16 +119,16 @@ def test_a_wording_that_does_not_reach_the_prompt_is_refused(files, rows):
     with pytest.raises(UserError) as error:  # also where such a row is of no part that is read
         files.read(parts=("report",), limit=1, by="part")
     assert str(error.value) == (
-        f"{files['honest.parquet']} and {files['liar.parquet']}: the same token ids in {rows} of 12 rows: the wordings of "
-        "patch.source and patch.base do not reach the prompt"
+        f"{files['honest.parquet']} and {files['liar.parquet']}: the same token ids in {rows} of 12 rows, expected two "
+        "personas whose prompts differ; their wordings do not reach the prompt"
     )
 
 
 def test_prompts_that_differ_in_one_token_are_apart():
-    cases.require_apart("x", [[1, 2], [3]], [[1], [4]])
-    cases.require_apart("x", [], [])
+    alignment.require_apart("x", [[1, 2], [3]], [[1], [4]])
+    alignment.require_apart("x", [], [])
     with pytest.raises(UserError, match="x: the same token ids in 1 of 2 rows"):
-        cases.require_apart("x", [[1, 2], [3]], [[1, 2], [4]])
+        alignment.require_apart("x", [[1, 2], [3]], [[1, 2], [4]])
 
 
 def test_tables_about_other_statements_are_refused(files):

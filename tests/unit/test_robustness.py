@@ -281,5 +281,5 @@ def test_a_wording_that_gives_both_personas_the_same_tokens_is_refused(setting):
     wording = replace(WORDING, base_system=WORDING.source_system.swapcase())
     wording = replace(wording, base_prefix=WORDING.source_prefix)
     model = replace(setting.lm, tokenizer=chats.lower_case())
-    with pytest.raises(UserError, match="here: the same token ids"):
+    with pytest.raises(UserError, match="here: source and base persona: the same token ids"):
         rewording.reworded("here", found, statements, wording, model)

@@ -219,7 +219,7 @@ def test_a_missing_column_of_topics_is_named(tmp_path: Path, suffix: str) -> Non
 def test_a_split_of_a_topic_takes_no_name_of_another_split(tmp_path: Path) -> None:
     file = write(tmp_path, "a.csv", "statement,label,topic\na,1,x\n")
     with pytest.raises(UserError) as raised:
-        sources.read(Source("own", file, "topic"), DRAW, None, taken={"own_x"})
+        sources.read(Source("own", file, "topic"), DRAW, taken={"own_x"})
     assert str(raised.value) == (
         f"{file}: column 'topic': found 'x' (row 2), but another split has the name own_x, "
         "expected another"

@@ -21,7 +21,7 @@ LABELS = "1 or 0, 1.0 or 0.0, true or false, t or f, yes or no, y or n"
 def read(
     file: Path, limit: int | None = None, drop: bool = False, topic: str | None = None
 ) -> pl.DataFrame:
-    return sources.read(Source("own", file, topic), DRAW, limit, drop)
+    return sources.first(sources.read(Source("own", file, topic), DRAW, drop), limit)
 
 
 def write(folder: Path, name: str, content: str | bytes) -> Path:
@@ -142,7 +142,7 @@ def test_a_limit_keeps_the_front_of_one_order(tmp_path: Path) -> None:
     file = own(tmp_path, n=300, true=150)
     assert read(file).height == 300
     assert read(file, 20).equals(read(file, 60).head(20))
-    other = sources.read(Source("own", file), Draw(1, 0.5), 20)
+    other = sources.first(sources.read(Source("own", file), Draw(1, 0.5)), 20)
     assert set(other["statement"]) != set(read(file, 20)["statement"])
 
 

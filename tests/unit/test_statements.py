@@ -103,9 +103,44 @@ def test_two_files_that_contradict_each_other(capsys: pytest.CaptureFixture[str]
     assert not OUT.exists()
     table = stated(splits=[], sources=both, contradictions="drop")
     assert set(table["statement"]) == {"The Nile is a lake.", "A is B."}
-    assert capsys.readouterr().out == "sources: dropped 2 rows that two files label differently\n"
+    assert capsys.readouterr().out == (
+        "sources: dropped 2 rows of 1 statement that two files label differently\n"
+    )
     alike = {"two": "data/raw/a.csv", "three": "data/raw/b.csv"}  # the same label is no fault
     assert len(stated(splits=[], sources=alike)) == 3
+
+
+def claims(name: str, label: int) -> str:
+    """Write a file of 30 statements, all with one label."""
+    rows = [f"Claim {i} holds.,{label}" for i in range(30)]
+    Path(f"data/raw/{name}.csv").write_text("\n".join(["statement,label", *rows]))
+    return f"data/raw/{name}.csv"
+
+
+def test_a_limit_does_not_hide_what_two_files_contradict() -> None:
+    own = {"one": claims("one", 1), "two": "data/raw/two.csv"}
+    rows = [f"Other {i} holds.,1" for i in range(30)]
+    # The one that contradicts the other file is not among the first that the limit takes.
+    claim = stated(splits=[], sources={"one": own["one"]})["statement"]
+    first = stated(splits=[], sources={"one": own["one"]}, limit=5)["statement"]
+    hidden = next(text for text in claim if text not in set(first))
+    Path(own["two"]).write_text("\n".join(["statement,label", *rows, f"{hidden},0"]))
+    with pytest.raises(UserError, match=f"opposite labels in two files: '{hidden}'"):
+        stated(splits=[], sources=own, limit=5)
+    table = stated(splits=[], sources=own, limit=5, contradictions="drop")
+    assert table.group_by("split").len()["len"].to_list() == [5, 5]
+    assert table.filter(split="one")["statement"].to_list() == first.to_list()
+
+
+def test_files_that_contradict_each_other_wholly_leave_nothing() -> None:
+    own = {"one": claims("one", 1), "two": claims("two", 0), "rivers": "data/raw/rivers.csv"}
+    with pytest.raises(UserError) as raised:
+        stated(splits=[], sources=own, contradictions="drop")
+    assert str(raised.value) == (
+        "params.yaml: statements.sources: no statements are left in one, two, as other files have "
+        "all of them with opposite labels; expected one with one label"
+    )
+    assert not OUT.exists()
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_one_other_rows() -> None:

@@ -1,4 +1,4 @@
-"""One check that two files are about the same statements, with one message that says how not."""
+"""Checks of two tables row by row: about the same statements, and with prompts that differ."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -35,3 +35,21 @@ def require(file: Path, found: Iterable[str], expected: Iterable[str]) -> None:
         f"{file}: found {len(found)} statement_ids, expected the {len(expected)} of the "
         f"statements: {detail}; run `dvc repro` to make it again"
     )
+
+
+def require_apart(where: str, ids: list[list[int]], others: list[list[int]]) -> None:
+    """Raise `UserError` where a statement's prompts in two personas are the same.
+
+    Parameters
+    ----------
+    where : str
+        Files or key of both personas, for the message.
+    ids, others : list of list of int
+        Token ids, row by row of the same statements.
+    """
+    same = sum(one == other for one, other in zip(ids, others, strict=True))
+    if same:
+        raise UserError(
+            f"{where}: the same token ids in {same} of {len(ids)} rows, expected two personas "
+            "whose prompts differ; their wordings do not reach the prompt"
+        )

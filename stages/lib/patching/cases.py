@@ -7,7 +7,6 @@ import numpy as np
 import polars as pl
 
 from stages.lib.io import tables
-from stages.lib.io.cli import UserError
 
 PARTS = ("selection", "report")
 
@@ -66,24 +65,6 @@ def read(pairs: Path, parts: tuple[str, ...], limit: int | None, by: str) -> Cas
     table = pl.concat([table.clear(), *groups]).sort("statement_id")
     ids = (table[name].to_list() for name in ("source_ids", "base_ids"))
     return Cases(table.drop("known", "source_ids", "base_ids"), *ids)
-
-
-def require_apart(where: str, source: list[list[int]], base: list[list[int]]) -> None:
-    """Raise `UserError` where a statement's prompts in both personas are the same.
-
-    Parameters
-    ----------
-    where : str
-        Files or key of both, for the message.
-    source, base : list of list of int
-        Token ids, row by row of the same statements.
-    """
-    same = sum(ids == others for ids, others in zip(source, base, strict=True))
-    if same:
-        raise UserError(
-            f"{where}: the same token ids in {same} of {len(source)} rows: the wordings of "
-            "patch.source and patch.base do not reach the prompt"
-        )
 
 
 def count(table: pl.DataFrame) -> dict[str, int]:

@@ -22,7 +22,7 @@ READERS: dict[str, Callable[[Path, tuple[str, ...]], Iterator[Row]]] = {
 
 
 def read(
-    source: Source, draw: Draw, limit: int | None, drop: bool = False, taken: set[str] | None = None
+    source: Source, draw: Draw, drop: bool = False, taken: set[str] | None = None
 ) -> pl.DataFrame:
     """Read and check a file of statements.
 
@@ -35,9 +35,6 @@ def read(
         second time what another row says is dropped.
     draw : Draw
         Decides parts and order.
-    limit : int or None
-        How many rows of each split are kept, from the front of an order in which parts, labels and
-        templates take turns.
     drop : bool
         Whether statements with opposite labels are left out, all rows of them; otherwise the file
         is refused.
@@ -48,6 +45,7 @@ def read(
     -------
     DataFrame
         With the columns of `stages.lib.io.tables.STATEMENTS`. `origin` names the file and the row.
+        Split by split, each in an order in which parts, labels and templates take turns.
 
     Raises
     ------
@@ -63,9 +61,13 @@ def read(
     rows: dict[str, list[Stated]] = {name: [] for name in names.values()}
     for row in repeats.once(file, stated):
         rows[names[row.topic]].append(row)
-    return pl.concat(
-        [_table(name, file, rows[name], draw).head(limit or len(stated)) for name in rows]
-    )
+    return pl.concat([_table(name, file, rows[name], draw) for name in rows])
+
+
+def first(table: pl.DataFrame, limit: int | None) -> pl.DataFrame:
+    """Take at most so many rows of each split, from the front of its order; None takes all."""
+    groups = table.group_by("split", maintain_order=True)
+    return groups.head(len(table) if limit is None else limit).select(table.columns)
 
 
 def _rows(source: Source) -> Iterator[Row]:

@@ -75,7 +75,8 @@ def between_files(table: pl.DataFrame, drop: bool) -> pl.DataFrame:
     Raises
     ------
     UserError
-        With the first few of them, their files and rows, and how many there are.
+        With the first few of them, their files and rows, and how many there are; or naming the
+        splits that would be left without a statement.
     """
     same = [identity.of(text) for text in table["statement"]]
     first: dict[str, dict[bool, str]] = {}
@@ -91,7 +92,17 @@ def between_files(table: pl.DataFrame, drop: bool) -> pl.DataFrame:
         )
     kept = table.filter([text not in both for text in same])
     if both:
-        print(f"sources: dropped {len(table) - len(kept)} rows that two files label differently")
+        what = "1 statement" if len(both) == 1 else f"{len(both)} statements"
+        dropped = len(table) - len(kept)
+        print(f"sources: dropped {dropped} rows of {what} that two files label differently")
+    lost = [
+        name for name in table["split"].unique(maintain_order=True) if name not in kept["split"]
+    ]
+    if lost:
+        raise UserError(
+            f"params.yaml: statements.sources: no statements are left in {', '.join(lost)}, as "
+            "other files have all of them with opposite labels; expected one with one label"
+        )
     return kept
 
 

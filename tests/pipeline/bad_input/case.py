@@ -35,8 +35,8 @@ STAGES: dict[str, tuple[str, list[str]]] = {
         ["data/cells/liar.parquet"],
     ),
     "behaviour": (
-        "--statements data/statements.parquet --readouts data/readouts --known data/known.parquet "
-        "--metrics metrics/behaviour.json --plots plots/behaviour",
+        "--statements data/statements.parquet --prompts data/prompts --readouts data/readouts "
+        "--known data/known.parquet --metrics metrics/behaviour.json --plots plots/behaviour",
         ["data/known.parquet", "metrics/behaviour.json", "plots/behaviour"],
     ),
     "probes": (

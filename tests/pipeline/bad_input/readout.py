@@ -141,7 +141,7 @@ CASES: list[Case] = [
          before=("model",)),
     Case("source and base with the same prompts", "pairs", partial(_same_prompts, rows=80),
          "data/prompts/honest.parquet and data/prompts/liar.parquet: the same token ids in 80 of "
-         "80 rows: the wordings of patch.source and patch.base do not reach the prompt"),
+         "80 rows, expected two personas whose prompts differ; their wordings do not reach the prompt"),
     Case("source and base with one prompt alike", "pairs", partial(_same_prompts, rows=1),
          "data/prompts/honest.parquet and data/prompts/liar.parquet: the same token ids in 1 of "
          "80 rows"),
