@@ -1,48 +1,32 @@
 """Probes of truth on z before and after it is erased: whether it is gone, and where it is not."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import joblib
 import numpy as np
+import polars as pl
 import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from stages.erasure import erase
-from stages.lib import shards, stats
+from stages.erasure.erasure_tables import PROBED, PROBES, Z
+from stages.lib import shards
 from stages.lib.io import alignment
 from stages.lib.patching.cases import Cases
 from stages.lib.probing import probe
 from stages.lib.probing.probe import Design
 
-Z = ("whole", "erased", "permuted")  # the last: LEACE of permuted labels
-PROBES = ("fitted", "report", "before", "fresh")
 Right = dict[tuple[str, str], NDArray[np.bool_]]
 
 
-@dataclass(frozen=True)
-class Checks:
-    """Whether each probe is right on each statement.
-
-    Attributes
-    ----------
-    right : dict of (str, str, str) to ndarray of shape (n_layers, n_statements), bool
-        By persona, probe and z.
-    subject : dict of str to ndarray of shape (n_statements,)
-        By probe.
-    """
-
-    right: dict[tuple[str, str, str], NDArray[np.bool_]]
-    subject: dict[str, NDArray[Any]]
-
-
-def check(folders: dict[str, Path], cases: Cases, settings: probe.Config) -> Checks:
+def check(folders: dict[str, Path], cases: Cases, settings: probe.Config) -> pl.DataFrame:
     """Fit probes on z of all heads of a layer at the last token, whole and erased.
 
-    Erasers are fitted on the selection part, as those whose z is written. Four probes:
+    Erasers are fitted on the selection part, as those whose z is patched in. Four probes:
     ``fitted``, fitted and scored on the selection part: nothing linear may be left there, at best
     the share of the more frequent label; ``report``, the same probe on the report part; ``before``,
     the probe of whole z scored on the report part; ``fresh``, fitted on the report part itself and
@@ -59,8 +43,10 @@ def check(folders: dict[str, Path], cases: Cases, settings: probe.Config) -> Che
 
     Returns
     -------
-    Checks
-        Empty where a part has not both labels or too few subjects.
+    DataFrame
+        One row per persona, probe, z, layer and statement, with the columns of
+        `erasure_tables.PROBED`: whether the probe is right. Empty where a part has not both labels
+        or too few subjects.
 
     References
     ----------
@@ -72,46 +58,23 @@ def check(folders: dict[str, Path], cases: Cases, settings: probe.Config) -> Che
     report = np.flatnonzero(~selected)
     other = probe.design(label[report], subject[report], every[report], every[report])
     if not (own.fittable and len(own.report) and other.folds):
-        return Checks({}, {})
-    right = {}
+        return pl.DataFrame(schema=PROBED)
+    ids = cases.table["statement_id"]
+    scored = {name: ids.filter(selected if name == "fitted" else ~selected) for name in PROBES}
+    made = []
     for persona, folder in folders.items():
         jobs = (
             joblib.delayed(_layer)(place, replace(own, folds=()), other, settings)
             for place in _places(folder, cases, settings.seed)
         )
         done: Any = joblib.Parallel(n_jobs=-1, return_as="generator", max_nbytes=None)(jobs)
-        layers = list(tqdm(done, desc=f"probes on erased z: {persona}", disable=None))
-        for probe_, z in layers[0]:
-            right[persona, probe_, z] = np.stack([found[probe_, z] for found in layers])
-    subjects = {name: subject[selected if name == "fitted" else ~selected] for name in PROBES}
-    return Checks(right, subjects)
-
-
-def points(checks: Checks) -> list[dict[str, Any]]:
-    """One row a persona, probe, z and layer, of plots/erasure/probes.json."""
-    return [
-        {"persona": persona, "probe": name, "z": z, "layer": layer}
-        | stats.rate(right, checks.subject[name]).row("accuracy")
-        for (persona, name, z), layers in checks.right.items()
-        for layer, right in enumerate(layers)
-    ]
-
-
-def summarise(checks: Checks) -> dict[str, Any]:
-    """Mean over layers with its interval, and the least and greatest layer.
-
-    Returns
-    -------
-    dict
-        By persona, probe and z. Empty where nothing was fitted.
-    """
-    made: dict[str, Any] = {}
-    for (persona, name, z), layers in checks.right.items():
-        of_layers = layers.mean(axis=1)
-        numbers = stats.mean(layers.mean(axis=0), checks.subject[name]).row()
-        ends = {"least": float(of_layers.min()), "greatest": float(of_layers.max())}
-        made.setdefault(persona, {}).setdefault(name, {})[z] = numbers | ends
-    return made
+        layers = tqdm(done, desc=f"probes on erased z: {persona}", disable=None)
+        for layer, found in enumerate(layers):
+            for (name, z), right in found.items():
+                columns = {"persona": persona, "probe": name, "z": z, "layer": layer}
+                rows = pl.DataFrame({"statement_id": scored[name], "correct": right})
+                made.append(rows.with_columns(pl.lit(v).alias(k) for k, v in columns.items()))
+    return pl.concat(made).select(pl.col(name).cast(kind) for name, kind in PROBED.items())
 
 
 def _part(cases: Cases, part: str) -> NDArray[np.bool_]:

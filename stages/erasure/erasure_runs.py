@@ -1,65 +1,20 @@
-"""Runs of both personas with erased z written into them, a window of layers at a time."""
+"""Runs of both personas with erased z patched in, a window of layers at a time."""
 
-from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
+import polars as pl
 import torch
 from torch import Tensor
 
 from stages.erasure import erase
 from stages.erasure.config import Config
+from stages.erasure.erasure_tables import CONTROLS, LEACE, NONE, ORACLE, RUNS
 from stages.lib.forward import Patcher
 from stages.lib.io.cli import UserError
+from stages.lib.patching import patched_runs
 from stages.lib.patching.cases import Cases
 from stages.lib.patching.experiment import Experiment
-
-LEACE, ORACLE = "leace", "oracle"
-CONTROLS = ("permuted", "random")
-
-
-@dataclass(frozen=True)
-class Run:
-    """Answers of one persona with one eraser.
-
-    Attributes
-    ----------
-    eraser : str
-        ``leace``, ``oracle`` or one of `CONTROLS`.
-    draw : int
-        Tells random directions, and permutations, apart.
-    probabilities : ndarray of shape (n_windows, n_statements, 2), float32
-        P(true) and P(false).
-    removed : float or None
-        Share of z's variance that it removes, over all layers; None without statements.
-    """
-
-    eraser: str
-    draw: int
-    probabilities: np.ndarray
-    removed: float | None
-
-
-@dataclass(frozen=True)
-class Runs:
-    """Everything that was run.
-
-    Attributes
-    ----------
-    cases : Cases
-        The statements; none where those to fit on have not both labels.
-    windows : list of range
-        Layers that each window erases in.
-    unpatched : dict of str to ndarray of shape (n_statements, 2), float32
-        P(true) and P(false) by persona, the source first.
-    erased : dict of str to list of Run
-        By persona.
-    """
-
-    cases: Cases
-    windows: list[range]
-    unpatched: dict[str, np.ndarray]
-    erased: dict[str, list[Run]]
 
 
 def windows(n_layers: int, config: Config) -> list[range]:
@@ -83,11 +38,11 @@ def windows(n_layers: int, config: Config) -> list[range]:
     return found
 
 
-def run(setting: Experiment, fitted: Cases, config: Config) -> Runs:
-    """Fit erasers on some statements and write erased z into the runs of others.
+def run(setting: Experiment, fitted: Cases, config: Config) -> pl.DataFrame:
+    """Fit erasers on some statements and patch erased z into the runs of others.
 
-    What is written is the unpatched run's z, erased. So an attention layer of the window does not
-    see what was erased below it; the residual stream, and all that comes after the window, do.
+    What is patched in is the unpatched run's z, erased. So an attention layer of the window does
+    not see what was erased below it; the residual stream, and all that comes after the window, do.
 
     Parameters
     ----------
@@ -100,7 +55,9 @@ def run(setting: Experiment, fitted: Cases, config: Config) -> Runs:
 
     Returns
     -------
-    Runs
+    DataFrame
+        One row per statement and run, with the columns of `erasure_tables.RUNS`; the unpatched
+        runs have no layers. Empty where the statements to fit on have not both labels.
 
     References
     ----------
@@ -118,7 +75,7 @@ def run(setting: Experiment, fitted: Cases, config: Config) -> Runs:
     else:
         found = found.only(found.table["statement_id"].clear())
     prompts = {setting.config.source: found.source, setting.config.base: found.base}
-    unpatched, erased = {}, {persona: [] for persona in prompts}
+    made = []
     for persona, ids in prompts.items():
         patcher = _patcher(setting, ids, ids, config)
         z = patcher.z(f"erasure: {persona}")[0] if ids else None
@@ -129,9 +86,32 @@ def run(setting: Experiment, fitted: Cases, config: Config) -> Runs:
                 changed = _changed(name, known[persona], z, label, [config.seed, draw])
             read = patcher(patches, f"erasure: {persona}, {name}", z=changed)
             share = None if z is None or changed is None else erase.removed(z, changed)
-            erased[persona].append(Run(name, draw, read.patched, share))
-            unpatched[persona] = read.base
-    return Runs(found, chosen, unpatched, erased)
+            if (name, draw) == (LEACE, 0):
+                made.append(_rows(found, read.base, persona, NONE, 0))
+            for layers, p in zip(chosen, read.patched, strict=True):
+                made.append(_rows(found, p, persona, name, draw, layers, share))
+    return pl.concat(made)
+
+
+def _rows(
+    found: Cases,
+    probabilities: np.ndarray,
+    persona: str,
+    eraser: str,
+    draw: int,
+    layers: range | None = None,
+    removed: float | None = None,
+) -> pl.DataFrame:
+    """One run's rows; without layers, of the unpatched run."""
+    patch_id = f"{eraser}_{draw} {layers.start}-{layers[-1]}" if layers else "none"
+    table = patched_runs.rows(found, probabilities, persona, persona, patch_id).drop("heads")
+    columns = {"eraser": eraser, "draw": draw, "removed": removed}
+    columns |= {"first_layer": layers.start, "last_layer": layers[-1]} if layers else {}
+    return table.with_columns(
+        pl.lit(columns.get(name), RUNS[name]).alias(name)
+        for name in RUNS
+        if name not in table.columns
+    )
 
 
 def _names(config: Config) -> list[tuple[str, int]]:

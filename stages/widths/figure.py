@@ -54,9 +54,9 @@ def _curves(ax: Axes, tables: load.Tables, run: str, looks: dict[int, style.Look
     """Truth of one direction by first layer, a line a size; unpatched runs across."""
     rows = tables["widths/layers"]
     for name in ("source", "base"):
-        level = marks.numbers(rows.filter(pl.col("run") == name), "truth")[0]
         look = patching.looks(tables)[name]
-        ax.axhline(level, color=look.colour, linestyle=look.dash, linewidth=1.8)
+        for level in marks.numbers(rows.filter(pl.col("run") == name), "truth")[:1]:
+            ax.axhline(level, color=look.colour, linestyle=look.dash, linewidth=1.8)
     for size, look in looks.items():
         own = rows.filter(pl.col("run") == run, pl.col("size") == size)
         marks.line(ax, own, "first_layer", "truth", look)
