@@ -9,7 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForImageTextToText,
+    LlamaConfig,
+)
 
 from stages.lib.io import tables
 from stages.lib.io.cli import UserError
@@ -353,6 +358,23 @@ class TestHeads:
         model.model.layers[2].self_attn.num_heads = 8
         with pytest.raises(UserError, match="8 heads in layer 2, expected 4 in all"):
             tiny.wrap(model)
+
+    @pytest.mark.parametrize("key", ["num_attention_heads", "num_key_value_heads"])
+    def test_a_number_of_heads_for_each_layer(self, key):
+        class PerLayer(LlamaConfig):
+            def __getattribute__(self, name):
+                if name == key:  # as transformers' AmbiguousGlobalPerLayerAttributeError
+                    raise RuntimeError(f"`{key}` is a per-layer attribute.")
+                return super().__getattribute__(name)
+
+        model = tiny.random_model()
+        model.config.__class__ = PerLayer
+        with pytest.raises(UserError) as error:
+            tiny.wrap(model)
+        assert str(error.value) == (
+            f"model.source: LlamaForCausalLM: {key} in config.json differs from layer to layer, "
+            "expected one number; layers of different heads are not supported"
+        )
 
     def test_an_encoder(self):
         with pytest.raises(UserError, match="BertLMHeadModel has no list of 2 decoder layers"):
