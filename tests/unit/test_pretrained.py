@@ -236,6 +236,26 @@ class TestWhole:
         with pytest.raises(UserError, match="has 1 tokens .* the first 'lie' with id 278"):
             lm.require_whole(Place.of(folder))
 
+    def test_ids_that_are_drawn(self, folder):
+        algorithm = json.loads((folder / "tokenizer.json").read_text())["model"]
+        for dropout in (None, 0, 0.0):
+            put(folder, "tokenizer.json", model=algorithm | {"dropout": dropout})
+            lm.require_whole(Place.of(folder))
+        put(folder, "tokenizer.json", model=algorithm | {"dropout": 0.1})
+        with pytest.raises(UserError) as error:
+            lm.require_whole(Place.of(folder))
+        assert str(error.value) == (
+            f"params.yaml: model.source: {folder / 'tokenizer.json'}: model.dropout: found 0.1, by "
+            "which a text gets other ids each time, expected null or 0"
+        )
+
+    def test_special_tokens_that_are_taken_apart(self, folder):
+        put(folder, "tokenizer_config.json", split_special_tokens=False)
+        lm.require_whole(Place.of(folder))
+        put(folder, "tokenizer_config.json", split_special_tokens=True)
+        with pytest.raises(UserError, match="tokenizer_config.json: split_special_tokens: found t"):
+            lm.require_whole(Place.of(folder))
+
     def test_no_library_for_packed_weights(self, folder):
         put(folder, "config.json", quantization_config={"load_in_4bit": True})
         with pytest.raises(UserError, match="quantization_config: .*load_in_4bit.* bitsandbytes"):
