@@ -109,7 +109,7 @@ def _rendered(tokenizer: Any, template: str) -> list[str | Failed]:
 @lru_cache(maxsize=8)
 def _written(tokenizer: Any, template: str) -> list[str]:
     """As `written`; the template is there to tell it from the tokenizer's other ones."""
-    nothing = dict.fromkeys((SYSTEM, USER, ANSWER), "")
+    nothing = {name: "" for name in (SYSTEM, USER, ANSWER)}
     found = _rendered(tokenizer, template)
     return [fill(text, nothing) for text in found if not isinstance(text, Failed)]
 
