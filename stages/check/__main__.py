@@ -33,6 +33,7 @@ from stages.lib.weights import recipe
 from stages.positions import config as positions
 from stages.robustness import config as robustness
 from stages.statements import config as statements
+from stages.statements.sources import listed
 from stages.transfer import config as transfer
 from stages.transplant import config as transplant
 from stages.widths import config as widths
@@ -81,6 +82,7 @@ def main(out: Path) -> None:
     agreement.require_personas(found["patch"], found["behaviour"].neutral)
     agreement.require_wordings(found["grid"])
     agreement.require_rewordings(found["robustness"], found["patch"])
+    listed.read("params.yaml: statements.sources", found["statements"].sources)
     remarks.refuse_cut()
     with whole(out) as partial:
         partial.write_text('{"checked": "params.yaml"}\n', encoding="utf-8")

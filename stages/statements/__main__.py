@@ -12,9 +12,8 @@ import polars as pl
 from stages.lib.facts import NEGATED, SPLITS, arrange
 from stages.lib.facts.draw import Draw
 from stages.lib.io import cli, params, tables
-from stages.statements import sources
 from stages.statements.config import Config
-from stages.statements.sources import listed, repeats
+from stages.statements.sources import files, listed, repeats
 
 WHERE = "params.yaml: statements"
 
@@ -22,19 +21,18 @@ WHERE = "params.yaml: statements"
 def main(out: Path) -> None:
     """Write the statements of all splits."""
     config = params.section("statements", Config)
-    taken = {"all", *SPLITS, *(NEGATED + name for name in SPLITS)}  # "all" stands for every split
-    files = listed.read(f"{WHERE}.sources", config.sources, taken)
-    taken |= {source.name for source in files if source.topic is None}
+    found = listed.read(f"{WHERE}.sources", config.sources)
+    taken = {*listed.BUILT_IN, *(source.name for source in found if source.topic is None)}
     draw = Draw(config.seed, config.report_share)
     drop = config.contradictions == "drop"
     made = []
-    for source in files:
-        made.append(sources.read(source, draw, drop, taken))
+    for source in found:
+        made.append(files.read(source, draw, drop, taken))
         taken |= set(made[-1]["split"])
     if made:
         # Before the limit, which would hide some of them.
         table = repeats.between_files(pl.concat(made), drop)
-        made = [sources.first(table, config.limit)]
+        made = [files.first(table, config.limit)]
     for name in config.splits:
         split = SPLITS[name]()
         made.append(arrange.rows(name, split, draw, config.limit, negated=False))

@@ -9,7 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForImageTextToText,
+    LlamaConfig,
+)
 
 from stages.lib.io import tables
 from stages.lib.io.cli import UserError
@@ -231,6 +236,26 @@ class TestWhole:
         with pytest.raises(UserError, match="has 1 tokens .* the first 'lie' with id 278"):
             lm.require_whole(Place.of(folder))
 
+    def test_ids_that_are_drawn(self, folder):
+        algorithm = json.loads((folder / "tokenizer.json").read_text())["model"]
+        for dropout in (None, 0, 0.0):
+            put(folder, "tokenizer.json", model=algorithm | {"dropout": dropout})
+            lm.require_whole(Place.of(folder))
+        put(folder, "tokenizer.json", model=algorithm | {"dropout": 0.1})
+        with pytest.raises(UserError) as error:
+            lm.require_whole(Place.of(folder))
+        assert str(error.value) == (
+            f"params.yaml: model.source: {folder / 'tokenizer.json'}: model.dropout: found 0.1, by "
+            "which a text gets other ids each time, expected null or 0"
+        )
+
+    def test_special_tokens_that_are_taken_apart(self, folder):
+        put(folder, "tokenizer_config.json", split_special_tokens=False)
+        lm.require_whole(Place.of(folder))
+        put(folder, "tokenizer_config.json", split_special_tokens=True)
+        with pytest.raises(UserError, match="tokenizer_config.json: split_special_tokens: found t"):
+            lm.require_whole(Place.of(folder))
+
     def test_no_library_for_packed_weights(self, folder):
         put(folder, "config.json", quantization_config={"load_in_4bit": True})
         with pytest.raises(UserError, match="quantization_config: .*load_in_4bit.* bitsandbytes"):
@@ -353,6 +378,23 @@ class TestHeads:
         model.model.layers[2].self_attn.num_heads = 8
         with pytest.raises(UserError, match="8 heads in layer 2, expected 4 in all"):
             tiny.wrap(model)
+
+    @pytest.mark.parametrize("key", ["num_attention_heads", "num_key_value_heads"])
+    def test_a_number_of_heads_for_each_layer(self, key):
+        class PerLayer(LlamaConfig):
+            def __getattribute__(self, name):
+                if name == key:  # as transformers' AmbiguousGlobalPerLayerAttributeError
+                    raise RuntimeError(f"`{key}` is a per-layer attribute.")
+                return super().__getattribute__(name)
+
+        model = tiny.random_model()
+        model.config.__class__ = PerLayer
+        with pytest.raises(UserError) as error:
+            tiny.wrap(model)
+        assert str(error.value) == (
+            f"model.source: LlamaForCausalLM: {key} in config.json differs from layer to layer, "
+            "expected one number; layers of different heads are not supported"
+        )
 
     def test_an_encoder(self):
         with pytest.raises(UserError, match="BertLMHeadModel has no list of 2 decoder layers"):

@@ -185,7 +185,7 @@ def test_splits_do_not_change_each_other() -> None:
         ),
         (
             {"sources": {"all": "data/raw/rivers.csv"}},
-            "params.yaml: statements.sources.all: a built-in split has this name, expected another",
+            "params.yaml: statements.sources.all: tables use this name themselves, expected another",
         ),
         ({"sources": {"lakes": "data/raw/lakes.csv"}}, "data/raw/lakes.csv: no such file"),
         (
@@ -208,7 +208,7 @@ def test_splits_do_not_change_each_other() -> None:
         ),
         (
             {"sources": {"readme": "data/raw/README.md"}},
-            "data/raw/README.md: unknown file type '.md', "
+            "params.yaml: statements.sources.readme: data/raw/README.md: unknown file type '.md', "
             "expected one of .csv, .tsv, .jsonl, .ndjson, .json, .parquet",
         ),
     ],
@@ -319,7 +319,7 @@ def test_a_bad_list_of_files_gets_one_clear_line(
     (folder / "elsewhere").mkdir()
     (folder / "data/raw/out").symlink_to(folder / "elsewhere")
     with pytest.raises(UserError) as raised:
-        listed.read("own", given, taken={"capitals"})
+        listed.read("own", given)
     assert str(raised.value) == expected
 
 
@@ -332,5 +332,5 @@ def test_a_link_to_a_file_is_read_as_those_are_that_dvc_makes_to_its_cache() -> 
 
 def test_a_good_list_of_files_is_taken_as_it_is() -> None:
     given = {"rivers_2": "data/raw/sub/a.csv", "lakes": str(Path.cwd() / "data/raw/..b.csv")}
-    files = listed.read("own", given, taken={"capitals"})
+    files = listed.read("own", given)
     assert files == [Source(name, Path(file)) for name, file in given.items()]

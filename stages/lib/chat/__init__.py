@@ -108,9 +108,7 @@ def prompts(
     if PLACEHOLDER not in wording.question:
         raise UserError(f"{wording.keys[1]}: expected {PLACEHOLDER} in it")
     frame = chat_frame.find(tokenizer, bool(wording.system), bool(wording.prefix))
-    # Without the stand-ins: the template writes the rest alone.
-    own = chat_frame.fill(frame.text, dict.fromkeys((SYSTEM, USER, ANSWER), ""))
-    reserved = chat_tokens.reserved(tokenizer, own)
+    reserved = chat_tokens.reserved(tokenizer, chat_frame.written(tokenizer))
     reserved.require_none([*wording.named, *statements])
     _require_as_it_is(tokenizer, frame, wording, statements)
     texts = [

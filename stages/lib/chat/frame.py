@@ -82,6 +82,12 @@ def find(tokenizer: Any, system: bool, prefix: bool) -> Frame:
     return _found(tokenizer, tokenizer.get_chat_template(), system, prefix)
 
 
+def written(tokenizer: Any) -> list[str]:
+    """What a template writes of its own, with and without a system text and an answer."""
+    chat_template.require(tokenizer)
+    return _written(tokenizer, tokenizer.get_chat_template())
+
+
 def fill(text: str, texts: dict[str, str]) -> str:
     """Replace stand-ins, all at once: a text may hold one itself."""
     return re.sub("|".join(texts), lambda found: texts[found[0]], text)
@@ -93,11 +99,25 @@ def cut(text: str) -> str | None:
     return None if end < 0 else text[:end]
 
 
+@lru_cache(maxsize=8)
+def _rendered(tokenizer: Any, template: str) -> list[str | Failed]:
+    """Chats of stand-ins: with a system text and without, of each with an answer and without."""
+    chats = [Chat(text, USER, answer) for text in (SYSTEM, "") for answer in (ANSWER, None)]
+    return chat_template.render(tokenizer, chats)
+
+
+@lru_cache(maxsize=8)
+def _written(tokenizer: Any, template: str) -> list[str]:
+    """As `written`; the template is there to tell it from the tokenizer's other ones."""
+    nothing = {name: "" for name in (SYSTEM, USER, ANSWER)}
+    found = _rendered(tokenizer, template)
+    return [fill(text, nothing) for text in found if not isinstance(text, Failed)]
+
+
 @lru_cache(maxsize=8)  # training renders a few prompts at a time
 def _found(tokenizer: Any, template: str, system: bool, prefix: bool) -> Frame:
     """As `find`; the template is there to tell it from the tokenizer's other ones."""
-    chats = [Chat(text, USER, answer) for text in (SYSTEM, "") for answer in (ANSWER, None)]
-    with_system, its_head, without, head = chat_template.render(tokenizer, chats)
+    with_system, its_head, without, head = _rendered(tokenizer, template)
     if system:
         found = _frame(with_system, its_head, prefix, (SYSTEM, USER))
         if found is not None:

@@ -107,24 +107,25 @@ class Reserved:
         return f"found {word!r}, which this model's tokenizer reads as {other!r}; reword it"
 
 
-def reserved(tokenizer: Any, rendered: str) -> Reserved:
+def reserved(tokenizer: Any, rendered: Sequence[str]) -> Reserved:
     """Find the tokens that the template may write and nobody else.
 
     Parameters
     ----------
     tokenizer : PreTrainedTokenizerBase
-        With a chat template that has rendered a prompt.
-    rendered : str
-        That prompt.
+        With a chat template.
+    rendered : sequence of str
+        What the template writes around texts.
 
     Returns
     -------
     Reserved
-        The special tokens. And those added tokens, whatever their flag, that are in the prompt or
+        The special tokens. And those added tokens, whatever their flag, that it writes or that are
         in a text of the template: the turns of some models are made of them. Without tokens of
         whitespace.
     """
-    written = set(_ids(tokenizer, [("model.source", rendered)])[0])
+    each = _ids(tokenizer, [("model.source", text) for text in rendered])
+    written = {number for ids in each for number in ids}
     literals = _literals(tokenizer.get_chat_template())
     numbers = zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=True)
     ids = {number: token for number, token in numbers if token.strip()}

@@ -142,8 +142,8 @@ def describe(model: Any, tokenizer: Any, identity: str) -> LanguageModel:
     """
     config = model.config.get_text_config()
     name = type(model).__name__
-    n_layers = getattr(config, "num_hidden_layers", None)
-    n_heads = getattr(config, "num_attention_heads", None)
+    n_layers = _size(config, "num_hidden_layers", name)
+    n_heads = _size(config, "num_attention_heads", name)
     if not n_layers or not n_heads:
         raise UserError(f"model.source: {name} has no attention heads, expected a transformer")
     for key in STREAMS:
@@ -169,7 +169,7 @@ def describe(model: Any, tokenizer: Any, identity: str) -> LanguageModel:
         last_mlp=next((m for n, m in layers[-1].named_children() if n in MLPS), None),
         n_layers=n_layers,
         n_heads=n_heads,
-        n_kv_heads=getattr(config, "num_key_value_heads", None) or n_heads,
+        n_kv_heads=_size(config, "num_key_value_heads", name) or n_heads,
         d_head=width // n_heads,
         d_model=config.hidden_size,
     )
@@ -188,6 +188,17 @@ def _place(folder: Path) -> Place:
     more = manifest["kind"] == "hub"  # other programs put other files into its cache
     require_unchanged(where, manifest["files"], folder / MANIFEST, more)
     return place
+
+
+def _size(config: Any, key: str, name: str) -> Any:
+    """A number of config.json; None where it has none."""
+    try:
+        return getattr(config, key, None)
+    except RuntimeError:  # of transformers, where each layer has a number of its own
+        raise UserError(
+            f"model.source: {name}: {key} in config.json differs from layer to layer, expected "
+            "one number; layers of different heads are not supported"
+        ) from None
 
 
 def _layers(model: Any, n_layers: int, name: str) -> tuple[Any, tuple[Any, ...]]:

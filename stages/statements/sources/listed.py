@@ -1,4 +1,4 @@
-"""The list of a user's files in params.yaml."""
+"""The list of a user's files in params.yaml, checked without opening one of them."""
 
 import os
 import re
@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stages.lib.facts import NEGATED, identity
+from stages.lib.facts import NEGATED, SPLITS, identity
 from stages.lib.io.cli import UserError
+from stages.lib.io.ranges import NAME_LENGTH, TAKEN
 from stages.statements.sources import header
 
 FOLDER = Path("data/raw")
 """Where the files are, so that DVC sees them change."""
+ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
+BUILT_IN = frozenset((*SPLITS, *(NEGATED + name for name in SPLITS)))
+"""Names of splits that no file's split may have, whether they are stated or not."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class Source:
     topic: str | None = None
 
 
-def read(where: str, listed: dict[Any, Any], taken: set[str]) -> list[Source]:
+def read(where: str, listed: dict[Any, Any]) -> list[Source]:
     """Check the list of a user's files.
 
     Parameters
@@ -43,8 +47,6 @@ def read(where: str, listed: dict[Any, Any], taken: set[str]) -> list[Source]:
         Where the list stands, for messages.
     listed : dict
         The file of each split: a path, or a mapping with `file` and `topic`.
-    taken : set of str
-        Names that no file's split may have.
 
     Returns
     -------
@@ -54,17 +56,15 @@ def read(where: str, listed: dict[Any, Any], taken: set[str]) -> list[Source]:
     Raises
     ------
     UserError
-        If a name cannot be a split's or is taken, or a file is not where DVC sees it change.
+        If a name cannot be a split's or is taken, or a file is of no form that is read or not where
+        DVC sees it change.
     """
-    return [_source(f"{where}.{name}", name, value, taken) for name, value in listed.items()]
+    return [_source(f"{where}.{name}", name, value) for name, value in listed.items()]
 
 
-def _source(at: str, name: Any, value: Any, taken: set[str]) -> Source:
+def _source(at: str, name: Any, value: Any) -> Source:
     """One file of the list."""
-    if not isinstance(name, str) or not re.fullmatch("[a-z0-9_]+", name):
-        raise UserError(f"{at}: {name!r} cannot name a split, expected only a-z, 0-9 and _")
-    if name in taken:
-        raise UserError(f"{at}: a built-in split has this name, expected another")
+    _require_name(at, name)
     given = value if isinstance(value, dict) else {"file": value}
     for key in given:
         if key not in ("file", "topic"):
@@ -76,6 +76,11 @@ def _source(at: str, name: Any, value: Any, taken: set[str]) -> Source:
             "{file: PATH, topic: COLUMN}"
         )
     _require_seen(at, file)
+    if Path(file).suffix.lower() not in ENDINGS and not os.path.isdir(file):
+        raise UserError(
+            f"{at}: {file}: unknown file type {Path(file).suffix!r}, expected one of "
+            f"{', '.join(ENDINGS)}"
+        )
     if "topic" not in given:
         return Source(name, Path(file))
     topic = identity.of(given["topic"]) if isinstance(given["topic"], str) else ""
@@ -90,6 +95,18 @@ def _source(at: str, name: Any, value: Any, taken: set[str]) -> Source:
             "TOPIC are; expected another name"
         )
     return Source(name, Path(file), topic)
+
+
+def _require_name(at: str, name: Any) -> None:
+    """Refuse what cannot be the name of a user's split."""
+    if not isinstance(name, str) or not re.fullmatch("[a-z0-9_]+", name):
+        raise UserError(f"{at}: {name!r} cannot name a split, expected only a-z, 0-9 and _")
+    if len(name) > NAME_LENGTH:
+        raise UserError(f"{at}: a name of {len(name)} characters, expected at most {NAME_LENGTH}")
+    if name in TAKEN:
+        raise UserError(f"{at}: tables use this name themselves, expected another")
+    if name in BUILT_IN:
+        raise UserError(f"{at}: a built-in split has this name, expected another")
 
 
 def _require_seen(at: str, file: str) -> None:

@@ -4,6 +4,7 @@ import re
 import unicodedata
 
 from stages.lib.io.cli import UserError
+from stages.lib.io.ranges import NAME_LENGTH
 from stages.statements.sources import shown
 from stages.statements.sources.listed import Source
 from stages.statements.sources.row import Stated
@@ -34,7 +35,7 @@ def splits(source: Source, rows: list[Stated], taken: set[str]) -> dict[str, str
     ------
     UserError
         If a topic has no letter or digit to name a split by, two give the same name or one that
-        is taken, or there are too many.
+        is taken or too long, or there are too many.
     """
     if source.topic is None:
         return {"": source.name}
@@ -51,6 +52,11 @@ def splits(source: Source, rows: list[Stated], taken: set[str]) -> dict[str, str
         if not slug:
             raise UserError(f"{found}, expected a topic with letters a-z or digits in it")
         name = f"{source.name}_{slug}"
+        if len(name) > NAME_LENGTH:
+            raise UserError(
+                f"{found}, which would name the split {name}, of {len(name)} characters, expected "
+                f"at most {NAME_LENGTH}"
+            )
         if name in named:
             other = named[name]
             raise UserError(

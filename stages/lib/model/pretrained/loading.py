@@ -32,7 +32,8 @@ def tokenizer(place: Place) -> Any:
     Raises
     ------
     UserError
-        If files of it are missing or damaged, or it needs code of its own.
+        If files of it are missing or damaged, it needs code of its own, draws what ids a text gets,
+        or reads special tokens as text.
     """
     from transformers import AutoTokenizer
 
@@ -42,7 +43,7 @@ def tokenizer(place: Place) -> Any:
     view = place.view()
     for name in place.names:
         if name.endswith(".json") and name.startswith(SETTINGS):
-            reading.read_json(place.folder / name)
+            _require_same_ids(place.folder / name, reading.read_json(place.folder / name))
     config = reading.configuration(place, view)
     with library(f"{place.folder}: tokenizer", view, place):
         found = AutoTokenizer.from_pretrained(str(view), config=config, **NEVER)
@@ -50,6 +51,22 @@ def tokenizer(place: Place) -> Any:
     if not ids or set(ids) <= {found.unk_token_id}:
         raise refusal(place.folder, f"the tokenizer gives {ids} for 'true', expected a token")
     return found
+
+
+def _require_same_ids(file: Path, values: dict[str, Any]) -> None:
+    """Refuse a tokenizer that draws, or that takes the turns of a chat apart."""
+    algorithm = values.get("model")
+    dropout = algorithm.get("dropout") if isinstance(algorithm, dict) else None
+    if file.name == "tokenizer.json" and dropout:
+        raise refusal(
+            file,
+            f"model.dropout: found {dropout}, by which a text gets other ids each time, expected "
+            "null or 0",
+        )
+    if file.name == "tokenizer_config.json" and values.get("split_special_tokens"):
+        raise refusal(
+            file, "split_special_tokens: found true, expected false: turns begin with such tokens"
+        )
 
 
 def model(place: Place, dtype: Any, placement: Any = None) -> Any:
