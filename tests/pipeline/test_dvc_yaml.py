@@ -18,12 +18,12 @@ MODULES = {
     name: re.search(r"-m stages\.([a-z_.]+)", stage["cmd"])[1]  # pyright: ignore[reportOptionalSubscript]
     for name, stage in STAGES.items()
 }
-OF_OTHER_NODES = ("scores.py", "figure.py")
+OF_OTHER_NODES = re.compile(r"stages/[^/]+/(scores|scores_[^/]+|figure)\.py")
 
 
 def hidden(file: str) -> bool:
     """Whether .dvcignore hides a file from the folder that it is in."""
-    return file.count("/") == 2 and file.split("/")[2] in OF_OTHER_NODES
+    return bool(OF_OTHER_NODES.fullmatch(file))
 
 
 def covers(dep: str, file: str) -> bool:
