@@ -2,8 +2,7 @@
 
 Reads   --pairs, --model,
         --heads (the set of `heads`, and the window that it is of)
-Writes  --out (one row a statement and run), --metrics (JSON), --plots: counts.json (the last so
-        many positions), blocks.json (system prompt, question, statement, …)
+Writes  --out (one row per statement and run: at the last k positions, and at blocks of the prompt)
 Params  patch, positions, readout, the wordings of both personas (to find them in the prompts)
 """
 
@@ -18,34 +17,28 @@ from stages.lib.io.cli import UserError
 from stages.lib.patching import experiment, patch
 from stages.lib.patching.cases import Cases
 from stages.lib.patching.patch import Head
-from stages.positions import position_runs, position_tables, prompt_blocks
+from stages.positions import position_runs, position_tables, prompt_blocks, schema
 from stages.positions.blocks import Wording
 from stages.positions.config import Config
 
 
-def main(
-    pairs: Path,
-    model: Path,
-    heads: Path,
-    out: Path,
-    metrics: Path,
-    plots: Path,
-) -> None:
-    """Write z at the last so many positions, then at one block of the prompt at a time."""
+def main(pairs: Path, model: Path, heads: Path, out: Path) -> None:
+    """Patch z in at the last k positions, then at one block of the prompt at a time."""
     section = params.section("positions", Config)
     setting = experiment.load(pairs, model, ("report",), section.limit)
     found, config = setting.cases, setting.config
     wordings = {"source": _wording(config.source), "base": _wording(config.base)}
     search = tables.read_json(heads)
-    best, chosen = search["window"], search["heads"]
-    patches = _patches(best, chosen, *setting.shape)
+    patches = _patches(search["window"], search["heads"], *setting.shape)
 
     last = position_runs.last(setting, patches, _fitting(section.counts, found))
 
     decode = setting.lm.tokenizer.decode
     placed, aligned, notes = prompt_blocks.pairs(found, wordings, decode)
     setting = replace(setting, cases=placed)
-    writings = position_runs.writings(aligned, section.draws, section.seed) if best else {}
+    writings = (
+        position_runs.writings(aligned, section.draws, section.seed) if "window" in patches else {}
+    )
     nothing = np.zeros(setting.shape, bool)
     parts = position_runs.at_blocks(setting, patches.get("window", nothing), aligned, writings)
     if not forward.is_main_process():
@@ -53,14 +46,8 @@ def main(
     if len(parts.cases.table) < len(found.table):
         n = len(found.table) - len(parts.cases.table)
         print(f"positions: blocks leave out {n} statements, {len(notes)} of them", *notes, sep="\n")
-    rows = position_tables.rows(last, parts, config)
-    tables.write(out, rows, position_tables.SCHEMA, ["statement_id", "base", "patch_id"])
-    counts = position_tables.by_count(last, config)
-    blocks = position_tables.by_block(parts, config)
-    tables.write_rows(plots / "counts.json", counts)
-    tables.write_rows(plots / "blocks.json", blocks)
-    summary = position_tables.summarise(last, parts, counts, blocks, config)
-    tables.write_json(metrics, summary | {"window": best, "n_heads": len(chosen)})
+    rows = position_tables.rows(last, parts, patches, config)
+    tables.write(out, rows, schema.SCHEMA, ["statement_id", "base", "patch_id"])
 
 
 def _wording(persona: str) -> Wording:

@@ -10,8 +10,8 @@ from stages.lib.forward import Patcher, Readouts
 from stages.lib.patching.cases import Cases
 from stages.lib.patching.experiment import Experiment
 from stages.positions.blocks import BLOCKS, Pairs
+from stages.positions.schema import ALL
 
-ALL = "all"  # stands for every block
 MOST_GROUPS = 8  # each makes a patcher, whose check takes seconds
 
 

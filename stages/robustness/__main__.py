@@ -2,8 +2,7 @@
 
 Reads   --pairs, --model, --heads
         (the best window, and the set whose size all sets have)
-Writes  --out (one row a statement, wording and run), --metrics (JSON), --plots: table.json (one
-        point a set, wording and split), overlap.json (one point a pair of sets)
+Writes  --out (one row per statement, wording and run)
 Params  patch, readout, robustness, the wordings of both personas
 """
 
@@ -18,21 +17,14 @@ from stages.lib.patching import cases, experiment, patch
 from stages.lib.patching.cases import Cases
 from stages.lib.patching.experiment import Experiment
 from stages.lib.patching.patch import Head
-from stages.robustness import rewording, robustness, robustness_tables, wordings
+from stages.robustness import rewording, robustness, robustness_tables, schema, wordings
 from stages.robustness.config import Config
 from stages.robustness.wordings import DEFAULT
 
 WHERE = "params.yaml: robustness.wordings"
 
 
-def main(
-    pairs: Path,
-    model: Path,
-    heads: Path,
-    out: Path,
-    metrics: Path,
-    plots: Path,
-) -> None:
+def main(pairs: Path, model: Path, heads: Path, out: Path) -> None:
     """Choose on the selection part, score on the report part."""
     options = params.section("robustness", Config)
     config = params.section("patch", patch.Config)
@@ -66,26 +58,7 @@ def main(
         robustness_tables.rows(each, sets, config) for each in scored
     ]
     key = ["statement_id", "wording", "source", "base", "patch_id"]
-    tables.write(out, pl.concat(rows), robustness_tables.SCHEMA, key)
-    splits = sorted(set(table["split"]))
-    points = [
-        point for each in scored for point in robustness_tables.points(each, sets, splits, config)
-    ]
-    tables.write_rows(plots / "table.json", points)
-    tables.write_rows(plots / "overlap.json", robustness_tables.overlaps(sets))
-    result = {
-        **robustness_tables.summarise(sets, scored, points, every),
-        "overlap": robustness_tables.overlap_numbers(
-            sets, alone[DEFAULT].singles, options.shuffles, options.seed
-        ),
-        "chosen_by": "the heads of the best window that gain most truth alone",
-        "window": search["window"],
-        "known": {
-            "selection": cases.count(chosen_on.table),
-            "report": cases.count(scored_on.table),
-        },
-    }
-    tables.write_json(metrics, result)
+    tables.write(out, pl.concat(rows), schema.SCHEMA, key)
 
 
 if __name__ == "__main__":

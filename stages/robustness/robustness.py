@@ -10,9 +10,7 @@ from stages.lib.patching.cases import Cases
 from stages.lib.patching.experiment import Experiment
 from stages.lib.patching.patch import Head
 from stages.robustness import head_sets
-from stages.robustness.head_sets import Members, Singles
-
-SPLIT, WORDING, SEARCH = "split", "wording", "search"
+from stages.robustness.head_sets import SEARCH, SPLIT, WORDING, HeadSet, Singles, reversible
 
 
 @dataclass(frozen=True)
@@ -43,29 +41,6 @@ class Alone:
         patched, base = (patch.truth(p, label) for p in (self.readouts.patched, self.readouts.base))
         split = self.cases.table["split"].to_numpy()
         return Singles(patched - base, split, self.cases.subject)
-
-
-@dataclass(frozen=True)
-class HeadSet:
-    """Some heads of the best window.
-
-    Attributes
-    ----------
-    chosen_on : str
-        ``split`` (of the default wording), ``wording`` (all splits), ``search`` (that of stage
-        `heads`).
-    name : str
-        Which split or wording.
-    members : ndarray of shape (n_candidates,), bool
-        Which of the window's heads.
-    heads : list of Head
-        The same, as places.
-    """
-
-    chosen_on: str
-    name: str
-    members: Members
-    heads: list[Head]
 
 
 @dataclass(frozen=True)
@@ -124,11 +99,6 @@ def choose(
         HeadSet(*names, members, [head for head, m in zip(every, members, strict=True) if m])
         for names, members in chosen.items()
     ]
-
-
-def reversible(sets: list[HeadSet]) -> list[HeadSet]:
-    """Sets that were chosen on all splits: those that are also run in the other direction."""
-    return [one for one in sets if one.chosen_on != SPLIT]
 
 
 def alone(wording: str, setting: Experiment, heads: list[Head]) -> Alone:
