@@ -4,24 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stages.curves import curves, head_scores, rankings
-from stages.curves.curves import UP, Orders, Place, Probabilities
-from stages.curves.head_scores import CRITERIA, Runs
-from stages.lib.patching import patch
+from stages.curves import curves, rankings
+from stages.curves.criteria import CRITERIA
+from stages.curves.table import RANDOM, SINGLE, UP, Orders, Place, Probabilities
+from stages.lib.patching import head_runs, patch
+from stages.lib.patching.head_runs import HeadRuns
 from stages.lib.patching.patch import Head
 
-RANDOM, SINGLE = "random", "single"
 ROUNDING = 1e-9
-RULES = (
-    "estimate",
-    "verified",
-    "verified_absolute",
-    SINGLE,
-    "single_log_odds",
-    "left_out",
-    *CRITERIA,
-    RANDOM,
-)
 
 
 @dataclass(frozen=True)
@@ -51,7 +41,7 @@ class Found:
 
 
 def search(
-    runs: Runs,
+    runs: HeadRuns,
     ranked: dict[str, list[Head]],
     window: list[Head],
     random: list[list[Head]],
@@ -63,7 +53,7 @@ def search(
 
     Parameters
     ----------
-    runs : Runs
+    runs : HeadRuns
         Over statements of the selection part.
     ranked : dict of str to list of Head
         From `rankings.from_tables`.
@@ -84,7 +74,7 @@ def search(
     orders = dict(ranked)
     if window and SINGLE in ranked:
         for rule, criterion in CRITERIA.items():
-            grown = head_scores.grow(runs, criterion, window, keep)
+            grown = head_runs.grow(runs, criterion, window, keep)
             orders[rule] = rankings.continued(grown, ranked[SINGLE])
             own[rule] = len(grown)
     at = curves.sizes(sizes, len(window), n_all)
@@ -102,7 +92,7 @@ def search(
     return Found(every, own, at, sets, dict(zip(sets, runs(list(sets.values())), strict=True)))
 
 
-def _accuracy(runs: Runs, probabilities: np.ndarray) -> float:
+def _accuracy(runs: HeadRuns, probabilities: np.ndarray) -> float:
     """Share of right answers; nothing is asked of no statements."""
     right = patch.correct(probabilities, runs.cases.label)
     return float(right.mean()) if len(right) else 1.0

@@ -1,84 +1,12 @@
-"""Accuracy and truth against the number of heads that are written, by the order they come in."""
+"""Head sets of every size, by the order in which heads are added, and their runs."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any, NamedTuple
 
-import numpy as np
-import polars as pl
-from numpy.typing import NDArray
-
-from stages.curves.head_scores import Runs
-from stages.lib import stats
-from stages.lib.io import tables
-from stages.lib.patching import patch, patched_runs
-from stages.lib.patching.cases import Cases
+from stages.curves.table import DOWN, UP, Orders, Place, Probabilities
+from stages.lib.patching.head_runs import HeadRuns
 from stages.lib.patching.patch import Head
-from stages.lib.stats import run_points
 
-SCHEMA = tables.PATCHED | {
-    "part": pl.String,
-    "rule": pl.String,
-    "draw": pl.Int32,
-    "direction": pl.String,
-    "size": pl.Int32,
-}
-ORDERS: tables.Schema = {
-    "rule": pl.String,
-    "draw": pl.Int32,
-    "rank": pl.Int32,
-    "layer": pl.Int32,
-    "head": pl.Int32,
-}
-UP, DOWN = "up", "down"
-Orders = dict[str, list[list[Head]]]  # by rule: one order of all heads, or several random ones
-
-
-class Place(NamedTuple):
-    """Where a run is in the curves: up writes the `size` first heads, down all but these."""
-
-    rule: str
-    draw: int
-    direction: str
-    size: int
-
-
-Probabilities = dict[Place, NDArray[Any]]
-
-
-@dataclass(frozen=True)
-class Done:
-    """Runs of the report part.
-
-    Attributes
-    ----------
-    cases : Cases
-        The statements.
-    sizes : list of int
-        Of the head sets of every curve, from none to all heads.
-    none, every, source : ndarray of shape (n_statements, 2)
-        P(true) and P(false) of the base run, of the one with all heads written, of the source run.
-    curves : dict of Place to ndarray of shape (n_statements, 2)
-        Every order in both directions at every size.
-    smallest : dict of Place to ndarray of shape (n_statements, 2)
-        For each rule that has one, the smallest set that was enough on the selection part.
-    """
-
-    cases: Cases
-    sizes: list[int]
-    none: NDArray[Any]
-    every: NDArray[Any]
-    source: NDArray[Any]
-    curves: Probabilities
-    smallest: Probabilities
-
-    def truth(self, probabilities: NDArray[Any]) -> NDArray[np.float64]:
-        """Truth of a run: (n_statements,)."""
-        return patch.truth(probabilities, self.cases.label)
-
-    def gain(self) -> stats.Interval:
-        """Truth that all heads of the model together add."""
-        return stats.difference(self.truth(self.every), self.truth(self.none), self.cases.subject)
+Sets = dict[Place, list[Head]]
 
 
 def sizes(wanted: Iterable[int], n_window: int, n_all: int) -> list[int]:
@@ -86,8 +14,8 @@ def sizes(wanted: Iterable[int], n_window: int, n_all: int) -> list[int]:
     return sorted({size for size in {0, 1, n_window, n_all, *wanted} if size <= n_all})
 
 
-def sets(orders: Orders, at: list[int]) -> dict[Place, list[Head]]:
-    """Heads that each run of the curves writes, up and down."""
+def sets(orders: Orders, at: list[int]) -> Sets:
+    """Heads that each run of the curves patches in, up and down."""
     return {
         Place(rule, draw, direction, size): order[:size] if direction == UP else order[size:]
         for rule, some in orders.items()
@@ -135,12 +63,12 @@ def smallest(
     return {rule: holds.get(rule) for rule in orders}
 
 
-def run(runs: Runs, orders: Orders, at: list[int], chosen: dict[Place, list[Head]]) -> Done:
+def run(runs: HeadRuns, orders: Orders, at: list[int], chosen: Sets) -> Probabilities:
     """Run the curves of some orders, and some chosen sets.
 
     Parameters
     ----------
-    runs : Runs
+    runs : HeadRuns
         Over the statements of the report part.
     orders : dict of str to list of list of Head
         By rule.
@@ -148,76 +76,11 @@ def run(runs: Runs, orders: Orders, at: list[int], chosen: dict[Place, list[Head
         Sizes, from none to all heads.
     chosen : dict of Place to list of Head
         Other sets to run.
-    """
-    wanted = sets(orders, at) | chosen
-    none, every, *patched = runs([[], next(iter(orders.values()))[0], *wanted.values()])
-    done = dict(zip(wanted, patched, strict=True))
-    smallest = {place: done[place] for place in chosen}
-    curves = {place: p for place, p in done.items() if place.size in at}
-    return Done(runs.cases, at, none, every, runs.source, curves, smallest)
-
-
-def rows(config: patch.Config, part: str, cases: Cases, done: Probabilities) -> list[pl.DataFrame]:
-    """One row a statement and run: tables with the columns of `SCHEMA`.
-
-    Parameters
-    ----------
-    config : Config
-        Section `patch`.
-    part : str
-        That the statements are of.
-    cases : Cases
-        The statements.
-    done : dict of Place to ndarray of shape (n_statements, 2)
-        P(true) and P(false) of each run.
-    """
-    return [
-        patched_runs.rows(
-            cases, probabilities, config.source, config.base, " ".join(map(str, (part, *place)))
-        )
-        .drop("heads")
-        .with_columns(part=pl.lit(part), **{name: pl.lit(x) for name, x in place._asdict().items()})
-        for place, probabilities in done.items()
-    ]
-
-
-def ranks(orders: Orders) -> pl.DataFrame:
-    """Orders as a table: one row a rule, draw and head; rank 1 comes first."""
-    return pl.DataFrame(
-        [
-            (rule, draw, rank, *head)
-            for rule, some in orders.items()
-            for draw, order in enumerate(some)
-            for rank, head in enumerate(order, start=1)
-        ],
-        schema=ORDERS,
-        orient="row",
-    )
-
-
-def points(done: Done) -> list[dict[str, Any]]:
-    """Rows of plots/curves/curves.json: one a run.
 
     Returns
     -------
-    list of dict
-        Columns of `Place`, ``share`` of all heads, those of `run_points.POINT`, and ``kept``:
-        the share of what all heads add to truth. It is None where they add nothing.
+    dict of Place to ndarray of shape (n_statements, 2)
+        P(true) and P(false) of each run.
     """
-    result = []
-    low, high = (done.truth(p).mean() if len(p) else 0.0 for p in (done.none, done.every))
-    for place, probabilities in done.curves.items():
-        point = run_points.point(done.cases, probabilities)
-        kept = (point["truth"] - low) / (high - low) if high > low else None
-        names = {**place._asdict(), "share": place.size / done.sizes[-1]}
-        result.append({**names, **point, "kept": kept})
-    return result
-
-
-def smallest_points(done: Done) -> list[dict[str, Any]]:
-    """Rows of plots/curves/smallest.json: one a rule that has a smallest set that is enough."""
-    return [
-        {"rule": place.rule, "size": place.size, "share": place.size / done.sizes[-1]}
-        | run_points.point(done.cases, probabilities)
-        for place, probabilities in done.smallest.items()
-    ]
+    wanted = sets(orders, at) | chosen
+    return dict(zip(wanted, runs(list(wanted.values())), strict=True))

@@ -11,7 +11,7 @@ from pathlib import Path
 from stages.estimates import effects_of_heads
 from stages.lib import forward
 from stages.lib.io import cli, tables
-from stages.lib.patching import cases, experiment, patched_runs
+from stages.lib.patching import cases, experiment, patched_runs, single_heads
 
 
 def main(pairs: Path, model: Path, effects: Path, out: Path) -> None:
@@ -23,7 +23,7 @@ def main(pairs: Path, model: Path, effects: Path, out: Path) -> None:
     if forward.is_main_process():
         rows = effects_of_heads.rows(found, attribution, patched)
         key = ["statement_id", "layer", "head"]
-        tables.write(out, rows, effects_of_heads.SCHEMA, key)
+        tables.write(out, rows, single_heads.EFFECTS, key)
 
 
 if __name__ == "__main__":

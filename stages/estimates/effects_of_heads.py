@@ -10,17 +10,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from stages.lib.io import tables
-from stages.lib.patching import patch
+from stages.lib.patching import patch, single_heads
 from stages.lib.patching.cases import Cases
-
-SCHEMA: tables.Schema = {
-    "statement_id": pl.String,
-    "layer": pl.Int32,
-    "head": pl.Int32,
-    "estimate": pl.Float64,
-    "effect": pl.Float64,
-}
 
 
 def rows(about: Cases, attribution: NDArray[np.float32], patched: pl.DataFrame) -> pl.DataFrame:
@@ -38,7 +29,7 @@ def rows(about: Cases, attribution: NDArray[np.float32], patched: pl.DataFrame) 
     Returns
     -------
     DataFrame
-        With the columns of `SCHEMA`.
+        With the columns of `single_heads.EFFECTS`.
     """
     n, n_layers, n_heads = attribution.shape
     place = np.indices((n, n_layers, n_heads)).reshape(3, -1)
@@ -49,7 +40,7 @@ def rows(about: Cases, attribution: NDArray[np.float32], patched: pl.DataFrame) 
         "estimate": toward_truth(attribution, about.label).ravel(),
         "effect": true_effects(patched, about, n_layers, n_heads).ravel(),
     }
-    return pl.DataFrame(columns, schema_overrides=SCHEMA)
+    return pl.DataFrame(columns, schema_overrides=single_heads.EFFECTS)
 
 
 def toward_truth(effects: NDArray[Any], label: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -13,17 +13,16 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from stages.estimates.effects_of_heads import SCHEMA
 from stages.lib import stats
 from stages.lib.io import cli, params, tables
-from stages.lib.patching import patch, patched_runs
+from stages.lib.patching import patch, patched_runs, single_heads
 from stages.lib.stats import resample
 
 
 def main(pairs: Path, runs: Path, metrics: Path, plots: Path) -> None:
     """Compare estimated with true effects."""
     config = params.section("patch", patch.Config)
-    table, about = patched_runs.read(runs, SCHEMA, pairs)
+    table, about = patched_runs.read(runs, single_heads.EFFECTS, pairs)
     estimated, true = effects(table)
     found = score(estimated, true, about.subject)
     tables.write_json(metrics, {"source": config.source, "base": config.base, **found})

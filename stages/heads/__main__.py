@@ -2,8 +2,7 @@
 
 Reads   --pairs, --model,
         --windows (the runs that the best window is chosen from)
-Writes  --heads (the set, and how it was chosen), --out (one row a statement and patch),
-        --metrics (JSON), --plots: heads.json (each head alone and left out), sets.json (the search)
+Writes  --heads (the set, and how it was chosen), --out (one row per statement and head set)
 Params  heads, patch, readout, the wordings of both personas (copied into --heads)
 """
 
@@ -12,42 +11,41 @@ from typing import Any
 
 import polars as pl
 
-from stages.heads import head_search
+from stages.heads import search, table
 from stages.heads.config import Config
 from stages.lib import forward
 from stages.lib.io import cli, params, tables
 from stages.lib.patching import best_window, cases, experiment, patch, patched_runs
+from stages.lib.patching.head_runs import HeadRuns
 
 
-def main(
-    pairs: Path,
-    model: Path,
-    windows: Path,
-    heads: Path,
-    out: Path,
-    metrics: Path,
-    plots: Path,
-) -> None:
+def main(pairs: Path, model: Path, windows: Path, heads: Path, out: Path) -> None:
     """Search on the selection part only; `transplant` scores the set on the report part."""
     section = params.section("heads", Config)
     best = best_window.best(*patched_runs.read(windows, best_window.SCHEMA, pairs))
     setting = experiment.load(pairs, model, ("selection",), section.limit)
-    chosen, config = setting.cases, setting.config
+    chosen, config, (n_layers, n_heads) = setting.cases, setting.config, setting.shape
+    result = {"heads": [], "chosen_by": table.NOTHING}
+    rows = pl.DataFrame(schema=table.SCHEMA)
     provenance = _provenance(setting.lm.identity, chosen, config)
-    found = head_search.Search(setting.patcher(keep=True), chosen, *setting.shape)
-    result = head_search.search(found, best, section.keep) if best else head_search.nothing()
-    if not forward.is_main_process():
-        return
-    rows = [
-        patched_runs.rows(chosen, probabilities, config.source, config.base, patch_id, written)
-        for patch_id, (written, probabilities) in found.runs.items()
-    ]
-    table = pl.concat(rows) if rows else pl.DataFrame(schema=patched_runs.SCHEMA)
-    tables.write(out, table, patched_runs.SCHEMA, ["statement_id", "patch_id"])
-    tables.write_rows(plots / "heads.json", result["heads"])
-    tables.write_rows(plots / "sets.json", result["sets"])
-    tables.write_json(metrics, result["metrics"])
-    tables.write_json(heads, result["set"] | provenance)
+    if best:
+        runs = HeadRuns(setting.patcher(keep=True), chosen, setting.shape, "heads")
+        found = search.search(runs, best, section.keep)
+        result = {"heads": sorted(found.order), "chosen_by": _how(section.keep, found.gains)}
+        rows = table.rows(
+            chosen, config, found.sets, found.probabilities, found.order, n_layers * n_heads
+        )
+    if forward.is_main_process():
+        tables.write(out, rows, table.SCHEMA, ["statement_id", "patch_id"])
+        tables.write_json(heads, result | {"window": best} | provenance)
+
+
+def _how(keep: float, gains: bool) -> str:
+    """Say how the set was chosen."""
+    how = f"greedy on the mean probability of the right answer, until {keep} of the window's "
+    return how + (
+        "gain is kept" if gains else "gain is kept; it gains nothing, so the set is empty"
+    )
 
 
 def _provenance(identity: str, chosen: cases.Cases, config: patch.Config) -> dict[str, Any]:

@@ -3,7 +3,7 @@ import polars as pl
 import pytest
 
 from stages.estimates import effects_of_heads, scores
-from stages.lib.patching import patched_runs
+from stages.lib.patching import patched_runs, single_heads
 from stages.lib.patching.cases import Cases
 from stages.lib.patching.patch import Head
 
@@ -109,7 +109,7 @@ def test_the_table_of_effects_gives_back_what_it_was_made_from():
     table = effects_of_heads.rows(found, estimated, patched).sample(
         fraction=1, shuffle=True, seed=1
     )
-    assert dict(table.schema) == effects_of_heads.SCHEMA
+    assert dict(table.schema) == single_heads.EFFECTS
     estimate, effect = scores.effects(table)
     np.testing.assert_array_equal(estimate, effects_of_heads.toward_truth(estimated, LABEL))
     true = effects_of_heads.true_effects(patched, found, LAYERS, HEADS)

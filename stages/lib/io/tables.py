@@ -134,9 +134,7 @@ def read(file: Path, schema: Schema, nullable: Collection[str] = ()) -> pl.DataF
 
 def write_json(file: Path, value: Any) -> None:
     """Write metrics or a plot table: sorted keys, 6 significant digits, null for NaN."""
-    text = json.dumps(
-        _rounded(value), sort_keys=True, ensure_ascii=False, allow_nan=False, indent=1
-    )
+    text = json.dumps(rounded(value), sort_keys=True, ensure_ascii=False, allow_nan=False, indent=1)
     with whole(file) as partial:
         partial.write_text(text + "\n", encoding="utf-8")
 
@@ -148,7 +146,7 @@ def write_rows(file: Path, rows: list[dict[str, Any]]) -> None:
     which would end it, gets a backslash, ``<\/script>``.
     """
     lines = [
-        END_OF_SCRIPT.sub(r"<\\\\", json.dumps(_rounded(row), ensure_ascii=False, allow_nan=False))
+        END_OF_SCRIPT.sub(r"<\\\\", json.dumps(rounded(row), ensure_ascii=False, allow_nan=False))
         for row in rows
     ]
     with whole(file) as partial:
@@ -174,12 +172,12 @@ def broken(file: Path, why: object) -> UserError:
     )
 
 
-def _rounded(value: Any) -> Any:
+def rounded(value: Any) -> Any:
     """Floats to 6 significant digits, NaN to None, everywhere inside."""
     if isinstance(value, dict):
-        return {str(key): _rounded(item) for key, item in value.items()}
+        return {str(key): rounded(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_rounded(item) for item in value]
+        return [rounded(item) for item in value]
     if isinstance(value, bool) or value is None or isinstance(value, (int, str)):
         return value
     number = float(value)  # also NumPy scalars

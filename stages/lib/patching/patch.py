@@ -118,6 +118,11 @@ def truth(probabilities: np.ndarray, label: np.ndarray) -> np.ndarray:
     return np.divide(right, mass, out=np.full_like(right, 0.5), where=mass > 0)
 
 
+def mean_truth(probabilities: np.ndarray, label: np.ndarray) -> float:
+    """Mean of `truth` over all statements of one run."""
+    return float(truth(probabilities, label).mean())
+
+
 def greedy(
     score: Callable[[list[list[Head]]], list[float]],
     heads: list[Head],

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stages.curves import areas
+from stages.curves import scores_areas as areas
 
 SIZES = [0, 1, 2, 4, 8, 10]
 N_HEADS = 10

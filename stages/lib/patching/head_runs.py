@@ -1,4 +1,4 @@
-"""Head sets scored by several criteria, greedily grown by each, no set patched twice."""
+"""Patched runs of head sets, no set patched twice, and the greedy search among them."""
 
 from collections.abc import Callable
 
@@ -13,43 +13,7 @@ from stages.lib.patching.patch import Head
 Criterion = Callable[[np.ndarray, np.ndarray], float]
 
 
-def accuracy(probabilities: np.ndarray, label: np.ndarray) -> float:
-    """Share of right answers; sets with equally many are told apart by truth.
-
-    Truth adds less than one statement does, so that it decides between equals only. Without it
-    the search would add heads in the order of their names wherever no single one turns an answer.
-    """
-    n = len(label)
-    right = patch.correct(probabilities, label).mean()
-    return float(right + patch.truth(probabilities, label).mean() / (n + 1))
-
-
-def margin(probabilities: np.ndarray, label: np.ndarray) -> float:
-    """Mean of P(right answer) - P(wrong answer), both as they are among all tokens."""
-    p = probabilities.astype(np.float64)
-    return float(((p[:, 0] - p[:, 1]) * np.where(label, 1, -1)).mean())
-
-
-def log_odds(probabilities: np.ndarray, label: np.ndarray) -> float:
-    """Mean of log P(right answer) - log P(wrong answer), in nats."""
-    logs = np.log(np.maximum(probabilities.astype(np.float64), patch.LEAST))
-    return float(((logs[:, 0] - logs[:, 1]) * np.where(label, 1, -1)).mean())
-
-
-def truth(probabilities: np.ndarray, label: np.ndarray) -> float:
-    """Mean probability of the right answer out of both: what `heads` searches by."""
-    return float(patch.truth(probabilities, label).mean())
-
-
-CRITERIA: dict[str, Criterion] = {
-    "greedy_accuracy": accuracy,
-    "greedy_margin": margin,
-    "greedy_log_odds": log_odds,
-    "greedy_truth": truth,
-}
-
-
-class Runs:
+class HeadRuns:
     """Patched runs of head sets over the same statements; each set is patched once.
 
     Parameters
@@ -58,8 +22,8 @@ class Runs:
         Over the statements of `cases`.
     cases : Cases
         The statements.
-    n_layers, n_heads : int
-        Sizes of the model.
+    shape : tuple of int
+        Layers of the model, and heads of a layer.
     title : str
         Shown beside the progress bars.
 
@@ -67,27 +31,28 @@ class Runs:
     ----------
     base, source : ndarray of shape (n_statements, 2)
         P(true) and P(false) of the unpatched runs.
+    sets : list of list of Head
+        The sets that were patched, in that order, and before them the empty one.
     """
 
-    def __init__(
-        self, patcher: Patcher, cases: Cases, n_layers: int, n_heads: int, title: str
-    ) -> None:
-        self._patcher, self.cases, self.shape, self._title = (
-            patcher, cases, (n_layers, n_heads), title,
-        )  # fmt: skip
-        none = np.zeros((1, *self.shape), bool)
+    def __init__(self, patcher: Patcher, cases: Cases, shape: tuple[int, int], title: str) -> None:
+        self.cases, self.shape = cases, shape
+        self._patcher, self._title = patcher, title
+        none = np.zeros((1, *shape), bool)
         readouts = patcher(none, title)
         self.base, self.source = readouts.base, readouts.source
         self._known: dict[bytes, np.ndarray] = {none[0].tobytes(): readouts.base}
+        self.sets: list[list[Head]] = [[]]
 
     def __call__(self, sets: list[list[Head]]) -> list[np.ndarray]:
-        """P(true) and P(false), (n_statements, 2), with each set of heads written."""
+        """P(true) and P(false), (n_statements, 2), with each set of heads patched in."""
         patches = patch.of_heads(sets, *self.shape)
         keys = [heads.tobytes() for heads in patches]
         new = {key: i for i, key in enumerate(keys) if key not in self._known}
         if new:
             patched = self._patcher(patches[list(new.values())], self._title).patched
             self._known |= dict(zip(new, patched, strict=True))
+            self.sets += [sets[i] for i in new.values()]
         return [self._known[key] for key in keys]
 
     def remember(self, runs: pl.DataFrame) -> None:
@@ -107,12 +72,12 @@ class Runs:
                 self._known.setdefault(key, own.select("p_true", "p_false").to_numpy())
 
 
-def grow(runs: Runs, criterion: Criterion, heads: list[Head], keep: float) -> list[Head]:
-    """Add heads, each time the one that raises the criterion most, as `heads` does for truth.
+def grow(runs: HeadRuns, criterion: Criterion, heads: list[Head], keep: float) -> list[Head]:
+    """Add heads, each time the one that raises the criterion most; see `patch.greedy`.
 
     Parameters
     ----------
-    runs : Runs
+    runs : HeadRuns
         Patches the sets.
     criterion : callable
         Score of a run from its probabilities and the labels.
