@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from stages.lib.io import params
+from stages.lib.io.cli import UserError
 from stages.lib.io.ranges import Limit, Question, Slug, Some
 
 WHERE = "params.yaml: grid"
@@ -30,11 +31,25 @@ class Config:
     limit: Limit
 
     def __post_init__(self) -> None:
-        """Refuse names that DVC or the tables could not tell apart, and what is no wording."""
+        """Refuse names that DVC or the tables could not tell apart, and texts likewise."""
         params.named(f"{WHERE}.questions", self.questions, Annotated[str | None, Question()])
         params.named(f"{WHERE}.prefixes", self.prefixes, str | None)
+        _require_different(f"{WHERE}.questions", self.questions)
+        _require_different(f"{WHERE}.prefixes", self.prefixes)
 
     @property
     def combinations(self) -> list[tuple[str, str, str]]:
         """Names of system prompt, question and prefix, in declared order."""
         return list(itertools.product(self.systems, self.questions, self.prefixes))
+
+
+def _require_different(where: str, texts: dict[str, str | None]) -> None:
+    """Refuse two names of one text, which would be run twice."""
+    first: dict[str | None, str] = {}
+    for name, text in texts.items():
+        if text in first:
+            found = "null" if text is None else repr(text)
+            raise UserError(
+                f"{where}: {first[text]!r} and {name!r} are both {found}, expected two texts"
+            )
+        first[text] = name

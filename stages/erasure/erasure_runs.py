@@ -134,4 +134,5 @@ def _patcher(
     setting: Experiment, base: list[list[int]], source: list[list[int]], config: Config
 ) -> Patcher:
     """Patch at the last `erasure.positions` positions; every eraser starts from the same runs."""
-    return Patcher(setting.lm, setting.answers, base, source, config.positions, keep=base is source)
+    key, keep = "erasure.positions", base is source
+    return Patcher(setting.lm, setting.answers, base, source, config.positions, keep, key)

@@ -236,6 +236,24 @@ class TestWhole:
         with pytest.raises(UserError, match="has 1 tokens .* the first 'lie' with id 278"):
             lm.require_whole(Place.of(folder))
 
+    @pytest.mark.parametrize("key", ["max_position_embeddings", "n_positions"])
+    @pytest.mark.parametrize("value", [0, -2048])
+    def test_a_model_that_reads_no_token(self, folder, key, value):
+        put(folder, "config.json", **{key: value})
+        with pytest.raises(UserError) as error:
+            lm.require_whole(Place.of(folder))
+        assert str(error.value) == (
+            f"params.yaml: model.source: {folder / 'config.json'}: {key}: found {value}, expected "
+            "at least 1"
+        )
+
+    def test_a_model_that_would_give_tuples(self, folder, tmp_path):
+        put(folder, "config.json", return_dict=False)
+        found = lm.load(named(folder, tmp_path / "out"))
+        ids = torch.tensor([[1, 2]])
+        assert found.decoder(input_ids=ids).last_hidden_state.shape == (1, 2, found.d_model)
+        assert found.model(input_ids=ids).logits.shape[:2] == (1, 2)
+
     def test_ids_that_are_drawn(self, folder):
         algorithm = json.loads((folder / "tokenizer.json").read_text())["model"]
         for dropout in (None, 0, 0.0):

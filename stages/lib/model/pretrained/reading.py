@@ -10,6 +10,7 @@ from typing import Any
 from stages.lib.io.cli import UserError
 from stages.lib.model.pretrained.files import Place
 
+LENGTHS = ("max_position_embeddings", "n_positions")  # keys of how many tokens a model reads
 LONGEST = 300  # characters of a library's message
 CODE = "code of its own (auto_map), which is never run"
 
@@ -100,6 +101,7 @@ def configuration(place: Place, view: Path) -> Any:
 
     file = place.folder / "config.json"
     values = read_json(file)
+    _require_length(file, values)
     if "model_type" not in values:
         # transformers would guess it from the folder's name.
         raise refusal(file, "model_type: key is missing, expected a model of transformers")
@@ -111,8 +113,19 @@ def configuration(place: Place, view: Path) -> Any:
         config = AutoConfig.from_pretrained(str(view), trust_remote_code=False)
         # config.json may ask for an attention function from the hub, which is code.
         config._attn_implementation = None
+        # Without, models would give tuples, whose places differ from one to another.
+        config.return_dict = config.get_text_config().return_dict = True
     config._name_or_path = place.name  # by which transformers knows some tokenizers
     return config
+
+
+def _require_length(file: Path, values: dict[str, Any]) -> None:
+    """Refuse a model that reads no token: transformers takes any number."""
+    text = values.get("text_config")
+    for part in (values, text if isinstance(text, dict) else {}):
+        for key in LENGTHS:
+            if isinstance(found := part.get(key), int | float) and found <= 0:
+                raise refusal(file, f"{key}: found {found}, expected at least 1")
 
 
 def loader(config: Any, place: Place) -> Any:
