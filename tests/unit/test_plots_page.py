@@ -25,8 +25,9 @@ BUILT_IN = {"scatter"}  # DVC's own
 
 def declared():
     """Template, x and y of every plot table in dvc.yaml: none can be forgotten here."""
-    stages = yaml.safe_load((DVC.parent / "dvc.yaml").read_text())["stages"].values()
-    listed = [plot for stage in stages for plot in stage.get("plots", [])]
+    page = yaml.safe_load((DVC.parent / "dvc.yaml").read_text())
+    listed = [plot for stage in page["stages"].values() for plot in stage.get("plots", [])]
+    listed += page["plots"]
     drawn = {name: how for plot in listed if isinstance(plot, dict) for name, how in plot.items()}
     return {
         name.removeprefix("plots/").removesuffix(".json"): (how["template"], how["x"], how["y"])
