@@ -241,7 +241,7 @@ def test_curves_rise_with_the_planted_head_and_fall_without_it(project):
 
 
 def test_best_windows_of_every_size_hold_the_planted_layer_in_both_directions(project):
-    metrics = load(project, "data/widths.parquet")
+    metrics = load(project, "metrics/widths.json")
     for run, turned in (("patched", 1.0), ("reverse", 0.0)):
         assert set(metrics[run]) == {"1", "2", "5"}
         for found in metrics[run].values():
