@@ -15,7 +15,7 @@ from stages.widths import scores, window_choice, window_runs
 from stages.widths.window_runs import DIRECTIONS, Window
 from tests import tiny
 from tests.unit.test_position_runs import CONFIG, WORDS
-from tests.unit.test_window_tables import cases
+from tests.unit.test_windows import cases
 
 LABELS = [True, True, False, False] * 3
 
