@@ -5,7 +5,8 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from stages.attribution import attribution, lens
+from stages.attribution import scores_contributions as attribution
+from stages.attribution import scores_lens as lens
 from stages.lib import chat, forward
 from stages.lib.forward.parts import Splitter, Unfit
 from stages.lib.model import readout
