@@ -13,6 +13,11 @@ from tests.pipeline.conftest import stages_run
 PERSONAS = ("neutral", "honest", "liar")
 INPUTS = {"organism", "check", "model", "statements", "prompts", "activations", "cells", "grid"}
 AFTER_READOUTS = set(declared()) - INPUTS
+WITHOUT_RUN_CACHE = {
+    name
+    for name, stage in declared().items()
+    if name != "organism" and not all(isinstance(out, str) for out in stage.get("outs", []))
+}
 SYSTEMS = ("honest", "liar", "stubborn")
 GRID = {"grid"} | {f"cells@{system}" for system in SYSTEMS}
 ALL = (
@@ -329,8 +334,8 @@ def test_rewording_one_persona_reruns_what_reads_it_and_reverting_runs_nothing(p
     assert stages_run(output) == {"prompts@liar", "activations@liar"} | AFTER_READOUTS | GRID
     page = (project.folder / "plots/report.md").read_bytes()
     project.set({"prompt": {"liar_prefix": "it is"}})
-    # The page is in git and no plot: DVC keeps no runs of it, which take a second.
-    assert stages_run(project.repro()) == {"report"}
+    # Of a stage with an out in git that is no plot DVC keeps no runs; each takes a second.
+    assert stages_run(project.repro()) == WITHOUT_RUN_CACHE
     assert {f: f.read_bytes() for f in before} == before
     assert (project.folder / "plots/report.md").read_bytes() != page  # it quotes the wording
 
