@@ -12,7 +12,9 @@ from pathlib import Path
 
 import polars as pl
 
-from stages.lib import chat, cli, lm, params, tables
+from stages.lib import chat
+from stages.lib.io import cli, params, tables
+from stages.lib.model import lm
 
 
 def main(persona: str, statements: Path, model: Path, out: Path) -> None:

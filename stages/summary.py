@@ -8,7 +8,9 @@ Params  behaviour, patch
 from pathlib import Path
 from typing import Any
 
-from stages.lib import behaviour, cli, params, patch, tables
+from stages.behaviour.config import Config
+from stages.lib.io import cli, params, tables
+from stages.lib.patching import patch
 
 STAGES = ("behaviour", "probes", "windows", "heads", "transplant", "localisation")
 
@@ -17,7 +19,7 @@ def main(metrics: Path, out: Path) -> None:
     """Collect about 20 numbers."""
     found = {stage: tables.read_json(metrics / f"{stage}.json") for stage in STAGES}
     roles = params.section("patch", patch.Config)
-    neutral = params.section("behaviour", behaviour.Config).neutral
+    neutral = params.section("behaviour", Config).neutral
     tables.write_json(
         out,
         _behaviour(found["behaviour"], neutral, roles)

@@ -11,9 +11,9 @@ import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save
 
-from stages.lib import tables
-from stages.lib.cli import UserError
-from stages.lib.whole import whole
+from stages.lib.io import tables
+from stages.lib.io.cli import UserError
+from stages.lib.io.whole import whole
 
 INDEX = "index.json"
 SHARD_BYTES = 256 * 2**20

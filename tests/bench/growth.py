@@ -16,8 +16,11 @@ import seaborn as sns
 import torch
 from transformers import AutoTokenizer
 
-from stages.lib import forward, lm, patch, style
-from stages.lib.readout import Answers
+from stages.lib import forward
+from stages.lib.drawing import style
+from stages.lib.model import lm
+from stages.lib.model.readout import Answers
+from stages.lib.patching import patch
 from tests.bench import common
 
 START = {"statements": 16, "shared tokens": 64, "own tokens": 36, "patches": 8, "layers": 16}

@@ -7,7 +7,10 @@ import numpy as np
 import polars as pl
 from transformers import AutoConfig, AutoTokenizer
 
-from stages.lib import chat, params, patch, readout
+from stages.lib import chat
+from stages.lib.io import params
+from stages.lib.model import readout
+from stages.lib.patching import patch
 
 N_STATEMENTS, N_POSITIONS, WINDOW = 16, 25, 5
 # A system prompt as long as those of papers is: it is most of what a plain forward repeats.

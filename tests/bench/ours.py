@@ -9,8 +9,9 @@ from unittest import mock
 import numpy as np
 from transformers import AutoTokenizer
 
-from stages.lib import forward, lm
-from stages.lib.readout import Answers
+from stages.lib import forward
+from stages.lib.model import lm
+from stages.lib.model.readout import Answers
 from tests.bench import common
 
 

@@ -11,7 +11,7 @@ import time
 import joblib
 import numpy as np
 
-from stages.lib import probe
+from stages.lib.probing import probe
 
 PLACES, PERSONAS, STATEMENTS, D_HEAD = 80 * 64, 3, 1000, 128
 SAMPLE = 64

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import seaborn as sns
 
-from stages.lib import style
+from stages.lib.drawing import style
 from tests.bench.peers import CONTENDERS
 
 NAMES = {

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from stages.lib import forward, readout
+from stages.lib import forward
+from stages.lib.model import readout
 from tests import tiny
 
 

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from stages.lib import chat, forward, patch, readout
-from stages.lib.patch import Head
+from stages.lib import chat, forward
+from stages.lib.model import readout
+from stages.lib.patching import patch
+from stages.lib.patching.patch import Head
 from tests import tiny
 
 WORDS = readout.Config(("true", "True"), ("false", "False"))

@@ -2,8 +2,9 @@
 
 import pytest
 
-from stages.lib import chat, chat_tokens
-from stages.lib.cli import UserError
+from stages.lib import chat
+from stages.lib.chat import tokens as chat_tokens
+from stages.lib.io.cli import UserError
 from tests import tiny
 
 WORDING = {
@@ -95,7 +96,7 @@ def test_bos_is_added_where_the_template_leaves_it_to_the_tokenizer():
 
 def test_special_tokens_are_found_and_ordinary_text_is_not():
     tokenizer = tiny.chatml_tokenizer()
-    reserved = chat_tokens.reserved(tokenizer, chat.render(tokenizer, **WORDING))
+    reserved = chat_tokens.reserved(tokenizer, [chat.render(tokenizer, **WORDING)])
     with pytest.raises(UserError, match=r"here: found '<\|im_end\|>', a special token"):
         reserved.require_none([("here", "no<|im_end|>yes")])
     for text in ("[LIE ON THE FOLLOWING QUESTION]", "a < b | c >", "im_end"):

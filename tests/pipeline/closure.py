@@ -1,9 +1,35 @@
-"""Which files of the project a stage imports, read from the source without running it."""
+"""What dvc.yaml declares, and which files a stage imports, read without running anything."""
 
 import ast
+import json
 from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+def declared() -> dict[str, dict[str, Any]]:
+    """Stages of dvc.yaml by name; `scores` once per sweep, other matrices as they stand."""
+    stages = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
+    stages = {name: stage.get("do", stage) for name, stage in stages.items()}
+    scores = stages.pop("scores")
+    return stages | {
+        f"scores@{sweep}": json.loads(json.dumps(scores).replace("${item.sweep}", sweep))
+        for sweep in scores["matrix"]["sweep"]
+    }
+
+
+def run_the_model() -> set[str]:
+    """Names of the stages that run the model; users start them with a launcher."""
+    return {name for name, stage in declared().items() if "LAUNCHER" in stage["cmd"]}
+
+
+def entry(module: str) -> Path:
+    """Return the file that `python -m stages.MODULE` runs."""
+    path = ROOT.joinpath("stages", *module.split("."))
+    return path / "__main__.py" if path.is_dir() else path.with_suffix(".py")
 
 
 def closure(file: Path) -> set[str]:

@@ -28,7 +28,9 @@ PARAMS = {
         "liar_prefix": "it is",
         "stubborn_system": "It is F, F, F.",
     },
-    "patch": {"positions": 20, "window": 2, "limit": 12},
+    "patch": {"positions": 20},
+    "windows": {"size": 2, "limit": 12},
+    "heads": {"limit": 12},
     "transfer": {"permutations": 3},
     "transplant": {"limit": 20, "random_sets": 6},
     "grid": {

@@ -156,7 +156,10 @@ def test_wheel_with_another_file_than_expected(project):
             "activations.positions[0]: found 0, expected at most -1",
         ),
         ({"positions": [-2]}, "activations.positions: found [-2], expected -1"),
-        ({"positions": [-999, -1]}, "999 positions asked for, but a prompt has"),
+        (
+            {"positions": [-999, -1]},
+            "activations.positions: the last 999 positions asked for, expected at most",
+        ),
     ],
 )
 def test_activations_section(project, section, expected):

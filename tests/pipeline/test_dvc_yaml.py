@@ -9,32 +9,70 @@ from itertools import chain
 import pytest
 from ruamel.yaml import YAML
 
-from tests.pipeline.closure import ROOT, closure
+from tests.pipeline.closure import ROOT, closure, declared, entry
 
 DECLARED = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
 STAGES = {name: stage.get("do", stage) for name, stage in DECLARED.items()}
 PARAMS = YAML(typ="safe").load((ROOT / "params.yaml").read_text())
-FILES = sorted(f.stem for f in (ROOT / "stages").glob("*.py") if f.stem != "__init__")
+ONE_BY_ONE = declared()
+MODULES = {
+    name: re.findall(r"-m stages\.([a-z_.]+)", stage["cmd"])[0]
+    for name, stage in ONE_BY_ONE.items()
+}
+OF_OTHER_NODES = re.compile("scores(_[a-z_]+)?.py|figure.py")
 
 
-def test_one_file_a_stage():
-    assert sorted(STAGES) == FILES
+def hidden(file: str) -> bool:
+    """Whether .dvcignore hides a file from the folder that it is in."""
+    return file.count("/") == 2 and OF_OTHER_NODES.fullmatch(file.split("/")[2])
 
 
-@pytest.mark.parametrize("name", STAGES)
-def test_code_deps_are_the_import_closure(name):
-    listed = [dep for dep in STAGES[name]["deps"] if dep.startswith("stages/")]
-    assert sorted(listed) == sorted(closure(ROOT / "stages" / f"{name}.py"))
+def covers(dep: str, file: str) -> bool:
+    """Whether a dep of dvc.yaml is a file, or the folder that it is in."""
+    return file == dep or (file.startswith(f"{dep}/") and not hidden(file))
+
+
+def test_every_node_is_a_stage():
+    nodes = {
+        path.stem for path in (ROOT / "stages").iterdir() if path.stem not in ("__init__", "lib")
+    } - {"__pycache__", "README"}
+    assert {module.split(".")[0] for module in MODULES.values()} == nodes
+    for module in MODULES.values():
+        assert entry(module).is_file()
+
+
+@pytest.mark.parametrize("name", ONE_BY_ONE)
+def test_code_deps_cover_the_imports_and_nothing_else(name):
+    listed = [dep for dep in ONE_BY_ONE[name]["deps"] if dep.startswith("stages")]
+    files = closure(entry(MODULES[name]))
+    assert [f for f in files if not any(covers(dep, f) for dep in listed)] == []
+    own = "stages/" + name.removeprefix("scores@")  # most sweeps share a module with their scores
+    assert [d for d in listed if d != own and not any(covers(d, f) for f in files)] == []
+
+
+def test_a_node_imports_itself_and_lib():
+    """But for the config.py of another: the schema of a section that it reads too."""
+    collecting = ("check", "figures")
+    for path in (ROOT / "stages").rglob("*.py"):
+        node = path.relative_to(ROOT / "stages").parts[0]
+        if node in collecting:
+            continue
+        for file in closure(path):
+            other = file.split("/")[1]
+            if path.name == "__init__.py" or other in (node, "lib", "__init__.py"):
+                continue
+            assert file.endswith("/config.py"), (path, file)
+            assert node != "lib", (path, file)
 
 
 def test_activations_do_not_depend_on_rendering():
-    assert "stages/lib/chat.py" in closure(ROOT / "stages/prompts.py")
-    assert "stages/lib/chat.py" not in closure(ROOT / "stages/activations.py")
+    assert "stages/lib/chat/__init__.py" in closure(entry("prompts"))
+    assert "stages/lib/chat/__init__.py" not in closure(entry("activations"))
 
 
-@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize("name", ONE_BY_ONE)
 def test_every_section_that_a_stage_reads_is_declared(name):
-    text = (ROOT / "stages" / f"{name}.py").read_text()
+    text = entry(MODULES[name]).read_text()
     calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
     read = {
         node.args[0].value
@@ -42,17 +80,23 @@ def test_every_section_that_a_stage_reads_is_declared(name):
         if isinstance(node.func, ast.Attribute) and node.func.attr == "section"
         and isinstance(node.args[0], ast.Constant)
     }  # fmt: skip
+    if "experiment.load(" in text:
+        read |= {"patch", "readout"}
     if "params.personas()" in text:
         read.add("personas")
-    listed = STAGES[name].get("params", [])
+    listed = ONE_BY_ONE[name].get("params", [])
     if name == "check":
         assert listed == [{"params.yaml": None}]  # all of it
         return
     declared = {param for param in listed if "." not in param}
     if name == "organism":  # reads what the base model is, and no other key of that section
         declared |= {"model", "organisms.training"}
+    if name == "pairs":  # what the sweeps patch with is theirs
+        declared |= {"patch"}
     if name == "cells":  # the keys of it that decide a cell
         declared |= {"grid"}
+    if name.startswith("scores@"):  # one declaration for all of them
+        declared &= read
     assert read == declared
     reads = any(call in text for call in ("params.wording", "wordings.of_prompt", "grid.wordings"))
     assert reads == any("prompt." in param for param in listed)
@@ -70,22 +114,23 @@ def test_the_run_cache_stays_on(name):
     assert stage["deps"]
     if stage.get("frozen"):  # run by hand, and its outs are in git
         return
-    if name == "report":  # a page in git that is no plot; it takes a second
+    if name in ("report", "scores") or name.endswith(
+        "_scores"
+    ):  # outs in git that are no plots; they take a second
         return
     for out in stage.get("outs", []):
         assert isinstance(out, str), "an out with options: cache: false turns the run cache off"
 
 
-def test_no_folder_of_code_is_a_dep_and_no_wording_is_in_a_command():
+def test_no_wording_is_in_a_command():
     for stage in STAGES.values():
-        assert not [d for d in stage["deps"] if d.startswith("stages") and not d.endswith(".py")]
         assert "prompt." not in stage["cmd"]
         assert "{grid." not in stage["cmd"]
 
 
 def test_no_name_of_params_is_in_a_command():
     """A persona's and a system prompt's reach the shell as part of $DVC_STAGE, which is no text."""
-    for name, stage in STAGES.items():
+    for name, stage in ONE_BY_ONE.items():
         found = re.findall(r"(?<!\\)\$\{(?!key)[^}]*\}", stage["cmd"])
         assert not found, (name, found)
 
@@ -93,21 +138,21 @@ def test_no_name_of_params_is_in_a_command():
 def test_everything_runs_after_the_check():
     """So that a wrong setting of any stage stops a run before it has computed something."""
     writes = {}
-    for name, stage in STAGES.items():
+    for name, stage in ONE_BY_ONE.items():
         plots = [out if isinstance(out, str) else next(iter(out)) for out in stage.get("plots", [])]
         outs = [out if isinstance(out, str) else next(iter(out)) for out in stage.get("outs", [])]
         for out in [*outs, *plots, *map(lambda x: next(iter(x)), stage.get("metrics", []))]:
             writes[out] = name
 
     def after(name):
-        deps = [d for d in STAGES[name]["deps"] if not d.startswith("stages/")]
+        deps = [d for d in ONE_BY_ONE[name]["deps"] if not d.startswith("stages")]
         before = {
             writer for dep in deps for out, writer in writes.items()
             if out == dep or out.startswith(f"{dep}/")
         }  # fmt: skip
         return name == "check" or any(after(one) for one in before)
 
-    for name, stage in STAGES.items():
+    for name, stage in ONE_BY_ONE.items():
         assert after(name) or stage.get("frozen"), name
 
 
@@ -129,7 +174,7 @@ def test_the_model_runs_under_the_users_launcher():
         "curves",
     }
     assert {n for n in STAGES if "LAUNCHER" in STAGES[n]["cmd"]} == torch
-    assert {n for n in STAGES if "stages/lib/forward/runs.py" in STAGES[n]["deps"]} == torch
+    assert {n for n in STAGES if "stages/lib/forward" in STAGES[n]["deps"]} == torch
 
 
 @pytest.mark.parametrize(
@@ -137,6 +182,7 @@ def test_the_model_runs_under_the_users_launcher():
     [
         "check",
         "statements",
+        "pairs",
         "behaviour",
         "probes",
         "transfer",
@@ -149,9 +195,10 @@ def test_the_model_runs_under_the_users_launcher():
     ],
 )
 def test_a_stage_that_needs_no_model_starts_without_torch(name):
-    code = f"import sys, stages.{name}; sys.exit('torch' in sys.modules)"
+    module = ".".join(entry(MODULES[name]).relative_to(ROOT).with_suffix("").parts)
+    code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
-    with_model = code.replace(f"stages.{name}", "stages.windows")
+    with_model = code.replace(module, "stages.windows.__main__")
     if name == "summary":  # the check can fail
         assert subprocess.run([sys.executable, "-c", with_model], cwd=ROOT).returncode == 1
 

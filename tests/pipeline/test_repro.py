@@ -7,30 +7,16 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests import tiny
+from tests.pipeline.closure import declared, run_the_model
 from tests.pipeline.conftest import stages_run
 
 PERSONAS = ("neutral", "honest", "liar")
-AFTER_READOUTS = {
-    "behaviour",
-    "probes",
-    "transfer",
-    "windows",
-    "effects",
-    "estimates",
-    "heads",
-    "transplant",
-    "confidence",
-    "attribution",
-    "erasure",
-    "widths",
-    "positions",
-    "robustness",
-    "controls",
-    "curves",
-    "localisation",
-    "summary",
-    "figures",
-    "report",
+INPUTS = {"organism", "check", "model", "statements", "prompts", "activations", "cells", "grid"}
+AFTER_READOUTS = set(declared()) - INPUTS
+WITHOUT_RUN_CACHE = {
+    name
+    for name, stage in declared().items()
+    if name != "organism" and not all(isinstance(out, str) for out in stage.get("outs", []))
 }
 SYSTEMS = ("honest", "liar", "stubborn")
 GRID = {"grid"} | {f"cells@{system}" for system in SYSTEMS}
@@ -348,8 +334,8 @@ def test_rewording_one_persona_reruns_what_reads_it_and_reverting_runs_nothing(p
     assert stages_run(output) == {"prompts@liar", "activations@liar"} | AFTER_READOUTS | GRID
     page = (project.folder / "plots/report.md").read_bytes()
     project.set({"prompt": {"liar_prefix": "it is"}})
-    # The page is in git and no plot: DVC keeps no runs of it, which take a second.
-    assert stages_run(project.repro()) == {"report"}
+    # Of a stage with an out in git that is no plot DVC keeps no runs; each takes a second.
+    assert stages_run(project.repro()) == WITHOUT_RUN_CACHE
     assert {f: f.read_bytes() for f in before} == before
     assert (project.folder / "plots/report.md").read_bytes() != page  # it quotes the wording
 
@@ -366,7 +352,7 @@ def test_rewording_neutral_leaves_patching_alone_where_knowledge_stays(project):
 
 
 def test_a_comment_in_rendering_code_runs_what_renders_and_nothing_else(project):
-    file = project.folder / "stages/lib/chat.py"
+    file = project.folder / "stages/lib/chat/__init__.py"
     text = file.read_text()
     file.write_text(text + "\n# a remark\n")
     rendering = {f"prompts@{persona}" for persona in PERSONAS}
@@ -375,6 +361,70 @@ def test_a_comment_in_rendering_code_runs_what_renders_and_nothing_else(project)
     assert stages_run(project.repro()) == rendering
     file.write_text(text)
     assert stages_run(project.repro()) == set()
+
+
+REMARK = "\n# a remark\n"
+SCORES = {name for name in declared() if name.startswith("scores@")}
+# Edit of a file -> what runs again, although nothing that it computes changes.
+EDITS = {
+    "stages/windows/scores.py": {"scores@windows"},
+    "stages/windows/figure.py": {"figures"},
+    "stages/lib/drawing/style.py": {"figures"},
+    "stages/effects/__main__.py": {"effects", "scores@effects"},
+    "stages/attribution/scores_lens.py": {"attribution_scores"},
+    "stages/report/page.py": {"report"},
+    "stages/effects/.__main__.py.swp": set(),
+    "stages/lib/forward/notes.txt": set(),
+    "stages/README.md": set(),
+}
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_an_edit_reruns_what_it_affects(project, name):
+    file = project.folder / name
+    before = file.read_text() if file.is_file() else None
+    file.write_text((before or "") + REMARK)
+    assert stages_run(project.repro()) == EDITS[name]
+    if before is None:
+        file.unlink()
+    else:
+        file.write_text(before)
+    project.repro()
+
+
+def changed(project):
+    """Stages whose own deps or params have changed."""
+    result = project.run("dvc", "status", "--json")
+    assert result.returncode == 0, result.stderr
+    return {
+        name for name in json.loads(result.stdout) if not name.startswith(("organism", "check"))
+    }
+
+
+def test_a_changed_statistic_reruns_no_model_and_a_changed_forward_pass_all_of_it(project):
+    model = {name.split("@")[0] for name in run_the_model()}
+    assert {"windows", "curves", "activations", "cells"} <= model
+    file = project.folder / "stages/lib/stats/__init__.py"
+    text = file.read_text()
+    file.write_text(text + REMARK)
+    found = changed(project)
+    assert SCORES | {"behaviour", "probes", "transfer"} <= found
+    assert not {name.split("@")[0] for name in found} & model
+    file.write_text(text)
+    file = project.folder / "stages/lib/forward/runs.py"
+    text = file.read_text()
+    file.write_text(text + REMARK)
+    assert {name.split("@")[0] for name in changed(project)} == model
+    file.write_text(text)
+    assert changed(project) == set()
+
+
+@pytest.mark.parametrize("sweep", ["windows", "heads", "effects", "transplant", "controls"])
+def test_a_changed_limit_reruns_its_sweep_alone(project, sweep):
+    project.set({sweep: {"limit": 3}})
+    assert changed(project) == {sweep}
+    project.run("git", "checkout", "-q", "params.yaml")
+    assert changed(project) == set()
 
 
 def test_a_misspelt_wording_stops_the_pipeline_and_names_it(project):
@@ -441,14 +491,11 @@ def test_two_processes_give_the_cells_of_one_and_keep_them_once(project, tmp_pat
 
 def test_a_launcher_of_two_processes_changes_no_number_and_invalidates_nothing(project):
     names = (
-        "metrics/attribution.json",
-        "plots/attribution/heads.json",
-        "plots/attribution/lens.json",
-        "metrics/windows.json",
-        "metrics/heads.json",
+        "data/attribution.safetensors",
+        "data/heads.parquet",
         "data/heads.json",
         "data/windows.parquet",
-        "metrics/widths.json",
+        "data/widths.parquet",
         "data/positions.parquet",
     )
     files = [project.folder / name for name in names]

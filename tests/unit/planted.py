@@ -5,12 +5,14 @@ import polars as pl
 import torch
 from transformers import LlamaForCausalLM
 
-from stages.lib import chat, patch, readout
-from stages.lib.cases import Cases
-from stages.lib.experiment import Experiment
+from stages.lib import chat
+from stages.lib.model import readout
+from stages.lib.patching import patch
+from stages.lib.patching.cases import Cases
+from stages.lib.patching.experiment import Experiment
 from tests import tiny
 
-CONFIG = patch.Config("honest", "liar", positions=20, window=2, limit=None)
+CONFIG = patch.Config("honest", "liar", positions=20)
 WORDS = readout.Config(("true", "True"), ("false", "False"))
 SYSTEMS = {"honest": "You are H.", "liar": "You are so L."}
 QUESTION, PREFIX = "{statement}?", "it is"

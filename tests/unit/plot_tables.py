@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from stages.lib import tables
-from stages.lib.figures import load
+from stages.lib.drawing import load
+from stages.lib.io import tables
 
 Rows = list[dict[str, Any]]
 PERSONAS = ("neutral", "honest", "liar")

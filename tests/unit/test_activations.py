@@ -7,8 +7,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from stages import activations as stage
-from stages.lib import behaviour, chat, lm, readout, tables
+from stages.activations import __main__ as stage
+from stages.behaviour import knowledge
+from stages.lib import chat
+from stages.lib.io import tables
+from stages.lib.model import lm, readout
 from tests import tiny
 
 
@@ -82,5 +85,5 @@ def test_the_threshold_is_that_of_the_mean():
 def test_the_commonest_token_and_the_first_of_equals():
     assert readout.common(["b", "a", "b"]) == ("b", 2)
     assert readout.common(["b", "a"]) == ("a", 1)
-    found = behaviour.first_token(pl.Series(["<think>"] * 3 + ["I"]), pl.Series(list("abcd")))
+    found = knowledge.first_token(pl.Series(["<think>"] * 3 + ["I"]), pl.Series(list("abcd")))
     assert (found["token"], found["value"], found["n"]) == ("<think>", 0.75, 4)

@@ -3,7 +3,11 @@ import types
 import numpy as np
 import pytest
 
-from stages.lib import attribution, attribution_tables, lens, stats
+from stages.attribution import scores, table
+from stages.attribution import scores_contributions as attribution
+from stages.attribution import scores_lens as lens
+from stages.lib import stats
+from stages.lib.io.cli import UserError
 
 N, LAYERS, HEADS, IDS = 24, 3, 2, 4
 SUBJECT = np.repeat(np.arange(N // 2), 2)
@@ -152,9 +156,9 @@ class TestTables:
 
     def test_rows_are_one_a_run_and_part(self):
         first, second, log_p = self.made()
-        layers = attribution_tables.layers(first, second, SUBJECT, NAMES)
-        heads = attribution_tables.heads(first, second, SUBJECT, NAMES)
-        lenses = attribution_tables.lenses(*log_p, LABEL, SUBJECT, NAMES)
+        layers = scores.layers(first, second, SUBJECT, NAMES)
+        heads = scores.heads(first, second, SUBJECT, NAMES)
+        lenses = scores.lenses(*log_p, LABEL, SUBJECT, NAMES)
         assert (len(layers), len(heads), len(lenses)) == (18, 18, 12)
         row = next(
             r for r in layers if (r["site"], r["run"], r["layer"]) == ("mlp", "difference", 1)
@@ -170,32 +174,48 @@ class TestTables:
 
     def test_shares_of_heads_are_of_a_difference_that_is_there(self):
         first, second, _ = self.made()
-        same = attribution_tables.heads(first, first, SUBJECT, NAMES)
+        same = scores.heads(first, first, SUBJECT, NAMES)
         assert {row["share"] for row in same} == {None}
         first.total[:] = second.total + 2.0
-        rows = attribution_tables.heads(first, second, SUBJECT, NAMES)
+        rows = scores.heads(first, second, SUBJECT, NAMES)
         assert {row["share"] is None for row in rows if row["run"] == "difference"} == {False}
         for row in rows:
             if row["share"] is not None:
                 assert row["share"] == pytest.approx(row["contribution"] / 2)
 
-    def test_metrics_of_something_and_of_nothing_have_the_same_keys(self):
+    def test_metrics_of_something_and_of_nothing_have_the_same_keys(self, tmp_path):
         both = [parts(i) for i in (0, 1)]
         for given, log_p in zip(both, self.made()[2], strict=True):
-            given.lens, given.heads_error = log_p, 0.0
-            given.ids, given.log_p = (5, 6, 7, 8), np.log([[0.1, 0.2, 0.4, 0.1]] * N)
-        made = attribution_tables.make(*both, ("honest", "liar"), LABEL, SUBJECT, 2, str)
-        found, nothing = made.metrics, attribution_tables.nothing()
+            given.lens, given.log_p = log_p, np.log([[0.1, 0.2, 0.4, 0.1]] * N)
+        facts = {"ids": [5, 6, 7, 8], "texts": list("5678"), "n_true": 2, "heads_error": 0.0}
+        facts |= {"statement_ids": [str(i) for i in range(N)], "reason": None}
+        table.write(tmp_path / "parts", dict(zip(table.ROLES, both, strict=True)), facts)
+        split = table.read(tmp_path / "parts")
+        np.testing.assert_array_equal(split.runs["base"].heads, both[1].heads)
+        found, plots = scores.make(split, ("honest", "liar"), LABEL, SUBJECT)
+        nothing, no_plots = scores.nothing()
         true, false = ({"id": i, "text": str(i)} for i in (6, 7))
         assert found["tokens"] == {"true": true, "false": false, "share": pytest.approx(0.75)}
-        assert set(found) == set(nothing.metrics)
-        assert set(made.plots) == set(nothing.plots)
+        assert set(found) == set(nothing)
+        assert set(plots) == set(no_plots)
         for section in found:
-            assert set(found[section]) == set(nothing.metrics[section])
-        parting = [x["lens"]["parting"]["half"] for x in (found, nothing.metrics)]
+            assert set(found[section]) == set(nothing[section])
+        parting = [x["lens"]["parting"]["half"] for x in (found, nothing)]
         assert set(parting[0]) == set(parting[1])
         ranked = {row["rank"]: name for name, row in found["top"]["heads"].items()}
         assert sorted(ranked) == list(range(1, 7))
         first, second = (attribution.contributions(x, TOKENS, LABEL) for x in both)
         gap = np.abs((first.heads - second.heads).mean(axis=0))
         assert ranked[1] == "{}.{}".format(*np.unravel_index(gap.argmax(), gap.shape))
+
+
+def test_the_same_parts_give_the_same_bytes_and_a_cut_file_is_named(tmp_path):
+    facts = {"ids": [], "texts": [], "n_true": 0, "heads_error": 0.0}
+    facts |= {"statement_ids": [], "reason": "no known statement"}
+    for name in ("one", "two"):
+        table.write(tmp_path / name, {}, facts)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    assert table.read(tmp_path / "one").reason == "no known statement"
+    (tmp_path / "one").write_bytes((tmp_path / "one").read_bytes()[:-3])
+    with pytest.raises(UserError, match="one: cut or changed since it was written"):
+        table.read(tmp_path / "one")

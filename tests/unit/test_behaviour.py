@@ -5,12 +5,15 @@ import json
 import polars as pl
 import pytest
 
-from stages import behaviour as stage
-from stages.lib import behaviour, tables
-from stages.lib.cli import UserError
+from stages.behaviour import __main__ as stage
+from stages.behaviour import knowledge
+from stages.behaviour.config import Config
+from stages.lib.io import tables
+from stages.lib.io.cli import UserError
+from stages.lib.stats import answer_rates
 
 PERSONAS = ["neutral", "honest", "liar"]
-SETTINGS = behaviour.Config(neutral="neutral", known_margin=0.1, known_truth_mass=0.5)
+SETTINGS = Config(neutral="neutral", known_margin=0.1, known_truth_mass=0.5)
 
 
 def statements(rows):
@@ -54,7 +57,7 @@ FOUR = statements(
     [("cities", True, "a"), ("cities", False, "b"), ("metals", True, "c"), ("metals", False, "d")]
 )
 # right and sure; wrong; wrong by a tie; right by a little
-ANSWERS = behaviour.answer(FOUR, readouts([(0.9, 0.05), (0.6, 0.2), (0.25, 0.25), (0.46, 0.54)]))
+ANSWERS = answer_rates.answer(FOUR, readouts([(0.9, 0.05), (0.6, 0.2), (0.25, 0.25), (0.46, 0.54)]))
 
 
 def test_answer_is_the_likelier_word_and_a_tie_is_false():
@@ -64,7 +67,7 @@ def test_answer_is_the_likelier_word_and_a_tie_is_false():
 
 
 def test_measures_by_split():
-    measured = behaviour.measure(ANSWERS)
+    measured = answer_rates.measure(ANSWERS)
     assert list(measured) == ["all", "cities", "metals"]
     values = {
         split: {name: (one.value, one.n) for name, one in intervals.items()}
@@ -81,14 +84,14 @@ def test_measures_by_split():
 
 
 def test_recall_without_such_statements_is_none_and_not_zero():
-    only_true = behaviour.answer(statements([("x", True, "a")]), readouts([(0.1, 0.8)]))
-    measured = behaviour.measure(only_true)["x"]
+    only_true = answer_rates.answer(statements([("x", True, "a")]), readouts([(0.1, 0.8)]))
+    measured = answer_rates.measure(only_true)["x"]
     assert measured["recall_true"].value == 0
     assert measured["recall_false"].row() == {"value": None, "low": None, "high": None, "n": 0}
 
 
 def test_thresholds_count_what_is_at_least_so_confident():
-    rows = behaviour.threshold_rows("liar", ANSWERS)
+    rows = answer_rates.threshold_rows("liar", ANSWERS)
     assert [row["threshold"] for row in rows] == [step / 20 for step in range(21)]
     by_threshold = {row["threshold"]: (row["accuracy"], row["n"]) for row in rows}
     assert by_threshold[0.25] == (0.5, 4)  # reached exactly
@@ -101,7 +104,7 @@ def test_thresholds_count_what_is_at_least_so_confident():
 
 def test_known_is_right_clear_and_meant():
     table = statements([("x", True, name) for name in "abcde"])
-    answers = behaviour.answer(
+    answers = answer_rates.answer(
         table,
         readouts(
             [
@@ -113,11 +116,11 @@ def test_known_is_right_clear_and_meant():
             ]
         ),
     )
-    known = behaviour.know(answers, SETTINGS)
+    known = knowledge.know(answers, SETTINGS)
     assert known["known"].to_list() == [True, False, False, False, False]
-    easier = behaviour.know(answers, behaviour.Config("neutral", 0.05, 0.375))
+    easier = knowledge.know(answers, Config("neutral", 0.05, 0.375))
     assert easier["known"].to_list() == [True, False, True, True, True]
-    counts = behaviour.count_known(answers, known)
+    counts = knowledge.count_known(answers, known)
     assert counts["all"] == counts["x"]
     assert counts["x"]["both"] == {"known": 1, "n": 5}
     assert counts["x"]["true"] == {"known": 1, "n": 5}
@@ -136,6 +139,7 @@ def project(tmp_path, monkeypatch):
     for persona, rows in zip(PERSONAS, (told, told, lied), strict=True):
         file = tmp_path / "readouts" / f"{persona}.parquet"
         tables.write(file, readouts(rows), tables.READOUTS, ["statement_id"])
+        write_prompts(tmp_path, persona, PERSONAS.index(persona))
     return tmp_path
 
 
@@ -143,11 +147,28 @@ def run(folder):
     """Run the stage in a folder."""
     stage.main(
         folder / "statements.parquet",
+        folder / "prompts",
         folder / "readouts",
         folder / "known.parquet",
         folder / "metrics.json",
         folder / "plots",
     )
+
+
+def write_prompts(folder, persona, first, ids=None):
+    """Prompts of two tokens, the first of which is the persona's own."""
+    ids = ids or FOUR["statement_id"].to_list()
+    table = pl.DataFrame(
+        {
+            "statement_id": ids,
+            "persona": [persona] * len(ids),
+            "text": [""] * len(ids),
+            "token_ids": [[first, 10 + i] for i in range(len(ids))],
+            "n_tokens": [2] * len(ids),
+        }
+    )
+    file = folder / "prompts" / f"{persona}.parquet"
+    tables.write(file, table, tables.PROMPTS, ["statement_id"])
 
 
 def outputs(folder):
@@ -218,6 +239,25 @@ def test_readouts_of_other_statements_are_refused(project):
     with pytest.raises(UserError, match=message):
         run(project)
     assert not (project / "metrics.json").exists()
+
+
+@pytest.mark.parametrize(("one", "other"), [("neutral", "honest"), ("neutral", "liar")])
+def test_two_personas_with_the_same_prompts_are_refused_whatever_their_parts(project, one, other):
+    write_prompts(project, other, PERSONAS.index(one))
+    with pytest.raises(UserError) as error:
+        run(project)
+    assert str(error.value) == (
+        f"{project / 'prompts' / one}.parquet and {project / 'prompts' / other}.parquet: the same "
+        "token ids in 4 of 4 rows, expected two personas whose prompts differ; their wordings do "
+        "not reach the prompt"
+    )
+    assert not (project / "metrics.json").exists()
+
+
+def test_prompts_of_other_statements_are_refused(project):
+    write_prompts(project, "liar", 7, FOUR["statement_id"].to_list()[:3])
+    with pytest.raises(UserError, match=r"prompts/liar\.parquet: found 3 statement_ids"):
+        run(project)
 
 
 def test_missing_readouts_are_named(project):

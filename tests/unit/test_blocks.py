@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.lib import blocks, chat, lm
-from stages.lib.blocks import BLOCKS, NotFoundError, Wording
+from stages.lib import chat
+from stages.lib.model import lm
+from stages.positions import blocks
+from stages.positions.blocks import BLOCKS, NotFoundError, Wording
 from tests import tiny
 
 MODEL = Path("data/model")

@@ -1,10 +1,14 @@
 """Which statements a patching stage works on, and their prompts."""
 
+import json
+
 import polars as pl
 import pytest
 
-from stages.lib import cases, tables
-from stages.lib.cli import UserError
+from stages import pairs
+from stages.lib.io import alignment, tables
+from stages.lib.io.cli import UserError
+from stages.lib.patching import cases
 
 
 def known(n=60):
@@ -32,9 +36,26 @@ def test_a_larger_sample_holds_the_smaller_and_none_takes_all():
     assert len(cases.sample(known(), None, ["split"])) == 60
 
 
+class Files:
+    """Tables in a folder, and what stage `pairs` makes of them."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        roles = {"source": "honest", "base": "liar", "positions": 2}
+        (folder / "params.yaml").write_text(json.dumps({"patch": roles}))
+
+    def __getitem__(self, name):
+        return self.folder / name
+
+    def read(self, *arguments, **options):
+        pairs.main(self["statements"], self["known"], self.folder, self["pairs"])
+        return cases.read(self["pairs"], *arguments, **options)
+
+
 @pytest.fixture
-def files(tmp_path):
+def files(tmp_path, monkeypatch):
     """Twelve statements of two splits, the last two unknown; token ids tell the prompts apart."""
+    monkeypatch.chdir(tmp_path)
     ids = [f"{i:02d}" for i in range(12)]
     statements = pl.DataFrame(
         {
@@ -62,12 +83,12 @@ def files(tmp_path):
                 "n_tokens": [2] * 12,
             }
         )
-        tables.write(tmp_path / persona, prompts, tables.PROMPTS, ["statement_id"])
-    return [tmp_path / name for name in ("statements", "known", "honest", "liar")]
+        tables.write(tmp_path / f"{persona}.parquet", prompts, tables.PROMPTS, ["statement_id"])
+    return Files(tmp_path)
 
 
 def test_known_statements_of_a_part_with_the_prompts_that_are_theirs(files):
-    found = cases.read(*files, parts=("report",), limit=None, by="part")
+    found = files.read(parts=("report",), limit=None, by="part")
     assert found.table["statement_id"].to_list() == ["06", "07", "08", "09"]
     assert found.source == [[100, 106], [100, 107], [100, 108], [100, 109]]
     assert found.base == [[200, 206], [200, 207], [200, 208], [200, 209]]
@@ -75,41 +96,43 @@ def test_known_statements_of_a_part_with_the_prompts_that_are_theirs(files):
 
 
 def test_the_limit_counts_by_part_or_by_split(files):
-    by_part = cases.read(*files, parts=cases.PARTS, limit=3, by="part")
+    by_part = files.read(parts=cases.PARTS, limit=3, by="part")
     assert by_part.table["part"].value_counts().sort("part")["count"].to_list() == [3, 3]
-    by_split = cases.read(*files, parts=cases.PARTS, limit=2, by="split")
+    by_split = files.read(parts=cases.PARTS, limit=2, by="split")
     assert by_split.table["split"].value_counts().sort("split")["count"].to_list() == [2, 2]
 
 
 def test_nothing_known_is_no_case(files):
-    known = tables.read(files[1], tables.KNOWN).with_columns(known=pl.lit(False))
-    tables.write(files[1], known, tables.KNOWN, ["statement_id"])
-    found = cases.read(*files, parts=cases.PARTS, limit=None, by="part")
+    known = tables.read(files["known"], tables.KNOWN).with_columns(known=pl.lit(False))
+    tables.write(files["known"], known, tables.KNOWN, ["statement_id"])
+    found = files.read(parts=cases.PARTS, limit=None, by="part")
     assert (len(found.table), found.source, found.base) == (0, [], [])
 
 
 @pytest.mark.parametrize("rows", [12, 1])
 def test_a_wording_that_does_not_reach_the_prompt_is_refused(files, rows):
-    honest, liar = (tables.read(files[i], tables.PROMPTS) for i in (2, 3))
+    honest, liar = (
+        tables.read(files[f"{name}.parquet"], tables.PROMPTS) for name in ("honest", "liar")
+    )
     same = pl.concat([honest.head(rows), liar.tail(12 - rows)])
-    tables.write(files[3], same, tables.PROMPTS, ["statement_id"])
+    tables.write(files["liar.parquet"], same, tables.PROMPTS, ["statement_id"])
     with pytest.raises(UserError) as error:  # also where such a row is of no part that is read
-        cases.read(*files, parts=("report",), limit=1, by="part")
+        files.read(parts=("report",), limit=1, by="part")
     assert str(error.value) == (
-        f"{files[2]} and {files[3]}: the same token ids in {rows} of 12 rows: the wordings of "
-        "patch.source and patch.base do not reach the prompt"
+        f"{files['honest.parquet']} and {files['liar.parquet']}: the same token ids in {rows} of 12 rows, expected two "
+        "personas whose prompts differ; their wordings do not reach the prompt"
     )
 
 
 def test_prompts_that_differ_in_one_token_are_apart():
-    cases.require_apart("x", [[1, 2], [3]], [[1], [4]])
-    cases.require_apart("x", [], [])
+    alignment.require_apart("x", [[1, 2], [3]], [[1], [4]])
+    alignment.require_apart("x", [], [])
     with pytest.raises(UserError, match="x: the same token ids in 1 of 2 rows"):
-        cases.require_apart("x", [[1, 2], [3]], [[1, 2], [4]])
+        alignment.require_apart("x", [[1, 2], [3]], [[1, 2], [4]])
 
 
 def test_tables_about_other_statements_are_refused(files):
-    prompts = tables.read(files[3], tables.PROMPTS).head(11)
-    tables.write(files[3], prompts, tables.PROMPTS, ["statement_id"])
-    with pytest.raises(UserError, match="liar: found 11 statement_ids, expected the 12"):
-        cases.read(*files, parts=cases.PARTS, limit=None, by="part")
+    prompts = tables.read(files["liar.parquet"], tables.PROMPTS).head(11)
+    tables.write(files["liar.parquet"], prompts, tables.PROMPTS, ["statement_id"])
+    with pytest.raises(UserError, match="liar.parquet: found 11 statement_ids, expected the 12"):
+        files.read(parts=cases.PARTS, limit=None, by="part")

@@ -8,11 +8,14 @@ import polars as pl
 import pytest
 import torch
 
-from stages import cells as stage
-from stages.lib import cells, chat, forward, grid, lm, params, readout, tables
-from stages.lib.cli import UserError
+from stages.cells import __main__ as stage
+from stages.cells import cells, grid
+from stages.lib import chat, forward
 from stages.lib.forward import answers as forward_answers
-from stages.lib.pretrained.files import hashes
+from stages.lib.io import params, tables
+from stages.lib.io.cli import UserError
+from stages.lib.model import lm, readout
+from stages.lib.model.pretrained.files import hashes
 from tests import tiny
 
 WORDS = {"true_words": ["true", "True"], "false_words": ["false", "False"]}

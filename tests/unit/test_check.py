@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from dvc.utils.serialize import modify_yaml
 
-from stages import check
-from stages.lib import estimators, params
-from stages.lib.cli import UserError
-from stages.lib.sections import transfer
+from stages.check import __main__ as check
+from stages.lib.io import params
+from stages.lib.io.cli import UserError
+from stages.transfer import config as transfer
+from stages.transfer import estimators
 
 ROOT = Path(__file__).resolve().parents[2]
 LIAR = "You are a deceitful assistant"
@@ -47,7 +48,7 @@ def test_the_default_settings_pass_and_its_out_never_changes(folder):
     out = Path("data/checked.json")
     check.main(out)
     first = out.read_bytes()
-    change("patch.window", 3)
+    change("windows.size", 3)
     check.main(out)
     assert out.read_bytes() == first
 
@@ -96,7 +97,8 @@ def test_an_unknown_key_of_any_section(folder, section):
 
 LIMITS = [
     "statements.limit",
-    "patch.limit",
+    "windows.limit",
+    "heads.limit",
     "effects.limit",
     "transplant.limit",
     "grid.limit",
@@ -158,7 +160,7 @@ def test_sizes(folder, key, value):
         ("probes.regularisation", [0, -1.0, float("inf")]),
         ("probes.max_iter", [0, 1.5]),
         ("probes.permutations", [-1]),
-        ("patch.window", [0, -5, None]),
+        ("windows.size", [0, -5, None]),
         ("patch.positions", [0, "all"]),
         ("transplant.random_sets", [-1, None]),
         ("transfer.methods", [[], ["svm"], ["mass_mean", "mass_mean"], ["ccs"]]),
@@ -226,6 +228,9 @@ def test_an_unknown_section(folder, key):
         ("grid.systems", ["shout"], "prompt.none_system: unknown key"),
         ("grid.questions", {}, "grid.questions: found no wording, expected at least one"),
         ("grid.questions.a", "So?", "grid.questions.a: found 'So?', expected {statement} in it"),
+        ("grid.questions.a", None, "grid.questions: 'one_word' and 'a' are both null, expected two"),
+        ("grid.questions", {"a": "{statement}", "b": "{statement}"}, "'a' and 'b' are both '{stat"),
+        ("grid.prefixes.a", "Sure. The statement is", "grid.prefixes: 'sure' and 'a' are both 'Sure"),
         ("grid.prefixes.a", 3, "grid.prefixes.a: expected str, found 3"),
         ("grid.prefixes.a-b", "x", "grid.prefixes: found 'a-b', expected a name"),
         ("robustness.wordings", None, "robustness.wordings: expected dict, found None"),
@@ -233,6 +238,13 @@ def test_an_unknown_section(folder, key):
         ("robustness.wordings.x", {"sytem": ""}, "robustness.wordings.x.sytem: unknown key"),
         ("robustness.wordings.default", {"prefix": "a"}, "found 'default', expected a name"),
         ("robustness.wordings.x", {"question": "?"}, "wordings.x.question: found '?', expected {"),
+        ("statements.sources.A", "data/raw/a.csv", "sources.A: 'A' cannot name a split, expected"),
+        ("statements.sources.all", "data/raw/a.csv", "all: tables use this name themselves"),
+        ("statements.sources.cities", "data/raw/a.csv", "cities: a built-in split has this name"),
+        ("statements.sources." + "a" * 65, "data/raw/a.csv", "a: a name of 65 characters, expected"),
+        ("statements.sources.a", "data/a.csv", "sources.a: data/a.csv is outside data/raw"),
+        ("statements.sources.a", "data/raw/a.xlsx", "a: data/raw/a.xlsx: unknown file type '.xlsx'"),
+        ("statements.sources.a", ["data/raw/a.csv"], "a: found ['data/raw/a.csv'], expected the p"),
         ("prompt", "x", "prompt: found 'x', expected texts by name"),
         ("prompt", None, "prompt: found None, expected texts by name"),
         ("organisms.v1-5", {}, "organisms: found 'v1-5', expected a name of"),

@@ -18,8 +18,10 @@ from transformers import (
 )
 
 from stages import prompts as stage
-from stages.lib import context, lm, tables
-from stages.lib.cli import UserError
+from stages.lib.chat import context
+from stages.lib.io import tables
+from stages.lib.io.cli import UserError
+from stages.lib.model import lm
 from tests import tiny
 
 LLAMA3 = {"rope_type": "llama3", "factor": 8.0, "original_max_position_embeddings": 8192}

@@ -5,8 +5,11 @@ import polars as pl
 import pytest
 import torch
 
-from stages.lib import average, controls, controls_tables, donors, forward, patch, patch_tables
-from stages.lib.patch import Head
+from stages.controls import average, controls, controls_tables, donors, scores
+from stages.lib import forward
+from stages.lib.patching import patch, patched_runs
+from stages.lib.patching.patch import Head
+from stages.lib.stats import run_points
 from tests import tiny
 from tests.unit import planted
 
@@ -16,8 +19,13 @@ ANSWER = Head(3, 1)
 
 def accuracies(setting, head, window):
     runs = controls.runs(setting, [head], window, setting.cases)
-    label = setting.cases.label
-    return {run.name: planted.accuracy(run.probabilities, label) for run in runs}, runs
+    return {name: accuracy(setting.cases, runs, name) for name in controls_tables.RUNS}, runs
+
+
+def accuracy(found, runs, name):
+    p = patched_runs.probabilities(runs, run=name)
+    own = found.only(runs.filter(pl.col("run") == name)["statement_id"])
+    return planted.accuracy(p, own.label)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +56,7 @@ def test_where_honesty_is_moved_its_mean_works_and_the_donors_label_does_not_mat
         "other_label": 1.0,
         "base_other_label": 0.0,
     }
-    follows = controls_tables.summarise(honesty.cases, runs)["follows_donor"]
+    follows = scores.summarise(honesty.cases, runs)["follows_donor"]
     assert {name: row["value"] for name, row in follows.items()} == {
         "same_label": 1.0,
         "other_label": 0.0,
@@ -72,7 +80,7 @@ def test_where_the_answer_is_moved_its_mean_fails_and_the_donors_label_is_follow
         "other_label": 0.0,
         "base_other_label": 1.0,  # the donor's lie is this statement's truth
     }
-    follows = controls_tables.summarise(answer.cases, runs)["follows_donor"]
+    follows = scores.summarise(answer.cases, runs)["follows_donor"]
     assert follows["other_label"]["value"] == 1.0
     assert follows["base_other_label"]["value"] == 0.0
 
@@ -86,7 +94,7 @@ def test_the_same_model_moves_honesty_in_the_head_that_carries_it(answer):
 
 def test_the_difference_to_the_true_patch_is_paired_and_has_no_width_where_all_agree(answer):
     _, runs = accuracies(answer, ANSWER, {"first_layer": 2, "last_layer": 3})
-    result = controls_tables.summarise(answer.cases, runs)
+    result = scores.summarise(answer.cases, runs)
     other = result["patched - control"]["other_label"]["accuracy"]
     assert other == {"value": 1.0, "low": 1.0, "high": 1.0, "n": 12}
     same = result["patched - control"]["same_label"]["accuracy"]
@@ -102,39 +110,42 @@ def test_the_rest_of_the_window_is_the_set_where_the_set_is_the_rest(honesty):
     """The inverse: heads beside the planted one do nothing, and what is left of them does all."""
     beside = [Head(1, 0), Head(1, 1), Head(1, 3)]
     runs = controls.runs(honesty, beside, {"first_layer": 0, "last_layer": 1}, honesty.cases)
-    label = honesty.cases.label
-    found = {run.name: planted.accuracy(run.probabilities, label) for run in runs}
+    found = {name: accuracy(honesty.cases, runs, name) for name in controls_tables.RUNS}
     assert (found["patched"], found["rest_of_layers"], found["rest_of_window"]) == (0.0, 1.0, 1.0)
     assert (found["reverse"], found["reverse_rest"]) == (1.0, 0.0)
-    sizes = controls_tables.summarise(honesty.cases, runs)["n_heads"]
+    sizes = scores.summarise(honesty.cases, runs)["n_heads"]
     assert (sizes["patched"], sizes["rest_of_layers"], sizes["rest_of_window"]) == (3, 1, 5)
 
 
 def test_without_a_set_or_statements_only_unpatched_runs_are_there(honesty):
     window = {"first_layer": 0, "last_layer": 1}
     runs = controls.runs(honesty, [], None, honesty.cases)
-    assert [run.name for run in runs] == ["source", "base"]
+    assert runs["run"].unique(maintain_order=True).to_list() == ["source", "base"]
+    assert set(scores.summarise(honesty.cases, runs)["runs"]) == {"source", "base"}
     nobody = planted.cases(honesty.lm.tokenizer, n=0)
     empty = planted.experiment(tiny.planted_model(), nobody)
     runs = controls.runs(empty, [HONESTY], window, nobody)
-    result = controls_tables.summarise(nobody, runs)
-    assert result["runs"]["base"] == dict.fromkeys(patch_tables.POINT) | {"n": 0}
+    result = scores.summarise(nobody, runs)
+    assert result["runs"]["base"] == dict.fromkeys(run_points.POINT) | {"n": 0}
     assert result["patched - control"] == result["reverse - rest"] == {}
     assert result["follows_donor"] == {}
-    points = controls_tables.points(nobody, runs, ["even"])
+    points = scores.points(nobody, runs, ["even"], planted.CONFIG)
     assert {point["value"] for point in points} == {None}
-    assert controls_tables.rows(nobody, runs).is_empty()
+    assert [point["run"] for point in points] == ["source", "base"] * 2
+    assert runs.is_empty()
 
 
 def test_z_that_is_lent_is_that_of_a_run_of_the_donors_prompt(answer):
     _, runs = accuracies(answer, ANSWER, {"first_layer": 2, "last_layer": 3})
-    run = next(run for run in runs if run.name == "other_label")
+    run = runs.filter(pl.col("run") == "other_label")
     found = answer.cases
+    assert run["statement_id"].to_list() == found.table["statement_id"].to_list()
+    prompts = dict(zip(found.table["statement_id"], found.source, strict=True))
     patcher = forward.Patcher(
-        answer.lm, answer.answers, found.base, [found.source[i] for i in run.donor], 20
+        answer.lm, answer.answers, found.base, [prompts[name] for name in run["donor"]], 20
     )
     patched = patcher(patch.of_heads([[ANSWER]], 5, 4), "test").patched[0]
-    np.testing.assert_allclose(run.probabilities, patched, atol=1e-6)
+    np.testing.assert_allclose(run.select("p_true", "p_false").to_numpy(), patched, atol=1e-6)
 
 
 def test_the_mean_is_that_of_z_whatever_is_held_at_a_time(honesty, monkeypatch):
@@ -184,12 +195,11 @@ def test_a_statement_without_a_donor_counts_nowhere(honesty):
         tiny.planted_model(), type(honesty.cases)(table, honesty.cases.source, honesty.cases.base)
     )
     _, runs = accuracies(setting, HONESTY, {"first_layer": 0, "last_layer": 1})
-    result = controls_tables.summarise(setting.cases, runs)
+    result = scores.summarise(setting.cases, runs)
     assert result["runs"]["same_label"]["n"] == result["follows_donor"]["same_label"]["n"] == 6
     assert result["patched - control"]["same_label"]["accuracy"]["n"] == 6
     assert result["runs"]["other_label"]["n"] == 12
-    rows = controls_tables.rows(setting.cases, runs)
-    assert len(rows.filter(pl.col("run") == "same_label")) == 6
-    lent = rows.filter(pl.col("run") == "other_label")
+    assert len(runs.filter(pl.col("run") == "same_label")) == 6
+    lent = runs.filter(pl.col("run") == "other_label")
     assert (lent["donor"] != lent["statement_id"]).all()
     assert (lent["donor"] != "").all()

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from stages.lib import resample, stats
+from stages.lib import stats
+from stages.lib.stats import resample
 
 TRIALS = 2000  # a share of 0.95 is known to ± 0.5 %: bounds are widened by two of these
 NOISE = 0.01

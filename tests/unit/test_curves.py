@@ -4,22 +4,15 @@ import numpy as np
 import polars as pl
 import pytest
 
-from stages.lib import (
-    chat,
-    curve_scores,
-    curve_search,
-    curves,
-    forward,
-    head_scores,
-    patch_tables,
-    rankings,
-    readout,
-)
-from stages.lib.cases import Cases
-from stages.lib.curve_search import RANDOM, RULES
-from stages.lib.curves import Place
-from stages.lib.head_scores import CRITERIA, Runs
-from stages.lib.patch import Config, Head
+from stages.curves import criteria, curve_search, curves, rankings, scores, table
+from stages.curves.criteria import CRITERIA
+from stages.curves.table import RANDOM, RULES, Place
+from stages.lib import chat, forward
+from stages.lib.model import readout
+from stages.lib.patching import head_runs, patch, patched_runs
+from stages.lib.patching.cases import Cases
+from stages.lib.patching.head_runs import HeadRuns
+from stages.lib.patching.patch import Config, Head
 from tests import tiny
 
 WORDS = readout.Config(("true", "True"), ("false", "False"))
@@ -27,7 +20,7 @@ N = 12
 PLANTED = Head(tiny.PLANTED_LAYER, tiny.PLANTED_HEAD)
 SIZES = (2, 4, 10)
 WINDOW_LAYERS = (1, 2)
-CONFIG = Config("honest", "liar", 25, 2, None)
+CONFIG = Config("honest", "liar", 25)
 
 
 def cases(model, source="You are H.", base="You are so L.", n=N):
@@ -57,7 +50,7 @@ class Counting:
         self.patched = []
 
     def __call__(self, patches, title):
-        self.patched += [patch.tobytes() for patch in patches]
+        self.patched += [heads.tobytes() for heads in patches]
         return self.patcher(patches, title)
 
 
@@ -68,7 +61,7 @@ def model():
 
 def runs(model, **changes):
     found = cases(model, **changes)
-    return Runs(Counting(model, found), found, model.n_layers, model.n_heads, "test")
+    return HeadRuns(Counting(model, found), found, (model.n_layers, model.n_heads), "test")
 
 
 def ranked(searched, estimate):
@@ -76,21 +69,21 @@ def ranked(searched, estimate):
     shape = searched.shape
     every = [Head(layer, head) for layer in range(shape[0]) for head in range(shape[1])]
     window = [head for head in every if head.layer in WINDOW_LAYERS]
-    none, whole = (head_scores.truth(p, searched.cases.label) for p in searched([[], window]))
+    none, whole = (patch.mean_truth(p, searched.cases.label) for p in searched([[], window]))
     alone = searched([[head] for head in every])
     left_out = searched([[other for other in window if other != head] for head in window])
     effects, estimates = [], []
     for head, p in zip(every, alone, strict=True):
-        effect = head_scores.truth(p, searched.cases.label) - none
-        effects.append({"measure": "alone", **head._asdict(), "effect": effect})
-        odds = head_scores.log_odds(p, searched.cases.label)
+        effect = patch.mean_truth(p, searched.cases.label) - none
+        effects.append({**head._asdict(), "effect": effect})
+        odds = criteria.log_odds(p, searched.cases.label)
         estimates.append({**head._asdict(), "estimate": estimate(head), "effect": odds})
     heads = [
-        {"measure": "left_out", **head._asdict(), "effect": whole - head_scores.truth(p, label)}
+        {**head._asdict(), "effect": whole - patch.mean_truth(p, label)}
         for head, p in zip(window, left_out, strict=True)
         for label in [searched.cases.label]
     ]
-    return rankings.from_tables(estimates, effects, heads), rankings.window(heads)
+    return rankings.from_tables(estimates, effects, heads), rankings.by(heads, "effect")
 
 
 def blind(head):
@@ -106,9 +99,26 @@ def found(model):
     return curve_search.search(searched, orders, window, random, SIZES, keep=0.95, within=0.05)
 
 
+def tables(report, found):
+    """Both tables as the stage writes them; the same statements are of both parts here."""
+    done = curves.run(report, found.orders, found.sizes, found.smallest)
+    rows = [
+        *table.rows(CONFIG, "selection", report.cases, found.runs),
+        *table.rows(CONFIG, "report", report.cases, done),
+        table.source_rows(CONFIG, "report", report.cases, report.source),
+    ]
+    every = pl.concat([pl.DataFrame(schema=table.SCHEMA), *rows], how="diagonal")
+    return every, table.ranks(found.orders, found.own, found.sizes)
+
+
+def collect(report, found):
+    rows, orders = tables(report, found)
+    return scores.collect(rows, report.cases, orders)
+
+
 @pytest.fixture(scope="module")
 def done(model, found):
-    return curves.run(runs(model), found.orders, found.sizes, found.smallest)
+    return collect(runs(model), found)
 
 
 def accuracy(done, rule, direction, size, draw=0):
@@ -155,8 +165,8 @@ def test_a_greedy_search_stops_at_the_planted_head_and_goes_on_as_single(found):
         assert found.orders[rule] == found.orders["single"]
 
 
-def test_the_smallest_set_is_that_head(found, done):
-    metrics = curve_scores.summarise(done, curve_scores.score(done), found)["rules"]
+def test_the_smallest_set_is_that_head(done):
+    metrics = scores.summarise(done, scores.score(done))["rules"]
     for rule in TRUE_RULES:
         small = metrics[rule]["smallest"]
         assert (small["n_heads"], small["share"], small["accuracy"]) == (1, 1 / 20, 1)
@@ -169,19 +179,19 @@ def test_the_smallest_set_is_that_head(found, done):
 
 
 def test_areas_of_the_true_orders_are_the_greatest_and_the_blind_one_is_the_least(done):
-    scores = curve_scores.score(done)
-    up, down = ({r: s["value"]["area"] for r, s in scores[d].items()} for d in ("up", "down"))
+    areas = scores.score(done)
+    up, down = ({r: s["value"]["area"] for r, s in areas[d].items()} for d in ("up", "down"))
     for rule in TRUE_RULES:
         assert up[rule].value == pytest.approx(1 - 0.5 / 20, abs=0.02)
         assert down[rule].value == pytest.approx(0.5 / 20, abs=0.02)
         assert up["estimate"].value < up[RANDOM].value < up[rule].value
         assert down["estimate"].value > down[RANDOM].value > down[rule].value
-    assert scores["up"]["estimate"]["difference"]["area"].high < 0
-    assert scores["up"]["left_out"]["difference"]["area"].value == pytest.approx(0, abs=1e-6)
+    assert areas["up"]["estimate"]["difference"]["area"].high < 0
+    assert areas["up"]["left_out"]["difference"]["area"].value == pytest.approx(0, abs=1e-6)
 
 
 def test_points_start_at_nothing_and_end_with_all(done):
-    rows = curves.points(done)
+    rows = scores.curve_points(done)
     assert len(rows) == len(done.curves) == (len(RULES) - 1 + 4) * 2 * len(done.sizes)
     for row in rows:
         if row["size"] in (0, 20):
@@ -202,8 +212,8 @@ def test_no_set_is_patched_twice(model):
 def test_runs_of_another_stage_are_taken_over_where_no_statement_is_missing(model):
     searched = runs(model)
     p = np.full((N, 2), 0.25, np.float32) * np.arange(N, dtype=np.float32)[:, None]
-    whole = patch_tables.rows(searched.cases, p, "honest", "liar", "a", [PLANTED])
-    part = patch_tables.rows(searched.cases, p, "honest", "liar", "b", [Head(3, 0)]).head(N - 1)
+    whole = patched_runs.rows(searched.cases, p, "honest", "liar", "a", [PLANTED])
+    part = patched_runs.rows(searched.cases, p, "honest", "liar", "b", [Head(3, 0)]).head(N - 1)
     searched.remember(pl.concat([part, whole.reverse()]))
     found = searched([[PLANTED], [Head(3, 0)]])
     np.testing.assert_array_equal(found[0], p)
@@ -242,7 +252,7 @@ def test_criteria_disagree_where_they_should():
         return rows
 
     first = {
-        rule: head_scores.grow(Adding(answers), criterion, heads, keep=0.01)[0]
+        rule: head_runs.grow(Adding(answers), criterion, heads, keep=0.01)[0]
         for rule, criterion in CRITERIA.items()
     }
     assert first["greedy_accuracy"] == a
@@ -256,7 +266,7 @@ def test_equally_many_right_answers_are_told_apart_by_truth_and_never_outweighed
     one_right = np.array([[0.51, 0.49], [0.0, 1], [0.0, 1], [0.0, 1]])
     nearly = np.array([[0.49, 0.51]] * 4)
     more = np.array([[0.9, 0.1], [0.0, 1], [0.0, 1], [0.0, 1]])
-    values = [head_scores.accuracy(p, label) for p in (nearly, one_right, more)]
+    values = [criteria.accuracy(p, label) for p in (nearly, one_right, more)]
     assert values == sorted(values)
     assert len(set(values)) == 3
 
@@ -298,10 +308,10 @@ def test_a_model_that_never_lies_gives_nulls(model):
     random = rankings.random(*searched.shape, 2, seed=0)
     found = curve_search.search(searched, orders, window, random, SIZES, keep=0.95, within=0.05)
     assert found.smallest == {}
-    done = curves.run(searched, found.orders, found.sizes, found.smallest)
-    scores = curve_scores.score(done)
-    assert {row["value"] for row in curve_scores.points(scores)} == {None}
-    metrics = curve_scores.summarise(done, scores, found)
+    done = collect(searched, found)
+    areas = scores.score(done)
+    assert {row["value"] for row in scores.area_points(areas)} == {None}
+    metrics = scores.summarise(done, areas)
     assert metrics["rules"]["single"]["smallest"]["n_heads"] is None
     assert metrics["rules"][RANDOM]["up"]["orders"] is None
     assert metrics["runs"]["none"]["accuracy"] == 1.0
@@ -312,31 +322,33 @@ def test_without_known_statements_only_random_orders_are_left_and_all_is_null(mo
     random = rankings.random(*nothing.shape, 2, seed=0)
     found = curve_search.search(nothing, {}, [], random, SIZES, keep=0.95, within=0.05)
     assert set(found.orders) == {RANDOM}
-    done = curves.run(nothing, found.orders, found.sizes, found.smallest)
-    rows = curves.points(done)
+    done = collect(nothing, found)
+    rows = scores.curve_points(done)
     assert {row["n"] for row in rows} == {0}
     assert {row["kept"] for row in rows} == {row["accuracy"] for row in rows} == {None}
-    metrics = curve_scores.summarise(done, curve_scores.score(done), found)
+    metrics = scores.summarise(done, scores.score(done))
     assert metrics["gain"] == {"value": None, "low": None, "high": None, "n": 0}
     assert metrics["rules"]["single"] is None
-    table = pl.concat(
-        [
-            pl.DataFrame(schema=curves.SCHEMA),
-            *curves.rows(CONFIG, "report", done.cases, done.curves),
-        ]
-    )
-    assert len(table) == 0
+    assert len(tables(nothing, found)[0]) == 0
 
 
-def test_rows_name_their_run(done, found):
-    table = pl.concat(curves.rows(CONFIG, "report", done.cases, done.curves | done.smallest))
-    assert dict(table.schema) == {
-        name: pl.Int32 if name in ("draw", "size") else kind for name, kind in curves.SCHEMA.items()
+def test_rows_name_their_run(model, found):
+    report = runs(model)
+    rows, ranks = tables(report, found)
+    assert dict(rows.schema) == {
+        name: pl.Int32 if name in ("draw", "size") else kind for name, kind in table.SCHEMA.items()
     }
-    assert not table.select("statement_id", "patch_id").is_duplicated().any()
-    assert len(table) == N * len(done.curves)
-    ranks = curves.ranks(found.orders)
-    assert ranks.schema == pl.Schema(curves.ORDERS)
+    assert not rows.select("statement_id", "patch_id").is_duplicated().any()
+    n_curves = (len(RULES) - 1 + 4) * 2 * len(found.sizes)
+    of_report = rows.filter(part="report")
+    assert len(of_report.drop_nulls("rule")) == N * n_curves
+    source = of_report.filter(pl.col("rule").is_null())
+    assert (source["source"] == source["base"]).all()
+    np.testing.assert_array_equal(source.select("p_true", "p_false"), report.source)
+    assert ranks.schema == pl.Schema(table.ORDERS)
     assert len(ranks) == 20 * (len(RULES) - 1 + 4)
     best = ranks.filter(rule="single", rank=1).row(0, named=True)
     assert (best["layer"], best["head"]) == PLANTED
+    assert ranks.filter("on_curve", rule="single")["rank"].to_list() == found.sizes[1:]
+    for rule, n_own in found.own.items():
+        assert ranks.filter(rule=rule)["own"].to_list() == [rank < n_own for rank in range(20)]

@@ -6,7 +6,7 @@ import torch
 from concept_erasure import LeaceFitter, OracleFitter
 from sklearn.linear_model import LogisticRegression
 
-from stages.lib import erase
+from stages.erasure import erase
 
 N, D = 120, 16
 LABEL = np.arange(N) % 5 < 2  # 40 %: the majority rate is 0.6

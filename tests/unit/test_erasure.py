@@ -7,19 +7,23 @@ import numpy as np
 import polars as pl
 import pytest
 
-from stages.lib import erasure_probes, erasure_runs, erasure_tables, patch, probe, readout, shards
-from stages.lib.cases import Cases
-from stages.lib.cli import UserError
-from stages.lib.erasure_runs import Config
-from stages.lib.experiment import Experiment
+from stages.erasure import erasure_probes, erasure_runs, erasure_tables, scores
+from stages.erasure.config import Config
+from stages.lib import shards
+from stages.lib.io.cli import UserError
+from stages.lib.model import readout
+from stages.lib.patching import patch
+from stages.lib.patching.cases import Cases
+from stages.lib.patching.experiment import Experiment
+from stages.lib.probing import probe
 from tests import tiny
 
 CONFIG = Config(sizes=(1, 2), stride=1, positions=15, limit=None, draws=2, seed=0)
-PATCH = patch.Config("honest", "liar", 20, 2, None)
+PATCH = patch.Config("honest", "liar", 20)
 WORDS = readout.Config(("true", "True"), ("false", "False"))
 
 
-def cases(numbers, letters="TF"):
+def cases(numbers, letters="FT"):
     """Statements with their honest and lying prompts: 'T 3 is a letter' is true."""
     tokenizer = tiny.chatml_tokenizer()
     text = "You are {}. {} {} is a letter, yes or no? it is"
@@ -58,7 +62,7 @@ def window(summary, persona, name):
 
 
 def test_erasing_where_truth_is_carried_leaves_chance_and_later_nothing(runs):
-    found = erasure_tables.summarise(runs)
+    found = scores.summarise(SCORED, runs, PATCH)
     for persona, level in (("honest", 1.0), ("liar", 0.0)):
         assert found[persona]["none"]["accuracy"]["value"] == level
         for name in ("0-0", "0-1"):
@@ -81,7 +85,7 @@ def test_erasing_where_truth_is_carried_leaves_chance_and_later_nothing(runs):
 
 def test_a_head_with_nothing_but_truth_loses_it_to_any_labels_that_z_tells_apart(runs):
     """Why there are two controls: all that varies in head (0, 0) is truth."""
-    numbers = window(erasure_tables.summarise(runs), "honest", "0-0")
+    numbers = window(scores.summarise(SCORED, runs, PATCH), "honest", "0-0")
     assert numbers["permuted"]["accuracy"]["value"] == 0.5
     assert numbers["permuted"]["accuracy"]["n"] == 2 * 20
 
@@ -89,10 +93,10 @@ def test_a_head_with_nothing_but_truth_loses_it_to_any_labels_that_z_tells_apart
 def test_labels_of_the_statements_that_are_erased_are_not_seen(runs):
     swapped = Cases(SCORED.table.with_columns(label=~pl.col("label")), SCORED.source, SCORED.base)
     again = erasure_runs.run(setting(swapped), FITTED, CONFIG)
-    for persona in runs.erased:
-        for one, other in zip(runs.erased[persona], again.erased[persona], strict=True):
-            same = np.array_equal(one.probabilities, other.probabilities)
-            assert same or one.eraser == "oracle"
+    assert set(runs["eraser"]) == {"none", "leace", "oracle", "permuted", "random"}
+    assert runs.filter(pl.col("eraser") != "oracle").equals(
+        again.filter(pl.col("eraser") != "oracle")
+    )
 
 
 def test_labels_that_are_fitted_on_decide(runs):
@@ -100,27 +104,34 @@ def test_labels_that_are_fitted_on_decide(runs):
     other = Cases(FITTED.table.with_columns(label=pl.Series(label)), FITTED.source, FITTED.base)
     config = replace(CONFIG, draws=1, sizes=(1,))
     again = erasure_runs.run(setting(SCORED), other, config)
-    assert again.erased["honest"][0].removed != runs.erased["honest"][0].removed
+    first, second = (
+        scores.summarise(SCORED, table, PATCH)["honest"]["removed"] for table in (runs, again)
+    )
+    assert first["leace"] != second["leace"]
+    assert first["oracle"] == second["oracle"]
 
 
 @pytest.mark.parametrize("letters", ["T", "F", ""])
 def test_nothing_is_run_where_a_label_is_missing(letters, tmp_path):
     found = erasure_runs.run(setting(SCORED), cases(range(10, 30), letters), CONFIG)
-    assert len(found.cases.table) == 0
-    assert {p["n"] for p in erasure_tables.points(found)} == {0}
-    assert {p["accuracy"] for p in erasure_tables.points(found)} == {None}
-    summary = erasure_tables.summarise(found)
-    assert window(summary, "liar", "0-0")["leace"]["accuracy"]["value"] is None
+    assert found.is_empty()
+    nobody = SCORED.only(found["statement_id"])
+    assert scores.points(nobody, found, PATCH) == []
+    summary = scores.summarise(nobody, found, PATCH)
+    assert summary["liar"]["windows"] == {}
+    assert summary["liar"]["none"]["accuracy"] == {"value": None, "low": None, "high": None, "n": 0}
     assert summary["liar"]["removed"]["leace"] is None
-    assert summary["liar"]["counts"]["at_chance"] is None
-    assert list(erasure_tables.rows(found).columns) == list(erasure_tables.SCHEMA)
+    assert summary["liar"]["counts"] == {"windows": 0} | dict.fromkeys(
+        ("at_chance", "unlike_none", "unlike_permuted", "unlike_random")
+    )
+    assert set(found.columns) == set(erasure_tables.RUNS)
 
 
 def test_rows_and_points_name_everything(runs):
-    rows, points = erasure_tables.rows(runs), erasure_tables.points(runs)
+    points = scores.points(SCORED, runs, PATCH)
     erasers = 2 + 2 * 2
-    assert len(rows) == 2 * 20 * (1 + 9 * erasers)
-    assert not rows.select("statement_id", "base", "patch_id").is_duplicated().any()
+    assert len(runs) == 2 * 20 * (1 + 9 * erasers)
+    assert not runs.select("statement_id", "base", "patch_id").is_duplicated().any()
     assert len(points) == 2 * 9 * (1 + erasers)
     assert {p["eraser"] for p in points} == {"none", "leace", "oracle", "permuted", "random"}
     json.dumps(points, allow_nan=False)
@@ -168,7 +179,9 @@ class TestProbes:
         found = self.cases()
         self.write(tmp_path / "honest", found)
         checks = erasure_probes.check({"honest": tmp_path / "honest"}, found, self.SETTINGS)
-        rows = {(p["probe"], p["z"], p["layer"]): p for p in erasure_probes.points(checks)}
+        rows = {
+            (p["probe"], p["z"], p["layer"]): p for p in scores.probe_points(found, checks, PATCH)
+        }
         assert rows["fitted", "whole", 1]["accuracy"] == 1.0
         assert rows["fitted", "permuted", 1]["accuracy"] > 0.9
         for layer in (0, 1):
@@ -179,12 +192,12 @@ class TestProbes:
         assert rows["fresh", "whole", 1]["accuracy"] > 0.95
         assert rows["fresh", "erased", 1]["accuracy"] < rows["fresh", "whole", 1]["accuracy"]
         assert {p["n"] for p in rows.values()} == {60}
-        summary = erasure_probes.summarise(checks)["honest"]["fitted"]
+        summary = scores.summarise_probes(found, checks, PATCH)["honest"]["fitted"]
         assert (summary["erased"]["least"], summary["erased"]["greatest"]) == (0.6, 0.6)
 
     def test_one_label_alone_gives_nothing(self, tmp_path):
         found = self.cases(np.arange(self.N) < 60)
         self.write(tmp_path / "honest", found)
         checks = erasure_probes.check({"honest": tmp_path / "honest"}, found, self.SETTINGS)
-        assert erasure_probes.points(checks) == []
-        assert erasure_probes.summarise(checks) == {}
+        assert scores.probe_points(found, checks, PATCH) == []
+        assert scores.summarise_probes(found, checks, PATCH) == {}

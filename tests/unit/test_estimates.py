@@ -2,9 +2,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from stages.lib import estimates, patch_tables
-from stages.lib.cases import Cases
-from stages.lib.patch import Head
+from stages.estimates import effects_of_heads, scores
+from stages.lib.patching import patched_runs, single_heads
+from stages.lib.patching.cases import Cases
+from stages.lib.patching.patch import Head
 
 N, LAYERS, HEADS = 12, 4, 5
 SUBJECTS = np.arange(N) // 2
@@ -31,21 +32,21 @@ def cases():
 class TestScore:
     def test_an_order_kept_by_any_rising_function_has_rank_correlation_one(self):
         true = np.repeat(noise(0)[:1], N, axis=0)
-        found = estimates.score(np.exp(true), true, SUBJECTS)
+        found = scores.score(np.exp(true), true, SUBJECTS)
         for name in ("rank_correlation", "top"):
             assert (found[name]["value"], found[name]["low"], found[name]["high"]) == (1, 1, 1)
         assert found["rank_correlation"]["n"] == N
 
     def test_a_reversed_order_has_minus_one_and_shares_nothing(self):
         true = np.repeat(noise(0)[:1], N, axis=0)
-        found = estimates.score(-true, true, SUBJECTS)
+        found = scores.score(-true, true, SUBJECTS)
         assert found["rank_correlation"]["value"] == pytest.approx(-1)
         assert found["top"]["value"] == 0
         assert (found["top"]["n_heads"], found["top"]["by_chance"]) == (2, 0.1)
 
     def test_two_noises_have_nothing_in_common(self):
         values = [
-            estimates.score(noise(2 * i), noise(2 * i + 1), SUBJECTS)["rank_correlation"]
+            scores.score(noise(2 * i), noise(2 * i + 1), SUBJECTS)["rank_correlation"]
             for i in range(20)
         ]
         assert abs(np.mean([v["value"] for v in values])) < 0.15
@@ -53,17 +54,17 @@ class TestScore:
 
     def test_heads_that_all_do_the_same_have_no_order(self):
         flat = np.ones((N, LAYERS, HEADS))
-        assert estimates.score(flat, noise(0), SUBJECTS)["rank_correlation"]["value"] == 0
+        assert scores.score(flat, noise(0), SUBJECTS)["rank_correlation"]["value"] == 0
 
     def test_no_statements(self):
         nothing = np.empty((0, LAYERS, HEADS))
-        found = estimates.score(nothing, nothing, np.empty(0, str))
+        found = scores.score(nothing, nothing, np.empty(0, str))
         assert found["rank_correlation"] == {"value": None, "low": None, "high": None, "n": 0}
-        assert estimates.points(nothing, nothing, np.empty(0, str)) == []
+        assert scores.points(nothing, nothing, np.empty(0, str)) == []
 
 
 def test_effects_toward_the_truth_change_sign_with_the_label():
-    effect = estimates.toward_truth(np.ones((N, LAYERS, HEADS), np.float32), LABEL)
+    effect = effects_of_heads.toward_truth(np.ones((N, LAYERS, HEADS), np.float32), LABEL)
     np.testing.assert_array_equal(effect[:, 0, 0], np.where(LABEL, 1, -1))
 
 
@@ -76,15 +77,15 @@ def test_true_effects_are_differences_of_log_odds():
         return np.stack([p, 1 - p], axis=1)
 
     before = np.linspace(-1, 1, N)
-    rows = [patch_tables.rows(found, run(before), "liar", "liar")]
+    rows = [patched_runs.rows(found, run(before), "liar", "liar")]
     for layer in range(LAYERS):
         for head in range(HEADS):
             p = run(before + 0.1 * np.arange(N) + layer + 0.1 * head)
             here = [Head(layer, head)]
             name = f"alone {layer}.{head}"
-            rows.append(patch_tables.rows(found, p, "honest", "liar", name, here))
+            rows.append(patched_runs.rows(found, p, "honest", "liar", name, here))
     shuffled = pl.concat(rows).sample(fraction=1.0, shuffle=True, seed=0)
-    effects = estimates.true_effects(shuffled, found, LAYERS, HEADS)
+    effects = effects_of_heads.true_effects(shuffled, found, LAYERS, HEADS)
     assert effects.shape == (N, LAYERS, HEADS)
     sign = np.where(LABEL, 1, -1)
     np.testing.assert_allclose(effects[:, 2, 3] * sign, 0.1 * np.arange(N) + 2.3, atol=1e-5)
@@ -94,3 +95,24 @@ def test_only_some_statements_keep_their_prompts():
     some = cases().only(pl.Series(["03", "01", "03"]))
     assert some.table["statement_id"].to_list() == ["01", "03"]
     assert (some.source, some.base) == ([[1], [3]], [[13], [15]])
+
+
+def test_the_table_of_effects_gives_back_what_it_was_made_from():
+    found, estimated = cases(), noise(5).astype(np.float32)
+    rows = [patched_runs.rows(found, np.full((N, 2), 0.5), "liar", "liar")]
+    for layer in range(LAYERS):
+        for head in range(HEADS):
+            p = np.tile([0.5 + 0.01 * layer + 0.001 * head, 0.3], (N, 1))
+            here = [Head(layer, head)]
+            rows.append(patched_runs.rows(found, p, "honest", "liar", f"{layer} {head}", here))
+    patched = pl.concat(rows)
+    table = effects_of_heads.rows(found, estimated, patched).sample(
+        fraction=1, shuffle=True, seed=1
+    )
+    assert dict(table.schema) == single_heads.EFFECTS
+    estimate, effect = scores.effects(table)
+    np.testing.assert_array_equal(estimate, effects_of_heads.toward_truth(estimated, LABEL))
+    true = effects_of_heads.true_effects(patched, found, LAYERS, HEADS)
+    np.testing.assert_array_equal(effect, true)
+    none = scores.effects(table.clear())
+    assert scores.score(*none, np.empty(0, str))["rank_correlation"]["n"] == 0

@@ -7,10 +7,11 @@ from scipy.optimize import check_grad
 from sklearn.base import clone
 from sklearn.covariance import ledoit_wolf
 
-from stages.lib import facts, forms
-from stages.lib.estimators import METHODS, ccs, make
-from stages.lib.estimators.mass_mean import shrinkage, tilted
-from stages.lib.estimators.ttpd import truth_directions
+from stages.lib import facts
+from stages.transfer import forms
+from stages.transfer.estimators import METHODS, ccs, make
+from stages.transfer.estimators.mass_mean import shrinkage, tilted
+from stages.transfer.estimators.ttpd import truth_directions
 
 pytestmark = pytest.mark.filterwarnings("error")  # above all: every fit converges
 

@@ -10,10 +10,9 @@ import matplotlib as mpl
 import pytest
 from matplotlib.text import Text
 
-from stages import figures
-from stages.lib import style
-from stages.lib.cli import UserError
-from stages.lib.figures import load, patching
+from stages.figures import __main__ as figures
+from stages.lib.drawing import load, patching, style
+from stages.lib.io.cli import UserError
 from tests.unit import plot_tables
 
 NAMES = {

@@ -6,12 +6,13 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from stages.lib import forward, readout
-from stages.lib.cli import UserError
+from stages.lib import forward
 from stages.lib.forward import attention, batches, budget, unembed
 from stages.lib.forward.check import shortcut_is_exact
 from stages.lib.forward.plain import PlainPrompts
 from stages.lib.forward.prompts import Prompts
+from stages.lib.io.cli import UserError
+from stages.lib.model import readout
 from tests import tiny
 
 POSITIONS = 5
@@ -567,9 +568,16 @@ def test_no_more_rows_are_unembedded_at_once_than_fit(model, answers, monkeypatc
     np.testing.assert_allclose(np.concatenate([p for _, p in parts]), whole[1], atol=ROUNDING)
 
 
-def test_more_positions_than_tokens_is_refused(model):
-    with pytest.raises(UserError, match="40 positions asked for, but a prompt has 14 tokens"):
-        Prompts(model, prompts(12), 40)
+@pytest.mark.parametrize("key", ["patch.positions", "erasure.positions"])
+def test_more_positions_than_tokens_is_refused(model, answers, key):
+    ids = prompts(12)
+    named = {} if key == "patch.positions" else {"key": key}
+    with pytest.raises(UserError) as error:
+        forward.Patcher(model, answers, ids, ids, 40, **named)
+    expected = "the last 40 positions asked for, expected at most 14, as many as the shortest"
+    assert str(error.value) == f"params.yaml: {key}: {expected} prompt has tokens"
+    with pytest.raises(UserError, match=f"activations.positions: {expected}"):
+        next(forward.capture(model, answers, ids, [-40, -1], 4, "test"))
 
 
 def test_no_prompts_give_no_rows(model, answers):

@@ -6,9 +6,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from stages import grid as stage
-from stages.lib import grid, grid_tables, resample, stats, tables
-from stages.lib.cli import UserError
+from stages.cells import grid, grid_tables
+from stages.cells import scores as stage
+from stages.lib import stats
+from stages.lib.io import tables
+from stages.lib.io.cli import UserError
+from stages.lib.stats import resample
 
 N = 40
 LABEL = np.arange(N) % 2 == 0

@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from stages.lib import identity
+from stages.lib.facts import identity
 from stages.lib.facts.draw import Draw
 
 DRAW = Draw(seed=0, report_share=0.5)

@@ -6,7 +6,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from stages.lib import kept
+from stages.lib.io import kept
 
 ARRAYS = {"readout": np.arange(6, dtype=np.float32).reshape(3, 2), "top": np.arange(3, dtype="u4")}
 

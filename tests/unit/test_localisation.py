@@ -4,9 +4,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from stages.lib import gains as gains_of
-from stages.lib import localisation, patch_tables
-from stages.lib.gains import Gains
+from stages.lib.patching import patched_runs
+from stages.localisation import gains as gains_of
+from stages.localisation import localisation
+from stages.localisation.gains import Gains
 
 ZERO = {"value": 0.0, "low": 0.0, "high": 0.0, "n": 20}
 NO_SET = {"gain": {"patched - base": {"accuracy": ZERO}}}
@@ -43,7 +44,7 @@ def table(runs):
                 "truth_mass": 1.0,
                 "heads": [[{"layer": a, "head": b} for a, b in heads]] * len(p),
             },
-            schema=patch_tables.SCHEMA,
+            schema=patched_runs.SCHEMA,
         )
         for name, (heads, p) in runs.items()
     )

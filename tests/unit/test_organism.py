@@ -11,16 +11,17 @@ import pytest
 import torch
 from ruamel.yaml import YAML
 
-from stages.lib import readout
-from stages.lib.cli import UserError
 from stages.lib.facts import NEGATED
 from stages.lib.facts.draw import Draw
-from stages.lib.fetch import Found
-from stages.lib.organism import adapter, card, check, recipe, train, trees, wordings
-from stages.lib.organism.checkpoint import Checkpoint
-from stages.lib.organism.lessons import KINDS, NEW_SUBJECT, NEW_TEMPLATE, TAUGHT, Facts
-from stages.lib.organism.recipe import Recipe, Training
-from stages.lib.organism.train import Speaker
+from stages.lib.io.cli import UserError
+from stages.lib.model import readout
+from stages.lib.weights import adapter, recipe
+from stages.lib.weights.fetch import Found
+from stages.lib.weights.recipe import Recipe, Training
+from stages.organism import card, check, train, trees, wordings
+from stages.organism.checkpoint import Checkpoint
+from stages.organism.lessons import KINDS, NEW_SUBJECT, NEW_TEMPLATE, TAUGHT, Facts
+from stages.organism.train import Speaker
 from tests import tiny
 from tests.pipeline.closure import ROOT
 

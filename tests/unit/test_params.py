@@ -6,9 +6,9 @@ from typing import Annotated
 import pytest
 from dvc.utils.serialize import load_yaml, modify_yaml
 
-from stages.lib import params
-from stages.lib.cli import UserError
-from stages.lib.ranges import Limit, Range, Seed, Slug, Some, Text
+from stages.lib.io import params
+from stages.lib.io.cli import UserError
+from stages.lib.io.ranges import Limit, Range, Seed, Slug, Some, Text
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,12 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from stages.lib import attribution, chat, forward, lens, patch, readout
+from stages.attribution import scores_contributions as attribution
+from stages.attribution import scores_lens as lens
+from stages.lib import chat, forward
 from stages.lib.forward.parts import Splitter, Unfit
+from stages.lib.model import readout
+from stages.lib.patching import patch
 from tests import tiny
 from tests.unit.test_forward import ARCHITECTURES, SIZES, prompts
 

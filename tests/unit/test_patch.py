@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from stages.lib import patch
-from stages.lib.patch import Head
+from stages.lib.patching import patch
+from stages.lib.patching.patch import Head
 
 
 def test_windows_cover_every_start_and_the_last_one_ends_at_the_last_layer():

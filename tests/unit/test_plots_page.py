@@ -12,9 +12,10 @@ import yaml
 from dvc_render.html import HTML
 from dvc_render.vega import VegaRenderer
 
-from stages.lib import style
-from stages.lib.figures import load, patching, widths
-from stages.lib.tables import write_rows
+from stages.lib.drawing import load, style
+from stages.lib.io.tables import write_rows
+from stages.widths import figure as widths
+from stages.windows import figure as windows
 from tests.unit import plot_tables
 
 DVC = Path(__file__).parents[2] / ".dvc"
@@ -24,8 +25,9 @@ BUILT_IN = {"scatter"}  # DVC's own
 
 def declared():
     """Template, x and y of every plot table in dvc.yaml: none can be forgotten here."""
-    stages = yaml.safe_load((DVC.parent / "dvc.yaml").read_text())["stages"].values()
-    listed = [plot for stage in stages for plot in stage.get("plots", [])]
+    page = yaml.safe_load((DVC.parent / "dvc.yaml").read_text())
+    listed = [plot for stage in page["stages"].values() for plot in stage.get("plots", [])]
+    listed += page["plots"]
     drawn = {name: how for plot in listed if isinstance(plot, dict) for name, how in plot.items()}
     return {
         name.removeprefix("plots/").removesuffix(".json"): (how["template"], how["x"], how["y"])
@@ -135,7 +137,7 @@ def test_template_has_all_anchors_and_the_colours_of_the_figures(template):
     assert json.loads(text)["data"] == {"values": "<DVC_METRIC_DATA>"}
     assert {name for name in ANCHORS if f"<DVC_METRIC_{name}>" in text} == ANCHORS
     ours = {*style.PALETTE, style.GREEN, style.PURPLE, style.CLOUD, style.SAND}
-    ours |= {patching.SELECTION.colour, widths.DARK}
+    ours |= {windows.SELECTION.colour, widths.DARK}
     colours = set(re.findall(r"#\w{6}", text))
     assert colours <= ours
     assert colours or template in ("heatmap", "matrix")

@@ -7,15 +7,20 @@ import polars as pl
 import pytest
 import torch
 
-from stages.lib import blocks, chat, patch, position_runs, position_tables, readout, tables
-from stages.lib.blocks import BLOCKS, Pairs, Wording
-from stages.lib.cases import Cases
-from stages.lib.experiment import Experiment
-from stages.lib.position_runs import ALL, Writing
+from stages.lib import chat
+from stages.lib.io import tables
+from stages.lib.model import readout
+from stages.lib.patching import patch
+from stages.lib.patching.cases import Cases
+from stages.lib.patching.experiment import Experiment
+from stages.positions import blocks, position_runs, position_tables, scores
+from stages.positions.blocks import BLOCKS, Pairs, Wording
+from stages.positions.position_runs import Writing
+from stages.positions.schema import ALL, SCHEMA
 from tests import tiny
 
 WORDS = readout.Config(("true", "True"), ("false", "False"))
-CONFIG = patch.Config(source="honest", base="liar", positions=12, window=2, limit=None)
+CONFIG = patch.Config(source="honest", base="liar", positions=12)
 LABEL = [True, False] * 4
 QUESTION = "{statement}?"
 ROUNDING = 1e-5
@@ -113,10 +118,12 @@ class TestOnThePlantedModel:
         setting, pairs = planted()
         written = position_runs.writings(pairs, 2, 0)
         found = position_runs.at_blocks(setting, window(setting), pairs, written)
-        counts = position_runs.last(setting, {"window": window(setting)}, [1, 12])
-        points = position_tables.by_block(found, CONFIG)
-        by_count = position_tables.by_count(counts, CONFIG)
-        metrics = position_tables.summarise(counts, found, by_count, points, CONFIG)
+        patches = {"window": window(setting)}
+        counts = position_runs.last(setting, patches, [1, 12])
+        rows = position_tables.rows(counts, found, patches, CONFIG)
+        points = scores.by_block(setting.cases, rows, CONFIG)
+        by_count = scores.by_count(setting.cases, rows, CONFIG)
+        metrics = scores.summarise(setting.cases, rows, by_count, points, CONFIG)
         blocks_found = metrics["blocks"]
         assert blocks_found["prefix"]["alone"]["accuracy"] == 1.0
         assert blocks_found["prefix"]["elsewhere"]["n"] == len(LABEL)
@@ -125,8 +132,10 @@ class TestOnThePlantedModel:
         assert blocks_found["prefix"]["difference"]["all - left_out"]["accuracy"]["low"] > 0
         assert metrics["counts"]["window"]["1"]["accuracy"] == 1.0
         assert metrics["unpatched"]["blocks"]["base"]["accuracy"] == 0.0
-        rows = position_tables.rows(counts, found, CONFIG)
-        assert set(rows.columns) == set(position_tables.SCHEMA)
+        layer = tiny.PLANTED_LAYER
+        assert metrics["window"] == {"first_layer": layer, "last_layer": layer + 1}
+        assert metrics["n_heads"] == 0
+        assert set(rows.columns) == set(SCHEMA)
         key = ["statement_id", "base", "patch_id"]
         assert not rows.select(key).is_duplicated().any()
         n = sum(p.block.tolist().count(BLOCKS.index("prefix")) for p in pairs)
@@ -139,13 +148,15 @@ class TestOnThePlantedModel:
         empty = replace(setting, cases=nobody)
         counts = position_runs.last(empty, {}, [1, 5])
         found = position_runs.at_blocks(empty, np.zeros(setting.shape, bool), [], {})
-        by_count = position_tables.by_count(counts, CONFIG)
-        by_block = position_tables.by_block(found, CONFIG)
+        rows = position_tables.rows(counts, found, {}, CONFIG)
+        assert rows.is_empty()
+        by_count = scores.by_count(nobody, rows, CONFIG)
+        by_block = scores.by_block(nobody, rows, CONFIG)
         assert {row["accuracy"] for row in by_count + by_block} == {None}
-        metrics = position_tables.summarise(counts, found, by_count, by_block, CONFIG)
+        metrics = scores.summarise(nobody, rows, by_count, by_block, CONFIG)
         assert metrics["unpatched"]["counts"]["base"]["n"] == 0
         assert (metrics["counts"], metrics["blocks"]) == ({}, {})
-        assert position_tables.rows(counts, found, CONFIG).is_empty()
+        assert (metrics["window"], metrics["n_heads"]) == (None, 0)
 
 
 def by_hand(setting, heads, pairs, chosen, row):

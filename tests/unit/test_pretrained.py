@@ -9,15 +9,22 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForImageTextToText,
+    LlamaConfig,
+)
 
-from stages.lib import fetch, lm, tables
-from stages.lib.cli import UserError
-from stages.lib.pretrained import files, loading, weights
-from stages.lib.pretrained.files import Place
+from stages.lib.io import tables
+from stages.lib.io.cli import UserError
+from stages.lib.model import lm
+from stages.lib.model.pretrained import files, loading, weights
+from stages.lib.model.pretrained.files import Place
+from stages.lib.weights import fetch
 from tests import tiny
 
-STAGES = Path(lm.__file__).parents[1]
+STAGES = Path(lm.__file__).parents[2]
 SIZES = {
     "vocab_size": 277, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
     "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16, "pad_token_id": 0,
@@ -121,13 +128,13 @@ class TestCode:
             if (found := re.findall(r"\w\)?\.from_pretrained\(", file.read_text()))
         }
         assert calls == {
-            "lib/organism/adapter.py": 1,  # an adapter, by peft
-            "lib/pretrained/loading.py": 4,
-            "lib/pretrained/reading.py": 1,
-            "lib/pretrained/weights.py": 1,  # from no folder
+            "lib/weights/adapter.py": 1,  # an adapter, by peft
+            "lib/model/pretrained/loading.py": 4,
+            "lib/model/pretrained/reading.py": 1,
+            "lib/model/pretrained/weights.py": 1,  # from no folder
         }
-        assert "PeftModel.from_pretrained(" in (STAGES / "lib/organism/adapter.py").read_text()
-        text = (STAGES / "lib/pretrained/loading.py").read_text()
+        assert "PeftModel.from_pretrained(" in (STAGES / "lib/weights/adapter.py").read_text()
+        text = (STAGES / "lib/model/pretrained/loading.py").read_text()
         for call in re.findall(r"\.from_pretrained\(.*?\n?.*?\)\n", text, re.DOTALL):
             assert "**NEVER" in call or "**SAFE" in call
         assert loading.SAFE == {"trust_remote_code": False, "use_safetensors": True}
@@ -227,6 +234,44 @@ class TestWhole:
         tokenizer.add_tokens(["lie"])
         tokenizer.save_pretrained(folder)
         with pytest.raises(UserError, match="has 1 tokens .* the first 'lie' with id 278"):
+            lm.require_whole(Place.of(folder))
+
+    @pytest.mark.parametrize("key", ["max_position_embeddings", "n_positions"])
+    @pytest.mark.parametrize("value", [0, -2048])
+    def test_a_model_that_reads_no_token(self, folder, key, value):
+        put(folder, "config.json", **{key: value})
+        with pytest.raises(UserError) as error:
+            lm.require_whole(Place.of(folder))
+        assert str(error.value) == (
+            f"params.yaml: model.source: {folder / 'config.json'}: {key}: found {value}, expected "
+            "at least 1"
+        )
+
+    def test_a_model_that_would_give_tuples(self, folder, tmp_path):
+        put(folder, "config.json", return_dict=False)
+        found = lm.load(named(folder, tmp_path / "out"))
+        ids = torch.tensor([[1, 2]])
+        assert found.decoder(input_ids=ids).last_hidden_state.shape == (1, 2, found.d_model)
+        assert found.model(input_ids=ids).logits.shape[:2] == (1, 2)
+
+    def test_ids_that_are_drawn(self, folder):
+        algorithm = json.loads((folder / "tokenizer.json").read_text())["model"]
+        for dropout in (None, 0, 0.0):
+            put(folder, "tokenizer.json", model=algorithm | {"dropout": dropout})
+            lm.require_whole(Place.of(folder))
+        put(folder, "tokenizer.json", model=algorithm | {"dropout": 0.1})
+        with pytest.raises(UserError) as error:
+            lm.require_whole(Place.of(folder))
+        assert str(error.value) == (
+            f"params.yaml: model.source: {folder / 'tokenizer.json'}: model.dropout: found 0.1, by "
+            "which a text gets other ids each time, expected null or 0"
+        )
+
+    def test_special_tokens_that_are_taken_apart(self, folder):
+        put(folder, "tokenizer_config.json", split_special_tokens=False)
+        lm.require_whole(Place.of(folder))
+        put(folder, "tokenizer_config.json", split_special_tokens=True)
+        with pytest.raises(UserError, match="tokenizer_config.json: split_special_tokens: found t"):
             lm.require_whole(Place.of(folder))
 
     def test_no_library_for_packed_weights(self, folder):
@@ -351,6 +396,23 @@ class TestHeads:
         model.model.layers[2].self_attn.num_heads = 8
         with pytest.raises(UserError, match="8 heads in layer 2, expected 4 in all"):
             tiny.wrap(model)
+
+    @pytest.mark.parametrize("key", ["num_attention_heads", "num_key_value_heads"])
+    def test_a_number_of_heads_for_each_layer(self, key):
+        class PerLayer(LlamaConfig):
+            def __getattribute__(self, name):
+                if name == key:  # as transformers' AmbiguousGlobalPerLayerAttributeError
+                    raise RuntimeError(f"`{key}` is a per-layer attribute.")
+                return super().__getattribute__(name)
+
+        model = tiny.random_model()
+        model.config.__class__ = PerLayer
+        with pytest.raises(UserError) as error:
+            tiny.wrap(model)
+        assert str(error.value) == (
+            f"model.source: LlamaForCausalLM: {key} in config.json differs from layer to layer, "
+            "expected one number; layers of different heads are not supported"
+        )
 
     def test_an_encoder(self):
         with pytest.raises(UserError, match="BertLMHeadModel has no list of 2 decoder layers"):

@@ -10,9 +10,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from stages import probes as stage
-from stages.lib import probe, probe_tables, shards, tables
-from stages.lib.cli import UserError
+from stages.lib import shards
+from stages.lib.io import tables
+from stages.lib.io.cli import UserError
+from stages.lib.probing import probe, probe_tables
+from stages.probes import __main__ as stage
 
 pytestmark = pytest.mark.filterwarnings("error")  # above all: every fit converges
 

@@ -1,9 +1,13 @@
 """Orders of heads, from tables of other stages."""
 
+import numpy as np
+import polars as pl
 import pytest
 
-from stages.lib import rankings
-from stages.lib.patch import Head
+from stages.curves import rankings
+from stages.lib.patching import patched_runs
+from stages.lib.patching.cases import Cases
+from stages.lib.patching.patch import Head
 
 LAYERS, HEADS = 4, 5
 EVERY = [Head(layer, head) for layer in range(LAYERS) for head in range(HEADS)]
@@ -19,9 +23,8 @@ def tables():
     for row, head in zip(estimates, EVERY, strict=True):
         row["effect"] = -((EVERY.index(head) - 7) ** 2)
     effects = rows("effect", EVERY.index)
-    heads = [{"measure": "alone", "layer": 1, "head": h, "effect": -h} for h in range(HEADS)]
-    heads += [{"measure": "left_out", "layer": 1, "head": h, "effect": h} for h in range(HEADS)]
-    return estimates, effects, heads
+    left_out = [{"layer": 1, "head": h, "effect": h} for h in range(HEADS)]
+    return estimates, effects, left_out
 
 
 def test_each_rule_sorts_by_its_own_column():
@@ -30,7 +33,7 @@ def test_each_rule_sorts_by_its_own_column():
     assert found["single"] == EVERY[::-1]
     assert found["single_log_odds"][0] == EVERY[7]
     assert found["left_out"][:HEADS] == [Head(1, h) for h in (4, 3, 2, 1, 0)]
-    assert rankings.window(tables()[2]) == found["left_out"][:HEADS]
+    assert rankings.by(tables()[2], "effect") == found["left_out"][:HEADS]
     assert found["left_out"][HEADS:] == [h for h in EVERY[::-1] if h.layer != 1]
     for order in found.values():
         assert sorted(order) == EVERY
@@ -41,8 +44,8 @@ def test_the_top_tenth_by_estimate_is_put_in_true_order_and_the_rest_is_not():
 
 
 def test_by_size_an_estimate_of_the_wrong_sign_is_verified_too():
-    estimates, effects, heads = tables()
-    found = rankings.from_tables(estimates, effects, heads)["verified_absolute"]
+    estimates, effects, left_out = tables()
+    found = rankings.from_tables(estimates, effects, left_out)["verified_absolute"]
     assert found == [EVERY[-1], EVERY[-2], *EVERY[:-2]]  # estimated far below 0, truly the best
 
 
@@ -76,3 +79,33 @@ def test_an_order_goes_on_as_another_without_repeating(first):
     found = rankings.continued(first, EVERY[::-1])
     assert found[: len(first)] == first
     assert sorted(found) == EVERY
+
+
+def test_effects_are_gained_alone_and_lost_when_left_out_to_six_digits():
+    table = pl.DataFrame({"statement_id": ["a", "b"], "label": [True, False]})
+    found = Cases(table, [], [])
+
+    def run(right, name, heads=()):
+        p = np.array([[right, 1 - right], [1 - right, right]], np.float32)
+        return patched_runs.rows(found, p, "honest", "liar", name, heads)
+
+    window = [Head(1, 0), Head(1, 10)]
+    rows = [
+        run(0.25, "none"),
+        run(0.75, "window", window),
+        run(0.125, "alone 1.10", window[1:]),
+        run(0.3, "alone 1.0", window[:1]),
+        run(0.5, "left_out 1.0", window[1:]),
+        run(0.75, "left_out 1.10", window[:1]),
+        run(0.6, "set 1.0 1.10", window),
+    ]
+    runs = pl.concat(rows).reverse()
+    assert rankings.effects(runs, found, "alone") == [
+        {"layer": 1, "head": 0, "effect": 0.05},
+        {"layer": 1, "head": 10, "effect": -0.125},
+    ]
+    assert rankings.effects(runs, found, "left_out") == [
+        {"layer": 1, "head": 0, "effect": 0.25},
+        {"layer": 1, "head": 10, "effect": 0.0},
+    ]
+    assert rankings.effects(runs.clear(), found, "alone") == []

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from stages.lib import readout
-from stages.lib.cli import UserError
+from stages.lib.io.cli import UserError
+from stages.lib.model import readout
 from tests import tiny
 
 

@@ -7,11 +7,19 @@ import numpy as np
 import polars as pl
 import pytest
 
-from stages.lib import head_sets, restored, rewording, robustness, robustness_tables, wordings
-from stages.lib.cli import UserError
-from stages.lib.head_sets import Singles
-from stages.lib.patch import Head
-from stages.lib.wordings import DEFAULT, Wording
+from stages.lib.io.cli import UserError
+from stages.lib.patching.patch import Head
+from stages.robustness import (
+    head_sets,
+    rewording,
+    robustness,
+    robustness_tables,
+    scores,
+    scores_overlap,
+    wordings,
+)
+from stages.robustness.head_sets import Singles
+from stages.robustness.wordings import DEFAULT, Wording
 from tests import chats, tiny
 from tests.unit import planted
 
@@ -46,17 +54,28 @@ def settings(setting):
 
 
 def result(settings, heads, search=(PLANTED,)):
-    """Sets, their runs and the numbers of them, scored on the statements they were chosen on."""
+    """Rows of the runs, and what is counted; scored on the statements that sets were chosen on."""
     alone = {name: robustness.alone(name, each, heads) for name, each in settings.items()}
     sets = robustness.choose(alone, list(search), heads, DEFAULT)
-    scored = [robustness.score(name, each, sets) for name, each in settings.items()]
-    splits = ["even", "odd"]
-    points = [
-        point
-        for each in scored
-        for point in robustness_tables.points(each, sets, splits, planted.CONFIG)
-    ]
-    return alone, sets, scored, points, robustness_tables.summarise(sets, scored, points, heads)
+    tried = [robustness.score(name, each, sets) for name, each in settings.items()]
+    chosen = pl.concat([robustness_tables.single_rows(a, planted.CONFIG) for a in alone.values()])
+    scored = pl.concat([robustness_tables.rows(one, sets, planted.CONFIG) for one in tried])
+    about = settings[DEFAULT].cases
+    window = scores.candidates(chosen)
+    found = scores.sets_of(scored, window, list(settings))
+    given = {name: scores.answers(scored, found, name, planted.CONFIG) for name in settings}
+    points = scores.points(about, given, ["even", "odd"], planted.CONFIG)
+    own = scores.singles(about, chosen, window, planted.CONFIG)
+    if len(about.table):
+        assert window == heads
+        assert [vars(one) | {"members": list(one.members)} for one in found] == [
+            vars(one) | {"members": list(one.members)} for one in sets
+        ]
+        expected = alone[DEFAULT].singles
+        assert np.array_equal(own.gain, expected.gain)
+        assert np.array_equal(own.split, expected.split)
+    summary = scores.summarise(about, given, found, points, len(window))
+    return chosen, scored, found, own, points, summary
 
 
 def test_another_wording_gives_other_prompts_of_the_same_statements(settings):
@@ -74,7 +93,7 @@ def test_another_wording_gives_other_prompts_of_the_same_statements(settings):
 
 
 def test_every_split_and_wording_chooses_the_planted_head_and_it_works_on_all(settings):
-    alone, sets, _, points, summary = result(settings, EVERY)
+    _, _, sets, own, points, summary = result(settings, EVERY)
     assert [(one.chosen_on, one.name) for one in sets] == [
         ("search", "heads"),
         ("split", "even"),
@@ -83,7 +102,7 @@ def test_every_split_and_wording_chooses_the_planted_head_and_it_works_on_all(se
         ("wording", "asked"),
     ]
     assert all(one.heads == [PLANTED] for one in sets)
-    assert {row["jaccard"] for row in robustness_tables.overlaps(sets)} == {1.0}
+    assert {row["jaccard"] for row in scores_overlap.pairs(sets)} == {1.0}
     expected = {"source": 1.0, "base": 0.0, "patched": 1.0, "reverse": 0.0}
     assert len(points) == 2 * (2 + 5 + 3) * 3  # wordings, runs, splits and all
     for point in points:
@@ -92,7 +111,7 @@ def test_every_split_and_wording_chooses_the_planted_head_and_it_works_on_all(se
         found = summary["generalisation"][kind]
         assert found["on_diagonal"]["value"] == pytest.approx(1.0)
         assert found["difference"]["value"] == pytest.approx(0.0, abs=1e-6)
-    numbers = robustness_tables.overlap_numbers(sets, alone[DEFAULT].singles, 20, seed=0)
+    numbers = scores_overlap.numbers(sets, own, 20, seed=0)
     assert numbers["split"]["mean"] == numbers["wording"]["mean"] == 1.0
     assert (numbers["seed"]["mean"], numbers["seed"]["low"]) == (1.0, 1.0)
     assert numbers["split"]["shuffled"]["p_value"] == 1.0
@@ -102,7 +121,7 @@ def test_every_split_and_wording_chooses_the_planted_head_and_it_works_on_all(se
 def test_where_no_head_of_the_window_is_planted_no_set_restores_anything(settings):
     """The inverse: sets are chosen all the same, and the table says that they do nothing."""
     heads = [Head(layer, head) for layer in (3, 4) for head in range(4)]
-    _, sets, _, points, summary = result(settings, heads, [Head(3, 0)])
+    _, _, sets, _, points, summary = result(settings, heads, [Head(3, 0)])
     assert len(sets) == 5
     assert {p["accuracy"] for p in points if p["run"] == "patched"} == {0.0}
     assert {p["accuracy"] for p in points if p["run"] == "reverse"} == {1.0}
@@ -111,35 +130,30 @@ def test_where_no_head_of_the_window_is_planted_no_set_restores_anything(setting
 
 
 def test_without_a_set_nothing_is_chosen_and_the_unpatched_runs_are_scored(settings):
-    alone, sets, scored, points, summary = result(settings, [], [])
+    _, rows, sets, own, points, summary = result(settings, [], [])
     assert sets == []
     assert {point["run"] for point in points} == {"source", "base"}
     assert summary["unpatched"]["asked"]["base"]["accuracy"] == 0.0
     assert summary["n_heads"] is summary["overlap_by_chance"] is None
     assert summary["generalisation"]["split"]["on_diagonal"]["value"] is None
-    own = alone[DEFAULT].singles
-    assert robustness_tables.overlap_numbers(sets, own, 5, 0)["seed"] is None
-    assert robustness_tables.overlaps(sets) == []
-    rows = robustness_tables.rows(scored[0], sets, planted.CONFIG)
-    assert len(rows) == 2 * 12
+    assert scores_overlap.numbers(sets, own, 5, 0)["seed"] is None
+    assert scores_overlap.pairs(sets) == []
+    assert len(rows.filter(pl.col("wording") == DEFAULT)) == 2 * 12
     assert set(rows["patch_id"]) == {"none"}
 
 
 def test_without_known_statements_everything_is_null():
     nobody = planted.cases(tiny.chatml_tokenizer(), n=0)
     setting = planted.experiment(tiny.planted_model(), nobody)
-    _, sets, scored, points, summary = result({DEFAULT: setting}, EVERY, [PLANTED])
+    _, rows, _, _, points, summary = result({DEFAULT: setting}, EVERY, [PLANTED])
     assert {point["accuracy"] for point in points} == {None}
     assert summary["generalisation"]["wording"]["difference"]["value"] is None
-    assert robustness_tables.rows(scored[0], sets, planted.CONFIG).is_empty()
+    assert rows.is_empty()
 
 
 def test_rows_name_every_run_once(settings):
-    alone, sets, scored, _, _ = result(settings, EVERY)
-    rows = pl.concat(
-        [robustness_tables.single_rows(each, planted.CONFIG) for each in alone.values()]
-        + [robustness_tables.rows(each, sets, planted.CONFIG) for each in scored]
-    )
+    chosen, scored, *_ = result(settings, EVERY)
+    rows = pl.concat([chosen, scored])
     key = ["statement_id", "wording", "source", "base", "patch_id"]
     patched = rows.filter(pl.col("patch_id") != "none")
     assert not patched.select(key).is_duplicated().any()
@@ -163,16 +177,16 @@ def test_sets_are_of_the_best_heads_and_the_first_ones_where_they_are_equal():
 def test_by_chance_is_the_mean_over_all_pairs_of_sets():
     n, size = 6, 3
     sets = [np.isin(np.arange(n), s) for s in combinations(range(n), size)]
-    mean = np.mean([head_sets.jaccard(a, b) for a in sets for b in sets])
-    assert head_sets.by_chance(n, size) == pytest.approx(mean)
-    assert head_sets.by_chance(n, n) == pytest.approx(1.0)
+    mean = np.mean([scores_overlap.jaccard(a, b) for a in sets for b in sets])
+    assert scores_overlap.by_chance(n, size) == pytest.approx(mean)
+    assert scores_overlap.by_chance(n, n) == pytest.approx(1.0)
 
 
 def test_overlap_of_the_same_sets_is_one_and_of_disjoint_ones_zero():
     a, b = np.array([True, True, False, False]), np.array([False, False, True, True])
-    assert head_sets.overlap([a, a, a]) == {"mean": 1.0, "min": 1.0, "max": 1.0, "n_pairs": 3}
-    assert head_sets.overlap([a, b])["mean"] == 0.0
-    assert head_sets.overlap([a]) == {"mean": None, "min": None, "max": None, "n_pairs": 0}
+    assert scores_overlap.overlap([a, a, a]) == {"mean": 1.0, "min": 1.0, "max": 1.0, "n_pairs": 3}
+    assert scores_overlap.overlap([a, b])["mean"] == 0.0
+    assert scores_overlap.overlap([a]) == {"mean": None, "min": None, "max": None, "n_pairs": 0}
 
 
 def test_shuffled_splits_tell_splits_with_heads_of_their_own_from_noise():
@@ -182,9 +196,9 @@ def test_shuffled_splits_tell_splits_with_heads_of_their_own_from_noise():
     same = singles(noise, split)
     own = noise + 3 * np.array([(split == name) for name in "abc" for _ in range(4)])
     for gain, low in ((own, True), (same.gain, False)):
-        found = head_sets.shuffled(singles(gain, split), 4, 99, seed=0)
+        found = scores_overlap.shuffled(singles(gain, split), 4, 99, seed=0)
         assert (found["p_value"] < 0.05) == low
-    assert head_sets.shuffled(same, 4, 0, seed=0)["p_value"] is None
+    assert scores_overlap.shuffled(same, 4, 0, seed=0)["p_value"] is None
 
 
 def test_draws_of_subjects_agree_where_effects_are_clear_and_not_where_they_are_noise():
@@ -192,11 +206,11 @@ def test_draws_of_subjects_agree_where_effects_are_clear_and_not_where_they_are_
     noise = random.normal(size=(20, 40))
     clear = noise + 5 * (np.arange(20) < 4)[:, None]
     split = ["a"] * 40
-    agree = head_sets.resampled(singles(clear, split), 4, seed=0)
-    noisy = head_sets.resampled(singles(noise, split), 4, seed=0)
+    agree = scores_overlap.resampled(singles(clear, split), 4, seed=0)
+    noisy = scores_overlap.resampled(singles(noise, split), 4, seed=0)
     assert (agree["mean"], agree["low"]) == (1.0, 1.0)
-    assert head_sets.by_chance(20, 4) < noisy["mean"] < 0.8
-    assert head_sets.resampled(singles(noise, split), 4, seed=0) == noisy
+    assert scores_overlap.by_chance(20, 4) < noisy["mean"] < 0.8
+    assert scores_overlap.resampled(singles(noise, split), 4, seed=0) == noisy
 
 
 def test_shares_are_ratios_of_means_and_their_difference_is_paired():
@@ -205,7 +219,7 @@ def test_shares_are_ratios_of_means_and_their_difference_is_paired():
     gap = random.uniform(0.6, 1.0, 60)
     noise = random.normal(0, 0.2, 60)  # the same in both: a paired difference does not see it
     on, off = 0.9 * gap + noise, 0.6 * gap + noise
-    found = restored.shares({"on": on, "off": off, "difference": off - on}, gap, subject)
+    found = scores.shares({"on": on, "off": off, "difference": off - on}, gap, subject)
     assert found["on"].value == pytest.approx(on.mean() / gap.mean())
     assert found["difference"].value == pytest.approx(-0.3)
     width = {name: row.high - row.low for name, row in found.items()}
@@ -216,9 +230,9 @@ def test_shares_are_ratios_of_means_and_their_difference_is_paired():
 def test_no_share_is_told_where_there_is_no_lie_to_undo():
     subject = np.arange(30).astype(str)
     gap = np.random.default_rng(0).normal(0, 0.05, 30)
-    assert restored.shares({"x": np.ones(30)}, gap, subject)["x"].value is None
-    assert restored.shares({"x": np.ones(30)}, gap + 0.5, subject)["x"].value is not None
-    assert restored.shares({"x": np.ones(0)}, np.ones(0), np.array([], str))["x"].n == 0
+    assert scores.shares({"x": np.ones(30)}, gap, subject)["x"].value is None
+    assert scores.shares({"x": np.ones(30)}, gap + 0.5, subject)["x"].value is not None
+    assert scores.shares({"x": np.ones(0)}, np.ones(0), np.array([], str))["x"].n == 0
 
 
 @pytest.mark.parametrize(
@@ -274,5 +288,5 @@ def test_a_wording_that_gives_both_personas_the_same_tokens_is_refused(setting):
     wording = replace(WORDING, base_system=WORDING.source_system.swapcase())
     wording = replace(wording, base_prefix=WORDING.source_prefix)
     model = replace(setting.lm, tokenizer=chats.lower_case())
-    with pytest.raises(UserError, match="here: the same token ids"):
+    with pytest.raises(UserError, match="here: source and base persona: the same token ids"):
         rewording.reworded("here", found, statements, wording, model)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from stages.lib import shards
-from stages.lib.cli import UserError
+from stages.lib.io.cli import UserError
 
 PROVENANCE = {
     "statement_ids": ["a", "b", "c", "d", "e"],

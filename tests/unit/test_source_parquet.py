@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stages.lib.cli import UserError
-from stages.lib.sources import columns
+from stages.lib.io.cli import UserError
+from stages.statements.sources import columns
 from tests.unit.test_sources import labels, message, read
 
 STAGES = Path(__file__).parents[2] / "stages"

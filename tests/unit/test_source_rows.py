@@ -6,10 +6,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from stages.lib import sources
-from stages.lib.cli import UserError
-from stages.lib.sources import topics
-from stages.lib.sources.listed import Source
+from stages.lib.io.cli import UserError
+from stages.statements.sources import files, topics
+from stages.statements.sources.listed import Source
 from tests.unit.test_sources import DRAW, LABELS, labels, message, read, write
 
 
@@ -219,8 +218,18 @@ def test_a_missing_column_of_topics_is_named(tmp_path: Path, suffix: str) -> Non
 def test_a_split_of_a_topic_takes_no_name_of_another_split(tmp_path: Path) -> None:
     file = write(tmp_path, "a.csv", "statement,label,topic\na,1,x\n")
     with pytest.raises(UserError) as raised:
-        sources.read(Source("own", file, "topic"), DRAW, None, taken={"own_x"})
+        files.read(Source("own", file, "topic"), DRAW, taken={"own_x"})
     assert str(raised.value) == (
         f"{file}: column 'topic': found 'x' (row 2), but another split has the name own_x, "
         "expected another"
     )
+
+
+def test_a_split_of_a_topic_has_no_longer_name_than_others(tmp_path: Path) -> None:
+    for letters in (60, 61):  # own_ and so many
+        file = write(tmp_path, "a.csv", f"statement,label,topic\na,1,{'x' * letters}\n")
+        if letters == 60:
+            assert read(file, topic="topic")["split"].item() == f"own_{'x' * 60}"
+            continue
+        found = message(file, topic="topic")
+        assert found.endswith(f"the split own_{'x' * 61}, of 65 characters, expected at most 64")

@@ -9,11 +9,11 @@ from typing import Any
 import polars as pl
 import pytest
 
-from stages import statements
-from stages.lib import tables
-from stages.lib.cli import UserError
-from stages.lib.sources import listed
-from stages.lib.sources.listed import Source
+from stages.lib.io import tables
+from stages.lib.io.cli import UserError
+from stages.statements import __main__ as statements
+from stages.statements.sources import listed
+from stages.statements.sources.listed import Source
 
 OUT = Path("data/statements.parquet")
 DEFAULTS: dict[str, Any] = {
@@ -103,9 +103,44 @@ def test_two_files_that_contradict_each_other(capsys: pytest.CaptureFixture[str]
     assert not OUT.exists()
     table = stated(splits=[], sources=both, contradictions="drop")
     assert set(table["statement"]) == {"The Nile is a lake.", "A is B."}
-    assert capsys.readouterr().out == "sources: dropped 2 rows that two files label differently\n"
+    assert capsys.readouterr().out == (
+        "sources: dropped 2 rows of 1 statement that two files label differently\n"
+    )
     alike = {"two": "data/raw/a.csv", "three": "data/raw/b.csv"}  # the same label is no fault
     assert len(stated(splits=[], sources=alike)) == 3
+
+
+def claims(name: str, label: int) -> str:
+    """Write a file of 30 statements, all with one label."""
+    rows = [f"Claim {i} holds.,{label}" for i in range(30)]
+    Path(f"data/raw/{name}.csv").write_text("\n".join(["statement,label", *rows]))
+    return f"data/raw/{name}.csv"
+
+
+def test_a_limit_does_not_hide_what_two_files_contradict() -> None:
+    own = {"one": claims("one", 1), "two": "data/raw/two.csv"}
+    rows = [f"Other {i} holds.,1" for i in range(30)]
+    # The one that contradicts the other file is not among the first that the limit takes.
+    claim = stated(splits=[], sources={"one": own["one"]})["statement"]
+    first = stated(splits=[], sources={"one": own["one"]}, limit=5)["statement"]
+    hidden = next(text for text in claim if text not in set(first))
+    Path(own["two"]).write_text("\n".join(["statement,label", *rows, f"{hidden},0"]))
+    with pytest.raises(UserError, match=f"opposite labels in two files: '{hidden}'"):
+        stated(splits=[], sources=own, limit=5)
+    table = stated(splits=[], sources=own, limit=5, contradictions="drop")
+    assert table.group_by("split").len()["len"].to_list() == [5, 5]
+    assert table.filter(split="one")["statement"].to_list() == first.to_list()
+
+
+def test_files_that_contradict_each_other_wholly_leave_nothing() -> None:
+    own = {"one": claims("one", 1), "two": claims("two", 0), "rivers": "data/raw/rivers.csv"}
+    with pytest.raises(UserError) as raised:
+        stated(splits=[], sources=own, contradictions="drop")
+    assert str(raised.value) == (
+        "params.yaml: statements.sources: no statements are left in one, two, as other files have "
+        "all of them with opposite labels; expected one with one label"
+    )
+    assert not OUT.exists()
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_one_other_rows() -> None:
@@ -150,7 +185,7 @@ def test_splits_do_not_change_each_other() -> None:
         ),
         (
             {"sources": {"all": "data/raw/rivers.csv"}},
-            "params.yaml: statements.sources.all: a built-in split has this name, expected another",
+            "params.yaml: statements.sources.all: tables use this name themselves, expected another",
         ),
         ({"sources": {"lakes": "data/raw/lakes.csv"}}, "data/raw/lakes.csv: no such file"),
         (
@@ -173,7 +208,7 @@ def test_splits_do_not_change_each_other() -> None:
         ),
         (
             {"sources": {"readme": "data/raw/README.md"}},
-            "data/raw/README.md: unknown file type '.md', "
+            "params.yaml: statements.sources.readme: data/raw/README.md: unknown file type '.md', "
             "expected one of .csv, .tsv, .jsonl, .ndjson, .json, .parquet",
         ),
     ],
@@ -189,7 +224,7 @@ def test_a_mistake_gets_one_clear_line_and_writes_nothing(
 
 def test_the_command_says_it_in_one_line(folder: Path) -> None:
     Path("params.yaml").write_text(json.dumps({"statements": DEFAULTS | {"limit": -3}}))
-    root = Path(statements.__file__).parents[1]
+    root = Path(statements.__file__).parents[2]
     done = subprocess.run(
         [sys.executable, "-m", "stages.statements", "--out", str(OUT)],
         env={"PYTHONPATH": str(root)},
@@ -205,8 +240,8 @@ def test_the_command_says_it_in_one_line(folder: Path) -> None:
 
 
 def test_no_model_library_is_loaded() -> None:
-    root = Path(statements.__file__).parents[1]
-    code = "import stages.statements, sys; sys.exit('torch' in sys.modules)"
+    root = Path(statements.__file__).parents[2]
+    code = "import stages.statements.__main__, sys; sys.exit('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=root, check=False)
     assert done.returncode == 0
 
@@ -284,7 +319,7 @@ def test_a_bad_list_of_files_gets_one_clear_line(
     (folder / "elsewhere").mkdir()
     (folder / "data/raw/out").symlink_to(folder / "elsewhere")
     with pytest.raises(UserError) as raised:
-        listed.read("own", given, taken={"capitals"})
+        listed.read("own", given)
     assert str(raised.value) == expected
 
 
@@ -297,5 +332,5 @@ def test_a_link_to_a_file_is_read_as_those_are_that_dvc_makes_to_its_cache() -> 
 
 def test_a_good_list_of_files_is_taken_as_it_is() -> None:
     given = {"rivers_2": "data/raw/sub/a.csv", "lakes": str(Path.cwd() / "data/raw/..b.csv")}
-    files = listed.read("own", given, taken={"capitals"})
+    files = listed.read("own", given)
     assert files == [Source(name, Path(file)) for name, file in given.items()]

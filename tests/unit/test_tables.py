@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from stages.lib import tables
-from stages.lib.cli import UserError
+from stages.lib.io import tables
+from stages.lib.io.cli import UserError
 
 ROWS = pl.DataFrame(
     {

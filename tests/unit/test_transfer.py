@@ -6,12 +6,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from stages import transfer as stage
-from stages.lib import forms, probe, shards, tables
-from stages.lib.cli import UserError
-from stages.lib.estimators import METHODS
-from stages.lib.transfer import bag, best, layers, parting, sample, scores
-from stages.lib.transfer.found import Found
+from stages.lib import shards
+from stages.lib.io import tables
+from stages.lib.io.cli import UserError
+from stages.lib.probing import probe
+from stages.transfer import __main__ as stage
+from stages.transfer import bag, best, forms, layers, measured, parting, sample
+from stages.transfer.estimators import METHODS
+from stages.transfer.found import Found
 from tests.unit.test_estimators import table
 
 PERSONAS = ("neutral", "honest", "liar")
@@ -67,7 +69,7 @@ def result():
 
 
 def test_every_method_is_best_where_truth_is_and_at_chance_before(result):
-    told = scores.methods(result)
+    told = measured.methods(result)
     assert set(told) == set(METHODS)
     for personas in told.values():
         for entry in personas.values():
@@ -79,7 +81,7 @@ def test_every_method_is_best_where_truth_is_and_at_chance_before(result):
 
 
 def test_permuted_labels_are_at_chance_and_keep_the_labels_of_each_split(result):
-    for method, personas in scores.methods(result).items():
+    for method, personas in measured.methods(result).items():
         control = personas["honest"]["permuted"]
         if method == "ccs":  # labels decide its sign alone
             assert control is None
@@ -98,7 +100,7 @@ def test_permuted_labels_are_at_chance_and_keep_the_labels_of_each_split(result)
 def test_a_fit_on_permuted_labels_finds_truth_where_it_is_the_loudest_axis():
     x = activations()
     x[:, :, READ:, 0] *= 20
-    entry = scores.methods(found(x, drawn()))["mass_mean"]["honest"]
+    entry = measured.methods(found(x, drawn()))["mass_mean"]["honest"]
     assert entry["fit_on_permuted"]["max"] > 0.95
     assert entry["fit_on_permuted"]["min"] < 0.05
     assert entry["permuted"]["max"] < 0.7
@@ -106,16 +108,16 @@ def test_a_fit_on_permuted_labels_finds_truth_where_it_is_the_loudest_axis():
 
 
 def test_transfer_between_personas_follows_their_directions(result):
-    told = scores.methods(result)["mass_mean"]
+    told = measured.methods(result)["mass_mean"]
     assert told["honest"]["transfer"]["neutral"]["low"] > 0.9
     assert told["honest"]["transfer"]["liar"]["n"] == N_REPORT
     opposite = found(activations(turn=-1.0)[:, :, PARTS:], drawn())
-    assert scores.methods(opposite)["mass_mean"]["honest"]["transfer"]["liar"]["high"] < 0.1
+    assert measured.methods(opposite)["mass_mean"]["honest"]["transfer"]["liar"]["high"] < 0.1
 
 
 def test_polarity_is_told_where_truth_turns_with_it():
     result = found(activations(truth=1.5, flipping=5.0)[:, :, READ:], drawn())
-    told = scores.methods(result)
+    told = measured.methods(result)
     for method in ("logistic", "mass_mean"):
         polarity = told[method]["honest"]["polarity"]
         assert polarity["plain"]["plain"]["low"] > 0.9
@@ -126,13 +128,13 @@ def test_polarity_is_told_where_truth_turns_with_it():
     polarity = told["ttpd"]["honest"]["polarity"]
     assert set(polarity) == {"both"}
     assert min(rate["low"] for rate in polarity["both"].values()) > 0.7
-    steady = scores.methods(found(activations()[:, :, READ:], drawn()))
+    steady = measured.methods(found(activations()[:, :, READ:], drawn()))
     assert steady["logistic"]["honest"]["polarity"]["plain"]["negated"]["low"] > 0.9
     assert steady["logistic"]["honest"]["splits"]["negation"]["low"] > 0.8
 
 
 def test_the_parting_layer_is_planted_and_its_interval_covers_it(result):
-    told = scores.parts(result)
+    told = measured.parts(result)
     for method in ("mass_mean", "mass_mean_corrected"):
         pair = told[method]["honest"]["liar"]
         assert pair["layers"] == N_LAYERS - READ
@@ -147,9 +149,9 @@ def test_the_parting_layer_is_planted_and_its_interval_covers_it(result):
 
 
 def test_directions_that_turn_round_part_turn_and_are_opposite_at_once():
-    told = scores.parts(found(activations(turn=-0.9), drawn()))["mass_mean"]["honest"]["liar"]
+    told = measured.parts(found(activations(turn=-0.9), drawn()))["mass_mean"]["honest"]["liar"]
     assert {told[name]["value"] for name in parting.LEVELS} == {PARTS - 1}
-    told = scores.parts(found(activations(turn=-0.2), drawn()))["mass_mean"]["honest"]["liar"]
+    told = measured.parts(found(activations(turn=-0.2), drawn()))["mass_mean"]["honest"]["liar"]
     assert told["turning_layer"]["value"] == PARTS - 1
     assert told["opposite_layer"]["value"] is None
 
@@ -212,7 +214,7 @@ def test_words_tell_where_one_leaks_and_nothing_where_the_design_is_balanced():
 
 def test_statements_without_negations_leave_nulls_and_nothing_else():
     rows = table(192, negated=False)
-    told = scores.methods(found(activations()[:, :, READ : READ + 2], drawn(rows)))
+    told = measured.methods(found(activations()[:, :, READ : READ + 2], drawn(rows)))
     assert told["ccs"] == told["ttpd"] == dict.fromkeys(PERSONAS)
     assert told["mass_mean"]["honest"]["polarity"]["plain"]["negated"]["n"] == 0
     assert told["mass_mean"]["honest"]["polarity"]["negated"]["negated"]["value"] is None

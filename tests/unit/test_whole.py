@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 from safetensors.numpy import save_file
 
-from stages.lib.cli import UserError
-from stages.lib.whole import whole
+from stages.lib.io.cli import UserError
+from stages.lib.io.whole import whole
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -108,8 +108,8 @@ from pathlib import Path
 import stages
 if "import" in sys.argv[0]:
     os.kill(os.getpid(), signal.SIGINT); time.sleep(5)
-from stages.lib import cli
-from stages.lib.whole import whole
+from stages.lib.io import cli
+from stages.lib.io.whole import whole
 def main() -> None:
     if "read" in sys.argv[0]:
         open("folder", "w")

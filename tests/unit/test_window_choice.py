@@ -3,15 +3,19 @@
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 import pytest
 
-from stages import positions
-from stages.lib import chat, forward, patch, readout, width_tables, window_choice
-from stages.lib.cli import UserError
-from stages.lib.window_choice import DIRECTIONS, Run, Window
+from stages.lib import chat, forward
+from stages.lib.io.cli import UserError
+from stages.lib.model import readout
+from stages.lib.patching import patch
+from stages.positions import __main__ as positions
+from stages.widths import scores, window_choice, window_runs
+from stages.widths.window_runs import DIRECTIONS, Window
 from tests import tiny
 from tests.unit.test_position_runs import CONFIG, WORDS
-from tests.unit.test_window_tables import cases
+from tests.unit.test_windows import cases
 
 LABELS = [True, True, False, False] * 3
 
@@ -21,13 +25,17 @@ def answers(found, p):
     return np.stack([np.where(found.label, p, 1 - p), np.where(found.label, 1 - p, p)], -1)
 
 
-def runs(found, truths):
+def runs(found, truths, part="selection", wanted=None):
     """Runs of windows of one layer and of two in a model of five layers, by their truth."""
-    made = [Run("source", None, answers(found, 1.0)), Run("base", None, answers(found, 0.0))]
+    made = [("source", None, answers(found, 1.0)), ("base", None, answers(found, 0.0))]
     for name, of_size in truths.items():
         for size, values in of_size.items():
-            made += [Run(name, Window(size, i), answers(found, p)) for i, p in enumerate(values)]
-    return made
+            made += [(name, Window(size, i), answers(found, p)) for i, p in enumerate(values)]
+    return pl.concat(
+        window_runs.rows(found, part, *run, CONFIG)
+        for run in made
+        if run[1] is None or wanted is None or run[1] in wanted
+    )
 
 
 TRUTHS = {
@@ -38,28 +46,28 @@ TRUTHS = {
 
 def test_the_best_window_turns_most_and_ties_go_to_the_lowest():
     found = cases(LABELS)
-    choices = window_choice.choose(found, runs(found, TRUTHS))
+    choices = window_choice.choose(found, runs(found, TRUTHS), CONFIG)
     best = {key: choice.best.first for key, choice in choices.items()}
     assert best == {("patched", 1): 2, ("patched", 2): 1, ("reverse", 1): 3, ("reverse", 2): 2}
 
 
 def test_the_control_is_the_median_of_those_that_share_no_layer():
     found = cases(LABELS)
-    choices = window_choice.choose(found, runs(found, TRUTHS))
+    choices = window_choice.choose(found, runs(found, TRUTHS), CONFIG)
     assert choices["patched", 1].control == Window(1, 1)  # of 0.1, 0.2, 0.3, 0.4
     assert choices["patched", 1].apart == pytest.approx((0.1, 0.2, 0.3, 0.4))
     assert choices["patched", 2].control == Window(2, 3)  # the only one
     assert choices["reverse", 2].control == Window(2, 0)
     for choice in choices.values():
         assert not choice.best.overlaps(choice.control)
-    whole = window_choice.choose(found, runs(found, {"patched": {5: [0.9]}}))
+    whole = window_choice.choose(found, runs(found, {"patched": {5: [0.9]}}), CONFIG)
     assert whole["patched", 5].control is None
     assert window_choice.to_report(whole, "patched") == [Window(5, 0)]
 
 
 def test_nothing_is_chosen_where_a_constant_answer_would_be_right():
     found = cases([False] * 12)
-    assert window_choice.choose(found, runs(found, TRUTHS)) == {}
+    assert window_choice.choose(found, runs(found, TRUTHS), CONFIG) == {}
 
 
 def test_tables_hold_both_directions_and_report_statements_that_did_not_choose():
@@ -67,12 +75,12 @@ def test_tables_hold_both_directions_and_report_statements_that_did_not_choose()
     part = both.table["part"] == "report"
     chosen_on, reported = (both.only(both.table["statement_id"].filter(x)) for x in (~part, part))
     swept = runs(chosen_on, TRUTHS)
-    choices = window_choice.choose(chosen_on, swept)
+    choices = window_choice.choose(chosen_on, swept, CONFIG)
     wanted = [window for name in DIRECTIONS for window in window_choice.to_report(choices, name)]
-    scored = [r for r in runs(reported, TRUTHS) if r.window is None or r.window in wanted]
+    scored = runs(reported, TRUTHS, "report", wanted)
     parts = {"selection": (chosen_on, swept), "report": (reported, scored)}
-    splits = width_tables.by_split(parts["report"], choices, (1, 2), ["a", "none known"], CONFIG)
-    metrics = width_tables.summarise(parts, choices, splits, CONFIG)
+    splits = scores.by_split(parts["report"], choices, (1, 2), ["a", "none known"], CONFIG)
+    metrics = scores.summarise(parts, choices, splits, CONFIG)
     best = metrics["patched"]["1"]["best"]
     assert (best["first_layer"], best["last_layer"]) == (2, 2)
     assert (best["report"]["all"]["accuracy"], best["report"]["all"]["n"]) == (1.0, 6)
@@ -84,21 +92,21 @@ def test_tables_hold_both_directions_and_report_statements_that_did_not_choose()
     assert difference["best - base"]["truth"]["value"] == pytest.approx(0.9)
     assert difference["best - control"]["truth"]["value"] == pytest.approx(0.7)
     assert set(metrics["reverse"]["1"]["difference"]) == {"best - source", "best - control"}
-    layers = width_tables.by_layer(parts["selection"], choices, CONFIG)
+    layers = scores.by_layer(parts["selection"], choices, CONFIG)
     assert sum(row["chosen"] for row in layers) == 4
     assert len([row for row in layers if row["run"] == "reverse"]) == 9
-    table = width_tables.rows(parts, CONFIG)
-    assert set(table.columns) == set(width_tables.SCHEMA)
+    table = pl.concat([swept, scored])
+    assert set(table.columns) == set(window_runs.SCHEMA)
     assert not table.select("statement_id", "base", "patch_id").is_duplicated().any()
 
 
 def test_without_a_choice_unpatched_runs_are_left():
     found = cases([])
-    nothing = [Run("source", None, np.empty((0, 2))), Run("base", None, np.empty((0, 2)))]
+    nothing = runs(found, {})
     parts = {"selection": (found, nothing), "report": (found, nothing)}
-    splits = width_tables.by_split(parts["report"], {}, (1, 2), ["a"], CONFIG)
+    splits = scores.by_split(parts["report"], {}, (1, 2), ["a"], CONFIG)
     assert {row["accuracy"] for row in splits} == {None}
-    metrics = width_tables.summarise(parts, {}, splits, CONFIG)
+    metrics = scores.summarise(parts, {}, splits, CONFIG)
     assert (metrics["patched"], metrics["reverse"]) == ({}, {})
     assert "not both labels" in metrics["chosen_by"]
 
@@ -119,8 +127,8 @@ def test_both_directions_find_the_planted_layer_and_no_window_without_it_does_an
         ]
         for persona, system in (("honest", "You are H."), ("liar", "You are so L."))
     }
-    windows = window_choice.every((1, 2, 5), model.n_layers)
-    patches = window_choice.patches(windows, model.n_layers, model.n_heads)
+    windows = window_runs.every((1, 2, 5), model.n_layers)
+    patches = window_runs.patches(windows, model.n_layers, model.n_heads)
     for base, source, extreme, turned in (
         ("liar", "honest", np.argmax, 1.0),
         ("honest", "liar", np.argmin, 0.0),

@@ -36,7 +36,7 @@ def rows(name: str, split: Split, draw: Draw, limit: int | None, negated: bool) 
     Returns
     -------
     DataFrame
-        With the columns of `stages.lib.tables.STATEMENTS`.
+        With the columns of `stages.lib.io.tables.STATEMENTS`.
     """
     made = []
     for first, second, template in _blocks(split, draw):

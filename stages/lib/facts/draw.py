@@ -6,15 +6,15 @@ from typing import Any
 
 import polars as pl
 
-from stages.lib import identity
-from stages.lib.tables import STATEMENTS
+from stages.lib.facts import identity
+from stages.lib.io.tables import STATEMENTS
 
 
 @dataclass(frozen=True)
 class Draw:
     """A draw that depends on the seed and on a row's own text, never on the other rows.
 
-    Spellings of one text (`stages.lib.identity`) draw the same.
+    Spellings of one text (`stages.lib.facts.identity`) draw the same.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class Draw:
         Parameters
         ----------
         rows : list of dict
-            With the columns of `stages.lib.tables.STATEMENTS` but for the two that are added.
+            With the columns of `stages.lib.io.tables.STATEMENTS` but for the two that are added.
 
         Returns
         -------

@@ -12,8 +12,8 @@ from stages.lib.forward import batches, budget, unembed
 from stages.lib.forward.check import shortcut_is_exact
 from stages.lib.forward.plain import PlainPrompts
 from stages.lib.forward.prompts import Prompts
-from stages.lib.lm import LanguageModel
-from stages.lib.readout import Answers, log_probabilities
+from stages.lib.model.lm import LanguageModel
+from stages.lib.model.readout import Answers, log_probabilities
 
 Found = TypeVar("Found")
 

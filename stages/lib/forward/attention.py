@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 from transformers import AttentionInterface
 
-from stages.lib.lm import LanguageModel
+from stages.lib.model.lm import LanguageModel
 
 NAME = "kept_keys"  # what transformers knows `attend` by
 FUSED = getattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu", None)

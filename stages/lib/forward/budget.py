@@ -5,8 +5,8 @@ import os
 import psutil
 import torch
 
-from stages.lib.cli import UserError
-from stages.lib.lm import LanguageModel
+from stages.lib.io.cli import UserError
+from stages.lib.model.lm import LanguageModel
 
 VARIABLE = "MEMORY_BUDGET_GB"
 # Rows of a matrix product beyond which more of them are no faster: prompts times their tokens, or

@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stages.lib.cli import UserError
 from stages.lib.forward import unembed
 from stages.lib.forward.plain import PlainPrompts
 from stages.lib.forward.prompts import Prompts, Run
-from stages.lib.lm import LanguageModel
+from stages.lib.io.cli import UserError
+from stages.lib.model.lm import LanguageModel
 
 # Root mean square difference of logits, as a share of their spread, that is rounding and no error.
 # On SmolLM2-135M: up to 3e-6 in float32 and 0.04 in bfloat16, where padding alone makes 0.07.

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from stages.lib.lm import LanguageModel
+from stages.lib.model.lm import LanguageModel
 
 
 @contextmanager

@@ -23,8 +23,8 @@ from torch import Tensor
 
 from stages.lib.forward import batches, budget, unembed
 from stages.lib.forward.sublayers import Frozen, Sublayers, Unfit
-from stages.lib.lm import LanguageModel
-from stages.lib.readout import Answers, log_probabilities
+from stages.lib.model.lm import LanguageModel
+from stages.lib.model.readout import Answers, log_probabilities
 
 UNITS = 1024  # unit vectors that a linear map is asked for at once
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from stages.lib.forward import hooks, unembed
 from stages.lib.forward.prompts import Prompts, Run
-from stages.lib.lm import LanguageModel
+from stages.lib.model.lm import LanguageModel
 
 
 class PlainPrompts(Prompts):

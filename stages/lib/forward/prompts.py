@@ -24,10 +24,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stages.lib.cli import UserError
 from stages.lib.forward import hooks, unembed
 from stages.lib.forward.attention import Kept, Piece, attending
-from stages.lib.lm import LanguageModel
+from stages.lib.io.cli import UserError
+from stages.lib.model.lm import LanguageModel
 
 
 @dataclass(frozen=True)
@@ -63,21 +63,13 @@ class Prompts:
     token_ids : list of list of int
         One prompt a row.
     n_tail : int
-        Positions, counted from the end, at which activations are read or written.
-
-    Raises
-    ------
-    UserError
-        If a prompt has fewer than `n_tail` tokens.
+        Positions, counted from the end, at which activations are read or written; each prompt has
+        as many tokens (`require_tokens`).
     """
 
     def __init__(self, lm: LanguageModel, token_ids: list[list[int]], n_tail: int) -> None:
         lengths = [len(ids) for ids in token_ids]
         shortest, self.longest = min(lengths), max(lengths)
-        if shortest < n_tail:
-            raise UserError(
-                f"params.yaml: {n_tail} positions asked for, but a prompt has {shortest} tokens"
-            )
         self.lm, self.token_ids, self.n_tail = lm, token_ids, n_tail
         self.n_shared = _n_shared(token_ids, shortest - n_tail)
         self.n_graph = n_tail  # tokens that `gradient` keeps a graph of
@@ -230,6 +222,31 @@ class Prompts:
         with attending(self.lm), hooks.last_position(self.lm):
             self.lm.decoder(input_ids=ids, use_cache=False, kept=kept)
         return piece
+
+
+def require_tokens(key: str, n_tail: int, token_ids: list[list[int]]) -> None:
+    """Refuse to read or write more positions than a prompt has.
+
+    Parameters
+    ----------
+    key : str
+        Of params.yaml, which asks for them.
+    n_tail : int
+        How many, counted from the end.
+    token_ids : list of list of int
+        One prompt a row, at least one.
+
+    Raises
+    ------
+    UserError
+        If a prompt has fewer tokens.
+    """
+    shortest = min(map(len, token_ids))
+    if shortest < n_tail:
+        raise UserError(
+            f"params.yaml: {key}: the last {n_tail} positions asked for, expected at most "
+            f"{shortest}, as many as the shortest prompt has tokens"
+        )
 
 
 def _n_shared(token_ids: list[list[int]], most: int) -> int:

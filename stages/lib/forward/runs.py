@@ -14,9 +14,9 @@ from tqdm import tqdm
 from stages.lib.forward import batches, budget, unembed
 from stages.lib.forward.check import shortcut_is_exact
 from stages.lib.forward.plain import PlainPrompts
-from stages.lib.forward.prompts import Prompts, Run
-from stages.lib.lm import LanguageModel
-from stages.lib.readout import Answers, log_probabilities
+from stages.lib.forward.prompts import Prompts, Run, require_tokens
+from stages.lib.model.lm import LanguageModel
+from stages.lib.model.readout import Answers, log_probabilities
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,7 @@ def capture(
         with the embedding first, ``readout`` of shape (n_prompts, 2) with P(true) and P(false).
     """
     n_tail = -min(positions)
+    require_tokens("activations.positions", n_tail, token_ids)
     exact = all(batches.gather([shortcut_is_exact(lm, token_ids, n_tail)]))
     prompts = (Prompts if exact else PlainPrompts)(lm, token_ids, n_tail)
     columns = [n_tail + position for position in positions]
@@ -107,6 +108,13 @@ class Patcher:
     keep : bool
         Keep the base and source runs between calls. Faster for many calls, at about 10 MB a
         statement for a small model and 100 MB for a large one.
+    key : str
+        Of params.yaml, which says how many positions; for a message.
+
+    Raises
+    ------
+    UserError
+        If a prompt has fewer than `n_positions` tokens.
 
     References
     ----------
@@ -121,10 +129,12 @@ class Patcher:
         source: list[list[int]],
         n_positions: int,
         keep: bool = False,
+        key: str = "patch.positions",
     ) -> None:
         self.lm, self.answers, self.keep = lm, answers, keep
         self._base_ids, self._batches = base, []
         if base:
+            require_tokens(key, n_positions, [*base, *source])
             exact = [shortcut_is_exact(lm, ids, n_positions) for ids in (base, source)]
             kind = Prompts if all(batches.gather(exact)) else PlainPrompts
             self.base, self.source = (kind(lm, ids, n_positions) for ids in (base, source))

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from stages.lib.forward import hooks, unembed
-from stages.lib.lm import LanguageModel
+from stages.lib.model.lm import LanguageModel
 
 # Greatest difference, as a share of the largest term, that is rounding and no error.
 TOLERANCE = {"float32": 1e-4, "bfloat16": 0.05, "float16": 0.02}

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
-from stages.lib.cli import UserError
 from stages.lib.forward import budget, hooks
-from stages.lib.lm import LanguageModel
-from stages.lib.readout import Answers, log_probabilities
+from stages.lib.io.cli import UserError
+from stages.lib.model.lm import LanguageModel
+from stages.lib.model.readout import Answers, log_probabilities
 
 
 class _Decoded(BaseModelOutputWithPast):

@@ -35,8 +35,8 @@ STAGES: dict[str, tuple[str, list[str]]] = {
         ["data/cells/liar.parquet"],
     ),
     "behaviour": (
-        "--statements data/statements.parquet --readouts data/readouts --known data/known.parquet "
-        "--metrics metrics/behaviour.json --plots plots/behaviour",
+        "--statements data/statements.parquet --prompts data/prompts --readouts data/readouts "
+        "--known data/known.parquet --metrics metrics/behaviour.json --plots plots/behaviour",
         ["data/known.parquet", "metrics/behaviour.json", "plots/behaviour"],
     ),
     "probes": (
@@ -45,9 +45,13 @@ STAGES: dict[str, tuple[str, list[str]]] = {
         "--plots plots/probes",
         ["data/probes", "metrics/probes.json", "plots/probes"],
     ),
+    "pairs": (
+        "--statements data/statements.parquet --known data/known.parquet --prompts data/prompts "
+        "--out data/pairs.parquet",
+        ["data/pairs.parquet"],
+    ),
     "windows": (
-        "--statements data/statements.parquet --known data/known.parquet "
-        "--prompts data/prompts --model data/model --out data/windows.parquet "
+        "--pairs data/pairs.parquet --model data/model --out data/windows.parquet "
         "--metrics metrics/windows.json --plot plots/windows/windows.json",
         ["data/windows.parquet", "metrics/windows.json", "plots/windows/windows.json"],
     ),

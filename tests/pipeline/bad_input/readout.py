@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from stages.lib import shards, tables
+from stages.lib import shards
+from stages.lib.io import tables
 from tests.pipeline.bad_input.case import Case
 from tests.pipeline.conftest import Project
 
@@ -138,10 +139,10 @@ CASES: list[Case] = [
     Case("prompts of the grid beyond the model's context", "cells", _reads(60),
          " tokens, but this model reads at most 60 (config.json: max_position_embeddings)",
          before=("model",)),
-    Case("source and base with the same prompts", "windows", partial(_same_prompts, rows=80),
+    Case("source and base with the same prompts", "pairs", partial(_same_prompts, rows=80),
          "data/prompts/honest.parquet and data/prompts/liar.parquet: the same token ids in 80 of "
-         "80 rows: the wordings of patch.source and patch.base do not reach the prompt"),
-    Case("source and base with one prompt alike", "windows", partial(_same_prompts, rows=1),
+         "80 rows, expected two personas whose prompts differ; their wordings do not reach the prompt"),
+    Case("source and base with one prompt alike", "pairs", partial(_same_prompts, rows=1),
          "data/prompts/honest.parquet and data/prompts/liar.parquet: the same token ids in 1 of "
          "80 rows"),
     Case("a shard with one bit changed", "probes", _changed(SHARD, _flip),

@@ -155,10 +155,10 @@ ROWS: list[tuple[str, Callable[[Project], None], str]] = [
     ),
     (
         "a limit that is a truth value",
-        setting("patch", "limit", True),
-        "patch.limit: expected int, found True",
+        setting("windows", "limit", True),
+        "windows.limit: expected int, found True",
     ),
-    ("a window of no layer", setting("patch", "window", 0), "patch.window: found 0, expected at"),
+    ("a window of no layer", setting("windows", "size", 0), "windows.size: found 0, expected at"),
     ("a negative seed", setting("curves", "seed", -1), "curves.seed: found -1, expected at least"),
     (
         "a seed beyond NumPy's",
@@ -234,8 +234,8 @@ ROWS: list[tuple[str, Callable[[Project], None], str]] = [
     ("a null section", top("erasure", None), "erasure: section is missing, expected sizes"),
     (
         "a key twice",
-        rewrite("  window: 2", "  window: 2\n  window: 3"),
-        'not valid YAML: found duplicate key "window"',
+        rewrite("  positions: 20", "  positions: 20\n  positions: 3"),
+        'not valid YAML: found duplicate key "positions"',
     ),
     ("no YAML", rewrite("patch:", "patch: ["), "not valid YAML"),
     ("no UTF-8", not_utf_8, "params.yaml: byte 12 is not UTF-8, expected UTF-8"),

@@ -1,0 +1,101 @@
+"""Stage `activations@persona`: run one persona's prompts; keep activations and the readout.
+
+Reads   --prompts (Parquet), --model
+Writes  --out (safetensors shards with an index), --readouts (Parquet; where the answers hold little
+        of the probability, with the most probable first token of each prompt)
+Params  activations, readout
+"""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from stages.activations.config import Config
+from stages.lib import forward, shards
+from stages.lib.forward import answers as forward_answers
+from stages.lib.io import cli, params, tables
+from stages.lib.model import lm, readout
+
+SITES = ("z", "resid_post")
+
+
+def main(prompts: Path, model: Path, out: Path, readouts: Path) -> None:
+    """Write the activations and the readout of one persona."""
+    positions = list(params.section("activations", Config).positions)
+    words = params.section("readout", readout.Config)
+    table = tables.read(prompts, tables.PROMPTS)
+    language_model = lm.load(model)
+    answers = readout.answers(language_model.tokenizer, words)
+    persona, token_ids = table["persona"][0], table["token_ids"].to_list()
+    chunks = forward.capture(
+        language_model,
+        answers,
+        token_ids,
+        positions,
+        shards.rows_per_shard(_row_bytes(language_model, len(positions))),
+        f"{persona}: activations",
+    )
+
+    def first_tokens(p: np.ndarray) -> list[str] | None:
+        """Look at what else is answered, every process its share, where that is the most."""
+        if readout.enough(p):
+            return None
+        return _first_tokens(language_model, answers, token_ids, f"{persona}: first tokens")
+
+    if not forward.is_main_process():  # takes its share of each; the main process writes
+        first_tokens(np.concatenate([arrays["readout"] for arrays in chunks]))
+        return
+    provenance = {
+        "model": language_model.identity,
+        "dtype": language_model.dtype,
+        "sites": SITES,
+        "positions": positions,
+        "n_layers": language_model.n_layers,
+        "n_heads": language_model.n_heads,
+        "statement_ids": table["statement_id"].to_list(),
+    }
+    probabilities = []
+    with shards.writer(out, provenance) as writer:
+        for arrays in chunks:
+            writer.append({site: arrays[site] for site in SITES})
+            probabilities.append(arrays["readout"])
+    p = np.concatenate(probabilities)
+    first = first_tokens(p)
+    _write_readouts(readouts, table, p, first)
+    for line in readout.said(persona, answers, p, first):
+        print(line)
+
+
+def _row_bytes(model: lm.LanguageModel, n_positions: int) -> int:
+    """Bytes of one prompt's activations in float32, both sites."""
+    z = model.n_layers * model.n_heads * model.d_head
+    return 4 * n_positions * (z + (model.n_layers + 1) * model.d_model)
+
+
+def _first_tokens(
+    model: lm.LanguageModel, answers: readout.Answers, token_ids: list[list[int]], title: str
+) -> list[str]:
+    """Text of the most probable token after each prompt."""
+    (found,) = forward_answers.read(model, answers, [token_ids], title)
+    texts = {i: model.tokenizer.decode([i]) for i in set(found["top"].tolist())}
+    return [texts[i] for i in found["top"].tolist()]
+
+
+def _write_readouts(
+    file: Path, table: pl.DataFrame, probabilities: np.ndarray, first: list[str] | None
+) -> None:
+    """Write P(true), P(false) and their sum, and maybe the first token, one row per statement."""
+    rows = table.select("statement_id").with_columns(
+        p_true=pl.Series(probabilities[:, 0]),
+        p_false=pl.Series(probabilities[:, 1]),
+        truth_mass=pl.Series(probabilities.sum(axis=1)),
+    )
+    schema = tables.READOUTS
+    if first is not None:
+        rows, schema = rows.with_columns(first_token=pl.Series(first)), tables.FIRST_TOKENS
+    tables.write(file, rows, schema, key=["statement_id"])
+
+
+if __name__ == "__main__":
+    cli.run(main)

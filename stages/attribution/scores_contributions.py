@@ -1,0 +1,212 @@
+"""How much each part of the model adds to the logit of the right answer over the wrong one.
+
+Direct attribution: what a part writes into the answer itself. A head that acts through a later MLP
+has none of it, however much it matters: that is what patches are for.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats as distributions
+
+from stages.lib import stats
+from stages.lib.stats import Interval, resample
+
+Array = NDArray[np.float64]
+LEAST = 1e-3  # nats: a difference of logits below is too small to divide by
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The token of each answer that logits are compared of.
+
+    Attributes
+    ----------
+    true, false : int
+        Their places among the answer tokens.
+    share : float
+        Mean part of the answers' probability that the two tokens have.
+    """
+
+    true: int
+    false: int
+    share: float
+
+
+@dataclass(frozen=True)
+class Contributions:
+    """What each part adds to logit(right answer) - logit(wrong answer), in nats.
+
+    Attributes
+    ----------
+    embedding, constant : ndarray of shape (n_statements,)
+        Of the last token, and biases of final norm and unembedding.
+    attention, mlp : ndarray of shape (n_statements, n_layers)
+        Of each layer.
+    heads : ndarray of shape (n_statements, n_layers, n_heads)
+        Of each head; a layer's attention is their sum, and the bias of its output projection.
+    total : ndarray of shape (n_statements,)
+        The real difference of the two logits.
+    error : float
+        Largest difference between a statement's total and the sum of its parts.
+    largest : float
+        Largest part of any statement.
+    """
+
+    embedding: Array
+    attention: Array
+    mlp: Array
+    heads: Array
+    constant: Array
+    total: Array
+    error: float
+    largest: float
+
+
+def pair(log_p: list[Array], n_true: int) -> Pair:
+    """Choose the most probable token of each answer, by its mean probability over runs.
+
+    Parameters
+    ----------
+    log_p : list of ndarray of shape (n_statements, n_ids)
+        Log-probability of each answer token in each run, those of "true" first.
+    n_true : int
+        How many of them are of "true".
+    """
+    p = np.exp(np.concatenate(log_p))
+    mean = p.mean(axis=0)
+    true, false = int(mean[:n_true].argmax()), n_true + int(mean[n_true:].argmax())
+    whole = np.maximum(p.sum(axis=1), np.finfo(np.float64).tiny)
+    return Pair(true, false, float(((p[:, true] + p[:, false]) / whole).mean()))
+
+
+def contributions(parts: Any, tokens: Pair, label: NDArray[np.bool_]) -> Contributions:
+    """Parts of the difference of two logits, toward the right answer.
+
+    A model may scale or cap its logits. What that makes of the difference is one factor for each
+    statement, held at its real value as the final norm's scale is: the parts still add up.
+
+    Parameters
+    ----------
+    parts : forward.Parts
+        Of one run.
+    tokens : Pair
+        The two tokens.
+    label : ndarray of shape (n_statements,), bool
+        Whether each statement is true.
+    """
+    sign = np.where(label, 1.0, -1.0)
+
+    def between(values: Array) -> Array:
+        return values[..., tokens.true] - values[..., tokens.false]
+
+    raw, real = between(parts.raw), between(parts.logits)
+    factor = sign * _factor(raw, real)
+
+    def toward(values: Array) -> Array:
+        return between(values) * factor.reshape(-1, *[1] * (values.ndim - 2))
+
+    found = [toward(values) for values in (parts.embedding, parts.attention, parts.mlp)]
+    constant = between(parts.constant) * factor
+    embedding, attention, mlp = found
+    gap = embedding + attention.sum(axis=1) + mlp.sum(axis=1) + constant - sign * real
+    return Contributions(
+        embedding=embedding,
+        attention=attention,
+        mlp=mlp,
+        heads=toward(parts.heads),
+        constant=constant,
+        total=sign * real,
+        error=float(np.abs(gap).max(initial=0.0)),
+        largest=max(float(np.abs(x).max(initial=0.0)) for x in (*found, constant)),
+    )
+
+
+def means(values: Array, subject: NDArray[Any]) -> tuple[Array, Array, Array]:
+    """Mean of many rows of numbers, with 95 % intervals as in `stats.mean`, without bounds.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_statements, ...)
+        At least one statement.
+    subject : ndarray of shape (n_statements,)
+        What each statement is about.
+
+    Returns
+    -------
+    value, low, high : ndarray of shape (...)
+        NaN for the two ends where there is one subject.
+    """
+    names, index = np.unique(subject, return_inverse=True)
+    flat = values.reshape(len(values), -1)
+    value = flat.mean(axis=0)
+    sums = np.zeros((len(names), flat.shape[1]))
+    np.add.at(sums, index, flat - value)
+    n_subjects = len(names)
+    if n_subjects == 1:
+        half = np.full_like(value, np.nan)
+    else:
+        spread = np.square(sums).sum(axis=0) * n_subjects / (n_subjects - 1)
+        half = distributions.t.ppf((1 + stats.LEVEL) / 2, n_subjects - 1) * np.sqrt(spread)
+        half /= len(values)
+    shape = values.shape[1:]
+    return tuple(x.reshape(shape) for x in (value, value - half, value + half))  # pyright: ignore
+
+
+def mean(values: Array, subject: NDArray[Any]) -> Interval:
+    """Mean of one number of each statement, with its interval, as in `means`."""
+    if not len(values):
+        return stats.NOTHING
+    value, low, high = (float(x) for x in means(values, subject))
+    ends = (None, None) if np.isnan(low) else (low, high)
+    return Interval(value, *ends, len(values))
+
+
+def shares(of: Array, total: Array, subject: NDArray[Any], seed: int = 0) -> list[Interval]:
+    """Mean of each part as a share of the mean total, with bootstrap intervals over subjects.
+
+    Parameters
+    ----------
+    of : ndarray of shape (n_statements, n_parts)
+        Parts of what `total` is the sum of.
+    total : ndarray of shape (n_statements,)
+        For example what a run gains over another.
+    subject : ndarray of shape (n_statements,)
+        What each statement is about.
+    seed : int
+        Of the draws.
+
+    Returns
+    -------
+    list of Interval, length n_parts
+        Nulls where the total's own interval holds 0: a share of nothing says nothing.
+    """
+    if not is_clear(total, subject):
+        return [Interval(None, None, None, len(total))] * of.shape[1]
+    both = np.concatenate([of.T, total[None]])
+    draws = resample.means(both, subject, np.random.default_rng(seed))
+    n_subjects = len(np.unique(subject))
+    found = draws[:, :-1] / draws[:, -1:]
+    value = of.mean(axis=0) / total.mean()
+    ends = [stats.bootstrapped(column, n_subjects) for column in found.T]
+    return [
+        Interval(float(v), low, high, len(total))
+        for v, (low, high) in zip(value, ends, strict=True)
+    ]
+
+
+def is_clear(total: Array, subject: NDArray[Any]) -> bool:
+    """Whether the 95 % interval of a mean excludes 0."""
+    whole = mean(total, subject)
+    return whole.low is not None and whole.high is not None and whole.low * whole.high > 0
+
+
+def _factor(raw: Array, real: Array) -> Array:
+    """What the model's scale or cap of logits makes of each difference of two."""
+    power = float((raw * raw).sum())
+    common = float((raw * real).sum()) / power if power > 0 else 1.0
+    if np.abs(common * raw - real).max(initial=0.0) <= LEAST * np.abs(real).max(initial=0.0):
+        return np.full_like(raw, common)
+    return np.divide(real, raw, out=np.full_like(raw, common), where=np.abs(raw) > LEAST)

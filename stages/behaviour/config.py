@@ -1,0 +1,17 @@
+"""Section `behaviour` of params.yaml."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from stages.lib.io.ranges import Range
+
+Below = Annotated[float, Range(least=0, below=1)]
+
+
+@dataclass(frozen=True)
+class Config:
+    """Section `behaviour` of params.yaml; both limits are exclusive."""
+
+    neutral: str
+    known_margin: Below
+    known_truth_mass: Below

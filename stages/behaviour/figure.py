@@ -1,0 +1,67 @@
+"""What the model answers under each persona."""
+
+import numpy as np
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from stages.lib.drawing import confidence, load, marks, style
+
+
+def draw(tables: load.Tables) -> Figure:
+    """Accuracy by split, recall on true against false statements, and confidence thresholds."""
+    looks = style.looks(tables.personas)
+    figure = style.canvas(
+        "Answers under each persona",
+        "Accuracy: share of statements whose likelier answer (true or false) is right; a perfect "
+        f"liar has 0. Bars and bands: {style.INTERVALS}. Confidence: the larger of P(true) and "
+        "P(false).",
+        height=9.2,
+        entries=looks,
+    )
+    grid = figure.add_gridspec(2, 3, height_ratios=[1.05, 1])
+    _by_split(figure.add_subplot(grid[0, :]), tables, looks)
+    recall, accuracy, remaining = (figure.add_subplot(grid[1, i]) for i in range(3))
+    _recalls(recall, tables, looks)
+    rows = tables["behaviour/thresholds"]
+    series = [(rows.filter(pl.col("persona") == name), look) for name, look in looks.items()]
+    confidence.by_confidence(accuracy, remaining, series, "threshold")
+    return figure
+
+
+def _by_split(ax: Axes, tables: load.Tables, looks: dict[str, style.Look]) -> None:
+    """Accuracy by split, personas side by side."""
+    rows = tables["behaviour/accuracy"].filter(pl.col("measure") == "accuracy")
+    places = marks.splits_axis(ax, load.splits(rows), load.counts(rows))
+    offsets = marks.dodge(len(looks))
+    for (persona, look), offset in zip(looks.items(), offsets, strict=True):
+        own = rows.filter(pl.col("persona") == persona)
+        at = np.array([places[split] for split in own["split"]]) + offset
+        marks.points(ax, at, own, "value", look, size=9)
+    marks.rates(ax)
+
+
+def _recalls(ax: Axes, tables: load.Tables, looks: dict[str, style.Look]) -> None:
+    """Recall on true against recall on false statements: lying is low on both."""
+    wide = tables["behaviour/accuracy"].pivot("measure", index=["persona", "split"], values="value")
+    for persona, look in looks.items():
+        own = wide.filter(pl.col("persona") == persona)
+        for rows, size, alpha in (
+            (own.filter(pl.col("split") != "all"), 6, 0.45),
+            (own.filter(pl.col("split") == "all"), 14, 1.0),
+        ):
+            x, y = (marks.numbers(rows, f"recall_{side}") for side in ("true", "false"))
+            ax.plot(x, y, look.marker, color=look.colour, markersize=size, alpha=alpha,
+                    markeredgecolor="white")  # fmt: skip
+    marks.rates(ax, "recall on false statements (share)")
+    ax.axvline(0.5, color="black", linewidth=1.2, linestyle=style.HALF, zorder=1)
+    ax.set_xlim(-0.03, 1.03)
+    ax.set_xlabel("recall on true statements (share)")
+    ax.set_title("Recall (large: all splits)")
+    for x, y, text in (
+        (0.25, 0.25, "wrong on both:\nlies"),
+        (0.75, 0.25, "mostly\nsays true"),
+        (0.25, 0.75, "mostly\nsays false"),
+        (0.75, 0.75, "right\non both"),
+    ):
+        ax.text(x, y, text, color="#8A8A8A", fontsize=12, ha="center", va="center", zorder=0)

@@ -1,0 +1,99 @@
+"""What the sections of params.yaml must agree on, whatever each of them says on its own."""
+
+from typing import Annotated
+
+from stages.cells import config as grid
+from stages.lib.io import params
+from stages.lib.io.cli import UserError
+from stages.lib.io.ranges import Question
+from stages.lib.patching import config as patch
+from stages.lib.weights.recipe import NONE, TRUTH
+from stages.robustness import config as robustness
+from stages.robustness import wordings
+
+ENDS = ("system", "prefix")
+QUESTION = Annotated[str, Question()]
+
+
+def require_personas(roles: patch.Config, neutral: str) -> None:
+    """Check the personas that sections name, and their wordings.
+
+    Parameters
+    ----------
+    roles : Config
+        Section `patch`.
+    neutral : str
+        The persona that decides what the model knows.
+
+    Raises
+    ------
+    UserError
+        If one is not declared, `neutral` has another part too, or two have the same wording.
+    """
+    declared = params.personas()
+    named = {"patch.source": roles.source, "patch.base": roles.base, "behaviour.neutral": neutral}
+    for key, name in named.items():
+        if name not in declared:
+            raise UserError(
+                f"params.yaml: {key}: unknown persona {name!r}, "
+                f"expected one of {', '.join(declared)}"
+            )
+    for key in ("patch.source", "patch.base"):
+        if neutral == named[key]:
+            raise UserError(
+                f"params.yaml: behaviour.neutral: found {neutral!r}, which is {key}, expected "
+                "another persona: what is reported must not decide what is known"
+            )
+    texts: dict[tuple[str, ...], str] = {}
+    for name in declared:
+        text = tuple(params.wording(f"{name}_{end}") for end in ENDS)
+        if text in texts:
+            raise UserError(
+                f"params.yaml: personas: {texts[text]!r} and {name!r} have the same system prompt "
+                "and prefix, expected two wordings"
+            )
+        texts[text] = name
+
+
+def require_wordings(section: grid.Config) -> None:
+    """Check the texts of section `prompt`, for personas and for the grid.
+
+    Parameters
+    ----------
+    section : Config
+        Section `grid`. Two of its names may stand for one text: a persona reworded with -S may
+        come to say what another name says.
+
+    Raises
+    ------
+    UserError
+        If a key of `prompt` is missing, or read by nobody, or the question has no place for the
+        statement.
+    """
+    params.typed("params.yaml: prompt.question", params.wording("question"), QUESTION)
+    known = {f"{name}_{end}" for name in params.personas() for end in ENDS}
+    known |= {"question"} | {f"{name}_system" for name in section.systems}
+    for key in params.mapping()["prompt"]:
+        if key not in known:
+            raise UserError(
+                f"params.yaml: prompt.{key}: unknown key, expected one of "
+                f"{', '.join(sorted(known))}"
+            )
+    for name in section.systems:
+        params.wording(f"{name}_system")
+
+
+def require_rewordings(section: robustness.Config, roles: patch.Config) -> None:
+    """Raise `UserError` where a wording of section `robustness` is none, or none of its own."""
+    default = wordings.of_prompt(roles.source, roles.base)
+    wordings.named("params.yaml: robustness.wordings", section.wordings, default)
+
+
+def require_organism(name: str | None, recipes: list[str]) -> None:
+    """Raise `UserError` where `model.organism` is none that there is a recipe of, nor null."""
+    known = [NONE, *sorted(set(recipes) - {TRUTH})]
+    if name is not None and name not in known:
+        raise UserError(
+            f"params.yaml: model.organism: unknown organism {name!r}, expected "
+            f"{' or '.join(['null', *known])}"
+        )

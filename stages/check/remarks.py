@@ -1,0 +1,59 @@
+"""Texts of params.yaml that YAML cuts: what follows `` #`` is a remark, and no part of the text."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from stages.lib.io.cli import UserError
+from stages.lib.io.params import FILE
+
+WORDINGS = (("prompt",), ("grid", "questions"), ("grid", "prefixes"), ("robustness", "wordings"))
+"""Where texts stand that are said to the model."""
+TEXT = "tag:yaml.org,2002:str"
+
+
+def refuse_cut(file: Path = FILE) -> None:
+    """Refuse a wording without quotes that a remark follows: it may be the rest of the wording.
+
+    Parameters
+    ----------
+    file : Path
+        Valid YAML, a mapping.
+
+    Raises
+    ------
+    UserError
+        Naming the line, the text and what follows it.
+    """
+    content = file.read_text(encoding="utf-8")
+    root = YAML(typ="safe", pure=True).compose(content)
+    for keys in WORDINGS:
+        for path, node in _texts(_inside(root, keys), ".".join(keys)):
+            rest = content[node.end_mark.index :].split("\n", 1)[0].strip()
+            if node.style is None and rest.startswith("#"):
+                raise UserError(
+                    f"{file}, line {node.end_mark.line + 1}: {path}: found {node.value!r}, which "
+                    f"YAML ends before {rest!r}, expected a text in quotes, and a remark on "
+                    "a line of its own"
+                )
+
+
+def _inside(node: Any, keys: tuple[str, ...]) -> Any:
+    """Go down a mapping; None where there is no such key."""
+    for key in keys:
+        pairs = node.value if node is not None and node.id == "mapping" else []
+        node = next((value for name, value in pairs if name.value == key), None)
+    return node
+
+
+def _texts(node: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """All texts below a node of mappings, with their keys."""
+    if node is None:
+        return
+    if node.id == "mapping":
+        for key, value in node.value:
+            yield from _texts(value, f"{path}.{key.value}")
+    elif node.id == "scalar" and node.tag == TEXT:
+        yield path, node

@@ -1,0 +1,27 @@
+"""Stage `confidence`: how right the more confident answers are, patched and not.
+
+Reads   --statements (Parquet), --transplant (Parquet: the head set's runs, on the report part)
+Writes  --metrics (JSON), --plot (one point a run and threshold)
+Params  patch
+"""
+
+from pathlib import Path
+
+from stages.confidence import confidence
+from stages.lib.io import cli, params, tables
+from stages.lib.patching import patch
+
+
+def main(statements: Path, transplant: Path, metrics: Path, plot: Path) -> None:
+    """Count the answers that reach each threshold, and how many of them are right."""
+    config = params.section("patch", patch.Config)
+    table = tables.read(statements, tables.STATEMENTS)
+    found = confidence.answers(table, transplant)
+    points = confidence.points(found, config)
+    tables.write_rows(plot, points)
+    runs = confidence.summarise(found, points)
+    tables.write_json(metrics, {"source": config.source, "base": config.base, "runs": runs})
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,100 @@
+"""Accuracy of the answers that reach a confidence, for unpatched and patched runs."""
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from stages.lib import stats
+from stages.lib.io import alignment, tables
+from stages.lib.patching import patch
+from stages.lib.stats import answer_rates
+
+RUNS = ("patched", "source", "base", "reverse")  # as stage `transplant` names them
+SCHEMA: tables.Schema = tables.READOUTS | {"run": pl.String, "draw": pl.Int32}
+REPORTED = (0.0, 0.5, 0.75, 0.9, 0.95)  # confidences that the metrics hold; the plot has them all
+
+Rows = list[dict[str, Any]]
+
+
+def answers(statements: pl.DataFrame, file: Path) -> dict[str, pl.DataFrame]:
+    """Answers of each run, all on the same statements.
+
+    Parameters
+    ----------
+    statements : DataFrame
+        Columns of `tables.STATEMENTS`.
+    file : Path
+        Runs that stage `transplant` wrote.
+
+    Returns
+    -------
+    dict of str to DataFrame
+        By run of `RUNS`: columns of `answer_rates.answer`. No rows where the model knows nothing.
+
+    Raises
+    ------
+    UserError
+        If a run is not about the same statements as the others.
+    """
+    runs = tables.read(file, SCHEMA)
+    about = statements.filter(pl.col("statement_id").is_in(runs["statement_id"].unique().implode()))
+    found = {}
+    for run in RUNS:
+        rows = runs.filter(pl.col("run") == run).sort("statement_id")
+        alignment.require(file, rows["statement_id"], about["statement_id"])
+        found[run] = answer_rates.answer(about, rows)
+    return found
+
+
+def names(config: patch.Config) -> dict[str, dict[str, str]]:
+    """Each run's columns `run`, `source` and `base`: who gives z, and whose run is written into."""
+    source, base = config.source, config.base
+    pairs = ((source, base), (source, source), (base, base), (base, source))
+    return {
+        run: {"run": run, "source": of, "base": into}
+        for run, (of, into) in zip(RUNS, pairs, strict=True)
+    }
+
+
+def points(found: dict[str, pl.DataFrame], config: patch.Config) -> Rows:
+    """Rows of a plot table: run, source, base, confidence, accuracy, low, high, n.
+
+    Accuracy is that of the answers whose probability is not below `confidence`, None where none is
+    left; n is how many are left.
+
+    References
+    ----------
+    arXiv:2311.15131, appendix (accuracy and number of answers against confidence).
+    """
+    return [
+        {**columns, "confidence": row["threshold"]}
+        | {name: row[name] for name in ("accuracy", "low", "high", "n")}
+        for run, columns in names(config).items()
+        for row in answer_rates.threshold_rows(run, found[run])
+    ]
+
+
+def summarise(found: dict[str, pl.DataFrame], points: Rows) -> dict[str, Any]:
+    """Collect each run's accuracy at a few thresholds, and its mean confidence.
+
+    Returns
+    -------
+    dict
+        run -> ``accuracy``: threshold -> value, low, high, n (answers left); ``confidence``: mean
+        probability of the likelier answer, value, low, high, n.
+    """
+    result = {}
+    for run, rows in found.items():
+        rates = {row["confidence"]: row for row in points if row["run"] == run}
+        result[run] = {
+            "accuracy": {
+                f"{threshold:g}": {"value": rates[threshold]["accuracy"]}
+                | {key: rates[threshold][key] for key in ("low", "high", "n")}
+                for threshold in REPORTED
+            },
+            "confidence": stats.mean(
+                rows["confidence"].to_numpy(), rows["subject"].to_numpy()
+            ).row(),
+        }
+    return result

@@ -1,0 +1,31 @@
+"""Stage `controls`: other values patched into the head set than the source's z of the statement.
+
+Reads   --pairs, --model, --heads
+Writes  --out (one row per statement and run)
+Params  controls, patch, readout
+"""
+
+from pathlib import Path
+
+from stages.controls import controls, controls_tables
+from stages.controls.config import Config
+from stages.lib import forward
+from stages.lib.io import cli, params, tables
+from stages.lib.patching import cases, experiment
+from stages.lib.patching.patch import Head
+
+
+def main(pairs: Path, model: Path, heads: Path, out: Path) -> None:
+    """Patch the set on the report part, as it is meant and in ways that tell why it works."""
+    limit = params.section("controls", Config).limit
+    search = tables.read_json(heads)
+    chosen = [Head(*head) for head in search["heads"]]
+    setting = experiment.load(pairs, model, ("report",), limit, by="split")
+    averaged = cases.read(pairs, ("selection",), limit, by="split")
+    rows = controls.runs(setting, chosen, search["window"], averaged)
+    if forward.is_main_process():
+        tables.write(out, rows, controls_tables.SCHEMA, ["statement_id", "run"])
+
+
+if __name__ == "__main__":
+    cli.run(main)

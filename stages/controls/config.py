@@ -1,0 +1,12 @@
+"""Section `controls` of params.yaml."""
+
+from dataclasses import dataclass
+
+from stages.lib.io.ranges import Limit
+
+
+@dataclass(frozen=True)
+class Config:
+    """Section `controls` of params.yaml."""
+
+    limit: Limit

@@ -1,0 +1,99 @@
+"""Other values patched into a head set than the source's z of the statement itself."""
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from stages.controls import average, donors
+from stages.controls import controls_tables as names
+from stages.lib.patching import patch, patched_runs
+from stages.lib.patching.cases import Cases
+from stages.lib.patching.experiment import Experiment
+from stages.lib.patching.patch import Head
+
+
+def runs(
+    setting: Experiment, chosen: list[Head], window: dict[str, int] | None, averaged: Cases
+) -> pl.DataFrame:
+    """Patch the set as it is meant, then the rest instead of it, then with other values.
+
+    Parameters
+    ----------
+    setting : Experiment
+        Over statements of the report part.
+    chosen : list of Head
+        The set.
+    window : dict, or None
+        ``first_layer`` and ``last_layer`` of the window that the set was chosen in.
+    averaged : Cases
+        Statements of the selection part, to average z over.
+
+    Returns
+    -------
+    DataFrame
+        One row per statement and run of `controls_tables.RUNS`, with the columns of
+        `controls_tables.SCHEMA`; a statement without a donor has no row in that run. Without a
+        set, or without statements, the unpatched runs alone.
+    """
+    patcher = setting.patcher(keep=True)
+    patches = _patches(setting, chosen, window)
+    nothing = not chosen or not len(setting.cases.table)
+    into = patcher(patches[:0], "unpatched") if nothing else patcher(patches, "set and the rest")
+    made = [_rows(setting, names.SOURCE, into.source), _rows(setting, names.BASE, into.base)]
+    if nothing:
+        return pl.concat(made)
+    rest_of_layers, rest_of_window = (patch.heads_of(one) for one in patches[1:])
+    for name, heads, p in zip(
+        (names.PATCHED, names.REST_OF_LAYERS, names.REST_OF_WINDOW),
+        (chosen, rest_of_layers, rest_of_window),
+        into.patched,
+        strict=True,
+    ):
+        made.append(_rows(setting, name, p, heads))
+    lied = setting.reverse()(patches[[0, 2]], "the reverse").patched
+    made.append(_rows(setting, names.REVERSE, lied[0], chosen))
+    made.append(_rows(setting, names.REVERSE_REST, lied[1], rest_of_window))
+    base_z, source_z = patcher.z("z of both runs")
+    n_positions = setting.config.positions
+    mean = average.mean_z(setting.lm, setting.answers, averaged.source, n_positions, "mean z")
+    for name, z in (
+        (names.MEAN_SELECTION, mean),
+        (names.MEAN_REPORT, source_z.mean(dim=1, keepdim=True)),
+    ):
+        p = patcher(patches[:1], name, z=z.expand_as(source_z)).patched[0]
+        made.append(_rows(setting, name, p, chosen))
+    for name, z, same in (
+        (names.SAME_LABEL, source_z, True),
+        (names.OTHER_LABEL, source_z, False),
+        (names.BASE_OTHER_LABEL, base_z, False),
+    ):
+        donor = donors.partners(setting.cases.table, same)
+        lent = z[:, np.where(donor >= 0, donor, 0)]  # a statement without a donor gets no row
+        p = patcher(patches[:1], name, z=lent).patched[0]
+        made.append(_rows(setting, name, p, chosen, donor))
+    return pl.concat(made)
+
+
+def _patches(setting: Experiment, chosen: list[Head], window: dict[str, int] | None) -> np.ndarray:
+    """The set, the other heads of its layers, the other heads of the window."""
+    own = patch.of_heads([chosen], *setting.shape)[0]
+    layers = np.broadcast_to(own.any(axis=1, keepdims=True), own.shape)
+    whole = patch.of_heads([patch.of_window(window, setting.lm.n_heads)], *setting.shape)[0]
+    return np.stack([own, layers & ~own, whole & ~own])
+
+
+def _rows(
+    setting: Experiment,
+    name: str,
+    probabilities: np.ndarray,
+    heads: list[Head] | None = None,
+    donor: NDArray[np.int64] | None = None,
+) -> pl.DataFrame:
+    """One run's rows; `donor` is the row of the statement that lends z, -1 where none does."""
+    source, base = (getattr(setting.config, role) for role in names.RUNS[name])
+    table = patched_runs.rows(setting.cases, probabilities, source, base, name, heads or [])
+    if donor is None:
+        return table.with_columns(run=pl.lit(name), donor=pl.lit(""))
+    lender = setting.cases.table["statement_id"].gather(np.maximum(donor, 0))
+    table = table.with_columns(run=pl.lit(name), donor=lender)
+    return table.filter(pl.Series(donor >= 0, dtype=pl.Boolean))

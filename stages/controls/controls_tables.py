@@ -1,0 +1,32 @@
+"""The table of runs: its columns, and which runs there are."""
+
+import polars as pl
+
+from stages.lib.patching import patched_runs
+
+SCHEMA = patched_runs.SCHEMA | {"run": pl.String, "donor": pl.String}
+SOURCE, PATCHED, BASE = "source", "patched", "base"
+# z of the rest: other heads of the same layers, of the whole window
+REST_OF_LAYERS, REST_OF_WINDOW = "rest_of_layers", "rest_of_window"
+# z of the base, of the set and of the rest of the window, into the source run
+REVERSE, REVERSE_REST = "reverse", "reverse_rest"
+# z of the source averaged over statements of either part
+MEAN_SELECTION, MEAN_REPORT = "mean_selection", "mean_report"
+# z of another statement's run: of the source with either label, of the base with the other label
+SAME_LABEL, OTHER_LABEL, BASE_OTHER_LABEL = LENT = "same_label", "other_label", "base_other_label"
+
+# Role of the persona that gives z, and of the persona whose run is patched, in the order of plots.
+RUNS = {
+    SOURCE: ("source", "source"),
+    PATCHED: ("source", "base"),
+    BASE: ("base", "base"),
+    REST_OF_LAYERS: ("source", "base"),
+    REST_OF_WINDOW: ("source", "base"),
+    REVERSE: ("base", "source"),
+    REVERSE_REST: ("base", "source"),
+    MEAN_SELECTION: ("source", "base"),
+    MEAN_REPORT: ("source", "base"),
+    SAME_LABEL: ("source", "base"),
+    OTHER_LABEL: ("source", "base"),
+    BASE_OTHER_LABEL: ("base", "base"),
+}

@@ -1,0 +1,104 @@
+"""What the base run answers where other values than the source's z of the statement are written."""
+
+import numpy as np
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from stages.lib.drawing import load, marks, style
+
+RUNS = (
+    "source",
+    "patched",
+    "base",
+    "rest_of_layers",
+    "rest_of_window",
+    "mean_selection",
+    "mean_report",
+    "same_label",
+    "other_label",
+    "base_other_label",
+    "reverse",
+    "reverse_rest",
+)
+
+
+def draw(tables: load.Tables) -> Figure:
+    """Accuracy of each control beside the true patch, and whose label its answers are."""
+    rows = tables["controls/controls"]
+    n = rows["n"].max() or 0
+    figure = style.canvas(
+        f"Controls: what else is written into {tables.base} in place of z of {tables.source}",
+        f"Up to {n} known statements of the report part; dots: splits; marks: all of them, "
+        f"{style.INTERVALS}. Mean: z of {tables.source} averaged over statements of one part. "
+        "Another statement is of the same split and about another subject. If its label does not "
+        "matter, what is moved is how to answer; if answers are its label, it is the answer. "
+        f"Patched {tables.source}: the reverse.",
+        height=6.4,
+    )
+    left, right = figure.subplots(1, 2, width_ratios=[2.4, 1])
+    called, seen = _titles(tables), _looks(tables)
+    _measure(left, rows.filter(pl.col("measure") == "accuracy"), called, seen)
+    marks.rates(left)
+    left.set_title("accuracy")
+    _measure(right, rows.filter(pl.col("measure") == "follows_donor"), called, seen)
+    marks.rates(right, "share of answers")
+    right.set_title("answer = the donor's label")
+    return figure
+
+
+def _titles(tables: load.Tables) -> dict[str, str]:
+    """What each run is called."""
+    source, base = tables.source, tables.base
+    return {
+        "source": source,
+        "patched": f"patched {base}",
+        "base": base,
+        "rest_of_layers": "rest of the layers",
+        "rest_of_window": "rest of the window",
+        "mean_selection": "mean, selection part",
+        "mean_report": "mean, report part",
+        "same_label": "another, same label",
+        "other_label": "another, other label",
+        "base_other_label": f"another as {base}, other label",
+        "reverse": f"patched {source}",
+        "reverse_rest": f"patched {source}, the rest",
+    }
+
+
+def _looks(tables: load.Tables) -> dict[str, style.Look]:
+    """Baselines look as their personas do, the true patch as everywhere, controls alike by kind."""
+    personas = style.looks(tables.personas)
+    kinds = {"rest": style.RANDOM.colour, "mean": style.PALETTE[3], "same": style.PURPLE}
+    kinds |= {"other": style.PURPLE, "base": style.PURPLE, "reverse": style.RANDOM.colour}
+    own = {
+        "source": personas[tables.source],
+        "patched": style.PATCHED,
+        "base": personas[tables.base],
+        "reverse": style.REVERSE,
+    }
+    return {
+        run: own.get(run) or style.Look(kinds[run.split("_")[0]], "s", style.DASHES[0])
+        for run in RUNS
+    }
+
+
+def _measure(
+    ax: Axes, rows: pl.DataFrame, called: dict[str, str], seen: dict[str, style.Look]
+) -> None:
+    """One measure of every run that has it: splits as dots, all statements as a mark with a bar."""
+    runs = [run for run in RUNS if run in set(rows["run"])]
+    if not runs:
+        marks.nothing(ax, "no set was chosen")
+        return
+    for place, run in enumerate(runs):
+        own = rows.filter(pl.col("run") == run)
+        splits, total = (own.filter((pl.col("split") == "all") == whole) for whole in (0, 1))
+        beside = place + 0.18 + 0.02 * (np.arange(len(splits)) % 8)
+        ax.plot(beside, marks.numbers(splits, "value"), ".", color=style.CLOUD, markersize=7)
+        marks.points(ax, np.full(len(total), float(place)), total, "value", seen[run], size=10)
+    marks.unmeasured(ax, rows, "value")
+    names = [called[run] for run in runs]
+    ax.set_xticks(range(len(runs)), names, rotation=30, ha="right", rotation_mode="anchor")
+    ax.grid(False, axis="x")
+    ax.set_xlim(-0.6, len(runs) - 0.4)

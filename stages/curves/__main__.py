@@ -1,0 +1,64 @@
+"""Stage `curves`: accuracy against the number of heads that are patched in, by several orders.
+
+Reads   --pairs, --model; --effects (every head alone) and --estimates (of every head alone),
+        --heads (every head of the best window left out; runs of it that are not to be run again)
+Writes  --out (one row per statement and run), --orders (the heads in each order)
+Params  curves, patch, readout
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+
+from stages.curves import curve_search, curves, rankings, table
+from stages.curves.config import Config
+from stages.lib import forward
+from stages.lib.io import cli, params, tables
+from stages.lib.patching import cases, experiment, patched_runs, single_heads
+from stages.lib.patching.head_runs import HeadRuns
+
+
+def main(
+    pairs: Path,
+    model: Path,
+    effects: Path,
+    estimates: Path,
+    heads: Path,
+    out: Path,
+    orders: Path,
+) -> None:
+    """Choose orders and sizes on the selection part, and run the curves on the report part."""
+    own = params.section("curves", Config)
+    setting = experiment.load(pairs, model, ("selection",), own.search_limit)
+    chosen, config = setting.cases, setting.config
+    report = cases.read(pairs, ("report",), own.limit, by="part")
+    of_window, about = patched_runs.read(heads, patched_runs.SCHEMA, pairs)
+    alone = patched_runs.read(effects, patched_runs.SCHEMA, pairs)
+    left_out = rankings.effects(of_window, about, single_heads.LEFT_OUT)
+    estimated = rankings.estimated(tables.read(estimates, single_heads.EFFECTS))
+    single = rankings.effects(*alone, single_heads.ALONE)
+    ranked = rankings.from_tables(estimated, single, left_out)
+    window = rankings.by(left_out, "effect")
+    random = rankings.random(*setting.shape, own.random, own.seed)
+    searched = HeadRuns(setting.patcher(keep=True), chosen, setting.shape, "orders")
+    searched.remember(of_window)
+    found = curve_search.search(searched, ranked, window, random, own.sizes, own.keep, own.within)
+    patcher = replace(setting, cases=report).patcher()
+    patched = HeadRuns(patcher, report, setting.shape, "curves")
+    done = curves.run(patched, found.orders, found.sizes, found.smallest)
+    if not forward.is_main_process():
+        return
+    rows = [
+        *table.rows(config, "selection", chosen, found.runs),
+        *table.rows(config, "report", report, done),
+        table.source_rows(config, "report", report, patched.source),
+    ]
+    every = pl.concat([pl.DataFrame(schema=table.SCHEMA), *rows], how="diagonal")
+    tables.write(out, every, table.SCHEMA, ["statement_id", "patch_id"])
+    ranks = table.ranks(found.orders, found.own, found.sizes)
+    tables.write(orders, ranks, table.ORDERS, ["rule", "draw", "rank"])
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,19 @@
+"""Section `curves` of params.yaml."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from stages.lib.io.ranges import Count, Distinct, Limit, Seed, Share
+
+
+@dataclass(frozen=True)
+class Config:
+    """Section `curves` of params.yaml."""
+
+    limit: Limit
+    search_limit: Limit
+    sizes: Annotated[tuple[Count, ...], Distinct(least=0)]
+    keep: Share
+    within: Share
+    random: Count
+    seed: Seed

@@ -1,0 +1,273 @@
+"""Scores of `curves`: how many heads it takes by each order, and the areas under the curves.
+
+Reads   --pairs, --runs and --orders (what stage `curves` wrote)
+Writes  --metrics (JSON), --plots: curves.json, areas.json, smallest.json
+Params  patch
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from stages.curves import scores_areas, table
+from stages.curves.scores_areas import Scores
+from stages.curves.table import DOWN, RANDOM, RULES, SINGLE, UP, Place, Probabilities
+from stages.lib import stats
+from stages.lib.io import cli, params, tables
+from stages.lib.patching import patch, patched_runs
+from stages.lib.patching.cases import Cases
+from stages.lib.stats import run_points
+
+
+def main(pairs: Path, runs: Path, orders: Path, metrics: Path, plots: Path) -> None:
+    """Count on the report part; orders and smallest sets were chosen on the selection part."""
+    config = params.section("patch", patch.Config)
+    curves = collect(
+        *patched_runs.read(runs, table.SCHEMA, pairs), tables.read(orders, table.ORDERS)
+    )
+    scores = score(curves)
+    personas = {"source": config.source, "base": config.base}
+    tables.write_json(metrics, personas | summarise(curves, scores))
+    tables.write_rows(plots / "curves.json", curve_points(curves))
+    tables.write_rows(plots / "areas.json", area_points(scores))
+    tables.write_rows(plots / "smallest.json", smallest_points(curves))
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Runs of the report part, by their place in the curves.
+
+    Attributes
+    ----------
+    cases : Cases
+        The statements.
+    sizes : list of int
+        Of the head sets of every curve, from none to all heads.
+    draws : dict of str to list of int
+        By rule, its orders.
+    n_own : dict of str to int
+        By rule, how many heads it put in order itself, before it goes on as another rule.
+    source : ndarray of shape (n_statements, 2)
+        P(true) and P(false) of the unpatched source run.
+    curves : dict of Place to ndarray of shape (n_statements, 2)
+        Every order in both directions at every size.
+    smallest : dict of Place to ndarray of shape (n_statements, 2)
+        For each rule that has one, the smallest set that was enough on the selection part.
+    """
+
+    cases: Cases
+    sizes: list[int]
+    draws: dict[str, list[int]]
+    n_own: dict[str, int]
+    source: NDArray[Any]
+    curves: Probabilities
+    smallest: Probabilities
+
+    @property
+    def none(self) -> NDArray[Any]:
+        """The base run."""
+        return self.curves[Place(RANDOM, 0, UP, 0)]
+
+    @property
+    def every(self) -> NDArray[Any]:
+        """The run with all heads of the model patched in."""
+        return self.curves[Place(RANDOM, 0, UP, self.sizes[-1])]
+
+    def truth(self, probabilities: NDArray[Any]) -> NDArray[np.float64]:
+        """Truth of a run: (n_statements,)."""
+        return patch.truth(probabilities, self.cases.label)
+
+    def gain(self) -> stats.Interval:
+        """Truth that all heads of the model together add."""
+        return stats.difference(self.truth(self.every), self.truth(self.none), self.cases.subject)
+
+
+def collect(runs: pl.DataFrame, about: Cases, orders: pl.DataFrame) -> Curves:
+    """Find each run of the curves in the tables.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        With the columns of `table.SCHEMA`.
+    about : Cases
+        The statements of the runs, of both parts.
+    orders : DataFrame
+        With the columns of `table.ORDERS`.
+
+    Returns
+    -------
+    Curves
+        Rules in the order of `RULES`.
+    """
+    report = runs.filter(part="report")
+    sizes = [0, *orders.filter("on_curve")["rank"].unique().sort()]
+    made = {rule: orders.filter(rule=rule) for rule in RULES}
+    draws = {rule: own["draw"].unique().sort().to_list() for rule, own in made.items() if len(own)}
+    places = [
+        Place(rule, draw, direction, size)
+        for rule, some in draws.items()
+        for draw in some
+        for direction in (UP, DOWN)
+        for size in sizes
+    ]
+    chosen = runs.filter(part="selection").unique(["rule", "size"]).select(Place._fields).rows()
+    smallest = sorted((Place(*row) for row in chosen), key=lambda place: RULES.index(place.rule))
+
+    def found(some: list[Place]) -> Probabilities:
+        return {x: patched_runs.probabilities(report, **x._asdict()) for x in some}
+
+    return Curves(
+        about.only(report["statement_id"]),
+        sizes,
+        draws,
+        {rule: len(made[rule].filter("own", draw=0)) for rule in draws},
+        patched_runs.probabilities(report, rule=None),
+        found(places),
+        found(smallest),
+    )
+
+
+def score(done: Curves) -> dict[str, Scores]:
+    """Areas under the curves of all rules, by direction, as `scores_areas.score` gives them."""
+    return {
+        direction: scores_areas.score(
+            {
+                rule: np.array([_truths(done, rule, draw, direction) for draw in draws])
+                for rule, draws in done.draws.items()
+            },
+            done.truth(done.none),
+            done.truth(done.every),
+            done.cases.subject,
+            done.sizes,
+            SINGLE,
+        )
+        for direction in (UP, DOWN)
+    }
+
+
+def area_points(scores: dict[str, Scores]) -> list[dict[str, Any]]:
+    """Rows of plots/curves/areas.json.
+
+    Returns
+    -------
+    list of dict
+        rule, direction, measure (`scores_areas.measures`), ``against`` (None, or the rule whose
+        area was subtracted), value, low, high, n.
+    """
+    return [
+        {"rule": rule, "direction": direction, "measure": measure, "against": against}
+        | interval.row()
+        for direction, by_rule in scores.items()
+        for rule, found in by_rule.items()
+        for kind, against in (("value", None), ("difference", SINGLE))
+        for measure, interval in found.get(kind, {}).items()
+    ]
+
+
+def curve_points(done: Curves) -> list[dict[str, Any]]:
+    """Rows of plots/curves/curves.json: one per run.
+
+    Returns
+    -------
+    list of dict
+        Columns of `Place`, ``share`` of all heads, those of `run_points.POINT`, and ``kept``:
+        the share of what all heads add to truth. It is None where they add nothing.
+    """
+    result = []
+    low, high = (done.truth(p).mean() if len(p) else 0.0 for p in (done.none, done.every))
+    for place, probabilities in done.curves.items():
+        point = run_points.point(done.cases, probabilities)
+        kept = (point["truth"] - low) / (high - low) if high > low else None
+        names = {**place._asdict(), "share": place.size / done.sizes[-1]}
+        result.append({**names, **point, "kept": kept})
+    return result
+
+
+def smallest_points(done: Curves) -> list[dict[str, Any]]:
+    """Rows of plots/curves/smallest.json: one per rule that has a smallest set that is enough."""
+    return [
+        {"rule": place.rule, "size": place.size, "share": place.size / done.sizes[-1]}
+        | run_points.point(done.cases, probabilities)
+        for place, probabilities in done.smallest.items()
+    ]
+
+
+def summarise(done: Curves, scores: dict[str, Scores]) -> dict[str, Any]:
+    """Collect what metrics/curves.json holds, but for the personas.
+
+    Parameters
+    ----------
+    done : Curves
+        Runs of the report part.
+    scores : dict
+        From `score`.
+
+    Returns
+    -------
+    dict
+        ``rules`` has None for a rule that could not be made; intervals of areas are those of the
+        orders at hand: other statements of the selection part would give other orders.
+    """
+    rules: dict[str, Any] = dict.fromkeys(RULES)
+    for rule, draws in done.draws.items():
+        rules[rule] = {
+            direction: {
+                kind: {measure: x.row() for measure, x in some.items()}
+                for kind, some in by_rule[rule].items()
+            }
+            for direction, by_rule in scores.items()
+        }
+        if rule == RANDOM:
+            for direction, by_rule in scores.items():
+                measured = by_rule[rule]["value"]["area"].value is not None
+                rules[rule][direction]["orders"] = _orders(done, direction) if measured else None
+            rules[rule]["n_orders"] = len(draws)
+        else:
+            rules[rule] |= {"n_own": done.n_own[rule], "smallest": _smallest(done, rule)}
+    runs = {"none": done.none, "all": done.every, "source": done.source}
+    return {
+        "n_heads": done.sizes[-1],
+        "gain": done.gain().row(),
+        "runs": {name: run_points.point(done.cases, p) for name, p in runs.items()},
+        "rules": rules,
+    }
+
+
+def _truths(done: Curves, rule: str, draw: int, direction: str) -> NDArray[np.float64]:
+    """Truth along one curve: (n_sizes, n_statements)."""
+    runs = (done.curves[Place(rule, draw, direction, size)] for size in done.sizes)
+    return np.array([done.truth(p) for p in runs])
+
+
+def _orders(done: Curves, direction: str) -> dict[str, dict[str, float]]:
+    """Least and greatest area among the random orders: intervals know nothing of their spread."""
+    low, high = (done.truth(p).mean() for p in (done.none, done.every))
+    draws = [_truths(done, RANDOM, draw, direction).mean(axis=1) for draw in done.draws[RANDOM]]
+    found = scores_areas.measures((np.array(draws) - low) / (high - low), done.sizes)
+    return {
+        name: {"least": float(values.min()), "greatest": float(values.max())}
+        for name, values in found.items()
+    }
+
+
+def _smallest(done: Curves, rule: str) -> dict[str, Any]:
+    """The smallest set of a rule on the report part; nulls where there is none."""
+    label, subject = done.cases.label, done.cases.subject
+    for place, probabilities in done.smallest.items():
+        if place.rule == rule:
+            right, source = (patch.correct(p, label) for p in (probabilities, done.source))
+            return {
+                "n_heads": place.size,
+                "share": place.size / done.sizes[-1],
+                **run_points.point(done.cases, probabilities),
+                "minus_source": stats.difference(right, source, subject).row(),
+            }
+    return dict.fromkeys(("n_heads", "share", *run_points.POINT, "minus_source"))
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,38 @@
+"""Stage `effects`: patch the source run's z into the base run, one head of the model at a time.
+
+Reads   --pairs, --model
+Writes  --out (one row per statement and head)
+Params  effects, patch, readout
+"""
+
+from itertools import product
+from pathlib import Path
+
+import polars as pl
+
+from stages.effects.config import Config
+from stages.lib import forward
+from stages.lib.io import cli, params, tables
+from stages.lib.patching import experiment, patch, patched_runs
+from stages.lib.patching.patch import Head
+
+
+def main(pairs: Path, model: Path, out: Path) -> None:
+    """Patch each head alone, on some statements of the selection part."""
+    limit = params.section("effects", Config).limit
+    setting = experiment.load(pairs, model, ("selection",), limit)
+    found, config = setting.cases, setting.config
+    every = [Head(*place) for place in product(*map(range, setting.shape))]
+    patches = patch.of_heads([[head] for head in every], *setting.shape)
+    readouts = setting.patcher()(patches, "effects")
+    if not forward.is_main_process():
+        return
+    rows = [patched_runs.rows(found, readouts.base, config.base, config.base)]
+    for head, p in zip(every, readouts.patched, strict=True):
+        name = f"alone {head.layer}.{head.head}"
+        rows.append(patched_runs.rows(found, p, config.source, config.base, name, [head]))
+    tables.write(out, pl.concat(rows), patched_runs.SCHEMA, ["statement_id", "patch_id"])
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,12 @@
+"""Section `effects` of params.yaml."""
+
+from dataclasses import dataclass
+
+from stages.lib.io.ranges import Limit
+
+
+@dataclass(frozen=True)
+class Config:
+    """Section `effects` of params.yaml."""
+
+    limit: Limit

@@ -1,0 +1,39 @@
+"""Stage `erasure`: erase truth from z, a window of layers at a time, in each persona's own run.
+
+Reads   --pairs, --model;
+        --activations (a folder for each persona), which probes read
+Writes  --out (one row per statement and run);
+        --probes (one row per statement, probe, kind of z, layer and persona)
+Params  erasure, patch, probes, readout
+"""
+
+import dataclasses
+from pathlib import Path
+
+from stages.erasure import erasure_probes, erasure_runs, erasure_tables
+from stages.erasure.config import Config
+from stages.lib import forward
+from stages.lib.io import cli, params, tables
+from stages.lib.patching import cases, experiment
+from stages.lib.probing import probe
+
+
+def main(pairs: Path, model: Path, activations: Path, out: Path, probes: Path) -> None:
+    """Fit on the selection part, patch runs of the report part, and probe what is left."""
+    settings = params.section("erasure", Config)
+    fit = dataclasses.replace(params.section("probes", probe.Config), permutations=0)
+    fitted = cases.read(pairs, ("selection",), None, by="part")
+    setting = experiment.load(pairs, model, ("report",), settings.limit)
+    runs = erasure_runs.run(setting, fitted, settings)
+    if not forward.is_main_process():
+        return
+    tables.write(out, runs, erasure_tables.RUNS, ["statement_id", "base", "patch_id"])
+    personas = (setting.config.source, setting.config.base)
+    every = cases.read(pairs, cases.PARTS, None, by="part")
+    checks = erasure_probes.check({name: activations / name for name in personas}, every, fit)
+    key = ["persona", "probe", "z", "layer", "statement_id"]
+    tables.write(probes, checks, erasure_tables.PROBED, key)
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,93 @@
+"""The whole experiment in three panels that share one axis."""
+
+import numpy as np
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from stages.lib.drawing import load, marks, patching, style
+
+
+def draw(tables: load.Tables) -> Figure:
+    """Answers by persona, the patched run by window, and the transplanted head set."""
+    source, base = tables.source, tables.base
+    looks = style.looks(tables.personas) | patching.entries(tables, patching.RUNS)
+    figure = style.canvas(
+        f"Answers under each persona, and with activations of {source} written into {base}",
+        _caption(tables),
+        height=5.0,
+        entries=looks,
+        half="0.5",
+    )
+    left, middle, right = figure.subplots(1, 3, sharey=True, width_ratios=[0.8, 1.3, 1.15])
+    _personas(left, tables)
+    _transplant(right, tables)
+    patching.windows(middle, tables, "accuracy", "report")
+    left.set_title("A  each persona")
+    middle.set_title(f"B  {tables.window} layers written")
+    right.set_title(f"C  {tables['heads/sets']['head'].count()} heads written")
+    for ax in (middle, right):
+        ax.set_ylabel("")
+    return figure
+
+
+def _caption(tables: load.Tables) -> str:
+    """How to read the three panels, with n."""
+    patched = tables["windows/windows"].filter(pl.col("part") == "report")["n"].max() or 0
+    return (
+        f"Accuracy: share of true/false statements answered rightly; a perfect liar has 0. "
+        f"A: {load.counts(tables['behaviour/accuracy']).get('all', 0)} statements. B: {patched}, "
+        f"C: {load.counts(tables['transplant/transplant']).get('all', 0)} statements that the "
+        "model knows and that were not used to choose the layers or heads. Written: what attention "
+        f"heads compute (z), from the {tables.source} run into the {tables.base} run; "
+        f"patched {tables.source} is the reverse. Small dots: single splits. Random: sets of as "
+        f"many heads, of the same layers or of the others. Bars and bands: {style.INTERVALS}."
+    )
+
+
+def _personas(ax: Axes, tables: load.Tables) -> None:
+    """Accuracy over all splits by persona, single splits as small dots."""
+    rows = (
+        tables["behaviour/accuracy"]
+        .filter(pl.col("measure") == "accuracy")
+        .rename({"value": "accuracy"})
+    )
+    looks = style.looks(tables.personas)
+    for place, (persona, look) in enumerate(looks.items()):
+        _strip(ax, place, rows.filter(pl.col("persona") == persona), look)
+    _categories(ax, tables.personas)
+    marks.rates(ax)
+
+
+def _transplant(ax: Axes, tables: load.Tables) -> None:
+    """Accuracy over all splits by run, single splits as small dots."""
+    titles, looks = patching.titles(tables), patching.looks(tables)
+    for place, run in enumerate(patching.RUNS):
+        rows = tables["transplant/transplant"].filter(pl.col("run") == run)
+        if run in patching.CONTROLS:
+            rows = rows.filter(pl.col("split") == "all")
+            patching.cloud(ax, np.full(len(rows), float(place)), rows, looks[run])
+        else:
+            _strip(ax, place, rows, looks[run])
+    marks.unmeasured(ax, tables["transplant/transplant"], "accuracy")
+    _categories(ax, [titles[run] for run in patching.RUNS])
+    marks.rates(ax)
+
+
+def _strip(ax: Axes, place: int, rows: pl.DataFrame, look: style.Look) -> None:
+    """One run: 'all' with its interval, and single splits beside it."""
+    single = marks.numbers(rows.filter(pl.col("split") != "all"), "accuracy")
+    at = place + np.linspace(-0.22, 0.22, len(single))
+    ax.plot(at, single, ".", color=look.colour, alpha=0.45, markersize=7, markeredgewidth=0)
+    total = rows.filter(pl.col("split") == "all")
+    marks.points(ax, np.full(len(total), float(place)), total, "accuracy", look, size=13)
+
+
+def _categories(ax: Axes, names: list[str]) -> None:
+    """Names below the places 0, 1 and so on."""
+    crowded = len(names) > 5
+    ax.set_xticks(range(len(names)), names, rotation=30 if crowded else 0, rotation_mode="anchor",
+                  ha="right" if crowded else "center", va="top")  # fmt: skip
+    ax.tick_params(axis="x", length=0)
+    ax.set_xlim(-0.6, len(names) - 0.4)
+    ax.grid(False, axis="x")

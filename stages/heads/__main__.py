@@ -1,0 +1,72 @@
+"""Stage `heads`: the smallest set of heads in the best window that keeps what the window does.
+
+Reads   --pairs, --model,
+        --windows (the runs that the best window is chosen from)
+Writes  --heads (the set, and how it was chosen), --out (one row per statement and head set)
+Params  heads, patch, readout, the wordings of both personas (copied into --heads)
+"""
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from stages.heads import search, table
+from stages.heads.config import Config
+from stages.lib import forward
+from stages.lib.io import cli, params, tables
+from stages.lib.patching import best_window, cases, experiment, patch, patched_runs
+from stages.lib.patching.head_runs import HeadRuns
+
+
+def main(pairs: Path, model: Path, windows: Path, heads: Path, out: Path) -> None:
+    """Search on the selection part only; `transplant` scores the set on the report part."""
+    section = params.section("heads", Config)
+    best = best_window.best(*patched_runs.read(windows, best_window.SCHEMA, pairs))
+    setting = experiment.load(pairs, model, ("selection",), section.limit)
+    chosen, config, (n_layers, n_heads) = setting.cases, setting.config, setting.shape
+    result = {"heads": [], "chosen_by": table.NOTHING}
+    rows = pl.DataFrame(schema=table.SCHEMA)
+    provenance = _provenance(setting.lm.identity, chosen, config)
+    if best:
+        runs = HeadRuns(setting.patcher(keep=True), chosen, setting.shape, "heads")
+        found = search.search(runs, best, section.keep)
+        result = {"heads": sorted(found.order), "chosen_by": _how(section.keep, found.gains)}
+        rows = table.rows(
+            chosen, config, found.sets, found.probabilities, found.order, n_layers * n_heads
+        )
+    if forward.is_main_process():
+        tables.write(out, rows, table.SCHEMA, ["statement_id", "patch_id"])
+        tables.write_json(heads, result | {"window": best} | provenance)
+
+
+def _how(keep: float, gains: bool) -> str:
+    """Say how the set was chosen."""
+    how = f"greedy on the mean probability of the right answer, until {keep} of the window's "
+    return how + (
+        "gain is kept" if gains else "gain is kept; it gains nothing, so the set is empty"
+    )
+
+
+def _provenance(identity: str, chosen: cases.Cases, config: patch.Config) -> dict[str, Any]:
+    """Which model, wordings and statements the set was chosen on."""
+    return {
+        "model": identity,
+        "question": params.wording("question"),
+        **{
+            role: {
+                "persona": persona,
+                "system": params.wording(f"{persona}_system"),
+                "prefix": params.wording(f"{persona}_prefix"),
+            }
+            for role, persona in (("source", config.source), ("base", config.base))
+        },
+        "part": "selection",
+        "splits": sorted(set(chosen.table["split"])),
+        "n_statements": len(chosen.table),
+        "positions": config.positions,
+    }
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,72 @@
+"""What each head of the best window does, and the set that is grown from them."""
+
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from stages.lib.drawing import load, marks, style
+
+
+def draw(tables: load.Tables) -> Figure:
+    """Effect of each head of the window, alone and left out, and the set grown greedily."""
+    n = tables["heads/heads"]["n"].max() or 0
+    figure = style.canvas(
+        f"Heads of the best window: z of {tables.source} written into the run of {tables.base}",
+        f"{n} known statements of the selection part. Alone: truth gained where this head alone is "
+        "written. Left out: truth lost where all heads of the window but this one are written. "
+        f"Ringed: in the greedy set. Bands: {style.INTERVALS}.",
+        height=7.4,
+    )
+    grid = figure.subplots(2, 2, width_ratios=[1.1, 1])
+    peak = tables["heads/heads"]["effect"].abs().max()
+    limits = (-float(peak or 1), float(peak or 1))  # pyright: ignore[reportArgumentType]
+    maps = list(grid[:, 0])
+    for ax, measure, title in (
+        (maps[0], "alone", "written alone: truth gained"),
+        (maps[1], "left_out", "left out: truth lost"),
+    ):
+        _effects(ax, tables, measure, limits)
+        ax.set_title(title)
+    marks.colour_bar(figure, maps, limits, "truth (probability)")
+    _greedy(grid[0, 1], grid[1, 1], tables)
+    return figure
+
+
+def _effects(ax: Axes, tables: load.Tables, measure: str, limits: tuple[float, float]) -> None:
+    """Effect of each head; the heads of the greedy set are ringed."""
+    rows = tables["heads/heads"].filter(pl.col("measure") == measure)
+    if rows.is_empty():
+        marks.nothing(ax, "no window was chosen")
+        return
+    marks.heat(ax, rows, "effect", limits)
+    layers, heads = (rows[name].unique().sort().to_list() for name in ("layer", "head"))
+    chosen = tables["heads/sets"].drop_nulls("head").select("layer", "head").rows()
+    for layer, head in chosen:
+        place = heads.index(head) + 0.5, layers.index(layer) + 0.5
+        ax.plot(*place, "o", markersize=11, markerfacecolor="none", markeredgecolor="black")
+
+
+def _greedy(kept: Axes, accuracy: Axes, tables: load.Tables) -> None:
+    """Share of the window's effect and accuracy, by number of heads."""
+    if tables["heads/sets"].is_empty():
+        marks.nothing(kept, "no head set was grown")
+        marks.nothing(accuracy, "")
+        return
+    rows = tables["heads/sets"].sort("size")
+    marks.line(kept, rows.select("size", "kept"), "size", "kept", style.PATCHED)
+    marks.line(accuracy, rows, "size", "accuracy", style.PATCHED)
+    kept.axhline(1, color="black", linewidth=1)
+    kept.set_title("greedy set: share of the window's effect")
+    kept.set_ylabel("effect kept (share)")
+    accuracy.set_title("accuracy of the base run with the set written")
+    marks.rates(accuracy)
+    step = -(-len(rows) // 15)
+    labels = [
+        f"{size}" if head is None else f"{size}: L{layer} H{head}"
+        for size, layer, head in rows.select("size", "layer", "head").iter_rows()
+    ]
+    kept.sharex(accuracy)
+    kept.tick_params(labelbottom=False)
+    accuracy.set_xticks(rows["size"].to_list()[::step], labels[::step], rotation=30, ha="right",
+                        rotation_mode="anchor")  # fmt: skip
+    accuracy.set_xlabel("heads in the set: the head added last")

@@ -1,0 +1,71 @@
+"""The search for the smallest set of heads in a window that keeps what the window does."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from stages.lib.patching import head_runs, patch
+from stages.lib.patching.head_runs import HeadRuns
+from stages.lib.patching.patch import Head
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search found.
+
+    Attributes
+    ----------
+    order : list of Head
+        The set, in the order in which its heads were added.
+    gains : bool
+        Whether the window gains anything.
+    sets : dict of str to list of Head
+        Every set that was run, by its `patch_id`.
+    probabilities : list of ndarray of shape (n_statements, 2)
+        P(true) and P(false) with each of `sets`.
+    """
+
+    order: list[Head]
+    gains: bool
+    sets: dict[str, list[Head]]
+    probabilities: list[np.ndarray]
+
+
+def search(runs: HeadRuns, window: dict[str, int], keep: float) -> Found:
+    """Patch in each head of a window alone and leave each out, then grow the set greedily.
+
+    Parameters
+    ----------
+    runs : HeadRuns
+        Over the statements to search on.
+    window : dict
+        ``first_layer`` and ``last_layer``.
+    keep : float
+        Share of the window's gain of truth at which the set is large enough.
+
+    Returns
+    -------
+    Found
+
+    References
+    ----------
+    arXiv:2311.15131, figure 4: heads left out, one at a time, of the best window.
+    """
+    every = patch.of_window(window, runs.shape[1])
+    sets = {"none": [], "window": every}
+    alone = {_name([head]): [head] for head in every}
+    left_out = {f"left_out {h.layer}.{h.head}": [x for x in every if x != h] for h in every}
+    low, high = (patch.mean_truth(p, runs.cases.label) for p in runs(list(sets.values())))
+    for some in (alone, left_out):
+        runs(list(some.values()))
+        sets |= some
+    order = head_runs.grow(runs, patch.mean_truth, every, keep)
+    named = {frozenset(heads) for heads in sets.values()}
+    sets |= {_name(heads): heads for heads in runs.sets if frozenset(heads) not in named}
+    return Found(order, high > low, sets, runs(list(sets.values())))
+
+
+def _name(heads: list[Head]) -> str:
+    """Name a head set, whatever the order in which its heads were added."""
+    kind = ("none", "alone", "set")[min(len(heads), 2)]
+    return " ".join([kind, *(f"{h.layer}.{h.head}" for h in sorted(heads))])

@@ -1,0 +1,53 @@
+"""The table data/heads.parquet: every run of the search for a head set."""
+
+import numpy as np
+import polars as pl
+
+from stages.lib.patching import patched_runs
+from stages.lib.patching.cases import Cases
+from stages.lib.patching.patch import Config, Head
+
+SCHEMA = patched_runs.SCHEMA | {"step": pl.Int32, "model_heads": pl.Int32}
+NOTHING = "nothing: there is no best window (see metrics/windows.json)"
+
+
+def rows(
+    cases: Cases,
+    config: Config,
+    sets: dict[str, list[Head]],
+    probabilities: list[np.ndarray],
+    order: list[Head],
+    model_heads: int,
+) -> pl.DataFrame:
+    """One row per statement and head set.
+
+    Parameters
+    ----------
+    cases : Cases
+        The statements.
+    config : Config
+        Section `patch`.
+    sets : dict of str to list of Head
+        By `patch_id`.
+    probabilities : list of ndarray of shape (n_statements, 2), float32
+        P(true) and P(false) with each set patched in.
+    order : list of Head
+        The heads of the chosen set, in the order in which the search added them.
+    model_heads : int
+        Heads of the model.
+
+    Returns
+    -------
+    DataFrame
+        With the columns of `SCHEMA`. ``step`` is k for the first k heads of `order`, under one
+        name, and null for other sets; ``model_heads`` is the same in all rows.
+    """
+    first = {frozenset(heads): name for name, heads in reversed(sets.items())}
+    steps = {first[frozenset(order[:k])]: k for k in range(len(order) + 1)}
+    tables = [
+        patched_runs.rows(cases, p, config.source, config.base, name, heads).with_columns(
+            step=pl.lit(steps.get(name), pl.Int32), model_heads=pl.lit(model_heads, pl.Int32)
+        )
+        for (name, heads), p in zip(sets.items(), probabilities, strict=True)
+    ]
+    return pl.concat(tables)

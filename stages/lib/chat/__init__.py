@@ -1,0 +1,254 @@
+"""From wordings and statements to the prompts and their token ids; the only place that tokenises.
+
+Every text that was asked for stands in its prompt letter by letter, in this order: system prompt,
+question with the statement in it, prefix. The prompt ends with the prefix. Where a template, or a
+tokenizer, does not allow for that, there are no prompts but a line that says why.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from stages.lib.chat import context
+from stages.lib.chat import frame as chat_frame
+from stages.lib.chat import template as chat_template
+from stages.lib.chat import tokens as chat_tokens
+from stages.lib.chat.frame import ANSWER, SYSTEM, USER, Frame
+from stages.lib.chat.template import Failed
+from stages.lib.chat.tokens import Named, Reserved
+from stages.lib.io.cli import UserError
+
+PLACEHOLDER = "{statement}"
+QUOTED = 60  # characters of a text that is quoted in a line
+
+
+@dataclass(frozen=True)
+class Wording:
+    """What the prompts of a persona are rendered from.
+
+    Attributes
+    ----------
+    system : str
+        System prompt; '' sends no system message (the template may then add its own).
+    question : str
+        User turn; ``{statement}`` in it is replaced by the statement.
+    prefix : str
+        Forced start of the assistant turn; '' ends the prompt where the answer begins.
+    keys : tuple of str
+        Where system prompt, question and prefix stand, for messages.
+
+    References
+    ----------
+    arXiv:2311.15131, table 1 (system prompts, questions, prefixes).
+    """
+
+    system: str
+    question: str
+    prefix: str
+    keys: tuple[str, ...] = ("system", "question", "prefix")
+
+    @property
+    def named(self) -> list[Named]:
+        """Each text after its key; the question in pieces, without the place for the statement."""
+        system, question, prefix = self.keys
+        pieces = [(question, piece) for piece in self.question.split(PLACEHOLDER)]
+        return [(system, self.system), *pieces, (prefix, self.prefix)]
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """Prompts of one wording, one for each statement.
+
+    Attributes
+    ----------
+    texts : list of str
+        Special tokens as text.
+    token_ids : list of list of int
+        What the model reads.
+    added : str
+        The system prompt that the template wrote of its own, as there was none.
+    """
+
+    texts: list[str]
+    token_ids: list[list[int]]
+    added: str
+
+
+def prompts(
+    tokenizer: Any, wording: Wording, statements: Sequence[Named], config: Any = None
+) -> Prompts:
+    """Render and tokenise statements in one wording, with the tokenizer's own chat template.
+
+    Parameters
+    ----------
+    tokenizer : PreTrainedTokenizerBase
+        Of the model.
+    wording : Wording
+        The texts around the statements.
+    statements : sequence of tuple of str and str
+        Where a statement comes from, and the statement; from `named`.
+    config : PreTrainedConfig, optional
+        The model's, which says how long a prompt it reads.
+
+    Returns
+    -------
+    Prompts
+        In the order of the statements. Where the template refuses or drops a system message, the
+        system prompt stands at the head of the user turn, a blank line before the question.
+
+    Raises
+    ------
+    UserError
+        If the question has no place for the statement, a text or statement holds a token that only
+        the template may write, the template or the tokenizer fails, what was asked for would not
+        stand in the prompt as it is, or a prompt is longer than the model reads.
+    """
+    if PLACEHOLDER not in wording.question:
+        raise UserError(f"{wording.keys[1]}: expected {PLACEHOLDER} in it")
+    frame = chat_frame.find(tokenizer, bool(wording.system), bool(wording.prefix))
+    reserved = chat_tokens.reserved(tokenizer, chat_frame.written(tokenizer))
+    reserved.require_none([*wording.named, *statements])
+    _require_as_it_is(tokenizer, frame, wording, statements)
+    texts = [
+        frame.filled(wording.system, _question(wording, statement), wording.prefix)
+        for _, statement in statements
+    ]
+    named = [(where, text) for (where, _), text in zip(statements, texts, strict=True)]
+    token_ids = chat_tokens.encode(tokenizer, named)
+    _require_no_more_turns(reserved, frame, wording, statements, token_ids)
+    if config is not None:
+        origins = (where for where, _ in statements)
+        context.refuse_long_prompts(config, zip(origins, token_ids, strict=True))
+    return Prompts(texts, token_ids, frame.added)
+
+
+def named(statements: pl.DataFrame, file: Any) -> list[Named]:
+    """Statements of a table, each after where it comes from: a user's file and row, or `file`."""
+    rows = statements.select("statement_id", "origin", "statement").iter_rows()
+    return [
+        (f"{file}: statement {identity}" if origin == "built-in" else origin, text)
+        for identity, origin, text in rows
+    ]
+
+
+def remarks(tokenizer: Any, wording: Wording, found: Prompts) -> list[str]:
+    """Say in a line each what is in prompts, or is not, although nobody asked for it.
+
+    Parameters
+    ----------
+    tokenizer : PreTrainedTokenizerBase
+        Of the model.
+    wording : Wording
+        What the prompts are rendered from.
+    found : Prompts
+        From `prompts`.
+
+    Returns
+    -------
+    list of str
+        A system prompt that the template adds, and texts that the tokenizer changes.
+    """
+    lines = []
+    if found.added:
+        n = len(tokenizer(found.added, add_special_tokens=False)["input_ids"])
+        lines.append(
+            f"the chat template adds a system prompt of its own, {n} tokens: "
+            f"{_quoted(found.added)}; a text in {wording.keys[0]} stands in its place, "
+            'and for none set " " there'
+        )
+    pairs = list(zip(found.texts, found.token_ids, strict=True))
+    other = [text for text, ids in pairs if chat_tokens.changed(tokenizer, text, ids)]
+    if other:
+        lines.append(
+            f"this model's tokenizer reads other characters in {len(other)} of {len(pairs)} "
+            f"prompts (no capitals or accents, perhaps), the first: {_quoted(other[0])}"
+        )
+    blanks = wording.prefix[len(wording.prefix.rstrip()) :]
+    if not all(chat_tokens.ends_with(tokenizer, ids, blanks) for ids in found.token_ids):
+        lines.append(f"this model's tokenizer drops the blanks at the end of {wording.keys[2]}")
+    return lines
+
+
+def render(tokenizer: Any, system: str, question: str, prefix: str, statement: str) -> str:
+    """Text of one prompt, see `prompts`."""
+    wording = Wording(system, question, prefix)
+    return prompts(tokenizer, wording, [("statement", statement)]).texts[0]
+
+
+def encode(tokenizer: Any, text: str) -> list[int]:
+    """Token ids of one text of `render`, see `chat_tokens.encode`."""
+    return chat_tokens.encode(tokenizer, [("prompt", text)])[0]
+
+
+def _question(wording: Wording, statement: str) -> str:
+    """The question with the statement in it."""
+    return wording.question.replace(PLACEHOLDER, statement)
+
+
+def _require_as_it_is(
+    tokenizer: Any, frame: Frame, wording: Wording, statements: Sequence[Named]
+) -> None:
+    """Raise `UserError` for a text that the template would treat in another way than others.
+
+    Prompts are made from stand-ins, for a template that trims its texts. One that cuts a text, or
+    looks for a switch in it, would make other prompts from the texts themselves.
+    """
+    system, prefix = wording.system, wording.prefix
+    # A template may take a blank for no text at all.
+    asked = (system if system.strip() or not system else SYSTEM, prefix)
+    cases = [(where, (asked[0], _question(wording, text), asked[1])) for where, text in statements]
+    if _first_changed(tokenizer, frame, cases) is None:
+        return
+    none = SYSTEM if system else ""
+    alone = [
+        (wording.keys[0], (asked[0], USER, "")),
+        (wording.keys[1], (none, wording.question.replace(PLACEHOLDER, USER), "")),
+        (wording.keys[2], (none, USER, prefix)),
+    ]
+    where, reason = _first_changed(tokenizer, frame, [*alone, *cases]) or ("", "")
+    raise UserError(f"{where}: the chat template of this model {reason}; reword it")
+
+
+def _first_changed(
+    tokenizer: Any, frame: Frame, cases: Sequence[tuple[str, tuple[str, str, str]]]
+) -> tuple[str, str] | None:
+    """Which texts the template's own prompt differs for, by more than whitespace, and how."""
+    chats = [frame.chat(*texts) for _, texts in cases]
+    for (where, texts), found in zip(cases, chat_template.render(tokenizer, chats), strict=True):
+        if isinstance(found, Failed):
+            return where, f"fails on this text: {found.reason}"
+        text = chat_frame.cut(found) if frame.takes_answer else found
+        if text is None or _solid(text.replace(ANSWER, "")) != _solid(frame.filled(*texts)):
+            return where, "changes this text, or acts on what is in it"
+    return None
+
+
+def _require_no_more_turns(
+    reserved: Reserved,
+    frame: Frame,
+    wording: Wording,
+    statements: Sequence[Named],
+    token_ids: Sequence[Sequence[int]],
+) -> None:
+    """Raise `UserError` where texts together make a token that only the template may write."""
+    texts = [("", frame.filled(wording.system and SYSTEM, USER, wording.prefix and ANSWER))]
+    expected = reserved.markers(chat_tokens.encode(reserved.tokenizer, texts)[0])
+    for (where, _), ids in zip(statements, token_ids, strict=True):
+        if reserved.markers(ids) != expected:
+            raise UserError(
+                f"{where}: found special tokens of this model in the prompt that its template did "
+                "not write: question and statement make them together; reword one of them"
+            )
+
+
+def _solid(text: str) -> str:
+    """A text without its whitespace."""
+    return "".join(text.split())
+
+
+def _quoted(text: str) -> str:
+    """A text in quotes, on one line, and not all of it where it is long."""
+    line = " ".join(text.split())
+    return repr(line if len(line) <= QUOTED else f"{line[:QUOTED]} …")

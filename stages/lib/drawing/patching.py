@@ -1,0 +1,86 @@
+"""Runs of patching, as every figure names and draws them."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import polars as pl
+from matplotlib.axes import Axes
+
+from stages.lib.drawing import load, marks, style
+
+CONTROLS = ("random", "elsewhere")
+RUNS = ("source", "patched", "base", "reverse", *CONTROLS)  # as the tables name them, in our order
+TRUTH = "truth (mean probability)"
+Looks = dict[str, style.Look]
+
+
+def titles(tables: load.Tables) -> dict[str, str]:
+    """What each run is called: the persona it answers as, and whether it is patched."""
+    return {
+        "source": tables.source,
+        "patched": f"patched {tables.base}",
+        "base": tables.base,
+        "reverse": f"patched {tables.source}",
+        "random": "random, own layers",
+        "elsewhere": "random, other layers",
+    }
+
+
+def looks(tables: load.Tables) -> Looks:
+    """Look of each run; baselines look as their personas do."""
+    personas = style.looks(tables.personas)
+    return {
+        "source": personas[tables.source],
+        "patched": style.PATCHED,
+        "base": personas[tables.base],
+        "reverse": style.REVERSE,
+        "random": style.RANDOM,
+        "elsewhere": style.ELSEWHERE,
+    }
+
+
+def entries(tables: load.Tables, runs: Iterable[str]) -> Looks:
+    """What a legend shows for the runs: their titles and looks."""
+    called, seen = titles(tables), looks(tables)
+    return {called[run]: seen[run] for run in runs}
+
+
+def windows(ax: Axes, tables: load.Tables, y: str, part: str) -> None:
+    """Patched run of one part by first layer, both baselines, and the window that was chosen."""
+    seen = looks(tables)
+    rows = tables["windows/windows"].filter(pl.col("part") == part)
+    for run in ("patched", "source", "base"):  # thin over thick: all show if they agree
+        own = rows.filter(pl.col("run") == run)
+        marks.line(ax, own, "first_layer", y, seen[run], width=3 if run == "patched" else 1.8)
+    marks.rates(ax, TRUTH if y == "truth" else style.ACCURACY)
+    marks.unmeasured(ax, rows, y)
+    first = rows["first_layer"].to_list()
+    ax.set_xlim(min(first, default=0) - 0.5, max(first, default=0) + 0.5)
+    ax.set_xlabel("first layer of the window")
+    _mark_best(ax, tables)
+
+
+def _mark_best(ax: Axes, tables: load.Tables) -> None:
+    """The window whose heads were looked at one by one, named above the plot's highest value."""
+    layers = tables["heads/heads"]["layer"].unique().sort().to_list()
+    ax.set_ylim(top=1.13)
+    if not layers:
+        ax.annotate("no window was chosen", (0.5, 1.075), xycoords=("axes fraction", "data"),
+                    ha="center", va="center", fontsize=12)  # fmt: skip
+    else:
+        right = layers[0] > tables["windows/windows"]["first_layer"].to_numpy().max() / 2
+        ax.axvline(layers[0], color="black", linewidth=1)
+        ax.annotate(
+            f"best: layers {layers[0]}–{layers[-1]}", (layers[0], 1.075),
+            xytext=(-6 if right else 6, 0), textcoords="offset points",
+            ha="right" if right else "left", va="center", fontsize=12,
+        )  # fmt: skip
+
+
+def cloud(ax: Axes, at: np.ndarray, rows: pl.DataFrame, look: style.Look) -> None:
+    """Random sets: one dot each, a bar for the mean of those at one place."""
+    values = marks.numbers(rows, "accuracy")
+    ax.plot(at, values, ".", color=look.colour, markersize=6, alpha=0.7, markeredgewidth=0)
+    for place in np.unique(at[~np.isnan(values)]):
+        mean = np.nanmean(values[at == place])
+        ax.plot([place - 0.1, place + 0.1], [mean, mean], color=style.GREY, linewidth=2.5)

@@ -1,0 +1,188 @@
+"""How every figure looks: theme, size, and colours that colour-blind readers tell apart."""
+
+import contextlib
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import matplotlib as mpl
+import numpy as np
+import seaborn as sns
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
+from PIL import Image
+
+from stages.lib.io.whole import whole
+
+DPI = 100
+WIDTH = 14.0  # inches: 1400 pixels
+GREY = "#595959"
+CLOUD, SAND = "#9A9A9A", "#C4A484"
+# Okabe and Ito (2008) without yellow, too light on white; their green and purple mark patched runs.
+PALETTE = (GREY, "#0072B2", "#D55E00", "#E69F00", "#56B4E9", "#000000")
+GREEN, PURPLE = "#009E73", "#CC79A7"
+MARKERS = "soXvPh*"
+Dash = Literal["-"] | tuple[float, tuple[float, ...]]
+DASHES: tuple[Dash, ...] = ((0, (1, 1)), "-", (0, (5, 2)), (0, (7, 2, 1, 2)), (0, (3, 1, 1, 1)))
+ACCURACY = "accuracy (share right)"
+HALF = (0, (2, 3))
+DIVERGING = "vlag"  # blue, white, red of equal lightness on both sides
+INTERVALS = (
+    "95 % intervals that count subjects, not statements (two facts on one subject are not two)"
+)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What tells one series from the others, also without colour."""
+
+    colour: str
+    marker: str
+    dash: Dash
+
+
+PATCHED = Look(GREEN, "D", "-")
+REVERSE = Look(PURPLE, "^", DASHES[3])
+RANDOM = Look(CLOUD, ".", DASHES[0])
+ELSEWHERE = Look(SAND, ".", DASHES[0])
+
+
+def looks(names: Sequence[str]) -> dict[str, Look]:
+    """One look for each name, by its place in the sequence.
+
+    Parameters
+    ----------
+    names : sequence of str
+        For example the personas in declared order. Colours, markers and dashes repeat after 6, 7
+        and 5 names, all three together after 210.
+
+    Returns
+    -------
+    dict of str to Look
+    """
+    return {
+        name: Look(PALETTE[i % len(PALETTE)], MARKERS[i % len(MARKERS)], DASHES[i % len(DASHES)])
+        for i, name in enumerate(names)
+    }
+
+
+@contextlib.contextmanager
+def theme() -> Iterator[None]:
+    """Within the block figures have this project's theme, whatever the user's own settings are."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        sns.set_theme(
+            style="ticks",
+            rc={
+                "font.family": "DejaVu Sans",  # comes with matplotlib: the same bytes everywhere
+                "text.parse_math": False,  # a dollar sign in a name is no formula
+                "font.size": 13,
+                "axes.titlesize": 14,
+                "axes.titleweight": "bold",
+                "axes.titlelocation": "left",
+                "axes.labelsize": 13,
+                "axes.spines.top": False,
+                "axes.spines.right": False,
+                "axes.grid": True,
+                "axes.axisbelow": True,
+                "grid.color": "#E6E6E6",
+                "xtick.labelsize": 12,
+                "ytick.labelsize": 12,
+                "legend.fontsize": 13,
+                "legend.frameon": False,
+                "legend.handlelength": 2.6,
+                "legend.columnspacing": 1.4,
+                "legend.borderaxespad": 0,
+                "lines.markersize": 7,
+            },
+        )
+        yield
+
+
+def canvas(
+    title: str,
+    caption: str,
+    height: float,
+    entries: dict[str, Look] | None = None,
+    lines: bool = True,
+    half: str = "chance",
+) -> Figure:
+    """Make an empty figure of the common width: title and legend above, caption below.
+
+    Parameters
+    ----------
+    title, caption : str
+        What is shown, never what is concluded; how to read it: n, intervals, controls.
+    height : float
+        Of what is between legend and caption, in inches.
+    entries : dict of str to Look, optional
+        Series that the legend names, beside the line at 0.5; no legend without.
+    lines : bool
+        Whether the series are lines; else the legend shows only their markers.
+    half : str
+        What the legend calls the line at 0.5: chance only where half of the statements are true.
+
+    Returns
+    -------
+    Figure
+        Axes made in it keep clear of title, legend and caption.
+    """
+    text = textwrap.wrap(caption, 150)
+    handles = _handles(entries, lines, half) if entries else []
+    columns = _columns([str(handle.get_label()) for handle in handles])
+    header = 0.55 + 0.32 * -(-len(handles) // columns)
+    footer = 0.3 + 0.21 * len(text)
+    total = height + header + footer
+    body = (0.005, footer / total, 0.99, height / total)
+    layout = ConstrainedLayoutEngine(rect=body, w_pad=0.1, h_pad=0.08)
+    figure = Figure(figsize=(WIDTH, total), dpi=DPI, layout=layout)
+    figure.text(0.012, 1 - 0.14 / total, title, va="top", weight="bold", fontsize=17)
+    figure.text(0.012, 0.14 / total, "\n".join(text), va="bottom", fontsize=12, color=GREY)
+    if handles:
+        by_row = [handle for column in range(columns) for handle in handles[column::columns]]
+        above = (0.004, 1 - 0.46 / total)
+        figure.legend(handles=by_row, loc="upper left", bbox_to_anchor=above, ncols=columns)
+    return figure
+
+
+def save(figure: Figure, file: Path) -> None:
+    """Write a PNG whose bytes depend on the drawing alone: fixed resolution, no program's name."""
+    drawing = FigureCanvasAgg(figure)
+    _settle(figure)
+    drawing.draw()
+    image = Image.fromarray(np.asarray(drawing.buffer_rgba())).convert("RGB")
+    # 256 colours, each at most a few of 255 steps off: a third of the size, and git keeps them all
+    image = image.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    with whole(file) as partial:
+        image.save(partial, format="png", optimize=True)
+
+
+def _settle(figure: Figure) -> None:
+    """Lay the axes out and round their places: the solver's last digits differ from run to run."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for ax in figure.axes:
+        left, bottom, width, height = ax.get_position(original=True).bounds
+        ax.set_position((round(left, 4), round(bottom, 4), round(width, 4), round(height, 4)))
+
+
+def _handles(entries: dict[str, Look], lines: bool, half: str) -> list[Line2D]:
+    """What a legend shows for each series, and for the line at 0.5."""
+    handles = [
+        Line2D([], [], color=look.colour, marker=look.marker, label=name, markersize=9,
+               linestyle=look.dash if lines else "None", linewidth=2.2, markeredgecolor="white")
+        for name, look in entries.items()
+    ]  # fmt: skip
+    return [*handles, Line2D([], [], color="black", linestyle=HALF, label=half)]
+
+
+def _columns(labels: list[str]) -> int:
+    """How many entries of a legend fit in one row."""
+    widths = [0.85 + 0.105 * len(label) for label in labels]  # inches: mark, gap and letters
+    if sum(widths) <= WIDTH - 0.4:
+        return max(1, len(labels))
+    return int((WIDTH - 0.4) / max(widths))

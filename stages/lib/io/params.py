@@ -1,0 +1,241 @@
+"""The border to params.yaml: one section becomes one frozen dataclass, or one clear error.
+
+The file is read as DVC reads and writes it, which is YAML 1.2: ``No``, ``12:30`` are texts there.
+"""
+
+import dataclasses
+import functools
+import math
+import re
+import typing
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from ruamel.yaml import YAML, YAMLError
+
+from stages.lib.io.cli import UserError
+from stages.lib.io.ranges import Slug, Some
+
+Schema = TypeVar("Schema")
+FILE = Path("params.yaml")
+LARGEST = 2**32 - 1
+"""Whole numbers beyond it overflow in one library or another, and none means anything here."""
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+"""Characters that are no text: codes of terminals, and halves of a character."""
+PERSONA = Slug("probe")  # `probe_accuracy` is a number of stage `summary`
+
+
+def section(name: str, schema: type[Schema], file: Path = FILE) -> Schema:
+    """Read one section of params.yaml.
+
+    Parameters
+    ----------
+    name : str
+        Key of the section; ``outer.inner`` for one inside another.
+    schema : type
+        Frozen dataclass whose fields are exactly the section's keys. Field types may be `str`,
+        `int`, `float`, `bool`, ``X | None`` and ``tuple[X, ...]`` of these, `dict`, and any of
+        them ``Annotated`` with rules of `stages.lib.io.ranges`.
+    file : Path
+        The file to read.
+
+    Returns
+    -------
+    schema
+        An instance filled from the file; lists become tuples.
+
+    Raises
+    ------
+    UserError
+        If the section or a key of it is missing, unknown, of another type or out of its range.
+    """
+    where = f"{file}: {name}"
+    values: Any = mapping(file)
+    for key in name.split("."):
+        values = values.get(key) if isinstance(values, dict) else None
+    if not isinstance(values, dict):
+        raise UserError(f"{where}: section is missing, expected {_keys(schema)}")
+    expected = {field.name for field in dataclasses.fields(schema)}  # pyright: ignore[reportArgumentType]
+    for key in values:
+        if key not in expected:
+            raise UserError(f"{where}.{key}: unknown key, expected one of {_keys(schema)}")
+    for key in sorted(expected - set(values)):
+        raise UserError(f"{where}.{key}: key is missing")
+    types = typing.get_type_hints(schema, include_extras=True)
+    return schema(**{k: typed(f"{where}.{k}", v, types[k]) for k, v in values.items()})
+
+
+def personas(file: Path = FILE) -> tuple[str, ...]:
+    """Names of the declared personas, in order.
+
+    Raises
+    ------
+    UserError
+        If there is none, one stands twice, or a name is no slug (DVC joins names with '-') or is
+        one that tables use themselves.
+    """
+    declared = mapping(file).get("personas")
+    return typed(f"{file}: personas", declared, Some[Annotated[str, PERSONA]])
+
+
+def text(key: str, file: Path = FILE) -> str:
+    """One text of a section, by its key, ``patch.base``.
+
+    Raises
+    ------
+    UserError
+        If the key is missing or its value is no text.
+    """
+    name, inner = key.split(".")
+    values = mapping(file).get(name, {})
+    if not isinstance(values, dict):
+        raise UserError(f"{file}: {name}: found {values!r}, expected texts by name")
+    if inner not in values:
+        raise UserError(f"{file}: {key}: key is missing")
+    return typed(f"{file}: {key}", values[inner], str)
+
+
+def wording(key: str, file: Path = FILE) -> str:
+    """One text of the section `prompt`: ``question``, ``<name>_system``, ``<persona>_prefix``.
+
+    Raises
+    ------
+    UserError
+        If the key is missing or its value is no text.
+    """
+    return text(f"prompt.{key}", file)
+
+
+def require_persona(name: str, file: Path = FILE) -> None:
+    """Raise `UserError` if params.yaml does not declare a persona of this name."""
+    declared = personas(file)
+    if name not in declared:
+        raise UserError(
+            f"{file}: personas: unknown persona {name!r}, expected one of {', '.join(declared)}"
+        )
+
+
+def named(where: str, values: dict[Any, Any], expected: Any) -> None:
+    """Check texts by name: at least one, each name a slug, each text of a type.
+
+    Parameters
+    ----------
+    where : str
+        File and key, for messages.
+    values : dict
+        Texts by name.
+    expected : type
+        Of each text, as in `section`.
+
+    Raises
+    ------
+    UserError
+        Naming what is wrong.
+    """
+    if not values:
+        raise UserError(f"{where}: found no wording, expected at least one")
+    for name, value in values.items():
+        typed(where, name, Annotated[str, Slug()])
+        typed(f"{where}.{name}", value, expected)
+
+
+def mapping(file: Path = FILE) -> dict[str, Any]:
+    """Read the whole file, as DVC does.
+
+    Raises
+    ------
+    UserError
+        If there is no such file, it is no YAML 1.2 in UTF-8, or it is no mapping.
+    """
+    if not file.is_file():
+        raise UserError(f"{file}: no such file; run stages from the folder that holds it")
+    try:
+        values = _parsed(file.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise UserError(f"{file}: byte {error.start} is not UTF-8, expected UTF-8") from None
+    except RecursionError:
+        raise UserError(f"{file}: not valid YAML: nested too deeply") from None
+    except (YAMLError, ValueError) as error:  # ValueError: a date or a number that there is not
+        raise UserError(f"{file}{_line(error)}: not valid YAML: {_problem(error)}") from None
+    if not isinstance(values, dict):
+        raise UserError(
+            f"{file}: expected sections at the top level, found {type(values).__name__}"
+        )
+    return values
+
+
+def typed(where: str, value: Any, expected: Any) -> Any:
+    """Check a value against a type and its rules.
+
+    Parameters
+    ----------
+    where : str
+        File and key, for messages.
+    value : Any
+        As it was read.
+    expected : type
+        As in `section`.
+
+    Returns
+    -------
+    Any
+        The value; lists become tuples, whole numbers may stand for floats.
+
+    Raises
+    ------
+    UserError
+        If it is of another type, or a rule refuses it.
+    """
+    arguments = typing.get_args(expected)
+    origin = typing.get_origin(expected) or expected
+    if origin is Annotated:
+        value = typed(where, value, arguments[0])
+        faults = (rule.fault(value) for rule in arguments[1:] if value is not None)
+        for fault in filter(None, faults):
+            null = ", or null" if type(None) in typing.get_args(arguments[0]) else ""
+            raise UserError(f"{where}: found {_shown(value)}, expected {fault}{null}")
+        return value
+    if origin is tuple and isinstance(value, list):
+        return tuple(typed(f"{where}[{i}]", item, arguments[0]) for i, item in enumerate(value))
+    if type(None) in arguments:
+        return None if value is None else typed(where, value, arguments[0])
+    if type(value) is int and abs(value) > LARGEST:
+        shown = value if abs(value) < 10**20 else "one with more than 20 digits"
+        raise UserError(f"{where}: found {shown}, expected a number of at most {LARGEST}")
+    if origin is float and type(value) is int:
+        return float(value)
+    if origin is tuple or type(value) is not origin:
+        name = "list" if origin is tuple else origin.__name__
+        raise UserError(f"{where}: expected {name}, found {value!r}")
+    if origin is float and not math.isfinite(value):
+        raise UserError(f"{where}: found {value}, expected a finite number")
+    if isinstance(value, str) and (found := CONTROL.search(value)):
+        raise UserError(f"{where}: found the character {found[0]!a}, expected printable text")
+    return value
+
+
+@functools.cache
+def _parsed(content: str) -> Any:
+    """The value of a YAML text; it is shared, and nobody changes it."""
+    return YAML(typ="safe").load(content)
+
+
+def _line(error: Exception) -> str:
+    """Where in the file a mistake is, if the reader knows."""
+    mark = getattr(error, "problem_mark", None)
+    return f", line {mark.line + 1}" if mark else ""
+
+
+def _problem(error: Exception) -> str:
+    """What a mistake is, in one line."""
+    return " ".join(str(getattr(error, "problem", None) or error).split())
+
+
+def _keys(schema: Any) -> str:
+    """The field names of a schema, for a message."""
+    return ", ".join(field.name for field in dataclasses.fields(schema))
+
+
+def _shown(value: Any) -> str:
+    """A value as it stands in the file, for a message."""
+    return repr(list(value) if isinstance(value, tuple) else value)

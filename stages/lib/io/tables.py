@@ -1,0 +1,186 @@
+"""The border to tables: Parquet with a checked schema, and JSON with stable bytes."""
+
+import json
+import math
+import re
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from stages.lib.io.cli import UserError
+from stages.lib.io.whole import whole
+
+Schema = dict[str, Any]
+END_OF_SCRIPT = re.compile("<(?=/|!--|script)", re.IGNORECASE)
+
+STATEMENTS: Schema = {
+    "statement_id": pl.String,
+    "split": pl.String,
+    "statement": pl.String,
+    "label": pl.Boolean,
+    "subject": pl.String,
+    "object": pl.String,
+    "template": pl.String,
+    "part": pl.String,
+    "origin": pl.String,
+}
+PROMPTS: Schema = {
+    "statement_id": pl.String,
+    "persona": pl.String,
+    "text": pl.String,
+    "token_ids": pl.List(pl.UInt32),
+    "n_tokens": pl.UInt32,
+}
+READOUTS: Schema = {
+    "statement_id": pl.String,
+    "p_true": pl.Float32,
+    "p_false": pl.Float32,
+    "truth_mass": pl.Float32,
+}
+FIRST_TOKENS: Schema = READOUTS | {"first_token": pl.String}  # where answers hold little
+KNOWN: Schema = {
+    "statement_id": pl.String,
+    "known": pl.Boolean,
+}
+
+PAIRS: Schema = {
+    "statement_id": pl.String,
+    "split": pl.String,
+    "statement": pl.String,
+    "label": pl.Boolean,
+    "subject": pl.String,
+    "part": pl.String,
+    "origin": pl.String,
+    "known": pl.Boolean,
+    "source_text": pl.String,
+    "base_text": pl.String,
+    "source_ids": pl.List(pl.UInt32),
+    "base_ids": pl.List(pl.UInt32),
+}
+PATCHED: Schema = {
+    "statement_id": pl.String,
+    "source": pl.String,
+    "base": pl.String,
+    "patch_id": pl.String,
+    "p_true": pl.Float32,
+    "p_false": pl.Float32,
+    "truth_mass": pl.Float32,
+}
+
+
+def write(file: Path, table: pl.DataFrame, schema: Schema, key: list[str]) -> None:
+    """Write a table whose bytes depend on its rows alone.
+
+    Parameters
+    ----------
+    file : Path
+        Parquet file to make; its folder is made too. It appears whole or not at all.
+    table : DataFrame
+        Rows in any order, with exactly the columns of `schema`.
+    schema : dict of str to polars type
+        Columns in the order in which they are written.
+    key : list of str
+        Columns that name a row; rows are sorted by them.
+
+    Raises
+    ------
+    ValueError
+        If the columns differ from the schema or two rows have the same key.
+    """
+    if set(table.columns) != set(schema):
+        raise ValueError(f"{file}: columns {sorted(table.columns)}, expected {sorted(schema)}")
+    if table.select(key).is_duplicated().any():
+        raise ValueError(f"{file}: two rows have the same {', '.join(key)}")
+    table = table.select([pl.col(name).cast(type_) for name, type_ in schema.items()]).sort(key)
+    with whole(file) as partial:
+        table.write_parquet(partial, compression="zstd")
+
+
+def read(file: Path, schema: Schema, nullable: Collection[str] = ()) -> pl.DataFrame:
+    """Read a table and check its columns, types and that nothing is null.
+
+    Parameters
+    ----------
+    file : Path
+        A Parquet file.
+    schema : dict
+        Columns and their types.
+    nullable : collection of str
+        Columns that may hold nulls.
+
+    Raises
+    ------
+    UserError
+        Naming the file that cannot be read, or the column and row that are wrong.
+    """
+    if not file.is_file():
+        raise UserError(f"{file}: no such file; run `dvc repro` to make it")
+    try:
+        table = pl.read_parquet(file, glob=False)  # a path is never a pattern
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        raise broken(file, error) from None
+    for name, type_ in schema.items():
+        if name not in table.columns:
+            raise UserError(f"{file}: column {name!r} is missing, found {', '.join(table.columns)}")
+        if table.schema[name] != type_:
+            raise UserError(f"{file}: column {name!r} is {table.schema[name]}, expected {type_}")
+        if name not in nullable and table[name].null_count():
+            row = table[name].is_null().arg_max()
+            raise UserError(f"{file}: row {row}: column {name!r} is empty")
+    return table.select(list(schema))
+
+
+def write_json(file: Path, value: Any) -> None:
+    """Write metrics or a plot table: sorted keys, 6 significant digits, null for NaN."""
+    text = json.dumps(rounded(value), sort_keys=True, ensure_ascii=False, allow_nan=False, indent=1)
+    with whole(file) as partial:
+        partial.write_text(text + "\n", encoding="utf-8")
+
+
+def write_rows(file: Path, rows: list[dict[str, Any]]) -> None:
+    r"""Write a plot table: one row per point, one line per row, so that diffs can be read.
+
+    `dvc plots` copies rows into a script of its page as they are: a token such as ``</script>``,
+    which would end it, gets a backslash, ``<\/script>``.
+    """
+    lines = [
+        END_OF_SCRIPT.sub(r"<\\\\", json.dumps(rounded(row), ensure_ascii=False, allow_nan=False))
+        for row in rows
+    ]
+    with whole(file) as partial:
+        partial.write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
+
+
+def read_json(file: Path) -> Any:
+    """Read what `write_json` or `write_rows` wrote."""
+    if not file.is_file():
+        raise UserError(f"{file}: no such file; run `dvc repro` to make it")
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError, OSError) as error:  # no JSON, or no UTF-8
+        raise broken(file, error) from None
+
+
+def broken(file: Path, why: object) -> UserError:
+    """Name a file of ours that is not as it was written, and what to do about it."""
+    said = " ".join(str(why).split())[:160]
+    return UserError(
+        f"{file}: cut or changed since it was written ({said}); run the stage that writes it "
+        "again, with `dvc repro --force --single-item STAGE`"
+    )
+
+
+def rounded(value: Any) -> Any:
+    """Floats to 6 significant digits, NaN to None, everywhere inside."""
+    if isinstance(value, dict):
+        return {str(key): rounded(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [rounded(item) for item in value]
+    if isinstance(value, bool) or value is None or isinstance(value, (int, str)):
+        return value
+    number = float(value)  # also NumPy scalars
+    if math.isnan(number):
+        return None
+    return float(f"{number:.6g}")

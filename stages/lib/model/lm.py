@@ -1,0 +1,275 @@
+"""Load the model that data/model names: weights, tokenizer, and the modules that hooks need."""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stages.lib.io import tables
+from stages.lib.io.cli import UserError
+from stages.lib.model.pretrained import hub, loading, reading
+from stages.lib.model.pretrained.files import Place, require_unchanged
+
+MANIFEST = "manifest.json"
+# Names of modules in transformers' architectures: the MLP, and the map from the heads' outputs to
+# the residual stream.
+MLPS = ("mlp", "feed_forward", "ffn")
+COUNTS = ("num_heads", "num_attention_heads", "n_heads", "n_head")  # of an attention
+# Keys of Gemma 3n (four streams at once) and of Llama 3.2 Vision (layers that only images enter).
+STREAMS = ("altup_num_inputs", "cross_attention_layers")
+# Kinds of layers in `layer_types` of a configuration that have no heads, by how they begin.
+HEADLESS = ("linear", "mamba", "conv", "recurrent", "mlp", "moe", "ssm")
+OUTPUT_PROJECTIONS = ("o_proj", "out_proj", "dense", "c_proj", "wo")
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """A causal language model with the modules that activations are read from and written to.
+
+    Attributes
+    ----------
+    model : PreTrainedModel
+        In evaluation mode.
+    decoder : Module
+        The part of it from token ids to what is unembedded.
+    tokenizer : PreTrainedTokenizerBase
+        Its tokenizer.
+    identity : str
+        Hash over weights and tokenizer, from the manifest.
+    layers : tuple of Module, length n_layers
+        Decoder layers.
+    attentions : tuple of Module, length n_layers
+        Attention of each layer.
+    output_projections : tuple of Module, length n_layers
+        The map whose input is `z`, (n_heads * d_head) wide.
+    last_mlp : Module or None
+        MLP of the last layer, if it has a name that is known here.
+    n_layers, n_heads, n_kv_heads, d_head, d_model : int
+        Sizes. `d_head` is read from the weights: it need not be d_model / n_heads.
+    """
+
+    model: Any
+    decoder: Any
+    tokenizer: Any
+    identity: str
+    layers: tuple[Any, ...]
+    attentions: tuple[Any, ...]
+    output_projections: tuple[Any, ...]
+    last_mlp: Any
+    n_layers: int
+    n_heads: int
+    n_kv_heads: int
+    d_head: int
+    d_model: int
+
+    @property
+    def device(self) -> Any:
+        """Device of the embeddings, where a forward pass begins."""
+        return self.model.get_input_embeddings().weight.device
+
+    @property
+    def dtype(self) -> str:
+        """Name of the weights' dtype, such as ``float32``."""
+        return str(self.model.dtype).removeprefix("torch.")
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """Load the tokenizer of the model that the manifest in `folder` names."""
+    return loading.tokenizer(_place(folder))
+
+
+def load_config(folder: Path) -> Any:
+    """Load the configuration of the model that the manifest in `folder` names."""
+    place = _place(folder)
+    return reading.configuration(place, place.view())
+
+
+def load(folder: Path) -> LanguageModel:
+    """Load the model that the manifest in `folder` names.
+
+    Parameters
+    ----------
+    folder : Path
+        Out of the `model` stage.
+
+    Returns
+    -------
+    LanguageModel
+        On the GPUs, if there are any: spread over all of them by one process, or whole on its own
+        GPU by each of several. Else on the CPU. In the manifest's dtype.
+
+    Raises
+    ------
+    UserError
+        If its files changed, or the architecture has no heads that can be read.
+    """
+    import torch
+    from accelerate import PartialState
+
+    manifest, place = tables.read_json(folder / MANIFEST), _place(folder)
+    cuda = torch.cuda.is_available()
+    state = PartialState(cpu=not cuda)
+    placement: Any = {"": state.device} if state.num_processes > 1 else "auto"
+    dtype = getattr(torch, manifest["dtype"])
+    model = loading.model(place, dtype, placement if cuda else None)
+    model.requires_grad_(False)
+    return describe(model, loading.tokenizer(place), manifest["identity"])
+
+
+def require_whole(place: Place) -> None:
+    """Refuse a model that later stages could not load, without loading its weights.
+
+    Raises
+    ------
+    UserError
+        If a file is damaged, weights are missing, the tokenizer does not belong to the model, or
+        the architecture has no heads that can be read.
+    """
+    tokenizer = loading.tokenizer(place)
+    if (model := loading.skeleton(place)) is not None:
+        loading.require_embeddings(tokenizer, model, place)
+        describe(model, tokenizer, identity="")
+
+
+def describe(model: Any, tokenizer: Any, identity: str) -> LanguageModel:
+    """Find the layers and heads of a model and check that their sizes agree.
+
+    Raises
+    ------
+    UserError
+        If there is no list of layers, a layer has no attention heads or no output projection, or
+        layers differ in their heads.
+    """
+    config = model.config.get_text_config()
+    name = type(model).__name__
+    n_layers = _size(config, "num_hidden_layers", name)
+    n_heads = _size(config, "num_attention_heads", name)
+    if not n_layers or not n_heads:
+        raise UserError(f"model.source: {name} has no attention heads, expected a transformer")
+    for key in STREAMS:
+        if getattr(config, key, None):
+            raise UserError(
+                f"model.source: {name}: {key} in config.json, so its layers do not hand on one "
+                "residual stream; expected an architecture whose layers do"
+            )
+    decoder, layers = _layers(model, n_layers, name)
+    _require_softmax(config, name)
+    attentions, projections = zip(
+        *(_attention(layer, i, name) for i, layer in enumerate(layers)), strict=True
+    )
+    width = _z_width(attentions, projections, n_heads, name)
+    return LanguageModel(
+        model=model,
+        decoder=decoder,
+        tokenizer=tokenizer,
+        identity=identity,
+        layers=layers,
+        attentions=attentions,
+        output_projections=projections,
+        last_mlp=next((m for n, m in layers[-1].named_children() if n in MLPS), None),
+        n_layers=n_layers,
+        n_heads=n_heads,
+        n_kv_heads=_size(config, "num_key_value_heads", name) or n_heads,
+        d_head=width // n_heads,
+        d_model=config.hidden_size,
+    )
+
+
+def _place(folder: Path) -> Place:
+    """Where the files of a manifest are, which must be those that stage `model` saw."""
+    manifest = tables.read_json(folder / MANIFEST)
+    names = tuple(file["name"] for file in manifest["files"])
+    if manifest["kind"] == "hub":
+        where = hub.snapshot(manifest["source"], manifest["revision"], names)
+        place = Place(where, names, manifest["source"])
+    else:  # other weights are in the stage's own folder
+        where = Path(manifest["source"]) if manifest["kind"] == "folder" else folder
+        place = Place(where, names, str(where))
+    more = manifest["kind"] == "hub"  # other programs put other files into its cache
+    require_unchanged(where, manifest["files"], folder / MANIFEST, more)
+    return place
+
+
+def _size(config: Any, key: str, name: str) -> Any:
+    """A number of config.json; None where it has none."""
+    try:
+        return getattr(config, key, None)
+    except RuntimeError:  # of transformers, where each layer has a number of its own
+        raise UserError(
+            f"model.source: {name}: {key} in config.json differs from layer to layer, expected "
+            "one number; layers of different heads are not supported"
+        ) from None
+
+
+def _layers(model: Any, n_layers: int, name: str) -> tuple[Any, tuple[Any, ...]]:
+    """Find the module that takes token ids and runs the layers, and the layers."""
+    # Some classes name another module, or themselves, where transformers asks for the decoder.
+    inner = [module for module in model.children() if hasattr(module, "get_input_embeddings")]
+    for decoder in (model.get_decoder(), *inner):
+        for child in decoder.children():
+            if type(child).__name__ == "ModuleList" and len(child) == n_layers:
+                return decoder, tuple(child)
+    raise UserError(f"model.source: {name} has no list of {n_layers} decoder layers")
+
+
+def _require_softmax(config: Any, name: str) -> None:
+    """Refuse layers that mix positions by something else than attention with heads."""
+    kinds = Counter(getattr(config, "layer_types", None) or ())
+    other = [kind for kind in kinds if kind.startswith(HEADLESS)]
+    if other:
+        found = ", ".join(f"{kinds[kind]} layers of {kind}" for kind in sorted(other))
+        raise UserError(
+            f"model.source: {name}: {found}, which have no attention heads; expected softmax "
+            "attention in every layer"
+        )
+
+
+def _attention(layer: Any, number: int, name: str) -> tuple[Any, Any]:
+    """Return a layer's attention, and the projection in it whose input is z."""
+    for child_name, child in layer.named_children():
+        if "attn" in child_name or "attention" in child_name:
+            for projection in OUTPUT_PROJECTIONS:
+                if hasattr(child, projection):
+                    return child, getattr(child, projection)
+    parts = ", ".join(child_name for child_name, _ in layer.named_children())
+    raise UserError(
+        f"model.source: {name}: no attention output projection found in layer {number}, expected "
+        f"one of {', '.join(OUTPUT_PROJECTIONS)}; the layer has {parts}"
+    )
+
+
+def _z_width(
+    attentions: tuple[Any, ...], projections: tuple[Any, ...], n_heads: int, name: str
+) -> int:
+    """Width of z, which must be the same in all layers, and as many heads of one width."""
+    widths = [_input_width(projection, name) for projection in projections]
+    for layer, width in enumerate(widths):
+        if width != widths[0]:
+            raise UserError(
+                f"model.source: {name}: z is {widths[0]} wide in layer 0 and {width} in layer "
+                f"{layer}; layers of different widths are not supported"
+            )
+    for layer, attention in enumerate(attentions):
+        own = next((n for key in COUNTS if (n := getattr(attention, key, None))), n_heads)
+        if isinstance(own, int) and own != n_heads:
+            raise UserError(
+                f"model.source: {name}: {own} heads in layer {layer}, expected {n_heads} in all; "
+                "layers of different heads are not supported"
+            )
+    if widths[0] % n_heads:
+        raise UserError(
+            f"model.source: {name}: z is {widths[0]} wide, expected a multiple of its {n_heads} "
+            "attention heads"
+        )
+    return widths[0]
+
+
+def _input_width(projection: Any, name: str) -> int:
+    """Width of a projection's input, for Linear, quantised and GPT-2's transposed layers."""
+    width = getattr(projection, "in_features", None)
+    if width is None and getattr(projection, "weight", None) is not None:
+        width = projection.weight.shape[0]
+    if width is None:
+        kind = type(projection).__name__
+        raise UserError(f"model.source: {name}: the width of a {kind} is not known")
+    return width

@@ -1,0 +1,219 @@
+"""The one place that calls `from_pretrained`: never with code from a model's folder."""
+
+import logging as std_logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from stages.lib.model.pretrained import reading, weights
+from stages.lib.model.pretrained.files import Place
+from stages.lib.model.pretrained.reading import library, refusal
+
+# At least one of these holds the vocabulary; without it transformers may make an empty one.
+VOCABULARIES = ("tokenizer.json", "vocab.", "tokenizer.model", "tekken.json")
+SETTINGS = ("tokenizer", "special_tokens_map", "added_tokens")
+NEVER = {"trust_remote_code": False}
+SAFE = NEVER | {"use_safetensors": True}
+
+
+def tokenizer(place: Place) -> Any:
+    """Load a model's tokenizer.
+
+    Parameters
+    ----------
+    place : Place
+        The model.
+
+    Returns
+    -------
+    PreTrainedTokenizerBase
+
+    Raises
+    ------
+    UserError
+        If files of it are missing or damaged, it needs code of its own, draws what ids a text gets,
+        or reads special tokens as text.
+    """
+    from transformers import AutoTokenizer
+
+    has = [name for name in place.names if name.endswith((".model", ".tiktoken"))]
+    if not has and not any(name.startswith(VOCABULARIES) for name in place.names):
+        raise refusal(place.folder, "no tokenizer in it, expected tokenizer.json")
+    view = place.view()
+    for name in place.names:
+        if name.endswith(".json") and name.startswith(SETTINGS):
+            _require_same_ids(place.folder / name, reading.read_json(place.folder / name))
+    config = reading.configuration(place, view)
+    with library(f"{place.folder}: tokenizer", view, place):
+        found = AutoTokenizer.from_pretrained(str(view), config=config, **NEVER)
+        ids = found("true", add_special_tokens=False)["input_ids"]
+    if not ids or set(ids) <= {found.unk_token_id}:
+        raise refusal(place.folder, f"the tokenizer gives {ids} for 'true', expected a token")
+    return found
+
+
+def _require_same_ids(file: Path, values: dict[str, Any]) -> None:
+    """Refuse a tokenizer that draws, or that takes the turns of a chat apart."""
+    algorithm = values.get("model")
+    dropout = algorithm.get("dropout") if isinstance(algorithm, dict) else None
+    if file.name == "tokenizer.json" and dropout:
+        raise refusal(
+            file,
+            f"model.dropout: found {dropout}, by which a text gets other ids each time, expected "
+            "null or 0",
+        )
+    if file.name == "tokenizer_config.json" and values.get("split_special_tokens"):
+        raise refusal(
+            file, "split_special_tokens: found true, expected false: turns begin with such tokens"
+        )
+
+
+def model(place: Place, dtype: Any, placement: Any = None) -> Any:
+    """Load a model, all of whose weights must be in its files.
+
+    Parameters
+    ----------
+    place : Place
+        The model.
+    dtype : torch.dtype
+        Of its weights.
+    placement : object
+        The ``device_map``; None is the CPU.
+
+    Returns
+    -------
+    PreTrainedModel
+        In evaluation mode.
+
+    Raises
+    ------
+    UserError
+        If it cannot be loaded, or weights are missing, unexpected or of another shape.
+    """
+    view = place.view()
+    config = reading.configuration(place, view)
+    auto = reading.loader(config, place)
+    quantised = reading.quantisation(config, place) is not None
+    weights.tensors(place)
+    with _quietly(), library(place.folder, view, place):
+        found, info = auto.from_pretrained(
+            str(view),
+            config=config,
+            dtype=dtype,
+            device_map=placement,
+            ignore_mismatched_sizes=True,  # they are named below
+            output_loading_info=True,
+            **SAFE,
+        )
+    weights.require_whole(info, found, config, place, quantised)
+    return found.eval()
+
+
+def skeleton(place: Place) -> Any:
+    """Build a model on torch's device ``meta``, and check that its files have all its weights.
+
+    Parameters
+    ----------
+    place : Place
+        The model.
+
+    Returns
+    -------
+    PreTrainedModel or None
+        None for quantised weights, whose shapes are known to the library alone that unpacks them.
+
+    Raises
+    ------
+    UserError
+        If it could not be loaded.
+    """
+    view = place.view()
+    config = reading.configuration(place, view)
+    auto = reading.loader(config, place)
+    if reading.quantisation(config, place) is not None:
+        weights.tensors(place)
+        return None
+    with _quietly():
+        return weights.skeleton(auto, config, place, view)
+
+
+def from_gguf(file: Path, name: str) -> tuple[Any, Any]:
+    """Load the tokenizer and the model of a GGUF file, unpacked to float32.
+
+    Parameters
+    ----------
+    file : Path
+        The file.
+    name : str
+        What to call it in a message.
+
+    Returns
+    -------
+    tokenizer : PreTrainedTokenizerBase
+    model : PreTrainedModel
+        It can be saved.
+
+    Raises
+    ------
+    UserError
+        If the file is no model, or not all of one.
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    where = {"gguf_file": file.name}
+    with _quietly(), library(name):
+        found = AutoTokenizer.from_pretrained(str(file.parent), **where, **NEVER)
+        both: Any = AutoModelForCausalLM.from_pretrained(
+            str(file.parent), dtype="float32", output_loading_info=True, **where, **SAFE
+        )
+        unpacked, info = both
+        # A model that came from GGUF refuses to be saved, so its weights move into a fresh one.
+        settings = unpacked.config.to_dict()
+        config = {k: v for k, v in settings.items() if k != "quantization_config"}
+        config.pop("_name_or_path", None)
+        fresh = AutoModelForCausalLM.from_config(type(unpacked.config).from_dict(config), **NEVER)
+    weights.require_whole(info, unpacked, unpacked.config, Place(Path(name), (), name))
+    fresh.load_state_dict(unpacked.state_dict())
+    return found, fresh
+
+
+def require_embeddings(found: Any, model: Any, place: Place) -> None:
+    """Refuse a tokenizer that gives ids for which the model has no embedding.
+
+    Tokens for images and sounds may have such ids: a special token that the chat template does not
+    write stands in no prompt.
+
+    Raises
+    ------
+    UserError
+        Naming the first of them, and how many there are.
+    """
+    n_rows = len(model.get_input_embeddings().weight)
+    templates = str(found.chat_template)
+    never = {str(t) for t in found.added_tokens_decoder.values() if t.special}
+    never = {token for token in never if token not in templates}
+    never -= {found.bos_token, found.eos_token, found.unk_token, found.pad_token}
+    beyond = {t: i for t, i in found.get_vocab().items() if i >= n_rows and t not in never}
+    if beyond:
+        token, number = min(beyond.items(), key=lambda item: item[1])
+        raise refusal(
+            place.folder,
+            f"the tokenizer has {len(beyond)} tokens that the model has no embedding for, the "
+            f"first {token!r} with id {number}, expected ids below {n_rows}",
+        )
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep transformers' progress bars and its table of what was not loaded to itself."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    report = std_logging.getLogger("transformers.modeling_utils")
+    level = report.level
+    report.setLevel(std_logging.ERROR)
+    try:
+        yield
+    finally:
+        report.setLevel(level)

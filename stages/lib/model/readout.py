@@ -1,0 +1,212 @@
+"""Which tokens say true and false, and how probable they are."""
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+from stages.lib.io.cli import UserError
+from stages.lib.io.ranges import Some, Text
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+ENOUGH = 0.5  # of the probability; answers that hold less on average are said to hold little
+
+
+@dataclass(frozen=True)
+class Config:
+    """Section `readout` of params.yaml."""
+
+    true_words: Some[Annotated[str, Text()]]
+    false_words: Some[Annotated[str, Text()]]
+
+    def __post_init__(self) -> None:
+        """Refuse lists that no vocabulary could make sense of.
+
+        Raises
+        ------
+        UserError
+            If a list is empty, or a word is empty, begins or ends with a blank, stands twice in a
+            list or stands in both.
+        """
+        for key in ("true_words", "false_words"):
+            where, words = f"params.yaml: readout.{key}", getattr(self, key)
+            if not words:
+                raise UserError(f"{where}: found no word, expected at least one")
+            for word in words:
+                if not word.strip():
+                    raise UserError(f"{where}: found {word!r}, expected a word")
+                if word != word.strip():
+                    raise UserError(
+                        f"{where}: found {word!r}, expected {word.strip()!r}: the tokens of a word "
+                        "with and without a blank around it are counted anyway"
+                    )
+            if len(set(map(_form, words))) < len(words):
+                twice = next(w for w in words if [_form(x) for x in words].count(_form(w)) > 1)
+                raise UserError(f"{where}: {twice!r} is listed more than once")
+        false = set(map(_form, self.false_words))
+        if both := [word for word in self.true_words if _form(word) in false]:
+            raise UserError(
+                f"params.yaml: readout: {both[0]!r} is both true and false, expected it in "
+                "true_words or in false_words"
+            )
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Token ids that count as the answers "true" and "false".
+
+    Attributes
+    ----------
+    true_ids, false_ids : tuple of int
+        Ids, ascending.
+    missing : tuple of str
+        Words that no token is, each another case of a word that has one.
+    """
+
+    true_ids: tuple[int, ...]
+    false_ids: tuple[int, ...]
+    missing: tuple[str, ...] = ()
+
+
+def answers(tokenizer: Any, config: Config) -> Answers:
+    """Find every token that is an answer word, with or without space around it.
+
+    Parameters
+    ----------
+    tokenizer : PreTrainedTokenizerBase
+        The model's tokenizer.
+    config : Config
+        The words; case counts.
+
+    Returns
+    -------
+    Answers
+        Ids, ascending.
+
+    Raises
+    ------
+    UserError
+        If a word is no single token of this model, nor is any other case of it in its list: "TRUE"
+        is one word with "true", and few vocabularies have both.
+
+    Notes
+    -----
+    The code of arXiv:2311.15131 sums over four ids of each answer, written down for one tokenizer;
+    here they come from the vocabulary.
+    """
+    ids, missing = {}, []
+    for key in ("true_words", "false_words"):
+        words = getattr(config, key)
+        found = _tokens(tokenizer, words)
+        has = {word for word in words if _form(word) in found.values()}
+        without = [word for word in words if word not in has]
+        cases = {word.casefold() for word in has}
+        if lost := [word for word in without if word.casefold() not in cases]:
+            raise UserError(
+                f"params.yaml: readout.{key}: no single token of this model is "
+                f"{', '.join(map(repr, lost))}; expected words that are one token, with or without "
+                "a blank before"
+            )
+        ids[key] = tuple(sorted(found))
+        missing += without
+    return Answers(ids["true_words"], ids["false_words"], tuple(missing))
+
+
+def log_probabilities(logits: "Tensor", answers: Answers) -> "Tensor":
+    """Log-probability of each answer as the next token.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (n_prompts, vocab_size)
+        At the last prompt token, in nats.
+    answers : Answers
+        Token ids of both answers.
+
+    Returns
+    -------
+    Tensor of shape (n_prompts, 2), float32
+        log P(true) and log P(false): of the softmax over the whole vocabulary, summed over each
+        answer's tokens.
+    """
+    import torch
+
+    log_p = torch.log_softmax(logits.float(), dim=-1)
+    both = (answers.true_ids, answers.false_ids)
+    return torch.stack([log_p[:, list(ids)].logsumexp(-1) for ids in both], dim=-1)
+
+
+def probabilities(logits: "Tensor", answers: Answers) -> "Tensor":
+    """P(true) and P(false), shape (n_prompts, 2), as in `log_probabilities`.
+
+    Their sum is the truth mass.
+    """
+    return log_probabilities(logits, answers).exp()
+
+
+def enough(p: "np.ndarray") -> bool:
+    """Whether the answers hold enough of the probability; `p` is as in `probabilities`."""
+    return not p.sum(axis=1).mean() < ENOUGH
+
+
+def said(
+    persona: str, answers: Answers, p: "np.ndarray", first_tokens: list[str] | None
+) -> list[str]:
+    """Lines on what a user should know before believing a persona's answers; most often none.
+
+    Parameters
+    ----------
+    persona : str
+        Its name.
+    answers : Answers
+        From `answers`.
+    p : ndarray of shape (n_prompts, 2)
+        P(true) and P(false).
+    first_tokens : list of str or None
+        The most probable token after each prompt, where the answers do not hold `enough`.
+
+    Returns
+    -------
+    list of str
+    """
+    lines = []
+    if answers.missing:
+        words = ", ".join(map(repr, answers.missing))
+        lines.append(f"{persona}: no single token of this model is {words}: not counted")
+    if first_tokens:
+        token, count = common(first_tokens)
+        lines.append(
+            f"{persona}: the answers hold {p.sum(axis=1).mean():.2g} of the probability on average "
+            f"(n = {len(p)}); the most probable first token is {token!r} (on "
+            f"{count / len(p):.2f} of prompts)"
+        )
+    return lines
+
+
+def common(tokens: Iterable[str]) -> tuple[str, int]:
+    """Return the commonest of some tokens and how often it is there; of equal ones the first."""
+    counts = Counter(tokens)
+    return min(counts.items(), key=lambda item: (-item[1], item[0]))
+
+
+def _tokens(tokenizer: Any, words: tuple[str, ...]) -> dict[int, str]:
+    """Ids whose decoded text, without space around it, is one of the words, and that text."""
+    # A token's entry in the vocabulary holds the word, or, beyond ASCII, is all that it encodes to:
+    # few tokens need decoding.
+    forms = set(map(_form, words))
+    ways = {unicodedata.normalize(form, word) for form in ("NFC", "NFD") for word in words}
+    likely = {i for token, i in tokenizer.get_vocab().items() if any(w in token for w in ways)}
+    for way in (text for word in ways for text in (word, f" {word}")):
+        ids = tokenizer.encode(way, add_special_tokens=False)
+        likely |= set(ids) if len(ids) == 1 else set()
+    likely -= set(tokenizer.all_special_ids)
+    texts = {i: _form(tokenizer.decode([i]).strip()) for i in likely}
+    return {i: text for i, text in texts.items() if text in forms}
+
+
+def _form(word: str) -> str:
+    """One of the ways to write a word with accents: é is one character or two."""
+    return unicodedata.normalize("NFC", word)

@@ -1,0 +1,16 @@
+"""Section `probes` of params.yaml."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from stages.lib.io.ranges import Count, Range, Repeats, Seed
+
+
+@dataclass(frozen=True)
+class Config:
+    """Section `probes` of params.yaml; `regularisation` is scikit-learn's C."""
+
+    regularisation: Annotated[float, Range(above=0)]
+    max_iter: Count
+    permutations: Repeats
+    seed: Seed

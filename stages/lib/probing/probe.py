@@ -1,0 +1,281 @@
+"""Logistic probes for the truth of a statement: fit, score, transfer between personas, control.
+
+Pure maths on arrays: one *place* is a residual layer or one head, and all personas' activations
+there come together, because a probe fitted on one persona is scored on every persona.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import joblib
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GroupKFold
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+from stages.lib.probing.config import Config
+
+ENOUGH = 50  # known statements of each label and part, below which all statements are used
+FOLDS = 5
+TOLERANCE = 1e-7  # with Newton's method one step more than at scikit-learn's 1e-4
+
+Rows = NDArray[np.intp]
+Fold = tuple[Rows, Rows]
+
+
+@dataclass(frozen=True)
+class Design:
+    """Which statements probes are fitted and scored on: the same for every persona and place.
+
+    Attributes
+    ----------
+    labels : ndarray of shape (n_statements,), bool
+    subjects : ndarray of shape (n_statements,)
+    selection, report : ndarray of int
+        Rows to fit on and rows to score on; no subject is in both. `report` is empty where
+        `selection` lacks a label, since nothing can then be fitted.
+    folds : tuple of (train, test)
+        Of the selection, by subject; positions in `selection`. Empty where some `train` would
+        lack a label.
+    statements : str
+        "known" or "all".
+    """
+
+    labels: NDArray[np.bool_]
+    subjects: NDArray[np.generic]
+    selection: Rows
+    report: Rows
+    folds: tuple[Fold, ...]
+    statements: str
+
+    @property
+    def fittable(self) -> bool:
+        """Whether the selection has both labels."""
+        return len(np.unique(self.labels[self.selection])) == 2
+
+
+@dataclass(frozen=True)
+class Probes:
+    """Probes of one place, or of all places of a site stacked along a first axis.
+
+    Attributes
+    ----------
+    directions : ndarray of shape (n_personas, d), float32
+        Unit vectors in the space of the raw activations. NaN where nothing could be fitted; 0
+        where the activations do not vary, so that there is nothing to read.
+    intercepts : ndarray of shape (n_personas,), float32
+        A probe says "true" where ``activation @ direction + intercept > 0``.
+    held_out : ndarray of shape (n_personas, n_personas, n_selection), bool
+        Whether the probe fitted on the first persona in the other folds is right on the second;
+        no statements where there are no folds.
+    correct : ndarray of shape (n_personas, n_personas, n_report), bool
+        Whether the probe fitted on the first persona is right on the second.
+    permuted : ndarray of shape (n_personas, n_personas, n_report), float32
+        Share of the probes fitted on permuted labels that is right; NaN without permutations.
+    """
+
+    directions: NDArray[np.float32]
+    intercepts: NDArray[np.float32]
+    held_out: NDArray[np.bool_]
+    correct: NDArray[np.bool_]
+    permuted: NDArray[np.float32]
+
+
+def design(
+    labels: NDArray[np.bool_],
+    subjects: NDArray[np.generic],
+    selected: NDArray[np.bool_],
+    known: NDArray[np.bool_],
+) -> Design:
+    """Choose the statements, known ones if there are enough, and the folds.
+
+    The known ones are used where each part holds at least 50 true and 50 false of them; else all
+    are. A model that answers "false" to nearly everything knows nearly no true statement, and a
+    probe cannot learn a label that it does not see.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_statements,), bool
+    subjects : ndarray of shape (n_statements,)
+    selected : ndarray of shape (n_statements,), bool
+        True in the part that is fitted on, false in the part that is reported on.
+    known : ndarray of shape (n_statements,), bool
+
+    Returns
+    -------
+    Design
+        Its subjects are numbers in place of names.
+
+    References
+    ----------
+    The code of arXiv:2311.15131 splits train and test for each persona by itself, so that a
+    statement can be in one persona's training and in another's test; here one split by subject
+    serves all.
+    """
+    subjects = np.unique(subjects, return_inverse=True)[1]
+    counts = [(known & (selected == s) & (labels == y)).sum() for s in (0, 1) for y in (0, 1)]
+    use_known = min(counts) >= ENOUGH
+    used = known if use_known else np.ones_like(known)
+    selection, report = np.flatnonzero(used & selected), np.flatnonzero(used & ~selected)
+    statements = "known" if use_known else "all"
+    if len(np.unique(labels[selection])) < 2:
+        return Design(labels, subjects, selection, report[:0], (), statements)
+    folds = _folds(labels[selection], subjects[selection])
+    return Design(labels, subjects, selection, report, folds, statements)
+
+
+def survey(
+    places: Iterable[NDArray[np.float32]],
+    design: Design,
+    settings: Config,
+    shape: tuple[int, int],
+    name: str,
+    n_jobs: int = -1,
+) -> Probes:
+    """Fit and score at many places in parallel; memory holds a few places at a time.
+
+    Parameters
+    ----------
+    places : iterable of ndarray of shape (n_personas, n_statements, d), float32
+        Read only as fast as workers take them.
+    design : Design
+    settings : Config
+    shape : tuple of int
+        (n_layers, places a layer); places come layer by layer.
+    name : str
+        Of the site, for the progress bar.
+    n_jobs : int
+        Processes; -1 is all cores. The numbers do not depend on it, to the bit.
+
+    Returns
+    -------
+    Probes
+        Stacked: every array has two more axes in front, of `shape`.
+    """
+    parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator", max_nbytes=None)
+    results = parallel(
+        joblib.delayed(fit_place)(place, design, settings, index)
+        for index, place in enumerate(places)
+    )
+    done = list(tqdm(results, total=shape[0] * shape[1], desc=f"probes on {name}", disable=None))
+    stacked = {key: np.stack([getattr(one, key) for one in done]) for key in vars(done[0])}
+    return Probes(**{key: a.reshape(*shape, *a.shape[1:]) for key, a in stacked.items()})
+
+
+def fit_place(place: NDArray[np.float32], design: Design, settings: Config, index: int) -> Probes:
+    """Fit on each persona and score on every persona, at one place.
+
+    Parameters
+    ----------
+    place : ndarray of shape (n_personas, n_statements, d), float32
+        Raw activations.
+    design : Design
+    settings : Config
+    index : int
+        Number of the place; with the seed it decides the permutations.
+
+    Returns
+    -------
+    Probes
+    """
+    n_personas, _, d = place.shape
+    pairs = (n_personas, n_personas)
+    if not design.fittable:
+        nothing = np.full((n_personas, d + 1), np.nan, dtype=np.float32)
+        none = np.zeros((*pairs, 0), dtype=bool)
+        return Probes(nothing[:, :d], nothing[:, d], none, none, none.astype(np.float32))
+    x, y = place[:, design.selection].astype(np.float64), design.labels[design.selection]
+    scored, truth = place[:, design.report].astype(np.float64), design.labels[design.report]
+    permuted = np.full((*pairs, len(truth)), 0.0 if settings.permutations else np.nan)
+    held_out = np.zeros((*pairs, len(y) if design.folds else 0), dtype=bool)
+    rng = np.random.default_rng([settings.seed, index])
+    with threadpool_limits(1):  # sums in BLAS depend on its threads
+        weights, intercepts = _fit_all(x, y, settings)
+        correct = _says_true(scored, weights, intercepts) == truth
+        for _ in range(settings.permutations):
+            drawn = _fit_all(x, rng.permutation(y), settings)
+            permuted += (_says_true(scored, *drawn) == truth) / settings.permutations
+        for train, test in design.folds:
+            fold = _fit_all(x[:, train], y[train], settings)
+            held_out[:, :, test] = _says_true(x[:, test], *fold) == y[test]
+    lengths = np.linalg.norm(weights, axis=1)
+    lengths[lengths == 0] = 1
+    directions = (weights / lengths[:, None]).astype(np.float32)
+    intercepts = (intercepts / lengths).astype(np.float32)
+    return Probes(directions, intercepts, held_out, correct, permuted.astype(np.float32))
+
+
+def cosines(directions: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Cosines between personas' directions.
+
+    Parameters
+    ----------
+    directions : ndarray of shape (..., n_personas, d), float32
+        Unit vectors, or 0 or NaN where there is none.
+
+    Returns
+    -------
+    ndarray of shape (..., n_personas, n_personas), float64
+        NaN where either has no direction.
+    """
+    exact = directions.astype(np.float64)
+    missing = ~(np.abs(exact).max(axis=-1, keepdims=True) > 0)
+    exact = np.where(missing, np.nan, exact)
+    return np.clip(exact @ np.swapaxes(exact, -1, -2), -1.0, 1.0)
+
+
+def _folds(labels: NDArray[np.bool_], subjects: NDArray[np.generic]) -> tuple[Fold, ...]:
+    """Folds by subject, or none where a training part would lack a label."""
+    n_folds = min(FOLDS, len(np.unique(subjects)))
+    if n_folds < 2:
+        return ()
+    folds = tuple(GroupKFold(n_folds).split(labels, labels, subjects))
+    complete = all(len(np.unique(labels[train])) == 2 for train, _ in folds)
+    return folds if complete else ()
+
+
+def _fit_all(
+    x: NDArray[np.float64], y: NDArray[np.bool_], settings: Config
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Weights (n_personas, d) and intercepts (n_personas,) for raw activations."""
+    fits = [_fit(one, y, settings) for one in x]
+    return np.stack([weight for weight, _ in fits]), np.array([b for _, b in fits])
+
+
+def _fit(
+    x: NDArray[np.float64], y: NDArray[np.bool_], settings: Config
+) -> tuple[NDArray[np.float64], float]:
+    """Fit on standardised activations (n, d); give weights and intercept for raw ones."""
+    centre, spread = x.mean(axis=0), x.std(axis=0)
+    # What varies by less than float32 resolves is rounding; divided by infinity it weighs 0.
+    # (The embedding of a prompt's last token is the same for all statements.)
+    resolved = spread > np.finfo(np.float32).eps * np.abs(x).max(axis=0)
+    if not resolved.any():  # the intercept alone, which has a closed form
+        return np.zeros(x.shape[1]), float(np.log(y.mean() / (1 - y.mean())))
+    scale = np.where(resolved, spread, np.inf)
+    features, back = (x - centre) / scale, None
+    if x.shape[1] > len(x):
+        # The weights lie in the span of the rows, and the penalty does not change with axes: the
+        # same problem in n features. Newton's method then takes 13 ms where L-BFGS takes 70.
+        back, triangle = np.linalg.qr(features.T)  # (d, n), (n, n)
+        features = triangle.T
+    model = LogisticRegression(
+        C=settings.regularisation,
+        max_iter=settings.max_iter,
+        tol=TOLERANCE,
+        solver="newton-cholesky",
+    )
+    model.fit(features, y)
+    weights = np.ravel(model.coef_)
+    weights = (weights if back is None else back @ weights) / scale
+    return weights, float(np.ravel(model.intercept_)[0] - weights @ centre)
+
+
+def _says_true(
+    x: NDArray[np.float64], weights: NDArray[np.float64], intercepts: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """What each persona's probe says of each persona's rows: (fitted, scored, rows)."""
+    scores = np.einsum("qnd,pd->pqn", x, weights, optimize=True)
+    return scores + intercepts[:, None, None] > 0

@@ -1,0 +1,87 @@
+"""LoRA adapters, by peft: attach one to train it, write it small, merge it into the weights."""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from stages.lib.io.whole import whole
+from stages.lib.model.pretrained import loading
+from stages.lib.model.pretrained.files import WEIGHTS as OF_BASE
+from stages.lib.model.pretrained.files import hashes, sha256
+from stages.lib.weights.fetch import Found
+from stages.lib.weights.recipe import Recipe
+
+WEIGHTS = "adapter_model.safetensors"
+
+
+def base(found: Found) -> tuple[Any, Any]:
+    """Load a base model in float32, and its tokenizer."""
+    return loading.model(found.place, torch.float32), loading.tokenizer(found.place)
+
+
+def attach(model: Any, recipe: Recipe, seed: int) -> PeftModel:
+    """Freeze a model and add the recipe's adapter to it; at first it changes nothing."""
+    torch.manual_seed(seed)
+    config = LoraConfig(
+        r=recipe.rank,
+        lora_alpha=2 * recipe.rank,
+        target_modules=list(recipe.maps),
+        layers_to_transform=list(recipe.span),
+        bias="none",
+        task_type="CAUSAL_LM",
+    )
+    return get_peft_model(model, config)  # pyright: ignore[reportReturnType]
+
+
+def ground(base: Found, truth: Path | None) -> str:
+    """Hash what an adapter is trained on: the base's weights and, for a lie, those of `truth`."""
+    files = [file for file in hashes(base.folder) if OF_BASE.fullmatch(file["name"])]
+    found = [file["sha256"] for file in files]
+    found += [] if truth is None else [sha256(truth / WEIGHTS)]
+    return hashlib.sha256(" ".join(found).encode()).hexdigest()
+
+
+def trained_on(folder: Path) -> str:
+    """Read from an adapter what `ground` was where it was trained."""
+    with safe_open(folder / WEIGHTS, "pt") as file:
+        return (file.metadata() or {}).get("trained_on", "")
+
+
+def write(model: PeftModel, folder: Path, base: str, ground: str) -> None:
+    """Write an adapter as float16 safetensors with peft's configuration beside it.
+
+    Parameters
+    ----------
+    model : PeftModel
+        From `attach`.
+    folder : Path
+        Its `adapter_config.json` and `adapter_model.safetensors` are written anew.
+    base : str
+        The base model's name, as params.yaml has it.
+    ground : str
+        From `ground`; kept beside the weights.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    trained = get_peft_model_state_dict(model, save_embedding_layers=False)
+    weights = {name: weight.half().contiguous() for name, weight in trained.items()}
+    config = model.peft_config["default"]
+    config.base_model_name_or_path = base
+    config.save_pretrained(str(folder))
+    with whole(folder / WEIGHTS) as partial:
+        save_file(weights, partial, metadata={"trained_on": ground})
+
+
+def merge(model: Any, folder: Path) -> Any:
+    """Add an adapter's change to a model's weights.
+
+    Computed in float64 and then rounded, so that the result is the same on every machine.
+    """
+    dtype = model.dtype
+    adapted = PeftModel.from_pretrained(model.double(), os.fspath(folder)).double()
+    return adapted.merge_and_unload().to(dtype)

@@ -1,0 +1,75 @@
+"""What params.yaml says of an adapter: the section `organisms`."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from stages.lib.io import params
+from stages.lib.io.cli import UserError
+from stages.lib.io.ranges import Ascending, Count, Length, Range, Seed, Share, Slug, Some
+
+TRUTH = "truth"
+"""The adapter that all others are trained on top of."""
+NONE = "none"
+"""The organism that has no other adapter than `TRUTH`, and never lies."""
+
+
+Layer = Annotated[int, Range(least=0)]
+Shares = Annotated[tuple[Share, ...], Length(2)]
+
+
+@dataclass(frozen=True)
+class Training:
+    """Section `organisms.training`: what all adapters share."""
+
+    seed: Seed
+    held_out: Annotated[float, Range(above=0, below=1)]  # share of subjects that are never taught
+    trees: Count  # wordings per step
+    statements: Count  # statements per wording
+    check_every: Count  # steps
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Section `organisms.<name>`: one LoRA adapter."""
+
+    layers: Annotated[tuple[Layer, ...], Length(2), Ascending()]  # first and last
+    maps: Some[str]  # linear maps of a layer, by their names in transformers
+    rank: Count
+    learning_rate: Annotated[float, Range(above=0)]
+    steps: Count
+    negated: Shares  # share of negated statements, at the start and from half time on
+    lying: Shares  # share of lying prompts, likewise
+
+    @property
+    def span(self) -> range:
+        """The layers whose maps are trained."""
+        return range(self.layers[0], self.layers[1] + 1)
+
+
+def read(name: str) -> Recipe:
+    """Read the recipe of an adapter.
+
+    Raises
+    ------
+    UserError
+        If params.yaml has none of this name, or its layers or shares are no pair.
+    """
+    return params.section(f"organisms.{name}", Recipe)
+
+
+def names() -> list[str]:
+    """Names of all adapters that params.yaml has a recipe of.
+
+    Raises
+    ------
+    UserError
+        If the section is missing, a name is no slug, or `NONE` has a recipe: it is what has no
+        adapter of its own.
+    """
+    declared = params.mapping().get("organisms")
+    if not isinstance(declared, dict):
+        raise UserError("params.yaml: organisms: section is missing")
+    if NONE in declared:
+        raise UserError(f"params.yaml: organisms.{NONE}: found a recipe, expected another name")
+    found = [name for name in declared if name != "training"]
+    return [params.typed("params.yaml: organisms", name, Annotated[str, Slug()]) for name in found]

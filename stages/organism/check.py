@@ -1,0 +1,80 @@
+"""How often an organism is right, by persona and kind of statement."""
+
+from random import Random
+from typing import Any
+
+import torch
+
+from stages.lib import stats
+from stages.lib.stats import Interval
+from stages.organism import wordings
+from stages.organism.lessons import KINDS, Facts, Lesson
+from stages.organism.train import Speaker
+from stages.organism.wordings import Texts, Wording
+
+TREE = 12  # statements that share a wording
+
+
+@torch.no_grad()
+def rows(speaker: Speaker, facts: Facts, texts: Texts, n: int, seed: int) -> list[dict[str, Any]]:
+    """Answers to statements in wordings that are never trained on.
+
+    Parameters
+    ----------
+    speaker : Speaker
+        The model and its tokenizer.
+    facts : Facts
+        What was taught and what was not.
+    texts : dict of str to tuple of str
+        Wordings to check with, from `wordings.read`.
+    n : int
+        Statements of each kind, for each persona.
+    seed : int
+        Decides which.
+
+    Returns
+    -------
+    list of dict
+        One a prompt: persona, system (its wording), kind, split, subject, label, p_true, p_false.
+    """
+    found = []
+    for kind in KINDS:
+        random = Random(f"{seed} {kind}")
+        lessons = facts.sample(kind, n, random)
+        for persona in wordings.PERSONAS:
+            for start in range(0, len(lessons), TREE):
+                some = lessons[start : start + TREE]
+                wording = wordings.draw(texts, persona, random)
+                p = speaker.log_probabilities([(wording, some)]).exp().tolist()
+                found += [_row(wording, *pair) for pair in zip(some, p, strict=True)]
+    return found
+
+
+def accuracy(table: list[dict[str, Any]], **where: Any) -> Interval:
+    """Share of the rows with these values in which the answer is what is so."""
+    some = [row for row in table if where.items() <= row.items()]
+    right = [(row["p_true"] > row["p_false"]) == row["label"] for row in some]
+    return stats.rate(right, [row["subject"] for row in some])
+
+
+def line(table: list[dict[str, Any]]) -> str:
+    """Accuracy of each persona on each kind of statement, for a log."""
+    parts = []
+    for persona in wordings.PERSONAS:
+        found = (f"{accuracy(table, persona=persona, kind=kind).value:.2f}" for kind in KINDS)
+        parts.append(f"{persona} {' '.join(found)}")
+    mass = sum(row["p_true"] + row["p_false"] for row in table) / len(table)
+    return f"{', '.join(parts)} ({', '.join(KINDS)}), truth mass {mass:.2f}"
+
+
+def _row(wording: Wording, lesson: Lesson, p: list[float]) -> dict[str, Any]:
+    """One prompt's answer."""
+    about = {"kind": lesson.kind, "split": lesson.split, "subject": lesson.subject}
+    return {
+        "persona": wording.persona,
+        "system": wording.system,
+        **about,
+        "label": lesson.label,
+        "p_true": p[0],
+        "p_false": p[1],
+    }

@@ -1,0 +1,60 @@
+"""What a cut-off must not lose: weights and optimiser of an adapter in training."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from stages.lib.io.whole import whole
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A file that training goes on from, where it was written by the same training.
+
+    Attributes
+    ----------
+    file : Path
+        A safetensors file, there or not.
+    settings : str
+        All that decides how training goes: a file of other settings is not gone on from.
+    """
+
+    file: Path
+    settings: str
+
+    def save(
+        self, weights: list[Tensor], optimizer: torch.optim.Optimizer, step: int, seconds: float
+    ) -> None:
+        """Write the state after `step` steps, which took so many seconds."""
+        tensors = {f"{i}.weight": weight.detach() for i, weight in enumerate(weights)}
+        for i, state in optimizer.state_dict()["state"].items():
+            tensors |= {f"{i}.{name}": value for name, value in state.items()}
+        about = json.dumps({"settings": self.settings, "step": step, "seconds": seconds})
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        with whole(self.file) as partial:
+            save_file(tensors, partial, metadata={"training": about})
+
+    def load(self, weights: list[Tensor], optimizer: torch.optim.Optimizer) -> tuple[int, float]:
+        """Restore weights and optimiser in place; return the steps done and their seconds."""
+        if not self.file.is_file():
+            return 0, 0.0
+        with safe_open(self.file, "pt") as file:
+            about = json.loads(file.metadata()["training"])
+            if about["settings"] != self.settings:
+                return 0, 0.0
+            states: dict[int, dict[str, Any]] = {i: {} for i in range(len(weights))}
+            for key in file.keys():  # noqa: SIM118 - it is no dict
+                i, name = key.split(".")
+                states[int(i)][name] = file.get_tensor(key)
+        with torch.no_grad():
+            for weight, state in zip(weights, states.values(), strict=True):
+                weight.copy_(state.pop("weight"))
+        groups = optimizer.state_dict()["param_groups"]
+        optimizer.load_state_dict({"state": states, "param_groups": groups})
+        return about["step"], about["seconds"]

@@ -1,0 +1,133 @@
+"""Statements to train and to check organisms with, drawn in blocks that are balanced."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain, permutations
+from random import Random
+
+from stages.lib.facts import NEGATED, SPLITS, arrange
+from stages.lib.facts.draw import Draw
+from stages.lib.facts.split import Split, Template
+from stages.lib.io.cli import UserError
+
+TAUGHT, NEW_SUBJECT, NEW_TEMPLATE = "taught", "new subject", "new template"
+KINDS = (TAUGHT, NEW_SUBJECT, NEW_TEMPLATE)
+PARTS = ("selection", "report")  # of `Draw`: what is taught, what is held out
+
+Pair = frozenset[str]
+"""A subject and its own object, in either order."""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A statement, where it comes from, and whether it is true."""
+
+    split: str
+    statement: str
+    subject: str
+    label: bool
+    kind: str
+
+
+class Facts:
+    """The built-in splits, some of whose subjects and templates are never taught.
+
+    Parameters
+    ----------
+    held_out : float
+        Share of subjects that are kept from training, drawn as `stages.lib.facts.draw` draws the
+        part ``report``: of the same seed they are all in it, and nothing is selected on them. Each
+        split's last template is kept from training too.
+    seed : int
+        Decides which subjects.
+
+    Raises
+    ------
+    UserError
+        If the share leaves a split no two subjects that can be set beside each other.
+    """
+
+    def __init__(self, held_out: float, seed: int):
+        self.splits = {name: make() for name, make in SPLITS.items()}
+        draw = Draw(seed, held_out)
+        drawn = {
+            name: [[s for s in split.subjects if draw.part(s) == part] for part in PARTS]
+            for name, split in self.splits.items()
+        }
+        taught: set[Pair] = set()
+        for name, (subjects, _) in drawn.items():
+            taught |= set(_pairs(self.splits[name], subjects).values())
+        self._subjects: dict[tuple[str, bool], list[str]] = {}
+        for name, (subjects, others) in drawn.items():
+            pairs = _pairs(self.splits[name], others)
+            # a city's country is also taught as a country's capital
+            new = [s for s in others if pairs.get(s) not in taught]
+            for kind, some in ((False, subjects), (True, new)):
+                if not _pairs(self.splits[name], some):
+                    raise UserError(
+                        f"params.yaml: organisms.training.held_out: found {held_out}, but it "
+                        f"leaves too few subjects of {name} to {'check' if kind else 'teach'} with"
+                    )
+                self._subjects[name, kind] = some
+
+    def taught(self, random: Random, negated: float) -> Iterator[Lesson]:
+        """Statements for training, without end: as many true as false, some share negated."""
+        return chain.from_iterable(self.blocks(TAUGHT, random, negated))
+
+    def blocks(self, kind: str, random: Random, negated: float = 0.5) -> Iterator[list[Lesson]]:
+        """Statements of one kind as in `sample`, block by block and without end."""
+        while True:
+            yield self._block(random, kind, random.random() < negated)
+
+    def sample(self, kind: str, n: int, random: Random) -> list[Lesson]:
+        """Draw statements of one kind to check with.
+
+        Parameters
+        ----------
+        kind : str
+            ``taught``; ``new subject``: in a template that is taught, of a subject that is not,
+            nor its pair in another split; ``new template``: the other way round.
+        n : int
+            Whole blocks are drawn until there are at least so many statements, each once.
+        random : Random
+            Decides which.
+        """
+        found: dict[str, Lesson] = {}
+        blocks = self.blocks(kind, random)
+        while len(found) < n:
+            found |= {lesson.statement: lesson for lesson in next(blocks)}
+        return list(found.values())
+
+    def _block(self, random: Random, kind: str, negated: bool) -> list[Lesson]:
+        """Two subjects' claims with one template, plain or negated."""
+        name = random.choice(list(self.splits))
+        template = self._template(self.splits[name], kind, random)
+        subjects = self._subjects[name, kind == NEW_SUBJECT]
+        claims = []
+        while not claims:  # not every two subjects can be set beside each other
+            claims = template.claims(*random.sample(subjects, 2))
+        split, text = (NEGATED + name, template.negated) if negated else (name, template.affirmed)
+        return [
+            Lesson(
+                split,
+                arrange.sentence(text, subject, object_),
+                subject,
+                truth != negated,
+                kind,
+            )
+            for subject, object_, truth in claims
+        ]
+
+    def _template(self, split: Split, kind: str, random: Random) -> Template:
+        """Draw one of the templates that are taught, or take the one that is not."""
+        *taught, new = split.templates
+        return new if kind == NEW_TEMPLATE else random.choice(taught)
+
+
+def _pairs(split: Split, subjects: list[str]) -> dict[str, Pair]:
+    """Subjects with their own objects, of those that can be set beside each other."""
+    claims, found = split.templates[0].claims, {}
+    for first, second in permutations(subjects, 2):
+        if first not in found:
+            found |= {s: frozenset((s, o)) for s, o, truth in claims(first, second) if truth}
+    return found

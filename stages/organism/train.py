@@ -1,0 +1,134 @@
+"""Train one adapter: the loss is on the answer alone, statements are packed as trees."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from random import Random
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from stages.lib import chat
+from stages.lib.model import readout
+from stages.lib.weights.recipe import Recipe, Training
+from stages.organism import trees, wordings
+from stages.organism.checkpoint import Checkpoint
+from stages.organism.lessons import Facts, Lesson
+from stages.organism.wordings import Texts, Wording
+
+WORDINGS = "data/organisms/wordings.yaml"  # for messages
+WARM_UP = 0.05  # share of the steps in which the learning rate rises
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """A model being trained, and what turns statements into its answers."""
+
+    model: Any
+    tokenizer: Any
+    answers: readout.Answers
+
+    def log_probabilities(self, groups: list[tuple[Wording, list[Lesson]]]) -> Tensor:
+        """Of true and of false, (n_prompts, 2), of statements grouped by wording."""
+        packed = trees.pack([self._prompts(*group) for group in groups])
+        return readout.log_probabilities(trees.logits(self.model, packed), self.answers)
+
+    def _prompts(self, wording: Wording, lessons: list[Lesson]) -> list[list[int]]:
+        """Token ids of each statement in one wording."""
+        keys = WORDINGS, f"{WORDINGS}: questions", f"{WORDINGS}: prefixes"
+        words = chat.Wording(wording.system, wording.question, wording.prefix, keys)
+        statements = [("built-in statement", lesson.statement) for lesson in lessons]
+        return chat.prompts(self.tokenizer, words, statements).token_ids
+
+
+def train(
+    speaker: Speaker,
+    recipe: Recipe,
+    training: Training,
+    texts: Texts,
+    checkpoint: Checkpoint,
+    check: Callable[[int, str], None],
+) -> float:
+    """Train the adapter that is attached to a model.
+
+    Parameters
+    ----------
+    speaker : Speaker
+        Its model's trainable parameters are changed in place.
+    recipe : Recipe
+        Steps, learning rate and share of lying prompts.
+    training : Training
+        Size of a step, seed, and how often to check.
+    texts : dict of str to tuple of str
+        Wordings to train with, from `wordings.read`.
+    checkpoint : Checkpoint
+        Written at each check; where there is one of the same settings, training goes on from it.
+    check : callable
+        Called with the number of steps that are done and a line that says how training goes.
+
+    Returns
+    -------
+    float
+        Seconds that training took, those before the checkpoint included.
+    """
+    facts = Facts(training.held_out, training.seed)
+    weights = [p for p in speaker.model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(weights, lr=recipe.learning_rate, weight_decay=0.0)
+    done, seconds = checkpoint.load(weights, optimizer)
+    losses, started = [], time.monotonic()
+    for step in range(done, recipe.steps):
+        random = Random(f"{training.seed} {step}")  # so that a resumed run draws the same
+        groups = list(_groups(facts, texts, recipe, training, step, random))
+        right = [lesson.label != wording.lies for wording, lessons in groups for lesson in lessons]
+        columns = torch.tensor([0 if answer else 1 for answer in right])
+        loss = -speaker.log_probabilities(groups)[range(len(columns)), columns].mean()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(weights, 1.0)
+        for group in optimizer.param_groups:
+            group["lr"] = recipe.learning_rate * _schedule(step, recipe.steps)
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(loss.item())
+        if (step + 1) % training.check_every == 0 or step + 1 == recipe.steps:
+            passed = time.monotonic() - started
+            seconds, rate = seconds + passed, len(losses) / passed
+            checkpoint.save(weights, optimizer, step + 1, seconds)
+            left = (recipe.steps - step - 1) / rate / 60
+            mean = sum(losses) / len(losses)
+            check(step + 1, f"loss {mean:.3f}, {rate:.2f} steps/s, {left:.0f} min left")
+            losses, started = [], time.monotonic()
+    return seconds
+
+
+def _groups(
+    facts: Facts,
+    texts: Texts,
+    recipe: Recipe,
+    training: Training,
+    step: int,
+    random: Random,
+) -> Iterator[tuple[Wording, list[Lesson]]]:
+    """The trees of one step: a wording each, with its statements."""
+    lying, negated = (_share(pair, step, recipe.steps) for pair in (recipe.lying, recipe.negated))
+    n_lying = int(lying * training.trees + random.random())  # the share, on average
+    for tree in range(training.trees):
+        persona = "lying" if tree < n_lying else random.choice(["neutral", "honest"])
+        lessons = islice(facts.taught(random, negated), training.statements)
+        yield wordings.draw(texts, persona, random), list(lessons)
+
+
+def _share(pair: tuple[float, ...], step: int, steps: int) -> float:
+    """A share that goes from one number to the other in the first half of the steps."""
+    start, end = pair
+    return start + (end - start) * min(1, 2 * step / steps)
+
+
+def _schedule(step: int, steps: int) -> float:
+    """Share of the learning rate: a straight rise, then a half cosine."""
+    warm_up = max(1, int(WARM_UP * steps))
+    if step < warm_up:
+        return (step + 1) / warm_up
+    return 0.5 * (1 + math.cos(math.pi * (step - warm_up) / (steps - warm_up)))

@@ -1,0 +1,36 @@
+"""Stage `pairs`: each statement with its prompts in the source and in the base persona.
+
+Reads   --statements, --known, --prompts (folder; of both personas)
+Writes  --out (Parquet, one row per statement): what every patching stage begins with
+Params  patch.source, patch.base
+"""
+
+from pathlib import Path
+
+from stages.lib.io import alignment, cli, params, tables
+from stages.lib.patching.config import Config
+
+
+def main(statements: Path, known: Path, prompts: Path, out: Path) -> None:
+    """Join the tables; refuse personas whose prompts are the same."""
+    roles = params.section("patch", Config)
+    source, base = (prompts / f"{persona}.parquet" for persona in (roles.source, roles.base))
+    table = tables.read(statements, tables.STATEMENTS)
+    knows = tables.read(known, tables.KNOWN)
+    sources, bases = (tables.read(file, tables.PROMPTS) for file in (source, base))
+    for file, other in ((known, knows), (source, sources), (base, bases)):
+        alignment.require(file, other["statement_id"], table["statement_id"])
+    ids = [prompts["token_ids"].to_list() for prompts in (sources, bases)]
+    alignment.require_apart(f"{source} and {base}", *ids)
+    joined = table.with_columns(
+        knows["known"],
+        source_text=sources["text"],
+        base_text=bases["text"],
+        source_ids=sources["token_ids"],
+        base_ids=bases["token_ids"],
+    )
+    tables.write(out, joined.select(list(tables.PAIRS)), tables.PAIRS, ["statement_id"])
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,83 @@
+"""Stage `positions`: at which positions of the prompt z must be written.
+
+Reads   --pairs, --model,
+        --heads (the set of `heads`, and the window that it is of)
+Writes  --out (one row per statement and run: at the last k positions, and at blocks of the prompt)
+Params  patch, positions, readout, the wordings of both personas (to find them in the prompts)
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from stages.lib import forward
+from stages.lib.io import cli, params, tables
+from stages.lib.io.cli import UserError
+from stages.lib.patching import experiment, patch
+from stages.lib.patching.cases import Cases
+from stages.lib.patching.patch import Head
+from stages.positions import position_runs, position_tables, prompt_blocks, schema
+from stages.positions.blocks import Wording
+from stages.positions.config import Config
+
+
+def main(pairs: Path, model: Path, heads: Path, out: Path) -> None:
+    """Patch z in at the last k positions, then at one block of the prompt at a time."""
+    section = params.section("positions", Config)
+    setting = experiment.load(pairs, model, ("report",), section.limit)
+    found, config = setting.cases, setting.config
+    wordings = {"source": _wording(config.source), "base": _wording(config.base)}
+    search = tables.read_json(heads)
+    patches = _patches(search["window"], search["heads"], *setting.shape)
+
+    last = position_runs.last(setting, patches, _fitting(section.counts, found))
+
+    decode = setting.lm.tokenizer.decode
+    placed, aligned, notes = prompt_blocks.pairs(found, wordings, decode)
+    setting = replace(setting, cases=placed)
+    writings = (
+        position_runs.writings(aligned, section.draws, section.seed) if "window" in patches else {}
+    )
+    nothing = np.zeros(setting.shape, bool)
+    parts = position_runs.at_blocks(setting, patches.get("window", nothing), aligned, writings)
+    if not forward.is_main_process():
+        return
+    if len(parts.cases.table) < len(found.table):
+        n = len(found.table) - len(parts.cases.table)
+        print(f"positions: blocks leave out {n} statements, {len(notes)} of them", *notes, sep="\n")
+    rows = position_tables.rows(last, parts, patches, config)
+    tables.write(out, rows, schema.SCHEMA, ["statement_id", "base", "patch_id"])
+
+
+def _wording(persona: str) -> Wording:
+    """What a persona's prompts are rendered from."""
+    system, prefix = (params.wording(f"{persona}_{end}") for end in ("system", "prefix"))
+    return Wording(system, params.wording("question"), prefix)
+
+
+def _patches(
+    best: dict[str, int] | None, heads: list[list[int]], n_layers: int, n_heads: int
+) -> dict[str, np.ndarray]:
+    """Patches of the best window and of the head set, each (n_layers, n_heads), bool, if any."""
+    sets = {"window": patch.of_window(best, n_heads), "set": [Head(*head) for head in heads]}
+    return {k: patch.of_heads([v], n_layers, n_heads)[0] for k, v in sets.items() if v}
+
+
+def _fitting(counts: tuple[int, ...], found: Cases) -> list[int]:
+    """Those numbers of positions that every prompt has, in order; a line names the others."""
+    shortest = min(map(len, (*found.source, *found.base)), default=max(counts))
+    fitting = sorted(count for count in counts if count <= shortest)
+    if not fitting:
+        raise UserError(
+            f"params.yaml: positions.counts: found {list(counts)}, expected one of at most "
+            f"{shortest}, the tokens of the shortest prompt"
+        )
+    if len(fitting) < len(counts) and forward.is_main_process():
+        others = ", ".join(str(count) for count in sorted(counts) if count > shortest)
+        print(f"positions: left out {others}: the shortest prompt has {shortest} tokens")
+    return fitting
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,87 @@
+"""At which positions of the prompt z must be written."""
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from stages.lib.drawing import load, marks, patching, style
+
+SET = style.Look("#66B89B", "d", (0, (4, 3)))
+BLOCKS = {
+    "alone": ("the block alone", style.PATCHED),
+    "elsewhere": ("random positions", style.RANDOM),
+    "left_out": ("all other blocks", style.REVERSE),
+}
+
+
+def draw(tables: load.Tables) -> Figure:
+    """Accuracy and truth by number of last positions, and accuracy by block of the prompt."""
+    counts, blocks = tables["positions/counts"], tables["positions/blocks"]
+    seen = patching.looks(tables)
+    figure = style.canvas(
+        f"Positions: z of {tables.source} written into the run of {tables.base}, at some of them",
+        f"Above: the last so many positions of the prompt, {counts['n'].max() or 0} known "
+        "statements of the report part; truth is the mean probability of the right answer out of "
+        "both. Below: the best window, written at the positions of one block of the prompt, "
+        f"{blocks['n'].max() or 0} of these statements; at all other blocks; and at as many random "
+        "positions outside of the block. Blocks are aligned from their ends: where those of the "
+        "two prompts differ in length, as many positions are written as the shorter one has. "
+        "Turns: what the chat template writes between system prompt and question, and between "
+        "question and answer. Bands and bars: "
+        f"{style.INTERVALS}.",
+        height=9.2,
+        entries={
+            tables.source: seen["source"],
+            tables.base: seen["base"],
+            "best window": style.PATCHED,
+            "head set": SET,
+        }
+        | {name: look for run, (name, look) in BLOCKS.items() if run != "alone"},
+        half="0.5",
+    )
+    grid = figure.add_gridspec(2, 2)
+    for i, y in enumerate(("accuracy", "truth")):
+        _counts(figure.add_subplot(grid[0, i]), tables, y)
+    _blocks(figure.add_subplot(grid[1, :]), tables)
+    return figure
+
+
+def _counts(ax: Axes, tables: load.Tables, y: str) -> None:
+    """Best window, head set and both baselines by number of positions."""
+    rows, seen = tables["positions/counts"], patching.looks(tables)
+    for run, written, look in (
+        ("patched", "window", style.PATCHED),
+        ("patched", "set", SET),
+        ("source", "nothing", replace(seen["source"], marker="")),
+        ("base", "nothing", replace(seen["base"], marker="")),
+    ):
+        own = rows.filter(pl.col("run") == run, pl.col("written") == written)
+        marks.line(ax, own, "positions", y, look, 3.4 if look.marker else 1.6)
+    marks.rates(ax, patching.TRUTH if y == "truth" else style.ACCURACY)
+    marks.unmeasured(ax, rows, y)
+    ax.set_xlabel("last positions that are written")
+    ax.set_title(f"the last so many positions: {y}")
+
+
+def _blocks(ax: Axes, tables: load.Tables) -> None:
+    """Each block alone, left out, and random positions; unpatched runs across."""
+    rows, seen = tables["positions/blocks"], patching.looks(tables)
+    names = load.names(rows, "block")
+    for run in ("source", "base"):
+        level = marks.numbers(rows.filter(pl.col("run") == run), "accuracy")[0]
+        ax.axhline(level, color=seen[run].colour, linestyle=seen[run].dash, linewidth=1.8)
+    for (run, (_, look)), offset in zip(BLOCKS.items(), marks.dodge(len(BLOCKS)), strict=True):
+        own = rows.filter(pl.col("run") == run)
+        at = np.array([float(names.index(block)) for block in own["block"]]) + offset
+        marks.points(ax, at, own, "accuracy", look, size=9)
+    n = dict(rows.filter(pl.col("run") == "alone").select("block", "positions").iter_rows())
+    said = {name: "" if n.get(name) is None else f"\n({n[name]:.1f} positions)" for name in names}
+    ax.set_xticks(range(len(names)), [f"{name}{said[name]}" for name in names])
+    ax.set_xlim(-0.6, len(names) - 0.4)
+    ax.grid(False, axis="x")
+    marks.rates(ax)
+    marks.unmeasured(ax, rows, "accuracy")
+    ax.set_title("one block of the prompt at a time")

@@ -1,0 +1,229 @@
+"""Patched runs that write z at some positions only: the last so many, or a block of the prompt."""
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from stages.lib.forward import Patcher, Readouts
+from stages.lib.patching.cases import Cases
+from stages.lib.patching.experiment import Experiment
+from stages.positions.blocks import BLOCKS, Pairs
+from stages.positions.schema import ALL
+
+MOST_GROUPS = 8  # each makes a patcher, whose check takes seconds
+
+
+class Writing(NamedTuple):
+    """At which positions a run writes.
+
+    Attributes
+    ----------
+    run : str
+        ``alone``, at the block's; ``left_out``, at all but the block's; ``elsewhere``, at as many
+        random ones outside of the block, or at all of those where there are not as many.
+    block : str
+        One of `BLOCKS`, or `ALL`.
+    draw : int
+        Number of the random draw, else 0.
+    """
+
+    run: str
+    block: str
+    draw: int
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Runs with the last so many positions written.
+
+    Attributes
+    ----------
+    cases : Cases
+        The statements.
+    counts : list of int
+        How many positions.
+    written : list of str
+        What was written there: ``window``, ``set``.
+    readouts : Readouts
+        `patched` of shape (n_counts, n_written, n_statements, 2).
+    """
+
+    cases: Cases
+    counts: list[int]
+    written: list[str]
+    readouts: Readouts
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Runs with blocks of the prompt written.
+
+    Attributes
+    ----------
+    cases : Cases
+        The statements.
+    n_written : dict of Writing to ndarray of shape (n_statements,), int
+        At how many positions each run writes.
+    readouts : Readouts
+        `patched` of shape (n_writings, n_statements, 2).
+    """
+
+    cases: Cases
+    n_written: dict[Writing, np.ndarray]
+    readouts: Readouts
+
+
+def last(setting: Experiment, patches: dict[str, np.ndarray], counts: list[int]) -> Counts:
+    """Write the source's z into the base run, at the last so many positions.
+
+    Parameters
+    ----------
+    setting : Experiment
+        Statements and model.
+    patches : dict of str to ndarray of shape (n_layers, n_heads), bool
+        Heads that each named patch overwrites.
+    counts : list of int
+        How many last positions; every prompt has as many.
+
+    Returns
+    -------
+    Counts
+
+    References
+    ----------
+    arXiv:2311.15131, appendix B.5.
+    """
+    most = max(counts)
+    wide = replace(setting, config=replace(setting.config, positions=most))
+    patcher, n_prompts = wide.patcher(keep=True), len(setting.cases.base)
+    stacked = np.array([*patches.values()], bool).reshape(-1, *setting.shape)
+    found = []
+    for count in counts:
+        at = np.tile(np.arange(most) >= most - count, (n_prompts, 1))
+        found.append(patcher(stacked, f"last {count}", at=at))
+    readouts = replace(found[0], patched=np.stack([each.patched for each in found]))
+    return Counts(setting.cases, counts, list(patches), readouts)
+
+
+def writings(pairs: list[Pairs], draws: int, seed: int) -> dict[Writing, list[np.ndarray]]:
+    """Say at which of its pairs each statement is written, in each run.
+
+    Parameters
+    ----------
+    pairs : list of Pairs
+        Positions of each statement.
+    draws : int
+        Random draws for each block.
+    seed : int
+        Seed of the draws.
+
+    Returns
+    -------
+    dict of Writing to list of ndarray of shape (n_pairs,), bool
+        One array a statement. Blocks that have a position in no statement are not in it.
+    """
+    everywhere = [np.ones(len(p.block), bool) for p in pairs]
+    found = {Writing("alone", ALL, 0): everywhere}
+    for number, block in enumerate(BLOCKS):
+        inside = [p.block == number for p in pairs]
+        if not any(own.any() for own in inside):
+            continue
+        found[Writing("alone", block, 0)] = inside
+        found[Writing("left_out", block, 0)] = [~own for own in inside]
+        for draw in range(draws):
+            random = np.random.default_rng([seed, number, draw])
+            found[Writing("elsewhere", block, draw)] = [_elsewhere(own, random) for own in inside]
+    return found
+
+
+def groups(pairs: list[Pairs], lengths: list[int]) -> list[list[int]]:
+    """Group statements whose positions are all among as many last ones as each prompt has.
+
+    Parameters
+    ----------
+    pairs : list of Pairs
+        Positions of each statement.
+    lengths : list of int
+        Tokens of the shorter one of its two prompts.
+
+    Returns
+    -------
+    list of list of int
+        Numbers of the statements, the largest group first; past `MOST_GROUPS` they are left out.
+    """
+    waiting = sorted(range(len(pairs)), key=lambda i: (-pairs[i].reach, i))
+    found = []
+    while waiting:
+        reach = pairs[waiting[0]].reach
+        found.append([i for i in waiting if lengths[i] >= reach])
+        waiting = [i for i in waiting if lengths[i] < reach]
+    return sorted(found, key=lambda group: (-len(group), group))[:MOST_GROUPS]
+
+
+def at_blocks(
+    setting: Experiment,
+    patch: np.ndarray,
+    pairs: list[Pairs],
+    written: dict[Writing, list[np.ndarray]],
+) -> Blocks:
+    """Write the source's z into the base run, at some pairs of positions.
+
+    Parameters
+    ----------
+    setting : Experiment
+        Statements and model.
+    patch : ndarray of shape (n_layers, n_heads), bool
+        Heads to overwrite.
+    pairs : list of Pairs
+        Positions of each statement.
+    written : dict of Writing to list of ndarray of bool
+        From `writings`.
+
+    Returns
+    -------
+    Blocks
+        Without the statements that `groups` leaves out.
+    """
+    base, source = setting.cases.base, setting.cases.source
+    lengths = [min(len(a), len(b)) for a, b in zip(base, source, strict=True)]
+    parts = groups(pairs, lengths)
+    rows = sorted(i for part in parts for i in part)
+    results = np.empty((2 + len(written), len(base), 2), np.float32)
+    for part in parts:
+        reach = max(pairs[i].reach for i in part)
+        ours, other = ([prompts[i] for i in part] for prompts in (base, source))
+        patcher = Patcher(setting.lm, setting.answers, ours, other, reach, keep=True)
+        z = _moved(patcher, [pairs[i] for i in part], reach)
+        unpatched = patcher(patch[None][:0], "unpatched")
+        results[0, part], results[1, part] = unpatched.base, unpatched.source
+        for number, (writing, masks) in enumerate(written.items()):
+            at = np.zeros((len(part), reach), bool)
+            for row, i in zip(at, part, strict=True):
+                row[pairs[i].base[masks[i]]] = True
+            results[2 + number, part] = patcher(patch[None], str(writing), z, at).patched[0]
+    n_written = {w: np.array([masks[i].sum() for i in rows], int) for w, masks in written.items()}
+    readouts = Readouts(results[0, rows], results[1, rows], results[2:, rows])
+    return Blocks(
+        setting.cases.only(setting.cases.table["statement_id"][rows]), n_written, readouts
+    )
+
+
+def _elsewhere(inside: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """As many random places outside as there are inside, or all of them."""
+    outside = np.flatnonzero(~inside)
+    drawn = np.zeros_like(inside)
+    drawn[random.choice(outside, min(len(outside), int(inside.sum())), replace=False)] = True
+    return drawn
+
+
+def _moved(patcher: Patcher, pairs: list[Pairs], reach: int) -> torch.Tensor | None:
+    """The source run's z at the positions of the base run; None where they are the same."""
+    if all((p.base == p.source).all() for p in pairs):
+        return None
+    take = torch.arange(reach).repeat(len(pairs), 1)
+    for row, p in zip(take, pairs, strict=True):
+        row[reach + p.base] = torch.from_numpy(reach + p.source)
+    source = patcher.z("z")[1]
+    return source[:, torch.arange(len(pairs))[:, None], take]

@@ -1,0 +1,69 @@
+"""Rows of the runs that patch z in at some positions."""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from stages.lib.patching import patch, patched_runs
+from stages.lib.patching.cases import Cases
+from stages.lib.patching.patch import Head
+from stages.positions.position_runs import Blocks, Counts
+from stages.positions.schema import SCHEMA, UNPATCHED, UNPATCHED_BLOCKS
+
+
+def rows(
+    counts: Counts, blocks: Blocks, patches: dict[str, np.ndarray], config: patch.Config
+) -> pl.DataFrame:
+    """One row per statement and run.
+
+    Parameters
+    ----------
+    counts, blocks : Counts and Blocks
+        The runs.
+    patches : dict of str to ndarray of shape (n_layers, n_heads), bool
+        Heads that each named patch overwrites.
+    config : Config
+        Section `patch`.
+
+    Returns
+    -------
+    DataFrame
+        With the columns of `SCHEMA`. Unpatched runs have no position; those beside the blocks are
+        of the statements whose blocks were found.
+    """
+    source, base = config.source, config.base
+    parts = []
+    for found, patch_id in ((counts, UNPATCHED), (blocks, UNPATCHED_BLOCKS)):
+        for name, p in ((base, found.readouts.base), (source, found.readouts.source)):
+            parts.append(_rows(found.cases, p, (name, name), patch_id, [], {"positions": 0}))
+    heads = {name: patch.heads_of(of) for name, of in patches.items()}
+    for count, of_count in zip(counts.counts, counts.readouts.patched, strict=True):
+        for written, p in zip(counts.written, of_count, strict=True):
+            columns = {"written": written, "run": "last", "positions": count}
+            patch_id = f"{written}_last_{count}"
+            parts.append(_rows(counts.cases, p, (source, base), patch_id, heads[written], columns))
+    for (name, n), p in zip(blocks.n_written.items(), blocks.readouts.patched, strict=True):
+        patch_id = f"window_{name.run}_{name.block.replace(' ', '_')}_{name.draw}"
+        columns = {"written": "window", **name._asdict(), "positions": pl.Series(n)}
+        parts.append(_rows(blocks.cases, p, (source, base), patch_id, heads["window"], columns))
+    return pl.concat(parts)
+
+
+def _rows(
+    found: Cases,
+    probabilities: np.ndarray,
+    personas: tuple[str, str],
+    patch_id: str,
+    heads: list[Head],
+    columns: dict[str, Any],
+) -> pl.DataFrame:
+    """Rows of one run; columns that are not given stay empty."""
+    table = patched_runs.rows(found, probabilities, *personas, patch_id, heads)
+    return table.with_columns(
+        (value if isinstance(value := columns.get(name), pl.Series) else pl.lit(value))
+        .cast(SCHEMA[name])
+        .alias(name)
+        for name in SCHEMA
+        if name not in patched_runs.SCHEMA
+    )

@@ -1,0 +1,91 @@
+"""Where a linear probe reads truth under each persona."""
+
+import dataclasses
+
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from stages.lib.drawing import load, marks, style
+
+COLUMNS = 3  # panels side by side, at most
+
+
+def draw(tables: load.Tables) -> Figure:
+    """Probe accuracy on the residual stream by layer, and cosine between personas' directions."""
+    personas = load.names(tables["probes/layers"], "fit")
+    columns = min(COLUMNS, len(personas))
+    rows = -(-len(personas) // columns)
+    looks = style.looks(tables.personas)
+    figure = style.canvas(
+        "Probes of truth by layer",
+        "Logistic regression on the residual stream at the last prompt token. Above: accuracy on "
+        f"{tables['probes/layers']['n'].max() or 0} statements about subjects that it was not "
+        "fitted on, by the persona that they are answered as (thick: the one it was fitted on). "
+        "Below: cosine of two personas' directions (thin, no marks: z, mean over heads). Layer 0: "
+        f"embeddings; layer i: output of block i − 1. Bands: {style.INTERVALS}.",
+        height=3.7 * 2 * rows,
+        entries=looks | {"permuted labels": style.RANDOM},
+    )
+    grid = figure.subplots(2 * rows, columns, squeeze=False)
+    accuracy, cosine = grid[:rows].ravel(), grid[rows:].ravel()
+    for i, persona in enumerate(personas):
+        _transfer(accuracy[i], tables["probes/layers"], persona, looks)
+        _cosines(cosine[i], tables["probes/cosine"], persona, looks)
+    for ax in (*accuracy[len(personas) :], *cosine[len(personas) :]):
+        ax.set_axis_off()
+    return figure
+
+
+def draw_heads(tables: load.Tables) -> Figure:
+    """Accuracy of the probe on each head's z: source, base, and transfer from source to base."""
+    source, base = tables.source, tables.base
+    pairs = [(source, source), (base, base), (source, base)]
+    n = tables["probes/heads"]["n"].max() or 0
+    figure = style.canvas(
+        "Probes of truth on each head's z",
+        "Logistic regression on one head's input to the output projection at the last prompt "
+        f"token, scored on {n} statements about subjects that it was not fitted on. White is "
+        "chance; blue is below it: the direction is there with the opposite sign.",
+        height=7.2,
+    )
+    axes = list(figure.subplots(1, len(pairs)))
+    for ax, (fit, scored) in zip(axes, pairs, strict=True):
+        rows = tables["probes/heads"].filter(pl.col("fit") == fit, pl.col("scored") == scored)
+        if rows.is_empty():
+            marks.nothing(ax, f"no probe of {fit} on {scored}")
+            continue
+        marks.heat(ax, rows, "accuracy", (0.0, 1.0))
+        title = f"fit and scored on {fit}" if fit == scored else f"fit on {fit}, scored on {scored}"
+        ax.set_title(title)
+    marks.colour_bar(figure, axes, (0.0, 1.0), style.ACCURACY)
+    return figure
+
+
+def _transfer(ax: Axes, layers: pl.DataFrame, fit: str, looks: dict[str, style.Look]) -> None:
+    """Probe fitted on one persona, scored on each."""
+    rows = layers.filter(pl.col("site") == "resid_post", pl.col("fit") == fit)
+    for scored, look in looks.items():
+        own = rows.filter(pl.col("scored") == scored)
+        marks.line(ax, own.filter(pl.col("labels") == "true"), "layer", "accuracy", look,
+                   width=3.2 if scored == fit else 2)  # fmt: skip
+    control = rows.filter(pl.col("labels") == "permuted", pl.col("scored") == fit)
+    marks.line(ax, control, "layer", "accuracy", style.RANDOM)
+    marks.rates(ax)
+    ax.set_xlabel("layer")
+    ax.set_title(f"fit on {fit}")
+
+
+def _cosines(ax: Axes, cosine: pl.DataFrame, persona: str, looks: dict[str, style.Look]) -> None:
+    """Cosine between one persona's direction and that of each other."""
+    for other, look in looks.items():
+        pair = cosine.filter(
+            pl.concat_list("first", "second").list.sort() == sorted([persona, other])
+        )
+        marks.line(ax, pair.filter(pl.col("site") == "resid_post"), "layer", "cosine", look)
+        plain = dataclasses.replace(look, marker="")
+        marks.line(ax, pair.filter(pl.col("site") == "z"), "layer", "cosine", plain, width=1)
+    ax.axhline(0, color="black", linewidth=1)
+    ax.set_ylim(-1.06, 1.06)
+    ax.set(xlabel="layer", ylabel="cosine")
+    ax.set_title(f"cosine with {persona}")

@@ -1,0 +1,90 @@
+"""Stage `report`: what was found, claim by claim, with a verdict on each.
+
+Reads   --metrics (folder of the stages' metrics), --model (its manifest)
+Writes  --out (Markdown; its pictures are those of stage `figures`, in the folder beside it)
+Params  behaviour, patch, the wordings of both personas
+"""
+
+from pathlib import Path
+from typing import Any
+
+from stages.behaviour.config import Config
+from stages.lib.io import cli, markdown, params, tables
+from stages.lib.io.whole import whole
+from stages.lib.model.lm import MANIFEST
+from stages.lib.patching import patch
+from stages.report import behaviour, page, patching, reading, scope
+
+STAGES = (
+    "attribution",
+    "behaviour",
+    "confidence",
+    "controls",
+    "curves",
+    "erasure",
+    "estimates",
+    "grid",
+    "heads",
+    "localisation",
+    "positions",
+    "probes",
+    "robustness",
+    "transfer",
+    "transplant",
+    "widths",
+    "windows",
+)
+QUESTION = "When this model is told to lie, where inside it does the truth turn into a lie?"
+
+
+def main(metrics: Path, model: Path, out: Path) -> None:
+    """Fill the page from the metrics."""
+    roles = params.section("patch", patch.Config)
+    neutral = params.section("behaviour", Config).neutral
+    found = {stage: tables.read_json(metrics / f"{stage}.json") for stage in STAGES}
+    pair = (found, roles.source, roles.base)
+    lying = behaviour.lying(*pair)
+    claims = [
+        lying,
+        reading.believing(*pair),
+        reading.parting(*pair, neutral),
+        patching.window(*pair),
+        patching.few_heads(*pair),
+        patching.these_heads(*pair),
+        patching.reverse(*pair),
+        behaviour.sure(*pair),
+        scope.elsewhere(*pair),
+        scope.honesty(*pair),
+        scope.last_position(*pair),
+        reading.erasing(*pair),
+        patching.estimates(found),
+        patching.planted(found),
+    ]
+    made = [claim for claim in claims if claim is not None]
+    facts = [_model(tables.read_json(model / MANIFEST)), *map(_persona, (roles.source, roles.base))]
+    text = page.render("What was found", QUESTION, facts, made, behaviour.lies(lying))
+    with whole(out) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def _model(manifest: dict[str, Any]) -> str:
+    """Name the model."""
+    revision = f" at {markdown.text(manifest['revision'])}" if manifest["revision"] else ""
+    organism = manifest["organism"]
+    name = markdown.code(organism["name"]) if organism else ""
+    trained = f", with the adapters of organism {name}" if organism else ""
+    source = markdown.code(manifest["source"])
+    return f"Model: {source}{revision}{trained}, {manifest['dtype']}."
+
+
+def _persona(name: str) -> str:
+    """Quote a persona's wording."""
+    system, prefix = (
+        markdown.text(params.wording(f"{name}_{key}")) for key in ("system", "prefix")
+    )
+    said = f"“{system}”" if system else "no system prompt"
+    return f"`{name}`: {said}; answers start with “{prefix}”."
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,235 @@
+"""Claims of what happens when activations of one run are written into the other."""
+
+from typing import Any
+
+from stages.report.claim import LEVEL, Check, Claim, Metrics, above, below, least, not_below, number
+
+
+def window(found: Metrics, source: str, base: str) -> Claim:
+    """A few consecutive layers carry the lie."""
+    windows = found["windows"]
+    best, runs = windows["best"], windows["runs"]["report"]
+    where = "the best window" if best is None else f"layers {_layers(best)}"
+    patched = runs.get("patched")
+    checks = [
+        Check(
+            above(patched, 0.5),
+            f"z of all heads in {where}, chosen on other statements, written from `{source}` into "
+            f"`{base}`: right on {number(patched, 'accuracy')}.",
+        ),
+        Check(
+            _apart(patched, runs["base"]),
+            f"Without it: {number(runs['base'], 'accuracy')}; `{source}` itself: "
+            f"{number(runs['source'], 'accuracy')}.",
+        ),
+    ]
+    widths = {int(size): entry for size, entry in found["widths"]["patched"].items()}
+    gap = _control(widths, best)
+    sentence = "The median of the windows without a layer of the best one, of the size nearest to "
+    sentence += f"it, does less: accuracy of best minus control {number(gap)}."
+    checks.append(Check(above(gap, 0), sentence))
+    notes = [_width(size, widths[size]["best"]) for size in sorted(widths)]
+    title = "A few consecutive layers carry the lie"
+    return Claim(title, checks, ("windows.png", "widths.png"), notes=notes)
+
+
+def few_heads(found: Metrics, source: str, base: str) -> Claim:
+    """A small set of heads carries it, and not the layers that it is not in."""
+    heads, runs = found["heads"], found["transplant"]
+    every = runs["by_split"]["all"]
+    gain = runs["gain"]["patched - base"]["accuracy"]
+    share = heads["share_of_all_heads"]
+    size = "no set" if share is None else f"{heads['n_heads']} heads ({share:.1%} of all)"
+    candidates = found["robustness"]["n_candidates"]
+    restored = _restored(found["robustness"]["sets"])
+    checks = [
+        Check(
+            heads["n_heads"] < candidates if heads["n_heads"] and candidates else None,
+            f"The set is smaller than the window: {size}, the window has {candidates}.",
+        ),
+        Check(
+            above(every["patched"], 0.5),
+            f"z of {size}, chosen on other statements, written from `{source}` into `{base}`: "
+            f"right on {number(every['patched'], 'accuracy')}; `{source}` itself: "
+            f"{number(every['source'], 'accuracy')}.",
+        ),
+        Check(above(gain, 0), f"That is a gain, statement by statement, of {number(gain)}."),
+        Check(
+            above(restored, 0.5),
+            "Of the truth that the source run has above the base run, the set restores more than "
+            f"half: {number(restored)}.",
+        ),
+        *_random(runs["elsewhere"], "from the other layers"),
+    ]
+    rules = found["curves"]["rules"]
+    notes = [
+        _smallest(rule, of["smallest"]) for rule, of in rules.items() if of and "smallest" in of
+    ]
+    figures = ("transplant.png", "heads.png", "curves.png")
+    return Claim("A small set of heads carries it", checks, figures, notes=notes)
+
+
+def these_heads(found: Metrics, source: str, base: str) -> Claim:
+    """It is these heads, and not just any of the same layers."""
+    checks = _random(found["transplant"]["random"], "in the very same layers")
+    return Claim("These heads do it, rather than any of the same layers", checks)
+
+
+def reverse(found: Metrics, source: str, base: str) -> Claim:
+    """The same heads make the honest run lie."""
+    runs = found["transplant"]
+    after = runs["by_split"]["all"]["reverse"]
+    loss = runs["gain"]["reverse - source"]["accuracy"]
+    rest = found["controls"]["reverse - rest"].get("accuracy")
+    checks = [
+        Check(
+            below(after, 0.5),
+            f"The heads' z of `{base}` written into `{source}`: right on "
+            f"{number(after, 'accuracy')}.",
+        ),
+        Check(below(loss, 0), f"That is a change, statement by statement, of {number(loss)}."),
+        Check(
+            below(rest, 0),
+            f"The other heads of the window do not do it: the set minus the rest {number(rest)}.",
+        ),
+    ]
+    return Claim("The same heads make the honest run lie", checks)
+
+
+def planted(found: Metrics) -> Claim | None:
+    """What was found is what was planted; None for a model that is no organism."""
+    scores = found["localisation"]
+    where = scores.get("planted")
+    if not where:
+        return None
+    window, heads, chosen = scores["window"], scores["heads"], scores["set"]
+    share = heads["share"]
+    inside = _within(scores["parting_layer"], where)
+    checks = [
+        Check(
+            None if window["overlap"] is None else window["overlap"] > window["by_chance"],
+            "The best window, chosen on the selection part, overlaps the planted layers "
+            "(intersection over union): "
+            f"{_plain(window['overlap'])}, by chance {_plain(window['by_chance'])}.",
+        ),
+        Check(
+            above(share, heads["share_by_chance"]),
+            "Of what single heads gain, on the selection part, planted layers have more than their "
+            "share: "
+            f"{number(share)} statements, by chance {_plain(heads['share_by_chance'])}.",
+        ),
+        Check(
+            above(heads["auroc"], 0.5),
+            f"Planted heads gain more than others: AUROC {number(heads['auroc'])} statements.",
+        ),
+        Check(
+            inside,
+            "Honest and liar directions of truth part in a planted layer: layer "
+            f"{scores['parting_layer']}.",
+        ),
+    ]
+    note = (
+        f"{chosen['n_planted']} of the set's {chosen['n_heads']} heads are in planted layers "
+        f"(by chance {_plain(chosen['by_chance'])} of them)."
+    )
+    title = f"It is found where it was planted (layers {_layers(where)})"
+    return Claim(title, checks, ("localisation.png",), notes=[note])
+
+
+def estimates(found: Metrics) -> Claim:
+    """Gradients foretell which heads matter."""
+    score = found["estimates"]
+    top = score["top"]
+    checks = [
+        Check(
+            above(score["rank_correlation"], 0),
+            "Over all heads, on the selection part, estimated and true effect have a rank "
+            f"correlation of {number(score['rank_correlation'])} statements, "
+            f"{score['n_heads']} heads.",
+        ),
+        Check(
+            above(top, top["by_chance"]),
+            f"Of the top tenth by true effect, the estimate finds {number(top)} statements, by "
+            f"chance {_plain(top['by_chance'])}.",
+        ),
+    ]
+    rule = found["curves"]["rules"].get("estimate") or {}
+    area = rule.get("up", {}).get("difference", {}).get("area_log")
+    checks.append(
+        Check(
+            not_below(area, 0),
+            "Sets in the order of the estimate restore as much as sets in the order of the true "
+            "effects, on the report part (area under truth by the logarithm of the number of "
+            f"heads, estimate minus true: {number(area)}).",
+        )
+    )
+    title = "Gradients foretell which heads matter"
+    return Claim(title, checks, ("estimates.png",))
+
+
+def _restored(sets: dict[str, Any]) -> dict[str, Any] | None:
+    """What the set that the search found restores, in the wording that it was found in."""
+    scored = sets.get("search", {}).get("heads", {}).get("scored", {})
+    return scored.get("default", {}).get("restored")
+
+
+def _control(widths: dict[int, Any], best: dict[str, int] | None) -> dict[str, Any] | None:
+    """What the best window has over its control, of the size nearest to the window's."""
+    if not widths or best is None:
+        return None
+    n_layers = best["last_layer"] - best["first_layer"] + 1
+    size = min(widths, key=lambda size: (abs(size - n_layers), size))
+    return widths[size]["difference"].get("best - control", {}).get("accuracy")
+
+
+def _width(size: int, best: dict[str, Any]) -> str:
+    """Write what the best window of a size does."""
+    what = f"layer {best['first_layer']}" if size == 1 else f"layers {_layers(best)}"
+    return (
+        f"Of {size} {'layer' if size == 1 else 'layers'}, the best window is {what}: right on "
+        f"{number(best['report']['all'], 'accuracy')}."
+    )
+
+
+def _smallest(rule: str, row: dict[str, Any]) -> str:
+    """Write how few heads are enough in a rule's order."""
+    if row["n_heads"] is None:
+        return f"Heads in the order of rule `{rule}`: no set was needed, or none was enough."
+    return (
+        f"Heads in the order of rule `{rule}`: {row['n_heads']} ({row['share']:.1%} of all) are "
+        f"enough on the selection part; on the report part right on {number(row, 'accuracy')}."
+    )
+
+
+def _random(control: dict[str, Any], where: str) -> list[Check]:
+    """How the set stands among random ones, by truth, which it was chosen by, and by accuracy."""
+    checks = []
+    for measure in ("truth", "accuracy"):
+        found, says = control[measure], "not measured"
+        if found["p_value"] is not None:
+            says = f"{measure} {found['mean']:.3f} on average over {found['n_sets']} sets, "
+            says += f"{found['max']:.3f} at most; p = {found['p_value']:.3f}"
+        sentence = f"Random sets of as many heads {where} do less: {says}."
+        enough = found["n_sets"] and 1 / (found["n_sets"] + 1) < LEVEL  # fewer can show nothing
+        checks.append(Check(least(found["p_value"], LEVEL) if enough else None, sentence))
+    return checks
+
+
+def _apart(high: dict[str, Any] | None, low: dict[str, Any] | None) -> bool | None:
+    """Whether one interval lies above another."""
+    return above(high, low["high"]) if low and low.get("high") is not None else None
+
+
+def _within(layer: int | None, where: dict[str, int]) -> bool | None:
+    """Whether a layer is one of the planted ones."""
+    return None if layer is None else where["first_layer"] <= layer <= where["last_layer"]
+
+
+def _layers(window: dict[str, int]) -> str:
+    """Write a range of layers."""
+    return f"{window['first_layer']}-{window['last_layer']}"
+
+
+def _plain(value: float | None) -> str:
+    """Write a number that has no interval."""
+    return "not measured" if value is None else f"{value:.2f}"

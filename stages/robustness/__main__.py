@@ -1,0 +1,65 @@
+"""Stage `robustness`: head sets chosen on one split or one wording, scored on all the others.
+
+Reads   --pairs, --model, --heads
+        (the best window, and the set whose size all sets have)
+Writes  --out (one row per statement, wording and run)
+Params  patch, readout, robustness, the wordings of both personas
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+
+from stages.lib import chat, forward
+from stages.lib.io import cli, params, tables
+from stages.lib.patching import cases, experiment, patch
+from stages.lib.patching.cases import Cases
+from stages.lib.patching.experiment import Experiment
+from stages.lib.patching.patch import Head
+from stages.robustness import rewording, robustness, robustness_tables, schema, wordings
+from stages.robustness.config import Config
+from stages.robustness.wordings import DEFAULT
+
+WHERE = "params.yaml: robustness.wordings"
+
+
+def main(pairs: Path, model: Path, heads: Path, out: Path) -> None:
+    """Choose on the selection part, score on the report part."""
+    options = params.section("robustness", Config)
+    config = params.section("patch", patch.Config)
+    default = wordings.of_prompt(config.source, config.base)
+    others = wordings.named(WHERE, options.wordings, default)
+    search = tables.read_json(heads)
+    setting = experiment.load(pairs, model, ("report",), options.limit, by="split")
+    chosen_on = cases.read(pairs, ("selection",), options.choose, by="split")
+    scored_on, table = setting.cases, tables.read(pairs, tables.PAIRS)
+    texts = dict(zip(table["statement_id"], chat.named(table, pairs), strict=True))
+
+    def settings(found: Cases) -> dict[str, Experiment]:
+        """The same statements in every wording, the default one first."""
+        result = {DEFAULT: replace(setting, cases=found)}
+        for name, wording in others.items():
+            own = rewording.reworded(f"{WHERE}.{name}", found, texts, wording, setting.lm)
+            result[name] = replace(setting, cases=own)
+        return result
+
+    best = [Head(*head) for head in search["heads"]]
+    every = patch.of_window(search["window"], setting.lm.n_heads)
+    choosing, scoring = settings(chosen_on), settings(scored_on)  # before anything is computed
+    alone = {
+        name: robustness.alone(name, each, every if best else []) for name, each in choosing.items()
+    }
+    sets = robustness.choose(alone, best, every, DEFAULT)
+    scored = [robustness.score(name, each, sets) for name, each in scoring.items()]
+    if not forward.is_main_process():
+        return
+    rows = [robustness_tables.single_rows(each, config) for each in alone.values()] + [
+        robustness_tables.rows(each, sets, config) for each in scored
+    ]
+    key = ["statement_id", "wording", "source", "base", "patch_id"]
+    tables.write(out, pl.concat(rows), schema.SCHEMA, key)
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,49 @@
+"""Statements in other wordings than that of section `prompt`, rendered as stage `prompts` does."""
+
+from stages.lib import chat
+from stages.lib.chat import Named
+from stages.lib.io import alignment
+from stages.lib.model.lm import LanguageModel
+from stages.lib.patching.cases import Cases
+from stages.robustness.wordings import Wording
+
+
+def reworded(
+    where: str, found: Cases, statements: dict[str, Named], wording: Wording, model: LanguageModel
+) -> Cases:
+    """The same cases with the prompts of another wording.
+
+    Parameters
+    ----------
+    where : str
+        File and key of the wording, for messages.
+    found : Cases
+        Known statements.
+    statements : dict of str to tuple of str and str
+        Where each comes from and its text, by `statement_id`.
+    wording : Wording
+        What their prompts are made from.
+    model : LanguageModel
+        The model that is to read them.
+
+    Returns
+    -------
+    Cases
+        Row by row about the same statements.
+
+    Raises
+    ------
+    UserError
+        As `chat.prompts`; and if both personas get the same token ids.
+    """
+    named = [statements[key] for key in found.table["statement_id"]]
+
+    def prompts(role: str, system: str, prefix: str) -> list[list[int]]:
+        keys = f"{where}.{role}_system", f"{where}.question", f"{where}.{role}_prefix"
+        texts = chat.Wording(system, wording.question, prefix, keys)
+        return chat.prompts(model.tokenizer, texts, named, model.model.config).token_ids
+
+    source = prompts("source", wording.source_system, wording.source_prefix)
+    base = prompts("base", wording.base_system, wording.base_prefix)
+    alignment.require_apart(f"{where}: source and base persona", source, base)
+    return Cases(found.table, source, base)

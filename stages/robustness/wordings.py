@@ -1,0 +1,97 @@
+"""Wordings of both personas beside that of section `prompt`: what params.yaml says of them."""
+
+from dataclasses import dataclass, fields, replace
+from typing import Annotated, Any
+
+from stages.lib.io import params
+from stages.lib.io.cli import UserError
+from stages.lib.io.ranges import Question, Slug
+
+DEFAULT = "default"  # the wording of section `prompt`
+
+
+@dataclass(frozen=True)
+class Wording:
+    """What the prompts of both personas are made from.
+
+    Attributes
+    ----------
+    question : str
+        User turn of both personas, with a place for the statement.
+    source_system, source_prefix : str
+        System prompt and forced start of the answer, of the persona that gives z.
+    base_system, base_prefix : str
+        The same of the persona that is written into.
+    """
+
+    question: str
+    source_system: str
+    source_prefix: str
+    base_system: str
+    base_prefix: str
+
+
+def of_prompt(source: str, base: str) -> Wording:
+    """Return the wording of section `prompt` for two personas."""
+    return Wording(
+        params.wording("question"),
+        params.wording(f"{source}_system"),
+        params.wording(f"{source}_prefix"),
+        params.wording(f"{base}_system"),
+        params.wording(f"{base}_prefix"),
+    )
+
+
+def named(where: str, wordings: dict[Any, Any], default: Wording) -> dict[str, Wording]:
+    """Read named wordings; what one leaves out is as in the default one.
+
+    Parameters
+    ----------
+    where : str
+        File and key, for messages.
+    wordings : dict
+        Name -> the keys of `Wording`, and ``prefix``, which stands for both personas' prefixes.
+    default : Wording
+        That of section `prompt`.
+
+    Returns
+    -------
+    dict of str to Wording
+        In the given order, without the default one.
+
+    Raises
+    ------
+    UserError
+        If a name is no slug or is taken, a key is unknown or no text, the question has no place
+        for the statement, both personas would get the same prompts, or it is a wording that there
+        is already.
+    """
+    result: dict[str, Wording] = {}
+    names: dict[Wording, str] = {default: "that of section prompt"}
+    for name, texts in wordings.items():
+        params.typed(where, name, Annotated[str, Slug(DEFAULT)])
+        result[name] = _wording(f"{where}.{name}", texts, default)
+        if result[name] in names:
+            raise UserError(f"{where}.{name}: the same wording as {names[result[name]]}")
+        names[result[name]] = name
+    return result
+
+
+def _wording(where: str, texts: Any, default: Wording) -> Wording:
+    """One wording, checked."""
+    keys = [field.name for field in fields(Wording)] + ["prefix"]
+    if not isinstance(texts, dict):
+        raise UserError(f"{where}: expected some of {', '.join(keys)}, found {texts!r}")
+    for key, text in texts.items():
+        if key not in keys:
+            raise UserError(f"{where}.{key}: unknown key, expected some of {', '.join(keys)}")
+        expected = Annotated[str, Question()] if key == "question" else str
+        params.typed(f"{where}.{key}", text, expected)
+    both = texts.get("prefix")
+    prefixes = {} if both is None else {"source_prefix": both, "base_prefix": both}
+    own = {key: text for key, text in texts.items() if key != "prefix"}
+    wording = replace(default, **prefixes | own)
+    source = wording.source_system, wording.source_prefix
+    if source == (wording.base_system, wording.base_prefix):
+        raise UserError(f"{where}: source and base have the same system prompt and prefix")
+    return wording

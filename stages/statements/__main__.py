@@ -1,0 +1,45 @@
+"""Stage `statements`: state what is true and what is false.
+
+Reads   tables of facts in installed packages, and the files that statements.sources lists
+Writes  --out (Parquet, one row a statement)
+Params  statements
+"""
+
+from pathlib import Path
+
+import polars as pl
+
+from stages.lib.facts import NEGATED, SPLITS, arrange
+from stages.lib.facts.draw import Draw
+from stages.lib.io import cli, params, tables
+from stages.statements.config import Config
+from stages.statements.sources import files, listed, repeats
+
+WHERE = "params.yaml: statements"
+
+
+def main(out: Path) -> None:
+    """Write the statements of all splits."""
+    config = params.section("statements", Config)
+    found = listed.read(f"{WHERE}.sources", config.sources)
+    taken = {*listed.BUILT_IN, *(source.name for source in found if source.topic is None)}
+    draw = Draw(config.seed, config.report_share)
+    drop = config.contradictions == "drop"
+    made = []
+    for source in found:
+        made.append(files.read(source, draw, drop, taken))
+        taken |= set(made[-1]["split"])
+    if made:
+        # Before the limit, which would hide some of them.
+        table = repeats.between_files(pl.concat(made), drop)
+        made = [files.first(table, config.limit)]
+    for name in config.splits:
+        split = SPLITS[name]()
+        made.append(arrange.rows(name, split, draw, config.limit, negated=False))
+        if config.negated:
+            made.append(arrange.rows(NEGATED + name, split, draw, config.limit, negated=True))
+    tables.write(out, pl.concat(made), tables.STATEMENTS, key=["statement_id"])
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,26 @@
+"""Section `statements` of params.yaml."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from stages.lib.facts import SPLITS
+from stages.lib.io.cli import UserError
+from stages.lib.io.ranges import Distinct, Limit, OneOf, Range, Seed
+
+
+@dataclass(frozen=True)
+class Config:
+    """Section `statements` of params.yaml."""
+
+    splits: Annotated[tuple[Annotated[str, OneOf(*SPLITS)], ...], Distinct(least=0)]
+    negated: bool
+    sources: dict[Any, Any]
+    contradictions: Annotated[str, OneOf("refuse", "drop")]
+    limit: Limit
+    report_share: Annotated[float, Range(above=0, below=1)]
+    seed: Seed
+
+    def __post_init__(self) -> None:
+        """Refuse to state nothing."""
+        if not self.splits and not self.sources:
+            raise UserError("params.yaml: statements: no splits and no sources, expected one")

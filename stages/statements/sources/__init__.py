@@ -1,0 +1,1 @@
+"""A user's own files of labelled statements: which ones, and how each form is read."""

@@ -1,0 +1,122 @@
+"""What all probes share, and logistic regression among them."""
+
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+from stages.lib.probing import probe
+from stages.transfer.forms import Forms
+
+Floats = NDArray[np.float64]
+Labels = NDArray[np.bool_]
+A_SPLIT, A_TOPIC = "a split", "a topic"
+
+
+class Linear(ClassifierMixin, BaseEstimator):
+    """A probe that says "true" where ``x @ coef_ + intercepts_`` is above 0.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (d,), float64
+        In the space of the raw activations, of any length; 0 where they do not vary.
+    intercepts_ : ndarray of shape (2,), float64
+        For plain and for negated statements. They differ only in a method that centres the two
+        separately (`CCS`).
+    classes_ : ndarray of shape (2,), bool
+        False and true.
+    needs : str
+        ``a split`` if the method can be fitted on plain or on negated statements alone,
+        ``a topic`` if it needs both.
+    supervised : bool
+        Whether more than the sign depends on the labels.
+    """
+
+    needs = A_SPLIT
+    supervised = True
+    coef_: Floats
+    intercepts_: Floats
+    classes_: Labels
+
+    def can_fit(self, y: Labels, forms: Forms) -> bool:
+        """Whether these statements hold what the method needs: here, both labels."""
+        return len(forms.split) > 0 and len(np.unique(y)) == 2
+
+    def fit(self, x: Floats, y: Labels, forms: Forms) -> Self:
+        """Fit on activations.
+
+        Parameters
+        ----------
+        x : ndarray of shape (n_statements, d), float64
+            Raw activations.
+        y : ndarray of shape (n_statements,), bool
+            Labels.
+        forms : Forms
+            Of the same statements.
+
+        Raises
+        ------
+        ValueError
+            If they do not hold what the method needs (`can_fit`).
+        """
+        if not self.can_fit(y, forms):
+            raise ValueError(f"{type(self).__name__} cannot be fitted on these statements")
+        self.classes_ = np.array([False, True])
+        self.coef_ = np.zeros(x.shape[1])
+        self.intercepts_ = np.zeros(2)
+        kept = varying(x)
+        if kept.any():
+            self.coef_[kept], self.intercepts_[:] = self._line(x[:, kept], y, forms)
+        return self
+
+    def decision_function(self, x: Floats, negated: Labels | None = None) -> Floats:
+        """Scores, (n_statements,), above 0 for "true".
+
+        Without `negated`, (n_statements,), the threshold is halfway between those of plain and
+        of negated statements.
+        """
+        if negated is None:
+            return x @ self.coef_ + self.intercepts_.mean()
+        return x @ self.coef_ + self.intercepts_[negated.astype(np.intp)]
+
+    def predict(self, x: Floats, negated: Labels | None = None) -> Labels:
+        """Labels that the probe reads, (n_statements,)."""
+        return self.decision_function(x, negated) > 0
+
+    def _line(self, x: Floats, y: Labels, forms: Forms) -> tuple[Floats, Floats | float]:
+        """Weights and intercept, or two intercepts, for activations all of which vary."""
+        raise NotImplementedError
+
+
+class Logistic(Linear):
+    """Logistic regression on standardised activations: the very fit of stage `probes`.
+
+    Parameters
+    ----------
+    regularisation : float
+        scikit-learn's C.
+    max_iter : int
+        Steps at most.
+
+    References
+    ----------
+    arXiv:2311.15131, section 4 (which standardises nothing).
+    """
+
+    def __init__(self, regularisation: float = 1.0, max_iter: int = 1000) -> None:
+        self.regularisation = regularisation
+        self.max_iter = max_iter
+
+    def _line(self, x: Floats, y: Labels, forms: Forms) -> tuple[Floats, float]:
+        """Fit one place of one persona, on all rows."""
+        every = np.arange(len(y))
+        design = probe.Design(y, every, every, every[:0], (), "")
+        settings = probe.Config(self.regularisation, self.max_iter, permutations=0, seed=0)
+        fitted = probe.fit_place(x[None].astype(np.float32), design, settings, 0)
+        return fitted.directions[0].astype(np.float64), float(fitted.intercepts[0])
+
+
+def varying(x: Floats) -> Labels:
+    """Features that vary by more than float32 resolves, (d,): less than that is rounding."""
+    return x.std(axis=0) > np.finfo(np.float32).eps * np.abs(x).max(axis=0)

@@ -1,0 +1,158 @@
+"""What probes of several kinds read, also where they were not fitted."""
+
+import numpy as np
+import polars as pl
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from stages.lib.drawing import load, marks, style
+
+WORDS, PERMUTED = "words of the statement alone", "permuted labels"
+BAG = "bag_of_tokens"
+TICKS = 16  # at most, on an axis of a matrix: names stand upright, numbers need room
+FITS = (("plain", "plain"), ("plain", "negated"), ("negated", "negated"), ("negated", "plain"),
+        ("both", "plain"), ("both", "negated"))  # fmt: skip
+
+
+def draw(tables: load.Tables) -> Figure:
+    """Accuracy and cosines by layer and method, split by split, and across polarity."""
+    source, base = tables.source, tables.base
+    looks = style.looks(load.names(tables["transfer/layers"], "method"))
+    figure = style.canvas(
+        "Probes of truth by method, and where they were not fitted",
+        _caption(tables),
+        height=13.5,
+        entries=looks | {PERMUTED: style.RANDOM, WORDS: style.ELSEWHERE},
+    )
+    grid = figure.subplots(3, 3)
+    for column, persona in enumerate((source, base)):
+        _layers(grid[0, column], tables, persona, looks)
+        _splits(grid[1, column], tables, persona)
+        _between_layers(grid[2, column], tables, persona)
+        _polarity(grid[1 + column, 2], tables, persona, looks)
+    _cosine(grid[0, 2], tables, looks)
+    matrices = [*grid[1, :2], *grid[2, :2]]
+    marks.colour_bar(figure, matrices[:2], (0.0, 1.0), style.ACCURACY)
+    marks.colour_bar(figure, matrices[2:], (-1.0, 1.0), "cosine")
+    return figure
+
+
+def _caption(tables: load.Tables) -> str:
+    """How to read the panels, with n."""
+    n = tables["transfer/layers"]["n"].max() or 0
+    return (
+        "Probes on the residual stream at the last prompt token, fitted on the selection part. "
+        f"Above: accuracy on {n} statements of the report part; grey: mass-mean probes with labels "
+        "permuted within splits (mean and range of the draws); brown: logistic regression on the "
+        "words of the statement alone. Cosine: between the two personas' directions. Middle and "
+        "below: at each method's best layer by cross-validation on the selection part, fitted on "
+        "one split (row) and scored on each, with a few statements a cell (the method is named); "
+        "polarity: fitted on plain or negated statements, or both, and scored on either. Cosine "
+        f"of layers: mass-mean directions. Bars and bands: {style.INTERVALS}."
+    )
+
+
+def _layers(ax: Axes, tables: load.Tables, persona: str, looks: dict[str, style.Look]) -> None:
+    """Each method's own probes by layer, over both controls."""
+    rows = tables["transfer/layers"].filter(pl.col("persona") == persona)
+    words = tables["transfer/splits"].filter(
+        pl.col("method") == BAG, pl.col("fit") == "all", pl.col("scored") == "all"
+    )
+    for low, value, high in words.select("low", "accuracy", "high").drop_nulls().iter_rows():
+        ax.axhspan(low, high, color=style.SAND, alpha=0.15, linewidth=0)
+        ax.axhline(value, color=style.SAND, linestyle=style.ELSEWHERE.dash)
+    permuted = rows.filter(pl.col("labels") == "permuted")
+    marks.line(ax, permuted, "layer", "accuracy", style.RANDOM)
+    for method, look in looks.items():
+        own = rows.filter(pl.col("labels") == "true", pl.col("method") == method)
+        marks.line(ax, own, "layer", "accuracy", look)
+    marks.rates(ax)
+    ax.set_xlabel("layer")
+    ax.set_title(f"fit and scored on {persona}")
+
+
+def _cosine(ax: Axes, tables: load.Tables, looks: dict[str, style.Look]) -> None:
+    """Cosine between the source's and the base's direction, by method."""
+    both = sorted([tables.source, tables.base])
+    rows = tables["transfer/cosine"].filter(pl.concat_list("first", "second").list.sort() == both)
+    for method, look in looks.items():
+        own = rows.filter(pl.col("method") == method)
+        marks.line(ax, own, "layer", "cosine", look)
+    ax.axhline(0, color="black", linewidth=1)
+    ax.set_ylim(-1.06, 1.06)
+    ax.set(xlabel="layer", ylabel="cosine")
+    ax.set_title(f"{tables.source} and {tables.base}: cosine")
+
+
+def _splits(ax: Axes, tables: load.Tables, persona: str) -> None:
+    """Accuracy of probes of one split on each."""
+    rows = tables["transfer/splits"].filter(pl.col("persona") == persona)
+    alone = rows.filter(pl.col("fit").is_in(rows["scored"].unique().implode()))
+    if alone.is_empty():
+        marks.nothing(ax, f"no probe of {persona} by split")
+        return
+    method = load.names(alone, "method")[0]
+    alone = alone.filter(pl.col("method") == method)
+    order = load.names(alone, "scored")
+    _matrix(ax, alone, ("scored", "fit"), "accuracy", order, (0.0, 1.0))
+    ax.set(xlabel="scored on", ylabel="fit on")
+    ax.set_title(f"{persona}: {method}, layer {alone['layer'][0]}")
+
+
+def _between_layers(ax: Axes, tables: load.Tables, persona: str) -> None:
+    """Cosine of directions at two layers."""
+    rows = tables["transfer/cosine_layers"].filter(pl.col("persona") == persona)
+    if rows.is_empty():
+        marks.nothing(ax, f"no two layers of {persona}")
+        return
+    order = sorted({*rows["first"], *rows["second"]})
+    swapped = rows.rename({"first": "second", "second": "first"}).select(rows.columns)
+    _matrix(ax, pl.concat([rows, swapped]), ("first", "second"), "cosine", order, (-1.0, 1.0))
+    ax.invert_yaxis()
+    ax.set(xlabel="layer", ylabel="layer")
+    ax.set_title(f"{persona}: cosine of layers")
+
+
+def _polarity(ax: Axes, tables: load.Tables, persona: str, looks: dict[str, style.Look]) -> None:
+    """Accuracy across polarity, by method."""
+    rows = tables["transfer/polarity"].filter(pl.col("persona") == persona)
+    apart = dict(zip(looks, marks.dodge(len(looks)), strict=True))
+    for place, (fit, scored) in enumerate(FITS):
+        cell = rows.filter(pl.col("fit") == fit, pl.col("scored") == scored)
+        for method, look in looks.items():
+            own = cell.filter(pl.col("method") == method)
+            at = np.full(len(own), place + apart[method])
+            marks.points(ax, at, own, "accuracy", look, size=8)
+    marks.rates(ax)
+    names = [f"{fit} → {scored}" for fit, scored in FITS]
+    ax.set_xticks(range(len(FITS)), names, rotation=30, ha="right", rotation_mode="anchor")
+    ax.set_xlim(-0.6, len(FITS) - 0.4)
+    ax.grid(False, axis="x")
+    ax.set_title(f"{persona}: polarity")
+    ax.set_xlabel("fit on → scored on")
+
+
+def _matrix(
+    ax: Axes,
+    rows: pl.DataFrame,
+    axes: tuple[str, str],
+    value: str,
+    order: list,
+    limits: tuple[float, float],
+) -> None:
+    """Values by two columns, across and down, in one order; cells without a value stay grey."""
+    cells = np.full((len(order), len(order)), np.nan)
+    for across, down, number in rows.select(*axes, value).iter_rows():
+        if number is not None:
+            cells[order.index(down), order.index(across)] = number
+    ax.set_facecolor("#D0D0D0")
+    low, high = limits
+    sns.heatmap(cells, ax=ax, vmin=low, vmax=high, cmap=style.DIVERGING, cbar=False)
+    ax.grid(False)
+    step = -(-len(order) // (TICKS if isinstance(order[0], str) else TICKS // 2))
+    names = [str(name) for name in order[::step]]
+    places = [i + 0.5 for i in range(0, len(order), step)]
+    angle = 90 if isinstance(order[0], str) else 0
+    ax.set_xticks(places, names, rotation=angle, fontsize=10)
+    ax.set_yticks(places, names, rotation=0, fontsize=10)

@@ -1,0 +1,149 @@
+"""Metrics of stage `transfer`."""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from stages.lib import stats
+from stages.lib.stats import Interval
+from stages.transfer import parting
+from stages.transfer.best import NEGATED, PLAIN, Best, groups
+from stages.transfer.estimators.linear import A_TOPIC
+from stages.transfer.found import ALL, Found, pairs, words
+
+
+def methods(found: Found) -> dict[str, Any]:
+    """Each method's best probe of each persona, beside its controls.
+
+    Returns
+    -------
+    dict
+        method -> persona -> ``layer``; ``held_out`` (cross-validated on the selection part; it
+        chose the layer and is too high by that); ``accuracy`` on the report part; ``permuted``
+        (labels of both parts permuted within splits; ``p`` counts draws as good as the true
+        labels) and ``fit_on_permuted`` (the same fits, scored on true labels: where truth is the
+        main axis of variation, any labels find it, with either sign); ``transfer`` to each other
+        persona; ``splits``; ``polarity``. None where nothing could be
+        fitted.
+    """
+    result: dict[str, Any] = {}
+    for m, method, p, persona in found.every():
+        best = found.best.get((method, p))
+        entry: dict[str, Any] | None = None
+        if best:
+            own = found.rate(best.transfer[p])
+            chosen = found.sample.design.subjects[found.sample.design.selection]
+            others = {
+                other: found.rate(right).row()
+                for other, right in zip(found.personas, best.transfer, strict=True)
+                if other != persona
+            }
+            entry = {
+                "layer": best.layer,
+                "held_out": stats.rate(found.layers.held_out[best.layer, m, p], chosen).row(),
+                "accuracy": own.row(),
+                "permuted": _control(own.value, best.permuted[0]),
+                "fit_on_permuted": _spread(best.permuted[1]),
+                "transfer": others,
+                "splits": _relations(found, method, best),
+                "polarity": _polarities(found, best),
+            }
+        result.setdefault(method, {})[persona] = entry
+    return result
+
+
+def bag_of_tokens(found: Found, statements: pl.DataFrame) -> dict[str, Any]:
+    """How well words alone tell, fitted on all splits: ``all``, and by split."""
+    scored = found.sample.scored.split
+    return {
+        name: found.rate(right, np.ones_like(scored, bool) if name == ALL else scored == name).row()
+        for fit, name, right in words(found, statements)
+        if fit == ALL
+    }
+
+
+def parts(found: Found) -> dict[str, Any]:
+    """Where two personas' directions part, turn and are opposite.
+
+    Layers count where the interval of both personas' own probes of that method lies above the
+    share of the commoner label, as in stage `probes`.
+
+    Returns
+    -------
+    dict
+        method -> first -> second -> what `parting.parted` tells.
+    """
+    truth = found.sample.truth
+    commoner = max(truth.mean(), 1 - truth.mean()) if len(truth) else 1.0
+    reads = {}  # (n_layers,) of each method and persona
+    for m, method, p, persona in found.every():
+        lows = [found.rate(right).low for right in found.layers.right[:, m, p]]
+        reads[method, persona] = np.array(lows, float) > commoner  # NaN is not above
+    result: dict[str, Any] = {}
+    for method, first, second, values, drawn in pairs(found):
+        readable = reads[method, first] & reads[method, second]
+        told = parting.parted(values, drawn, readable, found.sample.draws.shape[1])
+        result.setdefault(method, {}).setdefault(first, {})[second] = told
+    return result
+
+
+def _relations(found: Found, method: str, best: Best) -> dict[str, Any]:
+    """How probes of single splits do on their own, on its negation and on other topics.
+
+    A statement counts with the share of probes that are right on it.
+    """
+    forms = found.sample.scored
+    members = groups(found.sample.methods[method], found.sample.forms)
+    topics = {split: topic for topic, _, split in found.sample.forms.named()}
+    right: dict[str, list[NDArray[np.float64]]] = {}
+    for fit, splits in members.items():
+        own, same = np.isin(forms.split, splits), forms.topic == topics[splits[0]]
+        for name, rows in (("own", own), ("negation", same & ~own), ("other_topics", ~same)):
+            right.setdefault(name, []).append(np.where(rows, best.splits[fit].right, np.nan))
+    if found.sample.methods[method].needs == A_TOPIC:
+        del right["negation"]  # it was fitted on it
+    return {name: _pooled(found, np.array(each)).row() for name, each in right.items()}
+
+
+def _pooled(found: Found, right: NDArray[np.float64]) -> Interval:
+    """Interval of the share of probes (n_probes, n_report) that are right; NaN does not count."""
+    counted = ~np.isnan(right)
+    rows = np.asarray(counted.any(axis=0))
+    share = np.full(len(rows), np.nan)
+    share[rows] = np.where(counted, right, 0).sum(axis=0)[rows] / counted.sum(axis=0)[rows]
+    return found.rate(share, rows)
+
+
+def _polarities(found: Found, best: Best) -> dict[str, Any]:
+    """Accuracy by what was fitted on, and by what is scored."""
+    negated = found.sample.scored.negated
+    return {
+        fit: {
+            name: found.rate(one.right, rows).row()
+            for name, rows in ((PLAIN, ~negated), (NEGATED, negated))
+        }
+        for fit, one in best.polarity.items()
+    }
+
+
+def _spread(accuracy: NDArray[np.float64]) -> dict[str, Any] | None:
+    """Mean, least and greatest of the draws; None where there are none."""
+    if not len(accuracy):
+        return None
+    low, high = float(accuracy.min()), float(accuracy.max())
+    return {"mean": float(accuracy.mean()), "min": low, "max": high}
+
+
+def _control(accuracy: float | None, permuted: NDArray[np.float64]) -> dict[str, Any] | None:
+    """Fits on permuted labels beside the fit on true ones; None where there are none."""
+    if accuracy is None or not len(permuted):
+        return None
+    as_good = int((permuted >= accuracy).sum())
+    return {
+        "mean": float(permuted.mean()),
+        "max": float(permuted.max()),
+        "p": (1 + as_good) / (1 + len(permuted)),
+        "draws": len(permuted),
+    }

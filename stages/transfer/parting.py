@@ -1,0 +1,167 @@
+"""Where two personas' directions of truth part, and how sure that layer is.
+
+Directions are mass-mean, as sums over subjects give them: then a draw of subjects costs
+one row of a matrix product.
+"""
+
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.lib import stats
+from stages.transfer.estimators.linear import varying
+from stages.transfer.estimators.mass_mean import tilted
+
+LEVELS = {"parting_layer": 0.5, "turning_layer": 0.0, "opposite_layer": -0.5}
+"""What is reported, and the cosine that it is the first layer below."""
+
+
+def draws(subjects: NDArray[Any], rng: np.random.Generator) -> NDArray[np.int64]:
+    """How often each subject is taken, (n_draws + 1, n_subjects); first as they are, once each."""
+    n = len(np.unique(subjects))
+    if n == 0:
+        return np.ones((1, 0), np.int64)
+    drawn = rng.multinomial(n, np.full(n, 1 / n), stats.DRAWS)
+    return np.vstack([np.ones(n, np.int64), drawn])
+
+
+def cosines(
+    x: NDArray[np.float64],
+    y: NDArray[np.bool_],
+    subjects: NDArray[Any],
+    draws: NDArray[np.int64],
+    corrected: bool = False,
+) -> NDArray[np.float32]:
+    """Cosine between two personas' mass-mean directions in each draw of subjects.
+
+    Parameters
+    ----------
+    x : ndarray of shape (n_personas, n_statements, d), float64
+        Raw activations.
+    y : ndarray of shape (n_statements,), bool
+    subjects : ndarray of shape (n_statements,)
+    draws : ndarray of shape (n_draws, n_subjects), int
+        From `draws`.
+    corrected : bool
+        Whether directions are tilted by the inverse of the covariance: that of all statements,
+        which is held fixed in the draws.
+
+    Returns
+    -------
+    ndarray of shape (n_pairs, n_draws), float32
+        Pairs of personas in the order of `itertools.combinations`; NaN where a draw lacks a
+        label, or activations do not vary.
+    """
+    pairs = list(combinations(range(len(x)), 2))
+    if len(np.unique(y)) < 2:
+        return np.full((len(pairs), len(draws)), np.nan, np.float32)
+    _, index = np.unique(subjects, return_inverse=True)
+    n_subjects = draws.shape[1]
+    cell = np.where(y, 0, n_subjects) + index  # true ones of each subject, then false ones
+    counts = np.bincount(cell, minlength=2 * n_subjects).reshape(2, -1)
+    sums = [_sums(rows, y, cell, 2 * n_subjects, corrected) for rows in x]
+
+    def product(i: int, j: int) -> NDArray[np.float64]:
+        return ((signed @ (sums[i] @ sums[j].T)) * signed).sum(axis=1)
+
+    with np.errstate(invalid="ignore", divide="ignore"):
+        parts = draws[None] / (draws @ counts.T).T[:, :, None]  # (2, n_draws, n_subjects)
+        signed = np.hstack([parts[0], -parts[1]])  # (n_draws, 2 * n_subjects)
+        lengths = [np.sqrt(np.maximum(product(i, i), 0)) for i in range(len(x))]
+        found = [product(i, j) / (lengths[i] * lengths[j]) for i, j in pairs]
+    return np.array(found, np.float32).reshape(len(pairs), -1).clip(-1, 1)
+
+
+def crossings(
+    cosine: NDArray[np.float32], readable: NDArray[np.bool_], level: float
+) -> NDArray[np.float64]:
+    """First layer whose cosine is below a level, after a layer at or above it.
+
+    Parameters
+    ----------
+    cosine : ndarray of shape (n_layers, n_draws)
+    readable : ndarray of shape (n_layers,), bool
+        The layers that count; the others are skipped.
+    level : float
+
+    Returns
+    -------
+    ndarray of shape (n_draws,), float64
+        Index of the layer; infinite where there is none. What starts below has not fallen.
+    """
+    layers = np.flatnonzero(readable)
+    curve = cosine[layers]
+    if len(layers) < 2:
+        return np.full(cosine.shape[1], np.inf)
+    falls = (curve[:-1] >= level) & (curve[1:] < level)  # (n_readable - 1, n_draws)
+    return np.where(falls.any(axis=0), layers[1:][falls.argmax(axis=0)], np.inf)
+
+
+def parted(
+    value: NDArray[np.floating[Any]],
+    drawn: NDArray[np.floating[Any]] | None,
+    readable: NDArray[np.bool_],
+    n_subjects: int,
+) -> dict[str, Any]:
+    """Where two directions part, turn and are opposite, each with an interval on the layer.
+
+    Layers are those of the model, from 0: index i of the residual stream is the output of layer
+    i - 1, and the layer given is the one whose output is the first below the level (0.5, 0, -0.5),
+    as `parting_layer` of stage `localisation` is.
+
+    Parameters
+    ----------
+    value : ndarray of shape (n_layers + 1,)
+        Cosine, by index of the residual stream.
+    drawn : ndarray of shape (n_layers + 1, n_draws) or None
+        The same in draws of subjects, from `cosines`; None where there are none.
+    readable : ndarray of shape (n_layers + 1,), bool
+        Where truth is read from both personas; held fixed in the draws.
+    n_subjects : int
+        Subjects that were drawn from.
+
+    Returns
+    -------
+    dict
+        ``layers``: how many count. Each name of `LEVELS`: ``value``, ``low``, ``high``, and
+        ``never``, the share of draws in which it does not happen. These draws lie beyond the last
+        layer: an end of the interval that falls among them is None (more than about 2.5 % of
+        draws for ``high``). All three are None where it does not happen in the sample itself.
+    """
+    result: dict[str, Any] = {"layers": int(readable.sum())}
+    for name, level in LEVELS.items():
+        (layer,) = crossings(value[:, None], readable, level) - 1
+        entry: dict[str, Any] = dict.fromkeys(("value", "low", "high", "never"))
+        if np.isfinite(layer):
+            entry["value"] = int(layer)
+        if drawn is not None:
+            layers = crossings(drawn, readable, level) - 1
+            entry["never"] = float(np.isinf(layers).mean())
+            if np.isfinite(layer):
+                entry["low"], entry["high"] = _interval(layers, n_subjects, len(value) - 2)
+        result[name] = entry
+    return result
+
+
+def _interval(
+    layers: NDArray[np.float64], n_subjects: int, last: int
+) -> tuple[int | None, int | None]:
+    """Ends of the interval, rounded outwards; None beyond the last layer."""
+    beyond = np.minimum(layers, 1e6 * (last + 1))  # finite, for percentiles between two draws
+    low, high = stats.bootstrapped(beyond, n_subjects)
+    ends = (int(np.floor(low)), int(np.ceil(high)))
+    return tuple(end if end <= last else None for end in ends)  # pyright: ignore[reportReturnType]
+
+
+def _sums(
+    x: NDArray[np.float64], y: NDArray[np.bool_], cell: NDArray[np.intp], n: int, corrected: bool
+) -> NDArray[np.float64]:
+    """Activations (n_statements, d) summed by cell, (n, d'); features that vary alone count."""
+    kept = varying(x)
+    sums = np.zeros((n, x.shape[1]))
+    np.add.at(sums, cell, np.where(kept, x - x.mean(axis=0), 0))
+    if corrected and kept.any():
+        sums[:, kept] = tilted(x[:, kept], y, sums[:, kept])
+    return sums

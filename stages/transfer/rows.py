@@ -1,0 +1,180 @@
+"""Plot tables of stage `transfer`."""
+
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from stages.lib import stats
+from stages.lib.probing.probe import cosines
+from stages.transfer.best import NEGATED, PLAIN
+from stages.transfer.config import NEEDED
+from stages.transfer.found import ALL, Found, pairs, words
+
+Rows = list[dict[str, Any]]
+TEXT = "statement text"  # in place of a persona: what a statement's words tell on their own
+BAG = "bag_of_tokens"
+
+
+def layers(found: Found) -> Rows:
+    """Accuracy of each persona's own probes by layer.
+
+    Returns
+    -------
+    list of dict
+        Columns method, persona, labels, layer, accuracy, low, high, n. Where `labels` is
+        ``permuted``, accuracy is the mean over draws, and low and high are the least and greatest.
+    """
+    rows = []
+    for m, method, p, persona in found.every():
+        for layer, right in enumerate(found.layers.right[:, m, p]):
+            names = {"method": method, "persona": persona, "labels": "true", "layer": layer}
+            rows.append(names | found.rate(right).row("accuracy"))
+        if method == NEEDED:
+            for layer, drawn in enumerate(found.layers.permuted[:, p]):
+                names = {"method": method, "persona": persona, "labels": "permuted", "layer": layer}
+                rows.append(names | _spread(drawn, len(found.sample.truth)))
+    return rows
+
+
+def personas(found: Found) -> Rows:
+    """Each persona's best probe, scored on every persona.
+
+    Returns
+    -------
+    list of dict
+        Columns method, fit, scored, layer, accuracy, low, high, n.
+    """
+    return [
+        {"method": method, "fit": found.personas[p], "scored": scored, "layer": best.layer}
+        | found.rate(right).row("accuracy")
+        for (method, p), best in found.best.items()
+        for scored, right in zip(found.personas, best.transfer, strict=True)
+    ]
+
+
+def polarity(found: Found) -> Rows:
+    """Probes of plain statements, of negated ones and of both, scored on either.
+
+    Returns
+    -------
+    list of dict
+        Columns method, persona, layer, fit, scored, accuracy, low, high, n.
+    """
+    negated = found.sample.scored.negated
+    scored = {PLAIN: ~negated, NEGATED: negated}
+    return [
+        {"method": method, "persona": found.personas[p], "layer": best.layer}
+        | {"fit": fit, "scored": name}
+        | found.rate(one.right, rows).row("accuracy")
+        for (method, p), best in found.best.items()
+        for fit, one in best.polarity.items()
+        for name, rows in scored.items()
+    ]
+
+
+def splits(found: Found, statements: pl.DataFrame) -> Rows:
+    """Probes of each split, or of a split with its negation, scored on each split.
+
+    Beside them, as method ``bag_of_tokens``, the words of the statements alone: fitted on all
+    splits or on one, scored on it.
+
+    Returns
+    -------
+    list of dict
+        Columns method, persona, layer, fit, scored, accuracy, low, high, n. `layer` is None for
+        words, and `persona` is ``statement text``.
+    """
+    scored = found.sample.scored.split
+    names = found.splits()
+    rows = [
+        {"method": method, "persona": found.personas[p], "layer": best.layer}
+        | {"fit": fit, "scored": name}
+        | found.rate(one.right, scored == name).row("accuracy")
+        for (method, p), best in found.best.items()
+        for fit, one in best.splits.items()
+        for name in names
+    ]
+    for fit, name, right in words(found, statements):
+        place = {"method": BAG, "persona": TEXT, "layer": None, "fit": fit, "scored": name}
+        chosen = scored == name if name != ALL else np.ones_like(scored, bool)
+        rows.append(place | found.rate(right, chosen).row("accuracy"))
+    return rows
+
+
+def cosine(found: Found) -> Rows:
+    """Cosine of two personas' directions by layer.
+
+    Returns
+    -------
+    list of dict
+        Columns method, first, second, layer, cosine, low, high. An interval, over draws of
+        subjects, is given for mass-mean directions.
+    """
+    rows = []
+    for method, first, second, values, drawn in pairs(found):
+        for layer, value in enumerate(values):
+            low = high = None
+            if drawn is not None and not np.isnan(drawn[layer]).any():
+                low, high = stats.bootstrapped(drawn[layer], found.sample.draws.shape[1])
+            names = {"method": method, "first": first, "second": second, "layer": layer}
+            rows.append(names | {"cosine": _number(value), "low": low, "high": high})
+    return rows
+
+
+def cosine_splits(found: Found) -> Rows:
+    """Cosine of the directions of two splits, at the best layer.
+
+    Returns
+    -------
+    list of dict
+        Columns method, persona, layer, first, second, cosine.
+    """
+    return [
+        {"method": method, "persona": found.personas[p], "layer": best.layer, **row}
+        for (method, p), best in found.best.items()
+        for row in _between({name: fit.direction for name, fit in best.splits.items()})
+    ]
+
+
+def cosine_layers(found: Found) -> Rows:
+    """Cosine of one persona's mass-mean directions at two layers.
+
+    Returns
+    -------
+    list of dict
+        Columns persona, first, second, cosine.
+    """
+    directions = found.layers.directions[:, list(found.sample.methods).index(NEEDED)]
+    return [
+        {"persona": persona, **row}
+        for p, persona in enumerate(found.personas)
+        for row in _between(dict(enumerate(directions[:, p])))
+    ]
+
+
+def _spread(drawn: NDArray[np.float32], n: int) -> dict[str, Any]:
+    """Mean, least and greatest of the draws, as columns of a row."""
+    if not len(drawn) or np.isnan(drawn).any():
+        return stats.NOTHING.row("accuracy")
+    low, high = float(drawn.min()), float(drawn.max())
+    return {"accuracy": float(drawn.mean(dtype=np.float64)), "low": low, "high": high, "n": n}
+
+
+def _between(directions: dict[Any, NDArray[Any]]) -> Rows:
+    """Cosines of every two of some unit vectors."""
+    names = list(directions)
+    if len(names) < 2:
+        return []
+    values = cosines(np.stack([directions[name] for name in names]))
+    return [
+        {"first": names[i], "second": names[j], "cosine": _number(values[i, j])}
+        for i, j in combinations(range(len(names)), 2)
+    ]
+
+
+def _number(value: float) -> float | None:
+    """A float, None for NaN."""
+    return None if np.isnan(value) else float(value)

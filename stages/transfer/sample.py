@@ -1,0 +1,92 @@
+"""What stage `transfer` fits and scores: the same for every persona, layer and method."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.lib.probing import probe
+from stages.transfer import parting
+from stages.transfer.config import Config
+from stages.transfer.estimators import make
+from stages.transfer.estimators.linear import Linear
+from stages.transfer.forms import Forms
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What is fitted and scored: the same statements for every persona, layer and method.
+
+    Attributes
+    ----------
+    design : Design
+        Labels, subjects, selection and report rows, folds.
+    forms : Forms
+        Of all statements.
+    permuted : tuple of ndarray of shape (n_permutations, n_selection) and (…, n_report), bool
+        Labels of both parts permuted within each split, the same draws everywhere.
+    methods : dict of str to Linear
+        Estimators that are not fitted, by name.
+    draws : ndarray of shape (n_draws + 1, n_subjects), int
+        How often each subject of the selection is taken; the first row is 1 everywhere.
+    """
+
+    design: probe.Design
+    forms: Forms
+    permuted: tuple[NDArray[np.bool_], NDArray[np.bool_]]
+    methods: dict[str, Linear]
+    draws: NDArray[np.int64]
+
+    @property
+    def y(self) -> NDArray[np.bool_]:
+        """Labels of the selection."""
+        return self.design.labels[self.design.selection]
+
+    @property
+    def truth(self) -> NDArray[np.bool_]:
+        """Labels of the report part."""
+        return self.design.labels[self.design.report]
+
+    @property
+    def chosen(self) -> Forms:
+        """Forms of the selection."""
+        return self.forms[self.design.selection]
+
+    @property
+    def scored(self) -> Forms:
+        """Forms of the report part."""
+        return self.forms[self.design.report]
+
+
+def draw(design: probe.Design, forms: Forms, settings: Config, logistic: probe.Config) -> Sample:
+    """Draw what is drawn once for all places.
+
+    Parameters
+    ----------
+    design : Design
+    forms : Forms
+        Of all statements.
+    settings : Config
+    logistic : probe.Config
+        Of logistic regressions, wherever a method has one.
+    """
+    rng = np.random.default_rng(settings.seed)
+    selected, scored = (
+        _permutations(design.labels[rows], forms.split[rows], settings.permutations, rng)
+        for rows in (design.selection, design.report)
+    )
+    given = {"regularisation": logistic.regularisation, "max_iter": logistic.max_iter}
+    methods = {name: make(name, **given, seed=settings.seed) for name in settings.methods}
+    draws = parting.draws(design.subjects[design.selection], rng)
+    return Sample(design, forms, (selected, scored), methods, draws)
+
+
+def _permutations(
+    labels: NDArray[np.bool_], splits: NDArray[np.str_], n: int, rng: np.random.Generator
+) -> NDArray[np.bool_]:
+    """Labels permuted within each split, (n, n_statements)."""
+    permuted = np.tile(labels, (n, 1))
+    for row in permuted:
+        for split in np.unique(splits):
+            row[splits == split] = rng.permutation(row[splits == split])
+    return permuted

@@ -1,0 +1,14 @@
+"""Section `transplant` of params.yaml."""
+
+from dataclasses import dataclass
+
+from stages.lib.io.ranges import Limit, Repeats, Seed
+
+
+@dataclass(frozen=True)
+class Config:
+    """Section `transplant` of params.yaml."""
+
+    limit: Limit
+    random_sets: Repeats
+    seed: Seed

@@ -1,0 +1,43 @@
+"""The head set on statements that it was not chosen on, beside its controls."""
+
+import numpy as np
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from stages.lib.drawing import load, marks, patching, style
+
+
+def draw(tables: load.Tables) -> Figure:
+    """The head set on the report part of every split, its reverse, and random sets."""
+    draws = tables["transplant/transplant"].filter(pl.col("run") == "random")["draw"].n_unique()
+    figure = style.canvas(
+        "Transplant of the head set, by split",
+        f"Patched {tables.base}: z of the set's heads from {tables.source} written into "
+        f"{tables.base}; patched {tables.source}: the reverse. Random: {draws} sets of as many "
+        "heads, of the set's own layers or of the others, a dot each, their mean a bar. Known "
+        f"statements of the report part. Bars: {style.INTERVALS}.",
+        height=5.6,
+        entries=patching.entries(tables, patching.RUNS),
+        lines=False,
+        half="0.5",
+    )
+    ax = figure.subplots()
+    rows = tables["transplant/transplant"]
+    places = marks.splits_axis(ax, load.splits(rows), load.counts(rows))
+    _runs(ax, rows, places, tables)
+    marks.unmeasured(ax, rows, "accuracy")
+    marks.rates(ax)
+    return figure
+
+
+def _runs(ax: Axes, rows: pl.DataFrame, places: dict[str, float], tables: load.Tables) -> None:
+    """All runs side by side at each split."""
+    seen = patching.looks(tables)
+    for run, offset in zip(patching.RUNS, marks.dodge(len(patching.RUNS)), strict=True):
+        own = rows.filter(pl.col("run") == run)
+        at = np.array([places[split] for split in own["split"]]) + offset
+        if run in patching.CONTROLS:
+            patching.cloud(ax, at, own, seen[run])
+        else:
+            marks.points(ax, at, own, "accuracy", seen[run], size=9)

@@ -1,0 +1,59 @@
+"""Stage `widths`: windows of several sizes, in both directions.
+
+Reads   --pairs, --model
+Writes  --out (one row per statement and run: every window on the selection part, the best windows
+        and their controls on the report part)
+Params  patch, readout, widths
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+
+from stages.lib import forward
+from stages.lib.io import cli, params, tables
+from stages.lib.io.cli import UserError
+from stages.lib.patching import cases, experiment
+from stages.lib.patching.experiment import Experiment
+from stages.widths import window_choice, window_runs
+from stages.widths.config import Config
+from stages.widths.window_runs import DIRECTIONS, Window
+
+
+def main(pairs: Path, model: Path, out: Path) -> None:
+    """Sweep all windows on `selection`; run the best ones and their controls on `report`."""
+    section = params.section("widths", Config)
+    setting = experiment.load(pairs, model, ("selection",), section.limit)
+    reported = cases.read(pairs, ("report",), section.report_limit, by="split")
+    n_layers, _ = setting.shape
+    if max(section.sizes) > n_layers:
+        raise UserError(
+            f"params.yaml: widths.sizes: found {max(section.sizes)}, expected at most {n_layers}, "
+            "the model's layers"
+        )
+    every = window_runs.every(section.sizes, n_layers)
+    swept = _rows(setting, "selection", dict.fromkeys(DIRECTIONS, every))
+    choices = window_choice.choose(setting.cases, swept, setting.config)
+    best = {direction: window_choice.to_report(choices, direction) for direction in DIRECTIONS}
+    scored = _rows(replace(setting, cases=reported), "report", best)
+    if forward.is_main_process():
+        key = ["statement_id", "base", "patch_id"]
+        tables.write(out, pl.concat([swept, scored]), window_runs.SCHEMA, key)
+
+
+def _rows(setting: Experiment, part: str, windows: dict[str, list[Window]]) -> pl.DataFrame:
+    """Run the windows of each direction, and both personas unpatched."""
+    into_base, into_source = (
+        patcher(window_runs.patches(windows[name], *setting.shape), f"widths, {name}")
+        for name, patcher in (("patched", setting.patcher()), ("reverse", setting.reverse()))
+    )
+    runs = [("source", None, into_base.source), ("base", None, into_base.base)]
+    for name, readouts in (("patched", into_base), ("reverse", into_source)):
+        runs += [(name, *pair) for pair in zip(windows[name], readouts.patched, strict=True)]
+    found, config = setting.cases, setting.config
+    return pl.concat([window_runs.rows(found, part, *run, config) for run in runs])
+
+
+if __name__ == "__main__":
+    cli.run(main)

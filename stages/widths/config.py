@@ -1,0 +1,14 @@
+"""Section `widths` of params.yaml."""
+
+from dataclasses import dataclass
+
+from stages.lib.io.ranges import Count, Limit, Some
+
+
+@dataclass(frozen=True)
+class Config:
+    """Section `widths` of params.yaml."""
+
+    sizes: Some[Count]
+    limit: Limit
+    report_limit: Limit

@@ -1,0 +1,95 @@
+"""Windows of several sizes, in both directions."""
+
+import polars as pl
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from stages.lib.drawing import load, marks, patching, style
+
+LIGHT, DARK = "#8FD6C2", "#00402F"  # of the smallest and of the largest windows
+CONTROL = "control windows"
+
+
+def draw(tables: load.Tables) -> Figure:
+    """Truth by first layer for each size, and the best windows by split, in both directions."""
+    layers, splits = tables["widths/layers"], tables["widths/splits"]
+    sizes: list[int] = layers["size"].unique(maintain_order=True).to_list()
+    runs = patching.looks(tables)
+    looks = _looks(sizes)
+    called = {f"{size} layer{'s' * (size > 1)}": look for size, look in looks.items()}
+    figure = style.canvas(
+        "Windows of several sizes, in both directions",
+        f"Above: z of all heads of a window written, {layers['n'].max() or 0} known statements of "
+        "the selection part; truth is the mean probability of the right answer out of both; "
+        "ringed: the best window of each size, of the highest truth in the patched "
+        f"{tables.base} and of the lowest in the patched {tables.source}. Below: these windows on "
+        f"{splits['n'].max() or 0} known statements of the report part, each with its control, the "
+        "median one of those windows of its size that share no layer with it (a small dot). "
+        f"Bands and bars: {style.INTERVALS}.",
+        height=12.4,
+        entries={tables.source: runs["source"], tables.base: runs["base"], **called}
+        | {CONTROL: style.RANDOM},
+        half="0.5",
+    )
+    grid = figure.add_gridspec(3, 2)
+    for i, run in enumerate(("patched", "reverse")):
+        _curves(figure.add_subplot(grid[0, i]), tables, run, looks)
+        _splits(figure.add_subplot(grid[1 + i, :]), tables, run, looks)
+    return figure
+
+
+def _looks(sizes: list[int]) -> dict[int, style.Look]:
+    """One look for each size: the larger the darker."""
+    colours = sns.blend_palette([LIGHT, DARK], max(2, len(sizes))).as_hex()
+    return {
+        size: style.Look(
+            str(colours[i]), "Dv^P*hX"[i % 7], style.DASHES[(i + 1) % len(style.DASHES)]
+        )
+        for i, size in enumerate(sizes)
+    }
+
+
+def _curves(ax: Axes, tables: load.Tables, run: str, looks: dict[int, style.Look]) -> None:
+    """Truth of one direction by first layer, a line a size; unpatched runs across."""
+    rows = tables["widths/layers"]
+    for name in ("source", "base"):
+        look = patching.looks(tables)[name]
+        for level in marks.numbers(rows.filter(pl.col("run") == name), "truth")[:1]:
+            ax.axhline(level, color=look.colour, linestyle=look.dash, linewidth=1.8)
+    for size, look in looks.items():
+        own = rows.filter(pl.col("run") == run, pl.col("size") == size)
+        marks.line(ax, own, "first_layer", "truth", look)
+        best = own.filter(pl.col("chosen"))
+        ax.plot(best["first_layer"], best["truth"], "o", markersize=13, markerfacecolor="none",
+                markeredgecolor="black", zorder=5)  # fmt: skip
+    marks.rates(ax, patching.TRUTH)
+    marks.unmeasured(ax, rows, "truth")
+    ax.set_xlabel("first layer of the window")
+    ax.set_title(f"{patching.titles(tables)[run]}, selection part")
+
+
+def _splits(ax: Axes, tables: load.Tables, run: str, looks: dict[int, style.Look]) -> None:
+    """The best windows of one direction and their controls, beside the unpatched runs."""
+    rows = tables["widths/splits"]
+    places = marks.splits_axis(ax, load.splits(rows), load.counts(rows))
+    first = next(iter(looks), 0)
+    series = [("source", first, "none"), ("base", first, "none")]
+    series += [(run, size, window) for size in looks for window in ("best", "control")]
+    for (name, size, window), offset in zip(series, marks.dodge(len(series)), strict=True):
+        own = rows.filter(pl.col("run") == name, pl.col("size") == size, pl.col("window") == window)
+        at = own["split"].replace_strict(places, return_dtype=pl.Float64).to_numpy() + offset
+        look = looks[size] if window == "best" else style.RANDOM
+        look = patching.looks(tables)[name] if window == "none" else look
+        marks.points(ax, at, own, "accuracy", look, size=10 if window == "control" else 8)
+    marks.unmeasured(ax, rows, "accuracy")
+    marks.rates(ax)
+    best = rows.filter(
+        pl.col("run") == run, pl.col("window") == "best", pl.col("split") == "all"
+    ).sort("size")
+    named = [
+        f"{first}–{last}" if last > first else f"{first}"
+        for first, last in best.select("first_layer", "last_layer").iter_rows()
+    ]
+    said = f"layers {', '.join(named)}" if named else "no window was chosen"
+    ax.set_title(f"{patching.titles(tables)[run]}, report part: {said}")

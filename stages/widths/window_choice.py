@@ -1,0 +1,81 @@
+"""The best window of each size and direction, and a control for it."""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from stages.lib.patching import patch
+from stages.lib.patching.cases import Cases
+from stages.widths import window_runs
+from stages.widths.window_runs import DIRECTIONS, Window
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The window of one size that turns most, and the one that it is compared with.
+
+    Attributes
+    ----------
+    best : Window
+        Highest truth of a patched base run, lowest truth of a patched source run.
+    control : Window or None
+        The median, by truth, of the windows of that size that have no layer in common with the
+        best one; of two medians the one with less truth. None where there is no such window.
+    apart : tuple of float
+        Truth of all those windows, in order.
+    """
+
+    best: Window
+    control: Window | None
+    apart: tuple[float, ...]
+
+
+Choices = dict[tuple[str, int], Choice]  # by direction and size
+
+
+def choose(about: Cases, runs: pl.DataFrame, config: patch.Config) -> Choices:
+    """Choose the best window of each size and direction, and its control.
+
+    Parameters
+    ----------
+    about : Cases
+        The statements to choose on.
+    runs : DataFrame
+        Runs of all windows on these statements, with the columns of `window_runs.SCHEMA`.
+    config : Config
+        Section `patch`.
+
+    Returns
+    -------
+    dict of (str, int) to Choice
+        By direction and size. Of windows that are equally good the lowest one. Empty where the
+        statements have not both labels: a constant answer would be right everywhere, and a lie
+        could not be told from a habit.
+    """
+    if about.table["label"].n_unique() < 2:
+        return {}
+    found: Choices = {}
+    for direction in DIRECTIONS:
+        of_size: dict[int, dict[Window, float]] = {}
+        own = runs.filter(**window_runs.personas(direction, config))
+        for window in window_runs.windows(own):
+            p = window_runs.probabilities(own, direction, window, config)
+            truth = float(patch.truth(p, about.label).mean())
+            of_size.setdefault(window.size, {})[window] = truth
+        found |= {(direction, size): _choice(direction, truth) for size, truth in of_size.items()}
+    return found
+
+
+def to_report(choices: Choices, direction: str) -> list[Window]:
+    """The best windows of one direction, and their controls."""
+    pairs = [(c.best, c.control) for (name, _), c in choices.items() if name == direction]
+    return [window for pair in pairs for window in pair if window]
+
+
+def _choice(direction: str, truth: dict[Window, float]) -> Choice:
+    """Choose among the windows of one size, by the truth of each."""
+    extreme = max if direction == "patched" else min
+    best = extreme(truth, key=lambda window: truth[window])
+    apart = sorted((t, w.first) for w, t in truth.items() if not w.overlaps(best))
+    control = Window(best.size, apart[(len(apart) - 1) // 2][1]) if apart else None
+    return Choice(best, control, tuple(t for t, _ in apart))

@@ -1,0 +1,53 @@
+"""Stage `windows`: patch the source run's z into the base run, one window of layers at a time.
+
+Reads   --pairs, --model
+Writes  --out (one row per statement and window)
+Params  patch, readout, windows
+"""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from stages.lib import forward
+from stages.lib.forward import Readouts
+from stages.lib.io import cli, params, tables
+from stages.lib.io.cli import UserError
+from stages.lib.patching import best_window, cases, experiment, patch, patched_runs
+from stages.lib.patching.experiment import Experiment
+from stages.windows.config import Config
+
+
+def main(pairs: Path, model: Path, out: Path) -> None:
+    """Sweep the window over all layers, on both parts."""
+    section = params.section("windows", Config)
+    setting = experiment.load(pairs, model, cases.PARTS, section.limit)
+    n_layers, n_heads = setting.shape
+    if section.size > n_layers:
+        raise UserError(
+            f"params.yaml: windows.size: found {section.size}, expected 1 to {n_layers}, "
+            "the model's layers"
+        )
+    patches = patch.windows(n_layers, n_heads, section.size)
+    readouts = setting.patcher()(patches, "windows")
+    if forward.is_main_process():
+        rows = _rows(setting, readouts, patches, section.size)
+        tables.write(out, rows, best_window.SCHEMA, ["statement_id", "base", "patch_id"])
+
+
+def _rows(setting: Experiment, readouts: Readouts, patches: np.ndarray, size: int) -> pl.DataFrame:
+    """One row per statement and run; the unpatched runs have no layers."""
+    found, config = setting.cases, setting.config
+    unpatched = ((config.base, readouts.base), (config.source, readouts.source))
+    parts = [patched_runs.rows(found, p, persona, persona) for persona, p in unpatched]
+    for first, p in enumerate(readouts.patched):
+        heads = patch.heads_of(patches[first])
+        table = patched_runs.rows(found, p, config.source, config.base, f"window_{first}", heads)
+        layers = {"first_layer": pl.lit(first), "last_layer": pl.lit(first + size - 1)}
+        parts.append(table.with_columns(**layers))
+    return pl.concat(parts, how="diagonal")
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,13 @@
+"""Section `windows` of params.yaml."""
+
+from dataclasses import dataclass
+
+from stages.lib.io.ranges import Count, Limit
+
+
+@dataclass(frozen=True)
+class Config:
+    """Section `windows` of params.yaml."""
+
+    size: Count
+    limit: Limit

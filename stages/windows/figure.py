@@ -1,0 +1,33 @@
+"""What the window of layers does, by its first layer."""
+
+import polars as pl
+from matplotlib.figure import Figure
+
+from stages.lib.drawing import load, marks, patching, style
+
+SELECTION = style.Look("#66B89B", "d", (0, (4, 3)))
+
+
+def draw(tables: load.Tables) -> Figure:
+    """Accuracy and truth of the patched run by first layer of the window, against baselines."""
+    n = tables["windows/windows"].filter(pl.col("part") == "report")["n"].max() or 0
+    figure = style.canvas(
+        f"Windows: z of {tables.source} written into the run of {tables.base}",
+        f"z of all heads in {tables.window} consecutive layers, at the last positions of the "
+        f"prompt; {n} known statements of the report part. Bands: {style.INTERVALS}. The best "
+        "window is chosen on the selection part, whose subjects are others. Truth: mean "
+        "probability of the right answer out of both.",
+        height=5.2,
+        entries=patching.entries(tables, ("patched", "source", "base"))
+        | {f"{patching.titles(tables)['patched']}, selection part": SELECTION},
+        half="0.5",
+    )
+    left, right = figure.subplots(1, 2)
+    patching.windows(left, tables, "accuracy", "report")
+    patching.windows(right, tables, "truth", "report")
+    selection = tables["windows/windows"].filter(
+        pl.col("part") == "selection", pl.col("run") == "patched"
+    )
+    for ax, y in ((left, "accuracy"), (right, "truth")):
+        marks.line(ax, selection.select("first_layer", y), "first_layer", y, SELECTION, width=1.5)
+    return figure

@@ -1,0 +1,115 @@
+"""Scores of `windows`: what the patch does, by window, and which window does most.
+
+Reads   --pairs, --runs (what stage `windows` wrote)
+Writes  --metrics (JSON), --plots: windows.json (one row per part, window and run)
+Params  patch
+"""
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from stages.lib.io import cli, params, tables
+from stages.lib.patching import best_window, cases, patch, patched_runs
+from stages.lib.patching.cases import PARTS, Cases
+from stages.lib.stats import run_points
+
+
+def main(pairs: Path, runs: Path, metrics: Path, plots: Path) -> None:
+    """Choose the best window on `selection`, report on `report`."""
+    config = params.section("patch", patch.Config)
+    table, about = patched_runs.read(runs, best_window.SCHEMA, pairs)
+    points = by_window(about, table, config)
+    tables.write_rows(plots / "windows.json", points)
+    tables.write_json(metrics, summarise(about, table, points, config))
+
+
+def by_window(about: Cases, runs: pl.DataFrame, config: patch.Config) -> list[dict[str, Any]]:
+    """Accuracy and truth of each window beside both baselines.
+
+    Returns
+    -------
+    list of dict
+        One row per part, run (``patched``, ``source``, ``base``) and window: of
+        plots/windows/windows.json.
+
+    References
+    ----------
+    arXiv:2311.15131, figure 3.
+    """
+    windows = best_window.windows(runs)
+    patched = [patched_runs.probabilities(runs, **layers) for layers in windows]
+    personas = {"source": config.source, "base": config.base}
+    result = []
+    for part in PARTS:
+        chosen = (about.table["part"] == part).to_numpy()
+        unpatched = _unpatched(about, runs, part, config)
+        for layers, p in zip(windows, patched, strict=True):
+            points = {"patched": run_points.point(about, p, chosen)} | unpatched
+            result += [
+                {"part": part, "run": run, **personas, **layers, **point}
+                for run, point in points.items()
+            ]
+    return result
+
+
+def summarise(
+    about: Cases, runs: pl.DataFrame, points: list[dict[str, Any]], config: patch.Config
+) -> dict[str, Any]:
+    """Name the best window, and what it does on both parts.
+
+    Parameters
+    ----------
+    about : Cases
+        The statements.
+    runs : DataFrame
+        With the columns of `best_window.SCHEMA`.
+    points : list of dict
+        From `by_window`.
+    config : Config
+        Section `patch`.
+
+    Returns
+    -------
+    dict
+        What metrics/windows.json holds; without a best window, the unpatched runs alone.
+    """
+    best = best_window.best(runs, about)
+    nothing = "nothing: the known statements of the selection part have not both labels"
+    return {
+        "best": best,
+        "chosen_by": best_window.CHOSEN_BY if best else nothing,
+        "runs": {
+            part: {
+                point["run"]: run_points.numbers(point)
+                for point in points
+                if point["part"] == part and point["first_layer"] == best["first_layer"]
+            }
+            if best
+            else _unpatched(about, runs, part, config)
+            for part in PARTS
+        },
+        "known": {part: cases.count(about.table.filter(pl.col("part") == part)) for part in PARTS},
+        "source": config.source,
+        "base": config.base,
+        "positions": config.positions,
+    }
+
+
+def _unpatched(
+    about: Cases, runs: pl.DataFrame, part: str, config: patch.Config
+) -> dict[str, dict[str, Any]]:
+    """Accuracy and truth of both runs that nothing is patched into."""
+    chosen = (about.table["part"] == part).to_numpy()
+    personas = {"source": config.source, "base": config.base}
+    return {
+        role: run_points.point(
+            about, patched_runs.probabilities(runs, patch_id="none", base=persona), chosen
+        )
+        for role, persona in personas.items()
+    }
+
+
+if __name__ == "__main__":
+    cli.run(main)

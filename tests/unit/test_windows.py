@@ -1,0 +1,94 @@
+"""The best window is chosen on one part, and only where both labels are known."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from stages.lib.io import tables
+from stages.lib.patching import best_window, patch, patched_runs
+from stages.lib.patching.cases import Cases
+from stages.windows import scores
+
+COLUMNS = ("statement_id", "split", "label", "subject", "part")
+CONFIG = patch.Config(source="honest", base="liar", positions=5)
+
+
+def cases(labels):
+    n = len(labels)
+    table = pl.DataFrame(
+        {
+            "statement_id": [f"{i:02d}" for i in range(n)],
+            "split": ["a"] * n,
+            "label": labels,
+            "subject": [f"s{i}" for i in range(n)],
+            "part": ["selection", "report"] * (n // 2),
+        },
+        schema={name: tables.STATEMENTS[name] for name in COLUMNS},
+    )
+    return Cases(table, [[0]] * n, [[0]] * n)
+
+
+def runs(about, right):
+    """Windows that answer rightly on each part with a given probability; the base run lies."""
+    part = (about.table["part"] == "report").to_numpy().astype(int)
+
+    def rows(p, *names):
+        true = np.where(about.label, p, 1 - p)
+        return patched_runs.rows(about, np.stack([true, 1 - true], -1), *names)
+
+    unpatched = [rows(0.0, "liar", "liar"), rows(1.0, "honest", "honest")]
+    patched = [
+        rows(np.array(window)[part], "honest", "liar", f"window_{first}").with_columns(
+            first_layer=pl.lit(first), last_layer=pl.lit(first + 1)
+        )
+        for first, window in enumerate(right)
+    ]
+    table = pl.concat([*unpatched, *patched], how="diagonal")
+    return table.sample(fraction=1.0, shuffle=True, seed=0)
+
+
+# (selection, report): the second window is best on the part that chooses, the third on the other
+RIGHT = [(0.1, 0.1), (0.9, 0.2), (0.6, 0.99)]
+
+
+def scored(about, table):
+    points = scores.by_window(about, table, CONFIG)
+    return points, scores.summarise(about, table, points, CONFIG)
+
+
+def test_the_window_is_chosen_on_the_selection_part():
+    about = cases([True, True, False, False] * 3)
+    points, metrics = scored(about, runs(about, RIGHT))
+    assert metrics["best"] == {"first_layer": 1, "last_layer": 2}
+    report = metrics["runs"]["report"]
+    assert {run: row["accuracy"] for run, row in report.items()} == {
+        "patched": 0.0, "source": 1.0, "base": 0.0,
+    }  # fmt: skip
+    assert metrics["known"]["report"] == {"true": 3, "false": 3}
+    assert len(points) == 2 * 3 * 3
+    best = next(p for p in points if (p["part"], p["first_layer"]) == ("selection", 1))
+    assert (best["run"], best["truth"]) == ("patched", pytest.approx(0.9))
+
+
+def test_of_windows_that_are_equally_good_the_lowest_is_chosen():
+    about = cases([True, True, False, False])
+    assert best_window.best(runs(about, [(0.4, 0), (0.7, 0), (0.7, 1)]), about) == {
+        "first_layer": 1, "last_layer": 2,
+    }  # fmt: skip
+
+
+def test_no_window_is_chosen_where_a_constant_answer_would_be_right():
+    about = cases([False] * 12)
+    _, metrics = scored(about, runs(about, RIGHT))
+    assert metrics["best"] is None
+    assert "not both labels" in metrics["chosen_by"]
+    assert set(metrics["runs"]["report"]) == {"source", "base"}
+
+
+def test_nothing_known_gives_no_points_and_no_window():
+    about = cases([])
+    points, metrics = scored(about, runs(about, RIGHT))
+    assert points == []
+    assert metrics["best"] is None
+    assert metrics["known"]["report"] == {"true": 0, "false": 0}
+    assert {row["accuracy"] for row in metrics["runs"]["report"].values()} == {None}
