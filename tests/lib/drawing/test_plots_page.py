@@ -16,9 +16,9 @@ from stages.lib.drawing import load, style
 from stages.lib.io.tables import write_rows
 from stages.widths import figure as widths
 from stages.windows import figure as windows
-from tests.unit import plot_tables
+from tests.figures import plot_tables
 
-DVC = Path(__file__).parents[2] / ".dvc"
+DVC = Path(__file__).parents[3] / ".dvc"
 ANCHORS = {"DATA", "TITLE", "X", "Y", "X_LABEL", "Y_LABEL"}
 BUILT_IN = {"scatter"}  # DVC's own
 

@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 from stages.lib.io.cli import UserError
 from stages.lib.io.whole import whole
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def names(folder):

@@ -10,8 +10,7 @@ from stages.lib import forward
 from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.patch import Head
 from stages.lib.stats import run_points
-from tests import tiny
-from tests.unit import planted
+from tests import planted, tiny
 
 HONESTY = Head(tiny.PLANTED_LAYER, tiny.PLANTED_HEAD)
 ANSWER = Head(3, 1)

@@ -12,7 +12,7 @@ from stages.lib.forward.parts import Splitter, Unfit
 from stages.lib.model import readout
 from stages.lib.patching import patch
 from tests import tiny
-from tests.unit.test_forward import ARCHITECTURES, SIZES, prompts
+from tests.lib.forward.test_forward import ARCHITECTURES, SIZES, prompts
 
 WORDS = readout.Config(("true", "True"), ("false", "False"))
 OWN = {  # number of layers and so on, where a configuration has other names for them

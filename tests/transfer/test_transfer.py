@@ -14,7 +14,7 @@ from stages.transfer import __main__ as stage
 from stages.transfer import bag, best, forms, layers, measured, parting, sample
 from stages.transfer.estimators import METHODS
 from stages.transfer.found import Found
-from tests.unit.test_estimators import table
+from tests.transfer.test_estimators import table
 
 PERSONAS = ("neutral", "honest", "liar")
 D, N_LAYERS, READ, PARTS = 12, 6, 2, 4  # truth is read from 2 on, the liar parts at 4

@@ -14,8 +14,8 @@ from stages.positions import __main__ as positions
 from stages.widths import scores, window_choice, window_runs
 from stages.widths.window_runs import DIRECTIONS, Window
 from tests import tiny
-from tests.unit.test_position_runs import CONFIG, WORDS
-from tests.unit.test_windows import cases
+from tests.positions.test_position_runs import CONFIG, WORDS
+from tests.windows.test_windows import cases
 
 LABELS = [True, True, False, False] * 3
 

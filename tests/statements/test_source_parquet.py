@@ -11,7 +11,7 @@ import pytest
 
 from stages.lib.io.cli import UserError
 from stages.statements.sources import columns
-from tests.unit.test_sources import labels, message, read
+from tests.statements.test_sources import labels, message, read
 
 STAGES = Path(__file__).parents[2] / "stages"
 PAIR = {"Water is wet.": True, "Ice is hot.": False}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.test_sources import labels, message, read, write
+from tests.statements.test_sources import labels, message, read, write
 
 TEXT = 'statement,label\nWater is wet.,1\n"Złoty, melted, is gas.",0\n'
 EXPECTED = {"Water is wet.": True, "Złoty, melted, is gas.": False}

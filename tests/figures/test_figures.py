@@ -13,7 +13,7 @@ from matplotlib.text import Text
 from stages.figures import __main__ as figures
 from stages.lib.drawing import load, patching, style
 from stages.lib.io.cli import UserError
-from tests.unit import plot_tables
+from tests.figures import plot_tables
 
 NAMES = {
     "overview.png",

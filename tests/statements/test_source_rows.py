@@ -9,7 +9,7 @@ import pytest
 from stages.lib.io.cli import UserError
 from stages.statements.sources import files, topics
 from stages.statements.sources.listed import Source
-from tests.unit.test_sources import DRAW, LABELS, labels, message, read, write
+from tests.statements.test_sources import DRAW, LABELS, labels, message, read, write
 
 
 def nfd(text: str) -> str:

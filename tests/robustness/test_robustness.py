@@ -20,8 +20,7 @@ from stages.robustness import (
 )
 from stages.robustness.head_sets import Singles
 from stages.robustness.wordings import DEFAULT, Wording
-from tests import chats, tiny
-from tests.unit import planted
+from tests import chats, planted, tiny
 
 PLANTED = Head(tiny.PLANTED_LAYER, tiny.PLANTED_HEAD)
 EVERY = [Head(layer, head) for layer in (1, 2) for head in range(4)]

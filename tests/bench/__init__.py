@@ -1,1 +1,0 @@
-"""Other tools' ways to cache z and to patch it, for comparison."""
