@@ -11,9 +11,12 @@ from typing import Any
 import polars as pl
 
 from stages.lib.io import cli, params, tables
-from stages.lib.patching import best_window, cases, patch, patched_runs
+from stages.lib.io import metrics as metrics_file
+from stages.lib.patching import best_window, patch, patched_runs
 from stages.lib.patching.cases import PARTS, Cases
 from stages.lib.stats import run_points
+from stages.lib.stats.run_points import Point
+from stages.windows.metrics import Window, WindowsMetrics
 
 
 def main(pairs: Path, runs: Path, metrics: Path, plots: Path) -> None:
@@ -22,7 +25,7 @@ def main(pairs: Path, runs: Path, metrics: Path, plots: Path) -> None:
     table, about = patched_runs.read(runs, best_window.SCHEMA, pairs)
     points = by_window(about, table, config)
     tables.write_rows(plots / "windows.json", points)
-    tables.write_json(metrics, summarise(about, table, points, config))
+    metrics_file.write(metrics, summarise(about, table, points, config))
 
 
 def by_window(about: Cases, runs: pl.DataFrame, config: patch.Config) -> list[dict[str, Any]]:
@@ -46,9 +49,9 @@ def by_window(about: Cases, runs: pl.DataFrame, config: patch.Config) -> list[di
         chosen = (about.table["part"] == part).to_numpy()
         unpatched = _unpatched(about, runs, part, config)
         for layers, p in zip(windows, patched, strict=True):
-            points = {"patched": run_points.point(about, p, chosen)} | unpatched
+            points = {"patched": run_points.measure(about, p, chosen)} | unpatched
             result += [
-                {"part": part, "run": run, **personas, **layers, **point}
+                {"part": part, "run": run, **personas, **layers, **point.row()}
                 for run, point in points.items()
             ]
     return result
@@ -56,7 +59,7 @@ def by_window(about: Cases, runs: pl.DataFrame, config: patch.Config) -> list[di
 
 def summarise(
     about: Cases, runs: pl.DataFrame, points: list[dict[str, Any]], config: patch.Config
-) -> dict[str, Any]:
+) -> WindowsMetrics:
     """Name the best window, and what it does on both parts.
 
     Parameters
@@ -72,17 +75,17 @@ def summarise(
 
     Returns
     -------
-    dict
-        What metrics/windows.json holds; without a best window, the unpatched runs alone.
+    WindowsMetrics
+        Without a best window, the unpatched runs alone.
     """
     best = best_window.best(runs, about)
     nothing = "nothing: the known statements of the selection part have not both labels"
-    return {
-        "best": best,
-        "chosen_by": best_window.CHOSEN_BY if best else nothing,
-        "runs": {
+    return WindowsMetrics(
+        best=Window(**best) if best else None,
+        chosen_by=best_window.CHOSEN_BY if best else nothing,
+        runs={
             part: {
-                point["run"]: run_points.numbers(point)
+                point["run"]: Point.of(point)
                 for point in points
                 if point["part"] == part and point["first_layer"] == best["first_layer"]
             }
@@ -90,21 +93,23 @@ def summarise(
             else _unpatched(about, runs, part, config)
             for part in PARTS
         },
-        "known": {part: cases.count(about.table.filter(pl.col("part") == part)) for part in PARTS},
-        "source": config.source,
-        "base": config.base,
-        "positions": config.positions,
-    }
+        known={
+            part: run_points.count(about.table.filter(pl.col("part") == part)) for part in PARTS
+        },
+        source=config.source,
+        base=config.base,
+        positions=config.positions,
+    )
 
 
 def _unpatched(
     about: Cases, runs: pl.DataFrame, part: str, config: patch.Config
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Point]:
     """Accuracy and truth of both runs that nothing is patched into."""
     chosen = (about.table["part"] == part).to_numpy()
     personas = {"source": config.source, "base": config.base}
     return {
-        role: run_points.point(
+        role: run_points.measure(
             about, patched_runs.probabilities(runs, patch_id="none", base=persona), chosen
         )
         for role, persona in personas.items()

@@ -1,19 +1,66 @@
 """Accuracy and truth of a run, with their intervals: the numbers of a point of a plot."""
 
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from stages.lib import stats
 from stages.lib.patching import patch
 from stages.lib.patching.cases import Cases
 
-POINT = ("accuracy", "low", "high", "n", "truth", "truth_low", "truth_high")
+
+@dataclass(frozen=True)
+class Point:
+    """Accuracy and mean truth of a run; None for all but `n` where no statement counts.
+
+    Attributes
+    ----------
+    accuracy, low, high : float or None
+        With its interval.
+    n : int
+        Statements.
+    truth, truth_low, truth_high : float or None
+        With its interval.
+    """
+
+    accuracy: float | None
+    low: float | None
+    high: float | None
+    n: int
+    truth: float | None
+    truth_low: float | None
+    truth_high: float | None
+
+    @classmethod
+    def of(cls, row: dict[str, Any]) -> "Point":
+        """Cut a plot's row down to its numbers."""
+        return cls(**{field.name: row[field.name] for field in fields(cls)})
+
+    def row(self) -> dict[str, Any]:
+        """Columns of a plot's row."""
+        return asdict(self)
 
 
-def point(
-    cases: Cases, probabilities: np.ndarray, chosen: np.ndarray | None = None
-) -> dict[str, Any]:
+POINT = tuple(field.name for field in fields(Point))
+
+
+@dataclass(frozen=True)
+class Count:
+    """True and false statements."""
+
+    true: int
+    false: int
+
+
+def count(table: pl.DataFrame) -> Count:
+    """Count true and false statements."""
+    true = int(table["label"].sum())
+    return Count(true, len(table) - true)
+
+
+def measure(cases: Cases, probabilities: np.ndarray, chosen: np.ndarray | None = None) -> Point:
     """Accuracy and mean truth, each with its interval, of one run on some of the statements.
 
     Parameters
@@ -27,13 +74,27 @@ def point(
 
     Returns
     -------
-    dict
-        The keys of `POINT`; None for all but `n` where no statement counts.
+    Point
     """
     keep = np.ones(len(cases.label), bool) if chosen is None else chosen
     accuracy = stats.rate(patch.correct(probabilities, cases.label)[keep], cases.subject[keep])
     truth = stats.mean(patch.truth(probabilities, cases.label)[keep], cases.subject[keep])
-    return {**accuracy.row("accuracy"), **beside("truth", truth)}
+    return Point(
+        accuracy=accuracy.value,
+        low=accuracy.low,
+        high=accuracy.high,
+        n=accuracy.n,
+        truth=truth.value,
+        truth_low=truth.low,
+        truth_high=truth.high,
+    )
+
+
+def point(
+    cases: Cases, probabilities: np.ndarray, chosen: np.ndarray | None = None
+) -> dict[str, Any]:
+    """Columns of `measure`."""
+    return measure(cases, probabilities, chosen).row()
 
 
 def effect(cases: Cases, patched: np.ndarray, base: np.ndarray) -> dict[str, Any]:

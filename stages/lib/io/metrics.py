@@ -1,0 +1,51 @@
+"""Files of metrics: a node's `metrics.py` says what stands in one, as frozen dataclasses."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from stages.lib.io import tables
+
+Metrics = TypeVar("Metrics")
+
+
+def write(file: Path, metrics: Any) -> None:
+    """Write a dataclass as JSON: its fields are the keys.
+
+    Parameters
+    ----------
+    file : Path
+        Where to.
+    metrics : dataclass
+        Of numbers, texts, None, and lists, dicts and dataclasses of these.
+    """
+    tables.write_json(file, dataclasses.asdict(metrics))
+
+
+def read(file: Path, schema: type[Metrics]) -> Metrics:
+    """Read what `write` wrote.
+
+    Parameters
+    ----------
+    file : Path
+        Of a stage.
+    schema : type
+        The dataclass that was written.
+
+    Returns
+    -------
+    schema
+
+    Raises
+    ------
+    UserError
+        If the file is missing, or holds something else.
+    """
+    try:
+        return TypeAdapter(schema).validate_python(tables.read_json(file))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(key) for key in first["loc"])
+        raise tables.broken(file, f"{where}: {first['msg']}") from error
