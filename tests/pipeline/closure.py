@@ -8,6 +8,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).resolve().parents[2]
+COLLECTED = {"stages/figures/__main__.py": "stages/*/figure.py"}  # imported by their place
 
 
 def declared() -> dict[str, dict[str, Any]]:
@@ -52,12 +53,14 @@ def _has_code(file: Path) -> bool:
 def _imports(file: Path) -> list[Path]:
     """Files of the project that one file imports."""
     names = []
+    pattern = COLLECTED.get(file.relative_to(ROOT).as_posix())
+    collected = list(ROOT.glob(pattern)) if pattern else []
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         if isinstance(node, ast.ImportFrom) and node.module:
             names += [node.module] + [f"{node.module}.{alias.name}" for alias in node.names]
-    return [path for name in names if name.startswith("stages") for path in _files(name)]
+    return collected + [f for name in names if name.startswith("stages") for f in _files(name)]
 
 
 def _files(name: str) -> list[Path]:
