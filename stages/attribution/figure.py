@@ -4,7 +4,8 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import columns, heat, load, marks, registry, style
+from stages.lib.drawing import heat, load, marks, registry, style
+from stages.lib.drawing.columns import CELL, INTERVAL, bounded, floats, ints, texts
 
 KINDS = {"attention": "A  attention of each layer", "mlp": "B  MLP of each layer"}
 NATS = "toward the right answer (nats)"
@@ -91,25 +92,12 @@ def _empty(ax: Axes, rows: pl.DataFrame) -> None:
                 transform=ax.transAxes)  # fmt: skip
 
 
-_READ = columns.texts("run", "persona") | columns.ints("layer")
-_PART = columns.floats("contribution") | columns.INTERVAL
-FIGURES = (
-    registry.Figure(
-        "attribution.png",
-        draw,
-        {
-            "attribution/layers": columns.texts("site") | _READ | _PART,
-            "attribution/heads": columns.texts("measure", "run")
-            | columns.CELL
-            | _PART
-            | columns.floats("share"),
-            "attribution/lens": columns.texts("site")
-            | _READ
-            | columns.floats("truth")
-            | columns.INTERVAL
-            | columns.bounded("log_odds")
-            | columns.bounded("accuracy")
-            | columns.floats("truth_mass"),
-        },
-    ),
-)
+READ = texts("run", "persona") | ints("layer")
+PART = floats("contribution") | INTERVAL
+LENS = texts("site") | READ | floats("truth", "truth_mass") | INTERVAL
+TABLES = {
+    "attribution/layers": texts("site") | READ | PART,
+    "attribution/heads": texts("measure", "run") | CELL | PART | floats("share"),
+    "attribution/lens": LENS | bounded("log_odds") | bounded("accuracy"),
+}
+FIGURES = (registry.Figure("attribution.png", draw, TABLES),)

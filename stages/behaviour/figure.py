@@ -4,7 +4,8 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import columns, confidence, load, marks, places, registry, style
+from stages.lib.drawing import confidence, load, marks, places, registry, style
+from stages.lib.drawing.columns import ACCURACY, BEHAVIOUR, floats, texts
 
 
 def draw(tables: load.Tables) -> Figure:
@@ -59,9 +60,5 @@ def _recalls(ax: Axes, tables: load.Tables, looks: dict[str, style.Look]) -> Non
         ax.text(x, y, text, color="#8A8A8A", fontsize=12, ha="center", va="center", zorder=0)
 
 
-_THRESHOLDS = columns.texts("persona") | columns.floats("threshold") | columns.ACCURACY
-FIGURES = (
-    registry.Figure(
-        "behaviour.png", draw, columns.BEHAVIOUR | {"behaviour/thresholds": _THRESHOLDS}
-    ),
-)
+THRESHOLDS = {"behaviour/thresholds": texts("persona") | floats("threshold") | ACCURACY}
+FIGURES = (registry.Figure("behaviour.png", draw, BEHAVIOUR | THRESHOLDS),)

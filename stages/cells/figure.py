@@ -4,7 +4,8 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import columns, load, marks, registry, style
+from stages.lib.drawing import load, marks, registry, style
+from stages.lib.drawing.columns import INTERVAL, bounded, floats, ints, texts
 
 SHOWN = 24  # combinations in the ranking
 QUARTERS = (
@@ -79,22 +80,10 @@ def _ranking(ax: Axes, ranked: pl.DataFrame, recalls: pl.DataFrame, looks: Looks
     ax.set_title("Who lies best")
 
 
-_WORDINGS = columns.texts("system", "question", "prefix")
-FIGURES = (
-    registry.Figure(
-        "grid.png",
-        draw,
-        {
-            "grid/recall": _WORDINGS
-            | columns.texts("split", "other_token")
-            | columns.bounded("recall_true")
-            | columns.bounded("recall_false")
-            | columns.ints("recall_true_n", "recall_false_n")
-            | columns.floats("other"),
-            "grid/ranking": _WORDINGS
-            | columns.ints("rank")
-            | columns.floats("lying")
-            | columns.INTERVAL,
-        },
-    ),
-)
+WORDINGS = texts("system", "question", "prefix")
+RECALLS = bounded("recall_true") | bounded("recall_false") | ints("recall_true_n", "recall_false_n")
+TABLES = {
+    "grid/recall": WORDINGS | texts("split", "other_token") | RECALLS | floats("other"),
+    "grid/ranking": WORDINGS | ints("rank") | floats("lying") | INTERVAL,
+}
+FIGURES = (registry.Figure("grid.png", draw, TABLES),)

@@ -5,7 +5,8 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import columns, load, marks, patching, places, registry, style
+from stages.lib.drawing import load, marks, patching, places, registry, style
+from stages.lib.drawing.columns import INTERVAL, ROLES, floats, texts
 
 RUNS = (
     "source",
@@ -90,7 +91,5 @@ def _measure(
     places.names(ax, [called[run] for run in runs], rotation=30)
 
 
-_CONTROLS = columns.texts("split", "measure") | columns.ROLES | columns.floats("value")
-FIGURES = (
-    registry.Figure("controls.png", draw, {"controls/controls": _CONTROLS | columns.INTERVAL}),
-)
+TABLES = {"controls/controls": texts("split", "measure") | ROLES | floats("value") | INTERVAL}
+FIGURES = (registry.Figure("controls.png", draw, TABLES),)

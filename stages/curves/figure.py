@@ -5,7 +5,8 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import columns, load, marks, registry, style
+from stages.lib.drawing import load, marks, registry, style
+from stages.lib.drawing.columns import INTERVAL, POINT, floats, ints, texts
 
 RANDOM = "random"  # as the tables name it
 MEASURE = "area_log"
@@ -84,20 +85,11 @@ def _areas(ax: Axes, tables: load.Tables, direction: str, looks: dict[str, style
     marks.unmeasured(ax, rows, "value")
 
 
-_SET = columns.texts("rule") | columns.ints("size") | columns.floats("share") | columns.POINT
-FIGURES = (
-    registry.Figure(
-        "curves.png",
-        draw,
-        {
-            "curves/curves": _SET
-            | columns.texts("direction")
-            | columns.ints("draw")
-            | columns.floats("kept"),
-            "curves/areas": columns.texts("rule", "direction", "measure", "against")
-            | columns.floats("value")
-            | columns.INTERVAL,
-            "curves/smallest": _SET,
-        },
-    ),
-)
+SET = texts("rule") | ints("size") | POINT | floats("share")
+AREA = texts("rule", "direction", "measure", "against") | floats("value") | INTERVAL
+TABLES = {
+    "curves/curves": SET | texts("direction") | ints("draw") | floats("kept"),
+    "curves/areas": AREA,
+    "curves/smallest": SET,
+}
+FIGURES = (registry.Figure("curves.png", draw, TABLES),)

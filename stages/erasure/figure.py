@@ -4,7 +4,8 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import columns, load, marks, registry, style
+from stages.lib.drawing import load, marks, registry, style
+from stages.lib.drawing.columns import ACCURACY, POINT, WINDOW, floats, ints, texts
 
 NONE = "none"
 ERASED = {
@@ -83,19 +84,9 @@ def _probes(ax: Axes, rows: pl.DataFrame) -> None:
     ax.legend(loc="lower left", fontsize=10)
 
 
-FIGURES = (
-    registry.Figure(
-        "erasure.png",
-        draw,
-        {
-            "erasure/windows": columns.texts("persona", "eraser")
-            | columns.ints("draw", "size")
-            | columns.WINDOW
-            | columns.POINT
-            | columns.floats("truth_mass", "log_odds"),
-            "erasure/probes": columns.texts("persona", "probe", "z")
-            | columns.ints("layer")
-            | columns.ACCURACY,
-        },
-    ),
-)
+ERASER = texts("persona", "eraser") | ints("draw", "size")
+TABLES = {
+    "erasure/windows": ERASER | WINDOW | POINT | floats("truth_mass", "log_odds"),
+    "erasure/probes": texts("persona", "probe", "z") | ints("layer") | ACCURACY,
+}
+FIGURES = (registry.Figure("erasure.png", draw, TABLES),)

@@ -5,7 +5,8 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import columns, load, marks, patching, places, registry, style
+from stages.lib.drawing import load, marks, patching, places, registry, style
+from stages.lib.drawing.columns import BEHAVIOUR, HEADS, SETS, TRANSPLANT, WINDOWS
 
 
 def draw(tables: load.Tables) -> Figure:
@@ -89,10 +90,5 @@ def _names(ax: Axes, names: list[str]) -> None:
     ax.tick_params(axis="x", length=0)
 
 
-FIGURES = (
-    registry.Figure(
-        "overview.png",
-        draw,
-        columns.BEHAVIOUR | columns.TRANSPLANT | columns.WINDOWS | columns.HEADS | columns.SETS,
-    ),
-)
+TABLES = BEHAVIOUR | TRANSPLANT | WINDOWS | HEADS | SETS
+FIGURES = (registry.Figure("overview.png", draw, TABLES),)

@@ -4,7 +4,8 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import columns, heat, load, marks, registry, style
+from stages.lib.drawing import heat, load, marks, registry, style
+from stages.lib.drawing.columns import HEADS, SETS
 
 
 def draw(tables: load.Tables) -> Figure:
@@ -71,4 +72,4 @@ def _greedy(kept: Axes, accuracy: Axes, tables: load.Tables) -> None:
     accuracy.set_xlabel("heads in the set: the head added last")
 
 
-FIGURES = (registry.Figure("heads.png", draw, columns.HEADS | columns.SETS),)
+FIGURES = (registry.Figure("heads.png", draw, HEADS | SETS),)

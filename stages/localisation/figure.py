@@ -5,7 +5,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from stages.lib.drawing import columns, heat, load, marks, patching, registry, style
+from stages.lib.drawing import heat, load, marks, patching, registry, style
+from stages.lib.drawing.columns import (
+    CELL,
+    HEADS,
+    INTERVAL,
+    POINT,
+    PROBES,
+    WINDOWS,
+    bounded,
+    floats,
+    ints,
+    texts,
+)
 
 PLANTED = "#F3E3B3"  # light behind every colour of the series
 
@@ -98,15 +110,8 @@ def _probes(ax: Axes, tables: load.Tables) -> None:
     ax.set_xlabel("layer that is entered")
 
 
-_EFFECTS = columns.texts("measure") | columns.CELL | columns.POINT | columns.bounded("effect")
-_PLANTED = columns.ints("layer") | {"planted": pl.Boolean} | columns.floats("effect")
-FIGURES = (
-    registry.Figure(
-        "localisation.png",
-        draw,
-        {"effects/effects": _EFFECTS, "localisation/layers": _PLANTED | columns.INTERVAL}
-        | columns.HEADS
-        | columns.PROBES
-        | columns.WINDOWS,
-    ),
-)
+TABLES = {
+    "effects/effects": texts("measure") | CELL | POINT | bounded("effect"),
+    "localisation/layers": ints("layer") | {"planted": pl.Boolean} | floats("effect") | INTERVAL,
+}
+FIGURES = (registry.Figure("localisation.png", draw, TABLES | WINDOWS | HEADS | PROBES),)

@@ -6,7 +6,8 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import columns, load, marks, patching, places, registry, style
+from stages.lib.drawing import load, marks, patching, places, registry, style
+from stages.lib.drawing.columns import POINT, ROLES, floats, ints, texts
 
 SET = style.Look("#66B89B", "d", (0, (4, 3)))
 BLOCKS = {
@@ -83,10 +84,8 @@ def _blocks(ax: Axes, tables: load.Tables) -> None:
     ax.set_title("one block of the prompt at a time")
 
 
-_COUNTS = columns.ROLES | columns.texts("written") | columns.ints("positions") | columns.POINT
-_BLOCKS = columns.ROLES | columns.texts("block") | columns.floats("positions") | columns.POINT
-FIGURES = (
-    registry.Figure(
-        "positions.png", draw, {"positions/counts": _COUNTS, "positions/blocks": _BLOCKS}
-    ),
-)
+TABLES = {
+    "positions/counts": ROLES | texts("written") | ints("positions") | POINT,
+    "positions/blocks": ROLES | texts("block") | floats("positions") | POINT,
+}
+FIGURES = (registry.Figure("positions.png", draw, TABLES),)

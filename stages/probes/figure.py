@@ -6,7 +6,8 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import columns, heat, load, marks, registry, style
+from stages.lib.drawing import heat, load, marks, registry, style
+from stages.lib.drawing.columns import ACCURACY, CELL, PAIR, PROBES, floats, ints, texts
 
 COLUMNS = 3  # panels side by side, at most
 
@@ -91,11 +92,8 @@ def _cosines(ax: Axes, cosine: pl.DataFrame, persona: str, looks: dict[str, styl
     ax.set_title(f"cosine with {persona}")
 
 
-_COSINE = (
-    columns.texts("site", "first", "second") | columns.ints("layer") | columns.floats("cosine")
-)
-_HEADS = columns.PAIR | columns.CELL | columns.ACCURACY
+COSINE = texts("site", "first", "second") | ints("layer") | floats("cosine")
 FIGURES = (
-    registry.Figure("probes.png", draw, columns.PROBES | {"probes/cosine": _COSINE}),
-    registry.Figure("probe_heads.png", draw_heads, {"probes/heads": _HEADS}),
+    registry.Figure("probes.png", draw, PROBES | {"probes/cosine": COSINE}),
+    registry.Figure("probe_heads.png", draw_heads, {"probes/heads": PAIR | CELL | ACCURACY}),
 )

@@ -6,7 +6,8 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import columns, heat, load, marks, places, registry, style
+from stages.lib.drawing import heat, load, marks, places, registry, style
+from stages.lib.drawing.columns import ACCURACY, PAIR, floats, ints, texts
 
 WORDS, PERMUTED = "words of the statement alone", "permuted labels"
 BAG = "bag_of_tokens"
@@ -136,21 +137,13 @@ def _ticks(ax: Axes, order: list[Any], angle: int) -> None:
     ax.set_yticks(at, names, rotation=0, fontsize=10)
 
 
-_PROBE = columns.texts("method", "persona") | columns.ints("layer") | columns.ACCURACY
-FIGURES = (
-    registry.Figure(
-        "transfer.png",
-        draw,
-        {
-            "transfer/layers": _PROBE | columns.texts("labels"),
-            "transfer/splits": _PROBE | columns.PAIR,
-            "transfer/polarity": _PROBE | columns.PAIR,
-            "transfer/cosine": columns.texts("method", "first", "second")
-            | columns.ints("layer")
-            | columns.floats("cosine", "low", "high"),
-            "transfer/cosine_layers": columns.texts("persona")
-            | columns.ints("first", "second")
-            | columns.floats("cosine"),
-        },
-    ),
-)
+PROBE = texts("method", "persona") | ints("layer") | ACCURACY
+COSINE = texts("method", "first", "second") | ints("layer") | floats("cosine", "low", "high")
+TABLES = {
+    "transfer/layers": PROBE | texts("labels"),
+    "transfer/splits": PROBE | PAIR,
+    "transfer/polarity": PROBE | PAIR,
+    "transfer/cosine": COSINE,
+    "transfer/cosine_layers": texts("persona") | ints("first", "second") | floats("cosine"),
+}
+FIGURES = (registry.Figure("transfer.png", draw, TABLES),)

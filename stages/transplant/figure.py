@@ -4,7 +4,8 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import columns, load, marks, patching, places, registry, style
+from stages.lib.drawing import load, marks, patching, places, registry, style
+from stages.lib.drawing.columns import TRANSPLANT
 
 
 def draw(tables: load.Tables) -> Figure:
@@ -39,4 +40,4 @@ def _runs(ax: Axes, rows: pl.DataFrame, tables: load.Tables) -> None:
             marks.points(ax, at, own, "accuracy", seen[run], size=9)
 
 
-FIGURES = (registry.Figure("transplant.png", draw, columns.TRANSPLANT),)
+FIGURES = (registry.Figure("transplant.png", draw, TRANSPLANT),)

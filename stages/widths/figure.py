@@ -5,7 +5,8 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import columns, load, marks, patching, places, registry, style
+from stages.lib.drawing import load, marks, patching, places, registry, style
+from stages.lib.drawing.columns import POINT, ROLES, WINDOW, ints, texts
 
 LIGHT, DARK = "#8FD6C2", "#00402F"  # of the smallest and of the largest windows
 CONTROL = "control windows"
@@ -93,14 +94,9 @@ def _splits(ax: Axes, tables: load.Tables, run: str, looks: dict[int, style.Look
     ax.set_title(f"{patching.titles(tables)[run]}, report part: {said}")
 
 
-_WINDOWS = columns.ROLES | columns.ints("size") | columns.WINDOW | columns.POINT
-FIGURES = (
-    registry.Figure(
-        "widths.png",
-        draw,
-        {
-            "widths/layers": _WINDOWS | {"chosen": pl.Boolean},
-            "widths/splits": _WINDOWS | columns.texts("split", "window"),
-        },
-    ),
-)
+SIZED = ROLES | ints("size") | WINDOW | POINT
+TABLES = {
+    "widths/layers": SIZED | {"chosen": pl.Boolean},
+    "widths/splits": SIZED | texts("split", "window"),
+}
+FIGURES = (registry.Figure("widths.png", draw, TABLES),)

@@ -3,7 +3,8 @@
 import polars as pl
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import columns, load, marks, patching, registry, style
+from stages.lib.drawing import load, marks, patching, registry, style
+from stages.lib.drawing.columns import HEADS, WINDOWS
 
 SELECTION = style.Look("#66B89B", "d", (0, (4, 3)))
 
@@ -33,4 +34,4 @@ def draw(tables: load.Tables) -> Figure:
     return figure
 
 
-FIGURES = (registry.Figure("windows.png", draw, columns.WINDOWS | columns.HEADS),)
+FIGURES = (registry.Figure("windows.png", draw, WINDOWS | HEADS),)

@@ -1,4 +1,6 @@
 """What is drawn into axes: lines with bands, points with bars, and the axes of rates."""
+# matplotlib leaves the type of its **kwargs open.
+# pyright: reportUnknownMemberType=false
 
 from collections.abc import Mapping
 

@@ -1,4 +1,6 @@
 """Runs of patching, as every figure names and draws them."""
+# matplotlib leaves the type of its **kwargs open.
+# pyright: reportUnknownMemberType=false
 
 from collections.abc import Iterable
 
