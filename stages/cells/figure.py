@@ -19,7 +19,7 @@ Looks = dict[str, style.Look]
 
 def draw(tables: load.Tables) -> Figure:
     """Recall on true against recall on false statements, and combinations by how well they lie."""
-    recalls = tables["grid/recall"].filter(pl.col("split") == "all")
+    recalls = tables["grid/recall"].filter(split="all")
     ranked = tables["grid/ranking"].sort("rank", nulls_last=True, maintain_order=True)
     looks = style.looks(load.names(recalls, "system"))
     n = ranked["n"].max() or 0
@@ -46,7 +46,7 @@ def _recalls(ax: Axes, rows: pl.DataFrame, looks: Looks) -> None:
     for x, y, name in QUARTERS:
         ax.text(x, y, name, ha="center", va="center", fontsize=13, color="#8A8A8A", zorder=0)
     for system, look in looks.items():
-        own = rows.filter(pl.col("system") == system)
+        own = rows.filter(system=system)
         x, y = (marks.numbers(own, name) for name in ("recall_true", "recall_false"))
         for at, of, name in ((ax.hlines, y, "recall_true"), (ax.vlines, x, "recall_false")):
             low, high = marks.numbers(own, f"{name}_low"), marks.numbers(own, f"{name}_high")

@@ -1,6 +1,5 @@
 """What each head of the best window does, and the set that is grown from them."""
 
-import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -34,7 +33,7 @@ def draw(tables: load.Tables) -> Figure:
 
 def _effects(ax: Axes, tables: load.Tables, measure: str, limits: tuple[float, float]) -> None:
     """Effect of each head; the heads of the greedy set are ringed."""
-    rows = tables["heads/heads"].filter(pl.col("measure") == measure)
+    rows = tables["heads/heads"].filter(measure=measure)
     if rows.is_empty():
         marks.nothing(ax, "no window was chosen")
         return

@@ -24,14 +24,9 @@ PLANTED = "#F3E3B3"  # light behind every colour of the series
 
 def draw(tables: load.Tables) -> Figure:
     """Windows, effects of all heads, and probes by layer."""
-    looks = style.looks(tables.personas)
     source, base = tables.source, tables.base
-    entries = {
-        f"patched {base}": style.PATCHED,
-        source: looks[source],
-        base: looks[base],
-        f"probe of {source} on {base}": style.REVERSE,
-    }
+    entries = patching.entries(tables, ("patched", "source", "base"))
+    entries |= {f"probe of {source} on {base}": style.REVERSE}
     figure = style.canvas(
         "Where the lie is found, and where it was planted",
         f"{_planted_caption(tables)} A: accuracy of the {base} run with z of {source} written in "
@@ -95,15 +90,13 @@ def _probes(ax: Axes, tables: load.Tables) -> None:
     """Own probes of both runs, and the source's on the base run."""
     looks = style.looks(tables.personas)
     source, base = tables.source, tables.base
-    rows = tables["probes/layers"].filter(
-        pl.col("site") == "resid_post", pl.col("labels") == "true"
-    )
+    rows = tables["probes/layers"].filter(site="resid_post", labels="true")
     for fit, scored, look in (
         (source, source, looks[source]),
         (base, base, looks[base]),
         (source, base, style.REVERSE),
     ):
-        own = rows.filter(pl.col("fit") == fit, pl.col("scored") == scored)
+        own = rows.filter(fit=fit, scored=scored)
         marks.line(ax, own, "layer", "accuracy", look)
     marks.rates(ax)
     ax.set_ylabel("")

@@ -37,7 +37,7 @@ def draw(tables: load.Tables) -> Figure:
     for i, wording in enumerate(wordings):
         row, column = divmod(i, COLUMNS)
         ax = figure.add_subplot(grid[row, 2 * column : 2 * column + 2])
-        own = shown.filter(pl.col("wording") == wording)
+        own = shown.filter(wording=wording)
         _accuracy(ax, own, labelled=column == 0)
         ax.set_title(f"wording {wording}")
         maps.append(ax)
@@ -92,7 +92,7 @@ def _overlap(ax: Axes, rows: pl.DataFrame) -> None:
 
 def _overall(ax: Axes, rows: pl.DataFrame, looks: dict[str, style.Look]) -> None:
     """Accuracy over all splits, by set and wording, in both directions."""
-    rows = _named(rows.filter(pl.col("split") == "all"), "chosen_on", "set")
+    rows = _named(rows.filter(split="all"), "chosen_on", "set")
     sets = load.names(rows, "label")
     where = {label: float(i) for i, label in enumerate(sets)}
     for wording, at, own in places.dodged(rows, "wording", looks, "label", where):

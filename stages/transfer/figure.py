@@ -56,16 +56,14 @@ def _caption(tables: load.Tables) -> str:
 
 def _layers(ax: Axes, tables: load.Tables, persona: str, looks: dict[str, style.Look]) -> None:
     """Each method's own probes by layer, over both controls."""
-    rows = tables["transfer/layers"].filter(pl.col("persona") == persona)
-    words = tables["transfer/splits"].filter(
-        pl.col("method") == BAG, pl.col("fit") == "all", pl.col("scored") == "all"
-    )
+    rows = tables["transfer/layers"].filter(persona=persona)
+    words = tables["transfer/splits"].filter(method=BAG, fit="all", scored="all")
     for low, value, high in words.select("low", "accuracy", "high").drop_nulls().iter_rows():
         ax.axhspan(low, high, color=style.SAND, alpha=0.15, linewidth=0)
         ax.axhline(value, color=style.SAND, linestyle=style.ELSEWHERE.dash)
-    permuted = rows.filter(pl.col("labels") == "permuted")
+    permuted = rows.filter(labels="permuted")
     marks.line(ax, permuted, "layer", "accuracy", style.RANDOM)
-    own = rows.filter(pl.col("labels") == "true")
+    own = rows.filter(labels="true")
     marks.lines(ax, own, "method", looks, "layer", "accuracy")
     marks.rates(ax)
     ax.set_xlabel("layer")
@@ -85,13 +83,13 @@ def _cosine(ax: Axes, tables: load.Tables, looks: dict[str, style.Look]) -> None
 
 def _splits(ax: Axes, tables: load.Tables, persona: str) -> None:
     """Accuracy of probes of one split on each."""
-    rows = tables["transfer/splits"].filter(pl.col("persona") == persona)
+    rows = tables["transfer/splits"].filter(persona=persona)
     alone = rows.filter(pl.col("fit").is_in(rows["scored"].unique().implode()))
     if alone.is_empty():
         marks.nothing(ax, f"no probe of {persona} by split")
         return
     method = load.names(alone, "method")[0]
-    alone = alone.filter(pl.col("method") == method)
+    alone = alone.filter(method=method)
     order = load.names(alone, "scored")
     heat.matrix(ax, alone, "accuracy", ("fit", order), ("scored", order), (0.0, 1.0))
     _ticks(ax, order, angle=90)
@@ -101,7 +99,7 @@ def _splits(ax: Axes, tables: load.Tables, persona: str) -> None:
 
 def _between_layers(ax: Axes, tables: load.Tables, persona: str) -> None:
     """Cosine of directions at two layers."""
-    rows = tables["transfer/cosine_layers"].filter(pl.col("persona") == persona)
+    rows = tables["transfer/cosine_layers"].filter(persona=persona)
     if rows.is_empty():
         marks.nothing(ax, f"no two layers of {persona}")
         return
@@ -117,7 +115,7 @@ def _between_layers(ax: Axes, tables: load.Tables, persona: str) -> None:
 
 def _polarity(ax: Axes, tables: load.Tables, persona: str, looks: dict[str, style.Look]) -> None:
     """Accuracy across polarity, by method."""
-    rows = tables["transfer/polarity"].filter(pl.col("persona") == persona)
+    rows = tables["transfer/polarity"].filter(persona=persona)
     rows = rows.with_columns(fits=pl.concat_str("fit", "scored", separator=" → "))
     where = {name: float(i) for i, name in enumerate(FITS)}
     for method, at, own in places.dodged(rows, "method", looks, "fits", where):

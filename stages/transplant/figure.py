@@ -10,7 +10,7 @@ from stages.lib.drawing.columns import TRANSPLANT
 
 def draw(tables: load.Tables) -> Figure:
     """The head set on the report part of every split, its reverse, and random sets."""
-    draws = tables["transplant/transplant"].filter(pl.col("run") == "random")["draw"].n_unique()
+    draws = tables["transplant/transplant"].filter(run="random")["draw"].n_unique()
     figure = style.canvas(
         "Transplant of the head set, by split",
         f"Patched {tables.base}: z of the set's heads from {tables.source} written into "
