@@ -32,10 +32,10 @@ def best(runs: pl.DataFrame, about: Cases) -> dict[str, int] | None:
         return None
     layers = windows(runs)
     truth = [
-        patch.truth(patched_runs.probabilities(runs, **window)[chosen], label).mean()
+        patch.mean_truth(patched_runs.probabilities(runs, **window)[chosen], label)
         for window in layers
     ]
-    return layers[max(range(len(layers)), key=lambda i: truth[i])]
+    return layers[truth.index(max(truth))]
 
 
 def windows(runs: pl.DataFrame) -> list[dict[str, int]]:

@@ -2,16 +2,20 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import polars as pl
 
 from stages.lib import stats
+from stages.lib.io import tables
 from stages.lib.io.tables import Row
-from stages.lib.patching import patch
+from stages.lib.patching import patch, single_heads
 from stages.lib.patching.cases import Cases
 from stages.lib.stats import Interval
+
+ALL = "all"  # stands for every split
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class Point:
     truth_high: float | None
 
     @classmethod
-    def of(cls, row: Row) -> "Point":
+    def of(cls, row: Row) -> Self:
         """Cut a plot's row down to its numbers."""
         numbers: dict[str, Any] = {field.name: row[field.name] for field in fields(cls)}
         return cls(**numbers)
@@ -107,6 +111,41 @@ def point(
 ) -> dict[str, Any]:
     """Columns of `measure`."""
     return measure(cases, probabilities, chosen).row()
+
+
+def by_head(cases: Cases, runs: pl.DataFrame, kind: str) -> list[Row]:
+    """Accuracy and truth with each head alone, or left out, and the truth that the head gains.
+
+    Parameters
+    ----------
+    cases : Cases
+        The statements.
+    runs : DataFrame
+        As `single_heads.pairs` takes them.
+    kind : str
+        ``alone`` or ``left_out``.
+
+    Returns
+    -------
+    list of dict
+        One row per head, layer by layer.
+    """
+    rows: list[Row] = []
+    for head, present, absent in single_heads.pairs(runs, kind):
+        point = measure(cases, present if kind == single_heads.ALONE else absent)
+        gained = effect(cases, present, absent)
+        rows.append({"measure": kind, **head._asdict(), **point.row(), **gained})
+    return rows
+
+
+def splits(pairs: Path) -> list[str]:
+    """`ALL`, and every split of a table of pairs, also one without a known statement."""
+    return [ALL, *sorted(set(tables.read(pairs, tables.PAIRS)["split"]))]
+
+
+def of_split(cases: Cases, split: str) -> np.ndarray:
+    """Whether each statement is of a split, or of `ALL`: (n_statements,), bool."""
+    return (cases.table["split"] == split).to_numpy() | (split == ALL)
 
 
 def difference(cases: Cases, a: np.ndarray, b: np.ndarray) -> Difference:
