@@ -26,32 +26,40 @@ class Step(Point):
 
 
 @dataclass(frozen=True)
-class HeadsMetrics:
-    """The chosen set, beside all heads of the window, and none.
+class SetSize:
+    """How large the chosen set is: what other stages read.
 
     Attributes
     ----------
-    n_heads : int
-        Heads in the set.
-    share_of_all_heads : float
+    n_heads : int or None
+        Heads in the set; None where there is no best window to search in.
+    share_of_all_heads : float or None
         Of the model's.
+    """
+
+    n_heads: int | None
+    share_of_all_heads: float | None
+
+
+@dataclass(frozen=True)
+class HeadsMetrics(SetSize):
+    """The chosen set.
+
+    Attributes
+    ----------
     set : Step
         The search's last step.
     window, base : Point
         All heads of the best window patched in, and none.
     """
 
-    n_heads: int
-    share_of_all_heads: float
     set: Step
     window: Point
     base: Point
 
 
 @dataclass(frozen=True)
-class NoHeads:
-    """Why there is no set."""
+class NoHeads(SetSize):
+    """Why there is no set, in `chosen_by`."""
 
-    n_heads: None
-    share_of_all_heads: None
     chosen_by: str

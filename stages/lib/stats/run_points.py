@@ -46,6 +46,11 @@ class Point:
         numbers: dict[str, Any] = {field.name: row[field.name] for field in fields(cls)}
         return cls(**numbers)
 
+    @property
+    def rate(self) -> Interval:
+        """The accuracy."""
+        return Interval(self.accuracy, self.low, self.high, self.n)
+
     def row(self) -> Row:
         """Columns of a plot's row."""
         return asdict(self)
