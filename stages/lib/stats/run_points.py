@@ -137,9 +137,9 @@ def by_head(cases: Cases, runs: pl.DataFrame, kind: str) -> list[Row]:
     """
     rows: list[Row] = []
     for head, present, absent in single_heads.pairs(runs, kind):
-        point = measure(cases, present if kind == single_heads.ALONE else absent)
+        own = measure(cases, present if kind == single_heads.ALONE else absent)
         gained = effect(cases, present, absent)
-        rows.append({"measure": kind, **head._asdict(), **point.row(), **gained})
+        rows.append({"measure": kind, **head._asdict(), **own.row(), **gained})
     return rows
 
 

@@ -49,3 +49,11 @@ def test_a_difference_of_no_statements_is_nothing():
 def test_a_point_is_cut_out_of_a_row():
     point = run_points.measure(cases(), HIGH)
     assert run_points.Point.of({"split": "all", **point.row(), "kept": 0.5}) == point
+
+
+def test_a_split_is_its_statements_and_all_is_everyone():
+    table = cases().table.with_columns(split=pl.Series(["x", "y", "x", "y"]))
+    about = Cases(table, [[]] * 4, [[]] * 4)
+    assert run_points.of_split(about, "x").tolist() == [True, False, True, False]
+    assert run_points.of_split(about, run_points.ALL).all()
+    assert not run_points.of_split(about, "none known").any()
