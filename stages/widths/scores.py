@@ -14,7 +14,7 @@ import polars as pl
 from stages.lib.io import cli, params, tables
 from stages.lib.io import metrics as metrics_file
 from stages.lib.io.tables import Row
-from stages.lib.patching import patch, patched_runs
+from stages.lib.patching import best_window, patch, patched_runs
 from stages.lib.patching.cases import PARTS, Cases
 from stages.lib.stats import run_points
 from stages.lib.stats.run_points import Point
@@ -24,11 +24,10 @@ from stages.widths.window_choice import Choice, Choices
 from stages.widths.window_runs import DIRECTIONS, RUNS, Window
 
 CHOSEN_BY = {
-    "patched": "highest mean probability of the right answer, on the selection part",
+    "patched": best_window.CHOSEN_BY,
     "reverse": "lowest mean probability of the right answer, on the selection part",
     "control": "the median, by that probability, of the windows without a layer of the best one",
 }
-NOT_CHOSEN = "nothing: the known statements of the selection part have not both labels"
 
 Found = tuple[Cases, pl.DataFrame]  # statements, and the runs over them
 
@@ -167,7 +166,7 @@ def summarise(
             {name: run_points.measure(statements, p) for name, p in unpatched.items()},
             {name: _of_splits(splits, name, "none", None) for name in unpatched},
         ),
-        chosen_by=CHOSEN_BY if choices else NOT_CHOSEN,
+        chosen_by=CHOSEN_BY if choices else best_window.NOT_CHOSEN,
         known={part: run_points.count(found.table) for part, (found, _) in parts.items()},
         source=config.source,
         base=config.base,

@@ -79,10 +79,9 @@ def summarise(
         Without a best window, the unpatched runs alone.
     """
     best = best_window.best(runs, about)
-    nothing = "nothing: the known statements of the selection part have not both labels"
     return WindowsMetrics(
         best=Window(**best) if best else None,
-        chosen_by=best_window.CHOSEN_BY if best else nothing,
+        chosen_by=best_window.CHOSEN_BY if best else best_window.NOT_CHOSEN,
         runs={
             part: {
                 str(point["run"]): Point.of(point)

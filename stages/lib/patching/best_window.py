@@ -7,6 +7,7 @@ from stages.lib.patching.cases import Cases
 
 SCHEMA = patched_runs.SCHEMA | {"first_layer": pl.Int32, "last_layer": pl.Int32}
 CHOSEN_BY = "highest mean probability of the right answer, on the selection part"
+NOT_CHOSEN = "nothing: the known statements of the selection part have not both labels"
 
 
 def best(runs: pl.DataFrame, about: Cases) -> dict[str, int] | None:
