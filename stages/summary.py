@@ -9,23 +9,32 @@ from pathlib import Path
 from typing import Any
 
 from stages.behaviour.config import Config
+from stages.heads.metrics import SetSize
 from stages.lib.io import cli, params, tables
+from stages.lib.io import metrics as metrics_file
 from stages.lib.patching import patch
-
-STAGES = ("behaviour", "probes", "windows", "heads", "transplant", "localisation")
+from stages.lib.stats.run_points import ALL
+from stages.transplant.metrics import TransplantMetrics
+from stages.windows.metrics import WindowsMetrics
 
 
 def main(metrics: Path, out: Path) -> None:
     """Collect about 20 numbers."""
-    found = {stage: tables.read_json(metrics / f"{stage}.json") for stage in STAGES}
+    behaviour, probes, localisation = (
+        tables.read_json(metrics / f"{stage}.json")
+        for stage in ("behaviour", "probes", "localisation")
+    )
+    windows = metrics_file.read(metrics / "windows.json", WindowsMetrics)
+    heads = metrics_file.read(metrics / "heads.json", SetSize)
+    transplant = metrics_file.read(metrics / "transplant.json", TransplantMetrics)
     roles = params.section("patch", patch.Config)
     neutral = params.section("behaviour", Config).neutral
     tables.write_json(
         out,
-        _behaviour(found["behaviour"], neutral, roles)
-        | _probes(found["probes"], roles)
-        | _patching(found["windows"], found["heads"], found["transplant"])
-        | _localisation(found["localisation"]),
+        _behaviour(behaviour, neutral, roles)
+        | _probes(probes, roles)
+        | _patching(windows, heads, transplant)
+        | _localisation(localisation),
     )
 
 
@@ -56,18 +65,18 @@ def _probes(found: dict[str, Any], roles: patch.Config) -> dict[str, Any]:
 
 
 def _patching(
-    windows: dict[str, Any], heads: dict[str, Any], transplant: dict[str, Any]
+    windows: WindowsMetrics, heads: SetSize, transplant: TransplantMetrics
 ) -> dict[str, Any]:
     """What the best window and the head set do to accuracy on the report part."""
-    best = windows["best"]
-    runs = transplant["by_split"]["all"]
+    best = windows.best
+    runs = transplant.by_split[ALL]
     return {
-        "window_first_layer": best["first_layer"] if best else None,
-        "window_patched": windows["runs"]["report"]["patched"]["accuracy"] if best else None,
-        "heads": heads["n_heads"],
-        "heads_random": transplant["random"]["accuracy"]["mean"],
-        "heads_elsewhere": transplant["elsewhere"]["accuracy"]["mean"],
-        **{f"heads_{run}": runs[run]["accuracy"] for run in sorted(runs)},
+        "window_first_layer": best.first_layer if best else None,
+        "window_patched": windows.runs["report"]["patched"].accuracy if best else None,
+        "heads": heads.n_heads,
+        "heads_random": transplant.random.accuracy.mean,
+        "heads_elsewhere": transplant.elsewhere.accuracy.mean,
+        **{f"heads_{run}": runs[run].accuracy for run in sorted(runs)},
     }
 
 

@@ -6,7 +6,6 @@ Params  patch
 """
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -21,27 +20,27 @@ from stages.controls.controls_tables import (
     SCHEMA,
     SOURCE,
 )
+from stages.controls.metrics import ControlsMetrics
 from stages.lib import stats
 from stages.lib.io import cli, params, tables
-from stages.lib.patching import cases, patch, patched_runs
+from stages.lib.io import metrics as metrics_file
+from stages.lib.io.tables import Row
+from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.cases import Cases
 from stages.lib.stats import run_points
-
-ALL = "all"  # stands for every split
+from stages.lib.stats.run_points import ALL, Difference
 
 
 def main(pairs: Path, runs: Path, metrics: Path, plots: Path) -> None:
     """Score every run over all statements and on each split."""
     config = params.section("patch", patch.Config)
     table, about = patched_runs.read(runs, SCHEMA, pairs)
-    splits = sorted(set(tables.read(pairs, tables.PAIRS)["split"]))
-    tables.write_rows(plots / "controls.json", points(about, table, splits, config))
-    tables.write_json(metrics, summarise(about, table))
+    rows = points(about, table, run_points.splits(pairs), config)
+    tables.write_rows(plots / "controls.json", rows)
+    metrics_file.write(metrics, summarise(about, table))
 
 
-def points(
-    about: Cases, runs: pl.DataFrame, splits: list[str], config: patch.Config
-) -> list[dict[str, Any]]:
+def points(about: Cases, runs: pl.DataFrame, splits: list[str], config: patch.Config) -> list[Row]:
     """Accuracy of every run, and how often its answer is its donor's label, on each split.
 
     Parameters
@@ -51,7 +50,7 @@ def points(
     runs : DataFrame
         What stage `controls` wrote.
     splits : list of str
-        All splits, also those without a statement.
+        `ALL`, and every split.
     config : Config
         Section `patch`.
 
@@ -60,57 +59,39 @@ def points(
     list of dict
         Rows of plots/controls/controls.json, with the runs in the order of `RUNS`.
     """
-    by_run, result = _by_run(about, runs), []
-    for split in (ALL, *splits):
+    by_run = _by_run(about, runs)
+    result: list[Row] = []
+    for split in splits:
         for run, rows in by_run.items():
             source, base = (getattr(config, role) for role in RUNS[run])
+            names = {"split": split, "run": run, "source": source, "base": base}
             own = rows if split == ALL else rows.filter(pl.col("split") == split)
             measured = {"accuracy": _rate(own, "label")}
             if run in LENT:
                 measured["follows_donor"] = _rate(own, "donor_label")
             result += [
-                {"split": split, "run": run, "source": source, "base": base, "measure": measure}
-                | interval.row()
+                {**names, "measure": measure, **interval.row()}
                 for measure, interval in measured.items()
             ]
     return result
 
 
-def summarise(about: Cases, runs: pl.DataFrame) -> dict[str, Any]:
-    """Every run over all statements, and what the true patch does beyond each control.
-
-    Parameters
-    ----------
-    about : Cases
-        The statements.
-    runs : DataFrame
-        What stage `controls` wrote.
-
-    Returns
-    -------
-    dict
-        ``runs``; ``patched - control``, pair by pair over the statements that have a row in the
-        control; ``reverse - rest``, the set minus the rest of the window in the reverse;
-        ``follows_donor``, the share of answers that are the donor's label.
-    """
+def summarise(about: Cases, runs: pl.DataFrame) -> ControlsMetrics:
+    """Every run over all statements, and what the true patch does beyond each control."""
     by_run = _by_run(about, runs)
-    patched = PATCHED in by_run
-    controls = [run for run in by_run if run not in (SOURCE, PATCHED, REVERSE, REVERSE_REST)]
-    return {
-        "known": cases.count(about.table),
-        "runs": {
-            run: run_points.point(about.only(rows["statement_id"]), _probabilities(rows))
+    others = set(by_run) - {SOURCE, PATCHED, REVERSE, REVERSE_REST} if PATCHED in by_run else ()
+    rest = _minus(about, by_run[REVERSE], by_run[REVERSE_REST]) if PATCHED in by_run else None
+    return ControlsMetrics(
+        known=run_points.count(about.table),
+        runs={
+            run: run_points.measure(about.only(rows["statement_id"]), _probabilities(rows))
             for run, rows in by_run.items()
         },
-        "n_heads": {run: n for run in by_run if (n := _n_heads(by_run, run))},
-        "patched - control": {
-            run: _difference(by_run[PATCHED], by_run[run]) for run in controls if patched
-        },
-        "reverse - rest": _difference(by_run[REVERSE], by_run[REVERSE_REST]) if patched else {},
-        "follows_donor": {
-            run: _rate(by_run[run], "donor_label").row() for run in by_run if run in LENT
-        },
-    }
+        n_heads={run: n for run in by_run if (n := _n_heads(by_run, run))},
+        patched_minus={run: _minus(about, by_run[PATCHED], by_run[run]) for run in others},
+        reverse_minus_rest=vars(rest) if rest else {},
+        follows_donor={run: _rate(by_run[run], "donor_label") for run in by_run if run in LENT},
+    )
 
 
 def _by_run(about: Cases, runs: pl.DataFrame) -> dict[str, pl.DataFrame]:
@@ -143,16 +124,11 @@ def _rate(rows: pl.DataFrame, label: str) -> stats.Interval:
     return stats.rate(right, rows["subject"].to_numpy())
 
 
-def _difference(true: pl.DataFrame, control: pl.DataFrame) -> dict[str, Any]:
-    """True patch minus control, in accuracy and in truth, on the statements of the control."""
+def _minus(about: Cases, true: pl.DataFrame, control: pl.DataFrame) -> Difference:
+    """True patch minus control, on the statements of the control."""
     paired = true.join(control.select("statement_id"), on="statement_id", how="semi")
-    label, subject = (control[name].to_numpy() for name in ("label", "subject"))
-    return {
-        name: stats.difference(
-            measure(_probabilities(paired), label), measure(_probabilities(control), label), subject
-        ).row()
-        for name, measure in (("accuracy", patch.correct), ("truth", patch.truth))
-    }
+    runs = (_probabilities(rows) for rows in (paired, control))
+    return run_points.difference(about.only(control["statement_id"]), *runs)
 
 
 if __name__ == "__main__":

@@ -6,13 +6,11 @@ Params  patch
 """
 
 from pathlib import Path
-from typing import Any
 
-import polars as pl
-
+from stages.effects.metrics import EffectsMetrics
 from stages.lib.io import cli, params, tables
-from stages.lib.patching import cases, patch, patched_runs
-from stages.lib.patching.cases import Cases
+from stages.lib.io import metrics as metrics_file
+from stages.lib.patching import patch, patched_runs, single_heads
 from stages.lib.stats import run_points
 
 
@@ -20,31 +18,15 @@ def main(pairs: Path, runs: Path, metrics: Path, plots: Path) -> None:
     """Compare each head's run with the base run."""
     config = params.section("patch", patch.Config)
     table, about = patched_runs.read(runs, patched_runs.SCHEMA, pairs)
-    tables.write_rows(plots / "effects.json", by_head(about, table))
+    tables.write_rows(plots / "effects.json", run_points.by_head(about, table, single_heads.ALONE))
     base = patched_runs.probabilities(table, patch_id="none")
-    summary = {
-        "source": config.source,
-        "base": config.base,
-        "known": cases.count(about.table),
-        "runs": {"base": run_points.point(about, base)},
-    }
-    tables.write_json(metrics, summary)
-
-
-def by_head(about: Cases, runs: pl.DataFrame) -> list[dict[str, Any]]:
-    """Accuracy and truth with each head patched alone, and the truth that it gains.
-
-    Returns
-    -------
-    list of dict
-        One row per head, layer by layer: of plots/effects/effects.json.
-    """
-    base = patched_runs.probabilities(runs, patch_id="none")
-    points = []
-    for head, p in patched_runs.single_heads(runs):
-        point = run_points.point(about, p) | run_points.effect(about, p, base)
-        points.append({"measure": "alone", **head._asdict(), **point})
-    return points
+    summary = EffectsMetrics(
+        runs={"base": run_points.measure(about, base)},
+        known=run_points.count(about.table),
+        source=config.source,
+        base=config.base,
+    )
+    metrics_file.write(metrics, summary)
 
 
 if __name__ == "__main__":

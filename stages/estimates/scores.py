@@ -13,10 +13,13 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from stages.estimates.metrics import EstimatesMetrics, Top
 from stages.lib import stats
 from stages.lib.io import cli, params, tables
+from stages.lib.io import metrics as metrics_file
+from stages.lib.io.tables import Row
 from stages.lib.patching import patch, patched_runs, single_heads
-from stages.lib.stats import resample
+from stages.lib.stats import Interval, resample, run_points
 
 
 def main(pairs: Path, runs: Path, metrics: Path, plots: Path) -> None:
@@ -24,8 +27,7 @@ def main(pairs: Path, runs: Path, metrics: Path, plots: Path) -> None:
     config = params.section("patch", patch.Config)
     table, about = patched_runs.read(runs, single_heads.EFFECTS, pairs)
     estimated, true = effects(table)
-    found = score(estimated, true, about.subject)
-    tables.write_json(metrics, {"source": config.source, "base": config.base, **found})
+    metrics_file.write(metrics, score(estimated, true, about.subject, config))
     tables.write_rows(plots / "estimates.json", points(estimated, true, about.subject))
 
 
@@ -39,8 +41,12 @@ def effects(table: pl.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float6
 
 
 def score(
-    estimated: NDArray[np.float64], true: NDArray[np.float64], subject: NDArray[Any], seed: int = 0
-) -> dict[str, Any]:
+    estimated: NDArray[np.float64],
+    true: NDArray[np.float64],
+    subject: NDArray[Any],
+    config: patch.Config,
+    seed: int = 0,
+) -> EstimatesMetrics:
     """Compare the order of heads by their mean estimated and by their mean true effect.
 
     Parameters
@@ -49,16 +55,16 @@ def score(
         In nats.
     subject : ndarray of shape (n_statements,)
         What each statement is about.
+    config : Config
+        Section `patch`.
     seed : int
         Of the bootstrap's draws.
 
     Returns
     -------
-    dict
-        ``rank_correlation``, Spearman's; ``top``: the share of the top tenth by true effect that is
-        in the top tenth by estimate, with the share ``by_chance``. Intervals draw subjects, both
-        means from the same draw: draws add noise to both orders, so that they lean to low values.
-        Nulls where there is no statement.
+    EstimatesMetrics
+        Intervals draw subjects, both means from the same draw: draws add noise to both orders, so
+        that they lean to low values. Nulls where there is no statement.
 
     References
     ----------
@@ -68,39 +74,53 @@ def score(
     n, n_all = len(estimated), int(np.prod(estimated.shape[1:]))
     at_top = patch.n_top(n_all)
     both = [np.reshape(x, (n, n_all)) for x in (estimated, true)]
-    found = {"rank_correlation": stats.NOTHING.row(), "top": stats.NOTHING.row()}
+    correlation = shared = stats.NOTHING
     if n:
         value = [x.mean(axis=0)[None] for x in both]
         draws = [resample.means(x.T, subject, np.random.default_rng(seed)) for x in both]
         n_subjects = len(np.unique(subject))
-        for name, measure in (("rank_correlation", _spearman), ("top", _shared(at_top))):
-            low, high = stats.bootstrapped(measure(*draws), n_subjects)
-            found[name] = stats.Interval(float(measure(*value)[0]), low, high, n).row()
-    top = {"n_heads": at_top, "by_chance": at_top / n_all if n_all else None}
-    return {**found, "top": {**found["top"], **top}, "n_heads": n_all}
+        correlation, shared = (
+            Interval(float(measure(*value)[0]), *stats.bootstrapped(measure(*draws), n_subjects), n)
+            for measure in (_spearman, _shared(at_top))
+        )
+    return EstimatesMetrics(
+        rank_correlation=correlation,
+        top=Top(**vars(shared), n_heads=at_top, by_chance=at_top / n_all if n_all else None),
+        n_heads=n_all,
+        source=config.source,
+        base=config.base,
+    )
 
 
 def points(
     estimated: NDArray[np.float64], true: NDArray[np.float64], subject: NDArray[Any], seed: int = 0
-) -> list[dict[str, Any]]:
-    """One row a head: its mean estimated and its mean true effect, in nats, with intervals.
+) -> list[Row]:
+    """One row per head: its mean estimated and its mean true effect, in nats, with intervals.
 
     Parameters as in `score`.
     """
     n, n_layers, n_heads = estimated.shape
     if n == 0:
         return []
-    columns: dict[str, NDArray[np.float64]] = {}
-    for name, x in (("estimate", estimated), ("effect", true)):
-        effects = x.reshape(n, -1)
-        drawn = resample.means(effects.T, subject, np.random.default_rng(seed))
-        ends = [stats.bootstrapped(draws, len(np.unique(subject))) for draws in drawn.T]
-        columns |= {name: effects.mean(axis=0)}
-        columns |= {f"{name}_{end}": np.array(ends)[:, i] for i, end in enumerate(("low", "high"))}
-    places = [(i, j) for i in range(n_layers) for j in range(n_heads)]
+    estimates, effects = (_means(x.reshape(n, -1), subject, seed) for x in (estimated, true))
     return [
-        {"layer": i, "head": j, "n": n} | {name: column[row] for name, column in columns.items()}
-        for row, (i, j) in enumerate(places)
+        {
+            **{"layer": layer, "head": head, "n": n},
+            **run_points.beside("estimate", estimates[layer * n_heads + head]),
+            **run_points.beside("effect", effects[layer * n_heads + head]),
+        }
+        for layer in range(n_layers)
+        for head in range(n_heads)
+    ]
+
+
+def _means(effects: NDArray[np.float64], subject: NDArray[Any], seed: int) -> list[Interval]:
+    """Mean of each column of (n_statements, n_all), with its interval over draws of subjects."""
+    drawn = resample.means(effects.T, subject, np.random.default_rng(seed))
+    n_subjects = len(np.unique(subject))
+    return [
+        Interval(float(value), *stats.bootstrapped(draws, n_subjects), len(effects))
+        for value, draws in zip(effects.mean(axis=0), drawn.T, strict=True)
     ]
 
 

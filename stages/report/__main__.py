@@ -13,27 +13,8 @@ from stages.lib.io import cli, markdown, params, tables
 from stages.lib.io.whole import whole
 from stages.lib.model.lm import MANIFEST
 from stages.lib.patching import patch
-from stages.report import behaviour, page, patching, reading, scope
+from stages.report import behaviour, found, page, patching, reading, scope
 
-STAGES = (
-    "attribution",
-    "behaviour",
-    "confidence",
-    "controls",
-    "curves",
-    "erasure",
-    "estimates",
-    "grid",
-    "heads",
-    "localisation",
-    "positions",
-    "probes",
-    "robustness",
-    "transfer",
-    "transplant",
-    "widths",
-    "windows",
-)
 QUESTION = "When this model is told to lie, where inside it does the truth turn into a lie?"
 
 
@@ -41,8 +22,8 @@ def main(metrics: Path, model: Path, out: Path) -> None:
     """Fill the page from the metrics."""
     roles = params.section("patch", patch.Config)
     neutral = params.section("behaviour", Config).neutral
-    found = {stage: tables.read_json(metrics / f"{stage}.json") for stage in STAGES}
-    pair = (found, roles.source, roles.base)
+    every = found.read(metrics)
+    pair = (every, roles.source, roles.base)
     lying = behaviour.lying(*pair)
     claims = [
         lying,
@@ -57,8 +38,8 @@ def main(metrics: Path, model: Path, out: Path) -> None:
         scope.honesty(*pair),
         scope.last_position(*pair),
         reading.erasing(*pair),
-        patching.estimates(found),
-        patching.planted(found),
+        patching.estimates(every),
+        patching.planted(every),
     ]
     made = [claim for claim in claims if claim is not None]
     facts = [_model(tables.read_json(model / MANIFEST)), *map(_persona, (roles.source, roles.base))]

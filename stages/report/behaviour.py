@@ -3,14 +3,15 @@
 from typing import Any
 
 from stages.lib.io import markdown
-from stages.report.claim import Check, Claim, Metrics, above, below, number
+from stages.report.claim import Check, Claim, above, below, number
+from stages.report.found import Found
 
 CONFIDENT = "0.9"  # a threshold of stage `confidence`
 
 
-def lying(found: Metrics, source: str, base: str) -> Claim:
+def lying(found: Found, source: str, base: str) -> Claim:
     """The model lies when it is told to, about true and about false statements."""
-    known = found["behaviour"]["known_report"]
+    known = found.behaviour["known_report"]
     honest, liar = known[source], known[base]
     checks = [
         Check(
@@ -37,11 +38,11 @@ def lying(found: Metrics, source: str, base: str) -> Claim:
             f"{number(liar['truth_mass'])}.",
         ),
     ]
-    count = found["behaviour"]["known"]["all"]["both"]
+    count = found.behaviour["known"]["all"]["both"]
     notes = [
         f"Known are {count['known']} of {count['n']} statements, by a neutral persona's answers.",
-        *_little(found["behaviour"]),
-        *_wordings(found["grid"]["lying"]),
+        *_little(found.behaviour),
+        *_wordings(found.grid["lying"]),
     ]
     title = "The model lies when it is told to"
     return Claim(
@@ -49,9 +50,9 @@ def lying(found: Metrics, source: str, base: str) -> Claim:
     )
 
 
-def sure(found: Metrics, source: str, base: str) -> Claim:
+def sure(found: Found, source: str, base: str) -> Claim:
     """Honest, lying and patched answers are as right, or as wrong, where they are confident."""
-    runs = found["confidence"]["runs"]
+    runs = found.confidence["runs"]
     honest, liar = markdown.text(source), markdown.text(base)
     checks = []
     for run, what in (("source", honest), ("patched", f"patched {liar}"), ("base", liar)):

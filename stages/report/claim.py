@@ -3,9 +3,12 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from stages.lib.stats import NOTHING, Interval
+from stages.lib.stats.run_points import Point
+
 HELD, FAILED, UNTESTED = "held", "did not hold", "not testable"
 LEVEL = 0.05  # of the p-values that a claim stands on
-Metrics = dict[str, Any]  # by stage
+Estimate = Interval | Point | dict[str, Any] | None  # of a run its accuracy counts
 
 
 @dataclass(frozen=True)
@@ -72,47 +75,63 @@ class Claim:
         return next(check.says for check in self.checks if check.passed is stands)
 
 
-def number(row: dict[str, Any] | None, name: str = "value") -> str:
+def number(row: Estimate) -> str:
     """Write an estimate with its interval and n: ``0.986 [0.947, 0.997], n = 221``."""
-    if row is None or row.get(name) is None:
+    found = _interval(row)
+    if found.value is None:
         return "not measured"
-    if row.get("low") is None:
-        return f"{row[name]:.3g}, n = {row['n']}"
-    return f"{_short(row[name])} [{_short(row['low'])}, {_short(row['high'])}], n = {row['n']}"
+    if found.low is None or found.high is None:
+        return f"{found.value:.3g}, n = {found.n}"
+    ends = ", ".join(map(_short, (found.low, found.high)))
+    return f"{_short(found.value)} [{ends}], n = {found.n}"
 
 
-def above(row: dict[str, Any] | None, bound: float) -> bool | None:
-    """Whether all of an interval lies above a bound; None where there is none."""
-    low = row.get("low") if row else None
-    return None if low is None else low > bound
+def above(row: Estimate, bound: float | None) -> bool | None:
+    """Whether all of an interval lies above a bound; None where one of them is missing."""
+    low = _interval(row).low
+    return None if low is None or bound is None else low > bound
 
 
-def below(row: dict[str, Any] | None, bound: float) -> bool | None:
+def below(row: Estimate, bound: float) -> bool | None:
     """Whether all of an interval lies below a bound; None where there is none."""
-    high = row.get("high") if row else None
+    high = _interval(row).high
     return None if high is None else high < bound
 
 
-def not_above(row: dict[str, Any] | None, value: float) -> bool | None:
+def not_above(row: Estimate, value: float) -> bool | None:
     """Whether no difference above a value was found; None where there is no interval."""
-    return None if row is None or row.get("low") is None else row["low"] <= value
+    low = _interval(row).low
+    return None if low is None else low <= value
 
 
-def not_below(row: dict[str, Any] | None, value: float) -> bool | None:
+def not_below(row: Estimate, value: float) -> bool | None:
     """Whether no difference below a value was found; None where there is no interval."""
-    return None if row is None or row.get("high") is None else row["high"] >= value
+    high = _interval(row).high
+    return None if high is None else high >= value
 
 
-def holds(row: dict[str, Any] | None, value: float) -> bool | None:
+def holds(row: Estimate, value: float) -> bool | None:
     """Whether an interval holds a value; None where there is none."""
-    if row is None or row.get("low") is None:
-        return None
-    return row["low"] <= value <= row["high"]
+    found = _interval(row)
+    return None if found.low is None or found.high is None else found.low <= value <= found.high
 
 
 def least(value: float | None, bound: float) -> bool | None:
     """Whether a number is below a bound; None where there is none."""
     return None if value is None else value < bound
+
+
+def _interval(row: Estimate) -> Interval:
+    """Read an estimate of any stage."""
+    if row is None:
+        return NOTHING
+    if isinstance(row, Point):
+        return row.rate
+    if isinstance(row, dict):
+        return Interval(
+            row.get("value", row.get("accuracy")), row.get("low"), row.get("high"), row.get("n", 0)
+        )
+    return row
 
 
 def _short(value: float) -> str:

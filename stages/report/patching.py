@@ -2,56 +2,61 @@
 
 from typing import Any
 
-from stages.report.claim import LEVEL, Check, Claim, Metrics, above, below, least, not_below, number
+from stages.lib.stats import Interval
+from stages.lib.stats.run_points import ALL
+from stages.report.claim import LEVEL, Check, Claim, above, below, least, not_below, number
+from stages.report.found import Found
+from stages.transplant.metrics import Ranks
+from stages.widths.metrics import Size, WindowPoints
+from stages.windows.metrics import Window
 
 
-def window(found: Metrics, source: str, base: str) -> Claim:
+def window(found: Found, source: str, base: str) -> Claim:
     """A few consecutive layers carry the lie."""
-    windows = found["windows"]
-    best, runs = windows["best"], windows["runs"]["report"]
+    windows = found.windows
+    best, runs = windows.best, windows.runs["report"]
     where = "the best window" if best is None else f"layers {_layers(best)}"
     patched = runs.get("patched")
     checks = [
         Check(
             above(patched, 0.5),
             f"z of all heads in {where}, chosen on other statements, written from `{source}` into "
-            f"`{base}`: right on {number(patched, 'accuracy')}.",
+            f"`{base}`: right on {number(patched)}.",
         ),
         Check(
-            _apart(patched, runs["base"]),
-            f"Without it: {number(runs['base'], 'accuracy')}; `{source}` itself: "
-            f"{number(runs['source'], 'accuracy')}.",
+            above(patched, runs["base"].high),
+            f"Without it: {number(runs['base'])}; `{source}` itself: {number(runs['source'])}.",
         ),
     ]
-    widths = {int(size): entry for size, entry in found["widths"]["patched"].items()}
+    widths = {int(size): entry for size, entry in found.widths.patched.items()}
     gap = _control(widths, best)
     sentence = "The median of the windows without a layer of the best one, of the size nearest to "
     sentence += f"it, does less: accuracy of best minus control {number(gap)}."
     checks.append(Check(above(gap, 0), sentence))
-    notes = [_width(size, widths[size]["best"]) for size in sorted(widths)]
+    notes = [_width(size, widths[size].best) for size in sorted(widths)]
     title = "A few consecutive layers carry the lie"
     return Claim(title, checks, ("windows.png", "widths.png"), notes=notes)
 
 
-def few_heads(found: Metrics, source: str, base: str) -> Claim:
+def few_heads(found: Found, source: str, base: str) -> Claim:
     """A small set of heads carries it, and not the layers that it is not in."""
-    heads, runs = found["heads"], found["transplant"]
-    every = runs["by_split"]["all"]
-    gain = runs["gain"]["patched - base"]["accuracy"]
-    share = heads["share_of_all_heads"]
-    size = "no set" if share is None else f"{heads['n_heads']} heads ({share:.1%} of all)"
-    candidates = found["robustness"]["n_candidates"]
-    restored = _restored(found["robustness"]["sets"])
+    heads, runs = found.heads, found.transplant
+    every = runs.by_split[ALL]
+    gain = runs.gain["patched - base"].accuracy
+    share = heads.share_of_all_heads
+    size = "no set" if share is None else f"{heads.n_heads} heads ({share:.1%} of all)"
+    candidates = found.robustness["n_candidates"]
+    restored = _restored(found.robustness["sets"])
     checks = [
         Check(
-            heads["n_heads"] < candidates if heads["n_heads"] and candidates else None,
+            heads.n_heads < candidates if heads.n_heads and candidates else None,
             f"The set is smaller than the window: {size}, the window has {candidates}.",
         ),
         Check(
             above(every["patched"], 0.5),
             f"z of {size}, chosen on other statements, written from `{source}` into `{base}`: "
-            f"right on {number(every['patched'], 'accuracy')}; `{source}` itself: "
-            f"{number(every['source'], 'accuracy')}.",
+            f"right on {number(every['patched'])}; `{source}` itself: "
+            f"{number(every['source'])}.",
         ),
         Check(above(gain, 0), f"That is a gain, statement by statement, of {number(gain)}."),
         Check(
@@ -59,9 +64,9 @@ def few_heads(found: Metrics, source: str, base: str) -> Claim:
             "Of the truth that the source run has above the base run, the set restores more than "
             f"half: {number(restored)}.",
         ),
-        *_random(runs["elsewhere"], "from the other layers"),
+        *_random(runs.elsewhere, "from the other layers"),
     ]
-    rules = found["curves"]["rules"]
+    rules = found.curves["rules"]
     notes = [
         _smallest(rule, of["smallest"]) for rule, of in rules.items() if of and "smallest" in of
     ]
@@ -69,23 +74,22 @@ def few_heads(found: Metrics, source: str, base: str) -> Claim:
     return Claim("A small set of heads carries it", checks, figures, notes=notes)
 
 
-def these_heads(found: Metrics, source: str, base: str) -> Claim:
+def these_heads(found: Found, source: str, base: str) -> Claim:
     """It is these heads, and not just any of the same layers."""
-    checks = _random(found["transplant"]["random"], "in the very same layers")
+    checks = _random(found.transplant.random, "in the very same layers")
     return Claim("These heads do it, rather than any of the same layers", checks)
 
 
-def reverse(found: Metrics, source: str, base: str) -> Claim:
+def reverse(found: Found, source: str, base: str) -> Claim:
     """The same heads make the honest run lie."""
-    runs = found["transplant"]
-    after = runs["by_split"]["all"]["reverse"]
-    loss = runs["gain"]["reverse - source"]["accuracy"]
-    rest = found["controls"]["reverse - rest"].get("accuracy")
+    runs = found.transplant
+    after = runs.by_split[ALL]["reverse"]
+    loss = runs.gain["reverse - source"].accuracy
+    rest = found.controls.reverse_minus_rest.get("accuracy")
     checks = [
         Check(
             below(after, 0.5),
-            f"The heads' z of `{base}` written into `{source}`: right on "
-            f"{number(after, 'accuracy')}.",
+            f"The heads' z of `{base}` written into `{source}`: right on {number(after)}.",
         ),
         Check(below(loss, 0), f"That is a change, statement by statement, of {number(loss)}."),
         Check(
@@ -96,12 +100,12 @@ def reverse(found: Metrics, source: str, base: str) -> Claim:
     return Claim("The same heads make the honest run lie", checks)
 
 
-def planted(found: Metrics) -> Claim | None:
+def planted(found: Found) -> Claim | None:
     """What was found is what was planted; None for a model that is no organism."""
-    scores = found["localisation"]
-    where = scores.get("planted")
-    if not where:
+    scores = found.localisation
+    if not scores.get("planted"):
         return None
+    where = Window(**scores["planted"])
     window, heads, chosen = scores["window"], scores["heads"], scores["set"]
     share = heads["share"]
     inside = _within(scores["parting_layer"], where)
@@ -136,24 +140,24 @@ def planted(found: Metrics) -> Claim | None:
     return Claim(title, checks, ("localisation.png",), notes=[note])
 
 
-def estimates(found: Metrics) -> Claim:
+def estimates(found: Found) -> Claim:
     """Gradients foretell which heads matter."""
-    score = found["estimates"]
-    top = score["top"]
+    score = found.estimates
+    top = score.top
     checks = [
         Check(
-            above(score["rank_correlation"], 0),
+            above(score.rank_correlation, 0),
             "Over all heads, on the selection part, estimated and true effect have a rank "
-            f"correlation of {number(score['rank_correlation'])} statements, "
-            f"{score['n_heads']} heads.",
+            f"correlation of {number(score.rank_correlation)} statements, "
+            f"{score.n_heads} heads.",
         ),
         Check(
-            above(top, top["by_chance"]),
+            above(top, top.by_chance),
             f"Of the top tenth by true effect, the estimate finds {number(top)} statements, by "
-            f"chance {_plain(top['by_chance'])}.",
+            f"chance {_plain(top.by_chance)}.",
         ),
     ]
-    rule = found["curves"]["rules"].get("estimate") or {}
+    rule = found.curves["rules"].get("estimate") or {}
     area = rule.get("up", {}).get("difference", {}).get("area_log")
     checks.append(
         Check(
@@ -173,21 +177,22 @@ def _restored(sets: dict[str, Any]) -> dict[str, Any] | None:
     return scored.get("default", {}).get("restored")
 
 
-def _control(widths: dict[int, Any], best: dict[str, int] | None) -> dict[str, Any] | None:
+def _control(widths: dict[int, Size], best: Window | None) -> Interval | None:
     """What the best window has over its control, of the size nearest to the window's."""
     if not widths or best is None:
         return None
-    n_layers = best["last_layer"] - best["first_layer"] + 1
+    n_layers = best.last_layer - best.first_layer + 1
     size = min(widths, key=lambda size: (abs(size - n_layers), size))
-    return widths[size]["difference"].get("best - control", {}).get("accuracy")
+    difference = widths[size].difference.get("best - control")
+    return difference.accuracy if difference else None
 
 
-def _width(size: int, best: dict[str, Any]) -> str:
+def _width(size: int, best: WindowPoints) -> str:
     """Write what the best window of a size does."""
-    what = f"layer {best['first_layer']}" if size == 1 else f"layers {_layers(best)}"
+    what = f"layer {best.first_layer}" if size == 1 else f"layers {_layers(best)}"
     return (
         f"Of {size} {'layer' if size == 1 else 'layers'}, the best window is {what}: right on "
-        f"{number(best['report']['all'], 'accuracy')}."
+        f"{number(best.report[ALL])}."
     )
 
 
@@ -197,37 +202,32 @@ def _smallest(rule: str, row: dict[str, Any]) -> str:
         return f"Heads in the order of rule `{rule}`: no set was needed, or none was enough."
     return (
         f"Heads in the order of rule `{rule}`: {row['n_heads']} ({row['share']:.1%} of all) are "
-        f"enough on the selection part; on the report part right on {number(row, 'accuracy')}."
+        f"enough on the selection part; on the report part right on {number(row)}."
     )
 
 
-def _random(control: dict[str, Any], where: str) -> list[Check]:
+def _random(control: Ranks, where: str) -> list[Check]:
     """How the set stands among random ones, by truth, which it was chosen by, and by accuracy."""
     checks = []
-    for measure in ("truth", "accuracy"):
-        found, says = control[measure], "not measured"
-        if found["p_value"] is not None:
-            says = f"{measure} {found['mean']:.3f} on average over {found['n_sets']} sets, "
-            says += f"{found['max']:.3f} at most; p = {found['p_value']:.3f}"
+    for measure, rank in (("truth", control.truth), ("accuracy", control.accuracy)):
+        says = "not measured"
+        if rank.p_value is not None:
+            says = f"{measure} {rank.mean:.3f} on average over {rank.n_sets} sets, "
+            says += f"{rank.max:.3f} at most; p = {rank.p_value:.3f}"
         sentence = f"Random sets of as many heads {where} do less: {says}."
-        enough = found["n_sets"] and 1 / (found["n_sets"] + 1) < LEVEL  # fewer can show nothing
-        checks.append(Check(least(found["p_value"], LEVEL) if enough else None, sentence))
+        enough = rank.n_sets and 1 / (rank.n_sets + 1) < LEVEL  # fewer can show nothing
+        checks.append(Check(least(rank.p_value, LEVEL) if enough else None, sentence))
     return checks
 
 
-def _apart(high: dict[str, Any] | None, low: dict[str, Any] | None) -> bool | None:
-    """Whether one interval lies above another."""
-    return above(high, low["high"]) if low and low.get("high") is not None else None
-
-
-def _within(layer: int | None, where: dict[str, int]) -> bool | None:
+def _within(layer: int | None, where: Window) -> bool | None:
     """Whether a layer is one of the planted ones."""
-    return None if layer is None else where["first_layer"] <= layer <= where["last_layer"]
+    return None if layer is None else where.first_layer <= layer <= where.last_layer
 
 
-def _layers(window: dict[str, int]) -> str:
+def _layers(window: Window | WindowPoints) -> str:
     """Write a range of layers."""
-    return f"{window['first_layer']}-{window['last_layer']}"
+    return f"{window.first_layer}-{window.last_layer}"
 
 
 def _plain(value: float | None) -> str:

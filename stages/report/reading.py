@@ -2,17 +2,19 @@
 
 from typing import Any
 
-from stages.report.claim import LEVEL, Check, Claim, Metrics, above, below, holds, least, number
+from stages.report.claim import LEVEL, Check, Claim, above, below, holds, least, number
+from stages.report.found import Found
+from stages.windows.metrics import Window
 
 PARTING = ("mass_mean_corrected", "mass_mean")  # the methods with an interval, the better first
 
 
-def believing(found: Metrics, source: str, base: str) -> Claim:
+def believing(found: Found, source: str, base: str) -> Claim:
     """Truth can be read from the residual stream of the liar, with the honest run's probe."""
-    best = found["probes"]["best"]["resid_post"][source]
+    best = found.probes["best"]["resid_post"][source]
     own, other = best[source], best[base]
-    transfer = found["transfer"]
-    counts = found["probes"]["n"]["report"]
+    transfer = found.transfer
+    counts = found.probes["n"]["report"]
     n = counts["true"] + counts["false"]
     chance = max(counts["true"], counts["false"]) / n if n else 0.5
     permuted = (transfer["methods"]["mass_mean"].get(source) or {}).get("permuted")
@@ -53,13 +55,13 @@ def believing(found: Metrics, source: str, base: str) -> Claim:
     return Claim(title, checks, figures, notes=notes)
 
 
-def parting(found: Metrics, source: str, base: str, neutral: str) -> Claim:
+def parting(found: Found, source: str, base: str, neutral: str) -> Claim:
     """Directions of truth, and what the lens reads, part somewhere inside."""
-    every = found["transfer"]["parting"]
+    every = found.transfer["parting"]
     name = next((method for method in PARTING if method in every), None)
     pairs = every[name] if name else {}
     pair, control = _pair(pairs, source, base), _pair(pairs, source, neutral)
-    lens = ((found["attribution"]["lens"] or {}).get("parting") or {}).get("half") or {}
+    lens = ((found.attribution["lens"] or {}).get("parting") or {}).get("half") or {}
     where = pair.get("parting_layer", {})
     checks = [
         Check(
@@ -83,9 +85,9 @@ def parting(found: Metrics, source: str, base: str, neutral: str) -> Claim:
     return Claim(title, checks, ("attribution.png",), notes=notes)
 
 
-def erasing(found: Metrics, source: str, base: str) -> Claim:
+def erasing(found: Found, source: str, base: str) -> Claim:
     """Without truth in z of a few layers, neither the truth nor the lie can be told."""
-    erasure, best = found["erasure"], found["windows"]["best"]
+    erasure, best = found.erasure, found.windows.best
     checks, notes = [], []
     for persona in (source, base):
         of = erasure["personas"].get(persona) or {}
@@ -125,16 +127,14 @@ def _no_sooner(control: dict[str, Any], where: dict[str, Any], source: str, neut
     return Check(value is None or value > where["value"], f"{says}{told}.")
 
 
-def _nearest(
-    windows: dict[str, Any], best: dict[str, int] | None
-) -> tuple[str, dict[str, Any] | None]:
+def _nearest(windows: dict[str, Any], best: Window | None) -> tuple[str, dict[str, Any] | None]:
     """The erased window of the best one's size, or the nearest, that has most layers of it."""
     measured = {
         name: found for name, found in windows.items() if found["leace - none"]["truth"]["n"]
     }
     if not measured or best is None:
         return "of any window", None
-    chosen = set(range(best["first_layer"], best["last_layer"] + 1))
+    chosen = set(range(best.first_layer, best.last_layer + 1))
 
     def distance(name: str) -> tuple[int, int, int]:
         first, last = map(int, name.split("-"))

@@ -3,12 +3,13 @@
 from typing import Any
 
 from stages.lib.io import markdown
-from stages.report.claim import Check, Claim, Metrics, above, below, not_above, not_below, number
+from stages.report.claim import Check, Claim, above, below, not_above, not_below, number
+from stages.report.found import Found
 
 
-def elsewhere(found: Metrics, source: str, base: str) -> Claim:
+def elsewhere(found: Found, source: str, base: str) -> Claim:
     """Heads that were chosen on one topic or wording work on the others."""
-    robust = found["robustness"]
+    robust = found.robustness
     checks, notes = [], []
     for kind, what in (("split", "topic"), ("wording", "wording")):
         score = robust["generalisation"].get(kind) or {}
@@ -32,20 +33,21 @@ def elsewhere(found: Metrics, source: str, base: str) -> Claim:
     return Claim(title, checks, ("robustness.png",), notes=notes)
 
 
-def honesty(found: Metrics, source: str, base: str) -> Claim:
+def honesty(found: Found, source: str, base: str) -> Claim:
     """The heads carry whether to lie, not what is true of the statement."""
-    controls = found["controls"]
-    gaps, follows = controls["patched - control"], controls["follows_donor"]
-    runs = controls["runs"]
-    mean = gaps.get("mean_selection", {}).get("accuracy")
-    rest = gaps.get("rest_of_window", {}).get("accuracy")
-    donor = follows.get("other_label")
+    controls = found.controls
+    runs = controls.runs
+    mean, rest = (
+        controls.patched_minus[run].accuracy if run in controls.patched_minus else None
+        for run in ("mean_selection", "rest_of_window")
+    )
+    donor = controls.follows_donor.get("other_label")
     checks = [
         Check(
             not_above(mean, 0.0),
             "The mean of z over other statements does as well as a statement's own, as far as "
             "these statements tell: right on "
-            f"{number(runs.get('mean_selection'), 'accuracy')}; own minus mean {number(mean)}.",
+            f"{number(runs.get('mean_selection'))}; own minus mean {number(mean)}.",
         ),
         Check(
             below(donor, 0.5),
@@ -59,16 +61,16 @@ def honesty(found: Metrics, source: str, base: str) -> Claim:
     ]
     notes = [
         "With z of another statement of the same label: right on "
-        f"{number(runs.get('same_label'), 'accuracy')}; with z of a lying run of one with the "
-        f"other label: {number(runs.get('base_other_label'), 'accuracy')}."
+        f"{number(runs.get('same_label'))}; with z of a lying run of one with the "
+        f"other label: {number(runs.get('base_other_label'))}."
     ]
     title = "The heads carry whether to lie, and not what is true"
     return Claim(title, checks, ("controls.png",), notes=notes)
 
 
-def last_position(found: Metrics, source: str, base: str) -> Claim:
+def last_position(found: Found, source: str, base: str) -> Claim:
     """The last prompt token alone is enough."""
-    positions = found["positions"]
+    positions = found.positions
     window, blocks = positions["counts"].get("window", {}), positions["blocks"]
     fewest = window.get(min(window, key=int)) if window else None
     count = min(window, key=int) if window else "few"
@@ -76,14 +78,14 @@ def last_position(found: Metrics, source: str, base: str) -> Claim:
         Check(
             above(fewest, 0.5),
             f"z of the best window written at the last {count} positions: right on "
-            f"{number(fewest, 'accuracy')}; without it "
-            f"{number(positions['unpatched'].get('counts', {}).get('base'), 'accuracy')}.",
+            f"{number(fewest)}; without it "
+            f"{number(positions['unpatched'].get('counts', {}).get('base'))}.",
         )
     ]
     notes = [
         f"Written at the {name} only ({found_there['alone']['positions']:.3g} positions): right on "
-        f"{number(found_there['alone'], 'accuracy')}; everywhere but there: "
-        f"{number(found_there.get('left_out'), 'accuracy')}."
+        f"{number(found_there['alone'])}; everywhere but there: "
+        f"{number(found_there.get('left_out'))}."
         for name, found_there in blocks.items()
         if name != "all" and found_there["alone"]["n"]
     ]

@@ -6,20 +6,20 @@ Params  patch
 """
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 
-from stages.lib import stats
 from stages.lib.io import cli, params, tables
-from stages.lib.patching import cases, patch, patched_runs
+from stages.lib.io import metrics as metrics_file
+from stages.lib.io.tables import Row
+from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.cases import Cases
 from stages.lib.stats import run_points
+from stages.lib.stats.run_points import ALL, Point
+from stages.transplant.metrics import Rank, Ranks, TransplantMetrics
 from stages.transplant.runs import CONTROLS, RUNS, SCHEMA
-
-ALL = "all"
-Points = list[dict[str, Any]]
 
 
 class Run(NamedTuple):
@@ -32,17 +32,23 @@ class Run(NamedTuple):
     probabilities: np.ndarray  # (n_statements, 2), float32
 
 
+class Scored(NamedTuple):
+    """One run on one split."""
+
+    split: str
+    run: Run
+    point: Point
+
+
 def main(pairs: Path, runs: Path, metrics: Path, plots: Path) -> None:
     """Score every run on every split."""
     config = params.section("patch", patch.Config)
     table, about = patched_runs.read(runs, SCHEMA, pairs)
-    splits = sorted(set(tables.read(pairs, tables.PAIRS)["split"]))
-    read = read_runs(table, config)
-    points = [point(about, run, split) for split in (ALL, *splits) for run in read]
-    tables.write_rows(plots / "transplant.json", points)
+    scored = score(about, read_runs(table, config), run_points.splits(pairs))
+    tables.write_rows(plots / "transplant.json", [_row(one) for one in scored])
     heads = table.filter(pl.col("run") == "patched")["heads"]
-    n_heads = {"n_heads": len(heads[0]) if len(heads) else None}
-    tables.write_json(metrics, n_heads | summarise(about, read, points))
+    n_heads = len(heads[0]) if len(heads) else None
+    metrics_file.write(metrics, summarise(about, scored, n_heads))
 
 
 def read_runs(table: pl.DataFrame, config: patch.Config) -> list[Run]:
@@ -69,64 +75,63 @@ def read_runs(table: pl.DataFrame, config: patch.Config) -> list[Run]:
     return [Run(*run, patched_runs.probabilities(table, run=run[0], draw=run[-1])) for run in names]
 
 
-def point(about: Cases, run: Run, split: str) -> dict[str, Any]:
-    """Accuracy and truth of one run on one split."""
-    chosen = (about.table["split"] == split).to_numpy() | (split == ALL)
-    names = {"split": split, "run": run.name, "source": run.source, "base": run.base}
-    return {**names, "draw": run.draw, **run_points.point(about, run.probabilities, chosen)}
+def score(about: Cases, runs: list[Run], splits: list[str]) -> list[Scored]:
+    """Score every run on every split, split by split."""
+    return [
+        Scored(
+            split,
+            run,
+            run_points.measure(about, run.probabilities, run_points.of_split(about, split)),
+        )
+        for split in splits
+        for run in runs
+    ]
 
 
-def summarise(about: Cases, runs: list[Run], points: Points) -> dict[str, Any]:
-    """Collect runs by split, what the patch changes pair by pair, and the set among random ones.
-
-    Returns
-    -------
-    dict
-        What metrics/transplant.json holds, but for the number of heads.
-    """
-    by_name = {run.name: run.probabilities for run in runs}
-    return {
-        "known": cases.count(about.table),
-        "by_split": {
+def summarise(about: Cases, scored: list[Scored], n_heads: int | None) -> TransplantMetrics:
+    """Collect runs by split, what the patch changes pair by pair, and the set among random ones."""
+    overall = [one for one in scored if one.split == ALL]
+    p = {one.run.name: one.run.probabilities for one in overall}
+    random, elsewhere = (
+        Ranks(accuracy=_rank(overall, run, "accuracy"), truth=_rank(overall, run, "truth"))
+        for run in CONTROLS
+    )
+    return TransplantMetrics(
+        n_heads=n_heads,
+        known=run_points.count(about.table),
+        by_split={
             split: {
-                row["run"]: run_points.numbers(row)
-                for row in points
-                if row["split"] == split and row["run"] in RUNS
+                one.run.name: one.point
+                for one in scored
+                if one.split == split and one.run.name in RUNS
             }
-            for split in dict.fromkeys(row["split"] for row in points)
+            for split in dict.fromkeys(one.split for one in scored)
         },
-        "gain": {
-            f"{a} - {b}": {
-                name: stats.difference(
-                    measure(by_name[a], about.label),
-                    measure(by_name[b], about.label),
-                    about.subject,
-                ).row()
-                for name, measure in (("accuracy", patch.correct), ("truth", patch.truth))
-            }
+        gain={
+            f"{a} - {b}": run_points.difference(about, p[a], p[b])
             for a, b in (("patched", "base"), ("reverse", "source"))
         },
-        **{
-            run: {name: _rank(points, run, name) for name in ("accuracy", "truth")}
-            for run in CONTROLS
-        },
-    }
+        random=random,
+        elsewhere=elsewhere,
+    )
 
 
-def _rank(points: Points, run: str, name: str) -> dict[str, Any]:
+def _row(one: Scored) -> Row:
+    """One row of plots/transplant/transplant.json."""
+    name, source, base, draw, _ = one.run
+    names: Row = {"split": one.split, "run": name, "source": source, "base": base, "draw": draw}
+    return names | one.point.row()
+
+
+def _rank(overall: list[Scored], run: str, measure: str) -> Rank:
     """Place the set among the random sets: the share of sets, itself included, as good as it."""
-    overall = [row for row in points if row["split"] == ALL]
-    values = [row[name] for row in overall if row["run"] == run]
-    mine = next(row[name] for row in overall if row["run"] == "patched")
+    values = [getattr(one.point, measure) for one in overall if one.run.name == run]
+    mine = next(getattr(one.point, measure) for one in overall if one.run.name == "patched")
     if mine is None or not values:
-        return {"n_sets": len(values), "mean": None, "max": None, "p_value": None}
+        return Rank(n_sets=len(values), mean=None, max=None, p_value=None)
     as_good = 1 + sum(value >= mine for value in values)
-    return {
-        "n_sets": len(values),
-        "mean": float(np.mean(values)),
-        "max": max(values),
-        "p_value": as_good / (1 + len(values)),
-    }
+    p_value = as_good / (1 + len(values))
+    return Rank(len(values), mean=float(np.mean(values)), max=max(values), p_value=p_value)
 
 
 if __name__ == "__main__":

@@ -7,30 +7,29 @@ Params  patch
 """
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
 
-from stages.lib import stats
 from stages.lib.io import cli, params, tables
-from stages.lib.patching import cases, patch, patched_runs
+from stages.lib.io import metrics as metrics_file
+from stages.lib.io.tables import Row
+from stages.lib.patching import best_window, patch, patched_runs
 from stages.lib.patching.cases import PARTS, Cases
 from stages.lib.stats import run_points
+from stages.lib.stats.run_points import Point
 from stages.widths import window_choice, window_runs
+from stages.widths.metrics import Apart, Size, Unpatched, WidthsMetrics, WindowPoints
 from stages.widths.window_choice import Choice, Choices
 from stages.widths.window_runs import DIRECTIONS, RUNS, Window
 
-ALL = "all"  # stands for every split
 CHOSEN_BY = {
-    "patched": "highest mean probability of the right answer, on the selection part",
+    "patched": best_window.CHOSEN_BY,
     "reverse": "lowest mean probability of the right answer, on the selection part",
     "control": "the median, by that probability, of the windows without a layer of the best one",
 }
-NOT_CHOSEN = "nothing: the known statements of the selection part have not both labels"
 
 Found = tuple[Cases, pl.DataFrame]  # statements, and the runs over them
-Rows = list[dict[str, Any]]
 
 
 def main(pairs: Path, runs: Path, metrics: Path, plots: Path) -> None:
@@ -40,14 +39,13 @@ def main(pairs: Path, runs: Path, metrics: Path, plots: Path) -> None:
     parts = {part: _of_part(about, table, part) for part in PARTS}
     choices = window_choice.choose(*parts["selection"], config)
     tables.write_rows(plots / "layers.json", by_layer(parts["selection"], choices, config))
-    names = sorted(set(tables.read(pairs, tables.PAIRS)["split"]))
     sizes = tuple(dict.fromkeys(window.size for window in window_runs.windows(table)))
-    splits = by_split(parts["report"], choices, sizes, names, config)
+    splits = by_split(parts["report"], choices, sizes, run_points.splits(pairs), config)
     tables.write_rows(plots / "splits.json", splits)
-    tables.write_json(metrics, summarise(parts, choices, splits, config))
+    metrics_file.write(metrics, summarise(parts, choices, splits, config))
 
 
-def by_layer(found: Found, choices: Choices, config: patch.Config) -> Rows:
+def by_layer(found: Found, choices: Choices, config: patch.Config) -> list[Row]:
     """Accuracy and truth of every window.
 
     Parameters
@@ -71,7 +69,8 @@ def by_layer(found: Found, choices: Choices, config: patch.Config) -> Rows:
     """
     statements, runs = found
     best = {(name, choice.best) for (name, _), choice in choices.items()}
-    windows, result = window_runs.windows(runs), []
+    windows = window_runs.windows(runs)
+    result: list[Row] = []
     for size in dict.fromkeys(window.size for window in windows):
         own = [window for window in windows if window.size == size]
         for name in RUNS:
@@ -79,9 +78,11 @@ def by_layer(found: Found, choices: Choices, config: patch.Config) -> Rows:
             for window in own if patched else dict.fromkeys((own[0], own[-1])):
                 p = window_runs.probabilities(runs, name, window if patched else None, config)
                 result.append(
-                    {"run": name, **window_runs.personas(name, config), "size": size}
-                    | {**window.layers, "chosen": (name, window) in best}
-                    | run_points.point(statements, p)
+                    {
+                        **{"run": name, **window_runs.personas(name, config), "size": size},
+                        **{**window.layers, "chosen": (name, window) in best},
+                        **run_points.measure(statements, p).row(),
+                    }
                 )
     return result
 
@@ -92,7 +93,7 @@ def by_split(
     sizes: tuple[int, ...],
     splits: list[str],
     config: patch.Config,
-) -> Rows:
+) -> list[Row]:
     """Accuracy and truth of the chosen windows and of their controls, over all and by split.
 
     Parameters
@@ -104,7 +105,7 @@ def by_split(
     sizes : tuple of int
         All sizes.
     splits : list of str
-        All splits, also those without a statement.
+        `run_points.ALL`, and every split.
     config : Config
         Section `patch`.
 
@@ -115,28 +116,30 @@ def by_split(
         ``control``, or ``none`` in unpatched runs; those stand beside each size.
     """
     statements, runs = found
-    result = []
+    result: list[Row] = []
     for size in sizes:
         shown = _shown(choices, size)
         of = {
             (name, window): window_runs.probabilities(runs, name, window, config)
             for name, _, window in shown
         }
-        for split in (ALL, *splits):
-            keep = (statements.table["split"] == split).to_numpy() | (split == ALL)
+        for split in splits:
+            keep = run_points.of_split(statements, split)
             result += [
-                {"size": size, "split": split, "run": name, "window": kind}
-                | window_runs.personas(name, config)
-                | window_runs.layers(window)
-                | run_points.point(statements, of[name, window], keep)
+                {
+                    **{"size": size, "split": split, "run": name, "window": kind},
+                    **window_runs.personas(name, config),
+                    **window_runs.layers(window),
+                    **run_points.measure(statements, of[name, window], keep).row(),
+                }
                 for name, kind, window in shown
             ]
     return result
 
 
 def summarise(
-    parts: dict[str, Found], choices: Choices, splits: Rows, config: patch.Config
-) -> dict[str, Any]:
+    parts: dict[str, Found], choices: Choices, splits: list[Row], config: patch.Config
+) -> WidthsMetrics:
     """Name the best windows, and what they do beside the unpatched runs and their controls.
 
     Parameters
@@ -149,31 +152,26 @@ def summarise(
         From `by_split`.
     config : Config
         Section `patch`.
-
-    Returns
-    -------
-    dict
-        What metrics/widths.json holds.
     """
     statements, runs = parts["selection"]
     unpatched = {
         name: window_runs.probabilities(runs, name, None, config) for name in ("source", "base")
     }
-    of_direction: dict[str, dict[str, Any]] = {name: {} for name in DIRECTIONS}
+    of_direction: dict[str, dict[str, Size]] = {name: {} for name in DIRECTIONS}
     for (name, size), choice in choices.items():
-        of_direction[name][str(size)] = _summary(name, choice, parts, splits, config)
-    return {
-        "source": config.source,
-        "base": config.base,
-        "positions": config.positions,
-        "chosen_by": CHOSEN_BY if choices else NOT_CHOSEN,
-        "known": {part: cases.count(found.table) for part, (found, _) in parts.items()},
-        "unpatched": {
-            "selection": {name: run_points.point(statements, p) for name, p in unpatched.items()},
-            "report": {name: _of_splits(splits, name, "none", None) for name in unpatched},
-        },
+        of_direction[name][str(size)] = _of_size(name, choice, parts, splits, config)
+    return WidthsMetrics(
         **of_direction,
-    }
+        unpatched=Unpatched(
+            {name: run_points.measure(statements, p) for name, p in unpatched.items()},
+            {name: _of_splits(splits, name, "none", None) for name in unpatched},
+        ),
+        chosen_by=CHOSEN_BY if choices else best_window.NOT_CHOSEN,
+        known={part: run_points.count(found.table) for part, (found, _) in parts.items()},
+        source=config.source,
+        base=config.base,
+        positions=config.positions,
+    )
 
 
 def _of_part(about: Cases, runs: pl.DataFrame, part: str) -> Found:
@@ -199,50 +197,47 @@ def _windows(choice: Choice) -> dict[str, Window]:
     return {"best": choice.best} | ({"control": choice.control} if choice.control else {})
 
 
-def _summary(
-    name: str, choice: Choice, parts: dict[str, Found], splits: Rows, config: patch.Config
-) -> dict[str, Any]:
+def _of_size(
+    name: str, choice: Choice, parts: dict[str, Found], splits: list[Row], config: patch.Config
+) -> Size:
     """What the best window of one size and direction does, and what its control does."""
     (selection, swept), (report, runs) = parts["selection"], parts["report"]
     windows = _windows(choice)
-    scored = {
-        kind: {
+    points = {
+        kind: WindowPoints(
             **window.layers,
-            "selection": run_points.point(
+            selection=run_points.measure(
                 selection, window_runs.probabilities(swept, name, window, config)
             ),
-            "report": _of_splits(splits, name, kind, window.size),
-        }
+            report=_of_splits(splits, name, kind, window.size),
+        )
         for kind, window in windows.items()
     }
-    p = {kind: window_runs.probabilities(runs, name, w, config) for kind, w in windows.items()}
     into = "base" if name == "patched" else "source"
-    beside = {into: window_runs.probabilities(runs, into, None, config)}
-    beside |= {kind: p[kind] for kind in p if kind != "best"}
-    differences = {
-        f"best - {other}": _difference(report, p["best"], run) for other, run in beside.items()
-    }
-    apart = {"n_windows": len(choice.apart)} | {
-        key: float(function(choice.apart)) if choice.apart else None
-        for key, function in (("mean", np.mean), ("min", min), ("max", max))
-    }
-    return {"control": None, **scored, "difference": differences, "apart": apart}
+    p = {into: window_runs.probabilities(runs, into, None, config)}
+    p |= {kind: window_runs.probabilities(runs, name, w, config) for kind, w in windows.items()}
+    best = p.pop("best")
+    return Size(
+        best=points["best"],
+        control=points.get("control"),
+        difference={
+            f"best - {other}": run_points.difference(report, best, run) for other, run in p.items()
+        },
+        apart=_apart(choice.apart),
+    )
 
 
-def _difference(about: Cases, a: np.ndarray, b: np.ndarray) -> dict[str, Any]:
-    """One run minus another, in accuracy and in truth."""
-    return {
-        name: stats.difference(
-            measure(a, about.label), measure(b, about.label), about.subject
-        ).row()
-        for name, measure in (("accuracy", patch.correct), ("truth", patch.truth))
-    }
+def _apart(truth: tuple[float, ...]) -> Apart:
+    """Summarise the truth of the windows apart from the best one."""
+    if not truth:
+        return Apart(0, None, None, None)
+    return Apart(len(truth), float(np.mean(truth)), min(truth), max(truth))
 
 
-def _of_splits(splits: Rows, name: str, kind: str, size: int | None) -> dict[str, Any]:
+def _of_splits(splits: list[Row], name: str, kind: str, size: int | None) -> dict[str, Point]:
     """Numbers of one run by split; of an unpatched one, which all sizes share, beside any."""
     return {
-        row["split"]: run_points.numbers(row)
+        str(row["split"]): Point.of(row)
         for row in splits
         if row["run"] == name and row["window"] == kind and size in (None, row["size"])
     }

@@ -60,8 +60,7 @@ def choose(about: Cases, runs: pl.DataFrame, config: patch.Config) -> Choices:
         own = runs.filter(**window_runs.personas(direction, config))
         for window in window_runs.windows(own):
             p = window_runs.probabilities(own, direction, window, config)
-            truth = float(patch.truth(p, about.label).mean())
-            of_size.setdefault(window.size, {})[window] = truth
+            of_size.setdefault(window.size, {})[window] = patch.mean_truth(p, about.label)
         found |= {(direction, size): _choice(direction, truth) for size, truth in of_size.items()}
     return found
 

@@ -6,12 +6,12 @@ Params  patch
 """
 
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
 from stages.lib.io import cli, params, tables
 from stages.lib.io import metrics as metrics_file
+from stages.lib.io.tables import Row
 from stages.lib.patching import best_window, patch, patched_runs
 from stages.lib.patching.cases import PARTS, Cases
 from stages.lib.stats import run_points
@@ -28,7 +28,7 @@ def main(pairs: Path, runs: Path, metrics: Path, plots: Path) -> None:
     metrics_file.write(metrics, summarise(about, table, points, config))
 
 
-def by_window(about: Cases, runs: pl.DataFrame, config: patch.Config) -> list[dict[str, Any]]:
+def by_window(about: Cases, runs: pl.DataFrame, config: patch.Config) -> list[Row]:
     """Accuracy and truth of each window beside both baselines.
 
     Returns
@@ -44,7 +44,7 @@ def by_window(about: Cases, runs: pl.DataFrame, config: patch.Config) -> list[di
     windows = best_window.windows(runs)
     patched = [patched_runs.probabilities(runs, **layers) for layers in windows]
     personas = {"source": config.source, "base": config.base}
-    result = []
+    result: list[Row] = []
     for part in PARTS:
         chosen = (about.table["part"] == part).to_numpy()
         unpatched = _unpatched(about, runs, part, config)
@@ -58,7 +58,7 @@ def by_window(about: Cases, runs: pl.DataFrame, config: patch.Config) -> list[di
 
 
 def summarise(
-    about: Cases, runs: pl.DataFrame, points: list[dict[str, Any]], config: patch.Config
+    about: Cases, runs: pl.DataFrame, points: list[Row], config: patch.Config
 ) -> WindowsMetrics:
     """Name the best window, and what it does on both parts.
 
@@ -79,13 +79,12 @@ def summarise(
         Without a best window, the unpatched runs alone.
     """
     best = best_window.best(runs, about)
-    nothing = "nothing: the known statements of the selection part have not both labels"
     return WindowsMetrics(
         best=Window(**best) if best else None,
-        chosen_by=best_window.CHOSEN_BY if best else nothing,
+        chosen_by=best_window.CHOSEN_BY if best else best_window.NOT_CHOSEN,
         runs={
             part: {
-                point["run"]: Point.of(point)
+                str(point["run"]): Point.of(point)
                 for point in points
                 if point["part"] == part and point["first_layer"] == best["first_layer"]
             }

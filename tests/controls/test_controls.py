@@ -9,7 +9,7 @@ from stages.controls import average, controls, controls_tables, donors, scores
 from stages.lib import forward
 from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.patch import Head
-from stages.lib.stats import run_points
+from stages.lib.stats import Interval, run_points
 from tests import planted, tiny
 
 HONESTY = Head(tiny.PLANTED_LAYER, tiny.PLANTED_HEAD)
@@ -55,8 +55,8 @@ def test_where_honesty_is_moved_its_mean_works_and_the_donors_label_does_not_mat
         "other_label": 1.0,
         "base_other_label": 0.0,
     }
-    follows = scores.summarise(honesty.cases, runs)["follows_donor"]
-    assert {name: row["value"] for name, row in follows.items()} == {
+    follows = scores.summarise(honesty.cases, runs).follows_donor
+    assert {name: rate.value for name, rate in follows.items()} == {
         "same_label": 1.0,
         "other_label": 0.0,
         "base_other_label": 1.0,  # a lie about the statement is the donor's label: says nothing
@@ -79,9 +79,9 @@ def test_where_the_answer_is_moved_its_mean_fails_and_the_donors_label_is_follow
         "other_label": 0.0,
         "base_other_label": 1.0,  # the donor's lie is this statement's truth
     }
-    follows = scores.summarise(answer.cases, runs)["follows_donor"]
-    assert follows["other_label"]["value"] == 1.0
-    assert follows["base_other_label"]["value"] == 0.0
+    follows = scores.summarise(answer.cases, runs).follows_donor
+    assert follows["other_label"].value == 1.0
+    assert follows["base_other_label"].value == 0.0
 
 
 def test_the_same_model_moves_honesty_in_the_head_that_carries_it(answer):
@@ -94,15 +94,15 @@ def test_the_same_model_moves_honesty_in_the_head_that_carries_it(answer):
 def test_the_difference_to_the_true_patch_is_paired_and_has_no_width_where_all_agree(answer):
     _, runs = accuracies(answer, ANSWER, {"first_layer": 2, "last_layer": 3})
     result = scores.summarise(answer.cases, runs)
-    other = result["patched - control"]["other_label"]["accuracy"]
-    assert other == {"value": 1.0, "low": 1.0, "high": 1.0, "n": 12}
-    same = result["patched - control"]["same_label"]["accuracy"]
-    assert (same["value"], same["high"]) == (0.0, 0.0)
-    assert result["patched - control"]["other_label"]["truth"]["low"] > 0.5
+    other = result.patched_minus["other_label"].accuracy
+    assert other == Interval(1.0, 1.0, 1.0, 12)
+    same = result.patched_minus["same_label"].accuracy
+    assert (same.value, same.high) == (0.0, 0.0)
+    assert result.patched_minus["other_label"].truth.low > 0.5
     others = {"source", "patched", "reverse", "reverse_rest"}
-    assert set(result["patched - control"]) == set(result["runs"]) - others
-    lied = result["reverse - rest"]["accuracy"]
-    assert lied == {"value": -1.0, "low": -1.0, "high": -1.0, "n": 12}
+    assert set(result.patched_minus) == set(result.runs) - others
+    lied = result.reverse_minus_rest["accuracy"]
+    assert lied == Interval(-1.0, -1.0, -1.0, 12)
 
 
 def test_the_rest_of_the_window_is_the_set_where_the_set_is_the_rest(honesty):
@@ -112,7 +112,7 @@ def test_the_rest_of_the_window_is_the_set_where_the_set_is_the_rest(honesty):
     found = {name: accuracy(honesty.cases, runs, name) for name in controls_tables.RUNS}
     assert (found["patched"], found["rest_of_layers"], found["rest_of_window"]) == (0.0, 1.0, 1.0)
     assert (found["reverse"], found["reverse_rest"]) == (1.0, 0.0)
-    sizes = scores.summarise(honesty.cases, runs)["n_heads"]
+    sizes = scores.summarise(honesty.cases, runs).n_heads
     assert (sizes["patched"], sizes["rest_of_layers"], sizes["rest_of_window"]) == (3, 1, 5)
 
 
@@ -120,15 +120,15 @@ def test_without_a_set_or_statements_only_unpatched_runs_are_there(honesty):
     window = {"first_layer": 0, "last_layer": 1}
     runs = controls.runs(honesty, [], None, honesty.cases)
     assert runs["run"].unique(maintain_order=True).to_list() == ["source", "base"]
-    assert set(scores.summarise(honesty.cases, runs)["runs"]) == {"source", "base"}
+    assert set(scores.summarise(honesty.cases, runs).runs) == {"source", "base"}
     nobody = planted.cases(honesty.lm.tokenizer, n=0)
     empty = planted.experiment(tiny.planted_model(), nobody)
     runs = controls.runs(empty, [HONESTY], window, nobody)
     result = scores.summarise(nobody, runs)
-    assert result["runs"]["base"] == dict.fromkeys(run_points.POINT) | {"n": 0}
-    assert result["patched - control"] == result["reverse - rest"] == {}
-    assert result["follows_donor"] == {}
-    points = scores.points(nobody, runs, ["even"], planted.CONFIG)
+    assert result.runs["base"].row() == dict.fromkeys(run_points.POINT) | {"n": 0}
+    assert result.patched_minus == result.reverse_minus_rest == {}
+    assert result.follows_donor == {}
+    points = scores.points(nobody, runs, [run_points.ALL, "even"], planted.CONFIG)
     assert {point["value"] for point in points} == {None}
     assert [point["run"] for point in points] == ["source", "base"] * 2
     assert runs.is_empty()
@@ -195,9 +195,9 @@ def test_a_statement_without_a_donor_counts_nowhere(honesty):
     )
     _, runs = accuracies(setting, HONESTY, {"first_layer": 0, "last_layer": 1})
     result = scores.summarise(setting.cases, runs)
-    assert result["runs"]["same_label"]["n"] == result["follows_donor"]["same_label"]["n"] == 6
-    assert result["patched - control"]["same_label"]["accuracy"]["n"] == 6
-    assert result["runs"]["other_label"]["n"] == 12
+    assert result.runs["same_label"].n == result.follows_donor["same_label"].n == 6
+    assert result.patched_minus["same_label"].accuracy.n == 6
+    assert result.runs["other_label"].n == 12
     assert len(runs.filter(pl.col("run") == "same_label")) == 6
     lent = runs.filter(pl.col("run") == "other_label")
     assert (lent["donor"] != lent["statement_id"]).all()

@@ -3,13 +3,15 @@ import polars as pl
 import pytest
 
 from stages.estimates import effects_of_heads, scores
+from stages.lib import stats
 from stages.lib.patching import patched_runs, single_heads
 from stages.lib.patching.cases import Cases
-from stages.lib.patching.patch import Head
+from stages.lib.patching.patch import Config, Head
 
 N, LAYERS, HEADS = 12, 4, 5
 SUBJECTS = np.arange(N) // 2
 LABEL = np.arange(N) % 2 == 0
+CONFIG = Config("honest", "liar", 5)
 
 
 def noise(seed):
@@ -32,34 +34,34 @@ def cases():
 class TestScore:
     def test_an_order_kept_by_any_rising_function_has_rank_correlation_one(self):
         true = np.repeat(noise(0)[:1], N, axis=0)
-        found = scores.score(np.exp(true), true, SUBJECTS)
-        for name in ("rank_correlation", "top"):
-            assert (found[name]["value"], found[name]["low"], found[name]["high"]) == (1, 1, 1)
-        assert found["rank_correlation"]["n"] == N
+        found = scores.score(np.exp(true), true, SUBJECTS, CONFIG)
+        for score in (found.rank_correlation, found.top):
+            assert (score.value, score.low, score.high) == (1, 1, 1)
+        assert found.rank_correlation.n == N
 
     def test_a_reversed_order_has_minus_one_and_shares_nothing(self):
         true = np.repeat(noise(0)[:1], N, axis=0)
-        found = scores.score(-true, true, SUBJECTS)
-        assert found["rank_correlation"]["value"] == pytest.approx(-1)
-        assert found["top"]["value"] == 0
-        assert (found["top"]["n_heads"], found["top"]["by_chance"]) == (2, 0.1)
+        found = scores.score(-true, true, SUBJECTS, CONFIG)
+        assert found.rank_correlation.value == pytest.approx(-1)
+        assert found.top.value == 0
+        assert (found.top.n_heads, found.top.by_chance) == (2, 0.1)
 
     def test_two_noises_have_nothing_in_common(self):
         values = [
-            scores.score(noise(2 * i), noise(2 * i + 1), SUBJECTS)["rank_correlation"]
+            scores.score(noise(2 * i), noise(2 * i + 1), SUBJECTS, CONFIG).rank_correlation
             for i in range(20)
         ]
-        assert abs(np.mean([v["value"] for v in values])) < 0.15
-        assert np.mean([v["low"] < 0 < v["high"] for v in values]) >= 0.8
+        assert abs(np.mean([v.value for v in values])) < 0.15
+        assert np.mean([v.low < 0 < v.high for v in values]) >= 0.8
 
     def test_heads_that_all_do_the_same_have_no_order(self):
         flat = np.ones((N, LAYERS, HEADS))
-        assert scores.score(flat, noise(0), SUBJECTS)["rank_correlation"]["value"] == 0
+        assert scores.score(flat, noise(0), SUBJECTS, CONFIG).rank_correlation.value == 0
 
     def test_no_statements(self):
         nothing = np.empty((0, LAYERS, HEADS))
-        found = scores.score(nothing, nothing, np.empty(0, str))
-        assert found["rank_correlation"] == {"value": None, "low": None, "high": None, "n": 0}
+        found = scores.score(nothing, nothing, np.empty(0, str), CONFIG)
+        assert found.rank_correlation == stats.NOTHING
         assert scores.points(nothing, nothing, np.empty(0, str)) == []
 
 
@@ -115,4 +117,4 @@ def test_the_table_of_effects_gives_back_what_it_was_made_from():
     true = effects_of_heads.true_effects(patched, found, LAYERS, HEADS)
     np.testing.assert_array_equal(effect, true)
     none = scores.effects(table.clear())
-    assert scores.score(*none, np.empty(0, str))["rank_correlation"]["n"] == 0
+    assert scores.score(*none, np.empty(0, str), CONFIG).rank_correlation.n == 0

@@ -5,10 +5,12 @@ import polars as pl
 import pytest
 
 from stages.heads import scores, search, table
+from stages.heads.metrics import NoHeads
 from stages.lib.forward import Readouts
 from stages.lib.patching.cases import Cases
 from stages.lib.patching.head_runs import HeadRuns
 from stages.lib.patching.patch import Config, Head
+from stages.lib.stats import run_points
 
 GAINS = {Head(1, 0): 0.5, Head(2, 2): 0.3, Head(1, 1): 0.1}
 N = 4
@@ -65,16 +67,16 @@ def test_the_set_is_the_smallest_that_keeps_the_gain(runs):
         (2, 2, 2),
     ]
     metrics = scores.summarise(runs.cases, rows, sets)
-    assert metrics["n_heads"] == 2
-    assert metrics["share_of_all_heads"] == 2 / 12
+    assert metrics.n_heads == 2
+    assert metrics.share_of_all_heads == 2 / 12
 
 
 def test_effects_are_gained_alone_and_lost_when_left_out(runs):
-    rows = scores.by_head(runs.cases, searched(runs, keep=0.85)[1])
-    for measure in ("alone", "left_out"):
-        effects = {
-            Head(r["layer"], r["head"]): r["effect"] for r in rows if r["measure"] == measure
-        }
+    rows = searched(runs, keep=0.85)[1].sample(fraction=1, shuffle=True, seed=0)
+    for kind in ("alone", "left_out"):
+        scored = run_points.by_head(runs.cases, rows, kind)
+        assert {row["measure"] for row in scored} == {kind}
+        effects = {Head(row["layer"], row["head"]): row["effect"] for row in scored}
         assert set(effects) == {Head(x, y) for x in (1, 2) for y in range(3)}
         for head, effect in effects.items():
             assert effect == pytest.approx(GAINS.get(head, 0.0), abs=1e-7)
@@ -93,8 +95,5 @@ def test_no_head_set_is_patched_twice(runs):
 def test_without_a_window_there_are_no_rows_and_the_metrics_say_why(runs):
     empty = pl.DataFrame(schema=table.SCHEMA)
     nobody = runs.cases.only(empty["statement_id"])
-    assert scores.by_head(nobody, empty) == scores.by_step(nobody, empty) == []
-    metrics = scores.summarise(nobody, empty, [])
-    assert metrics == dict.fromkeys(("n_heads", "share_of_all_heads")) | {
-        "chosen_by": table.NOTHING
-    }
+    assert run_points.by_head(nobody, empty, "alone") == scores.by_step(nobody, empty) == []
+    assert scores.summarise(nobody, empty, []) == NoHeads(None, None, chosen_by=table.NOTHING)

@@ -368,6 +368,7 @@ SCORES = {name for name in declared() if name.startswith("scores@")}
 # Edit of a file -> what runs again, although nothing that it computes changes.
 EDITS = {
     "stages/windows/scores.py": {"scores@windows"},
+    "stages/windows/metrics.py": {"scores@windows", "summary", "report"},
     "stages/windows/figure.py": {"figures"},
     "stages/lib/drawing/style.py": {"figures"},
     "stages/effects/__main__.py": {"effects", "scores@effects"},

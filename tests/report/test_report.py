@@ -7,10 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
 
 from stages.report import __main__ as stage
 from stages.report import behaviour, page, patching, reading, scope
+from stages.report import found as found_of_stages
 from stages.report.claim import FAILED, HELD, UNTESTED, Check, Claim, number
+from stages.report.found import Found
 
 PAIR = ("honest", "liar")
 
@@ -20,7 +23,15 @@ def rate(value, half=0.05, n=100):
 
 
 def run(value, half=0.05, n=100):
-    return {"accuracy": value, "low": value - half, "high": value + half, "n": n, "truth": value}
+    ends = {"low": value - half, "high": value + half}
+    return {"accuracy": value, **ends, "n": n, "truth": value} | {
+        f"truth_{end}": number for end, number in ends.items()
+    }
+
+
+def gap(value):
+    """A difference of two runs."""
+    return {"accuracy": rate(value), "truth": rate(value)}
 
 
 def control(p_value, mean=0.1):
@@ -35,6 +46,10 @@ def answers(right):
 
 def layer(value):
     return {"value": value, "low": value, "high": value, "n": 100}
+
+
+PERSONAS = {"source": "honest", "base": "liar"}
+COUNT = {"true": 50, "false": 50}
 
 
 def erased():
@@ -53,12 +68,12 @@ def wider():
     parted = {"layers": 9, "parting_layer": layer(3), "turning_layer": nowhere}
     together = parted | {"parting_layer": nowhere}
     cell = rate(0.8) | {"rank": 1, "behind": rate(0.0)}
-    best = {"first_layer": 3, "last_layer": 4, "report": {"all": run(0.9)}}
+    best = {"first_layer": 3, "last_layer": 4, "selection": run(0.9), "report": {"all": run(0.9)}}
+    apart = {"n_windows": 1, "mean": 0.1, "min": 0.1, "max": 0.1}
     confident = {"accuracy": {"0.9": rate(0.9)}, "confidence": rate(0.9)}
     least = {"n_heads": 2, "share": 0.1, **run(0.9)}
     general = {"off_diagonal": rate(0.9), "difference": rate(0.0), "n_sets": 3}
     overlap = {"mean": 0.5, "n_pairs": 3, "min": 0.2, "max": 0.9}
-    gap = {"accuracy": rate(0.0)}
     return {
         "grid": {"lying": {"liar": {"short": {"plain": cell}}}},
         "confidence": {
@@ -74,10 +89,21 @@ def wider():
             "parting": {"mass_mean": {"honest": {"liar": parted}, "neutral": {"honest": together}}},
         },
         "attribution": {"lens": {"parting": {"half": layer(4)}}},
-        "widths": {
+        "widths": PERSONAS
+        | {
             "patched": {
-                "2": {"best": best, "difference": {"best - control": {"accuracy": rate(0.8)}}}
-            }
+                "2": {
+                    "best": best,
+                    "control": None,
+                    "difference": {"best - control": gap(0.8)},
+                    "apart": apart,
+                }
+            },
+            "reverse": {},
+            "unpatched": {"selection": {}, "report": {}},
+            "chosen_by": "truth",
+            "known": {},
+            "positions": 1,
         },
         "positions": {
             "counts": {"window": {"1": run(0.9), "10": run(0.9)}},
@@ -102,11 +128,10 @@ def wider():
             "overlap_by_chance": 0.1,
         },
         "controls": {
-            "reverse - rest": {"accuracy": rate(-0.8)},
-            "patched - control": {
-                "mean_selection": gap,
-                "rest_of_window": {"accuracy": rate(0.8)},
-            },
+            "known": COUNT,
+            "n_heads": {},
+            "reverse - rest": gap(-0.8),
+            "patched - control": {"mean_selection": gap(0.0), "rest_of_window": gap(0.8)},
             "follows_donor": {"other_label": rate(0.1)},
             "runs": {
                 name: run(0.9) for name in ("mean_selection", "same_label", "base_other_label")
@@ -125,7 +150,6 @@ def wider():
 def found():
     """Metrics of a model that lies, in which everything is as claimed."""
     probe = {"layer": 7, "accuracy": rate(0.9), "permuted": rate(0.5)}
-    gain = {"patched - base": {"accuracy": rate(0.8)}, "reverse - source": {"accuracy": rate(-0.8)}}
     runs = {"source": 0.9, "patched": 0.9, "base": 0.1, "reverse": 0.1}
     return wider() | {
         "behaviour": {
@@ -136,14 +160,20 @@ def found():
             "best": {"resid_post": {"honest": {"honest": probe, "liar": probe}}},
             "n": {"report": {"true": 50, "false": 50}},
         },
-        "windows": {
+        "windows": PERSONAS
+        | {
             "best": {"first_layer": 3, "last_layer": 4},
+            "chosen_by": "truth",
+            "known": {},
+            "positions": 1,
             "runs": {"report": {name: run(runs[name]) for name in ("source", "patched", "base")}},
         },
         "heads": {"n_heads": 3, "share_of_all_heads": 0.1},
         "transplant": {
+            "n_heads": 3,
+            "known": COUNT,
             "by_split": {"all": {name: run(value) for name, value in runs.items()}},
-            "gain": {name: value for name, value in gain.items()},
+            "gain": {"patched - base": gap(0.8), "reverse - source": gap(-0.8)},
             "random": control(0.04),
             "elsewhere": control(0.04),
         },
@@ -154,16 +184,23 @@ def found():
             "heads": {"share": rate(0.9), "share_by_chance": 0.2, "auroc": rate(0.9)},
             "set": {"n_heads": 3, "n_planted": 3, "by_chance": 0.2},
         },
-        "estimates": {
+        "estimates": PERSONAS
+        | {
             "rank_correlation": rate(0.9),
             "n_heads": 20,
-            "top": rate(0.9) | {"by_chance": 0.1},
+            "top": rate(0.9) | {"by_chance": 0.1, "n_heads": 2},
         },
     }
 
 
-def claims(metrics):
+def read(metrics):
+    """Metrics as the stage reads them from its folder."""
+    return TypeAdapter(Found).validate_python(metrics)
+
+
+def claims(found):
     """Every claim by name."""
+    metrics = read(found)
     made = {
         make.__name__: make(metrics, *PAIR)
         for make in (
@@ -222,7 +259,7 @@ def test_where_everything_is_so_every_claim_held():
         ("these_heads", "transplant/random/truth/p_value", 0.0952),
         ("reverse", "transplant/by_split/all/reverse", run(0.48)),
         ("reverse", "controls/reverse - rest/accuracy", rate(-0.01)),
-        ("estimates", "estimates/top", rate(0.12) | {"by_chance": 0.1}),
+        ("estimates", "estimates/top", rate(0.12) | {"by_chance": 0.1, "n_heads": 2}),
         ("estimates", "curves/rules/estimate/up/difference/area_log", rate(-0.1)),
         ("believing", "transfer/bag_of_tokens/all", rate(0.7)),
         ("window", "widths/patched/2/difference/best - control/accuracy", rate(0.02)),
@@ -267,17 +304,18 @@ def test_without_a_lie_nothing_that_is_about_it_is_claimed():
 
 def test_whether_it_lies_does_not_depend_on_the_order_of_sentences():
     for where, lies in (("honest/accuracy", True), ("liar/recall_true", False)):
-        claim = behaviour.lying(put(found(), f"behaviour/known_report/{where}", rate(0.6)), *PAIR)
+        metrics = put(found(), f"behaviour/known_report/{where}", rate(0.6))
+        claim = behaviour.lying(read(metrics), *PAIR)
         for checks in itertools.permutations(claim.checks):
             assert behaviour.lies(replace(claim, checks=list(checks))) is lies
 
 
 def test_answers_that_hold_little_are_said_in_the_section_on_behaviour():
     metrics = found()
-    before = behaviour.lying(metrics, *PAIR).notes
+    before = behaviour.lying(read(metrics), *PAIR).notes
     metrics["behaviour"]["first_token"] = {"liar": {"token": "<`think`>\n"} | rate(0.93)}
     metrics["behaviour"]["personas"] = {"liar": {"all": {"truth_mass": rate(0.12)}}}
-    (note,) = [line for line in behaviour.lying(metrics, *PAIR).notes if line not in before]
+    (note,) = [line for line in behaviour.lying(read(metrics), *PAIR).notes if line not in before]
     assert note == (
         "**Little of it is an answer**: as `liar` both words together hold 0.120 [0.070, 0.170], "
         "n = 100 of the probability, over all statements; the most probable first token is "
@@ -293,9 +331,9 @@ def test_names_are_text_wherever_they_stand():
     metrics["robustness"]["sets"]["split"] = sets
     metrics["behaviour"]["known_report"]["__l__"] = answers(0.1)
     lines = [
-        behaviour.lying(metrics, *PAIR).notes[-1],
-        scope.elsewhere(metrics, *PAIR).checks[2].says,
-        *behaviour.sure(metrics, "honest", "__l__").notes,
+        behaviour.lying(read(metrics), *PAIR).notes[-1],
+        scope.elsewhere(read(metrics), *PAIR).checks[2].says,
+        *behaviour.sure(read(metrics), "honest", "__l__").notes,
     ]
     assert "__" not in "".join(lines)
     assert sum("&#95;&#95;" in line for line in lines) == 4
@@ -333,7 +371,7 @@ def test_who_prefers_one_answer_does_not_lie():
 
 def test_what_was_not_measured_is_not_claimed():
     nothing = {"value": None, "low": None, "high": None, "n": 0}
-    metrics = put(found(), "estimates/top", nothing | {"by_chance": 0.1})
+    metrics = put(found(), "estimates/top", nothing | {"by_chance": 0.1, "n_heads": 2})
     claim = claims(metrics)["estimates"]
     assert claim.verdict(lies=True) == UNTESTED
     assert "not measured" in claim.reason(lies=True)
@@ -375,11 +413,11 @@ NOTHING = {"value": None, "low": None, "high": None, "n": 0}
 
 def test_without_known_statements_nothing_is_told_and_nothing_crashes():
     unknown = {name: NOTHING for name in answers(0.5)}
-    run_of_none = {**NOTHING, "accuracy": None, "truth": None}
+    run_of_none = dict.fromkeys(run(0.5)) | {"n": 0}
     metrics = found()
     metrics["behaviour"]["known_report"] = {"honest": unknown, "liar": unknown}
     metrics["probes"]["n"]["report"] = {"true": 0, "false": 0}
-    metrics["windows"] = {
+    metrics["windows"] |= {
         "best": None,
         "runs": {"report": {name: run_of_none for name in ("source", "base")}},
     }
@@ -399,7 +437,7 @@ def test_without_known_statements_nothing_is_told_and_nothing_crashes():
     robustness = {"generalisation": {"split": None, "wording": None}, "sets": {}}
     robustness |= {"overlap": {"split": None, "wording": None}, "overlap_by_chance": None}
     metrics["robustness"] = robustness | {"n_candidates": None}
-    metrics["controls"] = {
+    metrics["controls"] |= {
         "patched - control": {},
         "reverse - rest": {},
         "follows_donor": {},
@@ -426,7 +464,7 @@ def test_no_best_window_is_not_measured():
 
 
 def test_a_model_that_is_no_organism_has_no_planted_layers_to_claim():
-    assert patching.planted(put(found(), "localisation", {"organism": None})) is None
+    assert patching.planted(read(put(found(), "localisation", {"organism": None}))) is None
 
 
 def test_numbers_have_their_interval_and_n():
@@ -443,6 +481,12 @@ def test_the_page_has_each_claim_its_checks_and_its_pictures():
     assert "![water](figures/water.png)" in text
     assert "**Did not hold**: It burns." in text
     assert text.count("\n## ") == 2
+
+
+def test_the_committed_metrics_are_read():
+    metrics = found_of_stages.read(Path(__file__).parents[2] / "metrics")
+    assert metrics.windows.best is not None
+    assert metrics.transplant.n_heads == metrics.heads.n_heads
 
 
 def test_the_committed_page_has_no_picture_that_is_not_there():

@@ -10,6 +10,7 @@ from stages.lib import chat, forward
 from stages.lib.io.cli import UserError
 from stages.lib.model import readout
 from stages.lib.patching import patch
+from stages.lib.stats.run_points import ALL
 from stages.positions import __main__ as positions
 from stages.widths import scores, window_choice, window_runs
 from stages.widths.window_runs import DIRECTIONS, Window
@@ -79,19 +80,19 @@ def test_tables_hold_both_directions_and_report_statements_that_did_not_choose()
     wanted = [window for name in DIRECTIONS for window in window_choice.to_report(choices, name)]
     scored = runs(reported, TRUTHS, "report", wanted)
     parts = {"selection": (chosen_on, swept), "report": (reported, scored)}
-    splits = scores.by_split(parts["report"], choices, (1, 2), ["a", "none known"], CONFIG)
+    splits = scores.by_split(parts["report"], choices, (1, 2), [ALL, "a", "none known"], CONFIG)
     metrics = scores.summarise(parts, choices, splits, CONFIG)
-    best = metrics["patched"]["1"]["best"]
-    assert (best["first_layer"], best["last_layer"]) == (2, 2)
-    assert (best["report"]["all"]["accuracy"], best["report"]["all"]["n"]) == (1.0, 6)
-    assert best["report"]["none known"]["accuracy"] is None
-    assert metrics["reverse"]["1"]["best"]["report"]["all"]["accuracy"] == 0.0
-    assert metrics["reverse"]["1"]["control"]["report"]["all"]["accuracy"] == 1.0
-    assert metrics["unpatched"]["report"]["base"]["all"]["accuracy"] == 0.0
-    difference = metrics["patched"]["1"]["difference"]
-    assert difference["best - base"]["truth"]["value"] == pytest.approx(0.9)
-    assert difference["best - control"]["truth"]["value"] == pytest.approx(0.7)
-    assert set(metrics["reverse"]["1"]["difference"]) == {"best - source", "best - control"}
+    best = metrics.patched["1"].best
+    assert (best.first_layer, best.last_layer) == (2, 2)
+    assert (best.report["all"].accuracy, best.report["all"].n) == (1.0, 6)
+    assert best.report["none known"].accuracy is None
+    assert metrics.reverse["1"].best.report["all"].accuracy == 0.0
+    assert metrics.reverse["1"].control.report["all"].accuracy == 1.0
+    assert metrics.unpatched.report["base"]["all"].accuracy == 0.0
+    difference = metrics.patched["1"].difference
+    assert difference["best - base"].truth.value == pytest.approx(0.9)
+    assert difference["best - control"].truth.value == pytest.approx(0.7)
+    assert set(metrics.reverse["1"].difference) == {"best - source", "best - control"}
     layers = scores.by_layer(parts["selection"], choices, CONFIG)
     assert sum(row["chosen"] for row in layers) == 4
     assert len([row for row in layers if row["run"] == "reverse"]) == 9
@@ -104,11 +105,11 @@ def test_without_a_choice_unpatched_runs_are_left():
     found = cases([])
     nothing = runs(found, {})
     parts = {"selection": (found, nothing), "report": (found, nothing)}
-    splits = scores.by_split(parts["report"], {}, (1, 2), ["a"], CONFIG)
+    splits = scores.by_split(parts["report"], {}, (1, 2), [ALL, "a"], CONFIG)
     assert {row["accuracy"] for row in splits} == {None}
     metrics = scores.summarise(parts, {}, splits, CONFIG)
-    assert (metrics["patched"], metrics["reverse"]) == ({}, {})
-    assert "not both labels" in metrics["chosen_by"]
+    assert (metrics.patched, metrics.reverse) == ({}, {})
+    assert "not both labels" in metrics.chosen_by
 
 
 def test_both_directions_find_the_planted_layer_and_no_window_without_it_does_anything():

@@ -7,7 +7,9 @@ import pytest
 from stages.lib.io import tables
 from stages.lib.patching import best_window, patch, patched_runs
 from stages.lib.patching.cases import Cases
+from stages.lib.stats.run_points import Count
 from stages.windows import scores
+from stages.windows.metrics import Window
 
 COLUMNS = ("statement_id", "split", "label", "subject", "part")
 CONFIG = patch.Config(source="honest", base="liar", positions=5)
@@ -59,12 +61,12 @@ def scored(about, table):
 def test_the_window_is_chosen_on_the_selection_part():
     about = cases([True, True, False, False] * 3)
     points, metrics = scored(about, runs(about, RIGHT))
-    assert metrics["best"] == {"first_layer": 1, "last_layer": 2}
-    report = metrics["runs"]["report"]
-    assert {run: row["accuracy"] for run, row in report.items()} == {
+    assert metrics.best == Window(first_layer=1, last_layer=2)
+    report = metrics.runs["report"]
+    assert {run: point.accuracy for run, point in report.items()} == {
         "patched": 0.0, "source": 1.0, "base": 0.0,
     }  # fmt: skip
-    assert metrics["known"]["report"] == {"true": 3, "false": 3}
+    assert metrics.known["report"] == Count(true=3, false=3)
     assert len(points) == 2 * 3 * 3
     best = next(p for p in points if (p["part"], p["first_layer"]) == ("selection", 1))
     assert (best["run"], best["truth"]) == ("patched", pytest.approx(0.9))
@@ -80,15 +82,15 @@ def test_of_windows_that_are_equally_good_the_lowest_is_chosen():
 def test_no_window_is_chosen_where_a_constant_answer_would_be_right():
     about = cases([False] * 12)
     _, metrics = scored(about, runs(about, RIGHT))
-    assert metrics["best"] is None
-    assert "not both labels" in metrics["chosen_by"]
-    assert set(metrics["runs"]["report"]) == {"source", "base"}
+    assert metrics.best is None
+    assert "not both labels" in metrics.chosen_by
+    assert set(metrics.runs["report"]) == {"source", "base"}
 
 
 def test_nothing_known_gives_no_points_and_no_window():
     about = cases([])
     points, metrics = scored(about, runs(about, RIGHT))
     assert points == []
-    assert metrics["best"] is None
-    assert metrics["known"]["report"] == {"true": 0, "false": 0}
-    assert {row["accuracy"] for row in metrics["runs"]["report"].values()} == {None}
+    assert metrics.best is None
+    assert metrics.known["report"] == Count(true=0, false=0)
+    assert {point.accuracy for point in metrics.runs["report"].values()} == {None}

@@ -7,6 +7,7 @@ from stages.lib.patching.cases import Cases
 
 SCHEMA = patched_runs.SCHEMA | {"first_layer": pl.Int32, "last_layer": pl.Int32}
 CHOSEN_BY = "highest mean probability of the right answer, on the selection part"
+NOT_CHOSEN = "nothing: the known statements of the selection part have not both labels"
 
 
 def best(runs: pl.DataFrame, about: Cases) -> dict[str, int] | None:
@@ -32,10 +33,10 @@ def best(runs: pl.DataFrame, about: Cases) -> dict[str, int] | None:
         return None
     layers = windows(runs)
     truth = [
-        patch.truth(patched_runs.probabilities(runs, **window)[chosen], label).mean()
+        patch.mean_truth(patched_runs.probabilities(runs, **window)[chosen], label)
         for window in layers
     ]
-    return layers[max(range(len(layers)), key=lambda i: truth[i])]
+    return layers[truth.index(max(truth))]
 
 
 def windows(runs: pl.DataFrame) -> list[dict[str, int]]:

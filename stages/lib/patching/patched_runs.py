@@ -95,18 +95,3 @@ def probabilities(runs: pl.DataFrame, **columns: Any) -> np.ndarray:
     """
     own = runs.filter(pl.col(name).eq_missing(pl.lit(value)) for name, value in columns.items())
     return own.sort("statement_id").select("p_true", "p_false").to_numpy()
-
-
-def single_heads(runs: pl.DataFrame) -> list[tuple[Head, np.ndarray]]:
-    """Probabilities, (n_statements, 2), of each run that patches one head, by layer and head."""
-    place = pl.col("heads").list.first().struct
-    one = runs.filter(pl.col("heads").list.len() == 1).with_columns(
-        layer=place.field("layer"), head=place.field("head")
-    )
-    groups = one.sort("layer", "head", "statement_id").group_by(
-        "layer", "head", maintain_order=True
-    )
-    return [
-        (Head(layer, head), rows.select("p_true", "p_false").to_numpy())
-        for (layer, head), rows in groups
-    ]

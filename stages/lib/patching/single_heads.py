@@ -36,11 +36,11 @@ def pairs(runs: pl.DataFrame, measure: str) -> list[tuple[Head, np.ndarray, np.n
         Head, and P(true) and P(false) of both runs: (n_statements, 2), float32, sorted by
         `statement_id`. Sorted by head.
     """
-    names = runs.filter(pl.col("patch_id").str.starts_with(f"{measure} "))["patch_id"].unique()
+    named = runs.filter(pl.col("patch_id").str.starts_with(f"{measure} ")).sort("statement_id")
     other = patched_runs.probabilities(runs, patch_id="none" if measure == ALONE else "window")
     found = []
-    for name in names:
-        layer, head = map(int, name.removeprefix(f"{measure} ").split("."))
-        own = patched_runs.probabilities(runs, patch_id=name)
+    for (name,), rows in named.group_by("patch_id"):
+        layer, head = map(int, str(name).removeprefix(f"{measure} ").split("."))
+        own = rows.select("p_true", "p_false").to_numpy()
         found.append((Head(layer, head), *((own, other) if measure == ALONE else (other, own))))
     return sorted(found, key=lambda one: one[0])

@@ -1,0 +1,39 @@
+"""What metrics/controls.json holds."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from stages.lib.stats import Interval
+from stages.lib.stats.run_points import Count, Difference, Point
+
+
+@dataclass(frozen=True)
+class ControlsMetrics:
+    """The true patch beside other heads, mean z, and z of other statements.
+
+    Attributes
+    ----------
+    known : Count
+        Known statements.
+    runs : dict of str to Point
+        Every run of `controls_tables.RUNS`, over its statements.
+    n_heads : dict of str to int
+        Heads that a run patches, where it patches any.
+    patched_minus : dict of str to Difference
+        The true patch minus each control, over the statements that the control has a run of; empty
+        without a head set.
+    reverse_minus_rest : dict of str to Interval
+        ``accuracy`` and ``truth`` of the set minus the rest of the window, in the reverse; empty
+        without a head set.
+    follows_donor : dict of str to Interval
+        Share of answers that are the donor's label.
+    """
+
+    known: Count
+    runs: dict[str, Point]
+    n_heads: dict[str, int]
+    patched_minus: Annotated[dict[str, Difference], Field(alias="patched - control")]
+    reverse_minus_rest: Annotated[dict[str, Interval], Field(alias="reverse - rest")]
+    follows_donor: dict[str, Interval]

@@ -1,0 +1,59 @@
+"""What metrics/transplant.json holds."""
+
+from dataclasses import dataclass
+
+from stages.lib.stats.run_points import Count, Difference, Point
+
+
+@dataclass(frozen=True)
+class Rank:
+    """The head set among random sets of its size, by one measure.
+
+    Attributes
+    ----------
+    n_sets : int
+        Random sets.
+    mean, max : float or None
+        What they reach, on average and at most.
+    p_value : float or None
+        Share of sets, the head set included, that are as good as the head set.
+    """
+
+    n_sets: int
+    mean: float | None
+    max: float | None
+    p_value: float | None
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """By accuracy and by mean truth."""
+
+    accuracy: Rank
+    truth: Rank
+
+
+@dataclass(frozen=True)
+class TransplantMetrics:
+    """What the head set does on the report part.
+
+    Attributes
+    ----------
+    n_heads : int or None
+        Heads in the set; None where no statement is known.
+    known : Count
+        Known statements.
+    by_split : dict of str to dict of str to Point
+        By split, ``all`` included, then by run: those of `runs.RUNS`.
+    gain : dict of str to Difference
+        ``patched - base`` and ``reverse - source``.
+    random, elsewhere : Ranks
+        Among random sets of the set's own layers, and of the other layers.
+    """
+
+    n_heads: int | None
+    known: Count
+    by_split: dict[str, dict[str, Point]]
+    gain: dict[str, Difference]
+    random: Ranks
+    elsewhere: Ranks
