@@ -13,8 +13,11 @@ from sklearn.preprocessing import StandardScaler
 from stages.lib import shards
 from stages.lib.io import tables
 from stages.lib.io.cli import UserError
-from stages.lib.probing import probe, probe_tables
+from stages.lib.probing import probe
+from stages.lib.stats import NOTHING
 from stages.probes import __main__ as stage
+from stages.probes import probe_tables
+from stages.probes.metrics import BestHead, BestLayer, Fall
 
 pytestmark = pytest.mark.filterwarnings("error")  # above all: every fit converges
 
@@ -212,14 +215,8 @@ def test_one_label_gives_null_and_no_crash():
     assert {(row["accuracy"], row["low"], row["n"]) for row in rows} == {(None, None, 0)}
     assert {row["accuracy"] for row in probe_tables.heads(found, PERSONAS, made)} == {None}
     assert {row["cosine"] for row in probe_tables.cosine(found, PERSONAS)} == {None}
-    nothing = {"value": None, "low": None, "high": None, "n": 0}
-    assert probe_tables.best(found, PERSONAS, made)["z"]["honest"]["liar"] == {
-        "layer": None,
-        "head": None,
-        "held_out": nothing,
-        "accuracy": nothing,
-        "permuted": nothing,
-    }
+    best = probe_tables.best(found, PERSONAS, made)
+    assert best["z"]["honest"]["liar"] == BestHead(None, NOTHING, NOTHING, NOTHING, None)
 
 
 def test_one_subject_in_a_part_is_fitted_but_chooses_nothing():
@@ -228,7 +225,7 @@ def test_one_subject_in_a_part_is_fitted_but_chooses_nothing():
     assert made.fittable
     assert made.folds == ()
     found = survey(activations(), made)
-    assert probe_tables.best(found, PERSONAS, made)["z"]["honest"]["honest"]["layer"] is None
+    assert probe_tables.best(found, PERSONAS, made)["z"]["honest"]["honest"].layer is None
     assert found["z"].correct.shape[-1] == N - 2
     nobody = probe.design(LABELS, SUBJECT, np.ones(N, dtype=bool), np.zeros(N, dtype=bool))
     rows = probe_tables.layers(survey(activations(), nobody), PERSONAS, nobody)
@@ -237,18 +234,16 @@ def test_one_subject_in_a_part_is_fitted_but_chooses_nothing():
 
 def test_best_place_is_the_planted_one_with_its_control(found):
     best = probe_tables.best(found, PERSONAS, design())
-    assert (
-        best["z"]["honest"]["honest"]["layer"],
-        best["z"]["honest"]["honest"]["head"],
-    ) == PLANTED
+    entry = best["z"]["honest"]["honest"]
+    assert (entry.layer, entry.head) == PLANTED
     entry = best["resid_post"]["honest"]["honest"]
-    assert entry["layer"] in (2, 3)
-    assert "head" not in entry
-    assert entry["accuracy"]["value"] > 0.95
-    assert entry["accuracy"]["n"] == N // 2
-    assert entry["permuted"]["value"] < 0.8
+    assert type(entry) is BestLayer
+    assert entry.layer in (2, 3)
+    assert entry.accuracy.value > 0.95
+    assert entry.accuracy.n == N // 2
+    assert entry.permuted.value < 0.8
     # an inverted direction is wrong everywhere that it reads: the best transfer is no transfer
-    assert best["z"]["honest"]["liar"]["held_out"]["value"] < 0.65
+    assert best["z"]["honest"]["liar"].held_out.value < 0.65
 
 
 def test_z_row_is_the_mean_over_heads(found):
@@ -285,15 +280,15 @@ def test_fall_of_a_cosine(curve, layer):
     reading = [0.9] * len(curve)
     entry = fall(curve, reading, reading)
     counted = sum(value is not None for value in curve)
-    assert entry == {"falls_below_half": layer, "layers": counted}
+    assert entry == Fall(layer, counted)
 
 
 def test_a_cosine_between_noise_is_no_fall():
     curve, reads, noise = [0.9, 0.2, 0.9, 0.8, 0.2], [0.6] * 5, [0.6, 0.5, 0.4, 0.6, 0.6]
-    assert fall(curve, reads, reads) == {"falls_below_half": 1, "layers": 5}
-    assert fall(curve, reads, noise) == {"falls_below_half": 4, "layers": 3}
-    assert fall(curve, noise, reads) == {"falls_below_half": 4, "layers": 3}
-    assert fall(curve, [None] * 5, reads) == {"falls_below_half": None, "layers": 0}
+    assert fall(curve, reads, reads) == Fall(1, 5)
+    assert fall(curve, reads, noise) == Fall(4, 3)
+    assert fall(curve, noise, reads) == Fall(4, 3)
+    assert fall(curve, [None] * 5, reads) == Fall(None, 0)
 
 
 def fall(curve, lows_honest, lows_liar):
