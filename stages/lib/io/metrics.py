@@ -1,6 +1,5 @@
 """Files of metrics: a node's `metrics.py` says what stands in one, as frozen dataclasses."""
 
-import dataclasses
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,7 +11,7 @@ Metrics = TypeVar("Metrics")
 
 
 def write(file: Path, metrics: Any) -> None:
-    """Write a dataclass as JSON: its fields are the keys.
+    """Write a dataclass as JSON: its fields are the keys, or their aliases (`pydantic.Field`).
 
     Parameters
     ----------
@@ -21,7 +20,7 @@ def write(file: Path, metrics: Any) -> None:
     metrics : dataclass
         Of numbers, texts, None, and lists, dicts and dataclasses of these.
     """
-    tables.write_json(file, dataclasses.asdict(metrics))
+    tables.write_json(file, TypeAdapter(type(metrics)).dump_python(metrics, by_alias=True))
 
 
 def read(file: Path, schema: type[Metrics]) -> Metrics:

@@ -13,6 +13,7 @@ from stages.lib.io.cli import UserError
 from stages.lib.io.whole import whole
 
 Schema = dict[str, Any]
+Row = dict[str, float | str | None]  # of a plot table; also int and bool, which are floats
 END_OF_SCRIPT = re.compile("<(?=/|!--|script)", re.IGNORECASE)
 
 STATEMENTS: Schema = {
@@ -139,7 +140,7 @@ def write_json(file: Path, value: Any) -> None:
         partial.write_text(text + "\n", encoding="utf-8")
 
 
-def write_rows(file: Path, rows: list[dict[str, Any]]) -> None:
+def write_rows(file: Path, rows: list[Row]) -> None:
     r"""Write a plot table: one row per point, one line per row, so that diffs can be read.
 
     `dvc plots` copies rows into a script of its page as they are: a token such as ``</script>``,

@@ -118,6 +118,17 @@ def truth(probabilities: np.ndarray, label: np.ndarray) -> np.ndarray:
     return np.divide(right, mass, out=np.full_like(right, 0.5), where=mass > 0)
 
 
+def log_odds(probabilities: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """Log P(right answer) - log P(wrong answer), in nats, of finite size; parameters as in `truth`.
+
+    Returns
+    -------
+    ndarray of shape (..., n_prompts), float64
+    """
+    logs = np.log(np.maximum(probabilities.astype(np.float64), LEAST))
+    return (logs[..., 0] - logs[..., 1]) * np.where(label, 1.0, -1.0)
+
+
 def mean_truth(probabilities: np.ndarray, label: np.ndarray) -> float:
     """Mean of `truth` over all statements of one run."""
     return float(truth(probabilities, label).mean())

@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats as distributions
+from scipy import stats as distributions  # pyright: ignore[reportMissingTypeStubs]
 
+NORMAL: Any = distributions.norm  # scipy has no types
+STUDENT: Any = distributions.t
 LEVEL = 0.95
 DRAWS = 2000
 ROUNDING = 1e-5  # by which a sum of float32 probabilities may miss its bounds
@@ -33,7 +35,7 @@ class Interval:
     high: float | None
     n: int
 
-    def row(self, name: str = "value") -> dict[str, Any]:
+    def row(self, name: str = "value") -> dict[str, float | None]:
         """Columns of a table's row; `name` is what the estimate is called there."""
         return {name: self.value, "low": self.low, "high": self.high, "n": self.n}
 
@@ -183,18 +185,22 @@ def difference(a: ArrayLike, b: ArrayLike, subject: ArrayLike, seed: int = 0) ->
     n, n_subjects = int(counts.sum()), len(counts)
     if n == 0:
         return NOTHING
-    drawn = np.random.default_rng(seed).multinomial(
-        n_subjects, np.full(n_subjects, 1 / n_subjects), size=DRAWS
-    )  # (draws, subjects): how often each subject is taken
+    drawn = draws(n_subjects, np.random.default_rng(seed))
     means = (drawn @ sums) / (drawn @ counts)
     low, high = bootstrapped(means, n_subjects)
     return Interval(float(sums.sum() / n), low, high, n)
 
 
+def draws(n_subjects: int, random: np.random.Generator) -> NDArray[np.int64]:
+    """How often each subject is taken: (draws, n_subjects), each draw of as many as there are."""
+    return random.multinomial(n_subjects, np.full(n_subjects, 1 / n_subjects), size=DRAWS)
+
+
 def bootstrapped(draws: NDArray[np.float64], n_subjects: int) -> tuple[float, float]:
     """Interval of a bootstrap over subjects, between the percentiles that `difference` tells of."""
     wide = np.sqrt(n_subjects / (n_subjects - 1)) * _t(n_subjects) if n_subjects > 1 else np.inf
-    low, high = np.quantile(draws, distributions.norm.cdf([-wide, wide]))
+    levels: NDArray[np.float64] = NORMAL.cdf([-wide, wide])
+    low, high = np.quantile(draws, levels)
     return float(low), float(high)
 
 
@@ -230,7 +236,7 @@ def _design_effect(sums: NDArray[np.float64], counts: NDArray[np.float64]) -> fl
 
 def _t(n_subjects: int) -> float:
     """Two-sided quantile of Student's t with n_subjects - 1 degrees of freedom."""
-    return float(distributions.t.ppf((1 + LEVEL) / 2, n_subjects - 1))
+    return float(STUDENT.ppf((1 + LEVEL) / 2, n_subjects - 1))
 
 
 def _wilson(p: float, n: float, quantile: float) -> tuple[float, float]:

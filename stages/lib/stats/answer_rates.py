@@ -1,17 +1,16 @@
 """Answers beside statements: rates by split, and accuracy against confidence."""
 
-from typing import Any
-
 import polars as pl
 
 from stages.lib import stats
+from stages.lib.io.tables import Row
 from stages.lib.stats import Interval
 
 ALL = "all"  # the name under which all splits together are reported
 MEASURES = ("accuracy", "recall_true", "recall_false", "truth_mass")
 STEPS = 20  # thresholds of confidence from 0 to 1
 
-Rows = list[dict[str, Any]]
+Rows = list[Row]
 Measured = dict[str, dict[str, Interval]]
 
 
@@ -74,11 +73,11 @@ def threshold_rows(persona: str, answers: pl.DataFrame) -> Rows:
     The code of arXiv:2311.15131 counts an answer where P(true) or P(false) is above a threshold,
     so that both accuracy and the number of answers depend on it. Here: where it is not below it.
     """
-    rows = []
+    rows: Rows = []
     for threshold in (step / STEPS for step in range(STEPS + 1)):
         kept = answers.filter(pl.col("confidence").cast(pl.Float64) >= threshold)
         interval = stats.rate(kept["correct"].to_numpy(), kept["subject"].to_numpy())
-        rows.append({"persona": persona, "threshold": threshold} | interval.row("accuracy"))
+        rows.append({"persona": persona, "threshold": threshold, **interval.row("accuracy")})
     return rows
 
 

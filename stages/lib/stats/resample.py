@@ -26,5 +26,5 @@ def means(
     n_subjects = int(index.max()) + 1
     sums = np.stack([np.bincount(index, row, n_subjects) for row in effects])
     counts = np.bincount(index, minlength=n_subjects)
-    drawn = random.multinomial(n_subjects, np.full(n_subjects, 1 / n_subjects), stats.DRAWS)
+    drawn = stats.draws(n_subjects, random)
     return (drawn @ sums.T) / (drawn @ counts)[:, None]

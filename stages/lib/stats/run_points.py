@@ -1,5 +1,6 @@
 """Accuracy and truth of a run, with their intervals: the numbers of a point of a plot."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -7,8 +8,10 @@ import numpy as np
 import polars as pl
 
 from stages.lib import stats
+from stages.lib.io.tables import Row
 from stages.lib.patching import patch
 from stages.lib.patching.cases import Cases
+from stages.lib.stats import Interval
 
 
 @dataclass(frozen=True)
@@ -34,16 +37,25 @@ class Point:
     truth_high: float | None
 
     @classmethod
-    def of(cls, row: dict[str, Any]) -> "Point":
+    def of(cls, row: Row) -> "Point":
         """Cut a plot's row down to its numbers."""
-        return cls(**{field.name: row[field.name] for field in fields(cls)})
+        numbers: dict[str, Any] = {field.name: row[field.name] for field in fields(cls)}
+        return cls(**numbers)
 
-    def row(self) -> dict[str, Any]:
+    def row(self) -> Row:
         """Columns of a plot's row."""
         return asdict(self)
 
 
 POINT = tuple(field.name for field in fields(Point))
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One run minus another, statement by statement."""
+
+    accuracy: Interval
+    truth: Interval
 
 
 @dataclass(frozen=True)
@@ -97,7 +109,31 @@ def point(
     return measure(cases, probabilities, chosen).row()
 
 
-def effect(cases: Cases, patched: np.ndarray, base: np.ndarray) -> dict[str, Any]:
+def difference(cases: Cases, a: np.ndarray, b: np.ndarray) -> Difference:
+    """Compare two runs over the same statements.
+
+    Parameters
+    ----------
+    cases : Cases
+        The statements.
+    a, b : ndarray of shape (n_statements, 2) or (n_draws, n_statements, 2), float32
+        P(true) and P(false) of the two runs. Draws of a run are averaged, statement by statement.
+
+    Returns
+    -------
+    Difference
+        `a` minus `b`.
+    """
+
+    def minus(measured: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Interval:
+        """Of one measure."""
+        first, second = (np.atleast_2d(measured(p, cases.label)).mean(axis=0) for p in (a, b))
+        return stats.difference(first, second, cases.subject)
+
+    return Difference(minus(patch.correct), minus(patch.truth))
+
+
+def effect(cases: Cases, patched: np.ndarray, base: np.ndarray) -> dict[str, float | None]:
     """Truth that one run has above another, with its interval, statement by statement.
 
     Parameters
@@ -116,7 +152,7 @@ def effect(cases: Cases, patched: np.ndarray, base: np.ndarray) -> dict[str, Any
     return beside("effect", stats.mean(gained, cases.subject, (-1.0, 1.0)))
 
 
-def beside(name: str, interval: stats.Interval) -> dict[str, float | None]:
+def beside(name: str, interval: Interval) -> dict[str, float | None]:
     """Columns of an estimate that stands in a row beside another one, whose n it has."""
     return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
 

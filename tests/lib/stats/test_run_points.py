@@ -1,0 +1,51 @@
+"""Numbers of runs: what stands in a point, and what one run does beyond another."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from stages.lib import stats
+from stages.lib.patching.cases import Cases
+from stages.lib.stats import run_points
+
+LABEL = [True, False, True, False]
+
+
+def cases(n=4):
+    table = pl.DataFrame({"label": LABEL[:n], "subject": ["a", "a", "b", "c"][:n]},
+        schema={"label": pl.Boolean, "subject": pl.String})  # fmt: skip
+    return Cases(table, [[]] * n, [[]] * n)
+
+
+def answers(*right):
+    """P(true) and P(false) of runs that give the right answer these probabilities."""
+    p = np.where(LABEL, right, 1 - np.asarray(right))
+    return np.stack([p, 1 - p], axis=-1).astype(np.float32)
+
+
+HIGH, LOW = answers(0.9, 0.8, 0.7, 0.4), answers(0.1, 0.6, 0.2, 0.3)
+
+
+def test_a_difference_is_of_accuracy_and_of_truth():
+    found = run_points.difference(cases(), HIGH, LOW)
+    assert found.accuracy.value == 0.5
+    assert found.truth.value == pytest.approx(0.4)
+
+
+def test_draws_of_a_run_are_averaged_statement_by_statement():
+    draws = np.stack([HIGH, LOW])
+    found = run_points.difference(cases(), draws, LOW)
+    assert found.accuracy.value == 0.25
+    assert found.accuracy.n == 4
+    assert run_points.difference(cases(), draws, draws[::-1]).truth.value == pytest.approx(0)
+
+
+def test_a_difference_of_no_statements_is_nothing():
+    nothing = np.zeros((0, 2), np.float32)
+    found = run_points.difference(cases(0), nothing, nothing)
+    assert found == run_points.Difference(stats.NOTHING, stats.NOTHING)
+
+
+def test_a_point_is_cut_out_of_a_row():
+    point = run_points.measure(cases(), HIGH)
+    assert run_points.Point.of({"split": "all", **point.row(), "kept": 0.5}) == point
