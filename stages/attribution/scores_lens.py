@@ -60,9 +60,7 @@ def parting(gap: Array, subject: NDArray[Any], seed: int = 0) -> Parting:
     sums = np.zeros((n_subjects, gap.shape[1]))
     np.add.at(sums, index, gap)
     counts = np.bincount(index).astype(np.float64)
-    draws = np.random.default_rng(seed).multinomial(
-        n_subjects, np.full(n_subjects, 1 / n_subjects), size=stats.DRAWS
-    )
+    draws = stats.draws(n_subjects, np.random.default_rng(seed))
     weights = np.concatenate([np.ones((1, n_subjects), np.int64), draws]).astype(np.float64)
     mean = (weights @ sums) / (weights @ counts)[:, None]
     mean *= np.sign(mean[0, -1])  # the sign at the end, of all statements

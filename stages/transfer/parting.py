@@ -25,8 +25,7 @@ def draws(subjects: NDArray[Any], rng: np.random.Generator) -> NDArray[np.int64]
     n = len(np.unique(subjects))
     if n == 0:
         return np.ones((1, 0), np.int64)
-    drawn = rng.multinomial(n, np.full(n, 1 / n), stats.DRAWS)
-    return np.vstack([np.ones(n, np.int64), drawn])
+    return np.vstack([np.ones(n, np.int64), stats.draws(n, rng)])
 
 
 def cosines(
