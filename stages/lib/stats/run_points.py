@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import polars as pl
@@ -37,7 +37,7 @@ class Point:
     truth_high: float | None
 
     @classmethod
-    def of(cls, row: Row) -> "Point":
+    def of(cls, row: Row) -> Self:
         """Cut a plot's row down to its numbers."""
         numbers: dict[str, Any] = {field.name: row[field.name] for field in fields(cls)}
         return cls(**numbers)
