@@ -10,39 +10,26 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from stages.attribution import table
 from stages.attribution.config import Config
 from stages.attribution.table import ROLES
 from stages.lib import forward, shards
 from stages.lib.forward.parts import Parts, Splitter, Unfit
-from stages.lib.io import alignment, cli, params, tables
-from stages.lib.patching import cases, experiment, patch
+from stages.lib.io import alignment, cli, params
+from stages.lib.patching import experiment
 from stages.lib.patching.experiment import Experiment
 
 
-def main(
-    pairs: Path,
-    model: Path,
-    activations: Path,
-    out: Path,
-) -> None:
+def main(pairs: Path, model: Path, activations: Path, out: Path) -> None:
     """Split both personas' logits on known statements of the report part."""
     limit = params.section("attribution", Config).limit
-    config = params.section("patch", patch.Config)
-    found = cases.read(pairs, ("report",), limit, by="part")
-    every = tables.read(pairs, tables.PAIRS)["statement_id"]
-    readers = [shards.Reader(activations / persona) for persona in (config.source, config.base)]
-    for reader in readers:
-        alignment.require(reader.folder, reader.statement_ids, every)
-    rows = np.flatnonzero(every.is_in(found.table["statement_id"].implode()))
+    setting = experiment.load(pairs, model, ("report",), limit)
+    ids = setting.cases.table["statement_id"].to_list()
     facts: dict[str, Any] = {"ids": [], "texts": [], "n_true": 0, "heads_error": 0.0}
     parts, reason = {}, "no known statement"
-    if len(rows):
-        setting = experiment.load(pairs, model, ("report",), limit)
+    if ids:
         try:
-            parts, reason = _split(setting, readers, rows), None
+            parts, reason = _split(setting, activations, ids), None
         except Unfit as unfit:
             reason = f"{type(setting.lm.model).__name__}: {unfit}"
         else:
@@ -51,7 +38,6 @@ def main(
         return
     if reason:
         warnings.warn(f"attribution: nothing is measured: {reason}", stacklevel=2)
-    ids = found.table["statement_id"].to_list()
     table.write(out, parts, facts | {"statement_ids": ids, "reason": reason})
 
 
@@ -66,19 +52,21 @@ def _facts(setting: Experiment, parts: dict[str, Parts]) -> dict[str, Any]:
     }
 
 
-def _split(setting: Experiment, readers: list[shards.Reader], rows: np.ndarray) -> dict[str, Parts]:
+def _split(setting: Experiment, activations: Path, ids: list[str]) -> dict[str, Parts]:
     """Parts of the source's and of the base's run."""
-    prompts = [setting.cases.source[0], setting.cases.base[-1]]
-    splitter = Splitter(setting.lm, setting.answers, prompts)
-    both = (
-        splitter(
-            lambda layer, reader=reader: reader.layer("resid_post", layer)[rows],
-            lambda layer, reader=reader: reader.layer("z", layer)[rows],
+    splitter = Splitter(
+        setting.lm, setting.answers, [setting.cases.source[0], setting.cases.base[-1]]
+    )
+    found = {}
+    for role in ROLES:
+        reader = shards.Reader(activations / getattr(setting.config, role))
+        rows = alignment.rows(reader.folder, reader.statement_ids, ids)
+        found[role] = splitter(
+            lambda layer, reader=reader, rows=rows: reader.layer("resid_post", layer)[rows],
+            lambda layer, reader=reader, rows=rows: reader.layer("z", layer)[rows],
             f"{reader.folder.name}: attribution",
         )
-        for reader in readers
-    )
-    return dict(zip(ROLES, both, strict=True))
+    return found
 
 
 if __name__ == "__main__":

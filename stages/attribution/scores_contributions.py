@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from scipy import stats as distributions
 
 from stages.lib import stats
-from stages.lib.stats import Interval, resample
+from stages.lib.stats import Interval, ratios
 
 Array = NDArray[np.float64]
+RUNS: tuple[str, ...] = ("source", "base", "difference")
+KINDS = ("attention", "mlp")
 LEAST = 1e-3  # nats: a difference of logits below is too small to divide by
 
 
@@ -124,6 +126,11 @@ def contributions(parts: Any, tokens: Pair, label: NDArray[np.bool_]) -> Contrib
     )
 
 
+def paired(source: Array, base: Array) -> dict[str, Array]:
+    """Numbers of both runs, and of the source's minus the base's, statement by statement."""
+    return dict(zip(RUNS, (source, base, source - base), strict=True))
+
+
 def means(values: Array, subject: NDArray[Any]) -> tuple[Array, Array, Array]:
     """Mean of many rows of numbers, with 95 % intervals as in `stats.mean`, without bounds.
 
@@ -185,16 +192,7 @@ def shares(of: Array, total: Array, subject: NDArray[Any], seed: int = 0) -> lis
     """
     if not is_clear(total, subject):
         return [Interval(None, None, None, len(total))] * of.shape[1]
-    both = np.concatenate([of.T, total[None]])
-    draws = resample.means(both, subject, np.random.default_rng(seed))
-    n_subjects = len(np.unique(subject))
-    found = draws[:, :-1] / draws[:, -1:]
-    value = of.mean(axis=0) / total.mean()
-    ends = [stats.bootstrapped(column, n_subjects) for column in found.T]
-    return [
-        Interval(float(v), low, high, len(total))
-        for v, (low, high) in zip(value, ends, strict=True)
-    ]
+    return ratios.ratios(of.T, total, subject, seed)
 
 
 def is_clear(total: Array, subject: NDArray[Any]) -> bool:

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats as distributions
 
+from stages.attribution.metrics import Parted, Parting
 from stages.lib import stats
-from stages.lib.stats import Interval
 
 Array = NDArray[np.float64]
 HALF = 0.5
@@ -35,7 +35,7 @@ def truth(odds: Array) -> Array:
     return np.exp(-np.logaddexp(0.0, -odds))
 
 
-def parting(gap: Array, subject: NDArray[Any], seed: int = 0) -> dict[str, dict[str, Any]]:
+def parting(gap: Array, subject: NDArray[Any], seed: int = 0) -> Parting:
     """Find the layer from which on two runs differ, for good.
 
     Parameters
@@ -49,43 +49,37 @@ def parting(gap: Array, subject: NDArray[Any], seed: int = 0) -> dict[str, dict[
 
     Returns
     -------
-    dict
-        ``differs``: the first layer where the 95 % interval of the mean gap excludes 0, there and
-        at all later ones, with the sign it has at the end. That depends on n: the smallest gap
-        differs from 0 where statements are many. ``half``: the first layer where the mean gap is at
-        least half of that at the end, there and at all later ones. Each with the ``gap`` at that
-        layer, and an interval from 2,000 draws of subjects, in every one of which the search is
-        done anew; its upper end is None where in too many draws the runs part at no layer. Nulls
-        where they do not part.
+    Parting
+        Intervals are from 2,000 draws of subjects, in every one of which the search is done anew.
     """
-    nothing = {**Interval(None, None, None, len(gap)).row(), "gap": None}
+    nothing = Parted(None, None, None, len(gap), None)
     names, index = np.unique(subject, return_inverse=True)
     n_subjects = len(names)
     if n_subjects < 2:
-        return {"differs": nothing, "half": nothing}
+        return Parting(nothing, nothing)
     sums = np.zeros((n_subjects, gap.shape[1]))
     np.add.at(sums, index, gap)
     counts = np.bincount(index).astype(np.float64)
-    draws = np.random.default_rng(seed).multinomial(
-        n_subjects, np.full(n_subjects, 1 / n_subjects), size=stats.DRAWS
-    )
+    draws = stats.draws(n_subjects, np.random.default_rng(seed))
     weights = np.concatenate([np.ones((1, n_subjects), np.int64), draws]).astype(np.float64)
     mean = (weights @ sums) / (weights @ counts)[:, None]
     mean *= np.sign(mean[0, -1])  # the sign at the end, of all statements
-    found = {
-        "differs": _first(mean > _half_width(weights, sums, counts)),
-        "half": _first(mean >= HALF * mean[:1, -1]),
-    }
-    never = gap.shape[1]
-    result = {}
-    for name, layers in found.items():
-        low, high = stats.bootstrapped(layers[1:].astype(np.float64), n_subjects)
-        ends = (int(np.floor(low)), None if np.ceil(high) >= never else int(np.ceil(high)))
-        result[name] = nothing
-        if (first := int(layers[0])) < never and mean[0, -1] > 0:
-            row = Interval(first, *ends, len(gap)).row()
-            result[name] = {**row, "gap": float(gap[:, first].mean())}
-    return result
+    differs = _first(mean > _half_width(weights, sums, counts))
+    half = _first(mean >= HALF * mean[:1, -1])
+    if mean[0, -1] <= 0:
+        return Parting(nothing, nothing)
+    return Parting(*(_parted(layers, gap, n_subjects) for layers in (differs, half)))
+
+
+def _parted(layers: NDArray[np.int64], gap: Array, n_subjects: int) -> Parted:
+    """The first layer, that of all statements, with its interval over the draws behind it."""
+    first, never = int(layers[0]), gap.shape[1]
+    if first == never:
+        return Parted(None, None, None, len(gap), None)
+    low, high = stats.bootstrapped(layers[1:].astype(np.float64), n_subjects)
+    last = int(np.ceil(high))
+    mean = float(gap[:, first].mean())
+    return Parted(first, int(np.floor(low)), last if last < never else None, len(gap), mean)
 
 
 def _half_width(weights: Array, sums: Array, counts: Array) -> Array:

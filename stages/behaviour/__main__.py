@@ -1,20 +1,22 @@
 """Stage `behaviour`: how often each persona is right, and which statements the model knows.
 
-Reads   --statements (Parquet), --prompts, --readouts (folders of Parquet, one file a persona)
+Reads   --statements (Parquet), --prompts, --readouts (folders of Parquet, one file per persona)
 Writes  --known (Parquet), --metrics (JSON), --plots (JSON: accuracy, thresholds)
 Params  behaviour, personas
 """
 
-from itertools import combinations
+from itertools import chain, combinations
 from pathlib import Path
 
 import polars as pl
 
 from stages.behaviour import knowledge
 from stages.behaviour.config import Config
+from stages.behaviour.metrics import BehaviourMetrics, WithFirstTokens
 from stages.lib.io import alignment, cli, params, tables
+from stages.lib.io import metrics as metrics_file
 from stages.lib.io.cli import UserError
-from stages.lib.stats import answer_rates
+from stages.lib.stats.answer_rates import answer, by_split, rates, threshold_rows
 
 
 def main(
@@ -33,45 +35,38 @@ def main(
         file = readouts / f"{persona}.parquet"
         readout = tables.read(file, tables.READOUTS)
         alignment.require(file, readout["statement_id"], table["statement_id"])
-        given[persona] = answer_rates.answer(table, readout)
+        given[persona] = answer(table, readout)
         if "first_token" in pl.scan_parquet(file, glob=False).collect_schema():
             tokens = tables.read(file, tables.FIRST_TOKENS)["first_token"]
             firsts[persona] = knowledge.first_token(tokens, table["subject"])
     _require_apart([prompts / f"{persona}.parquet" for persona in personas], table["statement_id"])
 
-    measured = {persona: answer_rates.measure(rows) for persona, rows in given.items()}
-    knows = knowledge.know(given[settings.neutral], settings)
-    accuracy = [
-        row for persona in personas for row in knowledge.accuracy_rows(persona, measured[persona])
-    ]
-    thresholds = [
-        row for persona in personas for row in answer_rates.threshold_rows(persona, given[persona])
-    ]
-    tables.write(known, knows, tables.KNOWN, key=["statement_id"])
-    tables.write_rows(plots / "accuracy.json", accuracy)
-    tables.write_rows(plots / "thresholds.json", thresholds)
-    report = (table["part"] == "report") & knows["known"]
-    asked = [persona for persona in personas if persona != settings.neutral]  # it is right on all
-    summary = {
-        "known_report": {
-            persona: {
-                name: interval.row()
-                for name, interval in answer_rates.rates(rows.filter(report)).items()
-            }
-            for persona, rows in ((persona, given[persona]) for persona in asked)
-        },
-        "personas": {
-            persona: {
-                split: {name: interval.row() for name, interval in intervals.items()}
-                for split, intervals in splits.items()
-            }
-            for persona, splits in measured.items()
-        },
-        "known": knowledge.count_known(given[settings.neutral], knows),
+    measured = {
+        persona: {split: rates(rows) for split, rows in by_split(answers).items()}
+        for persona, answers in given.items()
     }
+    accuracy = [
+        knowledge.accuracy_rows(persona, of_persona) for persona, of_persona in measured.items()
+    ]
+    thresholds = [threshold_rows(persona, answers) for persona, answers in given.items()]
+    neutral = given[settings.neutral]
+    knows = knowledge.know(neutral, settings)
+    report = (table["part"] == "report") & knows["known"]
+    summary = BehaviourMetrics(
+        known=knowledge.count_known(neutral, knows),
+        known_report={
+            persona: rates(answers.filter(report))
+            for persona, answers in given.items()
+            if persona != settings.neutral
+        },
+        personas=measured,
+    )
     if firsts:
-        summary["first_token"] = firsts
-    tables.write_json(metrics, summary)
+        summary = WithFirstTokens(**vars(summary), first_token=firsts)
+    tables.write(known, knows, tables.KNOWN, key=["statement_id"])
+    tables.write_rows(plots / "accuracy.json", list(chain.from_iterable(accuracy)))
+    tables.write_rows(plots / "thresholds.json", list(chain.from_iterable(thresholds)))
+    metrics_file.write(metrics, summary)
 
 
 def _require_apart(files: list[Path], statement_ids: pl.Series) -> None:

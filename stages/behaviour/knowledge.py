@@ -1,21 +1,20 @@
 """Which statements the model knows, and rows and counts of what each persona answers."""
 
-from typing import Any
-
 import polars as pl
 
 from stages.behaviour.config import Config
+from stages.behaviour.metrics import FirstToken, Known, KnownByLabel
 from stages.lib import stats
 from stages.lib.model import readout
-from stages.lib.stats.answer_rates import ALL, MEASURES, Measured, Rows
+from stages.lib.stats.answer_rates import Rates, Rows, by_split
 
 
-def accuracy_rows(persona: str, measured: Measured) -> Rows:
+def accuracy_rows(persona: str, measured: dict[str, Rates]) -> Rows:
     """Rows of a plot table: persona, split, measure, value, low, high, n."""
     return [
-        {"persona": persona, "split": split, "measure": name} | intervals[name].row()
-        for split, intervals in measured.items()
-        for name in MEASURES
+        {"persona": persona, "split": split, "measure": name, **interval.row()}
+        for split, rates in measured.items()
+        for name, interval in vars(rates).items()
     ]
 
 
@@ -41,42 +40,32 @@ def know(answers: pl.DataFrame, settings: Config) -> pl.DataFrame:
     return answers.select("statement_id", known.alias("known"))
 
 
-def count_known(answers: pl.DataFrame, known: pl.DataFrame) -> dict[str, Any]:
-    """Count the known statements.
-
-    Returns
-    -------
-    dict
-        split ("all" too) -> "true", "false" (labels) or "both" -> ``{"known": …, "n": …}``.
-    """
+def count_known(answers: pl.DataFrame, known: pl.DataFrame) -> dict[str, KnownByLabel]:
+    """Count the known statements, by split."""
     table = answers.select("split", "label", known["known"])
-    result: dict[str, Any] = {}
-    for split in (ALL, *table["split"].unique().sort()):
-        rows = table if split == ALL else table.filter(pl.col("split") == split)
-        result[split] = {"both": _count(rows)}
-        for label in (True, False):
-            result[split][str(label).lower()] = _count(rows.filter(pl.col("label") == label))
-    return result
+    return {
+        split: KnownByLabel(
+            both=_count(rows),
+            true=_count(rows.filter(label=True)),
+            false=_count(rows.filter(label=False)),
+        )
+        for split, rows in by_split(table).items()
+    }
 
 
-def first_token(tokens: pl.Series, subjects: pl.Series) -> dict[str, Any]:
+def first_token(tokens: pl.Series, subjects: pl.Series) -> FirstToken:
     """Name the commonest most probable token of some prompts, and the share that it is first in.
 
     Parameters
     ----------
     tokens, subjects : Series of str
         One row per statement.
-
-    Returns
-    -------
-    dict
-        ``token``, and ``value, low, high, n`` of the share.
     """
     token, _ = readout.common(tokens)
     share = stats.rate((tokens == token).to_numpy(), subjects.to_numpy())
-    return {"token": token} | share.row()
+    return FirstToken(**vars(share), token=token)
 
 
-def _count(rows: pl.DataFrame) -> dict[str, int]:
+def _count(rows: pl.DataFrame) -> Known:
     """Known statements, of how many."""
-    return {"known": int(rows["known"].sum()), "n": len(rows)}
+    return Known(int(rows["known"].sum()), len(rows))

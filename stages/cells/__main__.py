@@ -1,7 +1,7 @@
 """Stage `cells@system`: the grid's answers for one system prompt, with every question and prefix.
 
 Reads   --statements (Parquet), --model
-Writes  --out (Parquet: one row a question, prefix and statement)
+Writes  --out (Parquet: one row per question, prefix and statement)
 Params  prompt.<system>_system, grid.questions, grid.prefixes, and what they leave to `prompt`:
         prompt.question, prompt.<base>_prefix, patch.base; grid.limit, readout
 

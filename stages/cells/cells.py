@@ -29,7 +29,7 @@ class Cell:
     question, prefix : str
         Names of the wordings; the system prompt is the stage's.
     token_ids : list of list of int
-        One prompt a statement.
+        One prompt per statement.
     """
 
     question: str

@@ -1,41 +1,19 @@
 """What the grid found: rates by combination and split, and how well each combination lies."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from stages.cells.metrics import Answers, Lying, Nested, Value
 from stages.lib import stats
 from stages.lib.stats import Interval, answer_rates, resample
-from stages.lib.stats.answer_rates import ALL
+from stages.lib.stats.answer_rates import by_split
 
 Combination = tuple[str, str, str]
 Rows = list[dict[str, Any]]
 WORDINGS = ("system", "question", "prefix")
-
-
-@dataclass(frozen=True)
-class Rates:
-    """What one combination of wordings answers on some statements.
-
-    Attributes
-    ----------
-    measured : dict of str to Interval
-        ``accuracy``, ``recall_true``, ``recall_false``, ``truth_mass``, as in `behaviour`, and
-        ``other``: the share of prompts whose most likely token is neither answer.
-    other_token : str or None
-        The commonest of those tokens; of equally common ones the first by id.
-    """
-
-    measured: dict[str, Interval]
-    other_token: str | None
-
-    def row(self) -> dict[str, Any]:
-        """Measures as a metric's values."""
-        rates = {name: interval.row() for name, interval in self.measured.items()}
-        return {**rates, "other_token": self.other_token}
 
 
 def answers(statements: pl.DataFrame, cells: pl.DataFrame) -> dict[tuple[str, str], pl.DataFrame]:
@@ -63,15 +41,12 @@ def answers(statements: pl.DataFrame, cells: pl.DataFrame) -> dict[tuple[str, st
     }
 
 
-def measure(found: pl.DataFrame) -> dict[str, Rates]:
+def measure(found: pl.DataFrame) -> dict[str, Answers]:
     """Rates by split, "all" first, of one combination's answers (from `answers`)."""
-    splits = {ALL: found} | {
-        split: found.filter(pl.col("split") == split) for split in found["split"].unique().sort()
-    }
-    return {split: _rates(rows) for split, rows in splits.items()}
+    return {split: _rates(rows) for split, rows in by_split(found).items()}
 
 
-def lying(found: dict[Combination, pl.DataFrame], seed: int = 0) -> dict[Combination, Any]:
+def lying(found: dict[Combination, pl.DataFrame], seed: int = 0) -> dict[Combination, Lying]:
     """Rank combinations by how well they lie.
 
     The score is the lesser of two shares: of true statements that are called false, and of false
@@ -87,13 +62,11 @@ def lying(found: dict[Combination, pl.DataFrame], seed: int = 0) -> dict[Combina
 
     Returns
     -------
-    dict of Combination to dict
-        In the given order. ``value, low, high, n``: the score; its bounds are the lesser of both
-        shares' lower bounds and of their upper ones, from `stats.rate`.
-        ``behind``: by how much the best one's score is larger, ``value, low, high, n``, from a
-        bootstrap over subjects (2,000 draws, the same for all combinations, in which both labels'
-        statements of a subject stay together). ``rank``: 1 and up, equal ones alike. Without
-        statements of one of the labels all are None, with n of 0.
+    dict of Combination to Lying
+        In the given order. The score's bounds are the lesser of both shares' lower bounds and of
+        their upper ones, from `stats.rate`. ``behind`` is from a bootstrap over subjects (2,000
+        draws, the same for all combinations, in which both labels' statements of a subject stay
+        together). Without statements of one of the labels all are None, with n of 0.
 
     Notes
     -----
@@ -109,70 +82,64 @@ def lying(found: dict[Combination, pl.DataFrame], seed: int = 0) -> dict[Combina
     label = tables[0]["label"].to_numpy()
     subject = tables[0]["subject"].to_numpy()
     if label.all() or not label.any():
-        nothing = {**stats.NOTHING.row(), "behind": stats.NOTHING.row(), "rank": None}
+        nothing = Lying(**vars(stats.NOTHING), behind=stats.NOTHING, rank=None)
         return dict.fromkeys(found, nothing)
     wrong = ~np.stack([table["correct"].to_numpy() for table in tables])
     scores = np.minimum(wrong[:, label].mean(axis=1), wrong[:, ~label].mean(axis=1))
     draws, n_subjects = _draws(wrong, label, subject, seed), len(np.unique(subject))
     best = int(scores.argmax())
 
-    def entry(i: int) -> dict[str, Any]:
+    def entry(i: int) -> Lying:
         gap = stats.bootstrapped(draws[:, best] - draws[:, i], n_subjects)
         behind = Interval(float(scores[best] - scores[i]), *gap, len(label))
         own = _lesser([stats.rate(wrong[i, of], subject[of]) for of in (label, ~label)])
-        return {**own.row(), "behind": behind.row(), "rank": 1 + int((scores > scores[i]).sum())}
+        return Lying(**vars(own), behind=behind, rank=1 + int((scores > scores[i]).sum()))
 
     return {combination: entry(i) for i, combination in enumerate(found)}
 
 
-def nested(values: dict[Combination, Any]) -> dict[str, Any]:
+def nested(values: dict[Combination, Value]) -> Nested[Value]:
     """By system prompt, then question, then prefix."""
-    result: dict[str, Any] = {}
+    result: Nested[Value] = {}
     for (system, question, prefix), value in values.items():
         result.setdefault(system, {}).setdefault(question, {})[prefix] = value
     return result
 
 
-def recall_rows(measured: dict[Combination, dict[str, Rates]]) -> Rows:
-    """Rows of a plot table, one a combination and split, "all" first."""
+def recall_rows(measured: dict[Combination, dict[str, Answers]]) -> Rows:
+    """Rows of a plot table, one per combination and split, "all" first."""
     splits = list(next(iter(measured.values())))
     return [
         {
             **dict(zip(WORDINGS, combination, strict=True)),
             "split": split,
-            **_bounds("recall_true", by_split[split].measured["recall_true"]),
-            **_bounds("recall_false", by_split[split].measured["recall_false"]),
-            "other": by_split[split].measured["other"].value,
-            "other_token": by_split[split].other_token,
+            **_bounds("recall_true", splits_of[split].recall_true),
+            **_bounds("recall_false", splits_of[split].recall_false),
+            "other": splits_of[split].other.value,
+            "other_token": splits_of[split].other_token,
         }
         for split in splits
-        for combination, by_split in measured.items()
+        for combination, splits_of in measured.items()
     ]
 
 
-def ranking_rows(ranked: dict[Combination, Any]) -> Rows:
-    """Rows of a plot table, one a combination: its rank, and the score with its interval."""
+def ranking_rows(ranked: dict[Combination, Lying]) -> Rows:
+    """Rows of a plot table, one per combination: its rank, and the score with its interval."""
     return [
-        {
-            **dict(zip(WORDINGS, combination, strict=True)),
-            "rank": row["rank"],
-            "lying": row["value"],
-            **{name: row[name] for name in ("low", "high", "n")},
-        }
-        for combination, row in ranked.items()
+        {**dict(zip(WORDINGS, combination, strict=True)), "rank": own.rank, **own.row("lying")}
+        for combination, own in ranked.items()
     ]
 
 
-def _rates(rows: pl.DataFrame) -> Rates:
+def _rates(rows: pl.DataFrame) -> Answers:
     """Rates of some answers, and the commonest token that is no answer."""
     others = rows.filter(~pl.col("top_is_answer"))
     common = (
         others.group_by("top_id", "top_token").len().sort("len", "top_id", descending=[True, False])
     )
     share = stats.rate((~rows["top_is_answer"]).to_numpy(), rows["subject"].to_numpy())
-    return Rates(
-        answer_rates.rates(rows) | {"other": share}, common["top_token"][0] if len(common) else None
-    )
+    token = common["top_token"][0] if len(common) else None
+    return Answers(**vars(answer_rates.rates(rows)), other=share, other_token=token)
 
 
 def _bounds(name: str, interval: Interval) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Stage `grid`: every combination of system prompt, question and prefix, and how well each lies.
 
-Reads   --statements (Parquet), --cells (a folder of Parquet, one file a system prompt)
+Reads   --statements (Parquet), --cells (a folder of Parquet, one file per system prompt)
 Writes  --metrics (JSON), --plots (JSON: recall, ranking)
 Params  grid
 """
@@ -8,7 +8,9 @@ Params  grid
 from pathlib import Path
 
 from stages.cells import grid, grid_tables
+from stages.cells.metrics import GridMetrics
 from stages.lib.io import cli, params, tables
+from stages.lib.io import metrics as metrics_file
 
 
 def main(statements: Path, cells: Path, metrics: Path, plots: Path) -> None:
@@ -20,14 +22,8 @@ def main(statements: Path, cells: Path, metrics: Path, plots: Path) -> None:
     found = {(system, q, p): by_system[system][q, p] for system, q, p in config.combinations}
     measured = {combination: grid_tables.measure(rows) for combination, rows in found.items()}
     ranked = grid_tables.lying(found)
-    splits = {
-        combination: {split: rates.row() for split, rates in by_split.items()}
-        for combination, by_split in measured.items()
-    }
-    tables.write_json(
-        metrics,
-        {"answers": grid_tables.nested(splits), "lying": grid_tables.nested(ranked)},
-    )
+    answers, lying = grid_tables.nested(measured), grid_tables.nested(ranked)
+    metrics_file.write(metrics, GridMetrics(answers, lying))
     tables.write_rows(plots / "recall.json", grid_tables.recall_rows(measured))
     tables.write_rows(plots / "ranking.json", grid_tables.ranking_rows(ranked))
 

@@ -1,14 +1,16 @@
 """Stage `confidence`: how right the more confident answers are, patched and not.
 
 Reads   --statements (Parquet), --transplant (Parquet: the head set's runs, on the report part)
-Writes  --metrics (JSON), --plot (one point a run and threshold)
+Writes  --metrics (JSON), --plot (one point per run and threshold)
 Params  patch
 """
 
 from pathlib import Path
 
 from stages.confidence import confidence
+from stages.confidence.metrics import ConfidenceMetrics
 from stages.lib.io import cli, params, tables
+from stages.lib.io import metrics as metrics_file
 from stages.lib.patching import patch
 
 
@@ -20,7 +22,7 @@ def main(statements: Path, transplant: Path, metrics: Path, plot: Path) -> None:
     points = confidence.points(found, config)
     tables.write_rows(plot, points)
     runs = confidence.summarise(found, points)
-    tables.write_json(metrics, {"source": config.source, "base": config.base, "runs": runs})
+    metrics_file.write(metrics, ConfidenceMetrics(config.source, config.base, runs))
 
 
 if __name__ == "__main__":

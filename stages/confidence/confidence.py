@@ -5,10 +5,11 @@ from typing import Any
 
 import polars as pl
 
+from stages.confidence.metrics import Run
 from stages.lib import stats
 from stages.lib.io import alignment, tables
 from stages.lib.patching import patch
-from stages.lib.stats import answer_rates
+from stages.lib.stats import Interval, answer_rates
 
 RUNS = ("patched", "source", "base", "reverse")  # as stage `transplant` names them
 SCHEMA: tables.Schema = tables.READOUTS | {"run": pl.String, "draw": pl.Int32}
@@ -75,26 +76,18 @@ def points(found: dict[str, pl.DataFrame], config: patch.Config) -> Rows:
     ]
 
 
-def summarise(found: dict[str, pl.DataFrame], points: Rows) -> dict[str, Any]:
-    """Collect each run's accuracy at a few thresholds, and its mean confidence.
-
-    Returns
-    -------
-    dict
-        run -> ``accuracy``: threshold -> value, low, high, n (answers left); ``confidence``: mean
-        probability of the likelier answer, value, low, high, n.
-    """
-    result = {}
-    for run, rows in found.items():
-        rates = {row["confidence"]: row for row in points if row["run"] == run}
-        result[run] = {
-            "accuracy": {
-                f"{threshold:g}": {"value": rates[threshold]["accuracy"]}
-                | {key: rates[threshold][key] for key in ("low", "high", "n")}
-                for threshold in REPORTED
-            },
-            "confidence": stats.mean(
-                rows["confidence"].to_numpy(), rows["subject"].to_numpy()
-            ).row(),
-        }
-    return result
+def summarise(found: dict[str, pl.DataFrame], points: Rows) -> dict[str, Run]:
+    """Collect each run's accuracy at a few thresholds, and its mean confidence."""
+    rates = {
+        (row["run"], row["confidence"]): Interval(
+            row["accuracy"], row["low"], row["high"], row["n"]
+        )
+        for row in points
+    }
+    return {
+        run: Run(
+            {f"{least:g}": rates[run, least] for least in REPORTED},
+            stats.mean(answers["confidence"].to_numpy(), answers["subject"].to_numpy()),
+        )
+        for run, answers in found.items()
+    }

@@ -26,8 +26,7 @@ def margin(probabilities: np.ndarray, label: np.ndarray) -> float:
 
 def log_odds(probabilities: np.ndarray, label: np.ndarray) -> float:
     """Mean of log P(right answer) - log P(wrong answer), in nats."""
-    logs = np.log(np.maximum(probabilities.astype(np.float64), patch.LEAST))
-    return float(((logs[:, 0] - logs[:, 1]) * np.where(label, 1, -1)).mean())
+    return float(patch.log_odds(probabilities, label).mean())
 
 
 CRITERIA: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {

@@ -14,10 +14,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from stages.curves import scores_areas, table
+from stages.curves.metrics import Areas, CurvesMetrics, Ends, RandomRule, Rule, Smallest
 from stages.curves.scores_areas import Scores
 from stages.curves.table import DOWN, RANDOM, RULES, SINGLE, UP, Place, Probabilities
 from stages.lib import stats
 from stages.lib.io import cli, params, tables
+from stages.lib.io import metrics as metrics_file
 from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.cases import Cases
 from stages.lib.stats import run_points
@@ -30,8 +32,7 @@ def main(pairs: Path, runs: Path, orders: Path, metrics: Path, plots: Path) -> N
         *patched_runs.read(runs, table.SCHEMA, pairs), tables.read(orders, table.ORDERS)
     )
     scores = score(curves)
-    personas = {"source": config.source, "base": config.base}
-    tables.write_json(metrics, personas | summarise(curves, scores))
+    metrics_file.write(metrics, summarise(curves, scores, config))
     tables.write_rows(plots / "curves.json", curve_points(curves))
     tables.write_rows(plots / "areas.json", area_points(scores))
     tables.write_rows(plots / "smallest.json", smallest_points(curves))
@@ -180,10 +181,10 @@ def curve_points(done: Curves) -> list[dict[str, Any]]:
     result = []
     low, high = (done.truth(p).mean() if len(p) else 0.0 for p in (done.none, done.every))
     for place, probabilities in done.curves.items():
-        point = run_points.point(done.cases, probabilities)
-        kept = (point["truth"] - low) / (high - low) if high > low else None
+        point = run_points.measure(done.cases, probabilities)
+        kept = None if high <= low or point.truth is None else (point.truth - low) / (high - low)
         names = {**place._asdict(), "share": place.size / done.sizes[-1]}
-        result.append({**names, **point, "kept": kept})
+        result.append({**names, **point.row(), "kept": kept})
     return result
 
 
@@ -191,13 +192,13 @@ def smallest_points(done: Curves) -> list[dict[str, Any]]:
     """Rows of plots/curves/smallest.json: one per rule that has a smallest set that is enough."""
     return [
         {"rule": place.rule, "size": place.size, "share": place.size / done.sizes[-1]}
-        | run_points.point(done.cases, probabilities)
+        | run_points.measure(done.cases, probabilities).row()
         for place, probabilities in done.smallest.items()
     ]
 
 
-def summarise(done: Curves, scores: dict[str, Scores]) -> dict[str, Any]:
-    """Collect what metrics/curves.json holds, but for the personas.
+def summarise(done: Curves, scores: dict[str, Scores], config: patch.Config) -> CurvesMetrics:
+    """Collect what metrics/curves.json holds.
 
     Parameters
     ----------
@@ -205,36 +206,30 @@ def summarise(done: Curves, scores: dict[str, Scores]) -> dict[str, Any]:
         Runs of the report part.
     scores : dict
         From `score`.
-
-    Returns
-    -------
-    dict
-        ``rules`` has None for a rule that could not be made; intervals of areas are those of the
-        orders at hand: other statements of the selection part would give other orders.
+    config : Config
+        Section `patch`.
     """
-    rules: dict[str, Any] = dict.fromkeys(RULES)
-    for rule, draws in done.draws.items():
-        rules[rule] = {
-            direction: {
-                kind: {measure: x.row() for measure, x in some.items()}
-                for kind, some in by_rule[rule].items()
-            }
-            for direction, by_rule in scores.items()
-        }
-        if rule == RANDOM:
-            for direction, by_rule in scores.items():
-                measured = by_rule[rule]["value"]["area"].value is not None
-                rules[rule][direction]["orders"] = _orders(done, direction) if measured else None
-            rules[rule]["n_orders"] = len(draws)
-        else:
-            rules[rule] |= {"n_own": done.n_own[rule], "smallest": _smallest(done, rule)}
     runs = {"none": done.none, "all": done.every, "source": done.source}
-    return {
-        "n_heads": done.sizes[-1],
-        "gain": done.gain().row(),
-        "runs": {name: run_points.point(done.cases, p) for name, p in runs.items()},
-        "rules": rules,
-    }
+    return CurvesMetrics(
+        source=config.source,
+        base=config.base,
+        n_heads=done.sizes[-1],
+        gain=done.gain(),
+        runs={name: run_points.measure(done.cases, p) for name, p in runs.items()},
+        rules={rule: _rule(done, scores, rule) if rule in done.draws else None for rule in RULES},
+    )
+
+
+def _rule(done: Curves, scores: dict[str, Scores], rule: str) -> Rule | RandomRule:
+    """Areas of a rule, and its smallest set or the spread of its orders."""
+    up, down = scores[UP][rule], scores[DOWN][rule]
+    if rule != RANDOM:
+        return Rule(up, down, done.n_own[rule], _smallest(done, rule))
+    return RandomRule(
+        up={**up, "orders": _orders(done, up, UP)},
+        down={**down, "orders": _orders(done, down, DOWN)},
+        n_orders=len(done.draws[rule]),
+    )
 
 
 def _truths(done: Curves, rule: str, draw: int, direction: str) -> NDArray[np.float64]:
@@ -243,30 +238,29 @@ def _truths(done: Curves, rule: str, draw: int, direction: str) -> NDArray[np.fl
     return np.array([done.truth(p) for p in runs])
 
 
-def _orders(done: Curves, direction: str) -> dict[str, dict[str, float]]:
-    """Least and greatest area among the random orders: intervals know nothing of their spread."""
+def _orders(done: Curves, areas: dict[str, Areas], direction: str) -> dict[str, Ends] | None:
+    """Least and greatest area among the random orders; None where no area was measured."""
+    if areas["value"]["area"].value is None:
+        return None
     low, high = (done.truth(p).mean() for p in (done.none, done.every))
     draws = [_truths(done, RANDOM, draw, direction).mean(axis=1) for draw in done.draws[RANDOM]]
     found = scores_areas.measures((np.array(draws) - low) / (high - low), done.sizes)
-    return {
-        name: {"least": float(values.min()), "greatest": float(values.max())}
-        for name, values in found.items()
-    }
+    return {name: Ends(float(x.min()), float(x.max())) for name, x in found.items()}
 
 
-def _smallest(done: Curves, rule: str) -> dict[str, Any]:
+def _smallest(done: Curves, rule: str) -> Smallest:
     """The smallest set of a rule on the report part; nulls where there is none."""
     label, subject = done.cases.label, done.cases.subject
     for place, probabilities in done.smallest.items():
         if place.rule == rule:
             right, source = (patch.correct(p, label) for p in (probabilities, done.source))
-            return {
-                "n_heads": place.size,
-                "share": place.size / done.sizes[-1],
-                **run_points.point(done.cases, probabilities),
-                "minus_source": stats.difference(right, source, subject).row(),
-            }
-    return dict.fromkeys(("n_heads", "share", *run_points.POINT, "minus_source"))
+            return Smallest(
+                n_heads=place.size,
+                share=place.size / done.sizes[-1],
+                **vars(run_points.measure(done.cases, probabilities)),
+                minus_source=stats.difference(right, source, subject),
+            )
+    return Smallest()
 
 
 if __name__ == "__main__":

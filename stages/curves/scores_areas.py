@@ -5,14 +5,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stages.curves.metrics import Areas
 from stages.lib import stats
 from stages.lib.stats import Interval, resample
 
 MEASURES = ("area", "distance", "area_log")
 Floats = NDArray[np.float64]
-Scores = dict[
-    str, dict[str, dict[str, Interval]]
-]  # by rule, then value or difference, then measure
+Scores = dict[str, dict[str, Areas]]  # by rule, then value or difference
 
 
 def measures(kept: Floats, sizes: list[int]) -> dict[str, Floats]:
@@ -91,7 +90,7 @@ def score(
     """
     gain = stats.difference(every, none, subject, seed)
     if gain.low is None or gain.low <= 0:
-        empty: dict[str, Interval] = dict.fromkeys(MEASURES, Interval(None, None, None, gain.n))
+        empty: Areas = dict.fromkeys(MEASURES, Interval(None, None, None, gain.n))
         return {
             rule: {"value": empty} if rule == against else {"value": empty, "difference": empty}
             for rule in curves
@@ -104,7 +103,7 @@ def score(
         found[rule] = _of_orders(rows.mean(axis=1)[None], truth.shape[:2], sizes)
         drawn[rule] = _of_orders(draws[draws[:, 1] > draws[:, 0]], truth.shape[:2], sizes)
 
-    def intervals(rule: str, minus: str | None = None) -> dict[str, Interval]:
+    def intervals(rule: str, minus: str | None = None) -> Areas:
         result = {}
         for name in MEASURES:
             value, draws = found[rule][name][0], drawn[rule][name]

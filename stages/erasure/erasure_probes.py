@@ -85,10 +85,7 @@ def _part(cases: Cases, part: str) -> NDArray[np.bool_]:
 def _places(folder: Path, cases: Cases, seed: int) -> Iterator[NDArray[np.float64]]:
     """Each layer's z, whole and erased in each way: (3, n_statements, n_heads * d_head)."""
     reader = shards.Reader(folder)
-    ids = cases.table["statement_id"].to_list()
-    wanted = set(ids)
-    kept = [row for row, name in enumerate(reader.statement_ids) if name in wanted]
-    alignment.require(folder, [reader.statement_ids[row] for row in kept], ids)
+    kept = alignment.rows(folder, reader.statement_ids, cases.table["statement_id"].to_list())
     selected = _part(cases, "selection")
     label = cases.label[selected]
     for layer in range(reader.n_layers):

@@ -16,11 +16,14 @@ from numpy.typing import NDArray
 
 from stages.erasure.config import Config
 from stages.erasure.erasure_tables import CONTROLS, LEACE, NONE, ORACLE, PROBED, PROBES, RUNS, Z
+from stages.erasure.metrics import Counts, ErasureMetrics, Numbers, Persona, ProbeRate
 from stages.lib import stats
 from stages.lib.io import cli, params, tables
+from stages.lib.io import metrics as metrics_file
 from stages.lib.patching import cases, patch, patched_runs
 from stages.lib.patching.cases import PARTS, Cases
-from stages.lib.stats import run_points
+from stages.lib.stats import Interval, run_points
+from stages.lib.stats.run_points import Difference
 
 ERASERS = (LEACE, ORACLE, *CONTROLS)
 MOST = 2 * -float(np.log(patch.LEAST))  # nats
@@ -33,16 +36,16 @@ def main(pairs: Path, runs: Path, probes: Path, metrics: Path, plots: Path) -> N
     probed, every = tables.read(probes, PROBED), cases.read(pairs, PARTS, None, by="part")
     tables.write_rows(plots / "windows.json", points(about, table, config))
     tables.write_rows(plots / "probes.json", probe_points(every, probed, config))
-    summary = {
-        "source": config.source,
-        "base": config.base,
-        "positions": params.section("erasure", Config).positions,
-        "fitted_on": cases.count(every.table.filter(pl.col("part") == "selection")),
-        "scored_on": cases.count(about.table),
-        "personas": summarise(about, table, config),
-        "probes": summarise_probes(every, probed, config),
-    }
-    tables.write_json(metrics, summary)
+    summary = ErasureMetrics(
+        source=config.source,
+        base=config.base,
+        positions=params.section("erasure", Config).positions,
+        fitted_on=run_points.count(every.table.filter(part="selection")),
+        scored_on=run_points.count(about.table),
+        personas=summarise(about, table, config),
+        probes=summarise_probes(every, probed, config),
+    )
+    metrics_file.write(metrics, summary)
 
 
 def points(about: Cases, runs: pl.DataFrame, config: patch.Config) -> list[dict[str, Any]]:
@@ -70,43 +73,39 @@ def points(about: Cases, runs: pl.DataFrame, config: patch.Config) -> list[dict[
             for (draw, of_draw), (i, layers) in product(enumerate(draws), enumerate(windows)):
                 where = {"size": len(layers), "first_layer": layers.start, "last_layer": layers[-1]}
                 names = {"persona": persona, "eraser": eraser, "draw": draw}
-                means = {name: _mean(values) for name, values in _strength(of_draw[i]).items()}
+                means = {
+                    name: _mean(values) for name, values in _strength(about, of_draw[i]).items()
+                }
                 made.append({**names, **where, **run_points.point(about, of_draw[i]), **means})
     return made
 
 
-def summarise(about: Cases, runs: pl.DataFrame, config: patch.Config) -> dict[str, Any]:
+def summarise(about: Cases, runs: pl.DataFrame, config: patch.Config) -> dict[str, Persona]:
     """Give every window's runs and paired differences with intervals, by persona.
 
     Parameters
     ----------
     about, runs, config
         As of `points`.
-
-    Returns
-    -------
-    dict
-        Of each persona: ``none``, the unpatched run; ``removed``, the share of z's variance that
-        each eraser removes; ``windows``: of each eraser accuracy, truth, mass and log-odds, and
-        LEACE minus others, paired. Controls are over all draws, so that their n counts draws times
-        statements. ``counts``: windows that LEACE brings to chance, and that it moves unlike
-        others, whose interval of the difference in truth does not hold 0.
     """
     personas = {}
     for persona in (config.source, config.base):
         unpatched, erased = _answers(about, runs, persona)
         by_window = {
-            f"{layers.start}-{layers[-1]}": _window(
-                about, unpatched, {name: draws[:, i] for name, draws in erased.items()}
-            )
+            f"{layers.start}-{layers[-1]}": {name: draws[:, i] for name, draws in erased.items()}
             for i, layers in enumerate(_windows(runs))
         }
-        personas[persona] = {
-            NONE: _numbers(about, unpatched[None]),
-            "removed": _removed(runs.filter(base=persona)),
-            "windows": by_window,
-            "counts": _counts(list(by_window.values())),
+        windows = {
+            layers: {name: _numbers(about, p) for name, p in answers.items()}
+            for layers, answers in by_window.items()
         }
+        gaps = {layers: _gaps(about, unpatched, answers) for layers, answers in by_window.items()}
+        personas[persona] = Persona(
+            none=_numbers(about, unpatched[None]),
+            removed=_removed(runs.filter(base=persona)),
+            windows={layers: {**windows[layers], **_named(gaps[layers])} for layers in windows},
+            counts=_counts([numbers[LEACE] for numbers in windows.values()], list(gaps.values())),
+        )
     return personas
 
 
@@ -135,7 +134,9 @@ def probe_points(every: Cases, probed: pl.DataFrame, config: patch.Config) -> li
     ]
 
 
-def summarise_probes(every: Cases, probed: pl.DataFrame, config: patch.Config) -> dict[str, Any]:
+def summarise_probes(
+    every: Cases, probed: pl.DataFrame, config: patch.Config
+) -> dict[str, dict[str, dict[str, ProbeRate]]]:
     """Mean over layers with its interval, and the least and greatest layer.
 
     Parameters
@@ -148,12 +149,14 @@ def summarise_probes(every: Cases, probed: pl.DataFrame, config: patch.Config) -
     dict
         By persona, probe and kind of z. Empty where nothing was fitted.
     """
-    made: dict[str, Any] = {}
+    made: dict[str, dict[str, dict[str, ProbeRate]]] = {}
     for (persona, probe, z), (layers, subject) in _right(every, probed, config).items():
         of_layers = layers.mean(axis=1)
-        numbers = stats.mean(layers.mean(axis=0), subject).row()
-        ends = {"least": float(of_layers.min()), "greatest": float(of_layers.max())}
-        made.setdefault(persona, {}).setdefault(probe, {})[z] = numbers | ends
+        mean = stats.mean(layers.mean(axis=0), subject)
+        rate = ProbeRate(
+            **vars(mean), least=float(of_layers.min()), greatest=float(of_layers.max())
+        )
+        made.setdefault(persona, {}).setdefault(probe, {})[z] = rate
     return made
 
 
@@ -184,62 +187,56 @@ def _removed(runs: pl.DataFrame) -> dict[str, float | None]:
     return {name: _mean(by_draw.filter(eraser=name)["removed"].to_list()) for name in ERASERS}
 
 
-def _window(
+def _gaps(
     about: Cases, unpatched: NDArray[np.float32], erased: dict[str, NDArray[np.float32]]
-) -> dict[str, Any]:
-    """Every eraser in one window, and what LEACE does that others do not."""
-    others = {NONE: unpatched[None], **{name: erased[name] for name in CONTROLS}}
-    return {
-        **{name: _numbers(about, p) for name, p in erased.items()},
-        **{f"{LEACE} - {name}": _gap(about, erased[LEACE], p) for name, p in others.items()},
-    }
+) -> dict[str, Difference]:
+    """What LEACE does in one window that the unpatched run and the controls do not."""
+    others = {NONE: unpatched, **{name: erased[name] for name in CONTROLS}}
+    return {name: run_points.difference(about, erased[LEACE], p) for name, p in others.items()}
 
 
-def _numbers(about: Cases, p: NDArray[np.float32]) -> dict[str, Any]:
+def _named(gaps: dict[str, Difference]) -> dict[str, Difference]:
+    """What the metrics call each difference."""
+    return {f"{LEACE} - {name}": gap for name, gap in gaps.items()}
+
+
+def _numbers(about: Cases, p: NDArray[np.float32]) -> Numbers:
     """Intervals over draws and statements, p of shape (n_draws, n_statements, 2)."""
     subject = np.tile(about.subject, len(p))
-    strength = {name: values.ravel() for name, values in _strength(p).items()}
-    truth = patch.truth(p, about.label).ravel()
-    return {
-        "accuracy": stats.rate(patch.correct(p, about.label).ravel(), subject).row(),
-        "truth": stats.mean(truth, subject).row(),
-        "truth_mass": stats.mean(strength["truth_mass"], subject).row(),
-        "log_odds": stats.mean(strength["log_odds"], subject, (0, MOST)).row(),
-    }
+    strength = {name: values.ravel() for name, values in _strength(about, p).items()}
+    return Numbers(
+        accuracy=stats.rate(patch.correct(p, about.label).ravel(), subject),
+        truth=stats.mean(patch.truth(p, about.label).ravel(), subject),
+        truth_mass=stats.mean(strength["truth_mass"], subject),
+        log_odds=stats.mean(strength["log_odds"], subject, (0, MOST)),
+    )
 
 
-def _gap(about: Cases, a: NDArray[np.float32], b: NDArray[np.float32]) -> dict[str, Any]:
-    """Paired differences over statements of means over draws."""
-    return {
-        name: stats.difference(
-            measure(a, about.label).mean(0), measure(b, about.label).mean(0), about.subject
-        ).row()
-        for name, measure in (("accuracy", patch.correct), ("truth", patch.truth))
-    }
-
-
-def _strength(p: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
+def _strength(about: Cases, p: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
     """How much of the answer is true or false, and how decided it is (in nats), whichever it is."""
-    odds = np.log(np.maximum(p.astype(np.float64), patch.LEAST))
     mass = p.astype(np.float64).sum(-1)
-    return {"truth_mass": mass, "log_odds": np.abs(odds[..., 0] - odds[..., 1])}
+    return {"truth_mass": mass, "log_odds": np.abs(patch.log_odds(p, about.label))}
 
 
-def _counts(windows: list[dict[str, Any]]) -> dict[str, int | None]:
+def _counts(leace: list[Numbers], gaps: list[dict[str, Difference]]) -> Counts:
     """Windows that LEACE brings to chance, and those that it moves unlike each control."""
-    measured = [window for window in windows if window[LEACE]["accuracy"]["n"]]
-    gaps = {f"unlike_{name}": f"{LEACE} - {name}" for name in (NONE, *CONTROLS)}
+    measured = [numbers.accuracy for numbers in leace if numbers.accuracy.n]
+    names = (NONE, *CONTROLS)
     if not measured:
-        return {"windows": 0, "at_chance": None, **dict.fromkeys(gaps)}
-    accuracy = [window[LEACE]["accuracy"] for window in measured]
-    return {
-        "windows": len(measured),
-        "at_chance": sum(row["low"] <= 0.5 <= row["high"] for row in accuracy),
-        **{
-            name: sum(not w[gap]["truth"]["low"] <= 0 <= w[gap]["truth"]["high"] for w in measured)
-            for name, gap in gaps.items()
-        },
+        return Counts(0, None, **dict.fromkeys((f"unlike_{name}" for name in names), None))
+    unlike = {
+        f"unlike_{name}": sum(not _holds(gap[name].truth, 0) for gap in gaps) for name in names
     }
+    return Counts(len(measured), sum(_holds(rate, 0.5) for rate in measured), **unlike)
+
+
+def _holds(interval: Interval, value: float) -> bool:
+    """Whether an interval holds a value."""
+    return (
+        interval.low is not None
+        and interval.high is not None
+        and (interval.low <= value <= interval.high)
+    )
 
 
 def _mean(values: Any) -> float | None:

@@ -1,4 +1,4 @@
-"""Patched runs that write z at some positions only: the last so many, or a block of the prompt."""
+"""Patched runs that write z at some positions only: the last k, or a block of the prompt."""
 
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -36,7 +36,7 @@ class Writing(NamedTuple):
 
 @dataclass(frozen=True)
 class Counts:
-    """Runs with the last so many positions written.
+    """Runs with the last k positions written, for some k.
 
     Attributes
     ----------
@@ -76,7 +76,7 @@ class Blocks:
 
 
 def last(setting: Experiment, patches: dict[str, np.ndarray], counts: list[int]) -> Counts:
-    """Write the source's z into the base run, at the last so many positions.
+    """Write the source's z into the base run, at the last k positions, for some k.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def writings(pairs: list[Pairs], draws: int, seed: int) -> dict[Writing, list[np
     Returns
     -------
     dict of Writing to list of ndarray of shape (n_pairs,), bool
-        One array a statement. Blocks that have a position in no statement are not in it.
+        One array per statement. Blocks that have a position in no statement are not in it.
     """
     everywhere = [np.ones(len(p.block), bool) for p in pairs]
     found = {Writing("alone", ALL, 0): everywhere}

@@ -15,10 +15,14 @@ import polars as pl
 
 from stages.lib import stats
 from stages.lib.io import cli, params, tables
-from stages.lib.patching import cases, patch, patched_runs
+from stages.lib.io import metrics as metrics_file
+from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.cases import Cases
-from stages.lib.stats import run_points
+from stages.lib.patching.patch import Head
+from stages.lib.stats import run_points, windows
+from stages.lib.stats.run_points import Difference, Point
 from stages.positions.blocks import BLOCKS
+from stages.positions.metrics import BlockPoint, PositionsMetrics, Unpatched
 from stages.positions.schema import ALL, SCHEMA, UNPATCHED, UNPATCHED_BLOCKS, WRITTEN
 
 RUNS = ("source", "alone", "elsewhere", "base", "left_out")  # in the order of plots
@@ -33,7 +37,7 @@ def main(pairs: Path, runs: Path, metrics: Path, plots: Path) -> None:
     counts, blocks = by_count(about, table, config), by_block(about, table, config)
     tables.write_rows(plots / "counts.json", counts)
     tables.write_rows(plots / "blocks.json", blocks)
-    tables.write_json(metrics, summarise(about, table, counts, blocks, config))
+    metrics_file.write(metrics, summarise(about, table, counts, blocks, config))
 
 
 def by_count(about: Cases, runs: pl.DataFrame, config: patch.Config) -> Rows:
@@ -69,7 +73,7 @@ def by_count(about: Cases, runs: pl.DataFrame, config: patch.Config) -> Rows:
             else:
                 p = _unpatched(runs, UNPATCHED, getattr(config, run))
             row = {"run": run, "written": name, **_personas(config), "positions": count}
-            result.append(row | run_points.point(about, p))
+            result.append(row | run_points.measure(about, p).row())
     return result
 
 
@@ -104,7 +108,7 @@ def by_block(about: Cases, runs: pl.DataFrame, config: patch.Config) -> Rows:
 
 def summarise(
     about: Cases, runs: pl.DataFrame, by_count: Rows, by_block: Rows, config: patch.Config
-) -> dict[str, Any]:
+) -> PositionsMetrics:
     """Collect accuracy by number of positions and by block.
 
     Parameters
@@ -113,75 +117,63 @@ def summarise(
         As `by_count`.
     by_count, by_block : list of dict
         From the functions of these names.
-
-    Returns
-    -------
-    dict
-        What metrics/positions.json holds.
     """
-    of_blocks: dict[str, Any] = {}
-    for block in runs["block"].drop_nulls().unique():
-        own = {row["run"]: row for row in by_block if row["block"] == block}
-        of_blocks[block] = {
-            run: run_points.numbers(row) | {"positions": row["positions"]}
-            for run, row in own.items()
-            if run not in ROLES
-        }
-        of_blocks[block]["difference"] = _differences(about, runs, block, config)
-    statements = {
+    known = {
         "counts": (about, UNPATCHED),
         "blocks": (_with_blocks(about, runs), UNPATCHED_BLOCKS),
     }
     heads = {name: _heads(runs, name) for name in WRITTEN}
-    layers = [head["layer"] for head in heads["window"]]
-    return {
-        **_personas(config),
-        "counts": {
+    return PositionsMetrics(
+        source=config.source,
+        base=config.base,
+        counts={
             written: {
-                str(row["positions"]): run_points.numbers(row)
+                str(row["positions"]): Point.of(row)
                 for row in by_count
                 if row["written"] == written
             }
             for written in WRITTEN
             if heads[written]
         },
-        "blocks": of_blocks,
-        "unpatched": {
-            name: {
-                role: run_points.point(found, _unpatched(runs, patch_id, getattr(config, role)))
-                for role in ROLES
+        blocks={
+            block: {
+                row["run"]: BlockPoint.of(row)
+                for row in by_block
+                if row["block"] == block and row["run"] not in ROLES
             }
-            for name, (found, patch_id) in statements.items()
+            | {"difference": _differences(about, runs, block, config)}
+            for block in runs["block"].drop_nulls().unique()
         },
-        "known": {name: cases.count(found.table) for name, (found, _) in statements.items()},
-        "window": {"first_layer": min(layers), "last_layer": max(layers)} if layers else None,
-        "n_heads": len(heads["set"]),
-    }
+        unpatched={
+            name: Unpatched(
+                *(
+                    run_points.measure(found, _unpatched(runs, patch_id, persona))
+                    for persona in (config.source, config.base)
+                )
+            )
+            for name, (found, patch_id) in known.items()
+        },
+        known={name: run_points.count(found.table) for name, (found, _) in known.items()},
+        window=windows.of(heads["window"]),
+        n_heads=len(heads["set"]),
+    )
 
 
 def _differences(
     about: Cases, runs: pl.DataFrame, block: str, config: patch.Config
-) -> dict[str, Any]:
+) -> dict[str, Difference]:
     """What a block does beyond nothing, beyond random positions, and to all the others."""
     found = _with_blocks(about, runs)
-
-    def mean(run: str, of: str) -> np.ndarray:
-        """Mean over draws, in each statement, of whether the answer is right, and of truth."""
-        p = _draws(_of_block(runs, run, of, config), found)
-        measures = (patch.correct(p, found.label), patch.truth(p, found.label))
-        return np.stack([measure.mean(0) for measure in measures])
-
     compared = {"alone - base": (("alone", block), ("base", ""))}
     if block != ALL:
         compared["all - left_out"] = (("alone", ALL), ("left_out", block))
     if len(_of_block(runs, "elsewhere", block, config)):
         compared["alone - elsewhere"] = (("alone", block), ("elsewhere", block))
     return {
-        name: {
-            measured: stats.difference(a, b, found.subject).row()
-            for measured, a, b in zip(("accuracy", "truth"), mean(*one), mean(*other), strict=True)
-        }
-        for name, (one, other) in compared.items()
+        name: run_points.difference(
+            found, *(_draws(_of_block(runs, *run, config), found) for run in both)
+        )
+        for name, both in compared.items()
     }
 
 
@@ -219,9 +211,10 @@ def _point(found: Cases, draws: np.ndarray) -> dict[str, Any]:
     return row | run_points.beside("truth", truth)
 
 
-def _heads(runs: pl.DataFrame, written: str) -> list[dict[str, int]]:
-    """Layer and head of each head that was patched in under a name; none where it was not."""
-    return runs.filter(pl.col("written") == written)["heads"].head(1).explode().to_list()
+def _heads(runs: pl.DataFrame, written: str) -> list[Head]:
+    """Heads that were patched in under a name; none where it was not."""
+    heads = runs.filter(pl.col("written") == written)["heads"].head(1).explode().to_list()
+    return [Head(**head) for head in heads]
 
 
 def _personas(config: patch.Config) -> dict[str, str]:

@@ -12,11 +12,13 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save
 
-from stages.lib import shards
-from stages.lib.io import alignment, cli, params, tables
-from stages.lib.io.cli import UserError
+from stages.lib.io import cli, params, tables
+from stages.lib.io import metrics as metrics_file
 from stages.lib.io.whole import whole
-from stages.lib.probing import probe, probe_tables
+from stages.lib.probing import counts, inputs, probe
+from stages.lib.probing.inputs import Inputs
+from stages.probes import probe_tables
+from stages.probes.metrics import ProbesMetrics
 
 
 def main(
@@ -24,23 +26,11 @@ def main(
 ) -> None:
     """Fit the probes and write directions, metrics and plot tables."""
     settings, personas = params.section("probes", probe.Config), params.personas()
-    table = tables.read(statements, tables.STATEMENTS)
-    knowledge = tables.read(known, tables.KNOWN)
-    alignment.require(known, knowledge["statement_id"], table["statement_id"])
-    readers = [shards.Reader(activations / persona) for persona in personas]
-    for reader in readers:
-        alignment.require(reader.folder, reader.statement_ids, table["statement_id"])
-
-    design = probe.design(
-        table["label"].to_numpy(),
-        table["subject"].to_numpy(),
-        (table["part"] == "selection").to_numpy(),
-        knowledge["known"].to_numpy(),
-    )
-    n_layers, n_heads = readers[0].n_layers, readers[0].n_heads
+    given = inputs.read(statements, known, activations, personas)
+    design, n_layers, n_heads = given.design, given.readers[0].n_layers, given.readers[0].n_heads
     found = {}
     for site, shape in {"resid_post": (n_layers + 1, 1), "z": (n_layers, n_heads)}.items():
-        found[site] = probe.survey(_places(readers, site, shape[0]), design, settings, shape, site)
+        found[site] = probe.survey(_places(given, site, shape[0]), design, settings, shape, site)
 
     _save(out / "directions.safetensors", probe_tables.tensors(found), personas)
     layers = probe_tables.layers(found, personas, design)
@@ -48,20 +38,18 @@ def main(
     tables.write_rows(plots / "layers.json", layers)
     tables.write_rows(plots / "heads.json", probe_tables.heads(found, personas, design))
     tables.write_rows(plots / "cosine.json", cosine)
-    summary = probe_tables.counts(design)
-    summary["best"] = probe_tables.best(found, personas, design)
-    summary["cosine"] = probe_tables.falls(cosine, layers, design)
-    tables.write_json(metrics, summary)
+    summary = ProbesMetrics(
+        **vars(counts.of(design)),
+        best=probe_tables.best(found, personas, design),
+        cosine=probe_tables.falls(cosine, layers, design),
+    )
+    metrics_file.write(metrics, summary)
 
 
-def _places(readers: list[shards.Reader], site: str, n_layers: int) -> Iterator[np.ndarray]:
+def _places(given: Inputs, site: str, n_layers: int) -> Iterator[np.ndarray]:
     """Activations (n_personas, n_statements, d) of every head of every layer, read by layer."""
     for layer in range(n_layers):
-        parts = [reader.layer(site, layer) for reader in readers]
-        for reader, part in zip(readers, parts, strict=True):
-            if not np.isfinite(part).all():
-                raise UserError(f"{reader.folder}: {site} of layer {layer} is not finite")
-        stacked = np.stack(parts)  # (n_personas, n_statements, [n_heads,] d)
+        stacked = given.layer(site, layer)
         yield from [stacked] if stacked.ndim == 3 else np.moveaxis(stacked, 2, 0)
 
 

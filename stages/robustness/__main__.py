@@ -12,6 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from stages.lib import chat, forward
+from stages.lib.chat import Named
 from stages.lib.io import cli, params, tables
 from stages.lib.patching import cases, experiment, patch
 from stages.lib.patching.cases import Cases
@@ -19,7 +20,7 @@ from stages.lib.patching.experiment import Experiment
 from stages.lib.patching.patch import Head
 from stages.robustness import rewording, robustness, robustness_tables, schema, wordings
 from stages.robustness.config import Config
-from stages.robustness.wordings import DEFAULT
+from stages.robustness.wordings import DEFAULT, Wording
 
 WHERE = "params.yaml: robustness.wordings"
 
@@ -33,20 +34,12 @@ def main(pairs: Path, model: Path, heads: Path, out: Path) -> None:
     search = tables.read_json(heads)
     setting = experiment.load(pairs, model, ("report",), options.limit, by="split")
     chosen_on = cases.read(pairs, ("selection",), options.choose, by="split")
-    scored_on, table = setting.cases, tables.read(pairs, tables.PAIRS)
-    texts = dict(zip(table["statement_id"], chat.named(table, pairs), strict=True))
-
-    def settings(found: Cases) -> dict[str, Experiment]:
-        """The same statements in every wording, the default one first."""
-        result = {DEFAULT: replace(setting, cases=found)}
-        for name, wording in others.items():
-            own = rewording.reworded(f"{WHERE}.{name}", found, texts, wording, setting.lm)
-            result[name] = replace(setting, cases=own)
-        return result
-
+    texts = _texts(pairs)
+    choosing, scoring = (  # both before anything is computed: a wording may be refused
+        _settings(setting, found, others, texts) for found in (chosen_on, setting.cases)
+    )
     best = [Head(*head) for head in search["heads"]]
     every = patch.of_window(search["window"], setting.lm.n_heads)
-    choosing, scoring = settings(chosen_on), settings(scored_on)  # before anything is computed
     alone = {
         name: robustness.alone(name, each, every if best else []) for name, each in choosing.items()
     }
@@ -54,11 +47,27 @@ def main(pairs: Path, model: Path, heads: Path, out: Path) -> None:
     scored = [robustness.score(name, each, sets) for name, each in scoring.items()]
     if not forward.is_main_process():
         return
-    rows = [robustness_tables.single_rows(each, config) for each in alone.values()] + [
-        robustness_tables.rows(each, sets, config) for each in scored
-    ]
+    rows = [robustness_tables.single_rows(each, config) for each in alone.values()]
+    rows += [robustness_tables.rows(each, sets, config) for each in scored]
     key = ["statement_id", "wording", "source", "base", "patch_id"]
     tables.write(out, pl.concat(rows), schema.SCHEMA, key)
+
+
+def _texts(pairs: Path) -> dict[str, Named]:
+    """Every statement, and where it comes from, by id."""
+    table = tables.read(pairs, tables.PAIRS)
+    return dict(zip(table["statement_id"], chat.named(table, pairs), strict=True))
+
+
+def _settings(
+    setting: Experiment, found: Cases, others: dict[str, Wording], texts: dict[str, Named]
+) -> dict[str, Experiment]:
+    """The same statements in every wording, the default one first."""
+    result = {DEFAULT: replace(setting, cases=found)}
+    for name, wording in others.items():
+        own = rewording.reworded(f"{WHERE}.{name}", found, texts, wording, setting.lm)
+        result[name] = replace(setting, cases=own)
+    return result
 
 
 if __name__ == "__main__":

@@ -6,39 +6,28 @@ Writes  --metrics (JSON), --plots: table.json (one row per set, wording, run and
 Params  patch, robustness
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
-from numpy.typing import ArrayLike, NDArray
 
-from stages.lib import stats
 from stages.lib.io import cli, params, tables
+from stages.lib.io import metrics as metrics_file
 from stages.lib.patching import cases, patch, patched_runs
 from stages.lib.patching.cases import Cases
 from stages.lib.patching.patch import Head
-from stages.lib.stats import Interval, resample, run_points
-from stages.robustness import scores_overlap
+from stages.lib.stats import run_points, windows
+from stages.lib.stats.run_points import Point
+from stages.robustness import scores_overlap, scores_restored, scores_runs
 from stages.robustness.config import Config
-from stages.robustness.head_sets import (
-    SEARCH,
-    SPLIT,
-    WORDING,
-    HeadSet,
-    Singles,
-    reversible,
-)
+from stages.robustness.head_sets import SPLIT, WORDING, HeadSet
+from stages.robustness.metrics import ChosenSet, Overlaps, RobustnessMetrics, Scored
 from stages.robustness.schema import SCHEMA
+from stages.robustness.scores_runs import UNPATCHED, Answers
 from stages.robustness.wordings import DEFAULT
 
 ALL = "all"
-UNPATCHED = "unpatched"
-KINDS = (SEARCH, SPLIT, WORDING)  # in the order of plots
-LEAST_GAP = 0.1  # of truth between source and base run: with less, a share of it is noise
-Answers = dict[tuple[str, str, str], np.ndarray]
-"""P(true) and P(false), (n_statements, 2), by what a set was chosen on, its name and the run."""
+Rows = list[dict[str, Any]]
 
 
 def main(pairs: Path, runs: Path, metrics: Path, plots: Path) -> None:
@@ -48,120 +37,19 @@ def main(pairs: Path, runs: Path, metrics: Path, plots: Path) -> None:
     table, about = patched_runs.read(runs, SCHEMA, pairs)
     splits = sorted(set(tables.read(pairs, tables.PAIRS)["split"]))
     wordings = [DEFAULT, *options.wordings]
-    chosen_on, scored_on = (
-        about.only(about.table.filter(pl.col("part") == part)["statement_id"])
-        for part in cases.PARTS
-    )
-    chosen, scored = (
-        table.filter(pl.col("statement_id").is_in(part.table["statement_id"].implode()))
-        for part in (chosen_on, scored_on)
-    )
-    window = candidates(chosen)
-    sets = sets_of(scored, window, wordings)
-    given = {wording: answers(scored, sets, wording, config) for wording in wordings}
-    points_found = points(scored_on, given, splits, config)
-    tables.write_rows(plots / "table.json", points_found)
+    known = {
+        part: about.only(about.table.filter(part=part)["statement_id"]) for part in cases.PARTS
+    }
+    chosen, scored = (_of(table, part) for part in known.values())
+    window = scores_runs.candidates(chosen)
+    sets = scores_runs.sets_of(scored, window, wordings)
+    given = {wording: scores_runs.answers(scored, sets, wording, config) for wording in wordings}
+    by_split = points(known["report"], given, splits, config)
+    singles = scores_runs.singles(known["selection"], chosen, window, config)
+    overlap = scores_overlap.numbers(sets, singles, options.shuffles, options.seed)
+    tables.write_rows(plots / "table.json", by_split)
     tables.write_rows(plots / "overlap.json", scores_overlap.pairs(sets))
-    own = singles(chosen_on, chosen, window, config)
-    layers = [head.layer for head in window]
-    result = {
-        **summarise(scored_on, given, sets, points_found, len(window)),
-        "overlap": scores_overlap.numbers(sets, own, options.shuffles, options.seed),
-        "chosen_by": "the heads of the best window that gain most truth alone",
-        "window": {"first_layer": layers[0], "last_layer": layers[-1]} if layers else None,
-        "known": {
-            "selection": cases.count(chosen_on.table),
-            "report": cases.count(scored_on.table),
-        },
-    }
-    tables.write_json(metrics, result)
-
-
-def candidates(chosen: pl.DataFrame) -> list[Head]:
-    """Heads of the window, in order: those that were patched in alone, in the runs that choose."""
-    return sorted({Head(**head) for heads in chosen["heads"].unique() for head in heads})
-
-
-def sets_of(scored: pl.DataFrame, window: list[Head], wordings: list[str]) -> list[HeadSet]:
-    """List the sets that were scored.
-
-    Parameters
-    ----------
-    scored : DataFrame
-        Runs on the report part, with the columns of `SCHEMA`.
-    window : list of Head
-        From `candidates`.
-    wordings : list of str
-        Their names, in the order of params.yaml.
-
-    Returns
-    -------
-    list of HeadSet
-        The set of stage `heads`, then those of splits, then those of wordings.
-    """
-    found = scored.filter(pl.col("set") != "").unique(["chosen_on", "set"])
-    sets = []
-    for chosen_on, name, heads in found.select("chosen_on", "set", "heads").iter_rows():
-        own = [Head(**head) for head in heads]
-        members = np.array([head in own for head in window])
-        sets.append(HeadSet(chosen_on, name, members, own))
-
-    def place(one: HeadSet) -> tuple[int, int | str]:
-        """Its place in the list."""
-        name = wordings.index(one.name) if one.chosen_on == WORDING else one.name
-        return KINDS.index(one.chosen_on), name
-
-    return sorted(sets, key=place)
-
-
-def singles(
-    about: Cases, chosen: pl.DataFrame, window: list[Head], config: patch.Config
-) -> Singles:
-    """Truth that each head of the window gains alone, in the default wording.
-
-    Parameters
-    ----------
-    about : Cases
-        The statements of the selection part.
-    chosen : DataFrame
-        Runs on them, with the columns of `SCHEMA`.
-    window : list of Head
-        From `candidates`.
-    config : Config
-        Section `patch`.
-    """
-    own = chosen.filter(pl.col("wording") == DEFAULT)
-
-    def truth(patch_id: str, source: str) -> np.ndarray:
-        """Of one run into the base persona: (n_statements,)."""
-        columns = {"patch_id": patch_id, "source": source, "base": config.base}
-        return patch.truth(patched_runs.probabilities(own, **columns), about.label)
-
-    base = truth("none", config.base)
-    gain = [truth(f"alone {layer}.{head}", config.source) - base for layer, head in window]
-    split = about.table["split"].to_numpy()
-    return Singles(np.reshape(gain, (len(window), len(base))), split, about.subject)
-
-
-def answers(
-    scored: pl.DataFrame, sets: list[HeadSet], wording: str, config: patch.Config
-) -> Answers:
-    """Look up all runs of one wording on the report part, in the order of plots."""
-    own = scored.filter(pl.col("wording") == wording)
-    roles = {"source": config.source, "base": config.base}
-    found = {
-        (UNPATCHED, persona, role): patched_runs.probabilities(own, source=persona, base=persona)
-        for role, persona in roles.items()
-    }
-    directions = (
-        ("patched", sets, config.source, config.base),
-        ("reverse", reversible(sets), config.base, config.source),
-    )
-    for run, some, source, base in directions:
-        for one in some:
-            columns = {"chosen_on": one.chosen_on, "set": one.name, "source": source, "base": base}
-            found[one.chosen_on, one.name, run] = patched_runs.probabilities(own, **columns)
-    return found
+    metrics_file.write(metrics, summarise(known, given, sets, window, overlap))
 
 
 def points(
@@ -174,7 +62,7 @@ def points(
     about : Cases
         The statements of the report part.
     given : dict of str to dict
-        Runs of each wording, from `answers`.
+        Runs of each wording, from `scores_runs.answers`.
     splits : list of str
         Their names.
     config : Config
@@ -196,151 +84,83 @@ def points(
             names = {"wording": wording, "chosen_on": chosen_on, "set": name, "run": run}
             for split in (ALL, *splits):
                 kept = (about.table["split"] == split).to_numpy() | (split == ALL)
-                point = run_points.point(about, p, kept)
-                result.append({**names, **personas, "split": split, **point})
+                point = run_points.measure(about, p, kept)
+                result.append({**names, **personas, "split": split, **point.row()})
     return result
 
 
 def summarise(
-    about: Cases,
+    known: dict[str, Cases],
     given: dict[str, Answers],
     sets: list[HeadSet],
-    points: list[dict[str, Any]],
-    n_candidates: int,
-) -> dict[str, Any]:
+    window: list[Head],
+    overlap: Overlaps,
+) -> RobustnessMetrics:
     """Collect what the sets are, what they restore under each wording, and how they generalise.
 
     Parameters
     ----------
-    about, given
-        As `points`.
+    known : dict of str to Cases
+        The statements by part.
+    given : dict of str to dict
+        Runs of each wording, from `scores_runs.answers`.
     sets : list of HeadSet
-        From `sets_of`.
-    points : list of dict
-        From `points`.
-    n_candidates : int
-        Heads of the window.
-
-    Returns
-    -------
-    dict
-        Most of what metrics/robustness.json holds.
+        From `scores_runs.sets_of`.
+    window : list of Head
+        From `scores_runs.candidates`.
+    overlap : Overlaps
+        From `scores_overlap.numbers`.
     """
+    about, size = known["report"], len(sets[0].heads) if sets else None
     numbers = {
-        (p["wording"], p["chosen_on"], p["set"], p["run"]): run_points.numbers(p)
-        for p in points
-        if p["split"] == ALL
+        wording: {run: run_points.measure(about, p) for run, p in runs.items()}
+        for wording, runs in given.items()
     }
-    by_set: dict[str, Any] = {}
+    by_set: dict[str, dict[str, ChosenSet]] = {}
     for one in sets:
-        of = one.chosen_on, one.name
-        by_set.setdefault(one.chosen_on, {})[one.name] = {
-            "heads": one.heads,
-            "scored": {
-                wording: {
-                    **numbers[wording, *of, "patched"],
-                    "restored": _restored(about, runs, one),
-                    "reverse": numbers.get((wording, *of, "reverse")),
-                }
-                for wording, runs in given.items()
-            },
+        scored = {
+            wording: _scored(about, given[wording], points, one)
+            for wording, points in numbers.items()
         }
-    size = len(sets[0].heads) if sets else None
-    default = {DEFAULT: given[DEFAULT]}
-    return {
-        "n_heads": size,
-        "n_candidates": n_candidates,
-        "overlap_by_chance": scores_overlap.by_chance(n_candidates, size) if size else None,
-        "sets": by_set,
-        "unpatched": {
+        by_set.setdefault(one.chosen_on, {})[one.name] = ChosenSet(one.heads, scored)
+    return RobustnessMetrics(
+        n_heads=size,
+        n_candidates=len(window),
+        chosen_by="the heads of the best window that gain most truth alone",
+        window=windows.of(window),
+        known={part: run_points.count(found.table) for part, found in known.items()},
+        sets=by_set,
+        unpatched={
             wording: {
-                run: numbers[wording, chosen_on, name, run]
-                for chosen_on, name, run in runs
+                run: point
+                for (chosen_on, _, run), point in points.items()
                 if chosen_on == UNPATCHED
             }
-            for wording, runs in given.items()
+            for wording, points in numbers.items()
         },
-        "generalisation": {
-            SPLIT: _generalisation(about, default, sets, SPLIT),
-            WORDING: _generalisation(about, given, sets, WORDING),
+        generalisation={
+            kind: scores_restored.generalisation(about, runs, sets, kind)
+            for kind, runs in ((SPLIT, {DEFAULT: given[DEFAULT]}), (WORDING, given))
         },
-    }
+        overlap=overlap,
+        overlap_by_chance=scores_overlap.by_chance(len(window), size) if size else None,
+    )
 
 
-def shares(
-    gains: Mapping[str, ArrayLike], gap: ArrayLike, subject: NDArray, seed: int = 0
-) -> dict[str, Interval]:
-    """Mean gain over mean gap, with an interval that draws subjects for both at once.
-
-    Parameters
-    ----------
-    gains : dict of str to array of shape (n_rows,)
-        What is to be told as a share: for example truth of a patched run minus that of the base
-        run. All of them see the same draws, so that a difference of two gains is paired.
-    gap : array of shape (n_rows,)
-        Truth of the source run minus that of the base run.
-    subject : ndarray of shape (n_rows,)
-        What each row's statement is about; a subject may stand in many rows.
-    seed : int
-        Of the draws.
-
-    Returns
-    -------
-    dict of str to Interval
-        No value where the gap is not surely above `LEAST_GAP`: there is no lie to undo.
-    """
-    whole = np.asarray(gap, dtype=np.float64)
-    reach = stats.difference(whole, np.zeros_like(whole), subject)
-    if reach.low is None or reach.low < LEAST_GAP:
-        return dict.fromkeys(gains, Interval(None, None, None, reach.n))
-    rows = np.stack([*(np.asarray(gain, dtype=np.float64) for gain in gains.values()), whole])
-    drawn = resample.means(rows, subject, np.random.default_rng(seed))
-    ratios = drawn[:, :-1] / drawn[:, -1:]
-    n_subjects = len(np.unique(subject))
-    return {
-        name: Interval(
-            float(row.mean() / whole.mean()), *stats.bootstrapped(ratio, n_subjects), reach.n
-        )
-        for name, row, ratio in zip(gains, rows, ratios.T, strict=False)
-    }
+def _of(table: pl.DataFrame, found: Cases) -> pl.DataFrame:
+    """Runs on some statements."""
+    return table.filter(pl.col("statement_id").is_in(found.table["statement_id"].implode()))
 
 
-def _gains(about: Cases, runs: Answers, sets: list[HeadSet]) -> tuple[np.ndarray, np.ndarray]:
-    """Truth above the base run: of each set, (n_sets, n_statements), and of the source run."""
-    truth = {key: patch.truth(p, about.label) for key, p in runs.items()}
-    source, base = (truth[key] for role in ("source", "base") for key in truth if key[2] == role)
-    gain = [truth[one.chosen_on, one.name, "patched"] - base for one in sets]
-    return np.reshape(gain, (len(sets), len(base))), source - base
-
-
-def _restored(about: Cases, runs: Answers, one: HeadSet) -> dict[str, Any]:
-    """Share of the truth between base and source run that a set gives back."""
-    gain, gap = _gains(about, runs, [one])
-    return shares({"restored": gain[0]}, gap, about.subject)["restored"].row()
-
-
-def _generalisation(
-    about: Cases, given: dict[str, Answers], sets: list[HeadSet], kind: str
-) -> dict[str, Any]:
-    """Share restored by the set that was chosen where it is scored, by the others, and off - on."""
-    mine = [one for one in sets if one.chosen_on == kind]
-    names = np.array([one.name for one in mine])
-    split = about.table["split"].to_numpy()
-    gaps, on, off, subjects = [], [], [], []
-    for wording, runs in given.items():
-        gain, gap = _gains(about, runs, mine)
-        place = split if kind == SPLIT else np.full(len(split), wording)
-        own = names[:, None] == place  # (n_sets, n_statements)
-        kept = (own.sum(axis=0) == 1) & (len(mine) > 1)
-        gain, own = gain[:, kept], own[:, kept]
-        on.append((gain * own).sum(axis=0))
-        off.append((gain * ~own).sum(axis=0) / max(1, len(mine) - 1))
-        gaps.append(gap[kept])
-        subjects.append(about.subject[kept])
-    same, other = np.concatenate(on), np.concatenate(off)
-    gains = {"on_diagonal": same, "off_diagonal": other, "difference": other - same}
-    found = shares(gains, np.concatenate(gaps), np.concatenate(subjects))
-    return {name: interval.row() for name, interval in found.items()} | {"n_sets": len(mine)}
+def _scored(
+    about: Cases, runs: Answers, points: dict[tuple[str, str, str], Point], one: HeadSet
+) -> Scored:
+    """A set under one wording."""
+    return Scored(
+        **vars(points[one.chosen_on, one.name, "patched"]),
+        restored=scores_restored.restored(about, runs, one),
+        reverse=points.get((one.chosen_on, one.name, "reverse")),
+    )
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from stages.lib import stats
 from stages.lib.stats import resample
 from stages.robustness import head_sets
 from stages.robustness.head_sets import SPLIT, WORDING, HeadSet, Members, Singles
+from stages.robustness.metrics import Overlap, Overlaps, Resampled, Shuffled, ShuffledOverlap
 
 
 def pairs(sets: list[HeadSet]) -> list[dict[str, Any]]:
@@ -29,7 +30,7 @@ def pairs(sets: list[HeadSet]) -> list[dict[str, Any]]:
     ]
 
 
-def numbers(sets: list[HeadSet], own: Singles, n_shuffles: int, seed: int) -> dict[str, Any]:
+def numbers(sets: list[HeadSet], own: Singles, n_shuffles: int, seed: int) -> Overlaps:
     """Overlap of sets chosen on different splits, wordings and draws of subjects.
 
     Parameters
@@ -42,17 +43,15 @@ def numbers(sets: list[HeadSet], own: Singles, n_shuffles: int, seed: int) -> di
         Of the control for splits, and of all draws.
     """
     if not sets or not own.gain.size:
-        return {SPLIT: None, WORDING: None, "seed": None}
+        return Overlaps(None, None, None)
     size = len(sets[0].heads)
-    members = {kind: [s.members for s in sets if s.chosen_on == kind] for kind in (SPLIT, WORDING)}
-    by_split = overlap(members[SPLIT])
-    if by_split["n_pairs"]:
-        by_split["shuffled"] = shuffled(own, size, n_shuffles, seed)
-    return {
-        SPLIT: by_split,
-        WORDING: overlap(members[WORDING]),
-        "seed": resampled(own, size, seed),
-    }
+    of_splits, of_wordings = (
+        overlap([one.members for one in sets if one.chosen_on == kind]) for kind in (SPLIT, WORDING)
+    )
+    if of_splits.n_pairs:
+        control = shuffled(own, size, n_shuffles, seed)
+        of_splits = ShuffledOverlap(**vars(of_splits), shuffled=control)
+    return Overlaps(of_splits, of_wordings, resampled(own, size, seed))
 
 
 def jaccard(a: Members, b: Members) -> NDArray[np.float64]:
@@ -67,21 +66,16 @@ def by_chance(n_heads: int, size: int) -> float:
     return float((weight * common / (2 * size - common)).sum())
 
 
-def overlap(sets: list[Members]) -> dict[str, Any]:
+def overlap(sets: list[Members]) -> Overlap:
     """Jaccard index over all pairs of sets: mean, least, greatest; None where there is no pair."""
     found = [float(jaccard(a, b)) for a, b in combinations(sets, 2)]
     if not found:
-        return {"mean": None, "min": None, "max": None, "n_pairs": 0}
-    return {
-        "mean": float(np.mean(found)),
-        "min": min(found),
-        "max": max(found),
-        "n_pairs": len(found),
-    }
+        return Overlap(None, None, None, 0)
+    return Overlap(float(np.mean(found)), min(found), max(found), len(found))
 
 
-def resampled(singles: Singles, size: int, seed: int) -> dict[str, Any]:
-    """Jaccard index of two sets chosen on two bootstrap draws of subjects, as another seed would.
+def resampled(singles: Singles, size: int, seed: int) -> Resampled:
+    """Jaccard index of two sets chosen on two bootstrap draws of subjects.
 
     Parameters
     ----------
@@ -91,27 +85,15 @@ def resampled(singles: Singles, size: int, seed: int) -> dict[str, Any]:
         Heads in a set.
     seed : int
         Of the draws.
-
-    Returns
-    -------
-    dict
-        ``mean`` and the percentiles 2.5 and 97.5 of all pairs (``low``, ``high``): the spread of
-        single pairs, no interval of the mean.
     """
     draws = resample.means(singles.gain, singles.subject, np.random.default_rng(seed))
     sets = head_sets.best(draws, size)
     half = stats.DRAWS // 2
     found = jaccard(sets[:half], sets[half : 2 * half])
-    low, high = np.quantile(found, [0.025, 0.975])
-    return {
-        "mean": float(found.mean()),
-        "low": float(low),
-        "high": float(high),
-        "n_pairs": half,
-    }
+    return Resampled(float(found.mean()), *_ends(found), half)
 
 
-def shuffled(singles: Singles, size: int, n_shuffles: int, seed: int) -> dict[str, Any]:
+def shuffled(singles: Singles, size: int, n_shuffles: int, seed: int) -> Shuffled:
     """Overlap of sets of splits if statements were dealt to splits at random, of the same sizes.
 
     Sets chosen on few statements differ by chance too: this is how much. Below it, what is best
@@ -127,27 +109,22 @@ def shuffled(singles: Singles, size: int, n_shuffles: int, seed: int) -> dict[st
         How often to deal.
     seed : int
         Of the shuffles.
-
-    Returns
-    -------
-    dict
-        ``mean`` of the mean overlaps and percentiles 2.5 and 97.5 of them; ``p_value``: share of
-        shuffles, the true splits among them, whose mean overlap is as low as the true one.
     """
+    if not n_shuffles:
+        return Shuffled(None, None, None, 0, None)
     random = np.random.default_rng(seed)
 
     def mean(split: NDArray[Any]) -> float:
-        return overlap(list(head_sets.by_group(singles, split, size).values()))["mean"]
+        sets = head_sets.by_group(singles, split, size).values()
+        return float(np.mean([jaccard(a, b) for a, b in combinations(sets, 2)]))
 
     found = np.array([mean(random.permutation(singles.split)) for _ in range(n_shuffles)])
-    if not n_shuffles:
-        return {"mean": None, "low": None, "high": None, "n_shuffles": 0, "p_value": None}
-    low, high = np.quantile(found, [0.025, 0.975])
     as_low = 1 + int((found <= mean(singles.split) + 1e-12).sum())
-    return {
-        "mean": float(found.mean()),
-        "low": float(low),
-        "high": float(high),
-        "n_shuffles": n_shuffles,
-        "p_value": as_low / (1 + n_shuffles),
-    }
+    p_value = as_low / (1 + n_shuffles)
+    return Shuffled(float(found.mean()), *_ends(found), n_shuffles, p_value)
+
+
+def _ends(found: NDArray[np.float64]) -> tuple[float, float]:
+    """Percentiles 2.5 and 97.5."""
+    low, high = np.quantile(found, [0.025, 0.975])
+    return float(low), float(high)

@@ -8,36 +8,23 @@ Params  personas, probes (of logistic regression), transfer
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
-from stages.lib import shards
-from stages.lib.io import alignment, cli, params, tables
-from stages.lib.io.cli import UserError
-from stages.lib.probing import probe, probe_tables
+from stages.lib.io import cli, params, tables
+from stages.lib.io import metrics as metrics_file
+from stages.lib.probing import counts, inputs, probe
 from stages.transfer import best, forms, layers, measured, rows, sample
 from stages.transfer.found import Found
+from stages.transfer.metrics import TransferMetrics
 
 
 def main(statements: Path, activations: Path, known: Path, metrics: Path, plots: Path) -> None:
     """Fit the probes and write metrics and plot tables."""
     settings, personas = params.section("transfer", sample.Config), params.personas()
     logistic = params.section("probes", probe.Config)
-    table = tables.read(statements, tables.STATEMENTS)
-    knowledge = tables.read(known, tables.KNOWN)
-    alignment.require(known, knowledge["statement_id"], table["statement_id"])
-    readers = [shards.Reader(activations / persona) for persona in personas]
-    for reader in readers:
-        alignment.require(reader.folder, reader.statement_ids, table["statement_id"])
-
-    design = probe.design(
-        table["label"].to_numpy(),
-        table["subject"].to_numpy(),
-        (table["part"] == "selection").to_numpy(),
-        knowledge["known"].to_numpy(),
-    )
+    given = inputs.read(statements, known, activations, personas)
+    table, design = given.table, given.design
     drawn = sample.draw(design, forms.read(table), settings, logistic)
-    n_layers = readers[0].n_layers + 1
-    place = partial(_place, readers)
+    n_layers = given.readers[0].n_layers + 1
+    place = partial(given.layer, "resid_post")
     swept = layers.sweep(map(place, range(n_layers)), drawn, n_layers)
     at_best = best.examine(place, drawn, layers.best(swept))
     found = Found(swept, at_best, drawn, personas)
@@ -49,20 +36,13 @@ def main(statements: Path, activations: Path, known: Path, metrics: Path, plots:
     tables.write_rows(plots / "cosine.json", rows.cosine(found))
     tables.write_rows(plots / "cosine_splits.json", rows.cosine_splits(found))
     tables.write_rows(plots / "cosine_layers.json", rows.cosine_layers(found))
-    summary = probe_tables.counts(design)
-    summary["methods"] = measured.methods(found)
-    summary["bag_of_tokens"] = measured.bag_of_tokens(found, table)
-    summary["parting"] = measured.parts(found)
-    tables.write_json(metrics, summary)
-
-
-def _place(readers: list[shards.Reader], layer: int) -> np.ndarray:
-    """Residual streams of all personas at one layer, (n_personas, n_statements, d)."""
-    stacked = np.stack([reader.layer("resid_post", layer) for reader in readers])
-    for reader, part in zip(readers, stacked, strict=True):
-        if not np.isfinite(part).all():
-            raise UserError(f"{reader.folder}: resid_post of layer {layer} is not finite")
-    return stacked
+    summary = TransferMetrics(
+        **vars(counts.of(design)),
+        methods=measured.methods(found),
+        bag_of_tokens=measured.bag_of_tokens(found, table),
+        parting=measured.parts(found),
+    )
+    metrics_file.write(metrics, summary)
 
 
 if __name__ == "__main__":

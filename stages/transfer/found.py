@@ -8,9 +8,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
-from stages.lib import stats
 from stages.lib.probing.probe import cosines
-from stages.lib.stats import Interval
+from stages.lib.stats import Interval, shares
 from stages.transfer import bag
 from stages.transfer.best import Best
 from stages.transfer.layers import DRAWN, Layers
@@ -50,10 +49,7 @@ class Found:
         subjects = self.sample.design.subjects[self.sample.design.report]
         if rows is not None:
             values, subjects = values[rows], subjects[rows]
-        if np.isnan(values).any():
-            return stats.NOTHING
-        whole = np.isin(values, (0.0, 1.0)).all()
-        return stats.rate(values, subjects) if whole else stats.mean(values, subjects)
+        return shares.right(values, subjects)
 
     def splits(self) -> list[str]:
         """All splits, each beside its negation."""

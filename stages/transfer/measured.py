@@ -1,7 +1,5 @@
 """Metrics of stage `transfer`."""
 
-from typing import Any
-
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -12,68 +10,39 @@ from stages.transfer import parting
 from stages.transfer.best import NEGATED, PLAIN, Best, groups
 from stages.transfer.estimators.linear import A_TOPIC
 from stages.transfer.found import ALL, Found, pairs, words
+from stages.transfer.metrics import Control, Method, Parting, Spread
 
 
-def methods(found: Found) -> dict[str, Any]:
+def methods(found: Found) -> dict[str, dict[str, Method | None]]:
     """Each method's best probe of each persona, beside its controls.
 
     Returns
     -------
     dict
-        method -> persona -> ``layer``; ``held_out`` (cross-validated on the selection part; it
-        chose the layer and is too high by that); ``accuracy`` on the report part; ``permuted``
-        (labels of both parts permuted within splits; ``p`` counts draws as good as the true
-        labels) and ``fit_on_permuted`` (the same fits, scored on true labels: where truth is the
-        main axis of variation, any labels find it, with either sign); ``transfer`` to each other
-        persona; ``splits``; ``polarity``. None where nothing could be
-        fitted.
+        method -> persona -> Method. None where nothing could be fitted.
     """
-    result: dict[str, Any] = {}
+    result: dict[str, dict[str, Method | None]] = {}
     for m, method, p, persona in found.every():
         best = found.best.get((method, p))
-        entry: dict[str, Any] | None = None
-        if best:
-            own = found.rate(best.transfer[p])
-            chosen = found.sample.design.subjects[found.sample.design.selection]
-            others = {
-                other: found.rate(right).row()
-                for other, right in zip(found.personas, best.transfer, strict=True)
-                if other != persona
-            }
-            entry = {
-                "layer": best.layer,
-                "held_out": stats.rate(found.layers.held_out[best.layer, m, p], chosen).row(),
-                "accuracy": own.row(),
-                "permuted": _control(own.value, best.permuted[0]),
-                "fit_on_permuted": _spread(best.permuted[1]),
-                "transfer": others,
-                "splits": _relations(found, method, best),
-                "polarity": _polarities(found, best),
-            }
-        result.setdefault(method, {})[persona] = entry
+        result.setdefault(method, {})[persona] = _method(found, m, p, best) if best else None
     return result
 
 
-def bag_of_tokens(found: Found, statements: pl.DataFrame) -> dict[str, Any]:
+def bag_of_tokens(found: Found, statements: pl.DataFrame) -> dict[str, Interval]:
     """How well words alone tell, fitted on all splits: ``all``, and by split."""
     scored = found.sample.scored.split
     return {
-        name: found.rate(right, np.ones_like(scored, bool) if name == ALL else scored == name).row()
+        name: found.rate(right, np.ones_like(scored, bool) if name == ALL else scored == name)
         for fit, name, right in words(found, statements)
         if fit == ALL
     }
 
 
-def parts(found: Found) -> dict[str, Any]:
-    """Where two personas' directions part, turn and are opposite.
+def parts(found: Found) -> dict[str, dict[str, dict[str, Parting]]]:
+    """Where two personas' directions part, turn and are opposite: method -> first -> second.
 
     Layers count where the interval of both personas' own probes of that method lies above the
     share of the commoner label, as in stage `probes`.
-
-    Returns
-    -------
-    dict
-        method -> first -> second -> what `parting.parted` tells.
     """
     truth = found.sample.truth
     commoner = max(truth.mean(), 1 - truth.mean()) if len(truth) else 1.0
@@ -81,7 +50,7 @@ def parts(found: Found) -> dict[str, Any]:
     for m, method, p, persona in found.every():
         lows = [found.rate(right).low for right in found.layers.right[:, m, p]]
         reads[method, persona] = np.array(lows, float) > commoner  # NaN is not above
-    result: dict[str, Any] = {}
+    result: dict[str, dict[str, dict[str, Parting]]] = {}
     for method, first, second, values, drawn in pairs(found):
         readable = reads[method, first] & reads[method, second]
         told = parting.parted(values, drawn, readable, found.sample.draws.shape[1])
@@ -89,7 +58,28 @@ def parts(found: Found) -> dict[str, Any]:
     return result
 
 
-def _relations(found: Found, method: str, best: Best) -> dict[str, Any]:
+def _method(found: Found, m: int, p: int, best: Best) -> Method:
+    """One method's best probe of one persona, by their numbers."""
+    method, design = list(found.sample.methods)[m], found.sample.design
+    held_out = found.layers.held_out[best.layer, m, p]
+    accuracy = found.rate(best.transfer[p])
+    return Method(
+        layer=best.layer,
+        held_out=stats.rate(held_out, design.subjects[design.selection]),
+        accuracy=accuracy,
+        permuted=_control(accuracy.value, best.permuted[0]),
+        fit_on_permuted=_spread(best.permuted[1]),
+        transfer={
+            other: found.rate(right)
+            for other, right in zip(found.personas, best.transfer, strict=True)
+            if other != found.personas[p]
+        },
+        splits=_relations(found, method, best),
+        polarity=_polarities(found, best),
+    )
+
+
+def _relations(found: Found, method: str, best: Best) -> dict[str, Interval]:
     """How probes of single splits do on their own, on its negation and on other topics.
 
     A statement counts with the share of probes that are right on it.
@@ -104,7 +94,7 @@ def _relations(found: Found, method: str, best: Best) -> dict[str, Any]:
             right.setdefault(name, []).append(np.where(rows, best.splits[fit].right, np.nan))
     if found.sample.methods[method].needs == A_TOPIC:
         del right["negation"]  # it was fitted on it
-    return {name: _pooled(found, np.array(each)).row() for name, each in right.items()}
+    return {name: _pooled(found, np.array(each)) for name, each in right.items()}
 
 
 def _pooled(found: Found, right: NDArray[np.float64]) -> Interval:
@@ -116,34 +106,28 @@ def _pooled(found: Found, right: NDArray[np.float64]) -> Interval:
     return found.rate(share, rows)
 
 
-def _polarities(found: Found, best: Best) -> dict[str, Any]:
+def _polarities(found: Found, best: Best) -> dict[str, dict[str, Interval]]:
     """Accuracy by what was fitted on, and by what is scored."""
     negated = found.sample.scored.negated
     return {
         fit: {
-            name: found.rate(one.right, rows).row()
+            name: found.rate(one.right, rows)
             for name, rows in ((PLAIN, ~negated), (NEGATED, negated))
         }
         for fit, one in best.polarity.items()
     }
 
 
-def _spread(accuracy: NDArray[np.float64]) -> dict[str, Any] | None:
+def _spread(accuracy: NDArray[np.float64]) -> Spread | None:
     """Mean, least and greatest of the draws; None where there are none."""
     if not len(accuracy):
         return None
-    low, high = float(accuracy.min()), float(accuracy.max())
-    return {"mean": float(accuracy.mean()), "min": low, "max": high}
+    return Spread(float(accuracy.mean()), float(accuracy.min()), float(accuracy.max()))
 
 
-def _control(accuracy: float | None, permuted: NDArray[np.float64]) -> dict[str, Any] | None:
+def _control(accuracy: float | None, permuted: NDArray[np.float64]) -> Control | None:
     """Fits on permuted labels beside the fit on true ones; None where there are none."""
     if accuracy is None or not len(permuted):
         return None
-    as_good = int((permuted >= accuracy).sum())
-    return {
-        "mean": float(permuted.mean()),
-        "max": float(permuted.max()),
-        "p": (1 + as_good) / (1 + len(permuted)),
-        "draws": len(permuted),
-    }
+    p = (1 + int((permuted >= accuracy).sum())) / (1 + len(permuted))
+    return Control(float(permuted.mean()), float(permuted.max()), p, len(permuted))

@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.lib import stats
+from stages.lib.probing.crossings import first_below
 from stages.transfer.estimators.linear import varying
 from stages.transfer.estimators.mass_mean import tilted
+from stages.transfer.metrics import Crossing, Parting
 
 LEVELS = {"parting_layer": 0.5, "turning_layer": 0.0, "opposite_layer": -0.5}
 """What is reported, and the cosine that it is the first layer below."""
@@ -23,8 +25,7 @@ def draws(subjects: NDArray[Any], rng: np.random.Generator) -> NDArray[np.int64]
     n = len(np.unique(subjects))
     if n == 0:
         return np.ones((1, 0), np.int64)
-    drawn = rng.multinomial(n, np.full(n, 1 / n), stats.DRAWS)
-    return np.vstack([np.ones(n, np.int64), drawn])
+    return np.vstack([np.ones(n, np.int64), stats.draws(n, rng)])
 
 
 def cosines(
@@ -74,37 +75,12 @@ def cosines(
     return np.array(found, np.float32).reshape(len(pairs), -1).clip(-1, 1)
 
 
-def crossings(
-    cosine: NDArray[np.float32], readable: NDArray[np.bool_], level: float
-) -> NDArray[np.float64]:
-    """First layer whose cosine is below a level, after a layer at or above it.
-
-    Parameters
-    ----------
-    cosine : ndarray of shape (n_layers, n_draws)
-    readable : ndarray of shape (n_layers,), bool
-        The layers that count; the others are skipped.
-    level : float
-
-    Returns
-    -------
-    ndarray of shape (n_draws,), float64
-        Index of the layer; infinite where there is none. What starts below has not fallen.
-    """
-    layers = np.flatnonzero(readable)
-    curve = cosine[layers]
-    if len(layers) < 2:
-        return np.full(cosine.shape[1], np.inf)
-    falls = (curve[:-1] >= level) & (curve[1:] < level)  # (n_readable - 1, n_draws)
-    return np.where(falls.any(axis=0), layers[1:][falls.argmax(axis=0)], np.inf)
-
-
 def parted(
     value: NDArray[np.floating[Any]],
     drawn: NDArray[np.floating[Any]] | None,
     readable: NDArray[np.bool_],
     n_subjects: int,
-) -> dict[str, Any]:
+) -> Parting:
     """Where two directions part, turn and are opposite, each with an interval on the layer.
 
     Layers are those of the model, from 0: index i of the residual stream is the output of layer
@@ -124,25 +100,32 @@ def parted(
 
     Returns
     -------
-    dict
-        ``layers``: how many count. Each name of `LEVELS`: ``value``, ``low``, ``high``, and
-        ``never``, the share of draws in which it does not happen. These draws lie beyond the last
-        layer: an end of the interval that falls among them is None (more than about 2.5 % of
-        draws for ``high``). All three are None where it does not happen in the sample itself.
+    Parting
+        Draws without such a layer lie beyond the last one: an end of the interval that falls among
+        them is None (more than about 2.5 % of draws for ``high``).
     """
-    result: dict[str, Any] = {"layers": int(readable.sum())}
-    for name, level in LEVELS.items():
-        (layer,) = crossings(value[:, None], readable, level) - 1
-        entry: dict[str, Any] = dict.fromkeys(("value", "low", "high", "never"))
-        if np.isfinite(layer):
-            entry["value"] = int(layer)
-        if drawn is not None:
-            layers = crossings(drawn, readable, level) - 1
-            entry["never"] = float(np.isinf(layers).mean())
-            if np.isfinite(layer):
-                entry["low"], entry["high"] = _interval(layers, n_subjects, len(value) - 2)
-        result[name] = entry
-    return result
+    crossings = {
+        name: _crossing(value, drawn, readable, n_subjects, level) for name, level in LEVELS.items()
+    }
+    return Parting(layers=int(readable.sum()), **crossings)
+
+
+def _crossing(
+    value: NDArray[np.floating[Any]],
+    drawn: NDArray[np.floating[Any]] | None,
+    readable: NDArray[np.bool_],
+    n_subjects: int,
+    level: float,
+) -> Crossing:
+    """One field of `parted`."""
+    (layer,) = first_below(value[:, None], readable, level) - 1
+    found, low, high, never = int(layer) if np.isfinite(layer) else None, None, None, None
+    if drawn is not None:
+        layers = first_below(drawn, readable, level) - 1
+        never = float(np.isinf(layers).mean())
+        if found is not None:
+            low, high = _interval(layers, n_subjects, len(value) - 2)
+    return Crossing(found, low, high, never)
 
 
 def _interval(

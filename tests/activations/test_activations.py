@@ -86,4 +86,4 @@ def test_the_commonest_token_and_the_first_of_equals():
     assert readout.common(["b", "a", "b"]) == ("b", 2)
     assert readout.common(["b", "a"]) == ("a", 1)
     found = knowledge.first_token(pl.Series(["<think>"] * 3 + ["I"]), pl.Series(list("abcd")))
-    assert (found["token"], found["value"], found["n"]) == ("<think>", 0.75, 4)
+    assert (found.token, found.value, found.n) == ("<think>", 0.75, 4)

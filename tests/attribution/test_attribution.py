@@ -3,9 +3,10 @@ import types
 import numpy as np
 import pytest
 
-from stages.attribution import scores, table
+from stages.attribution import scores, scores_points, table
 from stages.attribution import scores_contributions as attribution
 from stages.attribution import scores_lens as lens
+from stages.attribution.metrics import Token, Tokens
 from stages.lib import stats
 from stages.lib.io.cli import UserError
 
@@ -115,35 +116,35 @@ class TestParting:
 
     def test_it_is_where_the_gap_begins_to_last(self):
         found = lens.parting(self.gap(0.0, 0.5, 0.0, 0.2, 0.9, 0.8), SUBJECT)
-        assert (found["differs"]["value"], found["half"]["value"]) == (3, 4)
-        assert found["half"]["gap"] == pytest.approx(0.9, abs=0.05)
-        for row in found.values():
-            assert row["low"] <= row["value"] <= row["high"]
-            assert row["n"] == N
+        assert (found.differs.value, found.half.value) == (3, 4)
+        assert found.half.gap == pytest.approx(0.9, abs=0.05)
+        for row in vars(found).values():
+            assert row.low <= row.value <= row.high
+            assert row.n == N
 
     def test_a_gap_at_the_end_is_needed(self):
         gap = self.gap(0.0, 0.9, 0.9, 0.0)
         gap[:, -1] = 0.1 * SIGN  # as often one way as the other
-        assert {row["value"] for row in lens.parting(gap, SUBJECT).values()} == {None}
+        assert {row.value for row in vars(lens.parting(gap, SUBJECT)).values()} == {None}
         alike = lens.parting(np.zeros((N, 4)), SUBJECT)
-        assert {row["value"] for row in alike.values()} == {None}
-        assert {row["n"] for row in alike.values()} == {N}
+        assert {row.value for row in vars(alike).values()} == {None}
+        assert {row.n for row in vars(alike).values()} == {N}
 
     def test_a_negative_gap_parts_as_well(self):
         found = lens.parting(-self.gap(0.0, 0.0, 0.9), SUBJECT)
-        assert (found["half"]["value"], found["half"]["gap"] < 0) == (2, True)
+        assert (found.half.value, found.half.gap < 0) == (2, True)
 
     def test_a_wrong_sign_before_the_end_is_no_parting(self):
         found = lens.parting(self.gap(-0.9, -0.9, 0.9), SUBJECT)
-        assert (found["differs"]["value"], found["half"]["value"]) == (2, 2)
+        assert (found.differs.value, found.half.value) == (2, 2)
 
     def test_many_draws_are_unsure_where_statements_disagree(self):
         found = lens.parting(self.gap(0.0, 0.1, 0.2, 0.3, 0.4, 0.5, noise=0.3), SUBJECT)
-        assert found["half"]["high"] > found["half"]["low"]
+        assert found.half.high > found.half.low
 
     def test_one_subject_cannot_tell(self):
         found = lens.parting(np.ones((4, 3)), np.zeros(4))
-        assert {row["value"] for row in found.values()} == {None}
+        assert {row.value for row in vars(found).values()} == {None}
 
 
 class TestTables:
@@ -156,9 +157,9 @@ class TestTables:
 
     def test_rows_are_one_a_run_and_part(self):
         first, second, log_p = self.made()
-        layers = scores.layers(first, second, SUBJECT, NAMES)
-        heads = scores.heads(first, second, SUBJECT, NAMES)
-        lenses = scores.lenses(*log_p, LABEL, SUBJECT, NAMES)
+        layers = scores_points.layers(first, second, SUBJECT, NAMES)
+        heads = scores_points.heads(first, second, SUBJECT, NAMES)
+        lenses = scores_points.lenses(*log_p, LABEL, SUBJECT, NAMES)
         assert (len(layers), len(heads), len(lenses)) == (18, 18, 12)
         row = next(
             r for r in layers if (r["site"], r["run"], r["layer"]) == ("mlp", "difference", 1)
@@ -174,16 +175,16 @@ class TestTables:
 
     def test_shares_of_heads_are_of_a_difference_that_is_there(self):
         first, second, _ = self.made()
-        same = scores.heads(first, first, SUBJECT, NAMES)
+        same = scores_points.heads(first, first, SUBJECT, NAMES)
         assert {row["share"] for row in same} == {None}
         first.total[:] = second.total + 2.0
-        rows = scores.heads(first, second, SUBJECT, NAMES)
+        rows = scores_points.heads(first, second, SUBJECT, NAMES)
         assert {row["share"] is None for row in rows if row["run"] == "difference"} == {False}
         for row in rows:
             if row["share"] is not None:
                 assert row["share"] == pytest.approx(row["contribution"] / 2)
 
-    def test_metrics_of_something_and_of_nothing_have_the_same_keys(self, tmp_path):
+    def test_metrics_of_something_and_of_nothing_have_the_same_parts(self, tmp_path):
         both = [parts(i) for i in (0, 1)]
         for given, log_p in zip(both, self.made()[2], strict=True):
             given.lens, given.log_p = log_p, np.log([[0.1, 0.2, 0.4, 0.1]] * N)
@@ -194,15 +195,10 @@ class TestTables:
         np.testing.assert_array_equal(split.runs["base"].heads, both[1].heads)
         found, plots = scores.make(split, ("honest", "liar"), LABEL, SUBJECT)
         nothing, no_plots = scores.nothing()
-        true, false = ({"id": i, "text": str(i)} for i in (6, 7))
-        assert found["tokens"] == {"true": true, "false": false, "share": pytest.approx(0.75)}
-        assert set(found) == set(nothing)
+        assert found.tokens == Tokens(Token(6, "6"), Token(7, "7"), pytest.approx(0.75))
         assert set(plots) == set(no_plots)
-        for section in found:
-            assert set(found[section]) == set(nothing[section])
-        parting = [x["lens"]["parting"]["half"] for x in (found, nothing)]
-        assert set(parting[0]) == set(parting[1])
-        ranked = {row["rank"]: name for name, row in found["top"]["heads"].items()}
+        assert set(found.parts) == set(nothing.parts)
+        ranked = {row.rank: name for name, row in found.top.heads.items()}
         assert sorted(ranked) == list(range(1, 7))
         first, second = (attribution.contributions(x, TOKENS, LABEL) for x in both)
         gap = np.abs((first.heads - second.heads).mean(axis=0))

@@ -8,9 +8,10 @@ import pytest
 from stages.behaviour import __main__ as stage
 from stages.behaviour import knowledge
 from stages.behaviour.config import Config
+from stages.behaviour.metrics import Known
 from stages.lib.io import tables
 from stages.lib.io.cli import UserError
-from stages.lib.stats import answer_rates
+from stages.lib.stats import NOTHING, answer_rates
 
 PERSONAS = ["neutral", "honest", "liar"]
 SETTINGS = Config(neutral="neutral", known_margin=0.1, known_truth_mass=0.5)
@@ -67,11 +68,11 @@ def test_answer_is_the_likelier_word_and_a_tie_is_false():
 
 
 def test_measures_by_split():
-    measured = answer_rates.measure(ANSWERS)
-    assert list(measured) == ["all", "cities", "metals"]
+    splits = answer_rates.by_split(ANSWERS)
+    assert list(splits) == ["all", "cities", "metals"]
     values = {
-        split: {name: (one.value, one.n) for name, one in intervals.items()}
-        for split, intervals in measured.items()
+        split: {name: (one.value, one.n) for name, one in vars(answer_rates.rates(rows)).items()}
+        for split, rows in splits.items()
     }
     assert values["cities"]["accuracy"] == (0.5, 2)
     assert values["cities"]["recall_true"] == (1, 1)
@@ -85,9 +86,9 @@ def test_measures_by_split():
 
 def test_recall_without_such_statements_is_none_and_not_zero():
     only_true = answer_rates.answer(statements([("x", True, "a")]), readouts([(0.1, 0.8)]))
-    measured = answer_rates.measure(only_true)["x"]
-    assert measured["recall_true"].value == 0
-    assert measured["recall_false"].row() == {"value": None, "low": None, "high": None, "n": 0}
+    measured = answer_rates.rates(only_true)
+    assert measured.recall_true.value == 0
+    assert measured.recall_false == NOTHING
 
 
 def test_thresholds_count_what_is_at_least_so_confident():
@@ -122,9 +123,9 @@ def test_known_is_right_clear_and_meant():
     assert easier["known"].to_list() == [True, False, True, True, True]
     counts = knowledge.count_known(answers, known)
     assert counts["all"] == counts["x"]
-    assert counts["x"]["both"] == {"known": 1, "n": 5}
-    assert counts["x"]["true"] == {"known": 1, "n": 5}
-    assert counts["x"]["false"] == {"known": 0, "n": 0}
+    assert counts["x"].both == Known(1, 5)
+    assert counts["x"].true == Known(1, 5)
+    assert counts["x"].false == Known(0, 0)
 
 
 @pytest.fixture

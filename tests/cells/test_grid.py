@@ -8,6 +8,7 @@ import pytest
 
 from stages.cells import grid, grid_tables
 from stages.cells import scores as stage
+from stages.cells.metrics import Lying
 from stages.lib import stats
 from stages.lib.io import tables
 from stages.lib.io.cli import UserError
@@ -75,7 +76,11 @@ def answer(says_true, label=LABEL, subject=SUBJECT, top=None):
 
 
 def measured(rates):
-    return {name: (interval.value, interval.n) for name, interval in rates.measured.items()}
+    return {
+        name: (interval.value, interval.n)
+        for name, interval in vars(rates).items()
+        if name != "other_token"
+    }
 
 
 class TestMeasure:
@@ -97,7 +102,7 @@ class TestMeasure:
         found = grid_tables.measure(answer(LABEL, top=top))
         assert measured(found["all"])["other"] == (5 / N, N)
         assert found["all"].other_token == " maybe"
-        assert found["all"].measured["other"].low > 0
+        assert found["all"].other.low > 0
         # Equally common: the first by id. And P(true), P(false) decide what the answer is.
         equal = grid_tables.measure(answer(LABEL, top=[OTHER, OTHER, rare, rare, *[None] * 36]))
         assert equal["all"].other_token == " who"
@@ -106,7 +111,7 @@ class TestMeasure:
     def test_a_split_without_false_statements_has_no_recall_on_them(self):
         label = np.ones(N, bool)
         found = grid_tables.measure(answer(label, label))["cities"]
-        assert found.row()["recall_false"] == {"value": None, "low": None, "high": None, "n": 0}
+        assert found.recall_false == stats.NOTHING
 
 
 class TestLying:
@@ -123,32 +128,30 @@ class TestLying:
         found = self.lying(
             honest=LABEL, false=np.zeros(N, bool), liar=~LABEL, true=np.ones(N, bool), half=half
         )
-        assert {name: row["value"] for name, row in found.items()} == {
+        assert {name: row.value for name, row in found.items()} == {
             "honest": 0, "false": 0, "liar": 1, "true": 0, "half": 0,
         }  # fmt: skip
-        assert {name: row["rank"] for name, row in found.items()} == {
+        assert {name: row.rank for name, row in found.items()} == {
             "honest": 2, "false": 2, "liar": 1, "true": 2, "half": 2,
         }  # fmt: skip
-        assert {row["n"] for row in found.values()} == {N}
+        assert {row.n for row in found.values()} == {N}
         # An accuracy of 0.5 is what saying one word has: it would rank above the honest one.
-        assert (
-            grid_tables.measure(answer(np.zeros(N, bool)))["all"].measured["accuracy"].value == 0.5
-        )
+        assert grid_tables.measure(answer(np.zeros(N, bool)))["all"].accuracy.value == 0.5
 
     def test_at_the_ends_intervals_have_width_and_differences_need_none(self):
         found = self.lying(honest=LABEL, liar=~LABEL)
-        assert 0 == found["honest"]["low"] < found["honest"]["high"] < 0.5
-        assert 0.5 < found["liar"]["low"] < found["liar"]["high"] == 1
-        assert found["honest"]["behind"] == {"value": 1, "low": 1, "high": 1, "n": N}
-        assert found["liar"]["behind"] == {"value": 0, "low": 0, "high": 0, "n": N}
+        assert 0 == found["honest"].low < found["honest"].high < 0.5
+        assert 0.5 < found["liar"].low < found["liar"].high == 1
+        assert found["honest"].behind == stats.Interval(1, 1, 1, N)
+        assert found["liar"].behind == stats.Interval(0, 0, 0, N)
 
     def test_the_lesser_share_counts(self):
         said = ~LABEL
         said[LABEL] = np.arange(N // 2) < 5  # a quarter of the true ones is called true
         (row,) = self.lying(one=said).values()
         share = stats.rate(~said[LABEL], SUBJECT[LABEL])
-        assert row["value"] == share.value == 0.75
-        assert (row["low"], row["high"]) == (share.low, share.high)
+        assert row.value == share.value == 0.75
+        assert (row.low, row.high) == (share.low, share.high)
 
     def test_a_small_difference_is_told_from_none_by_pairing(self):
         rng = np.random.default_rng(0)
@@ -157,10 +160,10 @@ class TestLying:
         noisy = label ^ (rng.random(n) < 0.5)
         better = np.where(rng.random(n) < 0.15, ~label, noisy)  # lies a little more often
         found = self.lying(label, subject, better=better, noisy=noisy, again=noisy)
-        assert found["noisy"]["high"] > found["better"]["low"]  # their intervals overlap
-        assert found["noisy"]["behind"]["low"] > 0
-        assert found["noisy"]["behind"] == found["again"]["behind"]
-        assert [found[name]["rank"] for name in ("better", "noisy", "again")] == [1, 2, 2]
+        assert found["noisy"].high > found["better"].low  # their intervals overlap
+        assert found["noisy"].behind.low > 0
+        assert found["noisy"].behind == found["again"].behind
+        assert [found[name].rank for name in ("better", "noisy", "again")] == [1, 2, 2]
 
     def test_the_same_numbers_at_every_call_and_in_any_order_of_the_others(self):
         noisy = np.random.default_rng(0).random(N) < 0.5
@@ -170,15 +173,14 @@ class TestLying:
     def test_with_one_label_alone_nothing_is_said(self):
         label = np.ones(N, bool)
         (row,) = self.lying(label=label, one=label).values()
-        nothing = {"value": None, "low": None, "high": None, "n": 0}
-        assert row == {**nothing, "behind": nothing, "rank": None}
+        assert row == Lying(None, None, None, 0, stats.NOTHING, None)
         rows = grid_tables.ranking_rows({("one", "q", "p"): row})
         assert rows[0]["lying"] is None
 
     def test_one_statement_of_a_label(self):
         label = np.arange(N) == 0
         (row,) = self.lying(label, one=~label).values()
-        assert (row["value"], row["low"], row["high"]) == (1, 0, 1)
+        assert (row.value, row.low, row.high) == (1, 0, 1)
 
     @pytest.mark.parametrize(("p_true", "p_false"), [(0.5, 0.5), (0.95, 0.97), (0.9, 0.5)])
     def test_intervals_hold_the_truth_where_a_bootstrap_of_the_least_does_not(

@@ -13,6 +13,7 @@ from stages.lib.patching import head_runs, patch, patched_runs
 from stages.lib.patching.cases import Cases
 from stages.lib.patching.head_runs import HeadRuns
 from stages.lib.patching.patch import Config, Head
+from stages.lib.stats import NOTHING
 from tests import tiny
 
 WORDS = readout.Config(("true", "True"), ("false", "False"))
@@ -166,16 +167,16 @@ def test_a_greedy_search_stops_at_the_planted_head_and_goes_on_as_single(found):
 
 
 def test_the_smallest_set_is_that_head(done):
-    metrics = scores.summarise(done, scores.score(done))["rules"]
+    metrics = scores.summarise(done, scores.score(done), CONFIG).rules
     for rule in TRUE_RULES:
-        small = metrics[rule]["smallest"]
-        assert (small["n_heads"], small["share"], small["accuracy"]) == (1, 1 / 20, 1)
-        assert small["minus_source"]["value"] == 0
-    assert metrics["estimate"]["smallest"]["n_heads"] == 20
-    assert "smallest" not in metrics[RANDOM]
-    spread = metrics[RANDOM]["up"]["orders"]["area"]
-    mean = metrics[RANDOM]["up"]["value"]["area"]["value"]
-    assert spread["least"] < mean < spread["greatest"]
+        small = metrics[rule].smallest
+        assert (small.n_heads, small.share, small.accuracy) == (1, 1 / 20, 1)
+        assert small.minus_source.value == 0
+    assert metrics["estimate"].smallest.n_heads == 20
+    assert metrics[RANDOM].n_orders == 4
+    spread = metrics[RANDOM].up["orders"]["area"]
+    mean = metrics[RANDOM].up["value"]["area"].value
+    assert spread.least < mean < spread.greatest
 
 
 def test_areas_of_the_true_orders_are_the_greatest_and_the_blind_one_is_the_least(done):
@@ -311,10 +312,10 @@ def test_a_model_that_never_lies_gives_nulls(model):
     done = collect(searched, found)
     areas = scores.score(done)
     assert {row["value"] for row in scores.area_points(areas)} == {None}
-    metrics = scores.summarise(done, areas)
-    assert metrics["rules"]["single"]["smallest"]["n_heads"] is None
-    assert metrics["rules"][RANDOM]["up"]["orders"] is None
-    assert metrics["runs"]["none"]["accuracy"] == 1.0
+    metrics = scores.summarise(done, areas, CONFIG)
+    assert metrics.rules["single"].smallest.n_heads is None
+    assert metrics.rules[RANDOM].up["orders"] is None
+    assert metrics.runs["none"].accuracy == 1.0
 
 
 def test_without_known_statements_only_random_orders_are_left_and_all_is_null(model):
@@ -326,9 +327,9 @@ def test_without_known_statements_only_random_orders_are_left_and_all_is_null(mo
     rows = scores.curve_points(done)
     assert {row["n"] for row in rows} == {0}
     assert {row["kept"] for row in rows} == {row["accuracy"] for row in rows} == {None}
-    metrics = scores.summarise(done, scores.score(done))
-    assert metrics["gain"] == {"value": None, "low": None, "high": None, "n": 0}
-    assert metrics["rules"]["single"] is None
+    metrics = scores.summarise(done, scores.score(done), CONFIG)
+    assert metrics.gain == NOTHING
+    assert metrics.rules["single"] is None
     assert len(tables(nothing, found)[0]) == 0
 
 

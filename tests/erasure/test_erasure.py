@@ -9,6 +9,7 @@ import pytest
 
 from stages.erasure import erasure_probes, erasure_runs, erasure_tables, scores
 from stages.erasure.config import Config
+from stages.erasure.metrics import Counts
 from stages.lib import shards
 from stages.lib.io.cli import UserError
 from stages.lib.model import readout
@@ -16,6 +17,7 @@ from stages.lib.patching import patch
 from stages.lib.patching.cases import Cases
 from stages.lib.patching.experiment import Experiment
 from stages.lib.probing import probe
+from stages.lib.stats import NOTHING
 from tests import tiny
 
 CONFIG = Config(sizes=(1, 2), stride=1, positions=15, limit=None, draws=2, seed=0)
@@ -58,36 +60,36 @@ def runs():
 
 
 def window(summary, persona, name):
-    return summary[persona]["windows"][name]
+    return summary[persona].windows[name]
 
 
 def test_erasing_where_truth_is_carried_leaves_chance_and_later_nothing(runs):
     found = scores.summarise(SCORED, runs, PATCH)
     for persona, level in (("honest", 1.0), ("liar", 0.0)):
-        assert found[persona]["none"]["accuracy"]["value"] == level
+        assert found[persona].none.accuracy.value == level
         for name in ("0-0", "0-1"):
             for eraser in ("leace", "oracle"):
                 numbers = window(found, persona, name)[eraser]
-                assert numbers["accuracy"]["value"] == 0.5
-                assert numbers["truth"]["value"] == pytest.approx(0.5, abs=0.01)
-                assert numbers["truth_mass"]["value"] > 0.5
-            assert window(found, persona, name)["random"]["accuracy"]["value"] == level
-            lost = window(found, persona, name)["leace - random"]["truth"]
-            assert (lost["high"] < -0.2) if level else (lost["low"] > 0.2)
+                assert numbers.accuracy.value == 0.5
+                assert numbers.truth.value == pytest.approx(0.5, abs=0.01)
+                assert numbers.truth_mass.value > 0.5
+            assert window(found, persona, name)["random"].accuracy.value == level
+            lost = window(found, persona, name)["leace - random"].truth
+            assert (lost.high < -0.2) if level else (lost.low > 0.2)
         for name in ("1-1", "1-2", "3-4", "4-4"):
-            assert window(found, persona, name)["leace"]["accuracy"]["value"] == level
-            assert window(found, persona, name)["leace - none"]["truth"]["value"] == pytest.approx(
+            assert window(found, persona, name)["leace"].accuracy.value == level
+            assert window(found, persona, name)["leace - none"].truth.value == pytest.approx(
                 0, abs=1e-5
             )
-        counts = found[persona]["counts"]
-        assert (counts["windows"], counts["at_chance"], counts["unlike_random"]) == (9, 2, 2)
+        counts = found[persona].counts
+        assert (counts.windows, counts.at_chance, counts.unlike_random) == (9, 2, 2)
 
 
 def test_a_head_with_nothing_but_truth_loses_it_to_any_labels_that_z_tells_apart(runs):
     """Why there are two controls: all that varies in head (0, 0) is truth."""
     numbers = window(scores.summarise(SCORED, runs, PATCH), "honest", "0-0")
-    assert numbers["permuted"]["accuracy"]["value"] == 0.5
-    assert numbers["permuted"]["accuracy"]["n"] == 2 * 20
+    assert numbers["permuted"].accuracy.value == 0.5
+    assert numbers["permuted"].accuracy.n == 2 * 20
 
 
 def test_labels_of_the_statements_that_are_erased_are_not_seen(runs):
@@ -105,7 +107,7 @@ def test_labels_that_are_fitted_on_decide(runs):
     config = replace(CONFIG, draws=1, sizes=(1,))
     again = erasure_runs.run(setting(SCORED), other, config)
     first, second = (
-        scores.summarise(SCORED, table, PATCH)["honest"]["removed"] for table in (runs, again)
+        scores.summarise(SCORED, table, PATCH)["honest"].removed for table in (runs, again)
     )
     assert first["leace"] != second["leace"]
     assert first["oracle"] == second["oracle"]
@@ -118,12 +120,10 @@ def test_nothing_is_run_where_a_label_is_missing(letters, tmp_path):
     nobody = SCORED.only(found["statement_id"])
     assert scores.points(nobody, found, PATCH) == []
     summary = scores.summarise(nobody, found, PATCH)
-    assert summary["liar"]["windows"] == {}
-    assert summary["liar"]["none"]["accuracy"] == {"value": None, "low": None, "high": None, "n": 0}
-    assert summary["liar"]["removed"]["leace"] is None
-    assert summary["liar"]["counts"] == {"windows": 0} | dict.fromkeys(
-        ("at_chance", "unlike_none", "unlike_permuted", "unlike_random")
-    )
+    assert summary["liar"].windows == {}
+    assert summary["liar"].none.accuracy == NOTHING
+    assert summary["liar"].removed["leace"] is None
+    assert summary["liar"].counts == Counts(0, None, None, None, None)
     assert set(found.columns) == set(erasure_tables.RUNS)
 
 
@@ -193,7 +193,7 @@ class TestProbes:
         assert rows["fresh", "erased", 1]["accuracy"] < rows["fresh", "whole", 1]["accuracy"]
         assert {p["n"] for p in rows.values()} == {60}
         summary = scores.summarise_probes(found, checks, PATCH)["honest"]["fitted"]
-        assert (summary["erased"]["least"], summary["erased"]["greatest"]) == (0.6, 0.6)
+        assert (summary["erased"].least, summary["erased"].greatest) == (0.6, 0.6)
 
     def test_one_label_alone_gives_nothing(self, tmp_path):
         found = self.cases(np.arange(self.N) < 60)

@@ -13,6 +13,7 @@ from stages.lib.model import readout
 from stages.lib.patching import patch
 from stages.lib.patching.cases import Cases
 from stages.lib.patching.experiment import Experiment
+from stages.lib.stats.windows import Window
 from stages.positions import blocks, position_runs, position_tables, scores
 from stages.positions.blocks import BLOCKS, Pairs, Wording
 from stages.positions.position_runs import Writing
@@ -124,17 +125,17 @@ class TestOnThePlantedModel:
         points = scores.by_block(setting.cases, rows, CONFIG)
         by_count = scores.by_count(setting.cases, rows, CONFIG)
         metrics = scores.summarise(setting.cases, rows, by_count, points, CONFIG)
-        blocks_found = metrics["blocks"]
-        assert blocks_found["prefix"]["alone"]["accuracy"] == 1.0
-        assert blocks_found["prefix"]["elsewhere"]["n"] == len(LABEL)
-        assert blocks_found["prefix"]["difference"]["alone - elsewhere"]["accuracy"]["value"] == 1.0
-        assert blocks_found["system"]["difference"]["alone - base"]["accuracy"]["value"] == 0.0
-        assert blocks_found["prefix"]["difference"]["all - left_out"]["accuracy"]["low"] > 0
-        assert metrics["counts"]["window"]["1"]["accuracy"] == 1.0
-        assert metrics["unpatched"]["blocks"]["base"]["accuracy"] == 0.0
+        blocks_found = metrics.blocks
+        assert blocks_found["prefix"]["alone"].accuracy == 1.0
+        assert blocks_found["prefix"]["elsewhere"].n == len(LABEL)
+        assert blocks_found["prefix"]["difference"]["alone - elsewhere"].accuracy.value == 1.0
+        assert blocks_found["system"]["difference"]["alone - base"].accuracy.value == 0.0
+        assert blocks_found["prefix"]["difference"]["all - left_out"].accuracy.low > 0
+        assert metrics.counts["window"]["1"].accuracy == 1.0
+        assert metrics.unpatched["blocks"].base.accuracy == 0.0
         layer = tiny.PLANTED_LAYER
-        assert metrics["window"] == {"first_layer": layer, "last_layer": layer + 1}
-        assert metrics["n_heads"] == 0
+        assert metrics.window == Window(layer, layer + 1)
+        assert metrics.n_heads == 0
         assert set(rows.columns) == set(SCHEMA)
         key = ["statement_id", "base", "patch_id"]
         assert not rows.select(key).is_duplicated().any()
@@ -154,9 +155,9 @@ class TestOnThePlantedModel:
         by_block = scores.by_block(nobody, rows, CONFIG)
         assert {row["accuracy"] for row in by_count + by_block} == {None}
         metrics = scores.summarise(nobody, rows, by_count, by_block, CONFIG)
-        assert metrics["unpatched"]["counts"]["base"]["n"] == 0
-        assert (metrics["counts"], metrics["blocks"]) == ({}, {})
-        assert (metrics["window"], metrics["n_heads"]) == (None, 0)
+        assert metrics.unpatched["counts"].base.n == 0
+        assert (metrics.counts, metrics.blocks) == ({}, {})
+        assert (metrics.window, metrics.n_heads) == (None, 0)
 
 
 def by_hand(setting, heads, pairs, chosen, row):

@@ -16,9 +16,12 @@ from stages.robustness import (
     robustness_tables,
     scores,
     scores_overlap,
+    scores_restored,
+    scores_runs,
     wordings,
 )
 from stages.robustness.head_sets import Singles
+from stages.robustness.metrics import Overlap, Overlaps
 from stages.robustness.wordings import DEFAULT, Wording
 from tests import chats, planted, tiny
 
@@ -60,11 +63,11 @@ def result(settings, heads, search=(PLANTED,)):
     chosen = pl.concat([robustness_tables.single_rows(a, planted.CONFIG) for a in alone.values()])
     scored = pl.concat([robustness_tables.rows(one, sets, planted.CONFIG) for one in tried])
     about = settings[DEFAULT].cases
-    window = scores.candidates(chosen)
-    found = scores.sets_of(scored, window, list(settings))
-    given = {name: scores.answers(scored, found, name, planted.CONFIG) for name in settings}
+    window = scores_runs.candidates(chosen)
+    found = scores_runs.sets_of(scored, window, list(settings))
+    given = {name: scores_runs.answers(scored, found, name, planted.CONFIG) for name in settings}
     points = scores.points(about, given, ["even", "odd"], planted.CONFIG)
-    own = scores.singles(about, chosen, window, planted.CONFIG)
+    own = scores_runs.singles(about, chosen, window, planted.CONFIG)
     if len(about.table):
         assert window == heads
         assert [vars(one) | {"members": list(one.members)} for one in found] == [
@@ -73,8 +76,10 @@ def result(settings, heads, search=(PLANTED,)):
         expected = alone[DEFAULT].singles
         assert np.array_equal(own.gain, expected.gain)
         assert np.array_equal(own.split, expected.split)
-    summary = scores.summarise(about, given, found, points, len(window))
-    return chosen, scored, found, own, points, summary
+    overlap = scores_overlap.numbers(found, own, 20, seed=0)
+    known = {"selection": about, "report": about}
+    summary = scores.summarise(known, given, found, window, overlap)
+    return chosen, scored, found, points, summary
 
 
 def test_another_wording_gives_other_prompts_of_the_same_statements(settings):
@@ -92,7 +97,7 @@ def test_another_wording_gives_other_prompts_of_the_same_statements(settings):
 
 
 def test_every_split_and_wording_chooses_the_planted_head_and_it_works_on_all(settings):
-    _, _, sets, own, points, summary = result(settings, EVERY)
+    _, _, sets, points, summary = result(settings, EVERY)
     assert [(one.chosen_on, one.name) for one in sets] == [
         ("search", "heads"),
         ("split", "even"),
@@ -107,35 +112,37 @@ def test_every_split_and_wording_chooses_the_planted_head_and_it_works_on_all(se
     for point in points:
         assert point["accuracy"] == expected[point["run"]], point
     for kind in ("split", "wording"):
-        found = summary["generalisation"][kind]
-        assert found["on_diagonal"]["value"] == pytest.approx(1.0)
-        assert found["difference"]["value"] == pytest.approx(0.0, abs=1e-6)
-    numbers = scores_overlap.numbers(sets, own, 20, seed=0)
-    assert numbers["split"]["mean"] == numbers["wording"]["mean"] == 1.0
-    assert (numbers["seed"]["mean"], numbers["seed"]["low"]) == (1.0, 1.0)
-    assert numbers["split"]["shuffled"]["p_value"] == 1.0
-    assert summary["overlap_by_chance"] == 1 / 8
+        found = summary.generalisation[kind]
+        assert found.on_diagonal.value == pytest.approx(1.0)
+        assert found.difference.value == pytest.approx(0.0, abs=1e-6)
+    numbers = summary.overlap
+    assert numbers.split.mean == numbers.wording.mean == 1.0
+    assert (numbers.seed.mean, numbers.seed.low) == (1.0, 1.0)
+    assert numbers.split.shuffled.p_value == 1.0
+    assert summary.overlap_by_chance == 1 / 8
+    assert summary.sets["split"]["even"].scored["asked"].accuracy == 1.0
+    assert summary.sets["split"]["even"].scored["asked"].reverse is None
+    assert summary.sets["wording"]["asked"].scored[DEFAULT].reverse.accuracy == 0.0
 
 
 def test_where_no_head_of_the_window_is_planted_no_set_restores_anything(settings):
     """The inverse: sets are chosen all the same, and the table says that they do nothing."""
     heads = [Head(layer, head) for layer in (3, 4) for head in range(4)]
-    _, _, sets, _, points, summary = result(settings, heads, [Head(3, 0)])
+    _, _, sets, points, summary = result(settings, heads, [Head(3, 0)])
     assert len(sets) == 5
     assert {p["accuracy"] for p in points if p["run"] == "patched"} == {0.0}
     assert {p["accuracy"] for p in points if p["run"] == "reverse"} == {1.0}
-    share = summary["generalisation"]["split"]["on_diagonal"]
-    assert share["value"] == pytest.approx(0.0, abs=1e-6)
+    assert summary.generalisation["split"].on_diagonal.value == pytest.approx(0.0, abs=1e-6)
 
 
 def test_without_a_set_nothing_is_chosen_and_the_unpatched_runs_are_scored(settings):
-    _, rows, sets, own, points, summary = result(settings, [], [])
+    _, rows, sets, points, summary = result(settings, [], [])
     assert sets == []
     assert {point["run"] for point in points} == {"source", "base"}
-    assert summary["unpatched"]["asked"]["base"]["accuracy"] == 0.0
-    assert summary["n_heads"] is summary["overlap_by_chance"] is None
-    assert summary["generalisation"]["split"]["on_diagonal"]["value"] is None
-    assert scores_overlap.numbers(sets, own, 5, 0)["seed"] is None
+    assert summary.unpatched["asked"]["base"].accuracy == 0.0
+    assert summary.n_heads is summary.overlap_by_chance is None
+    assert summary.generalisation["split"].on_diagonal.value is None
+    assert summary.overlap == Overlaps(None, None, None)
     assert scores_overlap.pairs(sets) == []
     assert len(rows.filter(pl.col("wording") == DEFAULT)) == 2 * 12
     assert set(rows["patch_id"]) == {"none"}
@@ -144,9 +151,9 @@ def test_without_a_set_nothing_is_chosen_and_the_unpatched_runs_are_scored(setti
 def test_without_known_statements_everything_is_null():
     nobody = planted.cases(tiny.chatml_tokenizer(), n=0)
     setting = planted.experiment(tiny.planted_model(), nobody)
-    _, rows, _, _, points, summary = result({DEFAULT: setting}, EVERY, [PLANTED])
+    _, rows, _, points, summary = result({DEFAULT: setting}, EVERY, [PLANTED])
     assert {point["accuracy"] for point in points} == {None}
-    assert summary["generalisation"]["wording"]["difference"]["value"] is None
+    assert summary.generalisation["wording"].difference.value is None
     assert rows.is_empty()
 
 
@@ -183,9 +190,9 @@ def test_by_chance_is_the_mean_over_all_pairs_of_sets():
 
 def test_overlap_of_the_same_sets_is_one_and_of_disjoint_ones_zero():
     a, b = np.array([True, True, False, False]), np.array([False, False, True, True])
-    assert scores_overlap.overlap([a, a, a]) == {"mean": 1.0, "min": 1.0, "max": 1.0, "n_pairs": 3}
-    assert scores_overlap.overlap([a, b])["mean"] == 0.0
-    assert scores_overlap.overlap([a]) == {"mean": None, "min": None, "max": None, "n_pairs": 0}
+    assert scores_overlap.overlap([a, a, a]) == Overlap(1.0, 1.0, 1.0, 3)
+    assert scores_overlap.overlap([a, b]).mean == 0.0
+    assert scores_overlap.overlap([a]) == Overlap(None, None, None, 0)
 
 
 def test_shuffled_splits_tell_splits_with_heads_of_their_own_from_noise():
@@ -196,8 +203,8 @@ def test_shuffled_splits_tell_splits_with_heads_of_their_own_from_noise():
     own = noise + 3 * np.array([(split == name) for name in "abc" for _ in range(4)])
     for gain, low in ((own, True), (same.gain, False)):
         found = scores_overlap.shuffled(singles(gain, split), 4, 99, seed=0)
-        assert (found["p_value"] < 0.05) == low
-    assert scores_overlap.shuffled(same, 4, 0, seed=0)["p_value"] is None
+        assert (found.p_value < 0.05) == low
+    assert scores_overlap.shuffled(same, 4, 0, seed=0).p_value is None
 
 
 def test_draws_of_subjects_agree_where_effects_are_clear_and_not_where_they_are_noise():
@@ -207,8 +214,8 @@ def test_draws_of_subjects_agree_where_effects_are_clear_and_not_where_they_are_
     split = ["a"] * 40
     agree = scores_overlap.resampled(singles(clear, split), 4, seed=0)
     noisy = scores_overlap.resampled(singles(noise, split), 4, seed=0)
-    assert (agree["mean"], agree["low"]) == (1.0, 1.0)
-    assert scores_overlap.by_chance(20, 4) < noisy["mean"] < 0.8
+    assert (agree.mean, agree.low) == (1.0, 1.0)
+    assert scores_overlap.by_chance(20, 4) < noisy.mean < 0.8
     assert scores_overlap.resampled(singles(noise, split), 4, seed=0) == noisy
 
 
@@ -218,7 +225,7 @@ def test_shares_are_ratios_of_means_and_their_difference_is_paired():
     gap = random.uniform(0.6, 1.0, 60)
     noise = random.normal(0, 0.2, 60)  # the same in both: a paired difference does not see it
     on, off = 0.9 * gap + noise, 0.6 * gap + noise
-    found = scores.shares({"on": on, "off": off, "difference": off - on}, gap, subject)
+    found = scores_restored.shares({"on": on, "off": off, "difference": off - on}, gap, subject)
     assert found["on"].value == pytest.approx(on.mean() / gap.mean())
     assert found["difference"].value == pytest.approx(-0.3)
     width = {name: row.high - row.low for name, row in found.items()}
@@ -229,9 +236,9 @@ def test_shares_are_ratios_of_means_and_their_difference_is_paired():
 def test_no_share_is_told_where_there_is_no_lie_to_undo():
     subject = np.arange(30).astype(str)
     gap = np.random.default_rng(0).normal(0, 0.05, 30)
-    assert scores.shares({"x": np.ones(30)}, gap, subject)["x"].value is None
-    assert scores.shares({"x": np.ones(30)}, gap + 0.5, subject)["x"].value is not None
-    assert scores.shares({"x": np.ones(0)}, np.ones(0), np.array([], str))["x"].n == 0
+    assert scores_restored.shares({"x": np.ones(30)}, gap, subject)["x"].value is None
+    assert scores_restored.shares({"x": np.ones(30)}, gap + 0.5, subject)["x"].value is not None
+    assert scores_restored.shares({"x": np.ones(0)}, np.ones(0), np.array([], str))["x"].n == 0
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Checks of two tables row by row: about the same statements, and with prompts that differ."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from stages.lib.io.cli import UserError
@@ -35,6 +35,29 @@ def require(file: Path, found: Iterable[str], expected: Iterable[str]) -> None:
         f"{file}: found {len(found)} statement_ids, expected the {len(expected)} of the "
         f"statements: {detail}; run `dvc repro` to make it again"
     )
+
+
+def rows(file: Path, found: Sequence[str], wanted: Sequence[str]) -> list[int]:
+    """Find the rows of some statements, which must stand in the same order.
+
+    Parameters
+    ----------
+    file : Path
+        The file (or folder) that `found` comes from, for the message.
+    found : sequence of str
+        All its statement_ids.
+    wanted : sequence of str
+        Some of them.
+
+    Raises
+    ------
+    UserError
+        As `require`.
+    """
+    chosen = set(wanted)
+    kept = [row for row, name in enumerate(found) if name in chosen]
+    require(file, [found[row] for row in kept], wanted)
+    return kept
 
 
 def require_apart(where: str, ids: list[list[int]], others: list[list[int]]) -> None:

@@ -1,5 +1,7 @@
 """Answers beside statements: rates by split, and accuracy against confidence."""
 
+from dataclasses import dataclass
+
 import polars as pl
 
 from stages.lib import stats
@@ -7,11 +9,27 @@ from stages.lib.io.tables import Row
 from stages.lib.stats import Interval
 
 ALL = "all"  # the name under which all splits together are reported
-MEASURES = ("accuracy", "recall_true", "recall_false", "truth_mass")
 STEPS = 20  # thresholds of confidence from 0 to 1
 
 Rows = list[Row]
-Measured = dict[str, dict[str, Interval]]
+
+
+@dataclass(frozen=True)
+class Rates:
+    """How right some answers are.
+
+    Attributes
+    ----------
+    accuracy, recall_true, recall_false : Interval
+        On all statements, on true ones and on false ones.
+    truth_mass : Interval
+        Mean probability of both answers together.
+    """
+
+    accuracy: Interval
+    recall_true: Interval
+    recall_false: Interval
+    truth_mass: Interval
 
 
 def answer(statements: pl.DataFrame, readouts: pl.DataFrame) -> pl.DataFrame:
@@ -40,24 +58,10 @@ def answer(statements: pl.DataFrame, readouts: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def measure(answers: pl.DataFrame) -> Measured:
-    """Accuracy, recall on true and on false statements, and truth_mass by split.
-
-    Parameters
-    ----------
-    answers : DataFrame
-        From `answer`.
-
-    Returns
-    -------
-    dict
-        split ("all" first, then by name) -> measure -> Interval.
-    """
-    splits = {ALL: answers} | {
-        split: answers.filter(pl.col("split") == split)
-        for split in answers["split"].unique().sort()
-    }
-    return {split: rates(rows) for split, rows in splits.items()}
+def by_split(table: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """Rows of all splits, as "all", then those of each, by name."""
+    names = table["split"].unique().sort()
+    return {ALL: table, **{name: table.filter(pl.col("split") == name) for name in names}}
 
 
 def threshold_rows(persona: str, answers: pl.DataFrame) -> Rows:
@@ -81,12 +85,14 @@ def threshold_rows(persona: str, answers: pl.DataFrame) -> Rows:
     return rows
 
 
-def rates(rows: pl.DataFrame) -> dict[str, Interval]:
-    """Accuracy, recall on true and on false statements, and truth_mass of some answers."""
-    true, false = rows.filter(pl.col("label")), rows.filter(~pl.col("label"))
-    result = {
-        name: stats.rate(part["correct"].to_numpy(), part["subject"].to_numpy())
-        for name, part in zip(MEASURES, (rows, true, false), strict=False)
-    }
-    mass, subjects = rows["truth_mass"].to_numpy(), rows["subject"].to_numpy()
-    return result | {"truth_mass": stats.mean(mass, subjects)}
+def rates(answers: pl.DataFrame) -> Rates:
+    """Measure some answers, from `answer`."""
+    of_label = [answers.filter(label=label) for label in (True, False)]
+    mass, subjects = answers["truth_mass"].to_numpy(), answers["subject"].to_numpy()
+    return Rates(
+        *(
+            stats.rate(some["correct"].to_numpy(), some["subject"].to_numpy())
+            for some in (answers, *of_label)
+        ),
+        truth_mass=stats.mean(mass, subjects),
+    )

@@ -66,7 +66,7 @@ def read(
 
 
 def first(table: pl.DataFrame, limit: int | None) -> pl.DataFrame:
-    """Take at most so many rows of each split, from the front of its order; None takes all."""
+    """Take at most `limit` rows of each split, from the front of its order; None takes all."""
     groups = table.group_by("split", maintain_order=True)
     return groups.head(len(table) if limit is None else limit).select(table.columns)
 

@@ -190,7 +190,7 @@ class TestPlanted:
         assert np.abs(gap[:, :3]).max() < ROUNDING
         assert gap[:, 3:].min() > 0.9
         parting = lens.parting(gap, np.arange(6))
-        assert [parting[name]["value"] for name in ("differs", "half")] == [3, 3]
+        assert (parting.differs.value, parting.half.value) == (3, 3)
 
     def test_the_pair_is_the_token_that_the_model_says(self, found):
         model, runs = found

@@ -1,20 +1,12 @@
 """Probes find a planted direction where it was planted, and nothing elsewhere."""
 
-import json
-
 import numpy as np
-import polars as pl
 import pytest
-from safetensors import safe_open
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from stages.lib import shards
-from stages.lib.io import tables
-from stages.lib.io.cli import UserError
-from stages.lib.probing import probe, probe_tables
-from stages.probes import __main__ as stage
+from stages.lib.probing import probe
 
 pytestmark = pytest.mark.filterwarnings("error")  # above all: every fit converges
 
@@ -140,22 +132,6 @@ def test_permuted_labels_give_chance_where_true_ones_do_not():
     np.testing.assert_array_equal(found.correct, other.correct)
 
 
-def test_no_permutations_no_control():
-    none = probe.Config(1.0, 1000, permutations=0, seed=0)
-    found = survey(activations(), design(), none)
-    rows = probe_tables.layers(found, PERSONAS, design())
-    permuted = [row for row in rows if row["labels"] == "permuted"]
-    assert {(row["accuracy"], row["n"]) for row in permuted} == {(None, 0)}
-
-
-def test_what_does_not_vary_has_no_direction(found):
-    assert not found["resid_post"].directions[0].any()
-    assert np.isnan(probe.cosines(found["resid_post"].directions)[0]).all()
-    assert np.abs(found["resid_post"].intercepts[0]).max() < 1  # not a rounding error's inverse
-    rows = probe_tables.cosine(found, PERSONAS)
-    assert next(row["cosine"] for row in rows if row["site"] == "resid_post") is None
-
-
 @pytest.mark.parametrize("name", ["directions", "intercepts", "held_out", "correct", "permuted"])
 def test_bytes_do_not_depend_on_processes(found, name):
     two = survey(activations(), design(), n_jobs=2)
@@ -200,224 +176,6 @@ def test_known_statements_are_used_where_there_are_enough_of_both_labels():
     fewer = design(known=known)
     assert fewer.statements == "all"
     assert len(fewer.selection) == len(fewer.report) == N // 2
-
-
-def test_one_label_gives_null_and_no_crash():
-    made = design(labels=np.ones(N, dtype=bool))
-    found = survey(activations(), made)
-    assert not made.fittable
-    assert np.isnan(found["z"].directions).all()
-    rows = probe_tables.layers(found, PERSONAS, made)
-    assert len(rows) == (N_LAYERS + N_LAYERS + 1) * 2 * 9
-    assert {(row["accuracy"], row["low"], row["n"]) for row in rows} == {(None, None, 0)}
-    assert {row["accuracy"] for row in probe_tables.heads(found, PERSONAS, made)} == {None}
-    assert {row["cosine"] for row in probe_tables.cosine(found, PERSONAS)} == {None}
-    nothing = {"value": None, "low": None, "high": None, "n": 0}
-    assert probe_tables.best(found, PERSONAS, made)["z"]["honest"]["liar"] == {
-        "layer": None,
-        "head": None,
-        "held_out": nothing,
-        "accuracy": nothing,
-        "permuted": nothing,
-    }
-
-
-def test_one_subject_in_a_part_is_fitted_but_chooses_nothing():
-    selected = SUBJECT == 0
-    made = probe.design(LABELS, SUBJECT, selected, np.zeros(N, dtype=bool))
-    assert made.fittable
-    assert made.folds == ()
-    found = survey(activations(), made)
-    assert probe_tables.best(found, PERSONAS, made)["z"]["honest"]["honest"]["layer"] is None
-    assert found["z"].correct.shape[-1] == N - 2
-    nobody = probe.design(LABELS, SUBJECT, np.ones(N, dtype=bool), np.zeros(N, dtype=bool))
-    rows = probe_tables.layers(survey(activations(), nobody), PERSONAS, nobody)
-    assert {(row["accuracy"], row["n"]) for row in rows} == {(None, 0)}
-
-
-def test_best_place_is_the_planted_one_with_its_control(found):
-    best = probe_tables.best(found, PERSONAS, design())
-    assert (
-        best["z"]["honest"]["honest"]["layer"],
-        best["z"]["honest"]["honest"]["head"],
-    ) == PLANTED
-    entry = best["resid_post"]["honest"]["honest"]
-    assert entry["layer"] in (2, 3)
-    assert "head" not in entry
-    assert entry["accuracy"]["value"] > 0.95
-    assert entry["accuracy"]["n"] == N // 2
-    assert entry["permuted"]["value"] < 0.8
-    # an inverted direction is wrong everywhere that it reads: the best transfer is no transfer
-    assert best["z"]["honest"]["liar"]["held_out"]["value"] < 0.65
-
-
-def test_z_row_is_the_mean_over_heads(found):
-    rows = probe_tables.layers(found, PERSONAS, design())
-    heads = probe_tables.heads(found, PERSONAS, design())
-    for layer in range(N_LAYERS):
-        (row,) = (
-            row
-            for row in rows
-            if (row["site"], row["labels"], row["fit"], row["scored"], row["layer"])
-            == ("z", "true", "honest", "honest", layer)
-        )
-        of_layer = [
-            head["accuracy"]
-            for head in heads
-            if (head["fit"], head["scored"], head["layer"]) == ("honest", "honest", layer)
-        ]
-        assert row["accuracy"] == pytest.approx(np.mean(of_layer))
-        assert row["low"] < row["accuracy"] < row["high"]
-
-
-@pytest.mark.parametrize(
-    ("curve", "layer"),
-    [
-        ([0.9, 0.8, 0.4, 0.6, 0.2], 2),
-        ([None, 0.1, 0.6, 0.5, -0.3], 4),  # starts low: that is no fall
-        ([0.1, 0.2, 0.3], None),
-        ([0.9, None, 0.4], 2),
-        ([0.9, 0.5], None),
-        ([None, None], None),
-    ],
-)
-def test_fall_of_a_cosine(curve, layer):
-    reading = [0.9] * len(curve)
-    entry = fall(curve, reading, reading)
-    counted = sum(value is not None for value in curve)
-    assert entry == {"falls_below_half": layer, "layers": counted}
-
-
-def test_a_cosine_between_noise_is_no_fall():
-    curve, reads, noise = [0.9, 0.2, 0.9, 0.8, 0.2], [0.6] * 5, [0.6, 0.5, 0.4, 0.6, 0.6]
-    assert fall(curve, reads, reads) == {"falls_below_half": 1, "layers": 5}
-    assert fall(curve, reads, noise) == {"falls_below_half": 4, "layers": 3}
-    assert fall(curve, noise, reads) == {"falls_below_half": 4, "layers": 3}
-    assert fall(curve, [None] * 5, reads) == {"falls_below_half": None, "layers": 0}
-
-
-def fall(curve, lows_honest, lows_liar):
-    """The entry of honest and liar, from cosines and the low ends of their probes' accuracy."""
-    names = {"site": "z", "first": "honest", "second": "liar"}
-    cosine_rows = [names | {"layer": i, "cosine": value} for i, value in enumerate(curve)]
-    layer_rows = [
-        {"site": "z", "labels": "true", "fit": name, "scored": name, "layer": i}
-        | {"low": low, "n": 0 if low is None else 200}
-        for name, lows in (("honest", lows_honest), ("liar", lows_liar))
-        for i, low in enumerate(lows)
-    ]
-    return probe_tables.falls(cosine_rows, layer_rows, design())["z"]["honest"]["liar"]
-
-
-@pytest.fixture
-def project(tmp_path, monkeypatch):
-    """A folder with params, statements, known and activations of three personas."""
-    monkeypatch.chdir(tmp_path)
-    params = {"personas": list(PERSONAS), "probes": vars(SETTINGS)}
-    (tmp_path / "params.yaml").write_text(json.dumps(params))
-    ids = [f"{i:016x}" for i in range(N)]
-    parts = np.where(SELECTED, "selection", "report")
-    statements = pl.DataFrame({"statement_id": ids}).with_columns(
-        split=pl.lit("cities"),
-        statement=pl.Series([f"Statement {i}." for i in range(N)]),
-        label=pl.Series(LABELS),
-        subject=pl.Series([f"city {i}" for i in SUBJECT]),
-        object=pl.lit(""),
-        template=pl.lit(""),
-        part=pl.Series(parts.tolist()),
-        origin=pl.lit("built-in"),
-    )
-    known = pl.DataFrame({"statement_id": ids}).with_columns(known=pl.lit(False))
-    tables.write(tmp_path / "statements.parquet", statements, tables.STATEMENTS, ["statement_id"])
-    tables.write(tmp_path / "known.parquet", known, tables.KNOWN, ["statement_id"])
-    write_activations(tmp_path / "activations", activations(), ids)
-    return tmp_path
-
-
-def write_activations(folder, arrays, ids):
-    """Shards for every persona, in two uneven parts, at one position."""
-    provenance = {
-        "statement_ids": ids,
-        "sites": ["z", "resid_post"],
-        "positions": [-1],
-        "n_layers": N_LAYERS,
-        "n_heads": N_HEADS,
-    }
-    for persona, name in enumerate(PERSONAS):
-        with shards.writer(folder / name, provenance) as writer:
-            for rows in (slice(0, 150), slice(150, None)):
-                part = {site: array[persona, rows][:, None] for site, array in arrays.items()}
-                writer.append(part)
-
-
-def run(folder):
-    """Run the stage in a folder."""
-    stage.main(
-        folder / "statements.parquet",
-        folder / "activations",
-        folder / "known.parquet",
-        folder / "probes",
-        folder / "metrics.json",
-        folder / "plots",
-    )
-
-
-def test_stage_writes_directions_metrics_and_plots(project, found):
-    run(project)
-    with safe_open(project / "probes" / "directions.safetensors", framework="numpy") as file:
-        assert file.metadata() == {"personas": json.dumps(PERSONAS)}
-        z, resid = file.get_tensor("z"), file.get_tensor("resid_post")
-        intercepts = file.get_tensor("z_intercept"), file.get_tensor("resid_post_intercept")
-    assert z.shape == (3, N_LAYERS, N_HEADS, D_HEAD)
-    assert resid.shape == (3, N_LAYERS + 1, D_MODEL)
-    assert [one.shape for one in intercepts] == [(3, N_LAYERS, N_HEADS), (3, N_LAYERS + 1)]
-    assert z.dtype == resid.dtype == np.float32
-    np.testing.assert_array_equal(z[1, 1, 1], found["z"].directions[1, 1, 1])
-    np.testing.assert_array_equal(resid[2, 3], found["resid_post"].directions[3, 0, 2])
-
-    metrics = tables.read_json(project / "metrics.json")
-    assert metrics["statements"] == "all"
-    half = {"true": N // 4, "false": N // 4, "subjects": SUBJECTS // 2}
-    assert metrics["n"] == {"selection": half, "report": half}
-    assert metrics["best"]["z"]["liar"]["liar"]["head"] == PLANTED[1]
-    assert metrics["cosine"]["z"]["honest"]["liar"] == {"falls_below_half": None, "layers": 1}
-    expected = {
-        "layers": ["site", "labels", "fit", "scored", "layer", "accuracy", "low", "high", "n"],
-        "heads": ["fit", "scored", "layer", "head", "accuracy", "low", "high", "n"],
-        "cosine": ["site", "first", "second", "layer", "cosine"],
-    }
-    for name, columns in expected.items():
-        rows = tables.read_json(project / "plots" / f"{name}.json")
-        assert all(list(row) == columns for row in rows)
-    pairs = {(row["first"], row["second"]) for row in rows}
-    assert pairs == {("neutral", "honest"), ("neutral", "liar"), ("honest", "liar")}
-
-
-def test_stage_gives_the_same_bytes_twice(project):
-    names = ["probes/directions.safetensors", "metrics.json"]
-    names += [f"plots/{name}.json" for name in ("layers", "heads", "cosine")]
-    run(project)
-    first = [(project / name).read_bytes() for name in names]
-    run(project)
-    assert [(project / name).read_bytes() for name in names] == first
-
-
-def test_activations_of_other_statements_are_refused(project):
-    write_activations(
-        project / "activations", activations(), [f"{i:016x}" for i in range(1, N + 1)]
-    )
-    with pytest.raises(UserError, match=r"neutral: .*1 are missing and 1 unknown"):
-        run(project)
-
-
-@pytest.mark.parametrize("layer", [0, N_LAYERS - 1])
-def test_activations_that_are_not_finite_are_refused(project, layer):
-    arrays = activations()
-    arrays["z"][2, 7, layer, 0, 0] = np.inf
-    write_activations(project / "activations", arrays, [f"{i:016x}" for i in range(N)])
-    with pytest.raises(UserError, match=rf"liar: z of layer {layer} is not finite"):
-        run(project)
-    assert not (project / "probes").exists()
 
 
 def test_fits_converge_where_features_outnumber_statements():

@@ -1,14 +1,16 @@
-"""What the probes stage reports: plot tables and metrics from fitted probes."""
+"""Plot tables and metrics of fitted probes."""
 
-from itertools import combinations, pairwise, product
+from itertools import combinations, product
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stages.lib import stats
+from stages.lib.probing.crossings import first_below
 from stages.lib.probing.probe import Design, Probes, cosines
-from stages.lib.stats import Interval
+from stages.lib.stats import Interval, shares
+from stages.probes.metrics import BestHead, BestLayer, Fall
 
 HALF = 0.5  # a cosine below it: the two directions share less than they do not
 
@@ -83,7 +85,9 @@ def cosine(found: Found, personas: tuple[str, ...]) -> Rows:
     return rows
 
 
-def falls(cosine_rows: Rows, layer_rows: Rows, design: Design) -> dict[str, Any]:
+def falls(
+    cosine_rows: Rows, layer_rows: Rows, design: Design
+) -> dict[str, dict[str, dict[str, Fall]]]:
     """Where two personas' directions part: first layer below 0.5 that follows one at or above it.
 
     Only layers count where both personas' own probes read the truth, that is where the interval
@@ -99,8 +103,7 @@ def falls(cosine_rows: Rows, layer_rows: Rows, design: Design) -> dict[str, Any]
     Returns
     -------
     dict
-        site -> first -> second -> ``{"falls_below_half": layer, "layers": how many counted}``;
-        None where it never falls so. A cosine that starts low has not fallen.
+        site -> first -> second -> Fall. A cosine that starts low has not fallen.
     """
     true = float(design.labels[design.report].mean()) if len(design.report) else 0.5
     reads = {
@@ -109,22 +112,25 @@ def falls(cosine_rows: Rows, layer_rows: Rows, design: Design) -> dict[str, Any]
         if row["labels"] == "true" and row["fit"] == row["scored"]
         if row["n"] and row["low"] > max(true, 1 - true)
     }
-    curves: dict[tuple[str, str, str], list[tuple[int, float]]] = {}
+    curves: dict[tuple[str, str, str], list[float]] = {}
     for row in cosine_rows:
         site, first, second, layer = row["site"], row["first"], row["second"], row["layer"]
-        curve = curves.setdefault((site, first, second), [])
-        if row["cosine"] is not None and {(site, first, layer), (site, second, layer)} <= reads:
-            curve.append((layer, row["cosine"]))
-    result: dict[str, Any] = {}
+        counts = {(site, first, layer), (site, second, layer)} <= reads
+        value = row["cosine"] if counts else None
+        curves.setdefault((site, first, second), []).append(np.nan if value is None else value)
+    result: dict[str, dict[str, dict[str, Fall]]] = {}
     for (site, first, second), curve in curves.items():
-        steps = ((layer, a, b) for (_, a), (layer, b) in pairwise(curve))
-        fall = next((layer for layer, a, b in steps if a >= HALF > b), None)
-        entry = {"falls_below_half": fall, "layers": len(curve)}
-        result.setdefault(site, {}).setdefault(first, {})[second] = entry
+        cosines = np.array(curve)
+        readable = ~np.isnan(cosines)
+        (layer,) = first_below(cosines[:, None], readable, HALF)
+        fall = Fall(int(layer) if np.isfinite(layer) else None, int(readable.sum()))
+        result.setdefault(site, {}).setdefault(first, {})[second] = fall
     return result
 
 
-def best(found: Found, personas: tuple[str, ...], design: Design) -> dict[str, Any]:
+def best(
+    found: Found, personas: tuple[str, ...], design: Design
+) -> dict[str, dict[str, dict[str, BestHead | BestLayer]]]:
     """For each persona the best place of its own probes, and how they score there on all personas.
 
     Parameters
@@ -137,47 +143,35 @@ def best(found: Found, personas: tuple[str, ...], design: Design) -> dict[str, A
     Returns
     -------
     dict
-        site -> fit -> scored -> layer (and head), `held_out` (cross-validated on the selection
-        part; for the persona itself it chose the place, and is too high by that), `accuracy` and
-        `permuted` on the report part. The first of equally good places; everything None where
-        there were no folds.
+        site -> fit -> scored -> the first of equally good places.
     """
-    result: dict[str, Any] = {}
-    for site, probes in found.items():
-        for (i, fit), (j, scored) in product(enumerate(personas), repeat=2):
-            entry = _best_of_pair(site, probes, i, j, design)
-            result.setdefault(site, {}).setdefault(fit, {})[scored] = entry
-    return result
+    return {
+        site: {
+            fit: {
+                scored: _best_of_pair(site, probes, i, j, design)
+                for j, scored in enumerate(personas)
+            }
+            for i, fit in enumerate(personas)
+        }
+        for site, probes in found.items()
+    }
 
 
-def _best_of_pair(site: str, probes: Probes, i: int, j: int, design: Design) -> dict[str, Any]:
+def _best_of_pair(
+    site: str, probes: Probes, i: int, j: int, design: Design
+) -> BestHead | BestLayer:
     """One entry of `best`."""
+    layer, head, rates = None, None, (stats.NOTHING, stats.NOTHING, stats.NOTHING)
     held_out = probes.held_out[:, :, i]  # (n_layers, places, n_personas, n_selection)
-    layer, head, entry = (
-        None,
-        None,
-        dict.fromkeys(("held_out", "accuracy", "permuted"), stats.NOTHING),
-    )
     if held_out.shape[-1]:
         own = held_out[:, :, i].mean(axis=-1)  # chosen without looking at the persona scored
-        at = np.unravel_index(int(own.argmax()), own.shape)
-        layer, head = int(at[0]), int(at[1])
-        chosen = design.subjects[design.selection]
-        entry["held_out"] = stats.rate(held_out[layer, head, j], chosen)
-        entry["accuracy"] = _interval(probes.correct[layer, head, i, j], design)
-        entry["permuted"] = _interval(probes.permuted[layer, head, i, j], design)
-    place = {"layer": layer, "head": head} if site == "z" else {"layer": layer}
-    return place | {name: interval.row() for name, interval in entry.items()}
-
-
-def counts(design: Design) -> dict[str, Any]:
-    """Which statements the probes saw (known or all), and how many by part and label."""
-    n = {}
-    for part, rows in (("selection", design.selection), ("report", design.report)):
-        true = int(design.labels[rows].sum())
-        subjects = len(np.unique(design.subjects[rows]))
-        n[part] = {"true": true, "false": len(rows) - true, "subjects": subjects}
-    return {"statements": design.statements, "n": n, "folds": len(design.folds)}
+        layer, head = map(int, np.unravel_index(int(own.argmax()), own.shape))
+        rates = (
+            stats.rate(held_out[layer, head, j], design.subjects[design.selection]),
+            _interval(probes.correct[layer, head, i, j], design),
+            _interval(probes.permuted[layer, head, i, j], design),
+        )
+    return BestHead(layer, *rates, head) if site == "z" else BestLayer(layer, *rates)
 
 
 def tensors(found: Found) -> dict[str, NDArray[np.float32]]:
@@ -200,10 +194,5 @@ def tensors(found: Found) -> dict[str, NDArray[np.float32]]:
 
 
 def _interval(right: ArrayLike, design: Design) -> Interval:
-    """Interval of the share of right answers; `right` is 0, 1 or, over several probes, between."""
-    share = np.asarray(right, dtype=np.float64)  # (n_report,)
-    if np.isnan(share).any():
-        return stats.NOTHING
-    subjects = design.subjects[design.report][: len(share)]
-    whole = bool(np.isin(share, (0.0, 1.0)).all())
-    return stats.rate(share, subjects) if whole else stats.mean(share, subjects)
+    """Interval of the share of right answers on the report part."""
+    return shares.right(right, design.subjects[design.report])

@@ -1,0 +1,101 @@
+"""What metrics/erasure.json holds."""
+
+from dataclasses import dataclass
+
+from stages.lib.stats import Interval
+from stages.lib.stats.run_points import Count, Difference
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """One run, over draws and statements; n counts draws times statements.
+
+    Attributes
+    ----------
+    accuracy, truth : Interval
+    truth_mass : Interval
+        Probability of both answers together.
+    log_odds : Interval
+        How decided the answer is, whichever it is, in nats.
+    """
+
+    accuracy: Interval
+    truth: Interval
+    truth_mass: Interval
+    log_odds: Interval
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Windows by what LEACE does there; None where there is no window.
+
+    Attributes
+    ----------
+    windows : int
+        With statements.
+    at_chance : int or None
+        Where the interval of LEACE's accuracy holds 0.5.
+    unlike_none, unlike_permuted, unlike_random : int or None
+        Where the interval of LEACE minus the other in truth does not hold 0.
+    """
+
+    windows: int
+    at_chance: int | None
+    unlike_none: int | None
+    unlike_permuted: int | None
+    unlike_random: int | None
+
+
+@dataclass(frozen=True)
+class Persona:
+    """Erasers in one persona's own run.
+
+    Attributes
+    ----------
+    none : Numbers
+        The unpatched run.
+    removed : dict of str to float or None
+        Share of z's variance that each eraser removes, mean over draws.
+    windows : dict of str to dict of str to Numbers or Difference
+        By layers of the window: each eraser, and LEACE minus others (``leace - random``), paired.
+    counts : Counts
+    """
+
+    none: Numbers
+    removed: dict[str, float | None]
+    windows: dict[str, dict[str, Numbers | Difference]]
+    counts: Counts
+
+
+@dataclass(frozen=True)
+class ProbeRate(Interval):
+    """Mean over layers of the share that is right, and the least and greatest layer's share."""
+
+    least: float
+    greatest: float
+
+
+@dataclass(frozen=True)
+class ErasureMetrics:
+    """Runs and probes with truth erased from z.
+
+    Attributes
+    ----------
+    source, base : str
+        Personas.
+    positions : int
+        Last positions that are patched.
+    fitted_on, scored_on : Count
+        Statements.
+    personas : dict of str to Persona
+    probes : dict of str to dict of str to dict of str to ProbeRate
+        By persona, probe and kind of z. Empty where nothing was fitted.
+    """
+
+    source: str
+    base: str
+    positions: int
+    fitted_on: Count
+    scored_on: Count
+    personas: dict[str, Persona]
+    probes: dict[str, dict[str, dict[str, ProbeRate]]]

@@ -1,0 +1,44 @@
+"""Which statements probes saw: the head of the metrics of every stage that fits them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from stages.lib.probing.probe import Design
+
+
+@dataclass(frozen=True)
+class Count:
+    """True and false statements of one part, and the subjects that they are about."""
+
+    true: int
+    false: int
+    subjects: int
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Which statements probes saw.
+
+    Attributes
+    ----------
+    statements : str
+        ``known`` or ``all``.
+    n : dict of str to Count
+        By part.
+    folds : int
+        Of the cross-validation; 0 where some fold would lack a label.
+    """
+
+    statements: str
+    n: dict[str, Count]
+    folds: int
+
+
+def of(design: Design) -> Counts:
+    """Count the statements of both parts."""
+    n = {}
+    for part, rows in (("selection", design.selection), ("report", design.report)):
+        true = int(design.labels[rows].sum())
+        n[part] = Count(true, len(rows) - true, len(np.unique(design.subjects[rows])))
+    return Counts(design.statements, n, len(design.folds))

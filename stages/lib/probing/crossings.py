@@ -1,0 +1,31 @@
+"""Where the cosine of two directions falls below a level."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def first_below(
+    cosine: NDArray[np.floating[Any]], readable: NDArray[np.bool_], level: float
+) -> NDArray[np.float64]:
+    """First layer whose cosine is below a level, after a layer at or above it.
+
+    Parameters
+    ----------
+    cosine : ndarray of shape (n_layers, n_draws)
+    readable : ndarray of shape (n_layers,), bool
+        The layers that count; the others are skipped.
+    level : float
+
+    Returns
+    -------
+    ndarray of shape (n_draws,), float64
+        Index of the layer; infinite where there is none. What starts below has not fallen.
+    """
+    layers = np.flatnonzero(readable)
+    curve = cosine[layers]
+    if len(layers) < 2:
+        return np.full(cosine.shape[1], np.inf)
+    falls = (curve[:-1] >= level) & (curve[1:] < level)  # (n_readable - 1, n_draws)
+    return np.where(falls.any(axis=0), layers[1:][falls.argmax(axis=0)], np.inf)

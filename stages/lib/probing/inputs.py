@@ -1,0 +1,77 @@
+"""What probes are fitted on: every persona's activations, and which statements they are about."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from stages.lib import shards
+from stages.lib.io import alignment, tables
+from stages.lib.io.cli import UserError
+from stages.lib.probing import probe
+from stages.lib.probing.probe import Design
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Statements and activations, row by row.
+
+    Attributes
+    ----------
+    table : DataFrame
+        Columns of `tables.STATEMENTS`.
+    design : Design
+        Which statements are fitted on, and which are scored.
+    readers : list of Reader
+        One per persona.
+    """
+
+    table: pl.DataFrame
+    design: Design
+    readers: list[shards.Reader]
+
+    def layer(self, site: str, layer: int) -> NDArray[np.float32]:
+        """Read every persona's activations at one layer.
+
+        Returns
+        -------
+        ndarray of shape (n_personas, n_statements, [n_heads,] d), float32
+
+        Raises
+        ------
+        UserError
+            If a number is not finite.
+        """
+        parts = [reader.layer(site, layer) for reader in self.readers]
+        for reader, part in zip(self.readers, parts, strict=True):
+            if not np.isfinite(part).all():
+                raise UserError(f"{reader.folder}: {site} of layer {layer} is not finite")
+        return np.stack(parts)
+
+
+def read(statements: Path, known: Path, activations: Path, personas: tuple[str, ...]) -> Inputs:
+    """Read the statements, and open every persona's activations.
+
+    Parameters
+    ----------
+    statements, known : Path
+        Tables of `tables.STATEMENTS` and `tables.KNOWN`.
+    activations : Path
+        With a folder of shards for each persona.
+    personas : tuple of str
+
+    Raises
+    ------
+    UserError
+        If a table or a folder is about other statements.
+    """
+    table = tables.read(statements, tables.STATEMENTS)
+    knowledge = tables.read(known, tables.KNOWN)
+    alignment.require(known, knowledge["statement_id"], table["statement_id"])
+    readers = [shards.Reader(activations / persona) for persona in personas]
+    for reader in readers:
+        alignment.require(reader.folder, reader.statement_ids, table["statement_id"])
+    columns = (table["label"], table["subject"], table["part"] == "selection", knowledge["known"])
+    return Inputs(table, probe.design(*(column.to_numpy() for column in columns)), readers)

@@ -1,0 +1,54 @@
+"""What metrics/positions.json holds."""
+
+from dataclasses import dataclass
+
+from stages.lib.stats.run_points import Count, Difference, Point
+from stages.lib.stats.windows import Window
+
+
+@dataclass(frozen=True)
+class BlockPoint(Point):
+    """A run at a block of the prompt; `positions` is the mean number of patched ones."""
+
+    positions: float | None
+
+
+@dataclass(frozen=True)
+class Unpatched:
+    """Both runs that nothing is patched into."""
+
+    source: Point
+    base: Point
+
+
+@dataclass(frozen=True)
+class PositionsMetrics:
+    """What the patch does at some positions.
+
+    Attributes
+    ----------
+    source, base : str
+        Personas.
+    counts : dict of str to dict of str to Point
+        By what is patched in (``window``, ``set``) and the number of last positions.
+    blocks : dict of str to dict of str to BlockPoint or dict of str to Difference
+        By block of the prompt, then by run: ``alone``, ``left_out``, ``elsewhere``; and
+        ``difference``: ``alone - base``, ``all - left_out`` and ``alone - elsewhere``.
+    unpatched : dict of str to Unpatched
+        ``counts`` and ``blocks``, which has the statements whose blocks were found in both prompts.
+    known : dict of str to Count
+        Statements of both.
+    window : Window or None
+        The best window; None where there is none.
+    n_heads : int
+        In the head set.
+    """
+
+    source: str
+    base: str
+    counts: dict[str, dict[str, Point]]
+    blocks: dict[str, dict[str, BlockPoint | dict[str, Difference]]]
+    unpatched: dict[str, Unpatched]
+    known: dict[str, Count]
+    window: Window | None
+    n_heads: int

@@ -1,0 +1,153 @@
+"""What metrics/robustness.json holds; scores are on the report part."""
+
+from dataclasses import dataclass
+
+from stages.lib.patching.patch import Head
+from stages.lib.stats import Interval
+from stages.lib.stats.run_points import Count, Point
+from stages.lib.stats.windows import Window
+
+
+@dataclass(frozen=True)
+class Scored(Point):
+    """A set under one wording.
+
+    Attributes
+    ----------
+    restored : Interval
+        Share of the truth between base and source run that the set gives back.
+    reverse : Point or None
+        The set patched in the other direction; None for sets of splits.
+    """
+
+    restored: Interval
+    reverse: Point | None
+
+
+@dataclass(frozen=True)
+class ChosenSet:
+    """A head set, and what it does by wording."""
+
+    heads: list[Head]
+    scored: dict[str, Scored]
+
+
+@dataclass(frozen=True)
+class Generalisation:
+    """Share restored by sets where they were chosen, and elsewhere.
+
+    Attributes
+    ----------
+    on_diagonal, off_diagonal : Interval
+        By the set that was chosen where it is scored, and by the mean of the others.
+    difference : Interval
+        Off minus on the diagonal.
+    n_sets : int
+    """
+
+    on_diagonal: Interval
+    off_diagonal: Interval
+    difference: Interval
+    n_sets: int
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Jaccard index over all pairs of sets; None where there is no pair."""
+
+    mean: float | None
+    min: float | None
+    max: float | None
+    n_pairs: int
+
+
+@dataclass(frozen=True)
+class Shuffled:
+    """Mean overlap of sets of splits if statements were dealt to splits at random.
+
+    Attributes
+    ----------
+    mean, low, high : float or None
+        Over shuffles, and percentiles 2.5 and 97.5 of them.
+    n_shuffles : int
+    p_value : float or None
+        Share of shuffles, the true splits among them, whose overlap is as low as the true one.
+    """
+
+    mean: float | None
+    low: float | None
+    high: float | None
+    n_shuffles: int
+    p_value: float | None
+
+
+@dataclass(frozen=True)
+class ShuffledOverlap(Overlap):
+    """Overlap of the sets of splits, beside its control."""
+
+    shuffled: Shuffled
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """Overlap of sets chosen on two bootstrap draws of subjects, as another seed would.
+
+    Attributes
+    ----------
+    mean, low, high : float
+        Over pairs, and percentiles 2.5 and 97.5 of single pairs: no interval of the mean.
+    n_pairs : int
+    """
+
+    mean: float
+    low: float
+    high: float
+    n_pairs: int
+
+
+@dataclass(frozen=True)
+class Overlaps:
+    """Overlap of sets chosen on splits, on wordings, and on draws; None where none was chosen."""
+
+    split: ShuffledOverlap | Overlap | None
+    wording: Overlap | None
+    seed: Resampled | None
+
+
+@dataclass(frozen=True)
+class RobustnessMetrics:
+    """Sets chosen on one split or wording, and scored on all.
+
+    Attributes
+    ----------
+    n_heads : int or None
+        In each set; None where no set was chosen.
+    n_candidates : int
+        Heads of the best window.
+    chosen_by : str
+        The criterion.
+    window : Window or None
+        The best window.
+    known : dict of str to Count
+        Statements by part.
+    sets : dict of str to dict of str to ChosenSet
+        By what it was chosen on (``search``, ``split``, ``wording``) and its name.
+    unpatched : dict of str to dict of str to Point
+        By wording and run: ``source``, ``base``.
+    generalisation : dict of str to Generalisation
+        ``split`` and ``wording``.
+    overlap : Overlaps
+    overlap_by_chance : float or None
+        Expected Jaccard index of two sets of as many heads, drawn from the window.
+    """
+
+    n_heads: int | None
+    n_candidates: int
+    chosen_by: str
+    window: Window | None
+    known: dict[str, Count]
+    sets: dict[str, dict[str, ChosenSet]]
+    unpatched: dict[str, dict[str, Point]]
+    generalisation: dict[str, Generalisation]
+    overlap: Overlaps
+    overlap_by_chance: float | None

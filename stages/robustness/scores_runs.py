@@ -1,0 +1,102 @@
+"""The runs of `robustness` as scores need them: the sets, single heads, and every set's answers."""
+
+import numpy as np
+import polars as pl
+
+from stages.lib.patching import patch, patched_runs
+from stages.lib.patching.cases import Cases
+from stages.lib.patching.patch import Head
+from stages.robustness.head_sets import SEARCH, SPLIT, WORDING, HeadSet, Singles, reversible
+from stages.robustness.wordings import DEFAULT
+
+UNPATCHED = "unpatched"
+KINDS = (SEARCH, SPLIT, WORDING)  # in the order of plots
+Answers = dict[tuple[str, str, str], np.ndarray]
+"""P(true) and P(false), (n_statements, 2), by what a set was chosen on, its name and the run."""
+
+
+def candidates(chosen: pl.DataFrame) -> list[Head]:
+    """Heads of the window, in order: those that were patched in alone, in the runs that choose."""
+    return sorted({Head(**head) for heads in chosen["heads"].unique() for head in heads})
+
+
+def sets_of(scored: pl.DataFrame, window: list[Head], wordings: list[str]) -> list[HeadSet]:
+    """List the sets that were scored.
+
+    Parameters
+    ----------
+    scored : DataFrame
+        Runs on the report part, with the columns of `SCHEMA`.
+    window : list of Head
+        From `candidates`.
+    wordings : list of str
+        Their names, in the order of params.yaml.
+
+    Returns
+    -------
+    list of HeadSet
+        The set of stage `heads`, then those of splits, then those of wordings.
+    """
+    found = scored.filter(pl.col("set") != "").unique(["chosen_on", "set"])
+    sets = []
+    for chosen_on, name, heads in found.select("chosen_on", "set", "heads").iter_rows():
+        own = [Head(**head) for head in heads]
+        members = np.array([head in own for head in window])
+        sets.append(HeadSet(chosen_on, name, members, own))
+
+    def place(one: HeadSet) -> tuple[int, int | str]:
+        """Its place in the list."""
+        name = wordings.index(one.name) if one.chosen_on == WORDING else one.name
+        return KINDS.index(one.chosen_on), name
+
+    return sorted(sets, key=place)
+
+
+def singles(
+    about: Cases, chosen: pl.DataFrame, window: list[Head], config: patch.Config
+) -> Singles:
+    """Truth that each head of the window gains alone, in the default wording.
+
+    Parameters
+    ----------
+    about : Cases
+        The statements of the selection part.
+    chosen : DataFrame
+        Runs on them, with the columns of `SCHEMA`.
+    window : list of Head
+        From `candidates`.
+    config : Config
+        Section `patch`.
+    """
+    own = chosen.filter(pl.col("wording") == DEFAULT)
+
+    def truth(patch_id: str, source: str) -> np.ndarray:
+        """Of one run into the base persona: (n_statements,)."""
+        columns = {"patch_id": patch_id, "source": source, "base": config.base}
+        return patch.truth(patched_runs.probabilities(own, **columns), about.label)
+
+    base = truth("none", config.base)
+    gain = [truth(f"alone {layer}.{head}", config.source) - base for layer, head in window]
+    split = about.table["split"].to_numpy()
+    return Singles(np.reshape(gain, (len(window), len(base))), split, about.subject)
+
+
+def answers(
+    scored: pl.DataFrame, sets: list[HeadSet], wording: str, config: patch.Config
+) -> Answers:
+    """Look up all runs of one wording on the report part, in the order of plots."""
+    own = scored.filter(pl.col("wording") == wording)
+    roles = {"source": config.source, "base": config.base}
+    found = {
+        (UNPATCHED, persona, role): patched_runs.probabilities(own, source=persona, base=persona)
+        for role, persona in roles.items()
+    }
+    directions = (
+        ("patched", sets, config.source, config.base),
+        ("reverse", reversible(sets), config.base, config.source),
+    )
+    for run, some, source, base in directions:
+        for one in some:
+            columns = {"chosen_on": one.chosen_on, "set": one.name, "source": source, "base": base}
+            found[one.chosen_on, one.name, run] = patched_runs.probabilities(own, **columns)
+    return found

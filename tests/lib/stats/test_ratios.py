@@ -1,0 +1,36 @@
+import numpy as np
+import pytest
+
+from stages.lib.patching.patch import Head
+from stages.lib.stats import NOTHING, ratios, shares, windows
+from stages.lib.stats.windows import Window
+
+SUBJECT = np.repeat(np.arange(20), 2)
+
+
+def test_ratios_are_of_means_and_parts_of_a_sum_add_up_in_every_draw():
+    random = np.random.default_rng(0)
+    whole = random.uniform(0.5, 1.0, 40)
+    first = whole * random.uniform(0.1, 0.9, 40)
+    found = ratios.ratios(np.stack([first, whole - first, whole / 4]), whole, SUBJECT)
+    assert found[0].value == pytest.approx(first.mean() / whole.mean())
+    assert found[0].low == pytest.approx(1 - found[1].high)
+    assert found[0].low < found[0].value < found[0].high
+    assert (found[2].low, found[2].high) == (pytest.approx(0.25), pytest.approx(0.25))
+    assert {one.n for one in found} == {40}
+
+
+def test_a_share_of_one_probe_has_width_at_its_ends_and_one_of_several_has_none():
+    assert shares.right(np.ones(40, bool), SUBJECT).low < 1
+    several = shares.right(np.full(40, 0.5), SUBJECT)
+    assert (several.value, several.low, several.high) == (0.5, 0.5, 0.5)
+
+
+def test_where_a_share_is_missing_nothing_is_said():
+    assert shares.right([0.0, np.nan], np.arange(2)) == NOTHING
+    assert shares.right([], np.array([])) == NOTHING
+
+
+def test_a_window_spans_its_heads_and_without_heads_there_is_none():
+    assert windows.of([Head(3, 1), Head(2, 7), Head(5, 0)]) == Window(2, 5)
+    assert windows.of([]) is None
