@@ -20,7 +20,9 @@ def is_main_process() -> bool:
 def prompts_at_once(prompts: Prompts) -> int:
     """Prompts in a batch; the same in all processes, as each cuts the same list into batches."""
     n_own = prompts.longest - prompts.n_shared
-    at_once = budget.prompts_at_once(prompts.lm, n_own, prompts.n_tail, prompts.longest)
+    at_once = budget.prompts_at_once(
+        prompts.lm, n_own, prompts.n_tail, prompts.longest, prompts.site
+    )
     return min(gather([at_once]))
 
 

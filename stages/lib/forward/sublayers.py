@@ -134,7 +134,9 @@ class Sublayers:
         ids = torch.zeros(len(x), 1, dtype=torch.long, device=lm.device)
         with ExitStack() as stack:
             for layer in lm.layers:
-                stack.enter_context(hooks.stand_in(layer, lambda *_, **__: _first(output, x)))
+                stack.enter_context(
+                    hooks.stand_in(layer, lambda *_, **__: hooks.with_first(output, x))
+                )
             decoder = lm.decoder
             return decoder(input_ids=ids, use_cache=False).last_hidden_state[:, -1]
 
@@ -152,13 +154,10 @@ class Sublayers:
         like = _last(seen.attention)
         args, kwargs = seen.given
         x, attention = (t[:, None].to(like.device, like.dtype) for t in (x, attention))
-        if args:
-            args = (x, *args[1:])
-        else:
-            kwargs = kwargs | {"hidden_states": x}
+        args, kwargs = hooks.with_given(args, kwargs, x)
         with ExitStack() as stack:
-            given = {lm.attentions[layer]: _first(seen.attention, attention)}
-            given |= {m: _first(seen.others[m], output) for m, output in others.items()}
+            given = {lm.attentions[layer]: hooks.with_first(seen.attention, attention)}
+            given |= {m: hooks.with_first(seen.others[m], output) for m, output in others.items()}
             for module, output in given.items():
                 stand_in = hooks.stand_in(module, lambda *_, output=output, **__: output)
                 stack.enter_context(stand_in)
@@ -175,7 +174,7 @@ class Sublayers:
         zero = torch.zeros(1, lm.d_model)
         for i, layer in enumerate(seen):
             args, kwargs = layer.given
-            x = _double(_last(args[0] if args else kwargs["hidden_states"])).flatten(1)
+            x = _double(_last(hooks.given(args, kwargs))).flatten(1)
             attention = _last(layer.attention).flatten(1)
             others = {m: _last(output) for m, output in layer.others.items()}
             projected = _last(lm.output_projections[i](layer.z)).flatten(1)
@@ -238,13 +237,8 @@ def _kept(module: Any) -> bool:
 
 def _last(output: Any) -> Tensor:
     """Last position of a module's first output: (1, 1, width), or (1, width) as it was given."""
-    x = output[0] if isinstance(output, tuple) else output
+    x = hooks.first(output)
     return x[:, -1:] if x.dim() == 3 else x[-1:]
-
-
-def _first(output: Any, x: Tensor) -> Any:
-    """A module's output with another tensor first."""
-    return (x, *output[1:]) if isinstance(output, tuple) else x
 
 
 def _double(x: Tensor) -> Tensor:
