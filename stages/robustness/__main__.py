@@ -45,7 +45,7 @@ def main(pairs: Path, model: Path, heads: Path, out: Path) -> None:
         return result
 
     best = [Head(*head) for head in search["heads"]]
-    every = patch.of_window(search["window"], setting.lm.n_heads)
+    every = patch.of_window(search["window"], setting.shape[1])
     choosing, scoring = settings(chosen_on), settings(scored_on)  # before anything is computed
     alone = {
         name: robustness.alone(name, each, every if best else []) for name, each in choosing.items()

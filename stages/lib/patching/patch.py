@@ -198,7 +198,10 @@ def random_sets(heads: list[Head], n_heads: int, n_sets: int, seed: int) -> list
     -------
     list of list of Head
         Drawn evenly among all heads of those layers, so that a set may share heads with `heads`.
+        None where a layer has one unit alone: it would be the set itself.
     """
+    if n_heads == 1:
+        return []
     random = np.random.default_rng(seed)
     layers, counts = np.unique([head.layer for head in heads], return_counts=True)
     return [
