@@ -95,7 +95,7 @@ def write(
 
     def written(own: Tensor) -> Tensor:
         before, tail = own[:, :-n_tail], own[:, -n_tail:]  # one position after `last_position`
-        rows = tail.unflatten(-1, site.shape(lm)).unflatten(0, (len(z), len(chosen)))
+        rows = torch.unflatten(torch.unflatten(tail, -1, site.shape(lm)), 0, (len(z), len(chosen)))
         new = mix(rows, z.to(own.device, own.dtype)[:, None], chosen, where)
         return torch.cat([before, new.flatten(0, 1).flatten(2)], dim=1)
 
@@ -177,7 +177,7 @@ def last_position(lm: LanguageModel, z: bool = True) -> Generator[None]:
 def stand_in(module: Any, forward: Any) -> Generator[None]:
     """Give a module another forward for a while."""
     # accelerate puts a forward of its own on a module of a model that is spread over devices.
-    own = vars(module).get("forward")
+    own = module.__dict__.get("forward")
     module.forward = forward
     try:
         yield
@@ -187,12 +187,21 @@ def stand_in(module: Any, forward: Any) -> Generator[None]:
             module.forward = own
 
 
-def first(output: Any) -> Tensor:
+def always(output: Any) -> Callable[..., Any]:
+    """Make a forward that gives the same whatever it is given."""
+
+    def forward(*_: Any, **__: Any) -> Any:
+        return output
+
+    return forward
+
+
+def first(output: Tensor | tuple[Any, ...]) -> Tensor:
     """A module's first output."""
     return output[0] if isinstance(output, tuple) else output
 
 
-def with_first(output: Any, x: Tensor) -> Any:
+def with_first(output: Tensor | tuple[Any, ...], x: Tensor) -> Any:
     """A module's output with another tensor first."""
     return (x, *output[1:]) if isinstance(output, tuple) else x
 

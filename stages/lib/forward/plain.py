@@ -80,7 +80,7 @@ class PlainPrompts(Prompts):
         at = None if at is None else at[group]
         with ExitStack() as stack:
             for layer in map(int, np.flatnonzero(units.any(axis=1))):
-                new = (z[layer, group], torch.from_numpy(units[None, layer]), at)
+                new = (z[layer, group], torch.as_tensor(units[None, layer]), at)
                 stack.enter_context(hooks.write(self.lm, layer, *new, self.site))
             return self._whole(rows, group)
 

@@ -123,7 +123,7 @@ class Prompts:
         Tensor of shape (n_patches, n_prompts, d_model)
             What the decoder gives at the last position, to be unembedded.
         """
-        lm, chosen = self.lm, torch.from_numpy(patches).to(self.lm.device)
+        lm, chosen = self.lm, torch.as_tensor(patches).to(self.lm.device)
         first = int(np.flatnonzero(patches.any(axis=(0, 2)))[0])
         residual = base.residual[first].repeat_interleave(len(patches), dim=0)
         with ExitStack() as stack:
@@ -139,7 +139,7 @@ class Prompts:
                     new = (z[layer], chosen[:, layer], at)
                     stack.enter_context(hooks.write(lm, layer, *new, self.site))
             last = self._tail(rows, base.middle, len(patches), narrow=lm.n_layers - 1)
-        return last.unflatten(0, (len(rows), len(patches))).transpose(0, 1)
+        return torch.unflatten(last, 0, (len(rows), len(patches))).transpose(0, 1)
 
     def gradient(self, rows: list[int], base: Run, score: Callable[[Tensor], Tensor]) -> Tensor:
         """Differentiate a score of the last position's logits by every unit.
@@ -172,7 +172,7 @@ class Prompts:
 
     def _units(self, layers: list[Tensor]) -> Tensor:
         """Stack the layers' tensors: (n_layers, n_prompts, n_tail, n_units, width)."""
-        return self._stack(layers).unflatten(-1, self.site.shape(self.lm))
+        return torch.unflatten(self._stack(layers), -1, self.site.shape(self.lm))
 
     def _rest(self, rows: list[int]) -> Tensor:
         """Run what stands after the shared piece; (n_prompts, d_model) at the last position."""

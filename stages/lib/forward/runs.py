@@ -5,6 +5,7 @@ Batches are shared among the processes that a launcher started; every process ge
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -82,7 +83,8 @@ def capture(
     with batches.progress(title, len(token_ids)) as bar:
         for start in range(0, len(token_ids), n_rows):
             chunk = range(start, min(start + n_rows, len(token_ids)))
-            results, lasts = [], []
+            results: list[batches.Rows] = []
+            lasts: list[tuple[dict[str, np.ndarray], Tensor]] = []
             for _, rows in batches.share(batches.of_like_length(token_ids, chunk, at_once)):
                 run = prompts.run(rows)
                 z = run.z[:, :, columns].permute(1, 2, 0, 3, 4)
@@ -175,13 +177,13 @@ class Patcher:
         Readouts
             Of the base, source and patched runs.
         """
-        results = []
+        results: list[tuple[list[int], np.ndarray]] = []
         n_runs = len(self._base_ids) * len(patches)
         with batches.progress(title, n_runs) as bar:
             for i, rows in batches.share(self._batches):
                 base, source = self._runs(i, rows)
                 given = source.z if z is None else z[:, rows].to(base.z)
-                places = None if at is None else torch.from_numpy(at[rows])
+                places = None if at is None else torch.as_tensor(at[rows])
                 runs = self._patched(rows, base, source, given, patches, places, bar)
                 values = np.empty((2 + len(patches), len(rows), 2), np.float32)
                 for some, read in unembed.readouts(self.lm, self.answers, runs):
@@ -207,7 +209,7 @@ class Patcher:
             z, unless the site is another one. On the CPU: 25 positions take 2 MB a statement for a
             small model, 66 MB for a large one.
         """
-        results = []
+        results: list[batches.Rows] = []
         with batches.progress(title, len(self._base_ids)) as bar:
             for i, rows in batches.share(self._batches):
                 both = {
@@ -217,7 +219,7 @@ class Patcher:
                 results.append((rows, both))
                 bar.update(len(rows))
         found = batches.assemble(batches.gather(results), len(self._base_ids))
-        base, source = (torch.from_numpy(found[name]).transpose(0, 1) for name in found)
+        base, source = (torch.as_tensor(found[name]).transpose(0, 1) for name in found)
         return base, source
 
     def attribution(self, title: str) -> np.ndarray:
@@ -244,7 +246,7 @@ class Patcher:
             both = log_probabilities(logits, self.answers)
             return both[:, 0] - both[:, 1]
 
-        results = []
+        results: list[batches.Rows] = []
         with batches.progress(title, len(self._base_ids)) as bar:
             for _, batch in batches.share(self._batches):
                 at_once = budget.graphs_at_once(self.lm, self.base.n_graph, self.base.longest)
@@ -266,7 +268,7 @@ class Patcher:
         z: Tensor,
         patches: np.ndarray,
         at: Tensor | None,
-        bar: tqdm,
+        bar: "tqdm[Any]",
     ) -> Iterator[tuple[np.ndarray, Tensor]]:
         """Base, source and patched runs of one batch, numbered in this order, stack by stack."""
         yield np.array([0]), base.last

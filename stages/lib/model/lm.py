@@ -10,6 +10,7 @@ from stages.lib.io.cli import UserError
 from stages.lib.model.finder import Finder, Names
 from stages.lib.model.pretrained import hub, loading, reading
 from stages.lib.model.pretrained.files import Place, require_unchanged
+from stages.lib.model.processes import processes
 
 MANIFEST = "manifest.json"
 COUNTS = ("num_heads", "num_attention_heads", "n_heads", "n_head")  # of an attention
@@ -107,11 +108,10 @@ def load(folder: Path) -> LanguageModel:
         If its files changed, or the architecture has no heads that can be read.
     """
     import torch
-    from accelerate import PartialState
 
     manifest, place = tables.read_json(folder / MANIFEST), _place(folder)
     cuda = torch.cuda.is_available()
-    state = PartialState(cpu=not cuda)
+    state = processes(cpu=not cuda)
     placement: Any = {"": state.device} if state.num_processes > 1 else "auto"
     dtype = getattr(torch, manifest["dtype"])
     model = loading.model(place, dtype, placement if cuda else None)

@@ -206,9 +206,9 @@ def random_sets(heads: list[Head], n_heads: int, n_sets: int, seed: int) -> list
     layers, counts = np.unique([head.layer for head in heads], return_counts=True)
     return [
         [
-            Head(int(layer), int(head))
+            Head(int(layer), head)
             for layer, count in zip(layers, counts, strict=True)
-            for head in sorted(random.choice(n_heads, count, replace=False))
+            for head in sorted(random.choice(n_heads, int(count), replace=False).tolist())
         ]
         for _ in range(n_sets)
     ]

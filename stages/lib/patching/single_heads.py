@@ -38,7 +38,7 @@ def pairs(runs: pl.DataFrame, measure: str) -> list[tuple[Head, np.ndarray, np.n
     """
     names = runs.filter(pl.col("patch_id").str.starts_with(f"{measure} "))["patch_id"].unique()
     other = patched_runs.probabilities(runs, patch_id="none" if measure == ALONE else "window")
-    found = []
+    found: list[tuple[Head, np.ndarray, np.ndarray]] = []
     for name in names:
         layer, head = map(int, name.removeprefix(f"{measure} ").split("."))
         own = patched_runs.probabilities(runs, patch_id=name)
