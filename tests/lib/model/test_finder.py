@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from stages.lib import forward
+from stages.lib.forward.plain import PlainPrompts
 from stages.lib.forward.site import SITES
 from stages.lib.io.cli import UserError
 from stages.lib.model import lm, readout
@@ -69,7 +71,10 @@ def test_a_renamed_model_is_patched_as_the_one_it_was(site):
 
 
 def test_without_names_it_is_refused():
-    with pytest.raises(UserError, match="no attention output projection found in layer 0.*the layer has .*mix, think"):
+    with pytest.raises(
+        UserError,
+        match="no attention output projection found in layer 0.*the layer has .*mix, think",
+    ):
         describe(renamed_model(), None)
 
 
@@ -155,3 +160,20 @@ class TestOfParams:
         with pytest.raises(UserError, match="model.modules.mlp: found 'ffn', but layer 0 of Llama"):
             stage.main(tmp_path / "organisms", tmp_path / "out")
         assert not (tmp_path / "out").exists()
+
+
+def test_gpt_neo_has_its_attention_one_step_further_down():
+    sizes = {
+        "vocab_size": 277, "hidden_size": 32, "num_layers": 4, "num_heads": 4,
+        "attention_types": [[["global", "local"], 2]],
+    }  # fmt: skip
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(AutoConfig.for_model("gpt_neo", **sizes)).eval()
+    with pytest.raises(UserError, match="no attention output projection found in layer 0"):
+        describe(model, None)
+    names = {"attention": "attn.attention", "output": "attn.attention.out_proj"}
+    found = describe(model, names)
+    assert (found.n_layers, found.n_heads, found.d_head) == (4, 4, 8)
+    ids = np.random.default_rng(0).integers(0, 250, (2, 12)).tolist()
+    run = PlainPrompts(found, ids, 3).run([0, 1])
+    assert run.z.shape == (4, 2, 3, 4, 8)
