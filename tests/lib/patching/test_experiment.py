@@ -1,20 +1,24 @@
 """An experiment at each site, on a model in which we know what carries the lie."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from stages.controls import controls, controls_tables
+from stages.erasure import __main__ as erasure
 from stages.lib.forward.site import SITES
 from stages.lib.io.cli import UserError
 from stages.lib.patching import config, patch
 from stages.lib.patching.patch import Head
 from stages.positions import position_runs
+from stages.report import __main__ as report
 from stages.transplant import __main__ as transplant
 from stages.transplant.config import Config as TransplantConfig
 from tests import planted, tiny
 
+ROOT = Path(__file__).resolve().parents[3]
 OTHERS = ("mlp_out", "resid_post")
 VERDICT = 2  # the layer whose MLP multiplies truth and persona
 
@@ -84,8 +88,19 @@ def test_positions_at_another_site(mlp):
 
 
 @pytest.mark.parametrize("site", OTHERS)
-def test_a_stage_that_is_about_heads_refuses_another_site(site):
-    planted.CONFIG.require_z("erasure")
-    expected = f"params.yaml: patch.site: found '{site}', expected 'z' in stage `erasure`"
+@pytest.mark.parametrize(("stage", "n_paths"), [(erasure, 5), (report, 3)])
+def test_a_stage_that_is_about_heads_refuses_another_site_at_once(
+    tmp_path, monkeypatch, stage, n_paths, site
+):
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "params.yaml").read_text()
+    assert "  site: z\n" in text
+    Path("params.yaml").write_text(text.replace("  site: z\n", f"  site: {site}\n"))
+    name = stage.__name__.split(".")[1]
+    expected = f"params.yaml: patch.site: found '{site}', expected 'z' in stage `{name}`"
     with pytest.raises(UserError, match=expected):
-        replace(planted.CONFIG, site=site).require_z("erasure")
+        stage.main(*[tmp_path / "nothing"] * n_paths)
+
+
+def test_z_is_refused_nowhere():
+    planted.CONFIG.require_z("erasure")
