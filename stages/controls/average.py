@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from stages.lib import forward
+from stages.lib.forward.site import Site, Z
 from stages.lib.model.lm import LanguageModel
 from stages.lib.model.readout import Answers
 
@@ -11,7 +12,11 @@ AT_ONCE = 64  # prompts whose z is held at a time
 
 
 def mean_z(
-    lm: LanguageModel, answers: Answers, token_ids: list[list[int]], n_positions: int, title: str
+    lm: LanguageModel,
+    answers: Answers,
+    token_ids: list[list[int]],
+    n_positions: int,
+    site: Site = Z,
 ) -> Tensor:
     """Average z of every head over prompts, position by position from the end.
 
@@ -25,8 +30,8 @@ def mean_z(
         Prompts of one persona, at least one.
     n_positions : int
         How many of the last positions.
-    title : str
-        Shown beside the progress bar.
+    site : Site
+        Where in each layer.
 
     Returns
     -------
@@ -35,7 +40,7 @@ def mean_z(
     """
     positions = list(range(-n_positions, 0))
     total = None
-    for chunk in forward.capture(lm, answers, token_ids, positions, AT_ONCE, title):
+    for chunk in forward.capture(lm, answers, token_ids, positions, AT_ONCE, "mean z", site):
         part = torch.from_numpy(chunk["z"]).double().sum(dim=0)
         total = part if total is None else total + part
     if total is None:

@@ -55,7 +55,7 @@ def runs(
     made.append(_rows(setting, names.REVERSE_REST, lied[1], rest_of_window))
     base_z, source_z = patcher.z("z of both runs")
     n_positions = setting.config.positions
-    mean = average.mean_z(setting.lm, setting.answers, averaged.source, n_positions, "mean z")
+    mean = average.mean_z(setting.lm, setting.answers, averaged.source, n_positions, setting.site)
     for name, z in (
         (names.MEAN_SELECTION, mean),
         (names.MEAN_REPORT, source_z.mean(dim=1, keepdim=True)),
@@ -78,7 +78,7 @@ def _patches(setting: Experiment, chosen: list[Head], window: dict[str, int] | N
     """The set, the other heads of its layers, the other heads of the window."""
     own = patch.of_heads([chosen], *setting.shape)[0]
     layers = np.broadcast_to(own.any(axis=1, keepdims=True), own.shape)
-    whole = patch.of_heads([patch.of_window(window, setting.lm.n_heads)], *setting.shape)[0]
+    whole = patch.of_heads([patch.of_window(window, setting.shape[1])], *setting.shape)[0]
     return np.stack([own, layers & ~own, whole & ~own])
 
 

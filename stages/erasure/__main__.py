@@ -14,13 +14,14 @@ from stages.erasure import erasure_probes, erasure_runs, erasure_tables
 from stages.erasure.config import Config
 from stages.lib import forward
 from stages.lib.io import cli, params, tables
-from stages.lib.patching import cases, experiment
+from stages.lib.patching import cases, experiment, patch
 from stages.lib.probing import probe
 
 
 def main(pairs: Path, model: Path, activations: Path, out: Path, probes: Path) -> None:
     """Fit on the selection part, patch runs of the report part, and probe what is left."""
     settings = params.section("erasure", Config)
+    params.section("patch", patch.Config).require_z("erasure")
     fit = dataclasses.replace(params.section("probes", probe.Config), permutations=0)
     fitted = cases.read(pairs, ("selection",), None, by="part")
     setting = experiment.load(pairs, model, ("report",), settings.limit)

@@ -33,17 +33,18 @@ def main(organisms: Path, out: Path) -> None:
 
             found, planted = merged.make(found, config, organisms, folder)
         files = hashes(found.folder)
-        lm.require_whole(found.place)
+        lm.require_whole(found.place, config.modules)
         manifest = {
             "kind": found.kind,
             "source": found.source,
             "revision": found.revision,
             "dtype": _dtype() if config.dtype == "auto" else config.dtype,
             "files": files,
-            "identity": _identity(files),
+            "identity": _identity(files, config.modules),
             "organism": planted,
         }
-        tables.write_json(folder / lm.MANIFEST, manifest)
+        named = {"modules": config.modules} if config.modules else {}
+        tables.write_json(folder / lm.MANIFEST, manifest | named)
 
 
 def _dtype() -> str:
@@ -53,9 +54,10 @@ def _dtype() -> str:
     return "bfloat16" if torch.cuda.is_available() else "float32"
 
 
-def _identity(files: list[dict[str, Any]]) -> str:
-    """One hash over names and contents of weights and tokenizer."""
-    lines = json.dumps([[file["name"], file["sha256"]] for file in files])
+def _identity(files: list[dict[str, Any]], modules: dict[str, str] | None) -> str:
+    """One hash over names and contents of weights and tokenizer, and over names of modules."""
+    named: list[Any] = [modules] if modules else []
+    lines = json.dumps([[file["name"], file["sha256"]] for file in files] + named, sort_keys=True)
     return hashlib.sha256(lines.encode()).hexdigest()
 
 

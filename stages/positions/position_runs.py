@@ -194,7 +194,9 @@ def at_blocks(
     for part in parts:
         reach = max(pairs[i].reach for i in part)
         ours, other = ([prompts[i] for i in part] for prompts in (base, source))
-        patcher = Patcher(setting.lm, setting.answers, ours, other, reach, keep=True)
+        patcher = Patcher(
+            setting.lm, setting.answers, ours, other, reach, keep=True, site=setting.site
+        )
         z = _moved(patcher, [pairs[i] for i in part], reach)
         unpatched = patcher(patch[None][:0], "unpatched")
         results[0, part], results[1, part] = unpatched.base, unpatched.source

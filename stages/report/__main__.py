@@ -21,6 +21,7 @@ QUESTION = "When this model is told to lie, where inside it does the truth turn 
 def main(metrics: Path, model: Path, out: Path) -> None:
     """Fill the page from the metrics."""
     roles = params.section("patch", patch.Config)
+    roles.require_z("report")
     neutral = params.section("behaviour", Config).neutral
     every = found.read(metrics)
     pair = (every, roles.source, roles.base)

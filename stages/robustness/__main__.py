@@ -39,7 +39,7 @@ def main(pairs: Path, model: Path, heads: Path, out: Path) -> None:
         _settings(setting, found, others, texts) for found in (chosen_on, setting.cases)
     )
     best = [Head(*head) for head in search["heads"]]
-    every = patch.of_window(search["window"], setting.lm.n_heads)
+    every = patch.of_window(search["window"], setting.shape[1])
     alone = {
         name: robustness.alone(name, each, every if best else []) for name, each in choosing.items()
     }

@@ -68,6 +68,16 @@ def test_a_persona_may_say_what_another_name_of_the_grid_says(folder, key, text)
     assert Path("data/checked.json").exists()
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("patch.site", "mlp_out"), ("patch.site", "resid_post"), ("model.modules", {"mlp": "fc2"})],
+)
+def test_other_sites_and_names_of_modules_pass(folder, key, value):
+    change(key, value)
+    check.main(Path("data/checked.json"))
+    assert Path("data/checked.json").exists()
+
+
 def test_every_section_of_params_is_read():
     assert {*check.SCHEMAS, *check.OTHERS} == set(params.mapping(ROOT / "params.yaml"))
 
@@ -205,6 +215,11 @@ def test_an_unknown_section(folder, key):
         ("patch.source", "pirate", "patch.source: unknown persona 'pirate', expected one of"),
         ("patch.base", "pirate", "patch.base: unknown persona 'pirate'"),
         ("patch.base", "honest", "patch.source and patch.base: both are 'honest'"),
+        ("patch.site", "v", "patch.site: found 'v', expected one of z, mlp_out, resid_post"),
+        ("patch.site", None, "patch.site: expected str, found None"),
+        ("model.modules", {"heads": "x"}, "model.modules.heads: unknown key, expected one of layer"),
+        ("model.modules", ["mlp"], "model.modules: expected dict, found ['mlp']"),
+        ("model.modules", {"mlp": ""}, "model.modules.mlp: found '', expected names with dots"),
         ("behaviour.neutral", "nobody", "behaviour.neutral: unknown persona 'nobody'"),
         ("behaviour.neutral", "honest", "behaviour.neutral: found 'honest', which is patch.source"),
         ("behaviour.neutral", "liar", "behaviour.neutral: found 'liar', which is patch.base"),

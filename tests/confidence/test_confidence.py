@@ -9,7 +9,7 @@ from stages.confidence import __main__ as stage
 from stages.lib.io import tables
 from stages.lib.io.cli import UserError
 
-PATCH = {"source": "honest", "base": "liar", "positions": 2}
+PATCH = {"source": "honest", "base": "liar", "positions": 2, "site": "z"}
 LABELS = [True, False, True, False]
 SCHEMA = tables.READOUTS | {"run": pl.String, "draw": pl.Int32}
 SURE = [0.97, 0.92, 0.8, 0.55]  # probability of each statement's likelier answer

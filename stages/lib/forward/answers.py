@@ -5,7 +5,6 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-from accelerate import PartialState
 from torch import Tensor
 
 from stages.lib.forward import batches, budget, unembed
@@ -13,6 +12,7 @@ from stages.lib.forward.check import shortcut_is_exact
 from stages.lib.forward.plain import PlainPrompts
 from stages.lib.forward.prompts import Prompts
 from stages.lib.model.lm import LanguageModel
+from stages.lib.model.processes import processes
 from stages.lib.model.readout import Answers, log_probabilities
 
 Found = TypeVar("Found")
@@ -47,7 +47,8 @@ def read(
     exact = all(batches.gather([shortcut_is_exact(lm, every, 1)]))
     with batches.progress(title, len(every)) as bar:
         for token_ids in cells:
-            prompts, results = (Prompts if exact else PlainPrompts)(lm, token_ids, 1), []
+            prompts = (Prompts if exact else PlainPrompts)(lm, token_ids, 1)
+            results: list[batches.Rows] = []
             all_rows, at_once = range(len(token_ids)), batches.prompts_at_once(prompts)
             for _, rows in batches.share(batches.of_like_length(token_ids, all_rows, at_once)):
                 results.append((rows, _answers(lm, answers, prompts.run(rows).last)))
@@ -62,15 +63,16 @@ def from_main_process(look: Callable[[], Found]) -> Found:
     Processes that went by what each of them finds would wait for each other in vain. May be called
     before a model is loaded.
     """
-    state = PartialState(cpu=not torch.cuda.is_available())  # as `lm.load` starts it
+    state = processes(cpu=not torch.cuda.is_available())  # as `lm.load` starts it
     return batches.gather([look() if state.is_main_process else None])[0]
 
 
 @torch.no_grad()
 def _answers(lm: LanguageModel, answers: Answers, last: Tensor) -> dict[str, np.ndarray]:
     """Readout and most likely token of the decoder's outputs, (n_rows, d_model)."""
-    readouts, tops = [], []
-    for some in last.split(budget.rows_to_unembed(lm)):
+    readouts: list[np.ndarray] = []
+    tops: list[np.ndarray] = []
+    for some in torch.split(last, budget.rows_to_unembed(lm)):
         logits = unembed.logits(lm, some)
         log_p = log_probabilities(logits, answers)
         unembed.refuse_what_is_no_number(log_p)

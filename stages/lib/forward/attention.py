@@ -10,7 +10,7 @@ the pieces are put together by the logarithms of their softmax's sums. It has no
 logarithms no gradient: there, and on GPUs, all scores are made and go through one softmax.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,7 +23,7 @@ from transformers import AttentionInterface
 from stages.lib.model.lm import LanguageModel
 
 NAME = "kept_keys"  # what transformers knows `attend` by
-FUSED = getattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu", None)
+FUSED: Any = getattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu", None)
 BLOCKED = -1e4  # added to a score: e^-10000 is 0, and 1e4 is a number in float16
 
 
@@ -41,8 +41,8 @@ class Piece:
     """
 
     positions: Tensor
-    keys: list[Tensor] = field(default_factory=list)
-    values: list[Tensor] = field(default_factory=list)
+    keys: list[Tensor] = field(default_factory=list[Tensor])
+    values: list[Tensor] = field(default_factory=list[Tensor])
 
 
 @dataclass
@@ -71,7 +71,7 @@ class Kept:
     n_patches: int = 1
     record: bool = False
     narrow: int | None = None
-    _masks: dict[Any, list[Tensor | None]] = field(default_factory=dict)
+    _masks: dict[Any, list[Tensor | None]] = field(default_factory=dict[Any, list[Tensor | None]])
 
     def masks(self, window: int | None, device: Any, dtype: Any) -> list[Tensor | None]:
         """What is added to scores of shared and own tokens: (n_prompts, 1, n_new, n_tokens).
@@ -111,7 +111,7 @@ class Kept:
 
 
 @contextmanager
-def attending(lm: LanguageModel) -> Iterator[None]:
+def attending(lm: LanguageModel) -> Generator[None]:
     """Let the model's layers call `attend`."""
     config = lm.model.config.get_text_config()
     own = config._attn_implementation
@@ -175,7 +175,7 @@ def attend(
     n_rows, n_heads, n_query, d_head = query.shape
     n_kv_heads, n_new = key.shape[1:3]
     n_group, n_prompts = n_heads // n_kv_heads, n_rows // kept.n_patches
-    query = query.unflatten(1, (n_kv_heads, n_group)).transpose(0, 1)
+    query = torch.unflatten(query, 1, (n_kv_heads, n_group)).transpose(0, 1)
     query = query.reshape(n_kv_heads, n_prompts, -1, n_query, d_head)
     pieces = kept.extend(module.layer_idx, key.transpose(0, 1), value.transpose(0, 1))
 
@@ -208,14 +208,14 @@ def _fused(
     query: Tensor, pieces: list[tuple[Tensor, Tensor]], masks: list[Tensor | None]
 ) -> Tensor:
     """Make z of each piece by torch's kernel, weighted by its share of the softmax's sum."""
-    found = []
+    found: list[tuple[Tensor, Tensor]] = []
     for (keys, values), mask in zip(pieces, masks, strict=True):
         if mask is not None:
             mask = mask.expand(-1, query.shape[2], -1, -1)
             mask = mask.reshape(keys.shape[1], 1, -1, keys.shape[2])
         of_rows = (x.transpose(0, 1) for x in (_fold(query, keys), keys, values))
-        z, total = FUSED(*of_rows, attn_mask=mask, scale=1.0)  # pyright: ignore
-        z, total = z.transpose(0, 1), total.transpose(0, 1)
+        made: tuple[Tensor, Tensor] = FUSED(*of_rows, attn_mask=mask, scale=1.0)
+        z, total = (x.transpose(0, 1) for x in made)
         found.append((z.reshape(query.shape), total.reshape(query.shape[:-1])))
     z, total = found[0]
     for other, its_total in found[1:]:  # there are two at most
@@ -231,14 +231,14 @@ def _softmax(
     softcap: float | None,
 ) -> Tensor:
     """Make z by one softmax over the scores of all pieces."""
-    scores = []
+    scores: list[Tensor] = []
     for (keys, _), mask in zip(pieces, masks, strict=True):
         found = _fold(query, keys) @ keys.transpose(-1, -2)
         found = softcap * torch.tanh(found / softcap) if softcap else found
         found = found.view(*query.shape[:-1], keys.shape[2])
         scores.append(found if mask is None else found + mask)
     weights = torch.cat(scores, dim=-1).softmax(dim=-1, dtype=torch.float32).to(query.dtype)
-    parts = weights.split([keys.shape[2] for keys, _ in pieces], dim=-1)
+    parts = torch.split(weights, [keys.shape[2] for keys, _ in pieces], dim=-1)
     found = [
         (_fold(part, values) @ values).view(query.shape)
         for part, (_, values) in zip(parts, pieces, strict=True)
@@ -251,4 +251,4 @@ def _fold(x: Tensor, piece: Tensor) -> Tensor:
     return x.reshape(len(piece), piece.shape[1], -1, x.shape[-1])
 
 
-AttentionInterface.register(NAME, attend)
+AttentionInterface.register(NAME, attend)  # pyright: ignore[reportUnknownMemberType]

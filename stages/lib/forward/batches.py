@@ -3,24 +3,28 @@
 from typing import Any
 
 import numpy as np
-from accelerate import PartialState
-from accelerate.utils import gather_object
 from torch import Tensor
 from tqdm import tqdm
 
 from stages.lib.forward import budget
 from stages.lib.forward.prompts import Prompts
+from stages.lib.model import processes
+
+Rows = tuple[list[int], dict[str, np.ndarray]]
+"""Numbers of some rows, and what was found of them."""
 
 
 def is_main_process() -> bool:
     """Return whether this process is the one that writes files."""
-    return PartialState().is_main_process
+    return processes.processes().is_main_process
 
 
 def prompts_at_once(prompts: Prompts) -> int:
     """Prompts in a batch; the same in all processes, as each cuts the same list into batches."""
     n_own = prompts.longest - prompts.n_shared
-    at_once = budget.prompts_at_once(prompts.lm, n_own, prompts.n_tail, prompts.longest)
+    at_once = budget.prompts_at_once(
+        prompts.lm, n_own, prompts.n_tail, prompts.longest, prompts.site
+    )
     return min(gather([at_once]))
 
 
@@ -43,19 +47,19 @@ def parts(rows: list[int], at_once: int) -> list[list[int]]:
 
 def share(cut: list[list[int]]) -> list[tuple[int, list[int]]]:
     """Return this process's batches, numbered."""
-    state = PartialState()
+    state = processes.processes()
     return list(enumerate(cut))[state.process_index :: state.num_processes]
 
 
-def progress(title: str, total: int) -> tqdm:
+def progress(title: str, total: int) -> "tqdm[Any]":
     """Bar with rate and time left, on a terminal and in the main process only."""
-    state = PartialState()
+    state = processes.processes()
     mine = -(-total // state.num_processes)
     hidden = None if state.is_main_process else True
     return tqdm(total=mine, desc=title, unit="prompt", disable=hidden)
 
 
-def assemble(found: list[tuple[list[int], dict[str, np.ndarray]]], n: int) -> dict[str, np.ndarray]:
+def assemble(found: list[Rows], n: int) -> dict[str, np.ndarray]:
     """Put rows that were captured in batches back in order."""
     out: dict[str, np.ndarray] = {}
     for rows, arrays in found:
@@ -66,4 +70,4 @@ def assemble(found: list[tuple[list[int], dict[str, np.ndarray]]], n: int) -> di
 
 def gather(results: list[Any]) -> list[Any]:
     """Collect every process's results in every process."""
-    return gather_object(results) if PartialState().num_processes > 1 else results
+    return processes.gather(results)

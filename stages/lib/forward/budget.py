@@ -5,6 +5,7 @@ import os
 import psutil
 import torch
 
+from stages.lib.forward.site import Site, Z
 from stages.lib.io.cli import UserError
 from stages.lib.model.lm import LanguageModel
 
@@ -38,7 +39,9 @@ def memory(lm: LanguageModel) -> float:
     return found * 1e9
 
 
-def prompts_at_once(lm: LanguageModel, n_tokens: int, n_tail: int, n_seen: int) -> int:
+def prompts_at_once(
+    lm: LanguageModel, n_tokens: int, n_tail: int, n_seen: int, site: Site = Z
+) -> int:
     """Prompts of `n_tokens` new tokens in one forward, each with what it leaves behind.
 
     Parameters
@@ -48,16 +51,19 @@ def prompts_at_once(lm: LanguageModel, n_tokens: int, n_tail: int, n_seen: int) 
     n_tokens : int
         Tokens of the longest prompt that are run.
     n_tail : int
-        Last tokens whose z and residual stream are kept.
+        Last tokens at which the site and the residual stream are kept.
     n_seen : int
         Tokens of the longest prompt, which the last one attends to.
+    site : Site
+        Where in each layer.
 
     Returns
     -------
     int
         At least 1.
     """
-    kept = n_tail * lm.n_layers * (2 * lm.n_heads * lm.d_head + lm.d_model)
+    n_units, width = site.shape(lm)
+    kept = n_tail * lm.n_layers * (2 * n_units * width + lm.d_model)
     kept += n_tokens * lm.n_layers * 2 * lm.n_kv_heads * lm.d_head
     return _most(lm, n_tokens, n_seen, kept)
 

@@ -6,9 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stages.lib.forward import unembed
+from stages.lib.forward import sums, unembed
 from stages.lib.forward.plain import PlainPrompts
 from stages.lib.forward.prompts import Prompts, Run
+from stages.lib.forward.site import MLP_OUT, Site, Z
 from stages.lib.io.cli import UserError
 from stages.lib.model.lm import LanguageModel
 
@@ -20,7 +21,9 @@ TOLERANCE = {"float32": 1e-3, "bfloat16": 0.1, "float16": 0.02}
 FAILURES = (RuntimeError, TypeError, ValueError, AttributeError, KeyError, IndexError)
 
 
-def shortcut_is_exact(lm: LanguageModel, token_ids: list[list[int]], n_tail: int) -> bool:
+def shortcut_is_exact(
+    lm: LanguageModel, token_ids: list[list[int]], n_tail: int, site: Site = Z
+) -> bool:
     """Compare the shortcut with the model itself, on the shortest and the longest prompt.
 
     Warns and returns False if an architecture does not give the same logits both ways, or fails.
@@ -29,18 +32,20 @@ def shortcut_is_exact(lm: LanguageModel, token_ids: list[list[int]], n_tail: int
     ------
     UserError
         If the model's own forward fails, plain forwards do not give its logits either, those are no
-        numbers, or its layers do not hand on one residual stream.
+        numbers, its layers do not hand on one residual stream, or the site is not in them.
     """
     ordered = sorted(token_ids, key=lambda ids: (len(ids), ids))
     pair = [ordered[0], ordered[-1]]
     expected = torch.cat([_whole(lm, ids) for ids in pair])
     unembed.refuse_what_is_no_number(expected)
-    fitting, reason = _shortcut(lm, pair, n_tail, expected)
+    if site is MLP_OUT:
+        sums.require_sum(lm, pair[0])
+    fitting, reason = _shortcut(lm, pair, n_tail, expected, site)
     if fitting:
         return True
     name = type(lm.model).__name__
     try:
-        plain = PlainPrompts(lm, pair, n_tail).run([0, 1])
+        plain = PlainPrompts(lm, pair, n_tail, site).run([0, 1])
     except torch.cuda.OutOfMemoryError:
         raise
     except FAILURES as error:
@@ -60,16 +65,16 @@ def shortcut_is_exact(lm: LanguageModel, token_ids: list[list[int]], n_tail: int
 
 
 def _shortcut(
-    lm: LanguageModel, pair: list[list[int]], n_tail: int, expected: Tensor
+    lm: LanguageModel, pair: list[list[int]], n_tail: int, expected: Tensor, site: Site
 ) -> tuple[bool, str]:
     """Whether the shortcut gives these logits, and what was found if not."""
-    prompts = Prompts(lm, pair, n_tail)
-    heads = np.zeros((1, lm.n_layers, lm.n_heads), bool)
-    heads[:, lm.n_layers // 2] = heads[:, -1, 0] = True
+    prompts = Prompts(lm, pair, n_tail, site)
+    units = np.zeros((1, lm.n_layers, site.shape(lm)[0]), bool)
+    units[:, lm.n_layers // 2] = units[:, -1, 0] = True
     try:
         run = prompts.run([0, 1], keep=True)
         _require_one_stream(lm, run, n_tail)
-        patched = prompts.patched([0, 1], run, run.z, heads)[0]  # itself into itself: no change
+        patched = prompts.patched([0, 1], run, run.z, units)[0]  # itself into itself: no change
         both = (prompts.run([0, 1]).last, patched)
         difference = max(_difference(lm, last, expected) for last in both)
     except torch.cuda.OutOfMemoryError:

@@ -1,42 +1,66 @@
 """Every hook, each a context manager that removes itself."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from stages.lib.forward.site import Site, Z
 from stages.lib.model.lm import LanguageModel
 
 
 @contextmanager
-def capture(lm: LanguageModel, n_tail: int) -> Iterator[dict[str, list[Tensor]]]:
-    """Record z and the residual stream at the last positions, layer by layer."""
+def at(
+    lm: LanguageModel, site: Site, layer: int, do: Callable[[Tensor], Tensor | None]
+) -> Generator[None]:
+    """Show a layer's tensor to `do`, which may return another one in its place."""
+
+    def before(_: Any, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        new = do(args[0])
+        return None if new is None else (new, *args[1:])
+
+    def after(_: Any, __: Any, output: Any) -> Any:
+        new = do(first(output))
+        return None if new is None else with_first(output, new)
+
+    module = site.module(lm, layer)
+    add = module.register_forward_pre_hook if site.is_input else module.register_forward_hook
+    handle = add(before if site.is_input else after)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+@contextmanager
+def capture(lm: LanguageModel, n_tail: int, site: Site = Z) -> Generator[dict[str, list[Tensor]]]:
+    """Record the site and the residual stream at the last positions, layer by layer."""
     captured: dict[str, list[Tensor]] = {"z": [], "residual": []}
 
     def keep(name: str, x: Tensor) -> None:
         captured[name].append(x[:, -n_tail:].clone())  # a view would hold all positions
 
     def read_input(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        keep("residual", args[0] if args else kwargs["hidden_states"])
+        keep("residual", given(args, kwargs))
 
     def read_output(_: Any, __: Any, output: Any) -> None:
-        keep("residual", output[0] if isinstance(output, tuple) else output)
+        keep("residual", first(output))
 
     with ExitStack() as stack:
-        for layer, projection in zip(lm.layers, lm.output_projections, strict=True):
+        for i, layer in enumerate(lm.layers):
             hook = layer.register_forward_pre_hook(read_input, with_kwargs=True)
             stack.callback(hook.remove)
-            hook = projection.register_forward_pre_hook(lambda _, args: keep("z", args[0]))
-            stack.callback(hook.remove)
+            stack.enter_context(at(lm, site, i, partial(keep, "z")))
         stack.callback(lm.layers[-1].register_forward_hook(read_output).remove)
         yield captured
 
 
 @contextmanager
-def watch_z(lm: LanguageModel) -> Iterator[list[Tensor]]:
-    """Hold on to each layer's z itself, so that a result can be differentiated by it.
+def watch(lm: LanguageModel, site: Site = Z) -> Generator[list[Tensor]]:
+    """Hold on to each layer's tensor itself, so that a result can be differentiated by it.
 
     Embeddings start the graph; weights stay out of it.
     """
@@ -48,84 +72,87 @@ def watch_z(lm: LanguageModel) -> Iterator[list[Tensor]]:
     with torch.enable_grad(), ExitStack() as stack:
         embeddings = lm.model.get_input_embeddings()
         stack.callback(embeddings.register_forward_hook(start).remove)
-        for projection in lm.output_projections:
-            hook = projection.register_forward_pre_hook(lambda _, args: watched.append(args[0]))
-            stack.callback(hook.remove)
+        for layer in range(lm.n_layers):
+            stack.enter_context(at(lm, site, layer, watched.append))
         yield watched
 
 
 @contextmanager
-def write_z(
-    lm: LanguageModel, layer: int, z: Tensor, chosen: Tensor, at: Tensor | None = None
-) -> Iterator[None]:
-    """Overwrite the chosen heads' z at the last positions of one layer.
+def write(
+    lm: LanguageModel,
+    layer: int,
+    z: Tensor,
+    chosen: Tensor,
+    where: Tensor | None = None,
+    site: Site = Z,
+) -> Generator[None]:
+    """Overwrite the chosen units at the last positions of one layer.
 
-    `z` is (n_prompts, n_tail, n_heads, d_head), `chosen` (n_patches, n_heads), bool, `at` as in
+    `z` is (n_prompts, n_tail, n_units, width), `chosen` (n_patches, n_units), bool, `where` as in
     `mix`; rows of the batch are prompts, each with its patches one after the other.
     """
+    n_tail = z.shape[1]
 
-    def write(_: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
-        own = args[0]
-        before, tail = own.split([own.shape[1] - z.shape[1], z.shape[1]], dim=1)
-        rows = tail.unflatten(-1, (lm.n_heads, lm.d_head)).unflatten(0, (len(z), len(chosen)))
-        written = mix(rows, z.to(own.device, own.dtype)[:, None], chosen, at)
-        out = torch.cat([before, written.flatten(0, 1).flatten(2)], dim=1)
-        return (out, *args[1:])
+    def written(own: Tensor) -> Tensor:
+        before, tail = own[:, :-n_tail], own[:, -n_tail:]  # one position after `last_position`
+        rows = torch.unflatten(torch.unflatten(tail, -1, site.shape(lm)), 0, (len(z), len(chosen)))
+        new = mix(rows, z.to(own.device, own.dtype)[:, None], chosen, where)
+        return torch.cat([before, new.flatten(0, 1).flatten(2)], dim=1)
 
-    handle = lm.output_projections[layer].register_forward_pre_hook(write)
-    try:
+    with at(lm, site, layer, written):
         yield
-    finally:
-        handle.remove()
 
 
-def mix(own: Tensor, other: Tensor, chosen: Tensor, at: Tensor | None = None) -> Tensor:
-    """Take the chosen heads from `other`: both (n_prompts, n_patches or 1, n_tail, heads, d).
+def mix(own: Tensor, other: Tensor, chosen: Tensor, where: Tensor | None = None) -> Tensor:
+    """Take the chosen units from `other`: both (n_prompts, n_patches or 1, n_tail, n_units, width).
 
-    `at`, (n_prompts, n_tail), bool, says at which positions; None at all of them.
+    `where`, (n_prompts, n_tail), bool, says at which positions; None at all of them.
     """
-    where = chosen.to(own.device)[:, None, :, None]
-    if at is not None:
-        where = where & at.to(own.device)[:, None, :, None, None]
-    return torch.where(where, other, own)
+    taken = chosen.to(own.device)[:, None, :, None]
+    if where is not None:
+        taken = taken & where.to(own.device)[:, None, :, None, None]
+    return torch.where(taken, other, own)
 
 
 @contextmanager
-def start_at(lm: LanguageModel, first: int, residual: Tensor) -> Iterator[None]:
-    """Skip the layers below `first` and give that one `residual` as its input.
+def start_at(lm: LanguageModel, start: int, residual: Tensor) -> Generator[None]:
+    """Skip the layers below `start` and give that one `residual` as its input.
 
     The skipped layers still take part in transformers' loop, so that each later layer gets the
     mask and the rotary embedding that are its own.
     """
 
-    def give(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
-        if args:
-            return (residual.to(args[0].device), *args[1:]), kwargs
-        x = kwargs["hidden_states"]
-        return args, kwargs | {"hidden_states": residual.to(x.device)}
+    def enter(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
+        return with_given(args, kwargs, residual.to(given(args, kwargs).device))
 
-    handle = lm.layers[first].register_forward_pre_hook(give, with_kwargs=True)
+    handle = lm.layers[start].register_forward_pre_hook(enter, with_kwargs=True)
     with ExitStack() as stack:
         stack.callback(handle.remove)
-        for layer in lm.layers[:first]:
+        for layer in lm.layers[:start]:
             stack.enter_context(stand_in(layer, _return_input))
         yield
 
 
 @contextmanager
-def give_z(lm: LanguageModel, layer: int, z: Tensor) -> Iterator[None]:
-    """Skip a layer's attention, whose z of shape (n_rows, n_tail, n_heads, d_head) is known."""
+def give(lm: LanguageModel, layer: int, z: Tensor, site: Site = Z) -> Generator[None]:
+    """Skip what makes a layer's tensor, (n_rows, n_tail, n_units, width), as it is known."""
     z = z.flatten(2)
+
+    def gives(*args: Any, **kwargs: Any) -> Tensor:
+        return z.to(given(args, kwargs).device)
 
     def attention(*_: Any, **__: Any) -> tuple[Tensor, None]:
         return lm.output_projections[layer](z), None
 
-    with stand_in(lm.attentions[layer], attention):
+    makers = (lm.attentions[layer],) if site is Z else site.makers(lm, layer)
+    with ExitStack() as stack:
+        for module in makers:
+            stack.enter_context(stand_in(module, attention if site is Z else gives))
         yield
 
 
 @contextmanager
-def last_position(lm: LanguageModel, z: bool = True) -> Iterator[None]:
+def last_position(lm: LanguageModel, z: bool = True) -> Generator[None]:
     """Let the last layer's MLP, whose rows nothing reads but the last one, run on that one only.
 
     Its output is then added to every position alike, which is right at the last one. Where nothing
@@ -147,10 +174,10 @@ def last_position(lm: LanguageModel, z: bool = True) -> Iterator[None]:
 
 
 @contextmanager
-def stand_in(module: Any, forward: Any) -> Iterator[None]:
+def stand_in(module: Any, forward: Any) -> Generator[None]:
     """Give a module another forward for a while."""
     # accelerate puts a forward of its own on a module of a model that is spread over devices.
-    own = vars(module).get("forward")
+    own = module.__dict__.get("forward")
     module.forward = forward
     try:
         yield
@@ -160,7 +187,38 @@ def stand_in(module: Any, forward: Any) -> Iterator[None]:
             module.forward = own
 
 
-def _at_last(forward: Any) -> Any:
+def always(output: Any) -> Callable[..., Any]:
+    """Make a forward that gives the same whatever it is given."""
+
+    def forward(*_: Any, **__: Any) -> Any:
+        return output
+
+    return forward
+
+
+def first(output: Tensor | tuple[Any, ...]) -> Tensor:
+    """A module's first output."""
+    return output[0] if isinstance(output, tuple) else output
+
+
+def with_first(output: Tensor | tuple[Any, ...], x: Tensor) -> Any:
+    """A module's output with another tensor first."""
+    return (x, *output[1:]) if isinstance(output, tuple) else x
+
+
+def given(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+    """What a layer or a module of one is given first, by whatever name."""
+    return args[0] if args else kwargs["hidden_states"]
+
+
+def with_given(
+    args: tuple[Any, ...], kwargs: dict[str, Any], x: Tensor
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The same arguments with another tensor first."""
+    return ((x, *args[1:]), kwargs) if args else (args, kwargs | {"hidden_states": x})
+
+
+def _at_last(forward: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
     """Run on the last position only, and give what that gives at every position."""
     return lambda x: forward(x[:, -1:].contiguous()).expand(-1, x.shape[1], -1)
 

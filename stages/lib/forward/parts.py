@@ -126,18 +126,19 @@ class Splitter:
             If a norm does not just scale, the heads are not the attention, or the parts do not add
             up to the logits.
         """
-        n_layers, results = self.lm.n_layers, []
-        last = torch.from_numpy(residual(n_layers)).double()
+        n_layers = self.lm.n_layers
+        results: list[tuple[int, dict[str, np.ndarray]]] = []
+        last = torch.as_tensor(residual(n_layers)).double()
         scale, error = self.norm.scale(last, self.layers.normed(last).cpu().double())
         with batches.progress(title, n_layers + 1) as bar:
             for layer, _ in batches.share([[i] for i in range(n_layers + 1)]):
-                x = torch.from_numpy(residual(layer)).double()
+                x = torch.as_tensor(residual(layer)).double()
                 found = self._lens(x, layer == n_layers)
                 if layer == 0:
                     found["embedding"] = _by_row(x @ self.directions, scale)
                 if layer < n_layers:
-                    after = torch.from_numpy(residual(layer + 1)).double()
-                    found |= self._layer(layer, torch.from_numpy(z(layer)), after - x, scale)
+                    after = torch.as_tensor(residual(layer + 1)).double()
+                    found |= self._layer(layer, torch.as_tensor(z(layer)), after - x, scale)
                 results.append((layer, found))
                 bar.update(1)
         gathered = dict(batches.gather(results))
@@ -189,7 +190,7 @@ class Splitter:
         own_scale, error = branch.scale(output.cpu().double(), attention)
         directions = branch.back(self.directions)
         weights = [rows @ directions.to(rows.device) for rows in _rows(projection, given)]
-        weights = torch.cat(weights).cpu().unflatten(0, (lm.n_heads, lm.d_head))
+        weights = torch.unflatten(torch.cat(weights).cpu(), 0, (lm.n_heads, lm.d_head))
         heads = torch.einsum("nhd,hdi->nhi", z.double(), weights)
         heads = heads * (own_scale * scale)[:, None, None]
         bias = projection(given[:1] * 0)[0, 0].cpu().double() @ directions
@@ -207,7 +208,7 @@ class Splitter:
         """Read the answers off the residual stream; at the last layer every answer token too."""
         found: dict[str, list[Tensor]] = {}
         head, ids = self.lm.model.get_output_embeddings(), list(self.ids)
-        for rows in x.split(budget.rows_to_unembed(self.lm)):
+        for rows in torch.split(x, budget.rows_to_unembed(self.lm)):
             normed = self.layers.normed(rows)
             logits = unembed.logits(self.lm, normed).float()
             new = {"lens": log_probabilities(logits, self.answers)}

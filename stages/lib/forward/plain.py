@@ -9,24 +9,28 @@ from torch import Tensor
 
 from stages.lib.forward import hooks, unembed
 from stages.lib.forward.prompts import Prompts, Run
+from stages.lib.forward.site import Site, Z
 from stages.lib.model.lm import LanguageModel
 
 
 class PlainPrompts(Prompts):
     """The same as `Prompts`, without any shortcut: only prompts of one length share a forward."""
 
-    def __init__(self, lm: LanguageModel, token_ids: list[list[int]], n_tail: int) -> None:
-        super().__init__(lm, token_ids, n_tail)
+    def __init__(
+        self, lm: LanguageModel, token_ids: list[list[int]], n_tail: int, site: Site = Z
+    ) -> None:
+        super().__init__(lm, token_ids, n_tail, site)
         self.n_shared, self.n_graph = 0, self.longest
 
     @torch.no_grad()
     def run(self, rows: list[int], keep: bool = False) -> Run:
         """Run the prompts of these rows."""
-        groups, runs = self._by_length(rows), []
+        groups = self._by_length(rows)
+        runs: list[Run] = []
         for group in groups:
-            with hooks.capture(self.lm, self.n_tail) as captured:
+            with hooks.capture(self.lm, self.n_tail, self.site) as captured:
                 last = self._whole(rows, group)
-            z, residual = self._heads(captured["z"]), self._stack(captured["residual"])
+            z, residual = self._units(captured["z"]), self._stack(captured["residual"])
             runs.append(Run(last, z, residual, None))
         return Run(
             _back(groups, [run.last for run in runs], 0),
@@ -44,23 +48,24 @@ class PlainPrompts(Prompts):
         patches: np.ndarray,
         at: Tensor | None = None,
     ) -> Tensor:
-        """Run again, once a patch, with some heads' z overwritten at the tail's positions."""
+        """Run again, once a patch, with some units overwritten at the tail's positions."""
         groups = self._by_length(rows)
         return torch.stack(
             [
-                _back(groups, [self._patched(rows, group, z, heads, at) for group in groups], 0)
-                for heads in patches
+                _back(groups, [self._patched(rows, group, z, units, at) for group in groups], 0)
+                for units in patches
             ]
         )
 
     def gradient(self, rows: list[int], base: Run, score: Callable[[Tensor], Tensor]) -> Tensor:
-        """Differentiate a score of the last position's logits by z of every head."""
-        groups, found = self._by_length(rows), []
+        """Differentiate a score of the last position's logits by every unit."""
+        groups = self._by_length(rows)
+        found: list[Tensor] = []
         for group in groups:
-            with hooks.watch_z(self.lm) as z:
+            with hooks.watch(self.lm, self.site) as z:
                 total = score(unembed.logits(self.lm, self._whole(rows, group))).sum()
             gradients = torch.autograd.grad(total, z)
-            found.append(self._heads([g[:, -self.n_tail :] for g in gradients]))
+            found.append(self._units([g[:, -self.n_tail :] for g in gradients]))
         return _back(groups, found, 1)
 
     def _patched(
@@ -68,15 +73,15 @@ class PlainPrompts(Prompts):
         rows: list[int],
         group: list[int],
         z: Tensor,
-        heads: np.ndarray,
+        units: np.ndarray,
         at: Tensor | None,
     ) -> Tensor:
         """Run some rows with one patch; (n_prompts, d_model) at the last position."""
         at = None if at is None else at[group]
         with ExitStack() as stack:
-            for layer in np.flatnonzero(heads.any(axis=1)):
-                chosen = torch.from_numpy(heads[None, layer])
-                stack.enter_context(hooks.write_z(self.lm, int(layer), z[layer, group], chosen, at))
+            for layer in map(int, np.flatnonzero(units.any(axis=1))):
+                new = (z[layer, group], torch.as_tensor(units[None, layer]), at)
+                stack.enter_context(hooks.write(self.lm, layer, *new, self.site))
             return self._whole(rows, group)
 
     def _by_length(self, rows: list[int]) -> list[list[int]]:

@@ -9,11 +9,12 @@ tokens of a prompt fall into three pieces, and what a piece gives is kept for th
             rows                                         patched layer for each patch
 
 Up to rounding this is exact: a patch of the last tokens changes nothing before them and nothing
-below its first layer; in that layer z is known without attention, and so it is in each layer whose
-heads are all written; the last layer's MLP runs at the last position. transformers' own layers do
-the work, with an attention function of ours, so quantised weights and models spread over GPUs need
-nothing special. An architecture that does not allow the shortcut (a check on two prompts tells) is
-run plainly: plain.py.
+below its first layer; in that layer, and in each whose units are all written, what makes the tensor
+at the site (attention for z, the MLP or the layer for the other sites) need not run; the last
+layer's MLP runs at the last position. transformers' own layers do the work, with an attention
+function of ours, so quantised weights and models spread over GPUs need nothing special. An
+architecture that does not allow the shortcut (a check on two prompts tells) is run plainly:
+plain.py.
 """
 
 from collections.abc import Callable
@@ -26,6 +27,7 @@ from torch import Tensor
 
 from stages.lib.forward import hooks, unembed
 from stages.lib.forward.attention import Kept, Piece, attending
+from stages.lib.forward.site import Site, Z
 from stages.lib.io.cli import UserError
 from stages.lib.model.lm import LanguageModel
 
@@ -38,8 +40,8 @@ class Run:
     ----------
     last : Tensor of shape (n_prompts, d_model)
         What the decoder gives at the last position, to be unembedded.
-    z : Tensor of shape (n_layers, n_prompts, n_tail, n_heads, d_head)
-        Input of each layer's output projection.
+    z : Tensor of shape (n_layers, n_prompts, n_tail, n_units, width)
+        Each layer's tensor at the site, which is z unless another one was asked for.
     residual : Tensor of shape (n_layers + 1, n_prompts, n_tail, d_model)
         Input of each layer, and the output of the last one, which in a run that patched runs are
         to start from is right at the last position only.
@@ -65,12 +67,16 @@ class Prompts:
     n_tail : int
         Positions, counted from the end, at which activations are read or written; each prompt has
         as many tokens (`require_tokens`).
+    site : Site
+        Where in each layer.
     """
 
-    def __init__(self, lm: LanguageModel, token_ids: list[list[int]], n_tail: int) -> None:
+    def __init__(
+        self, lm: LanguageModel, token_ids: list[list[int]], n_tail: int, site: Site = Z
+    ) -> None:
         lengths = [len(ids) for ids in token_ids]
         shortest, self.longest = min(lengths), max(lengths)
-        self.lm, self.token_ids, self.n_tail = lm, token_ids, n_tail
+        self.lm, self.token_ids, self.n_tail, self.site = lm, token_ids, n_tail, site
         self.n_shared = _n_shared(token_ids, shortest - n_tail)
         self.n_graph = n_tail  # tokens that `gradient` keeps a graph of
         self._shared: Piece | None = None
@@ -82,11 +88,11 @@ class Prompts:
             self._shared = self._run_shared()
         middle = self._middle(rows) if keep else None
         with ExitStack() as stack:
-            if keep or self.n_tail == 1:
+            if self.n_tail == 1 or (keep and self.site is Z):  # other sites come after the MLP
                 stack.enter_context(hooks.last_position(self.lm))
-            captured = stack.enter_context(hooks.capture(self.lm, self.n_tail))
+            captured = stack.enter_context(hooks.capture(self.lm, self.n_tail, self.site))
             last = self._tail(rows, middle) if keep else self._rest(rows)
-        return Run(last, self._heads(captured["z"]), self._stack(captured["residual"]), middle)
+        return Run(last, self._units(captured["z"]), self._stack(captured["residual"]), middle)
 
     @torch.no_grad()
     def patched(
@@ -97,7 +103,7 @@ class Prompts:
         patches: np.ndarray,
         at: Tensor | None = None,
     ) -> Tensor:
-        """Run again with some heads' z overwritten at the tail's positions.
+        """Run again with some units overwritten at the tail's positions.
 
         Parameters
         ----------
@@ -105,9 +111,9 @@ class Prompts:
             The rows of `base`.
         base : Run
             What `run` kept of these rows.
-        z : Tensor of shape (n_layers, n_prompts, n_tail, n_heads, d_head)
+        z : Tensor of shape (n_layers, n_prompts, n_tail, n_units, width)
             What to write: the source run's `z`, for the same statements.
-        patches : ndarray of shape (n_patches, n_layers, n_heads), bool
+        patches : ndarray of shape (n_patches, n_layers, n_units), bool
             Where each patch writes; all in the same first layer.
         at : Tensor of shape (n_prompts, n_tail), bool, or None
             At which of the tail's positions; None at all of them.
@@ -117,7 +123,7 @@ class Prompts:
         Tensor of shape (n_patches, n_prompts, d_model)
             What the decoder gives at the last position, to be unembedded.
         """
-        lm, chosen = self.lm, torch.from_numpy(patches).to(self.lm.device)
+        lm, chosen = self.lm, torch.as_tensor(patches).to(self.lm.device)
         first = int(np.flatnonzero(patches.any(axis=(0, 2)))[0])
         residual = base.residual[first].repeat_interleave(len(patches), dim=0)
         with ExitStack() as stack:
@@ -128,14 +134,15 @@ class Prompts:
                 if layer == first or (written.all() and at is None):
                     own, other = base.z[layer][:, None], z[layer][:, None]
                     known = hooks.mix(own, other, chosen[:, layer], at)
-                    stack.enter_context(hooks.give_z(lm, layer, known.flatten(0, 1)))
+                    stack.enter_context(hooks.give(lm, layer, known.flatten(0, 1), self.site))
                 elif written.any():
-                    stack.enter_context(hooks.write_z(lm, layer, z[layer], chosen[:, layer], at))
+                    new = (z[layer], chosen[:, layer], at)
+                    stack.enter_context(hooks.write(lm, layer, *new, self.site))
             last = self._tail(rows, base.middle, len(patches), narrow=lm.n_layers - 1)
-        return last.unflatten(0, (len(rows), len(patches))).transpose(0, 1)
+        return torch.unflatten(last, 0, (len(rows), len(patches))).transpose(0, 1)
 
     def gradient(self, rows: list[int], base: Run, score: Callable[[Tensor], Tensor]) -> Tensor:
-        """Differentiate a score of the last position's logits by z of every head.
+        """Differentiate a score of the last position's logits by every unit.
 
         Parameters
         ----------
@@ -148,21 +155,24 @@ class Prompts:
 
         Returns
         -------
-        Tensor of shape (n_layers, n_prompts, n_tail, n_heads, d_head)
-            At the tail's positions. One forward and one backward for all heads together.
+        Tensor of shape (n_layers, n_prompts, n_tail, n_units, width)
+            At the tail's positions. One forward and one backward for all units together.
         """
         lm = self.lm
-        with hooks.last_position(lm), hooks.watch_z(lm) as z:
+        with ExitStack() as stack:
+            if self.site is Z:
+                stack.enter_context(hooks.last_position(lm))
+            z = stack.enter_context(hooks.watch(lm, self.site))
             total = score(unembed.logits(lm, self._tail(rows, base.middle))).sum()
-        return self._heads(list(torch.autograd.grad(total, z)))
+        return self._units(list(torch.autograd.grad(total, z)))
 
     def _stack(self, layers: list[Tensor]) -> Tensor:
         """Bring what was captured in each layer together: (n_layers, n_prompts, n_tail, width)."""
         return torch.stack([x.to(self.lm.device) for x in layers])
 
-    def _heads(self, layers: list[Tensor]) -> Tensor:
-        """Stack z, (n_layers, n_prompts, n_tail, n_heads, d_head)."""
-        return self._stack(layers).unflatten(-1, (self.lm.n_heads, self.lm.d_head))
+    def _units(self, layers: list[Tensor]) -> Tensor:
+        """Stack the layers' tensors: (n_layers, n_prompts, n_tail, n_units, width)."""
+        return torch.unflatten(self._stack(layers), -1, self.site.shape(self.lm))
 
     def _rest(self, rows: list[int]) -> Tensor:
         """Run what stands after the shared piece; (n_prompts, d_model) at the last position."""

@@ -5,6 +5,7 @@ Batches are shared among the processes that a launcher started; every process ge
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from stages.lib.forward import batches, budget, unembed
 from stages.lib.forward.check import shortcut_is_exact
 from stages.lib.forward.plain import PlainPrompts
 from stages.lib.forward.prompts import Prompts, Run, require_tokens
+from stages.lib.forward.site import Site, Z
 from stages.lib.model.lm import LanguageModel
 from stages.lib.model.readout import Answers, log_probabilities
 
@@ -43,6 +45,7 @@ def capture(
     positions: list[int],
     n_rows: int,
     title: str,
+    site: Site = Z,
 ) -> Iterator[dict[str, np.ndarray]]:
     """Activations and readouts of one persona's prompts, so many at a time as memory should hold.
 
@@ -60,24 +63,28 @@ def capture(
         Prompts that are captured before they are given out.
     title : str
         Shown beside the progress bar.
+    site : Site
+        Where in each layer.
 
     Yields
     ------
     dict of str to ndarray, float32
         Of the next `n_rows` prompts, in order: ``z`` of shape (n_prompts, n_positions, n_layers,
-        n_heads, d_head), ``resid_post`` of shape (n_prompts, n_positions, n_layers + 1, d_model)
-        with the embedding first, ``readout`` of shape (n_prompts, 2) with P(true) and P(false).
+        n_units, width), what is at the site; ``resid_post`` of shape (n_prompts, n_positions,
+        n_layers + 1, d_model) with the embedding first; ``readout`` of shape (n_prompts, 2) with
+        P(true) and P(false).
     """
     n_tail = -min(positions)
     require_tokens("activations.positions", n_tail, token_ids)
-    exact = all(batches.gather([shortcut_is_exact(lm, token_ids, n_tail)]))
-    prompts = (Prompts if exact else PlainPrompts)(lm, token_ids, n_tail)
+    exact = all(batches.gather([shortcut_is_exact(lm, token_ids, n_tail, site)]))
+    prompts = (Prompts if exact else PlainPrompts)(lm, token_ids, n_tail, site)
     columns = [n_tail + position for position in positions]
     at_once = batches.prompts_at_once(prompts)
     with batches.progress(title, len(token_ids)) as bar:
         for start in range(0, len(token_ids), n_rows):
             chunk = range(start, min(start + n_rows, len(token_ids)))
-            results, lasts = [], []
+            results: list[batches.Rows] = []
+            lasts: list[tuple[dict[str, np.ndarray], Tensor]] = []
             for _, rows in batches.share(batches.of_like_length(token_ids, chunk, at_once)):
                 run = prompts.run(rows)
                 z = run.z[:, :, columns].permute(1, 2, 0, 3, 4)
@@ -110,6 +117,8 @@ class Patcher:
         statement for a small model and 100 MB for a large one.
     key : str
         Of params.yaml, which says how many positions; for a message.
+    site : Site
+        Where in each layer the source run is read and the base run is written.
 
     Raises
     ------
@@ -130,14 +139,15 @@ class Patcher:
         n_positions: int,
         keep: bool = False,
         key: str = "patch.positions",
+        site: Site = Z,
     ) -> None:
-        self.lm, self.answers, self.keep = lm, answers, keep
+        self.lm, self.answers, self.keep, self.site = lm, answers, keep, site
         self._base_ids, self._batches = base, []
         if base:
             require_tokens(key, n_positions, [*base, *source])
-            exact = [shortcut_is_exact(lm, ids, n_positions) for ids in (base, source)]
+            exact = [shortcut_is_exact(lm, ids, n_positions, site) for ids in (base, source)]
             kind = Prompts if all(batches.gather(exact)) else PlainPrompts
-            self.base, self.source = (kind(lm, ids, n_positions) for ids in (base, source))
+            self.base, self.source = (kind(lm, ids, n_positions, site) for ids in (base, source))
             at_once = min(batches.prompts_at_once(prompts) for prompts in (self.base, self.source))
             self._batches = batches.of_like_length(base, range(len(base)), at_once)
         self._kept: dict[int, tuple[Run, Run]] = {}
@@ -153,12 +163,12 @@ class Patcher:
 
         Parameters
         ----------
-        patches : ndarray of shape (n_patches, n_layers, n_heads), bool
-            Heads that each patch overwrites; a patch of none is the base run.
+        patches : ndarray of shape (n_patches, n_layers, n_units), bool
+            Units that each patch overwrites; a patch of none is the base run.
         title : str
             Shown beside the progress bar.
-        z : Tensor of shape (n_layers, n_prompts, n_positions, n_heads, d_head), or None
-            What to write instead of the source run's z.
+        z : Tensor of shape (n_layers, n_prompts, n_positions, n_units, width), or None
+            What to write instead of the source run's.
         at : ndarray of shape (n_prompts, n_positions), bool, or None
             At which of the last positions to write; None writes at all of them.
 
@@ -167,13 +177,13 @@ class Patcher:
         Readouts
             Of the base, source and patched runs.
         """
-        results = []
+        results: list[tuple[list[int], np.ndarray]] = []
         n_runs = len(self._base_ids) * len(patches)
         with batches.progress(title, n_runs) as bar:
             for i, rows in batches.share(self._batches):
                 base, source = self._runs(i, rows)
                 given = source.z if z is None else z[:, rows].to(base.z)
-                places = None if at is None else torch.from_numpy(at[rows])
+                places = None if at is None else torch.as_tensor(at[rows])
                 runs = self._patched(rows, base, source, given, patches, places, bar)
                 values = np.empty((2 + len(patches), len(rows), 2), np.float32)
                 for some, read in unembed.readouts(self.lm, self.answers, runs):
@@ -186,7 +196,7 @@ class Patcher:
         return Readouts(out[0], out[1], out[2:])
 
     def z(self, title: str) -> tuple[Tensor, Tensor]:
-        """Give z of the base and of the source run, of every head at the last positions.
+        """Give what the base and the source run have at the site, at the last positions.
 
         Parameters
         ----------
@@ -195,10 +205,11 @@ class Patcher:
 
         Returns
         -------
-        pair of Tensor of shape (n_layers, n_prompts, n_positions, n_heads, d_head), float32
-            On the CPU: 25 positions take 2 MB a statement for a small model, 66 MB for a large one.
+        pair of Tensor of shape (n_layers, n_prompts, n_positions, n_units, width), float32
+            z, unless the site is another one. On the CPU: 25 positions take 2 MB a statement for a
+            small model, 66 MB for a large one.
         """
-        results = []
+        results: list[batches.Rows] = []
         with batches.progress(title, len(self._base_ids)) as bar:
             for i, rows in batches.share(self._batches):
                 both = {
@@ -208,11 +219,11 @@ class Patcher:
                 results.append((rows, both))
                 bar.update(len(rows))
         found = batches.assemble(batches.gather(results), len(self._base_ids))
-        base, source = (torch.from_numpy(found[name]).transpose(0, 1) for name in found)
+        base, source = (torch.as_tensor(found[name]).transpose(0, 1) for name in found)
         return base, source
 
     def attribution(self, title: str) -> np.ndarray:
-        """Estimate what each head's patch does to log P(true) - log P(false), all heads at once.
+        """Estimate what each unit's patch does to log P(true) - log P(false), all units at once.
 
         Parameters
         ----------
@@ -221,7 +232,7 @@ class Patcher:
 
         Returns
         -------
-        ndarray of shape (n_prompts, n_layers, n_heads), float32
+        ndarray of shape (n_prompts, n_layers, n_units), float32
             (z of the source - z of the base) times the gradient in the base run, summed over the
             patched positions: two forwards and a backward a statement, exact only where the answer
             is linear in z.
@@ -235,7 +246,7 @@ class Patcher:
             both = log_probabilities(logits, self.answers)
             return both[:, 0] - both[:, 1]
 
-        results = []
+        results: list[batches.Rows] = []
         with batches.progress(title, len(self._base_ids)) as bar:
             for _, batch in batches.share(self._batches):
                 at_once = budget.graphs_at_once(self.lm, self.base.n_graph, self.base.longest)
@@ -246,7 +257,7 @@ class Patcher:
                     results.append((rows, {"effect": batches.numbers(found.transpose(0, 1))}))
                     bar.update(len(rows))
         if not self._base_ids:
-            return np.empty((0, self.lm.n_layers, self.lm.n_heads), np.float32)
+            return np.empty((0, self.lm.n_layers, self.site.shape(self.lm)[0]), np.float32)
         return batches.assemble(batches.gather(results), len(self._base_ids))["effect"]
 
     def _patched(
@@ -257,7 +268,7 @@ class Patcher:
         z: Tensor,
         patches: np.ndarray,
         at: Tensor | None,
-        bar: tqdm,
+        bar: "tqdm[Any]",
     ) -> Iterator[tuple[np.ndarray, Tensor]]:
         """Base, source and patched runs of one batch, numbered in this order, stack by stack."""
         yield np.array([0]), base.last

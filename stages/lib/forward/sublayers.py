@@ -5,7 +5,7 @@ in for. Nothing need be known of an architecture but which module is its attenti
 norm of what is added, is found by what the layer does.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -49,7 +49,7 @@ class Frozen:
         signs[1::2] = -1.0  # of mean 0
         bias, flat, mixed = apply(torch.stack([0 * ones, ones, signs]))
         weight = (mixed - bias) * signs
-        return cls(weight, bias, bool((flat - bias).norm() < 1e-2 * weight.norm()))
+        return cls(weight, bias, bool(_norm(flat - bias) < 1e-2 * _norm(weight)))
 
     def linear(self, x: Tensor) -> Tensor:
         """Apply it with s = 1 and no bias: (n_rows, d_model)."""
@@ -65,8 +65,9 @@ class Frozen:
         given, found = self.linear(x), y - self.bias
         power = given.square().sum(-1)
         s = torch.where(power > 0, (given * found).sum(-1) / power.clamp(min=1e-300), 1.0)
-        error = (found - s[:, None] * given).norm(dim=-1) / found.norm(dim=-1).clamp(min=1e-30)
-        return s, float(torch.where(found.norm(dim=-1) > 1e-12, error, 0.0).max())
+        size = _norm(found)
+        error = _norm(found - s[:, None] * given) / size.clamp(min=1e-30)
+        return s, float(torch.where(size > 1e-12, error, 0.0).max())
 
 
 @dataclass
@@ -77,7 +78,7 @@ class _Seen:
     z: Any = None
     output: Any = None
     attention: Any = None
-    others: dict[Any, Any] = field(default_factory=dict)
+    others: dict[Any, Any] = field(default_factory=dict[Any, Any])
 
 
 class Sublayers:
@@ -134,7 +135,9 @@ class Sublayers:
         ids = torch.zeros(len(x), 1, dtype=torch.long, device=lm.device)
         with ExitStack() as stack:
             for layer in lm.layers:
-                stack.enter_context(hooks.stand_in(layer, lambda *_, **__: _first(output, x)))
+                stack.enter_context(
+                    hooks.stand_in(layer, hooks.always(hooks.with_first(output, x)))
+                )
             decoder = lm.decoder
             return decoder(input_ids=ids, use_cache=False).last_hidden_state[:, -1]
 
@@ -152,15 +155,12 @@ class Sublayers:
         like = _last(seen.attention)
         args, kwargs = seen.given
         x, attention = (t[:, None].to(like.device, like.dtype) for t in (x, attention))
-        if args:
-            args = (x, *args[1:])
-        else:
-            kwargs = kwargs | {"hidden_states": x}
+        args, kwargs = hooks.with_given(args, kwargs, x)
         with ExitStack() as stack:
-            given = {lm.attentions[layer]: _first(seen.attention, attention)}
-            given |= {m: _first(seen.others[m], output) for m, output in others.items()}
+            given = {lm.attentions[layer]: hooks.with_first(seen.attention, attention)}
+            given |= {m: hooks.with_first(seen.others[m], output) for m, output in others.items()}
             for module, output in given.items():
-                stand_in = hooks.stand_in(module, lambda *_, output=output, **__: output)
+                stand_in = hooks.stand_in(module, hooks.always(output))
                 stack.enter_context(stand_in)
             return _double(_last(lm.layers[layer](*args, **kwargs))).flatten(1)
 
@@ -175,7 +175,7 @@ class Sublayers:
         zero = torch.zeros(1, lm.d_model)
         for i, layer in enumerate(seen):
             args, kwargs = layer.given
-            x = _double(_last(args[0] if args else kwargs["hidden_states"])).flatten(1)
+            x = _double(_last(hooks.given(args, kwargs))).flatten(1)
             attention = _last(layer.attention).flatten(1)
             others = {m: _last(output) for m, output in layer.others.items()}
             projected = _last(lm.output_projections[i](layer.z)).flatten(1)
@@ -204,7 +204,7 @@ class Sublayers:
 
 
 @contextmanager
-def _watch(lm: LanguageModel) -> Iterator[list[_Seen]]:
+def _watch(lm: LanguageModel) -> Generator[list[_Seen]]:
     """Note what each layer is given, and what it and the modules in it give."""
     seen = [_Seen() for _ in lm.layers]
     with ExitStack() as stack:
@@ -238,13 +238,13 @@ def _kept(module: Any) -> bool:
 
 def _last(output: Any) -> Tensor:
     """Last position of a module's first output: (1, 1, width), or (1, width) as it was given."""
-    x = output[0] if isinstance(output, tuple) else output
+    x = hooks.first(output)
     return x[:, -1:] if x.dim() == 3 else x[-1:]
 
 
-def _first(output: Any, x: Tensor) -> Any:
-    """A module's output with another tensor first."""
-    return (x, *output[1:]) if isinstance(output, tuple) else x
+def _norm(x: Tensor) -> Tensor:
+    """Length of each row."""
+    return x.square().sum(-1).sqrt()
 
 
 def _double(x: Tensor) -> Tensor:

@@ -46,7 +46,7 @@ def logits(lm: LanguageModel, last: Tensor) -> Tensor:
     """
     output = _Decoded(last_hidden_state=last[:, None])  # pyright: ignore[reportArgumentType]
     ids = torch.zeros(len(last), 1, dtype=torch.long, device=lm.device)
-    with hooks.stand_in(lm.decoder, lambda *_, **__: output):
+    with hooks.stand_in(lm.decoder, hooks.always(output)):
         return lm.model(input_ids=ids, use_cache=False).logits[:, -1]
 
 
@@ -90,10 +90,10 @@ def _read(
     lm: LanguageModel, answers: Answers, runs: list[tuple[Any, Tensor]], at_once: int
 ) -> list[tuple[Any, np.ndarray]]:
     """Read the answers of some runs together."""
-    rows = torch.cat([last for _, last in runs]).split(at_once)
+    rows = torch.split(torch.cat([last for _, last in runs]), at_once)
     log_p = torch.cat([log_probabilities(logits(lm, some), answers) for some in rows])
     refuse_what_is_no_number(log_p)
-    parts = log_p.exp().cpu().split([len(last) for _, last in runs])
+    parts = torch.split(log_p.exp().cpu(), [len(last) for _, last in runs])
     return [(key, part.numpy()) for (key, _), part in zip(runs, parts, strict=True)]
 
 

@@ -7,19 +7,17 @@ from typing import Any
 
 from stages.lib.io import tables
 from stages.lib.io.cli import UserError
+from stages.lib.model.finder import Finder, Names
 from stages.lib.model.pretrained import hub, loading, reading
 from stages.lib.model.pretrained.files import Place, require_unchanged
+from stages.lib.model.processes import processes
 
 MANIFEST = "manifest.json"
-# Names of modules in transformers' architectures: the MLP, and the map from the heads' outputs to
-# the residual stream.
-MLPS = ("mlp", "feed_forward", "ffn")
 COUNTS = ("num_heads", "num_attention_heads", "n_heads", "n_head")  # of an attention
 # Keys of Gemma 3n (four streams at once) and of Llama 3.2 Vision (layers that only images enter).
 STREAMS = ("altup_num_inputs", "cross_attention_layers")
 # Kinds of layers in `layer_types` of a configuration that have no heads, by how they begin.
 HEADLESS = ("linear", "mamba", "conv", "recurrent", "mlp", "moe", "ssm")
-OUTPUT_PROJECTIONS = ("o_proj", "out_proj", "dense", "c_proj", "wo")
 
 
 @dataclass(frozen=True)
@@ -42,8 +40,9 @@ class LanguageModel:
         Attention of each layer.
     output_projections : tuple of Module, length n_layers
         The map whose input is `z`, (n_heads * d_head) wide.
-    last_mlp : Module or None
-        MLP of the last layer, if it has a name that is known here.
+    mlps : tuple of tuple of Module, length n_layers
+        MLP of each layer, and the norm of its output where there is one: the last of them gives
+        what is added to the residual stream. Empty where no module has a name that is known here.
     n_layers, n_heads, n_kv_heads, d_head, d_model : int
         Sizes. `d_head` is read from the weights: it need not be d_model / n_heads.
     """
@@ -55,12 +54,17 @@ class LanguageModel:
     layers: tuple[Any, ...]
     attentions: tuple[Any, ...]
     output_projections: tuple[Any, ...]
-    last_mlp: Any
+    mlps: tuple[tuple[Any, ...], ...]
     n_layers: int
     n_heads: int
     n_kv_heads: int
     d_head: int
     d_model: int
+
+    @property
+    def last_mlp(self) -> Any:
+        """MLP of the last layer, or None."""
+        return next(iter(self.mlps[-1]), None)
 
     @property
     def device(self) -> Any:
@@ -104,20 +108,27 @@ def load(folder: Path) -> LanguageModel:
         If its files changed, or the architecture has no heads that can be read.
     """
     import torch
-    from accelerate import PartialState
 
     manifest, place = tables.read_json(folder / MANIFEST), _place(folder)
     cuda = torch.cuda.is_available()
-    state = PartialState(cpu=not cuda)
+    state = processes(cpu=not cuda)
     placement: Any = {"": state.device} if state.num_processes > 1 else "auto"
     dtype = getattr(torch, manifest["dtype"])
     model = loading.model(place, dtype, placement if cuda else None)
     model.requires_grad_(False)
-    return describe(model, loading.tokenizer(place), manifest["identity"])
+    names = manifest.get("modules")  # not in the manifest of a model whose names are known
+    return describe(model, loading.tokenizer(place), manifest["identity"], names)
 
 
-def require_whole(place: Place) -> None:
+def require_whole(place: Place, names: Names | None = None) -> None:
     """Refuse a model that later stages could not load, without loading its weights.
+
+    Parameters
+    ----------
+    place : Place
+        Its files.
+    names : dict or None
+        As in `describe`.
 
     Raises
     ------
@@ -128,17 +139,34 @@ def require_whole(place: Place) -> None:
     tokenizer = loading.tokenizer(place)
     if (model := loading.skeleton(place)) is not None:
         loading.require_embeddings(tokenizer, model, place)
-        describe(model, tokenizer, identity="")
+        describe(model, tokenizer, identity="", names=names)
 
 
-def describe(model: Any, tokenizer: Any, identity: str) -> LanguageModel:
+def describe(
+    model: Any, tokenizer: Any, identity: str, names: Names | None = None
+) -> LanguageModel:
     """Find the layers and heads of a model and check that their sizes agree.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+        The model.
+    tokenizer : PreTrainedTokenizerBase
+        Its tokenizer.
+    identity : str
+        Hash over weights and tokenizer.
+    names : dict or None
+        Where modules are that have no name that is known here: `model.modules` of params.yaml.
+
+    Returns
+    -------
+    LanguageModel
 
     Raises
     ------
     UserError
-        If there is no list of layers, a layer has no attention heads or no output projection, or
-        layers differ in their heads.
+        If there is no list of layers, a layer has no attention heads or no output projection,
+        layers differ in their heads, or a module is not where `names` says.
     """
     config = model.config.get_text_config()
     name = type(model).__name__
@@ -152,10 +180,11 @@ def describe(model: Any, tokenizer: Any, identity: str) -> LanguageModel:
                 f"model.source: {name}: {key} in config.json, so its layers do not hand on one "
                 "residual stream; expected an architecture whose layers do"
             )
-    decoder, layers = _layers(model, n_layers, name)
+    finder = Finder(name, names or {})
+    decoder, layers = finder.layers(model, n_layers)
     _require_softmax(config, name)
     attentions, projections = zip(
-        *(_attention(layer, i, name) for i, layer in enumerate(layers)), strict=True
+        *(finder.attention(layer, i) for i, layer in enumerate(layers)), strict=True
     )
     width = _z_width(attentions, projections, n_heads, name)
     return LanguageModel(
@@ -166,7 +195,7 @@ def describe(model: Any, tokenizer: Any, identity: str) -> LanguageModel:
         layers=layers,
         attentions=attentions,
         output_projections=projections,
-        last_mlp=next((m for n, m in layers[-1].named_children() if n in MLPS), None),
+        mlps=tuple(finder.mlp(layer, i) for i, layer in enumerate(layers)),
         n_layers=n_layers,
         n_heads=n_heads,
         n_kv_heads=_size(config, "num_key_value_heads", name) or n_heads,
@@ -201,17 +230,6 @@ def _size(config: Any, key: str, name: str) -> Any:
         ) from None
 
 
-def _layers(model: Any, n_layers: int, name: str) -> tuple[Any, tuple[Any, ...]]:
-    """Find the module that takes token ids and runs the layers, and the layers."""
-    # Some classes name another module, or themselves, where transformers asks for the decoder.
-    inner = [module for module in model.children() if hasattr(module, "get_input_embeddings")]
-    for decoder in (model.get_decoder(), *inner):
-        for child in decoder.children():
-            if type(child).__name__ == "ModuleList" and len(child) == n_layers:
-                return decoder, tuple(child)
-    raise UserError(f"model.source: {name} has no list of {n_layers} decoder layers")
-
-
 def _require_softmax(config: Any, name: str) -> None:
     """Refuse layers that mix positions by something else than attention with heads."""
     kinds = Counter(getattr(config, "layer_types", None) or ())
@@ -222,20 +240,6 @@ def _require_softmax(config: Any, name: str) -> None:
             f"model.source: {name}: {found}, which have no attention heads; expected softmax "
             "attention in every layer"
         )
-
-
-def _attention(layer: Any, number: int, name: str) -> tuple[Any, Any]:
-    """Return a layer's attention, and the projection in it whose input is z."""
-    for child_name, child in layer.named_children():
-        if "attn" in child_name or "attention" in child_name:
-            for projection in OUTPUT_PROJECTIONS:
-                if hasattr(child, projection):
-                    return child, getattr(child, projection)
-    parts = ", ".join(child_name for child_name, _ in layer.named_children())
-    raise UserError(
-        f"model.source: {name}: no attention output projection found in layer {number}, expected "
-        f"one of {', '.join(OUTPUT_PROJECTIONS)}; the layer has {parts}"
-    )
 
 
 def _z_width(

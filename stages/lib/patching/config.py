@@ -5,7 +5,10 @@ from typing import Annotated
 
 from stages.lib.io.cli import UserError
 from stages.lib.io.params import PERSONA
-from stages.lib.io.ranges import Count
+from stages.lib.io.ranges import Count, OneOf
+
+SITES = ("z", "mlp_out", "resid_post")
+"""As `forward.site.SITES`, which this does not import: PyTorch takes seconds."""
 
 
 @dataclass(frozen=True)
@@ -15,6 +18,7 @@ class Config:
     source: Annotated[str, PERSONA]
     base: Annotated[str, PERSONA]
     positions: Count
+    site: Annotated[str, OneOf(*SITES)] = "z"
 
     def __post_init__(self) -> None:
         """Refuse what would run and mean nothing."""
@@ -22,4 +26,23 @@ class Config:
             raise UserError(
                 f"params.yaml: patch.source and patch.base: both are {self.base!r}, expected two "
                 "personas"
+            )
+
+    def require_z(self, stage: str) -> None:
+        """Refuse another site in a stage that has no meaning there, or speaks of z.
+
+        Parameters
+        ----------
+        stage : str
+            Its name.
+
+        Raises
+        ------
+        UserError
+            If section `patch` names another site.
+        """
+        if self.site != "z":
+            raise UserError(
+                f"params.yaml: patch.site: found {self.site!r}, expected 'z' in stage `{stage}`, "
+                "which is about heads"
             )

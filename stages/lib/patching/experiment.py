@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stages.lib.forward import Patcher
+from stages.lib.forward.site import SITES, Site
 from stages.lib.io import params
 from stages.lib.model import lm, readout
 from stages.lib.model.lm import LanguageModel
@@ -34,19 +35,27 @@ class Experiment:
     answers: Answers
 
     @property
+    def site(self) -> Site:
+        """Where in each layer runs are read and written."""
+        return SITES[self.config.site]
+
+    @property
     def shape(self) -> tuple[int, int]:
-        """Layers of the model, and heads of a layer."""
-        return self.lm.n_layers, self.lm.n_heads
+        """Layers of the model, and units of a layer: its heads, where the site is z."""
+        return self.lm.n_layers, self.site.shape(self.lm)[0]
 
     def patcher(self, keep: bool = False) -> Patcher:
-        """Write the source's z into the base run, at the last `patch.positions` positions."""
-        found, n_positions = self.cases, self.config.positions
-        return Patcher(self.lm, self.answers, found.base, found.source, n_positions, keep)
+        """Write the source's units into the base run, at the last `patch.positions` positions."""
+        return self._patcher(self.cases.base, self.cases.source, keep)
 
     def reverse(self) -> Patcher:
-        """Write the base's z into the source run, at the same positions."""
-        found, n_positions = self.cases, self.config.positions
-        return Patcher(self.lm, self.answers, found.source, found.base, n_positions)
+        """Write the base's units into the source run, at the same positions."""
+        return self._patcher(self.cases.source, self.cases.base)
+
+    def _patcher(self, into: list[list[int]], of: list[list[int]], keep: bool = False) -> Patcher:
+        """Write units of one run into another."""
+        n_positions = self.config.positions
+        return Patcher(self.lm, self.answers, into, of, n_positions, keep, site=self.site)
 
 
 def load(

@@ -209,14 +209,17 @@ def random_sets(heads: list[Head], n_heads: int, n_sets: int, seed: int) -> list
     -------
     list of list of Head
         Drawn evenly among all heads of those layers, so that a set may share heads with `heads`.
+        None where a layer has one unit alone: it would be the set itself.
     """
+    if n_heads == 1:
+        return []
     random = np.random.default_rng(seed)
     layers, counts = np.unique([head.layer for head in heads], return_counts=True)
     return [
         [
-            Head(int(layer), int(head))
+            Head(int(layer), head)
             for layer, count in zip(layers, counts, strict=True)
-            for head in sorted(random.choice(n_heads, count, replace=False))
+            for head in sorted(random.choice(n_heads, int(count), replace=False).tolist())
         ]
         for _ in range(n_sets)
     ]

@@ -38,7 +38,7 @@ def pairs(runs: pl.DataFrame, measure: str) -> list[tuple[Head, np.ndarray, np.n
     """
     named = runs.filter(pl.col("patch_id").str.starts_with(f"{measure} ")).sort("statement_id")
     other = patched_runs.probabilities(runs, patch_id="none" if measure == ALONE else "window")
-    found = []
+    found: list[tuple[Head, np.ndarray, np.ndarray]] = []
     for (name,), rows in named.group_by("patch_id"):
         layer, head = map(int, str(name).removeprefix(f"{measure} ").split("."))
         own = rows.select("p_true", "p_false").to_numpy()

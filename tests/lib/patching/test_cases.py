@@ -41,7 +41,7 @@ class Files:
 
     def __init__(self, folder):
         self.folder = folder
-        roles = {"source": "honest", "base": "liar", "positions": 2}
+        roles = {"source": "honest", "base": "liar", "positions": 2, "site": "z"}
         (folder / "params.yaml").write_text(json.dumps({"patch": roles}))
 
     def __getitem__(self, name):

@@ -1,0 +1,106 @@
+"""An experiment at each site, on a model in which we know what carries the lie."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stages.controls import controls, controls_tables
+from stages.erasure import __main__ as erasure
+from stages.lib.forward.site import SITES
+from stages.lib.io.cli import UserError
+from stages.lib.patching import config, patch
+from stages.lib.patching.patch import Head
+from stages.positions import position_runs
+from stages.report import __main__ as report
+from stages.transplant import __main__ as transplant
+from stages.transplant.config import Config as TransplantConfig
+from tests import planted, tiny
+
+ROOT = Path(__file__).resolve().parents[3]
+OTHERS = ("mlp_out", "resid_post")
+VERDICT = 2  # the layer whose MLP multiplies truth and persona
+
+
+def experiment(site):
+    found = planted.experiment(tiny.planted_model())
+    return replace(found, config=replace(found.config, site=site))
+
+
+@pytest.fixture(scope="module")
+def mlp():
+    return experiment("mlp_out")
+
+
+def test_sites_of_params_are_those_of_the_forward_pass():
+    assert tuple(SITES) == config.SITES
+    assert planted.CONFIG.site == "z"
+
+
+def test_shape_is_that_of_the_site():
+    assert experiment("z").shape == (5, 4)
+    assert experiment("mlp_out").shape == experiment("resid_post").shape == (5, 1)
+
+
+@pytest.mark.parametrize(
+    ("site", "restored"), [("mlp_out", [VERDICT]), ("resid_post", [1, 2, 3, 4])]
+)
+def test_the_layers_that_restore_honesty_are_those_that_carry_it(site, restored):
+    """The persona is in the residual stream from layer 1 on, and an MLP makes it the answer."""
+    setting = experiment(site)
+    label, patches = setting.cases.label, patch.windows(*setting.shape, 1)
+    into_base, into_source = (p(patches, "test") for p in (setting.patcher(), setting.reverse()))
+    good = [planted.accuracy(p, label) for p in into_base.patched]
+    bad = [planted.accuracy(p, label) for p in into_source.patched]
+    assert good == [float(layer in restored) for layer in range(5)]
+    assert bad == [1.0 - value for value in good]
+
+
+def test_controls_at_another_site(mlp):
+    window = {"first_layer": 1, "last_layer": 3}
+    runs = controls.runs(mlp, [Head(VERDICT, 0)], window, mlp.cases)
+    found = {
+        name: rows.sort("statement_id").select("p_true", "p_false").to_numpy()
+        for (name,), rows in runs.group_by("run")
+    }
+    assert set(found) == set(controls_tables.RUNS)
+    assert planted.accuracy(found["patched"], mlp.cases.label) == 1.0
+    assert planted.accuracy(found["rest_of_window"], mlp.cases.label) == 0.0
+    np.testing.assert_array_equal(found["rest_of_layers"], found["base"])  # one unit per layer
+    assert planted.accuracy(found["other_label"], mlp.cases.label) == 0.0  # what is lent decides
+
+
+def test_a_set_of_whole_layers_has_no_random_set_in_the_same_layers(mlp):
+    assert patch.random_sets([Head(VERDICT, 0)], 1, 20, 0) == []
+    section = TransplantConfig(limit=None, random_sets=3, seed=0)
+    runs = list(transplant._runs(mlp, [Head(VERDICT, 0)], section))
+    assert [run[0] for run in runs[:4]] == ["source", "patched", "base", "reverse"]
+    assert all(Head(VERDICT, 0) not in run[3] for run in runs[4:])
+    assert len(runs) == 7
+
+
+def test_positions_at_another_site(mlp):
+    one = np.zeros(mlp.shape, bool)
+    one[VERDICT] = True
+    found = position_runs.last(mlp, {"set": one}, [1, 20])
+    assert [planted.accuracy(p, mlp.cases.label) for p in found.readouts.patched[:, 0]] == [1, 1]
+
+
+@pytest.mark.parametrize("site", OTHERS)
+@pytest.mark.parametrize(("stage", "n_paths"), [(erasure, 5), (report, 3)])
+def test_a_stage_that_is_about_heads_refuses_another_site_at_once(
+    tmp_path, monkeypatch, stage, n_paths, site
+):
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "params.yaml").read_text()
+    assert "  site: z\n" in text
+    Path("params.yaml").write_text(text.replace("  site: z\n", f"  site: {site}\n"))
+    name = stage.__name__.split(".")[1]
+    expected = f"params.yaml: patch.site: found '{site}', expected 'z' in stage `{name}`"
+    with pytest.raises(UserError, match=expected):
+        stage.main(*[tmp_path / "nothing"] * n_paths)
+
+
+def test_z_is_refused_nowhere():
+    planted.CONFIG.require_z("erasure")
