@@ -1,7 +1,8 @@
 """Stage `probes`: where a linear probe reads the truth, for every persona from every persona.
 
 Reads   --statements, --known (Parquet), --activations (a folder of shards for each persona)
-Writes  --out (safetensors: directions), --metrics (JSON), --plots (JSON: layers, heads, cosine)
+Writes  --out (safetensors: directions; Parquet: layers, one row per probe and persona, and falls,
+        one row per pair of personas), --metrics (JSON), --plots (JSON: layers, heads, cosine)
 Params  personas, probes
 """
 
@@ -16,7 +17,7 @@ from stages.lib import shards
 from stages.lib.io import alignment, cli, params, tables
 from stages.lib.io.cli import UserError
 from stages.lib.io.whole import whole
-from stages.lib.probing import probe, probe_tables
+from stages.lib.probing import probe, probe_files, probe_tables
 
 
 def main(
@@ -52,6 +53,7 @@ def main(
     summary["best"] = probe_tables.best(found, personas, design)
     summary["cosine"] = probe_tables.falls(cosine, layers, design)
     tables.write_json(metrics, summary)
+    probe_files.write(out, layers, summary["cosine"])
 
 
 def _places(readers: list[shards.Reader], site: str, n_layers: int) -> Iterator[np.ndarray]:
