@@ -12,6 +12,7 @@ from stages.lib.io.ranges import Count
 class Config:
     """Section `patch` of params.yaml."""
 
+    SECTION = "patch"
     source: Annotated[str, PERSONA]
     base: Annotated[str, PERSONA]
     positions: Count
