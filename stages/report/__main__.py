@@ -13,7 +13,7 @@ from stages.lib.io import cli, markdown, params, tables
 from stages.lib.io.whole import whole
 from stages.lib.model.lm import MANIFEST
 from stages.lib.patching import patch
-from stages.report import behaviour, page, patching, reading, scope
+from stages.report import behaviour, own, page, patching, reading, scope
 
 STAGES = (
     "attribution",
@@ -59,6 +59,7 @@ def main(metrics: Path, model: Path, out: Path) -> None:
         reading.erasing(*pair),
         patching.estimates(found),
         patching.planted(found),
+        *own.claims(metrics),
     ]
     made = [claim for claim in claims if claim is not None]
     facts = [_model(tables.read_json(model / MANIFEST)), *map(_persona, (roles.source, roles.base))]

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from stages.lib.claim import Check, Claim, Metrics, above, below, number
 from stages.lib.io import markdown
-from stages.report.claim import Check, Claim, Metrics, above, below, number
 
 CONFIDENT = "0.9"  # a threshold of stage `confidence`
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from stages.report.claim import LEVEL, Check, Claim, Metrics, above, below, least, not_below, number
+from stages.lib.claim import LEVEL, Check, Claim, Metrics, above, below, least, not_below, number
 
 
 def window(found: Metrics, source: str, base: str) -> Claim:

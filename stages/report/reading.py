@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from stages.report.claim import LEVEL, Check, Claim, Metrics, above, below, holds, least, number
+from stages.lib.claim import LEVEL, Check, Claim, Metrics, above, below, holds, least, number
 
 PARTING = ("mass_mean_corrected", "mass_mean")  # the methods with an interval, the better first
 

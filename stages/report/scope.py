@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from stages.lib.claim import Check, Claim, Metrics, above, below, not_above, not_below, number
 from stages.lib.io import markdown
-from stages.report.claim import Check, Claim, Metrics, above, below, not_above, not_below, number
 
 
 def elsewhere(found: Metrics, source: str, base: str) -> Claim:

@@ -10,9 +10,8 @@ from dvc.utils.serialize import modify_yaml
 
 import stages
 from stages.check import __main__ as check
-from stages.check import schemas as of_sections
 from stages.check.schemas import schemas
-from stages.lib.io import params
+from stages.lib.io import nodes, params
 from stages.lib.io.cli import UserError
 from stages.transfer import config as transfer
 from stages.transfer import estimators
@@ -83,7 +82,7 @@ def test_a_config_that_is_added_is_found_and_a_section_has_one_schema(tmp_path, 
     (folder / "config.py").write_text(
         (folder / "config.py").read_text().replace('SECTION = "effects"', 'SECTION = "new_sweep"')
     )
-    monkeypatch.setattr(of_sections, "STAGES", tmp_path / "stages")
+    monkeypatch.setattr(nodes, "STAGES", tmp_path / "stages")
     monkeypatch.setattr(stages, "__path__", [*stages.__path__, str(tmp_path / "stages")])
     assert set(schemas()) == {"readout", "new_sweep"}
     shutil.copytree(folder, tmp_path / "stages/another_sweep")

@@ -50,14 +50,25 @@ def _has_code(file: Path) -> bool:
 
 
 def _imports(file: Path) -> list[Path]:
-    """Files of the project that one file imports."""
-    names = []
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    """Files of the project that one file imports, by name or by a pattern."""
+    names, tree = [], ast.parse(file.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         if isinstance(node, ast.ImportFrom) and node.module:
             names += [node.module] + [f"{node.module}.{alias.name}" for alias in node.names]
-    return [path for name in names if name.startswith("stages") for path in _files(name)]
+    imported = [path for name in names if name.startswith("stages") for path in _files(name)]
+    return imported + _found(tree)
+
+
+def _found(tree: ast.Module) -> list[Path]:
+    """Files of the patterns that a module gives to `nodes.modules` and `nodes.classes`."""
+    return [
+        path
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("nodes.")
+        for path in (ROOT / "stages").glob(ast.literal_eval(node.args[0]))
+    ]
 
 
 def _files(name: str) -> list[Path]:

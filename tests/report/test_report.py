@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from stages.lib.claim import FAILED, HELD, UNTESTED, Check, Claim, number
 from stages.report import __main__ as stage
 from stages.report import behaviour, page, patching, reading, scope
-from stages.report.claim import FAILED, HELD, UNTESTED, Check, Claim, number
 
 PAIR = ("honest", "liar")
 
