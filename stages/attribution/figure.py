@@ -4,7 +4,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import load, marks, style
+from stages.lib.drawing import columns, heat, load, marks, registry, style
 
 KINDS = {"attention": "A  attention of each layer", "mlp": "B  MLP of each layer"}
 NATS = "toward the right answer (nats)"
@@ -60,8 +60,7 @@ def _caption(tables: load.Tables) -> str:
 def _layers(ax: Axes, rows: pl.DataFrame, runs: dict[str, style.Look]) -> None:
     """One kind of sublayer, by layer, in both runs."""
     ax.axhline(0, color="black", linewidth=1)
-    for run, look in runs.items():
-        marks.line(ax, rows.filter(pl.col("run") == run), "layer", "contribution", look)
+    marks.lines(ax, rows, "run", runs, "layer", "contribution")
     ax.set(xlabel="layer", ylabel=NATS)
     _empty(ax, rows)
 
@@ -72,16 +71,14 @@ def _heads(figure: Figure, ax: Axes, tables: load.Tables) -> None:
     if rows.is_empty():
         marks.nothing(ax, NOTHING)
         return
-    peak = float(rows["contribution"].abs().max() or 0.0)  # pyright: ignore[reportArgumentType]
-    limits = (-peak or -1.0, peak or 1.0)
-    marks.heat(ax, rows, "contribution", limits)
-    marks.colour_bar(figure, [ax], limits, NATS)
+    limits = heat.around_zero(rows["contribution"])
+    heat.heads(ax, rows, "contribution", limits)
+    heat.colour_bar(figure, [ax], limits, NATS)
 
 
 def _lens(ax: Axes, rows: pl.DataFrame, runs: dict[str, style.Look]) -> None:
     """Truth read off the residual stream, in both runs."""
-    for run, look in runs.items():
-        marks.line(ax, rows.filter(pl.col("run") == run), "layer", "truth", look)
+    marks.lines(ax, rows, "run", runs, "layer", "truth")
     marks.rates(ax, "truth (mean probability)")
     ax.set_xlabel("layer that is entered")
     _empty(ax, rows)
@@ -92,3 +89,27 @@ def _empty(ax: Axes, rows: pl.DataFrame) -> None:
     if rows.is_empty():
         ax.text(0.5, 0.7, NOTHING, color=style.GREY, ha="center", va="center",
                 transform=ax.transAxes)  # fmt: skip
+
+
+_READ = columns.texts("run", "persona") | columns.ints("layer")
+_PART = columns.floats("contribution") | columns.INTERVAL
+FIGURES = (
+    registry.Figure(
+        "attribution.png",
+        draw,
+        {
+            "attribution/layers": columns.texts("site") | _READ | _PART,
+            "attribution/heads": columns.texts("measure", "run")
+            | columns.CELL
+            | _PART
+            | columns.floats("share"),
+            "attribution/lens": columns.texts("site")
+            | _READ
+            | columns.floats("truth")
+            | columns.INTERVAL
+            | columns.bounded("log_odds")
+            | columns.bounded("accuracy")
+            | columns.floats("truth_mass"),
+        },
+    ),
+)

@@ -1,11 +1,10 @@
 """What the model answers under each persona."""
 
-import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import confidence, load, marks, style
+from stages.lib.drawing import columns, confidence, load, marks, places, registry, style
 
 
 def draw(tables: load.Tables) -> Figure:
@@ -24,20 +23,16 @@ def draw(tables: load.Tables) -> Figure:
     recall, accuracy, remaining = (figure.add_subplot(grid[1, i]) for i in range(3))
     _recalls(recall, tables, looks)
     rows = tables["behaviour/thresholds"]
-    series = [(rows.filter(pl.col("persona") == name), look) for name, look in looks.items()]
-    confidence.by_confidence(accuracy, remaining, series, "threshold")
+    confidence.by_confidence(accuracy, remaining, rows, "persona", looks, "threshold")
     return figure
 
 
 def _by_split(ax: Axes, tables: load.Tables, looks: dict[str, style.Look]) -> None:
     """Accuracy by split, personas side by side."""
     rows = tables["behaviour/accuracy"].filter(pl.col("measure") == "accuracy")
-    places = marks.splits_axis(ax, load.splits(rows), load.counts(rows))
-    offsets = marks.dodge(len(looks))
-    for (persona, look), offset in zip(looks.items(), offsets, strict=True):
-        own = rows.filter(pl.col("persona") == persona)
-        at = np.array([places[split] for split in own["split"]]) + offset
-        marks.points(ax, at, own, "value", look, size=9)
+    where = places.splits(ax, rows)
+    for persona, at, own in places.dodged(rows, "persona", looks, "split", where):
+        marks.points(ax, at, own, "value", looks[persona], size=9)
     marks.rates(ax)
 
 
@@ -53,10 +48,7 @@ def _recalls(ax: Axes, tables: load.Tables, looks: dict[str, style.Look]) -> Non
             x, y = (marks.numbers(rows, f"recall_{side}") for side in ("true", "false"))
             ax.plot(x, y, look.marker, color=look.colour, markersize=size, alpha=alpha,
                     markeredgecolor="white")  # fmt: skip
-    marks.rates(ax, "recall on false statements (share)")
-    ax.axvline(0.5, color="black", linewidth=1.2, linestyle=style.HALF, zorder=1)
-    ax.set_xlim(-0.03, 1.03)
-    ax.set_xlabel("recall on true statements (share)")
+    marks.recalls(ax)
     ax.set_title("Recall (large: all splits)")
     for x, y, text in (
         (0.25, 0.25, "wrong on both:\nlies"),
@@ -65,3 +57,11 @@ def _recalls(ax: Axes, tables: load.Tables, looks: dict[str, style.Look]) -> Non
         (0.75, 0.75, "right\non both"),
     ):
         ax.text(x, y, text, color="#8A8A8A", fontsize=12, ha="center", va="center", zorder=0)
+
+
+_THRESHOLDS = columns.texts("persona") | columns.floats("threshold") | columns.ACCURACY
+FIGURES = (
+    registry.Figure(
+        "behaviour.png", draw, columns.BEHAVIOUR | {"behaviour/thresholds": _THRESHOLDS}
+    ),
+)

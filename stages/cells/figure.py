@@ -4,7 +4,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import load, marks, style
+from stages.lib.drawing import columns, load, marks, registry, style
 
 SHOWN = 24  # combinations in the ranking
 QUARTERS = (
@@ -52,10 +52,7 @@ def _recalls(ax: Axes, rows: pl.DataFrame, looks: Looks) -> None:
             at(of, low, high, color=look.colour, linewidth=0.8, alpha=0.35)
         ax.plot(x, y, look.marker, color=look.colour, markersize=10, alpha=0.85,
                 markeredgecolor="white", clip_on=False)  # fmt: skip
-    marks.rates(ax, "recall on false statements (share)")
-    ax.axvline(0.5, color="black", linewidth=1.2, linestyle=style.HALF, zorder=1)
-    ax.set_xlim(-0.03, 1.03)
-    ax.set_xlabel("recall on true statements (share)")
+    marks.recalls(ax)
     ax.set_title("Recall, one point a combination")
     if rows["recall_true"].is_null().all() and rows["recall_false"].is_null().all():
         ax.text(0.5, 0.7, "nothing was measured", color=style.GREY, ha="center")
@@ -80,3 +77,24 @@ def _ranking(ax: Axes, ranked: pl.DataFrame, recalls: pl.DataFrame, looks: Looks
     ax.set_xlim(-0.03, 1.03)
     ax.set_xlabel("lying (share); cross: neither answer (share)")
     ax.set_title("Who lies best")
+
+
+_WORDINGS = columns.texts("system", "question", "prefix")
+FIGURES = (
+    registry.Figure(
+        "grid.png",
+        draw,
+        {
+            "grid/recall": _WORDINGS
+            | columns.texts("split", "other_token")
+            | columns.bounded("recall_true")
+            | columns.bounded("recall_false")
+            | columns.ints("recall_true_n", "recall_false_n")
+            | columns.floats("other"),
+            "grid/ranking": _WORDINGS
+            | columns.ints("rank")
+            | columns.floats("lying")
+            | columns.INTERVAL,
+        },
+    ),
+)

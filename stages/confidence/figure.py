@@ -1,16 +1,15 @@
 """How right the more confident answers are, patched and not."""
 
-import polars as pl
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import confidence, load, patching, style
+from stages.lib.drawing import columns, confidence, load, patching, registry, style
 
 
 def draw(tables: load.Tables) -> Figure:
     """Accuracy and number of answers whose confidence reaches a threshold, by run."""
     rows = tables["confidence/thresholds"]
     runs = ("source", "patched", "base", "reverse")
-    called, seen = patching.titles(tables), patching.looks(tables)
+    seen = patching.looks(tables)
     figure = style.canvas(
         "Confidence: the answers that reach it, patched and not",
         f"{rows['n'].max() or 0} known statements of the report part, the same in every run. "
@@ -18,10 +17,14 @@ def draw(tables: load.Tables) -> Figure:
         f" patched {tables.source}: the reverse. Confidence: the larger of P(true) and P(false). "
         f"Bands: {style.INTERVALS}; no line where no answer is left.",
         height=4.6,
-        entries={called[run]: seen[run] for run in runs},
+        entries=patching.entries(tables, runs),
         half="0.5",
     )
     accuracy, remaining = figure.subplots(1, 2)
-    series = [(rows.filter(pl.col("run") == run), seen[run]) for run in runs]
-    confidence.by_confidence(accuracy, remaining, series, "confidence")
+    looks = {run: seen[run] for run in runs}
+    confidence.by_confidence(accuracy, remaining, rows, "run", looks, "confidence")
     return figure
+
+
+_THRESHOLDS = columns.ROLES | columns.floats("confidence") | columns.ACCURACY
+FIGURES = (registry.Figure("confidence.png", draw, {"confidence/thresholds": _THRESHOLDS}),)

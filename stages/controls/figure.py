@@ -5,7 +5,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import load, marks, style
+from stages.lib.drawing import columns, load, marks, patching, places, registry, style
 
 RUNS = (
     "source",
@@ -49,34 +49,23 @@ def draw(tables: load.Tables) -> Figure:
 
 def _titles(tables: load.Tables) -> dict[str, str]:
     """What each run is called."""
-    source, base = tables.source, tables.base
-    return {
-        "source": source,
-        "patched": f"patched {base}",
-        "base": base,
+    return patching.titles(tables) | {
         "rest_of_layers": "rest of the layers",
         "rest_of_window": "rest of the window",
         "mean_selection": "mean, selection part",
         "mean_report": "mean, report part",
         "same_label": "another, same label",
         "other_label": "another, other label",
-        "base_other_label": f"another as {base}, other label",
-        "reverse": f"patched {source}",
-        "reverse_rest": f"patched {source}, the rest",
+        "base_other_label": f"another as {tables.base}, other label",
+        "reverse_rest": f"patched {tables.source}, the rest",
     }
 
 
 def _looks(tables: load.Tables) -> dict[str, style.Look]:
     """Baselines look as their personas do, the true patch as everywhere, controls alike by kind."""
-    personas = style.looks(tables.personas)
     kinds = {"rest": style.RANDOM.colour, "mean": style.PALETTE[3], "same": style.PURPLE}
     kinds |= {"other": style.PURPLE, "base": style.PURPLE, "reverse": style.RANDOM.colour}
-    own = {
-        "source": personas[tables.source],
-        "patched": style.PATCHED,
-        "base": personas[tables.base],
-        "reverse": style.REVERSE,
-    }
+    own = patching.looks(tables)
     return {
         run: own.get(run) or style.Look(kinds[run.split("_")[0]], "s", style.DASHES[0])
         for run in RUNS
@@ -98,7 +87,10 @@ def _measure(
         ax.plot(beside, marks.numbers(splits, "value"), ".", color=style.CLOUD, markersize=7)
         marks.points(ax, np.full(len(total), float(place)), total, "value", seen[run], size=10)
     marks.unmeasured(ax, rows, "value")
-    names = [called[run] for run in runs]
-    ax.set_xticks(range(len(runs)), names, rotation=30, ha="right", rotation_mode="anchor")
-    ax.grid(False, axis="x")
-    ax.set_xlim(-0.6, len(runs) - 0.4)
+    places.names(ax, [called[run] for run in runs], rotation=30)
+
+
+_CONTROLS = columns.texts("split", "measure") | columns.ROLES | columns.floats("value")
+FIGURES = (
+    registry.Figure("controls.png", draw, {"controls/controls": _CONTROLS | columns.INTERVAL}),
+)

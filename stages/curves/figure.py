@@ -5,7 +5,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import load, marks, style
+from stages.lib.drawing import columns, load, marks, registry, style
 
 RANDOM = "random"  # as the tables name it
 MEASURE = "area_log"
@@ -82,3 +82,22 @@ def _areas(ax: Axes, tables: load.Tables, direction: str, looks: dict[str, style
     ax.set_title("area")
     ax.set_xlabel("area (share, 0 to 1)")
     marks.unmeasured(ax, rows, "value")
+
+
+_SET = columns.texts("rule") | columns.ints("size") | columns.floats("share") | columns.POINT
+FIGURES = (
+    registry.Figure(
+        "curves.png",
+        draw,
+        {
+            "curves/curves": _SET
+            | columns.texts("direction")
+            | columns.ints("draw")
+            | columns.floats("kept"),
+            "curves/areas": columns.texts("rule", "direction", "measure", "against")
+            | columns.floats("value")
+            | columns.INTERVAL,
+            "curves/smallest": _SET,
+        },
+    ),
+)

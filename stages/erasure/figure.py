@@ -4,7 +4,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import load, marks, style
+from stages.lib.drawing import columns, load, marks, registry, style
 
 NONE = "none"
 ERASED = {
@@ -81,3 +81,21 @@ def _probes(ax: Axes, rows: pl.DataFrame) -> None:
     marks.rates(ax)
     ax.set_xlabel("layer")
     ax.legend(loc="lower left", fontsize=10)
+
+
+FIGURES = (
+    registry.Figure(
+        "erasure.png",
+        draw,
+        {
+            "erasure/windows": columns.texts("persona", "eraser")
+            | columns.ints("draw", "size")
+            | columns.WINDOW
+            | columns.POINT
+            | columns.floats("truth_mass", "log_odds"),
+            "erasure/probes": columns.texts("persona", "probe", "z")
+            | columns.ints("layer")
+            | columns.ACCURACY,
+        },
+    ),
+)

@@ -5,7 +5,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import load, marks, style
+from stages.lib.drawing import columns, load, marks, registry, style
 
 NAMED = 4  # heads that are named, of the largest true effects and of the largest errors
 LEAST = 0.1  # of the largest true effect: below it a wrong sign is next to no error
@@ -68,3 +68,9 @@ def _zoom(ax: Axes, rows: pl.DataFrame) -> None:
     if reach > 0:
         ax.set(xlim=(-reach, reach), ylim=(-reach, reach))
         ax.locator_params(nbins=5)
+
+
+_ESTIMATES = (
+    columns.CELL | columns.bounded("effect") | columns.bounded("estimate") | columns.ints("n")
+)
+FIGURES = (registry.Figure("estimates.png", draw, {"estimates/estimates": _ESTIMATES}),)

@@ -1,68 +1,36 @@
 """Stage `figures`: the plot tables as pictures.
 
-Reads   --plots (folder of the plot tables, a folder each stage)
+Reads   --plots (folder of the plot tables, a folder per stage)
 Writes  --out (folder of PNGs, 1400 pixels wide)
 Params  none: names of personas, splits, layers and heads are those of the tables
 """
 
 from pathlib import Path
 
-from stages.attribution import figure as attribution
-from stages.behaviour import figure as behaviour
-from stages.cells import figure as grid
-from stages.confidence import figure as confidence
-from stages.controls import figure as controls
-from stages.curves import figure as curves
-from stages.erasure import figure as erasure
-from stages.estimates import figure as estimates
 from stages.figures import overview
-from stages.heads import figure as heads
-from stages.lib.drawing import load, style
-from stages.lib.io import cli
-from stages.localisation import figure as localisation
-from stages.positions import figure as positions
-from stages.probes import figure as probes
-from stages.robustness import figure as robustness
-from stages.transfer import figure as transfer
-from stages.transplant import figure as transplant
-from stages.widths import figure as widths
-from stages.windows import figure as windows
+from stages.lib.drawing import load, registry, style
+from stages.lib.io import cli, nodes
 
-FIGURES = {
-    "overview.png": overview.draw,
-    "behaviour.png": behaviour.draw,
-    "probes.png": probes.draw,
-    "probe_heads.png": probes.draw_heads,
-    "windows.png": windows.draw,
-    "heads.png": heads.draw,
-    "transplant.png": transplant.draw,
-    "localisation.png": localisation.draw,
-    "grid.png": grid.draw,
-    "confidence.png": confidence.draw,
-    "attribution.png": attribution.draw,
-    "estimates.png": estimates.draw,
-    "erasure.png": erasure.draw,
-    "widths.png": widths.draw,
-    "positions.png": positions.draw,
-    "robustness.png": robustness.draw,
-    "controls.png": controls.draw,
-    "curves.png": curves.draw,
-    "transfer.png": transfer.draw,
-}
+
+def found() -> list[registry.Figure]:
+    """Figures that a `figure.py` declares, in the order of their stages, after the overview."""
+    modules = (overview, *nodes.modules("*/figure.py"))
+    return [figure for module in modules for figure in module.FIGURES]
 
 
 def main(plots: Path, out: Path) -> None:
-    """Draw every figure.
+    """Draw every figure, each from the tables that it declares.
 
     Raises
     ------
     UserError
         If a plot table is missing or has other columns; then nothing is written.
     """
-    tables = load.read(plots)
+    figures = found()
+    tables = load.read(plots, registry.schemas(figures))
     with style.theme():
-        for name, draw in FIGURES.items():
-            style.save(draw(tables), out / name)
+        for figure in figures:
+            style.save(figure.draw(tables.only(figure.tables)), out / figure.file)
 
 
 if __name__ == "__main__":

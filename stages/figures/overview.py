@@ -5,7 +5,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import load, marks, patching, style
+from stages.lib.drawing import columns, load, marks, patching, places, registry, style
 
 
 def draw(tables: load.Tables) -> Figure:
@@ -55,7 +55,7 @@ def _personas(ax: Axes, tables: load.Tables) -> None:
     looks = style.looks(tables.personas)
     for place, (persona, look) in enumerate(looks.items()):
         _strip(ax, place, rows.filter(pl.col("persona") == persona), look)
-    _categories(ax, tables.personas)
+    _names(ax, tables.personas)
     marks.rates(ax)
 
 
@@ -70,7 +70,7 @@ def _transplant(ax: Axes, tables: load.Tables) -> None:
         else:
             _strip(ax, place, rows, looks[run])
     marks.unmeasured(ax, tables["transplant/transplant"], "accuracy")
-    _categories(ax, [titles[run] for run in patching.RUNS])
+    _names(ax, [titles[run] for run in patching.RUNS])
     marks.rates(ax)
 
 
@@ -83,11 +83,16 @@ def _strip(ax: Axes, place: int, rows: pl.DataFrame, look: style.Look) -> None:
     marks.points(ax, np.full(len(total), float(place)), total, "accuracy", look, size=13)
 
 
-def _categories(ax: Axes, names: list[str]) -> None:
-    """Names below the places 0, 1 and so on."""
-    crowded = len(names) > 5
-    ax.set_xticks(range(len(names)), names, rotation=30 if crowded else 0, rotation_mode="anchor",
-                  ha="right" if crowded else "center", va="top")  # fmt: skip
+def _names(ax: Axes, names: list[str]) -> None:
+    """Names below the places, turned where they are many."""
+    places.names(ax, names, rotation=30 if len(names) > 5 else 0)
     ax.tick_params(axis="x", length=0)
-    ax.set_xlim(-0.6, len(names) - 0.4)
-    ax.grid(False, axis="x")
+
+
+FIGURES = (
+    registry.Figure(
+        "overview.png",
+        draw,
+        columns.BEHAVIOUR | columns.TRANSPLANT | columns.WINDOWS | columns.HEADS | columns.SETS,
+    ),
+)

@@ -4,7 +4,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import load, marks, style
+from stages.lib.drawing import columns, heat, load, marks, registry, style
 
 
 def draw(tables: load.Tables) -> Figure:
@@ -18,8 +18,7 @@ def draw(tables: load.Tables) -> Figure:
         height=7.4,
     )
     grid = figure.subplots(2, 2, width_ratios=[1.1, 1])
-    peak = tables["heads/heads"]["effect"].abs().max()
-    limits = (-float(peak or 1), float(peak or 1))  # pyright: ignore[reportArgumentType]
+    limits = heat.around_zero(tables["heads/heads"]["effect"])
     maps = list(grid[:, 0])
     for ax, measure, title in (
         (maps[0], "alone", "written alone: truth gained"),
@@ -27,7 +26,7 @@ def draw(tables: load.Tables) -> Figure:
     ):
         _effects(ax, tables, measure, limits)
         ax.set_title(title)
-    marks.colour_bar(figure, maps, limits, "truth (probability)")
+    heat.colour_bar(figure, maps, limits, "truth (probability)")
     _greedy(grid[0, 1], grid[1, 1], tables)
     return figure
 
@@ -38,7 +37,7 @@ def _effects(ax: Axes, tables: load.Tables, measure: str, limits: tuple[float, f
     if rows.is_empty():
         marks.nothing(ax, "no window was chosen")
         return
-    marks.heat(ax, rows, "effect", limits)
+    heat.heads(ax, rows, "effect", limits)
     layers, heads = (rows[name].unique().sort().to_list() for name in ("layer", "head"))
     chosen = tables["heads/sets"].drop_nulls("head").select("layer", "head").rows()
     for layer, head in chosen:
@@ -70,3 +69,6 @@ def _greedy(kept: Axes, accuracy: Axes, tables: load.Tables) -> None:
     accuracy.set_xticks(rows["size"].to_list()[::step], labels[::step], rotation=30, ha="right",
                         rotation_mode="anchor")  # fmt: skip
     accuracy.set_xlabel("heads in the set: the head added last")
+
+
+FIGURES = (registry.Figure("heads.png", draw, columns.HEADS | columns.SETS),)

@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from stages.lib.drawing import load, marks, patching, style
+from stages.lib.drawing import columns, heat, load, marks, patching, registry, style
 
 PLANTED = "#F3E3B3"  # light behind every colour of the series
 
@@ -68,10 +68,9 @@ def _heads(figure: Figure, ax: Axes, tables: load.Tables) -> None:
     if rows.is_empty() or rows["effect"].is_null().all():
         marks.nothing(ax, "no known statement:\nnothing was measured")
         return
-    peak = float(rows["effect"].abs().max())  # pyright: ignore[reportArgumentType]
-    limits = (-peak or -1.0, peak or 1.0)
-    marks.heat(ax, rows, "effect", limits)
-    marks.colour_bar(figure, [ax], limits, "truth gained (probability)")
+    limits = heat.around_zero(rows["effect"])
+    heat.heads(ax, rows, "effect", limits)
+    heat.colour_bar(figure, [ax], limits, "truth gained (probability)")
     if layers := _planted(tables):
         n_heads = rows["head"].n_unique()
         place = (0, layers[0])
@@ -97,3 +96,17 @@ def _probes(ax: Axes, tables: load.Tables) -> None:
     marks.rates(ax)
     ax.set_ylabel("")
     ax.set_xlabel("layer that is entered")
+
+
+_EFFECTS = columns.texts("measure") | columns.CELL | columns.POINT | columns.bounded("effect")
+_PLANTED = columns.ints("layer") | {"planted": pl.Boolean} | columns.floats("effect")
+FIGURES = (
+    registry.Figure(
+        "localisation.png",
+        draw,
+        {"effects/effects": _EFFECTS, "localisation/layers": _PLANTED | columns.INTERVAL}
+        | columns.HEADS
+        | columns.PROBES
+        | columns.WINDOWS,
+    ),
+)

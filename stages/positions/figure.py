@@ -2,12 +2,11 @@
 
 from dataclasses import replace
 
-import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import load, marks, patching, style
+from stages.lib.drawing import columns, load, marks, patching, places, registry, style
 
 SET = style.Look("#66B89B", "d", (0, (4, 3)))
 BLOCKS = {
@@ -73,15 +72,21 @@ def _blocks(ax: Axes, tables: load.Tables) -> None:
     for run in ("source", "base"):
         level = marks.numbers(rows.filter(pl.col("run") == run), "accuracy")[0]
         ax.axhline(level, color=seen[run].colour, linestyle=seen[run].dash, linewidth=1.8)
-    for (run, (_, look)), offset in zip(BLOCKS.items(), marks.dodge(len(BLOCKS)), strict=True):
-        own = rows.filter(pl.col("run") == run)
-        at = np.array([float(names.index(block)) for block in own["block"]]) + offset
-        marks.points(ax, at, own, "accuracy", look, size=9)
+    where = {name: float(i) for i, name in enumerate(names)}
+    for run, at, own in places.dodged(rows, "run", BLOCKS, "block", where):
+        marks.points(ax, at, own, "accuracy", BLOCKS[run][1], size=9)
     n = dict(rows.filter(pl.col("run") == "alone").select("block", "positions").iter_rows())
     said = {name: "" if n.get(name) is None else f"\n({n[name]:.1f} positions)" for name in names}
-    ax.set_xticks(range(len(names)), [f"{name}{said[name]}" for name in names])
-    ax.set_xlim(-0.6, len(names) - 0.4)
-    ax.grid(False, axis="x")
+    places.names(ax, [f"{name}{said[name]}" for name in names])
     marks.rates(ax)
     marks.unmeasured(ax, rows, "accuracy")
     ax.set_title("one block of the prompt at a time")
+
+
+_COUNTS = columns.ROLES | columns.texts("written") | columns.ints("positions") | columns.POINT
+_BLOCKS = columns.ROLES | columns.texts("block") | columns.floats("positions") | columns.POINT
+FIGURES = (
+    registry.Figure(
+        "positions.png", draw, {"positions/counts": _COUNTS, "positions/blocks": _BLOCKS}
+    ),
+)

@@ -6,7 +6,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import load, marks, style
+from stages.lib.drawing import columns, heat, load, marks, registry, style
 
 COLUMNS = 3  # panels side by side, at most
 
@@ -55,10 +55,10 @@ def draw_heads(tables: load.Tables) -> Figure:
         if rows.is_empty():
             marks.nothing(ax, f"no probe of {fit} on {scored}")
             continue
-        marks.heat(ax, rows, "accuracy", (0.0, 1.0))
+        heat.heads(ax, rows, "accuracy", (0.0, 1.0))
         title = f"fit and scored on {fit}" if fit == scored else f"fit on {fit}, scored on {scored}"
         ax.set_title(title)
-    marks.colour_bar(figure, axes, (0.0, 1.0), style.ACCURACY)
+    heat.colour_bar(figure, axes, (0.0, 1.0), style.ACCURACY)
     return figure
 
 
@@ -89,3 +89,13 @@ def _cosines(ax: Axes, cosine: pl.DataFrame, persona: str, looks: dict[str, styl
     ax.set_ylim(-1.06, 1.06)
     ax.set(xlabel="layer", ylabel="cosine")
     ax.set_title(f"cosine with {persona}")
+
+
+_COSINE = (
+    columns.texts("site", "first", "second") | columns.ints("layer") | columns.floats("cosine")
+)
+_HEADS = columns.PAIR | columns.CELL | columns.ACCURACY
+FIGURES = (
+    registry.Figure("probes.png", draw, columns.PROBES | {"probes/cosine": _COSINE}),
+    registry.Figure("probe_heads.png", draw_heads, {"probes/heads": _HEADS}),
+)

@@ -2,11 +2,10 @@
 
 import numpy as np
 import polars as pl
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import load, marks, style
+from stages.lib.drawing import columns, heat, load, marks, places, registry, style
 
 COLUMNS = 3  # wordings side by side
 LIMITS = (0.0, 1.0)
@@ -41,7 +40,7 @@ def draw(tables: load.Tables) -> Figure:
         _accuracy(ax, own, labelled=column == 0)
         ax.set_title(f"wording {wording}")
         maps.append(ax)
-    marks.colour_bar(figure, maps, LIMITS, style.ACCURACY)
+    heat.colour_bar(figure, maps, LIMITS, style.ACCURACY)
     _overlap(figure.add_subplot(grid[above, :3]), tables["robustness/overlap"])
     _overall(figure.add_subplot(grid[above, 3:]), rows, looks)
     return figure
@@ -66,8 +65,8 @@ def _accuracy(ax: Axes, rows: pl.DataFrame, labelled: bool) -> None:
     """Accuracy by set and split, 'all' last."""
     rows = _named(rows, "chosen_on", "set")
     sets, splits = load.names(rows, "label"), [*load.splits(rows), "all"]
-    cells = _cells(rows, sets, splits, "label", "split", "accuracy")
-    _matrix(ax, cells, sets if labelled else [], splits)
+    heat.matrix(ax, rows, "accuracy", ("label", sets), ("split", splits), LIMITS)
+    _ticks(ax, sets if labelled else [], splits)
     ax.axvline(len(splits) - 1, color="black", linewidth=1)
     if labelled:
         ax.set_ylabel("chosen on")
@@ -81,8 +80,8 @@ def _overlap(ax: Axes, rows: pl.DataFrame) -> None:
     rows = _named(rows, "first_chosen_on", "first").rename({"label": "one"})
     rows = _named(rows, "second_chosen_on", "second").rename({"label": "two"})
     sets = load.names(rows, "one")
-    cells = _cells(rows, sets, sets, "one", "two", "jaccard")
-    _matrix(ax, cells, sets, sets)
+    cells = heat.matrix(ax, rows, "jaccard", ("one", sets), ("two", sets), LIMITS)
+    _ticks(ax, sets, sets)
     if len(sets) <= 20:
         for y, x in np.ndindex(cells.shape):
             text = f"{cells[y, x]:.2f}".removeprefix("0")
@@ -94,44 +93,38 @@ def _overall(ax: Axes, rows: pl.DataFrame, looks: dict[str, style.Look]) -> None
     """Accuracy over all splits, by set and wording, in both directions."""
     rows = _named(rows.filter(pl.col("split") == "all"), "chosen_on", "set")
     sets = load.names(rows, "label")
-    for (wording, look), offset in zip(looks.items(), marks.dodge(len(looks)), strict=True):
-        own = rows.filter(pl.col("wording") == wording)
-        forth, back = (own.filter((pl.col("run") == "reverse") == reverse) for reverse in (0, 1))
-        marks.points(ax, _at(forth, sets) + offset, forth, "accuracy", look, size=8)
-        at = _at(back, sets) + offset
-        low, high = (marks.numbers(back, name) for name in ("low", "high"))
+    where = {label: float(i) for i, label in enumerate(sets)}
+    for wording, at, own in places.dodged(rows, "wording", looks, "label", where):
+        look, back = looks[wording], (own["run"] == "reverse").to_numpy()
+        marks.points(ax, at[~back], own.filter(~back), "accuracy", look, size=8)
+        at, own = at[back], own.filter(back)
+        low, value, high = (marks.numbers(own, name) for name in ("low", "accuracy", "high"))
         ax.vlines(at, low, high, color=look.colour, linewidth=1, linestyle=":")
-        ax.plot(at, marks.numbers(back, "accuracy"), look.marker, markersize=8,
-                markerfacecolor="white", markeredgecolor=look.colour)  # fmt: skip
+        ax.plot(at, value, look.marker, markersize=8, markerfacecolor="white",
+                markeredgecolor=look.colour)  # fmt: skip
     marks.unmeasured(ax, rows, "accuracy")
-    ax.set_xticks(range(len(sets)), sets, rotation=45, ha="right", rotation_mode="anchor")
-    ax.grid(False, axis="x")
-    ax.set_xlim(-0.6, len(sets) - 0.4)
+    places.names(ax, sets, rotation=45)
     marks.rates(ax)
     ax.set_title("all splits together")
 
 
-def _at(rows: pl.DataFrame, sets: list[str]) -> np.ndarray:
-    """Places of the rows' sets on the x axis."""
-    return np.array([float(sets.index(label)) for label in rows["label"]])
-
-
-def _cells(
-    rows: pl.DataFrame, down: list[str], across: list[str], y: str, x: str, value: str
-) -> np.ndarray:
-    """Values as a matrix; NaN where there is none."""
-    cells = np.full((len(down), len(across)), np.nan)
-    for one, two, number in rows.select(y, x, value).iter_rows():
-        cells[down.index(one), across.index(two)] = np.nan if number is None else number
-    return cells
-
-
-def _matrix(ax: Axes, cells: np.ndarray, down: list[str], across: list[str]) -> None:
-    """A heatmap with names at its sides, the first row on top."""
-    ax.set_facecolor("#D0D0D0")
-    low, high = LIMITS
-    sns.heatmap(cells, ax=ax, vmin=low, vmax=high, cmap=style.DIVERGING, cbar=False)
-    ax.grid(False)
+def _ticks(ax: Axes, down: list[str], across: list[str]) -> None:
+    """Names at two sides of a heatmap."""
     ax.set_xticks(np.arange(len(across)) + 0.5, across, rotation=45, ha="right",
                   rotation_mode="anchor", fontsize=10)  # fmt: skip
     ax.set_yticks(np.arange(len(down)) + 0.5 if down else [], down, rotation=0, fontsize=10)
+
+
+_OVERLAP = columns.texts("first_chosen_on", "first", "second_chosen_on", "second")
+FIGURES = (
+    registry.Figure(
+        "robustness.png",
+        draw,
+        {
+            "robustness/table": columns.texts("wording", "chosen_on", "set", "split")
+            | columns.ROLES
+            | columns.POINT,
+            "robustness/overlap": _OVERLAP | columns.floats("jaccard") | columns.ints("n"),
+        },
+    ),
+)

@@ -1,18 +1,18 @@
 """What probes of several kinds read, also where they were not fitted."""
 
-import numpy as np
+from typing import Any
+
 import polars as pl
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import load, marks, style
+from stages.lib.drawing import columns, heat, load, marks, places, registry, style
 
 WORDS, PERMUTED = "words of the statement alone", "permuted labels"
 BAG = "bag_of_tokens"
 TICKS = 16  # at most, on an axis of a matrix: names stand upright, numbers need room
-FITS = (("plain", "plain"), ("plain", "negated"), ("negated", "negated"), ("negated", "plain"),
-        ("both", "plain"), ("both", "negated"))  # fmt: skip
+FITS = ("plain → plain", "plain → negated", "negated → negated", "negated → plain", "both → plain",
+        "both → negated")  # fmt: skip
 
 
 def draw(tables: load.Tables) -> Figure:
@@ -33,8 +33,8 @@ def draw(tables: load.Tables) -> Figure:
         _polarity(grid[1 + column, 2], tables, persona, looks)
     _cosine(grid[0, 2], tables, looks)
     matrices = [*grid[1, :2], *grid[2, :2]]
-    marks.colour_bar(figure, matrices[:2], (0.0, 1.0), style.ACCURACY)
-    marks.colour_bar(figure, matrices[2:], (-1.0, 1.0), "cosine")
+    heat.colour_bar(figure, matrices[:2], (0.0, 1.0), style.ACCURACY)
+    heat.colour_bar(figure, matrices[2:], (-1.0, 1.0), "cosine")
     return figure
 
 
@@ -64,9 +64,8 @@ def _layers(ax: Axes, tables: load.Tables, persona: str, looks: dict[str, style.
         ax.axhline(value, color=style.SAND, linestyle=style.ELSEWHERE.dash)
     permuted = rows.filter(pl.col("labels") == "permuted")
     marks.line(ax, permuted, "layer", "accuracy", style.RANDOM)
-    for method, look in looks.items():
-        own = rows.filter(pl.col("labels") == "true", pl.col("method") == method)
-        marks.line(ax, own, "layer", "accuracy", look)
+    own = rows.filter(pl.col("labels") == "true")
+    marks.lines(ax, own, "method", looks, "layer", "accuracy")
     marks.rates(ax)
     ax.set_xlabel("layer")
     ax.set_title(f"fit and scored on {persona}")
@@ -76,9 +75,7 @@ def _cosine(ax: Axes, tables: load.Tables, looks: dict[str, style.Look]) -> None
     """Cosine between the source's and the base's direction, by method."""
     both = sorted([tables.source, tables.base])
     rows = tables["transfer/cosine"].filter(pl.concat_list("first", "second").list.sort() == both)
-    for method, look in looks.items():
-        own = rows.filter(pl.col("method") == method)
-        marks.line(ax, own, "layer", "cosine", look)
+    marks.lines(ax, rows, "method", looks, "layer", "cosine")
     ax.axhline(0, color="black", linewidth=1)
     ax.set_ylim(-1.06, 1.06)
     ax.set(xlabel="layer", ylabel="cosine")
@@ -95,7 +92,8 @@ def _splits(ax: Axes, tables: load.Tables, persona: str) -> None:
     method = load.names(alone, "method")[0]
     alone = alone.filter(pl.col("method") == method)
     order = load.names(alone, "scored")
-    _matrix(ax, alone, ("scored", "fit"), "accuracy", order, (0.0, 1.0))
+    heat.matrix(ax, alone, "accuracy", ("fit", order), ("scored", order), (0.0, 1.0))
+    _ticks(ax, order, angle=90)
     ax.set(xlabel="scored on", ylabel="fit on")
     ax.set_title(f"{persona}: {method}, layer {alone['layer'][0]}")
 
@@ -108,7 +106,9 @@ def _between_layers(ax: Axes, tables: load.Tables, persona: str) -> None:
         return
     order = sorted({*rows["first"], *rows["second"]})
     swapped = rows.rename({"first": "second", "second": "first"}).select(rows.columns)
-    _matrix(ax, pl.concat([rows, swapped]), ("first", "second"), "cosine", order, (-1.0, 1.0))
+    both = pl.concat([rows, swapped])
+    heat.matrix(ax, both, "cosine", ("second", order), ("first", order), (-1.0, 1.0))
+    _ticks(ax, order, angle=0)
     ax.invert_yaxis()
     ax.set(xlabel="layer", ylabel="layer")
     ax.set_title(f"{persona}: cosine of layers")
@@ -117,42 +117,40 @@ def _between_layers(ax: Axes, tables: load.Tables, persona: str) -> None:
 def _polarity(ax: Axes, tables: load.Tables, persona: str, looks: dict[str, style.Look]) -> None:
     """Accuracy across polarity, by method."""
     rows = tables["transfer/polarity"].filter(pl.col("persona") == persona)
-    apart = dict(zip(looks, marks.dodge(len(looks)), strict=True))
-    for place, (fit, scored) in enumerate(FITS):
-        cell = rows.filter(pl.col("fit") == fit, pl.col("scored") == scored)
-        for method, look in looks.items():
-            own = cell.filter(pl.col("method") == method)
-            at = np.full(len(own), place + apart[method])
-            marks.points(ax, at, own, "accuracy", look, size=8)
+    rows = rows.with_columns(fits=pl.concat_str("fit", "scored", separator=" → "))
+    where = {name: float(i) for i, name in enumerate(FITS)}
+    for method, at, own in places.dodged(rows, "method", looks, "fits", where):
+        marks.points(ax, at, own, "accuracy", looks[method], size=8)
     marks.rates(ax)
-    names = [f"{fit} → {scored}" for fit, scored in FITS]
-    ax.set_xticks(range(len(FITS)), names, rotation=30, ha="right", rotation_mode="anchor")
-    ax.set_xlim(-0.6, len(FITS) - 0.4)
-    ax.grid(False, axis="x")
+    places.names(ax, FITS, rotation=30)
     ax.set_title(f"{persona}: polarity")
     ax.set_xlabel("fit on → scored on")
 
 
-def _matrix(
-    ax: Axes,
-    rows: pl.DataFrame,
-    axes: tuple[str, str],
-    value: str,
-    order: list,
-    limits: tuple[float, float],
-) -> None:
-    """Values by two columns, across and down, in one order; cells without a value stay grey."""
-    cells = np.full((len(order), len(order)), np.nan)
-    for across, down, number in rows.select(*axes, value).iter_rows():
-        if number is not None:
-            cells[order.index(down), order.index(across)] = number
-    ax.set_facecolor("#D0D0D0")
-    low, high = limits
-    sns.heatmap(cells, ax=ax, vmin=low, vmax=high, cmap=style.DIVERGING, cbar=False)
-    ax.grid(False)
-    step = -(-len(order) // (TICKS if isinstance(order[0], str) else TICKS // 2))
+def _ticks(ax: Axes, order: list[Any], angle: int) -> None:
+    """Some of the names at two sides of a square heatmap."""
+    step = -(-len(order) // (TICKS if angle else TICKS // 2))
     names = [str(name) for name in order[::step]]
-    places = [i + 0.5 for i in range(0, len(order), step)]
-    angle = 90 if isinstance(order[0], str) else 0
-    ax.set_xticks(places, names, rotation=angle, fontsize=10)
-    ax.set_yticks(places, names, rotation=0, fontsize=10)
+    at = [i + 0.5 for i in range(0, len(order), step)]
+    ax.set_xticks(at, names, rotation=angle, fontsize=10)
+    ax.set_yticks(at, names, rotation=0, fontsize=10)
+
+
+_PROBE = columns.texts("method", "persona") | columns.ints("layer") | columns.ACCURACY
+FIGURES = (
+    registry.Figure(
+        "transfer.png",
+        draw,
+        {
+            "transfer/layers": _PROBE | columns.texts("labels"),
+            "transfer/splits": _PROBE | columns.PAIR,
+            "transfer/polarity": _PROBE | columns.PAIR,
+            "transfer/cosine": columns.texts("method", "first", "second")
+            | columns.ints("layer")
+            | columns.floats("cosine", "low", "high"),
+            "transfer/cosine_layers": columns.texts("persona")
+            | columns.ints("first", "second")
+            | columns.floats("cosine"),
+        },
+    ),
+)

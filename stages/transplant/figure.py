@@ -1,11 +1,10 @@
 """The head set on statements that it was not chosen on, beside its controls."""
 
-import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import load, marks, patching, style
+from stages.lib.drawing import columns, load, marks, patching, places, registry, style
 
 
 def draw(tables: load.Tables) -> Figure:
@@ -24,20 +23,20 @@ def draw(tables: load.Tables) -> Figure:
     )
     ax = figure.subplots()
     rows = tables["transplant/transplant"]
-    places = marks.splits_axis(ax, load.splits(rows), load.counts(rows))
-    _runs(ax, rows, places, tables)
+    _runs(ax, rows, tables)
     marks.unmeasured(ax, rows, "accuracy")
     marks.rates(ax)
     return figure
 
 
-def _runs(ax: Axes, rows: pl.DataFrame, places: dict[str, float], tables: load.Tables) -> None:
+def _runs(ax: Axes, rows: pl.DataFrame, tables: load.Tables) -> None:
     """All runs side by side at each split."""
-    seen = patching.looks(tables)
-    for run, offset in zip(patching.RUNS, marks.dodge(len(patching.RUNS)), strict=True):
-        own = rows.filter(pl.col("run") == run)
-        at = np.array([places[split] for split in own["split"]]) + offset
+    seen, where = patching.looks(tables), places.splits(ax, rows)
+    for run, at, own in places.dodged(rows, "run", patching.RUNS, "split", where):
         if run in patching.CONTROLS:
             patching.cloud(ax, at, own, seen[run])
         else:
             marks.points(ax, at, own, "accuracy", seen[run], size=9)
+
+
+FIGURES = (registry.Figure("transplant.png", draw, columns.TRANSPLANT),)

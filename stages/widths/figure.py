@@ -5,7 +5,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import load, marks, patching, style
+from stages.lib.drawing import columns, load, marks, patching, places, registry, style
 
 LIGHT, DARK = "#8FD6C2", "#00402F"  # of the smallest and of the largest windows
 CONTROL = "control windows"
@@ -72,16 +72,14 @@ def _curves(ax: Axes, tables: load.Tables, run: str, looks: dict[int, style.Look
 def _splits(ax: Axes, tables: load.Tables, run: str, looks: dict[int, style.Look]) -> None:
     """The best windows of one direction and their controls, beside the unpatched runs."""
     rows = tables["widths/splits"]
-    places = marks.splits_axis(ax, load.splits(rows), load.counts(rows))
-    first = next(iter(looks), 0)
-    series = [("source", first, "none"), ("base", first, "none")]
-    series += [(run, size, window) for size in looks for window in ("best", "control")]
-    for (name, size, window), offset in zip(series, marks.dodge(len(series)), strict=True):
-        own = rows.filter(pl.col("run") == name, pl.col("size") == size, pl.col("window") == window)
-        at = own["split"].replace_strict(places, return_dtype=pl.Float64).to_numpy() + offset
-        look = looks[size] if window == "best" else style.RANDOM
-        look = patching.looks(tables)[name] if window == "none" else look
-        marks.points(ax, at, own, "accuracy", look, size=10 if window == "control" else 8)
+    where = places.splits(ax, rows)
+    first, unpatched = next(iter(looks), 0), patching.looks(tables)
+    series = {f"{name} {first} none": (unpatched[name], 8) for name in ("source", "base")}
+    for size, look in looks.items():
+        series |= {f"{run} {size} best": (look, 8), f"{run} {size} control": (style.RANDOM, 10)}
+    named = rows.with_columns(series=pl.concat_str("run", "size", "window", separator=" "))
+    for name, at, own in places.dodged(named, "series", series, "split", where):
+        marks.points(ax, at, own, "accuracy", *series[name])
     marks.unmeasured(ax, rows, "accuracy")
     marks.rates(ax)
     best = rows.filter(
@@ -93,3 +91,16 @@ def _splits(ax: Axes, tables: load.Tables, run: str, looks: dict[int, style.Look
     ]
     said = f"layers {', '.join(named)}" if named else "no window was chosen"
     ax.set_title(f"{patching.titles(tables)[run]}, report part: {said}")
+
+
+_WINDOWS = columns.ROLES | columns.ints("size") | columns.WINDOW | columns.POINT
+FIGURES = (
+    registry.Figure(
+        "widths.png",
+        draw,
+        {
+            "widths/layers": _WINDOWS | {"chosen": pl.Boolean},
+            "widths/splits": _WINDOWS | columns.texts("split", "window"),
+        },
+    ),
+)

@@ -3,7 +3,7 @@
 import polars as pl
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import load, marks, patching, style
+from stages.lib.drawing import columns, load, marks, patching, registry, style
 
 SELECTION = style.Look("#66B89B", "d", (0, (4, 3)))
 
@@ -31,3 +31,6 @@ def draw(tables: load.Tables) -> Figure:
     for ax, y in ((left, "accuracy"), (right, "truth")):
         marks.line(ax, selection.select("first_layer", y), "first_layer", y, SELECTION, width=1.5)
     return figure
+
+
+FIGURES = (registry.Figure("windows.png", draw, columns.WINDOWS | columns.HEADS),)

@@ -9,6 +9,8 @@ from itertools import chain
 import pytest
 from ruamel.yaml import YAML
 
+from stages.figures import __main__ as figures
+from stages.lib.drawing import registry
 from tests.pipeline.closure import ROOT, closure, declared, entry, run_the_model
 
 DECLARED = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
@@ -48,6 +50,11 @@ def test_code_deps_cover_the_imports_and_nothing_else(name):
     assert [f for f in files if not any(covers(dep, f) for dep in listed)] == []
     own = "stages/" + name.removeprefix("scores@")  # most sweeps share a module with their scores
     assert [d for d in listed if d != own and not any(covers(d, f) for f in files)] == []
+
+
+def test_figures_depend_on_the_plot_tables_that_a_figure_declares():
+    listed = {dep for dep in ONE_BY_ONE["figures"]["deps"] if dep.startswith("plots/")}
+    assert listed == {f"plots/{name}.json" for name in registry.schemas(figures.found())}
 
 
 def test_a_node_imports_itself_and_lib():

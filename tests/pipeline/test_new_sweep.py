@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import polars as pl
 import pytest
 from dvc.utils.serialize import modify_yaml
 from ruamel.yaml import YAML
@@ -13,7 +14,9 @@ from tests.pipeline.conftest import Project, stages_run
 
 TEMPLATE = Path(__file__).parent / "new_sweep"
 NAME = "single_layers"
-N_STATEMENTS = 6  # of the selection part, as many as `widths` takes
+N_LAYERS, N_HEADS = 5, 4  # of the tiny model
+N_STATEMENTS = 6  # that `widths` takes
+ROUNDING = 1e-5  # of float32 in batches of another size
 
 
 def merge(into, values):
@@ -47,7 +50,6 @@ def extended(project, tmp_path_factory):
     for command in (["add", "."], ["commit", "-qm", "all that has run"]):
         assert project.run("git", *command).returncode == 0
     add_sweep(folder)
-    project.set({NAME: {"limit": N_STATEMENTS}})
     project.run("git", "add", ".")
     touched = project.run("git", "diff", "--cached", "--name-only").stdout.splitlines()
     return project, touched, project.repro()
@@ -69,25 +71,33 @@ def test_it_alone_runs_and_what_shows_it(extended):
     assert stages_run(output) == {NAME, f"scores@{NAME}", "figures", "report"}
 
 
-def test_its_numbers_are_those_of_windows_of_one_layer(extended):
+def answers(project, name, layer):
+    """P(true) and P(false) of the selection part by statement and layer, from a table of runs."""
+    rows = pl.read_parquet(project.folder / f"data/{name}.parquet")
+    return rows.filter(pl.col("base") == "liar", pl.col("heads").list.len() == N_HEADS).select(
+        "statement_id", "p_true", "p_false", layer=layer
+    )
+
+
+def test_its_answers_are_those_of_windows_of_one_layer(extended):
     project, _, _ = extended
-    keys = ("accuracy", "low", "high", "n", "truth", "truth_low", "truth_high")
-    expected = {
-        row["first_layer"]: [row[key] for key in keys]
-        for row in load(project, "plots/widths/layers.json")
-        if row["run"] == "patched" and row["size"] == 1
-    }
-    found = {
-        row["layer"]: [row[key] for key in keys]
-        for row in load(project, f"plots/{NAME}/layers.json")
-        if row["run"] == "patched" and row["part"] == "selection"
-    }
-    assert found == expected
-    assert len(found) == 5
-    metrics = load(project, f"metrics/{NAME}.json")
-    assert metrics["best"] == tiny.PLANTED_LAYER
-    assert (metrics["patched"]["accuracy"], metrics["base"]["accuracy"]) == (1.0, 0.0)
-    assert metrics["patched"]["n"] == N_STATEMENTS
+    found = answers(project, NAME, pl.col("heads").list.first().struct.field("layer"))
+    expected = answers(project, "widths", "first_layer")
+    both = expected.join(found, on=["statement_id", "layer"], suffix="_found")
+    assert len(both) == len(expected) == N_STATEMENTS * N_LAYERS
+    for name in ("p_true", "p_false"):
+        assert (both[name] - both[f"{name}_found"]).abs().max() < ROUNDING
+
+
+def test_its_scores_name_the_planted_layer(extended):
+    project, _, _ = extended
+    found = load(project, f"metrics/{NAME}.json")
+    assert found["best"] == tiny.PLANTED_LAYER
+    assert (found["patched"]["accuracy"], found["base"]["accuracy"]) == (1.0, 0.0)
+    rows = load(project, f"plots/{NAME}/layers.json")
+    assert len(rows) == 2 * 2 * N_LAYERS  # parts, runs
+    right = {row["layer"] for row in rows if row["accuracy"] == 1.0}
+    assert right == {tiny.PLANTED_LAYER}
 
 
 def test_it_is_drawn_and_reported(extended):

@@ -1,5 +1,7 @@
 """Accuracy of the answers that reach a confidence, and how many they are."""
 
+from collections.abc import Mapping
+
 import polars as pl
 from matplotlib.axes import Axes
 
@@ -7,7 +9,12 @@ from stages.lib.drawing import marks, style
 
 
 def by_confidence(
-    accuracy: Axes, remaining: Axes, series: list[tuple[pl.DataFrame, style.Look]], x: str
+    accuracy: Axes,
+    remaining: Axes,
+    rows: pl.DataFrame,
+    by: str,
+    looks: Mapping[str, style.Look],
+    x: str,
 ) -> None:
     """Accuracy and number of the answers whose confidence reaches a threshold.
 
@@ -15,14 +22,17 @@ def by_confidence(
     ----------
     accuracy, remaining : Axes
         Drawn into.
-    series : list of DataFrame and Look
-        Rows with columns `accuracy`, `low`, `high`, `n` and that of the threshold.
+    rows : DataFrame
+        With columns `accuracy`, `low`, `high`, `n`, `by` and `x`.
+    by : str
+        Name of the column that tells the series apart.
+    looks : mapping of str to Look
+        Of each series that is drawn.
     x : str
         Name of the threshold's column.
     """
-    for rows, look in series:
-        marks.line(accuracy, rows, x, "accuracy", look)
-        marks.line(remaining, rows.select(x, "n"), x, "n", look)
+    marks.lines(accuracy, rows, by, looks, x, "accuracy")
+    marks.lines(remaining, rows.select(by, x, "n"), by, looks, x, "n")
     marks.rates(accuracy)
     accuracy.set_title("Accuracy by confidence")
     remaining.set_ylim(bottom=0)

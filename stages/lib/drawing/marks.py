@@ -1,15 +1,10 @@
-"""What is drawn into axes: lines with bands, points with bars, heatmaps, and the shared axes."""
+"""What is drawn into axes: lines with bands, points with bars, and the axes of rates."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
-import matplotlib as mpl
 import numpy as np
 import polars as pl
-import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
-from matplotlib.figure import FigureBase
 
 from stages.lib.drawing import style
 
@@ -31,7 +26,7 @@ def line(
     ax : Axes
         Drawn into.
     rows : DataFrame
-        One row a point, in any order; a null leaves a gap.
+        One row per point, in any order; a null leaves a gap.
     x, y : str
         Names of the columns.
     look : Look
@@ -59,6 +54,14 @@ def line(
             step,
         ),  # apart where lines coincide
     )
+
+
+def lines(
+    ax: Axes, rows: pl.DataFrame, by: str, looks: Mapping[str, style.Look], x: str, y: str
+) -> None:
+    """Draw one `line` per value of column `by` that has a look, in the order of the looks."""
+    for name, look in looks.items():
+        line(ax, rows.filter(pl.col(by) == name), x, y, look)
 
 
 def points(
@@ -93,43 +96,6 @@ def points(
     )
 
 
-def heat(ax: Axes, rows: pl.DataFrame, value: str, limits: tuple[float, float]) -> None:
-    """Draw a value by layer (upwards) and head; cells without a value stay grey.
-
-    Parameters
-    ----------
-    ax : Axes
-        Drawn into.
-    rows : DataFrame
-        With columns `layer`, `head` and that of `value`, one row a cell.
-    value : str
-        Name of the column.
-    limits : tuple of float
-        Values at the two ends of the colours; the middle is white.
-    """
-    layers, heads = (rows[name].unique().sort().to_list() for name in ("layer", "head"))
-    cells = np.full((len(layers), len(heads)), np.nan)
-    for layer, head, number in rows.select("layer", "head", value).iter_rows():
-        cells[layers.index(layer), heads.index(head)] = np.nan if number is None else number
-    low, high = limits
-    ax.set_facecolor("#D0D0D0")
-    sns.heatmap(cells, ax=ax, vmin=low, vmax=high, cmap=style.DIVERGING, cbar=False)
-    ax.invert_yaxis()
-    ax.grid(False)
-    _thin(ax, "x", heads)
-    _thin(ax, "y", layers)
-    ax.set_xlabel("head")
-    ax.set_ylabel("layer")
-
-
-def colour_bar(
-    figure: FigureBase, axes: list[Axes], limits: tuple[float, float], label: str
-) -> None:
-    """One colour bar for heatmaps that were drawn with the same limits."""
-    mappable = ScalarMappable(Normalize(*limits), mpl.colormaps[style.DIVERGING])
-    figure.colorbar(mappable, ax=axes, label=label, fraction=0.05, pad=0.02)
-
-
 def rates(ax: Axes, label: str = style.ACCURACY) -> None:
     """A y axis from 0 to 1 with a line at 0.5: chance where half of the statements are true."""
     ax.set_ylim(-0.03, 1.03)
@@ -137,37 +103,12 @@ def rates(ax: Axes, label: str = style.ACCURACY) -> None:
     ax.axhline(0.5, color="black", linewidth=1.2, linestyle=style.HALF, zorder=1)
 
 
-def splits_axis(ax: Axes, names: Sequence[str], counts: dict[str, int]) -> dict[str, float]:
-    """Places of the splits on the x axis, 'all' set apart, each labelled with its n.
-
-    Parameters
-    ----------
-    ax : Axes
-        Drawn into.
-    names : sequence of str
-        The splits in their order, without 'all'.
-    counts : dict of str to int
-        n of each split and of 'all'.
-
-    Returns
-    -------
-    dict of str to float
-        Where each split is, and 'all'.
-    """
-    places = {name: float(i) for i, name in enumerate(names)} | {"all": len(names) + 0.5}
-    labels = [f"{name} ({counts.get(name, 0)})" for name in places]
-    ax.set_xticks(list(places.values()), labels, rotation=30, ha="right", rotation_mode="anchor")
-    ax.tick_params(axis="x", length=0)
-    ax.grid(False, axis="x")
-    ax.axvline(len(names) - 0.25, color="black", linewidth=0.8)
-    ax.set_xlim(-0.6, len(names) + 1.1)
-    ax.set_xlabel("split (number of statements)")
-    return places
-
-
-def dodge(n: int) -> np.ndarray:
-    """Offsets of n series around a place on the x axis, at most 0.15 apart."""
-    return (np.arange(n) - (n - 1) / 2) * min(0.15, 0.7 / max(1, n))
+def recalls(ax: Axes) -> None:
+    """Axes of recall on true (x) and on false statements (y), both as `rates` draws them."""
+    rates(ax, "recall on false statements (share)")
+    ax.axvline(0.5, color="black", linewidth=1.2, linestyle=style.HALF, zorder=1)
+    ax.set_xlim(-0.03, 1.03)
+    ax.set_xlabel("recall on true statements (share)")
 
 
 def nothing(ax: Axes, why: str) -> None:
@@ -186,16 +127,3 @@ def unmeasured(ax: Axes, rows: pl.DataFrame, name: str) -> None:
 def numbers(rows: pl.DataFrame, name: str) -> np.ndarray:
     """A column as floats, NaN for null."""
     return rows[name].cast(pl.Float64).fill_null(float("nan")).to_numpy()
-
-
-def _thin(ax: Axes, axis: str, labels: list[int]) -> None:
-    """Ticks in the middle of cells, at most about a dozen."""
-    step = next(s for s in (1, 2, 5, 10, 20, 50, 100) if len(labels) / s <= 16)
-    places = [i for i, label in enumerate(labels) if label % step == 0]
-    ax.set(
-        **{
-            f"{axis}ticks": [i + 0.5 for i in places],
-            f"{axis}ticklabels": [str(labels[i]) for i in places],
-        }
-    )
-    ax.tick_params(axis=axis, rotation=0)  # pyright: ignore[reportArgumentType]
