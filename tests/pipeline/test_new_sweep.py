@@ -14,7 +14,7 @@ from tests.pipeline.conftest import Project, stages_run
 
 TEMPLATE = Path(__file__).parent / "new_sweep"
 NAME = "single_layers"
-N_LAYERS, N_HEADS = 5, 4  # of the tiny model
+N_LAYERS = 5  # of the tiny model
 N_STATEMENTS = 6  # that `widths` takes
 ROUNDING = 1e-5  # of float32 in batches of another size
 
@@ -71,22 +71,18 @@ def test_it_alone_runs_and_what_shows_it(extended):
     assert stages_run(output) == {NAME, f"scores@{NAME}", "figures", "report"}
 
 
-def answers(project, name, layer):
-    """P(true) and P(false) of the selection part by statement and layer, from a table of runs."""
-    rows = pl.read_parquet(project.folder / f"data/{name}.parquet")
-    return rows.filter(pl.col("base") == "liar", pl.col("heads").list.len() == N_HEADS).select(
-        "statement_id", "p_true", "p_false", layer=layer
-    )
-
-
 def test_its_answers_are_those_of_windows_of_one_layer(extended):
     project, _, _ = extended
-    found = answers(project, NAME, pl.col("heads").list.first().struct.field("layer"))
-    expected = answers(project, "widths", "first_layer")
-    both = expected.join(found, on=["statement_id", "layer"], suffix="_found")
-    assert len(both) == len(expected) == N_STATEMENTS * N_LAYERS
-    for name in ("p_true", "p_false"):
-        assert (both[name] - both[f"{name}_found"]).abs().max() < ROUNDING
+    widths, layers = (
+        pl.read_parquet(project.folder / f"data/{name}.parquet").filter(pl.col("base") == "liar")
+        for name in ("widths", NAME)
+    )
+    widths = widths.filter(part="selection", size=1).rename({"first_layer": "layer"})
+    layers = layers.with_columns(layer=pl.col("heads").list.first().struct.field("layer"))
+    both = widths.join(layers, on=["statement_id", "layer"], suffix="_alone")
+    assert len(both) == len(widths) == N_STATEMENTS * N_LAYERS
+    for answer in ("p_true", "p_false"):
+        assert (both[answer] - both[f"{answer}_alone"]).abs().to_numpy().max() < ROUNDING
 
 
 def test_its_scores_name_the_planted_layer(extended):
