@@ -36,8 +36,8 @@ def add_sweep(folder):
     node.mkdir()
     for file in TEMPLATE.glob("*.py"):
         shutil.copy(file, node)
-    for file in TEMPLATE.glob("*.yaml"):
-        with modify_yaml(str(folder / file.name)) as values:
+    for file in TEMPLATE.glob("add_to_*.yaml"):  # DVC reads each file that is called dvc.yaml
+        with modify_yaml(str(folder / file.name.removeprefix("add_to_"))) as values:
             merge(values, YAML(typ="safe").load(file.read_text()))
 
 
