@@ -12,12 +12,12 @@ import polars as pl
 from stages.lib import forward
 from stages.lib.io import cli, params, tables
 from stages.lib.patching import cases, experiment, patch, patched_runs
-from stages.single_layers.config import Config
+from stages.single_layers.config import SingleLayersConfig
 
 
 def main(pairs: Path, model: Path, out: Path) -> None:
     """Patch each layer alone, on both parts."""
-    limit = params.section("single_layers", Config).limit
+    limit = params.section("single_layers", SingleLayersConfig).limit
     setting = experiment.load(pairs, model, cases.PARTS, limit)
     found, config = setting.cases, setting.config
     patches = patch.windows(*setting.shape, size=1)

@@ -6,7 +6,7 @@ from stages.lib.io.ranges import Limit
 
 
 @dataclass(frozen=True)
-class Config:
+class SingleLayersConfig:
     """Section `single_layers` of params.yaml."""
 
     SECTION = "single_layers"
