@@ -1,6 +1,7 @@
 """What dvc.yaml declares, and which files a stage imports, read without running anything."""
 
 import ast
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -44,11 +45,13 @@ def closure(file: Path) -> set[str]:
     return {path.relative_to(ROOT).as_posix() for path in found if _has_code(path)}
 
 
+@functools.cache
 def _has_code(file: Path) -> bool:
     """Whether a file holds more than its docstring."""
     return len(ast.parse(file.read_text(encoding="utf-8")).body) > 1
 
 
+@functools.cache
 def _imports(file: Path) -> list[Path]:
     """Files of the project that one file imports, by name or by a pattern."""
     names, tree = [], ast.parse(file.read_text(encoding="utf-8"))
