@@ -103,7 +103,7 @@ def test_it_is_drawn_and_reported(extended):
     page = (project.folder / "plots/report.md").read_text()
     assert "| [One layer alone carries the lie](#one-layer-alone-carries-the-lie) | held |" in page
     assert f"](figures/{NAME}.png)" in page
-    assert "accuracy 1 [" in page.split("## One layer alone")[1]
+    assert "accuracy 1.000 [" in page.split("## One layer alone")[1]
 
 
 def test_its_deps_are_what_it_imports(extended):
