@@ -4,7 +4,8 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import columns, heat, load, marks, registry, style
+from stages.lib.drawing import heat, load, marks, patching, registry, style
+from stages.lib.drawing.columns import CELL, INTERVAL, bounded, floats, ints, texts
 
 KINDS = {"attention": "A  attention of each layer", "mlp": "B  MLP of each layer"}
 NATS = "toward the right answer (nats)"
@@ -15,18 +16,17 @@ SAID = 0.5  # truth mass from which the lens reads off what the model is about t
 def draw(tables: load.Tables) -> Figure:
     """Direct attribution by layer and head, and the logit lens, in both runs."""
     source, base = tables.source, tables.base
-    looks = style.looks(tables.personas)
-    runs = {"source": looks[source], "base": looks[base]}
+    runs = {run: patching.looks(tables)[run] for run in ("source", "base")}
     figure = style.canvas(
         f"What each part writes into the answer itself: {source} and {base}",
         _caption(tables),
         height=9.0,
-        entries={source: looks[source], base: looks[base]},
+        entries=patching.entries(tables, runs),
         half="0.5",
     )
     grid = figure.subplots(2, 2)
     for ax, (kind, title) in zip(grid[0], KINDS.items(), strict=True):
-        _layers(ax, tables["attribution/layers"].filter(pl.col("site") == kind), runs)
+        _layers(ax, tables["attribution/layers"].filter(site=kind), runs)
         ax.set_title(title)
     grid[0, 1].sharey(grid[0, 0])
     grid[0, 1].set_ylabel("")
@@ -40,7 +40,7 @@ def draw(tables: load.Tables) -> Figure:
 def _caption(tables: load.Tables) -> str:
     """How to read the panels, with n."""
     rows = tables["attribution/lens"]
-    said = rows.filter(pl.col("run") == "source", pl.col("truth_mass") >= SAID)["layer"]
+    said = rows.filter(pl.col("truth_mass") >= SAID, run="source")["layer"]
     before = (
         f" Before layer {said.min()} the {tables.source} run's lens gives both answers together "
         f"less than {SAID}: there it reads a leaning, not what would be said."
@@ -62,12 +62,13 @@ def _layers(ax: Axes, rows: pl.DataFrame, runs: dict[str, style.Look]) -> None:
     ax.axhline(0, color="black", linewidth=1)
     marks.lines(ax, rows, "run", runs, "layer", "contribution")
     ax.set(xlabel="layer", ylabel=NATS)
-    _empty(ax, rows)
+    if rows.is_empty():
+        marks.say(ax, NOTHING)
 
 
 def _heads(figure: Figure, ax: Axes, tables: load.Tables) -> None:
     """The runs' difference, by head."""
-    rows = tables["attribution/heads"].filter(pl.col("run") == "difference")
+    rows = tables["attribution/heads"].filter(run="difference")
     if rows.is_empty():
         marks.nothing(ax, NOTHING)
         return
@@ -81,35 +82,16 @@ def _lens(ax: Axes, rows: pl.DataFrame, runs: dict[str, style.Look]) -> None:
     marks.lines(ax, rows, "run", runs, "layer", "truth")
     marks.rates(ax, "truth (mean probability)")
     ax.set_xlabel("layer that is entered")
-    _empty(ax, rows)
-
-
-def _empty(ax: Axes, rows: pl.DataFrame) -> None:
-    """Say so where there is nothing to show."""
     if rows.is_empty():
-        ax.text(0.5, 0.7, NOTHING, color=style.GREY, ha="center", va="center",
-                transform=ax.transAxes)  # fmt: skip
+        marks.say(ax, NOTHING)
 
 
-_READ = columns.texts("run", "persona") | columns.ints("layer")
-_PART = columns.floats("contribution") | columns.INTERVAL
-FIGURES = (
-    registry.Figure(
-        "attribution.png",
-        draw,
-        {
-            "attribution/layers": columns.texts("site") | _READ | _PART,
-            "attribution/heads": columns.texts("measure", "run")
-            | columns.CELL
-            | _PART
-            | columns.floats("share"),
-            "attribution/lens": columns.texts("site")
-            | _READ
-            | columns.floats("truth")
-            | columns.INTERVAL
-            | columns.bounded("log_odds")
-            | columns.bounded("accuracy")
-            | columns.floats("truth_mass"),
-        },
-    ),
-)
+READ = texts("run", "persona") | ints("layer")
+PART = floats("contribution") | INTERVAL
+LENS = texts("site") | READ | floats("truth", "truth_mass") | INTERVAL
+TABLES = {
+    "attribution/layers": texts("site") | READ | PART,
+    "attribution/heads": texts("measure", "run") | CELL | PART | floats("share"),
+    "attribution/lens": LENS | bounded("log_odds") | bounded("accuracy"),
+}
+FIGURES = (registry.Figure("attribution.png", draw, TABLES),)

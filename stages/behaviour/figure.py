@@ -4,7 +4,8 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import columns, confidence, load, marks, places, registry, style
+from stages.lib.drawing import confidence, load, marks, places, registry, style
+from stages.lib.drawing.columns import ACCURACY, BEHAVIOUR, floats, texts
 
 
 def draw(tables: load.Tables) -> Figure:
@@ -29,7 +30,7 @@ def draw(tables: load.Tables) -> Figure:
 
 def _by_split(ax: Axes, tables: load.Tables, looks: dict[str, style.Look]) -> None:
     """Accuracy by split, personas side by side."""
-    rows = tables["behaviour/accuracy"].filter(pl.col("measure") == "accuracy")
+    rows = tables["behaviour/accuracy"].filter(measure="accuracy")
     where = places.splits(ax, rows)
     for persona, at, own in places.dodged(rows, "persona", looks, "split", where):
         marks.points(ax, at, own, "value", looks[persona], size=9)
@@ -40,10 +41,10 @@ def _recalls(ax: Axes, tables: load.Tables, looks: dict[str, style.Look]) -> Non
     """Recall on true against recall on false statements: lying is low on both."""
     wide = tables["behaviour/accuracy"].pivot("measure", index=["persona", "split"], values="value")
     for persona, look in looks.items():
-        own = wide.filter(pl.col("persona") == persona)
+        own = wide.filter(persona=persona)
         for rows, size, alpha in (
             (own.filter(pl.col("split") != "all"), 6, 0.45),
-            (own.filter(pl.col("split") == "all"), 14, 1.0),
+            (own.filter(split="all"), 14, 1.0),
         ):
             x, y = (marks.numbers(rows, f"recall_{side}") for side in ("true", "false"))
             ax.plot(x, y, look.marker, color=look.colour, markersize=size, alpha=alpha,
@@ -59,9 +60,5 @@ def _recalls(ax: Axes, tables: load.Tables, looks: dict[str, style.Look]) -> Non
         ax.text(x, y, text, color="#8A8A8A", fontsize=12, ha="center", va="center", zorder=0)
 
 
-_THRESHOLDS = columns.texts("persona") | columns.floats("threshold") | columns.ACCURACY
-FIGURES = (
-    registry.Figure(
-        "behaviour.png", draw, columns.BEHAVIOUR | {"behaviour/thresholds": _THRESHOLDS}
-    ),
-)
+THRESHOLDS = {"behaviour/thresholds": texts("persona") | floats("threshold") | ACCURACY}
+FIGURES = (registry.Figure("behaviour.png", draw, BEHAVIOUR | THRESHOLDS),)

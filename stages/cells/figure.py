@@ -4,7 +4,8 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import columns, load, marks, registry, style
+from stages.lib.drawing import load, marks, registry, style
+from stages.lib.drawing.columns import INTERVAL, bounded, floats, ints, texts
 
 SHOWN = 24  # combinations in the ranking
 QUARTERS = (
@@ -18,7 +19,7 @@ Looks = dict[str, style.Look]
 
 def draw(tables: load.Tables) -> Figure:
     """Recall on true against recall on false statements, and combinations by how well they lie."""
-    recalls = tables["grid/recall"].filter(pl.col("split") == "all")
+    recalls = tables["grid/recall"].filter(split="all")
     ranked = tables["grid/ranking"].sort("rank", nulls_last=True, maintain_order=True)
     looks = style.looks(load.names(recalls, "system"))
     n = ranked["n"].max() or 0
@@ -45,7 +46,7 @@ def _recalls(ax: Axes, rows: pl.DataFrame, looks: Looks) -> None:
     for x, y, name in QUARTERS:
         ax.text(x, y, name, ha="center", va="center", fontsize=13, color="#8A8A8A", zorder=0)
     for system, look in looks.items():
-        own = rows.filter(pl.col("system") == system)
+        own = rows.filter(system=system)
         x, y = (marks.numbers(own, name) for name in ("recall_true", "recall_false"))
         for at, of, name in ((ax.hlines, y, "recall_true"), (ax.vlines, x, "recall_false")):
             low, high = marks.numbers(own, f"{name}_low"), marks.numbers(own, f"{name}_high")
@@ -79,22 +80,10 @@ def _ranking(ax: Axes, ranked: pl.DataFrame, recalls: pl.DataFrame, looks: Looks
     ax.set_title("Who lies best")
 
 
-_WORDINGS = columns.texts("system", "question", "prefix")
-FIGURES = (
-    registry.Figure(
-        "grid.png",
-        draw,
-        {
-            "grid/recall": _WORDINGS
-            | columns.texts("split", "other_token")
-            | columns.bounded("recall_true")
-            | columns.bounded("recall_false")
-            | columns.ints("recall_true_n", "recall_false_n")
-            | columns.floats("other"),
-            "grid/ranking": _WORDINGS
-            | columns.ints("rank")
-            | columns.floats("lying")
-            | columns.INTERVAL,
-        },
-    ),
-)
+WORDINGS = texts("system", "question", "prefix")
+RECALLS = bounded("recall_true") | bounded("recall_false") | ints("recall_true_n", "recall_false_n")
+TABLES = {
+    "grid/recall": WORDINGS | texts("split", "other_token") | RECALLS | floats("other"),
+    "grid/ranking": WORDINGS | ints("rank") | floats("lying") | INTERVAL,
+}
+FIGURES = (registry.Figure("grid.png", draw, TABLES),)

@@ -2,7 +2,8 @@
 
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import columns, confidence, load, patching, registry, style
+from stages.lib.drawing import confidence, load, patching, registry, style
+from stages.lib.drawing.columns import ACCURACY, ROLES, floats
 
 
 def draw(tables: load.Tables) -> Figure:
@@ -26,5 +27,5 @@ def draw(tables: load.Tables) -> Figure:
     return figure
 
 
-_THRESHOLDS = columns.ROLES | columns.floats("confidence") | columns.ACCURACY
-FIGURES = (registry.Figure("confidence.png", draw, {"confidence/thresholds": _THRESHOLDS}),)
+TABLES = {"confidence/thresholds": ROLES | floats("confidence") | ACCURACY}
+FIGURES = (registry.Figure("confidence.png", draw, TABLES),)

@@ -5,7 +5,8 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import columns, load, marks, patching, places, registry, style
+from stages.lib.drawing import load, marks, patching, places, registry, style
+from stages.lib.drawing.columns import INTERVAL, ROLES, floats, texts
 
 RUNS = (
     "source",
@@ -38,10 +39,10 @@ def draw(tables: load.Tables) -> Figure:
     )
     left, right = figure.subplots(1, 2, width_ratios=[2.4, 1])
     called, seen = _titles(tables), _looks(tables)
-    _measure(left, rows.filter(pl.col("measure") == "accuracy"), called, seen)
+    _measure(left, rows.filter(measure="accuracy"), called, seen)
     marks.rates(left)
     left.set_title("accuracy")
-    _measure(right, rows.filter(pl.col("measure") == "follows_donor"), called, seen)
+    _measure(right, rows.filter(measure="follows_donor"), called, seen)
     marks.rates(right, "share of answers")
     right.set_title("answer = the donor's label")
     return figure
@@ -81,7 +82,7 @@ def _measure(
         marks.nothing(ax, "no set was chosen")
         return
     for place, run in enumerate(runs):
-        own = rows.filter(pl.col("run") == run)
+        own = rows.filter(run=run)
         splits, total = (own.filter((pl.col("split") == "all") == whole) for whole in (0, 1))
         beside = place + 0.18 + 0.02 * (np.arange(len(splits)) % 8)
         ax.plot(beside, marks.numbers(splits, "value"), ".", color=style.CLOUD, markersize=7)
@@ -90,7 +91,5 @@ def _measure(
     places.names(ax, [called[run] for run in runs], rotation=30)
 
 
-_CONTROLS = columns.texts("split", "measure") | columns.ROLES | columns.floats("value")
-FIGURES = (
-    registry.Figure("controls.png", draw, {"controls/controls": _CONTROLS | columns.INTERVAL}),
-)
+TABLES = {"controls/controls": texts("split", "measure") | ROLES | floats("value") | INTERVAL}
+FIGURES = (registry.Figure("controls.png", draw, TABLES),)

@@ -5,7 +5,8 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import columns, load, marks, registry, style
+from stages.lib.drawing import load, marks, registry, style
+from stages.lib.drawing.columns import INTERVAL, POINT, floats, ints, texts
 
 RANDOM = "random"  # as the tables name it
 MEASURE = "area_log"
@@ -17,7 +18,7 @@ def draw(tables: load.Tables) -> Figure:
     rows = tables["curves/curves"]
     rules = [rule for rule in load.names(rows, "rule") if rule != RANDOM]
     looks = style.looks(rules) | {RANDOM: style.RANDOM}
-    n_orders = rows.filter(pl.col("rule") == RANDOM)["draw"].n_unique()
+    n_orders = rows.filter(rule=RANDOM)["draw"].n_unique()
     figure = style.canvas(
         f"Heads in several orders: z of {tables.source} written into the run of {tables.base}",
         "Orders, greedy ones among them, are made on the selection part; shown are "
@@ -33,7 +34,7 @@ def draw(tables: load.Tables) -> Figure:
     )
     grid = figure.subplots(2, 3, width_ratios=[1.1, 1.1, 0.8])
     for axes, (direction, title) in zip(grid, DIRECTIONS.items(), strict=True):
-        own = rows.filter(pl.col("direction") == direction)
+        own = rows.filter(direction=direction)
         for ax, y in zip(axes, ("accuracy", "kept"), strict=False):
             _curves(ax, own, y, looks)
             marks.rates(ax, style.ACCURACY if y == "accuracy" else "share of truth gained")
@@ -52,7 +53,7 @@ def _title(rule: str) -> str:
 def _curves(ax: Axes, rows: pl.DataFrame, y: str, looks: dict[str, style.Look]) -> None:
     """Every order over the number of heads; no bands, as they would cover one another."""
     for rule in reversed(looks):
-        for _, own in rows.filter(pl.col("rule") == rule).group_by("draw", maintain_order=True):
+        for _, own in rows.filter(rule=rule).group_by("draw", maintain_order=True):
             marks.line(ax, own.select("size", y), "size", y, looks[rule], width=1.8)
     sizes = rows["size"].unique().sort().to_list()
     ax.set_xscale("symlog", base=2, linthresh=1)
@@ -63,12 +64,11 @@ def _curves(ax: Axes, rows: pl.DataFrame, y: str, looks: dict[str, style.Look]) 
 
 def _areas(ax: Axes, tables: load.Tables, direction: str, looks: dict[str, style.Look]) -> None:
     """Area of each rule with its interval, the first rule on top."""
-    rows = tables["curves/areas"].filter(
-        pl.col("direction") == direction, pl.col("measure") == MEASURE, pl.col("against").is_null()
-    )
+    rows = tables["curves/areas"].filter(direction=direction, measure=MEASURE)
+    rows = rows.filter(pl.col("against").is_null())
     sizes = dict(tables["curves/smallest"].select("rule", "size").iter_rows())
     for place, rule in enumerate(looks):
-        own = rows.filter(pl.col("rule") == rule)
+        own = rows.filter(rule=rule)
         ax.hlines([place] * len(own), marks.numbers(own, "low"), marks.numbers(own, "high"),
                   color=looks[rule].colour, linewidth=2)  # fmt: skip
         ax.plot(marks.numbers(own, "value"), np.full(len(own), place), linestyle="none",
@@ -84,20 +84,11 @@ def _areas(ax: Axes, tables: load.Tables, direction: str, looks: dict[str, style
     marks.unmeasured(ax, rows, "value")
 
 
-_SET = columns.texts("rule") | columns.ints("size") | columns.floats("share") | columns.POINT
-FIGURES = (
-    registry.Figure(
-        "curves.png",
-        draw,
-        {
-            "curves/curves": _SET
-            | columns.texts("direction")
-            | columns.ints("draw")
-            | columns.floats("kept"),
-            "curves/areas": columns.texts("rule", "direction", "measure", "against")
-            | columns.floats("value")
-            | columns.INTERVAL,
-            "curves/smallest": _SET,
-        },
-    ),
-)
+SET = texts("rule") | ints("size") | POINT | floats("share")
+AREA = texts("rule", "direction", "measure", "against") | floats("value") | INTERVAL
+TABLES = {
+    "curves/curves": SET | texts("direction") | ints("draw") | floats("kept"),
+    "curves/areas": AREA,
+    "curves/smallest": SET,
+}
+FIGURES = (registry.Figure("curves.png", draw, TABLES),)

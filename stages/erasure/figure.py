@@ -4,7 +4,8 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import columns, load, marks, registry, style
+from stages.lib.drawing import load, marks, registry, style
+from stages.lib.drawing.columns import ACCURACY, POINT, WINDOW, floats, ints, texts
 
 NONE = "none"
 ERASED = {
@@ -43,11 +44,11 @@ def draw(tables: load.Tables) -> Figure:
     )
     grid = figure.subplots(len(sizes) + 1, len(personas), squeeze=False)
     for column, persona in enumerate(personas):
-        own = rows.filter(pl.col("persona") == persona)
+        own = rows.filter(persona=persona)
         for row, size in enumerate(sizes):
-            _windows(grid[row, column], own.filter(pl.col("size") == size), looks[persona])
+            _windows(grid[row, column], own.filter(size=size), looks[persona])
             grid[row, column].set_title(f"{persona}, z of {size} layers")
-        _probes(grid[-1, column], probes.filter(pl.col("persona") == persona))
+        _probes(grid[-1, column], probes.filter(persona=persona))
         grid[-1, column].set_title(f"{persona}, probes")
     return figure
 
@@ -56,7 +57,7 @@ def _windows(ax: Axes, rows: pl.DataFrame, persona: style.Look) -> None:
     """Accuracy of every eraser, and of the unpatched run, by first layer."""
     looks = {NONE: persona} | {name: look for name, (_, look) in ERASED.items()}
     for name, look in reversed(looks.items()):
-        own = rows.filter(pl.col("eraser") == name)
+        own = rows.filter(eraser=name)
         for (_,), draw_ in own.group_by("draw", maintain_order=True):
             columns = ["first_layer", "accuracy"] + ["low", "high"] * (name == "leace")
             marks.line(ax, draw_.select(columns), "first_layer", "accuracy", look,
@@ -75,7 +76,7 @@ def _probes(ax: Axes, rows: pl.DataFrame) -> None:
         marks.nothing(ax, "no probe was fitted")
         return
     for (probe, z), (title, look) in LEFT.items():
-        own = rows.filter(pl.col("probe") == probe, pl.col("z") == z)
+        own = rows.filter(probe=probe, z=z)
         marks.line(ax, own, "layer", "accuracy", look)
         ax.lines[-1].set_label(title)
     marks.rates(ax)
@@ -83,19 +84,9 @@ def _probes(ax: Axes, rows: pl.DataFrame) -> None:
     ax.legend(loc="lower left", fontsize=10)
 
 
-FIGURES = (
-    registry.Figure(
-        "erasure.png",
-        draw,
-        {
-            "erasure/windows": columns.texts("persona", "eraser")
-            | columns.ints("draw", "size")
-            | columns.WINDOW
-            | columns.POINT
-            | columns.floats("truth_mass", "log_odds"),
-            "erasure/probes": columns.texts("persona", "probe", "z")
-            | columns.ints("layer")
-            | columns.ACCURACY,
-        },
-    ),
-)
+ERASER = texts("persona", "eraser") | ints("draw", "size")
+TABLES = {
+    "erasure/windows": ERASER | WINDOW | POINT | floats("truth_mass", "log_odds"),
+    "erasure/probes": texts("persona", "probe", "z") | ints("layer") | ACCURACY,
+}
+FIGURES = (registry.Figure("erasure.png", draw, TABLES),)

@@ -5,7 +5,8 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import columns, load, marks, registry, style
+from stages.lib.drawing import load, marks, registry, style
+from stages.lib.drawing.columns import CELL, bounded, ints
 
 NAMED = 4  # heads that are named, of the largest true effects and of the largest errors
 LEAST = 0.1  # of the largest true effect: below it a wrong sign is next to no error
@@ -70,7 +71,5 @@ def _zoom(ax: Axes, rows: pl.DataFrame) -> None:
         ax.locator_params(nbins=5)
 
 
-_ESTIMATES = (
-    columns.CELL | columns.bounded("effect") | columns.bounded("estimate") | columns.ints("n")
-)
-FIGURES = (registry.Figure("estimates.png", draw, {"estimates/estimates": _ESTIMATES}),)
+TABLES = {"estimates/estimates": CELL | bounded("effect") | bounded("estimate") | ints("n")}
+FIGURES = (registry.Figure("estimates.png", draw, TABLES),)

@@ -5,7 +5,8 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import columns, load, marks, patching, places, registry, style
+from stages.lib.drawing import load, marks, patching, places, registry, style
+from stages.lib.drawing.columns import BEHAVIOUR, HEADS, SETS, TRANSPLANT, WINDOWS
 
 
 def draw(tables: load.Tables) -> Figure:
@@ -33,7 +34,7 @@ def draw(tables: load.Tables) -> Figure:
 
 def _caption(tables: load.Tables) -> str:
     """How to read the three panels, with n."""
-    patched = tables["windows/windows"].filter(pl.col("part") == "report")["n"].max() or 0
+    patched = tables["windows/windows"].filter(part="report")["n"].max() or 0
     return (
         f"Accuracy: share of true/false statements answered rightly; a perfect liar has 0. "
         f"A: {load.counts(tables['behaviour/accuracy']).get('all', 0)} statements. B: {patched}, "
@@ -47,14 +48,10 @@ def _caption(tables: load.Tables) -> str:
 
 def _personas(ax: Axes, tables: load.Tables) -> None:
     """Accuracy over all splits by persona, single splits as small dots."""
-    rows = (
-        tables["behaviour/accuracy"]
-        .filter(pl.col("measure") == "accuracy")
-        .rename({"value": "accuracy"})
-    )
+    rows = tables["behaviour/accuracy"].filter(measure="accuracy").rename({"value": "accuracy"})
     looks = style.looks(tables.personas)
     for place, (persona, look) in enumerate(looks.items()):
-        _strip(ax, place, rows.filter(pl.col("persona") == persona), look)
+        _strip(ax, place, rows.filter(persona=persona), look)
     _names(ax, tables.personas)
     marks.rates(ax)
 
@@ -63,9 +60,9 @@ def _transplant(ax: Axes, tables: load.Tables) -> None:
     """Accuracy over all splits by run, single splits as small dots."""
     titles, looks = patching.titles(tables), patching.looks(tables)
     for place, run in enumerate(patching.RUNS):
-        rows = tables["transplant/transplant"].filter(pl.col("run") == run)
+        rows = tables["transplant/transplant"].filter(run=run)
         if run in patching.CONTROLS:
-            rows = rows.filter(pl.col("split") == "all")
+            rows = rows.filter(split="all")
             patching.cloud(ax, np.full(len(rows), float(place)), rows, looks[run])
         else:
             _strip(ax, place, rows, looks[run])
@@ -79,7 +76,7 @@ def _strip(ax: Axes, place: int, rows: pl.DataFrame, look: style.Look) -> None:
     single = marks.numbers(rows.filter(pl.col("split") != "all"), "accuracy")
     at = place + np.linspace(-0.22, 0.22, len(single))
     ax.plot(at, single, ".", color=look.colour, alpha=0.45, markersize=7, markeredgewidth=0)
-    total = rows.filter(pl.col("split") == "all")
+    total = rows.filter(split="all")
     marks.points(ax, np.full(len(total), float(place)), total, "accuracy", look, size=13)
 
 
@@ -89,10 +86,5 @@ def _names(ax: Axes, names: list[str]) -> None:
     ax.tick_params(axis="x", length=0)
 
 
-FIGURES = (
-    registry.Figure(
-        "overview.png",
-        draw,
-        columns.BEHAVIOUR | columns.TRANSPLANT | columns.WINDOWS | columns.HEADS | columns.SETS,
-    ),
-)
+TABLES = BEHAVIOUR | TRANSPLANT | WINDOWS | HEADS | SETS
+FIGURES = (registry.Figure("overview.png", draw, TABLES),)

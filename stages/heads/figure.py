@@ -1,10 +1,10 @@
 """What each head of the best window does, and the set that is grown from them."""
 
-import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import columns, heat, load, marks, registry, style
+from stages.lib.drawing import heat, load, marks, registry, style
+from stages.lib.drawing.columns import HEADS, SETS
 
 
 def draw(tables: load.Tables) -> Figure:
@@ -33,7 +33,7 @@ def draw(tables: load.Tables) -> Figure:
 
 def _effects(ax: Axes, tables: load.Tables, measure: str, limits: tuple[float, float]) -> None:
     """Effect of each head; the heads of the greedy set are ringed."""
-    rows = tables["heads/heads"].filter(pl.col("measure") == measure)
+    rows = tables["heads/heads"].filter(measure=measure)
     if rows.is_empty():
         marks.nothing(ax, "no window was chosen")
         return
@@ -71,4 +71,4 @@ def _greedy(kept: Axes, accuracy: Axes, tables: load.Tables) -> None:
     accuracy.set_xlabel("heads in the set: the head added last")
 
 
-FIGURES = (registry.Figure("heads.png", draw, columns.HEADS | columns.SETS),)
+FIGURES = (registry.Figure("heads.png", draw, HEADS | SETS),)

@@ -5,21 +5,28 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from stages.lib.drawing import columns, heat, load, marks, patching, registry, style
+from stages.lib.drawing import heat, load, marks, patching, registry, style
+from stages.lib.drawing.columns import (
+    CELL,
+    HEADS,
+    INTERVAL,
+    POINT,
+    PROBES,
+    WINDOWS,
+    bounded,
+    floats,
+    ints,
+    texts,
+)
 
 PLANTED = "#F3E3B3"  # light behind every colour of the series
 
 
 def draw(tables: load.Tables) -> Figure:
     """Windows, effects of all heads, and probes by layer."""
-    looks = style.looks(tables.personas)
     source, base = tables.source, tables.base
-    entries = {
-        f"patched {base}": style.PATCHED,
-        source: looks[source],
-        base: looks[base],
-        f"probe of {source} on {base}": style.REVERSE,
-    }
+    entries = patching.entries(tables, ("patched", "source", "base"))
+    entries |= {f"probe of {source} on {base}": style.REVERSE}
     figure = style.canvas(
         "Where the lie is found, and where it was planted",
         f"{_planted_caption(tables)} A: accuracy of the {base} run with z of {source} written in "
@@ -83,30 +90,21 @@ def _probes(ax: Axes, tables: load.Tables) -> None:
     """Own probes of both runs, and the source's on the base run."""
     looks = style.looks(tables.personas)
     source, base = tables.source, tables.base
-    rows = tables["probes/layers"].filter(
-        pl.col("site") == "resid_post", pl.col("labels") == "true"
-    )
+    rows = tables["probes/layers"].filter(site="resid_post", labels="true")
     for fit, scored, look in (
         (source, source, looks[source]),
         (base, base, looks[base]),
         (source, base, style.REVERSE),
     ):
-        own = rows.filter(pl.col("fit") == fit, pl.col("scored") == scored)
+        own = rows.filter(fit=fit, scored=scored)
         marks.line(ax, own, "layer", "accuracy", look)
     marks.rates(ax)
     ax.set_ylabel("")
     ax.set_xlabel("layer that is entered")
 
 
-_EFFECTS = columns.texts("measure") | columns.CELL | columns.POINT | columns.bounded("effect")
-_PLANTED = columns.ints("layer") | {"planted": pl.Boolean} | columns.floats("effect")
-FIGURES = (
-    registry.Figure(
-        "localisation.png",
-        draw,
-        {"effects/effects": _EFFECTS, "localisation/layers": _PLANTED | columns.INTERVAL}
-        | columns.HEADS
-        | columns.PROBES
-        | columns.WINDOWS,
-    ),
-)
+TABLES = {
+    "effects/effects": texts("measure") | CELL | POINT | bounded("effect"),
+    "localisation/layers": ints("layer") | {"planted": pl.Boolean} | floats("effect") | INTERVAL,
+}
+FIGURES = (registry.Figure("localisation.png", draw, TABLES | WINDOWS | HEADS | PROBES),)

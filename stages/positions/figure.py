@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import columns, load, marks, patching, places, registry, style
+from stages.lib.drawing import load, marks, patching, places, registry, style
+from stages.lib.drawing.columns import POINT, ROLES, floats, ints, texts
 
 SET = style.Look("#66B89B", "d", (0, (4, 3)))
 BLOCKS = {
@@ -57,7 +57,7 @@ def _counts(ax: Axes, tables: load.Tables, y: str) -> None:
         ("source", "nothing", replace(seen["source"], marker="")),
         ("base", "nothing", replace(seen["base"], marker="")),
     ):
-        own = rows.filter(pl.col("run") == run, pl.col("written") == written)
+        own = rows.filter(run=run, written=written)
         marks.line(ax, own, "positions", y, look, 3.4 if look.marker else 1.6)
     marks.rates(ax, patching.TRUTH if y == "truth" else style.ACCURACY)
     marks.unmeasured(ax, rows, y)
@@ -70,12 +70,12 @@ def _blocks(ax: Axes, tables: load.Tables) -> None:
     rows, seen = tables["positions/blocks"], patching.looks(tables)
     names = load.names(rows, "block")
     for run in ("source", "base"):
-        level = marks.numbers(rows.filter(pl.col("run") == run), "accuracy")[0]
+        level = marks.numbers(rows.filter(run=run), "accuracy")[0]
         ax.axhline(level, color=seen[run].colour, linestyle=seen[run].dash, linewidth=1.8)
     where = {name: float(i) for i, name in enumerate(names)}
     for run, at, own in places.dodged(rows, "run", BLOCKS, "block", where):
         marks.points(ax, at, own, "accuracy", BLOCKS[run][1], size=9)
-    n = dict(rows.filter(pl.col("run") == "alone").select("block", "positions").iter_rows())
+    n = dict(rows.filter(run="alone").select("block", "positions").iter_rows())
     said = {name: "" if n.get(name) is None else f"\n({n[name]:.1f} positions)" for name in names}
     places.names(ax, [f"{name}{said[name]}" for name in names])
     marks.rates(ax)
@@ -83,10 +83,8 @@ def _blocks(ax: Axes, tables: load.Tables) -> None:
     ax.set_title("one block of the prompt at a time")
 
 
-_COUNTS = columns.ROLES | columns.texts("written") | columns.ints("positions") | columns.POINT
-_BLOCKS = columns.ROLES | columns.texts("block") | columns.floats("positions") | columns.POINT
-FIGURES = (
-    registry.Figure(
-        "positions.png", draw, {"positions/counts": _COUNTS, "positions/blocks": _BLOCKS}
-    ),
-)
+TABLES = {
+    "positions/counts": ROLES | texts("written") | ints("positions") | POINT,
+    "positions/blocks": ROLES | texts("block") | floats("positions") | POINT,
+}
+FIGURES = (registry.Figure("positions.png", draw, TABLES),)

@@ -6,7 +6,8 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import columns, heat, load, marks, registry, style
+from stages.lib.drawing import heat, load, marks, registry, style
+from stages.lib.drawing.columns import ACCURACY, CELL, PAIR, PROBES, floats, ints, texts
 
 COLUMNS = 3  # panels side by side, at most
 
@@ -51,7 +52,7 @@ def draw_heads(tables: load.Tables) -> Figure:
     )
     axes = list(figure.subplots(1, len(pairs)))
     for ax, (fit, scored) in zip(axes, pairs, strict=True):
-        rows = tables["probes/heads"].filter(pl.col("fit") == fit, pl.col("scored") == scored)
+        rows = tables["probes/heads"].filter(fit=fit, scored=scored)
         if rows.is_empty():
             marks.nothing(ax, f"no probe of {fit} on {scored}")
             continue
@@ -64,12 +65,12 @@ def draw_heads(tables: load.Tables) -> Figure:
 
 def _transfer(ax: Axes, layers: pl.DataFrame, fit: str, looks: dict[str, style.Look]) -> None:
     """Probe fitted on one persona, scored on each."""
-    rows = layers.filter(pl.col("site") == "resid_post", pl.col("fit") == fit)
+    rows = layers.filter(site="resid_post", fit=fit)
     for scored, look in looks.items():
-        own = rows.filter(pl.col("scored") == scored)
-        marks.line(ax, own.filter(pl.col("labels") == "true"), "layer", "accuracy", look,
+        own = rows.filter(scored=scored)
+        marks.line(ax, own.filter(labels="true"), "layer", "accuracy", look,
                    width=3.2 if scored == fit else 2)  # fmt: skip
-    control = rows.filter(pl.col("labels") == "permuted", pl.col("scored") == fit)
+    control = rows.filter(labels="permuted", scored=fit)
     marks.line(ax, control, "layer", "accuracy", style.RANDOM)
     marks.rates(ax)
     ax.set_xlabel("layer")
@@ -82,20 +83,17 @@ def _cosines(ax: Axes, cosine: pl.DataFrame, persona: str, looks: dict[str, styl
         pair = cosine.filter(
             pl.concat_list("first", "second").list.sort() == sorted([persona, other])
         )
-        marks.line(ax, pair.filter(pl.col("site") == "resid_post"), "layer", "cosine", look)
+        marks.line(ax, pair.filter(site="resid_post"), "layer", "cosine", look)
         plain = dataclasses.replace(look, marker="")
-        marks.line(ax, pair.filter(pl.col("site") == "z"), "layer", "cosine", plain, width=1)
+        marks.line(ax, pair.filter(site="z"), "layer", "cosine", plain, width=1)
     ax.axhline(0, color="black", linewidth=1)
     ax.set_ylim(-1.06, 1.06)
     ax.set(xlabel="layer", ylabel="cosine")
     ax.set_title(f"cosine with {persona}")
 
 
-_COSINE = (
-    columns.texts("site", "first", "second") | columns.ints("layer") | columns.floats("cosine")
-)
-_HEADS = columns.PAIR | columns.CELL | columns.ACCURACY
+COSINE = texts("site", "first", "second") | ints("layer") | floats("cosine")
 FIGURES = (
-    registry.Figure("probes.png", draw, columns.PROBES | {"probes/cosine": _COSINE}),
-    registry.Figure("probe_heads.png", draw_heads, {"probes/heads": _HEADS}),
+    registry.Figure("probes.png", draw, PROBES | {"probes/cosine": COSINE}),
+    registry.Figure("probe_heads.png", draw_heads, {"probes/heads": PAIR | CELL | ACCURACY}),
 )

@@ -5,7 +5,8 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import columns, heat, load, marks, places, registry, style
+from stages.lib.drawing import heat, load, marks, places, registry, style
+from stages.lib.drawing.columns import POINT, ROLES, floats, ints, texts
 
 COLUMNS = 3  # wordings side by side
 LIMITS = (0.0, 1.0)
@@ -36,7 +37,7 @@ def draw(tables: load.Tables) -> Figure:
     for i, wording in enumerate(wordings):
         row, column = divmod(i, COLUMNS)
         ax = figure.add_subplot(grid[row, 2 * column : 2 * column + 2])
-        own = shown.filter(pl.col("wording") == wording)
+        own = shown.filter(wording=wording)
         _accuracy(ax, own, labelled=column == 0)
         ax.set_title(f"wording {wording}")
         maps.append(ax)
@@ -91,7 +92,7 @@ def _overlap(ax: Axes, rows: pl.DataFrame) -> None:
 
 def _overall(ax: Axes, rows: pl.DataFrame, looks: dict[str, style.Look]) -> None:
     """Accuracy over all splits, by set and wording, in both directions."""
-    rows = _named(rows.filter(pl.col("split") == "all"), "chosen_on", "set")
+    rows = _named(rows.filter(split="all"), "chosen_on", "set")
     sets = load.names(rows, "label")
     where = {label: float(i) for i, label in enumerate(sets)}
     for wording, at, own in places.dodged(rows, "wording", looks, "label", where):
@@ -115,16 +116,9 @@ def _ticks(ax: Axes, down: list[str], across: list[str]) -> None:
     ax.set_yticks(np.arange(len(down)) + 0.5 if down else [], down, rotation=0, fontsize=10)
 
 
-_OVERLAP = columns.texts("first_chosen_on", "first", "second_chosen_on", "second")
-FIGURES = (
-    registry.Figure(
-        "robustness.png",
-        draw,
-        {
-            "robustness/table": columns.texts("wording", "chosen_on", "set", "split")
-            | columns.ROLES
-            | columns.POINT,
-            "robustness/overlap": _OVERLAP | columns.floats("jaccard") | columns.ints("n"),
-        },
-    ),
-)
+SETS = texts("first_chosen_on", "first", "second_chosen_on", "second")
+TABLES = {
+    "robustness/table": texts("wording", "chosen_on", "set", "split") | ROLES | POINT,
+    "robustness/overlap": SETS | floats("jaccard") | ints("n"),
+}
+FIGURES = (registry.Figure("robustness.png", draw, TABLES),)

@@ -6,7 +6,8 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import columns, heat, load, marks, places, registry, style
+from stages.lib.drawing import heat, load, marks, places, registry, style
+from stages.lib.drawing.columns import ACCURACY, PAIR, floats, ints, texts
 
 WORDS, PERMUTED = "words of the statement alone", "permuted labels"
 BAG = "bag_of_tokens"
@@ -55,16 +56,14 @@ def _caption(tables: load.Tables) -> str:
 
 def _layers(ax: Axes, tables: load.Tables, persona: str, looks: dict[str, style.Look]) -> None:
     """Each method's own probes by layer, over both controls."""
-    rows = tables["transfer/layers"].filter(pl.col("persona") == persona)
-    words = tables["transfer/splits"].filter(
-        pl.col("method") == BAG, pl.col("fit") == "all", pl.col("scored") == "all"
-    )
+    rows = tables["transfer/layers"].filter(persona=persona)
+    words = tables["transfer/splits"].filter(method=BAG, fit="all", scored="all")
     for low, value, high in words.select("low", "accuracy", "high").drop_nulls().iter_rows():
         ax.axhspan(low, high, color=style.SAND, alpha=0.15, linewidth=0)
         ax.axhline(value, color=style.SAND, linestyle=style.ELSEWHERE.dash)
-    permuted = rows.filter(pl.col("labels") == "permuted")
+    permuted = rows.filter(labels="permuted")
     marks.line(ax, permuted, "layer", "accuracy", style.RANDOM)
-    own = rows.filter(pl.col("labels") == "true")
+    own = rows.filter(labels="true")
     marks.lines(ax, own, "method", looks, "layer", "accuracy")
     marks.rates(ax)
     ax.set_xlabel("layer")
@@ -84,13 +83,13 @@ def _cosine(ax: Axes, tables: load.Tables, looks: dict[str, style.Look]) -> None
 
 def _splits(ax: Axes, tables: load.Tables, persona: str) -> None:
     """Accuracy of probes of one split on each."""
-    rows = tables["transfer/splits"].filter(pl.col("persona") == persona)
+    rows = tables["transfer/splits"].filter(persona=persona)
     alone = rows.filter(pl.col("fit").is_in(rows["scored"].unique().implode()))
     if alone.is_empty():
         marks.nothing(ax, f"no probe of {persona} by split")
         return
     method = load.names(alone, "method")[0]
-    alone = alone.filter(pl.col("method") == method)
+    alone = alone.filter(method=method)
     order = load.names(alone, "scored")
     heat.matrix(ax, alone, "accuracy", ("fit", order), ("scored", order), (0.0, 1.0))
     _ticks(ax, order, angle=90)
@@ -100,7 +99,7 @@ def _splits(ax: Axes, tables: load.Tables, persona: str) -> None:
 
 def _between_layers(ax: Axes, tables: load.Tables, persona: str) -> None:
     """Cosine of directions at two layers."""
-    rows = tables["transfer/cosine_layers"].filter(pl.col("persona") == persona)
+    rows = tables["transfer/cosine_layers"].filter(persona=persona)
     if rows.is_empty():
         marks.nothing(ax, f"no two layers of {persona}")
         return
@@ -116,7 +115,7 @@ def _between_layers(ax: Axes, tables: load.Tables, persona: str) -> None:
 
 def _polarity(ax: Axes, tables: load.Tables, persona: str, looks: dict[str, style.Look]) -> None:
     """Accuracy across polarity, by method."""
-    rows = tables["transfer/polarity"].filter(pl.col("persona") == persona)
+    rows = tables["transfer/polarity"].filter(persona=persona)
     rows = rows.with_columns(fits=pl.concat_str("fit", "scored", separator=" → "))
     where = {name: float(i) for i, name in enumerate(FITS)}
     for method, at, own in places.dodged(rows, "method", looks, "fits", where):
@@ -136,21 +135,13 @@ def _ticks(ax: Axes, order: list[Any], angle: int) -> None:
     ax.set_yticks(at, names, rotation=0, fontsize=10)
 
 
-_PROBE = columns.texts("method", "persona") | columns.ints("layer") | columns.ACCURACY
-FIGURES = (
-    registry.Figure(
-        "transfer.png",
-        draw,
-        {
-            "transfer/layers": _PROBE | columns.texts("labels"),
-            "transfer/splits": _PROBE | columns.PAIR,
-            "transfer/polarity": _PROBE | columns.PAIR,
-            "transfer/cosine": columns.texts("method", "first", "second")
-            | columns.ints("layer")
-            | columns.floats("cosine", "low", "high"),
-            "transfer/cosine_layers": columns.texts("persona")
-            | columns.ints("first", "second")
-            | columns.floats("cosine"),
-        },
-    ),
-)
+PROBE = texts("method", "persona") | ints("layer") | ACCURACY
+COSINE = texts("method", "first", "second") | ints("layer") | floats("cosine", "low", "high")
+TABLES = {
+    "transfer/layers": PROBE | texts("labels"),
+    "transfer/splits": PROBE | PAIR,
+    "transfer/polarity": PROBE | PAIR,
+    "transfer/cosine": COSINE,
+    "transfer/cosine_layers": texts("persona") | ints("first", "second") | floats("cosine"),
+}
+FIGURES = (registry.Figure("transfer.png", draw, TABLES),)

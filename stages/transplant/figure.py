@@ -4,12 +4,13 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import columns, load, marks, patching, places, registry, style
+from stages.lib.drawing import load, marks, patching, places, registry, style
+from stages.lib.drawing.columns import TRANSPLANT
 
 
 def draw(tables: load.Tables) -> Figure:
     """The head set on the report part of every split, its reverse, and random sets."""
-    draws = tables["transplant/transplant"].filter(pl.col("run") == "random")["draw"].n_unique()
+    draws = tables["transplant/transplant"].filter(run="random")["draw"].n_unique()
     figure = style.canvas(
         "Transplant of the head set, by split",
         f"Patched {tables.base}: z of the set's heads from {tables.source} written into "
@@ -39,4 +40,4 @@ def _runs(ax: Axes, rows: pl.DataFrame, tables: load.Tables) -> None:
             marks.points(ax, at, own, "accuracy", seen[run], size=9)
 
 
-FIGURES = (registry.Figure("transplant.png", draw, columns.TRANSPLANT),)
+FIGURES = (registry.Figure("transplant.png", draw, TRANSPLANT),)

@@ -5,7 +5,8 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import columns, load, marks, patching, places, registry, style
+from stages.lib.drawing import load, marks, patching, places, registry, style
+from stages.lib.drawing.columns import POINT, ROLES, WINDOW, ints, texts
 
 LIGHT, DARK = "#8FD6C2", "#00402F"  # of the smallest and of the largest windows
 CONTROL = "control windows"
@@ -55,10 +56,10 @@ def _curves(ax: Axes, tables: load.Tables, run: str, looks: dict[int, style.Look
     rows = tables["widths/layers"]
     for name in ("source", "base"):
         look = patching.looks(tables)[name]
-        for level in marks.numbers(rows.filter(pl.col("run") == name), "truth")[:1]:
+        for level in marks.numbers(rows.filter(run=name), "truth")[:1]:
             ax.axhline(level, color=look.colour, linestyle=look.dash, linewidth=1.8)
     for size, look in looks.items():
-        own = rows.filter(pl.col("run") == run, pl.col("size") == size)
+        own = rows.filter(run=run, size=size)
         marks.line(ax, own, "first_layer", "truth", look)
         best = own.filter(pl.col("chosen"))
         ax.plot(best["first_layer"], best["truth"], "o", markersize=13, markerfacecolor="none",
@@ -82,9 +83,7 @@ def _splits(ax: Axes, tables: load.Tables, run: str, looks: dict[int, style.Look
         marks.points(ax, at, own, "accuracy", *series[name])
     marks.unmeasured(ax, rows, "accuracy")
     marks.rates(ax)
-    best = rows.filter(
-        pl.col("run") == run, pl.col("window") == "best", pl.col("split") == "all"
-    ).sort("size")
+    best = rows.filter(run=run, window="best", split="all").sort("size")
     named = [
         f"{first}–{last}" if last > first else f"{first}"
         for first, last in best.select("first_layer", "last_layer").iter_rows()
@@ -93,14 +92,9 @@ def _splits(ax: Axes, tables: load.Tables, run: str, looks: dict[int, style.Look
     ax.set_title(f"{patching.titles(tables)[run]}, report part: {said}")
 
 
-_WINDOWS = columns.ROLES | columns.ints("size") | columns.WINDOW | columns.POINT
-FIGURES = (
-    registry.Figure(
-        "widths.png",
-        draw,
-        {
-            "widths/layers": _WINDOWS | {"chosen": pl.Boolean},
-            "widths/splits": _WINDOWS | columns.texts("split", "window"),
-        },
-    ),
-)
+SIZED = ROLES | ints("size") | WINDOW | POINT
+TABLES = {
+    "widths/layers": SIZED | {"chosen": pl.Boolean},
+    "widths/splits": SIZED | texts("split", "window"),
+}
+FIGURES = (registry.Figure("widths.png", draw, TABLES),)

@@ -1,16 +1,16 @@
 """What the window of layers does, by its first layer."""
 
-import polars as pl
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import columns, load, marks, patching, registry, style
+from stages.lib.drawing import load, marks, patching, registry, style
+from stages.lib.drawing.columns import HEADS, WINDOWS
 
 SELECTION = style.Look("#66B89B", "d", (0, (4, 3)))
 
 
 def draw(tables: load.Tables) -> Figure:
     """Accuracy and truth of the patched run by first layer of the window, against baselines."""
-    n = tables["windows/windows"].filter(pl.col("part") == "report")["n"].max() or 0
+    n = tables["windows/windows"].filter(part="report")["n"].max() or 0
     figure = style.canvas(
         f"Windows: z of {tables.source} written into the run of {tables.base}",
         f"z of all heads in {tables.window} consecutive layers, at the last positions of the "
@@ -25,12 +25,10 @@ def draw(tables: load.Tables) -> Figure:
     left, right = figure.subplots(1, 2)
     patching.windows(left, tables, "accuracy", "report")
     patching.windows(right, tables, "truth", "report")
-    selection = tables["windows/windows"].filter(
-        pl.col("part") == "selection", pl.col("run") == "patched"
-    )
+    selection = tables["windows/windows"].filter(part="selection", run="patched")
     for ax, y in ((left, "accuracy"), (right, "truth")):
         marks.line(ax, selection.select("first_layer", y), "first_layer", y, SELECTION, width=1.5)
     return figure
 
 
-FIGURES = (registry.Figure("windows.png", draw, columns.WINDOWS | columns.HEADS),)
+FIGURES = (registry.Figure("windows.png", draw, WINDOWS | HEADS),)

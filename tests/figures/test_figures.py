@@ -11,31 +11,15 @@ import pytest
 from matplotlib.text import Text
 
 from stages.figures import __main__ as figures
-from stages.lib.drawing import load, patching, style
+from stages.lib.drawing import load, patching, registry, style
+from stages.lib.drawing.columns import floats
 from stages.lib.io.cli import UserError
 from tests.figures import plot_tables
 
-NAMES = {
-    "overview.png",
-    "behaviour.png",
-    "probes.png",
-    "probe_heads.png",
-    "windows.png",
-    "heads.png",
-    "transplant.png",
-    "localisation.png",
-    "grid.png",
-    "confidence.png",
-    "attribution.png",
-    "estimates.png",
-    "erasure.png",
-    "widths.png",
-    "positions.png",
-    "robustness.png",
-    "controls.png",
-    "curves.png",
-    "transfer.png",
-}
+ROOT = Path(__file__).parents[2]
+FIGURES = {figure.file: figure for figure in figures.found()}
+NAMES = set(FIGURES)
+SCHEMAS = registry.schemas(FIGURES.values())
 SMALL = {"splits": ("capitals", "neg_capitals"), "layers": 6, "heads": 3}
 DRAWN_FROM = {
     "behaviour": {"behaviour.png", "overview.png"},
@@ -74,8 +58,44 @@ def small(tmp_path_factory):
     return plots, draw(plots, folder / "out")
 
 
-def test_the_figures_are_exactly_these(small):
-    assert set(small[1]) == NAMES
+def test_every_figure_that_a_stage_declares_is_drawn(small):
+    modules = {figure.draw.__module__ for figure in FIGURES.values()}
+    stages = {file.parent.name for file in ROOT.glob("stages/*/figure.py")}
+    assert modules == {f"stages.{name}.figure" for name in stages} | {"stages.figures.overview"}
+    assert set(small[1]) == NAMES == {file.name for file in ROOT.glob("plots/figures/*.png")}
+
+
+def test_declared_tables_are_those_that_the_stages_write():
+    assert load.read(ROOT / "plots", SCHEMAS).rows.keys() == SCHEMAS.keys()
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_a_figure_reads_the_tables_that_it_declares_and_those_of_all(name, small):
+    class Seen(dict):
+        def __getitem__(self, key):
+            seen.add(key)
+            return super().__getitem__(key)
+
+    seen, declared = set(), set(FIGURES[name].tables)
+    with style.theme():
+        FIGURES[name].draw(load.Tables(Seen(load.read(small[0], SCHEMAS).rows)))
+    assert declared <= seen <= declared | set(load.COMMON)
+
+
+def test_a_figure_is_given_no_other_tables(small):
+    given = load.read(small[0], SCHEMAS).only(FIGURES["heads.png"].tables)
+    assert set(given.rows) == {"heads/heads", "heads/sets", *load.COMMON}
+
+
+def test_two_figures_agree_on_a_table_and_have_files_of_their_own():
+    def figure(file, *columns):
+        return registry.Figure(file, lambda tables: None, {"x/y": floats(*columns)})
+
+    assert registry.schemas([figure("a", "low"), figure("b", "low")])["x/y"] == floats("low")
+    with pytest.raises(ValueError, match="b: columns of x/y differ"):
+        registry.schemas([figure("a", "low"), figure("b", "high")])
+    with pytest.raises(ValueError, match="two figures are called a"):
+        registry.schemas([figure("a", "low"), figure("a", "low")])
 
 
 def test_same_tables_give_the_same_bytes_in_another_process(small, tmp_path):
@@ -99,7 +119,9 @@ def test_no_metadata_but_what_the_picture_needs(small):
 
 
 @pytest.mark.parametrize("stage", DRAWN_FROM)
-def test_numbers_show_in_the_figures_of_their_stage_and_in_no_other(small, stage, tmp_path):
+def test_numbers_show_in_the_figures_of_their_stage_and_in_no_other(
+    small, stage, tmp_path, monkeypatch
+):
     first = small[1]
     plots = plot_tables.write(tmp_path / "plots", **SMALL)
     for file in (plots / stage).iterdir():
@@ -108,8 +130,12 @@ def test_numbers_show_in_the_figures_of_their_stage_and_in_no_other(small, stage
         for row in rows:
             row[measured] = None if row[measured] is None else row[measured] * 0.7
         file.write_text(json.dumps(rows))
+    # The others are given no table of the stage.
+    given = {file: set(figure.tables) | set(load.COMMON) for file, figure in FIGURES.items()}
+    able = {file for file, names in given.items() if any(n.startswith(f"{stage}/") for n in names)}
+    monkeypatch.setattr(figures, "found", lambda: [FIGURES[file] for file in sorted(able)])
     second = draw(plots, tmp_path / "out")
-    assert {name for name in NAMES if first[name] != second[name]} == DRAWN_FROM[stage]
+    assert {name for name in second if first[name] != second[name]} == DRAWN_FROM[stage]
 
 
 @pytest.mark.parametrize(
@@ -154,7 +180,7 @@ def test_runs_are_called_after_the_personas_and_personas_keep_their_looks(
 ):
     personas = tuple(dict.fromkeys(("neutral", source, base, "other")))
     roles = {"source": source, "base": base}
-    tables = load.read(plot_tables.write(tmp_path, personas, **SMALL, **roles))
+    tables = load.read(plot_tables.write(tmp_path, personas, **SMALL, **roles), load.COMMON)
     named = patching.entries(tables, patching.RUNS)
     assert list(named) == [*called, "random, own layers", "random, other layers"]
     own = style.looks(personas)
@@ -166,7 +192,8 @@ def test_roles_do_not_depend_on_the_order_of_the_rows(small, tmp_path):
     plots = plot_tables.write(tmp_path / "plots", **SMALL)
     file = plots / "windows/windows.json"
     file.write_text(json.dumps(json.loads(file.read_text())[::-1]))
-    assert (load.read(plots).source, load.read(plots).base) == ("honest", "liar")
+    tables = load.read(plots, load.COMMON)
+    assert (tables.source, tables.base) == ("honest", "liar")
     first, second = small[1], draw(plots, tmp_path / "out")
     assert {name for name in NAMES if first[name] != second[name]} == set()
 
@@ -179,9 +206,10 @@ def texts(figure) -> list[str]:
 def test_chance_is_named_where_half_of_the_statements_are_true_and_no_persona_that_is_not_there(
     tmp_path,
 ):
-    tables = load.read(plot_tables.write(tmp_path, ("x", "y"), **SMALL, source="x", base="y"))
+    plots = plot_tables.write(tmp_path, ("x", "y"), **SMALL, source="x", base="y")
+    tables = load.read(plots, SCHEMAS)
     with style.theme():
-        said = {name: texts(drawn(tables)) for name, drawn in figures.FIGURES.items()}
+        said = {name: texts(figure.draw(tables)) for name, figure in FIGURES.items()}
     assert {name for name in NAMES if "chance" in said[name]} == {
         "behaviour.png",
         "probes.png",

@@ -1,4 +1,6 @@
 """Accuracy of the answers that reach a confidence, and how many they are."""
+# matplotlib leaves the type of its **kwargs open.
+# pyright: reportUnknownMemberType=false
 
 from collections.abc import Mapping
 

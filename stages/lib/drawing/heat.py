@@ -1,7 +1,9 @@
 """Heatmaps, and the colour bar that those with the same limits share."""
+# matplotlib leaves the type of its **kwargs open.
+# pyright: reportUnknownMemberType=false
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
 import numpy as np
@@ -74,7 +76,7 @@ def colour_bar(figure: FigureBase, axes: list[Axes], limits: Limits, label: str)
     figure.colorbar(mappable, ax=axes, label=label, fraction=0.05, pad=0.02)
 
 
-def _thin(ax: Axes, axis: str, labels: list[int]) -> None:
+def _thin(ax: Axes, axis: Literal["x", "y"], labels: list[int]) -> None:
     """Ticks in the middle of cells, at most about a dozen."""
     step = next(s for s in (1, 2, 5, 10, 20, 50, 100) if len(labels) / s <= 16)
     places = [i for i, label in enumerate(labels) if label % step == 0]
@@ -84,4 +86,4 @@ def _thin(ax: Axes, axis: str, labels: list[int]) -> None:
             f"{axis}ticklabels": [str(labels[i]) for i in places],
         }
     )
-    ax.tick_params(axis=axis, rotation=0)  # pyright: ignore[reportArgumentType]
+    ax.tick_params(axis=axis, rotation=0)

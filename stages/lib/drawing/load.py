@@ -56,7 +56,7 @@ class Tables:
 
     def _role(self, role: str) -> str:
         """The persona that has a role in the patched run."""
-        return self["transplant/transplant"].filter(pl.col("run") == "patched")[role][0]
+        return self["transplant/transplant"].filter(run="patched")[role][0]
 
 
 def read(folder: Path, schemas: dict[str, tables.Schema]) -> Tables:

@@ -1,4 +1,6 @@
 """What is drawn into axes: lines with bands, points with bars, and the axes of rates."""
+# matplotlib leaves the type of its **kwargs open.
+# pyright: reportUnknownMemberType=false
 
 from collections.abc import Mapping
 
@@ -117,11 +119,15 @@ def nothing(ax: Axes, why: str) -> None:
     ax.text(0.5, 0.5, why, ha="center", va="center", color=style.GREY, transform=ax.transAxes)
 
 
+def say(ax: Axes, why: str) -> None:
+    """Say within axes why they show no value."""
+    ax.text(0.5, 0.7, why, color=style.GREY, ha="center", va="center", transform=ax.transAxes)
+
+
 def unmeasured(ax: Axes, rows: pl.DataFrame, name: str) -> None:
     """Say so in an axes all of whose values are missing."""
     if rows[name].is_null().all():
-        ax.text(0.5, 0.7, "no known statement:\nnothing was measured", color=style.GREY,
-                ha="center", va="center", transform=ax.transAxes)  # fmt: skip
+        say(ax, "no known statement:\nnothing was measured")
 
 
 def numbers(rows: pl.DataFrame, name: str) -> np.ndarray:

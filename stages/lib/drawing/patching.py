@@ -1,4 +1,6 @@
 """Runs of patching, as every figure names and draws them."""
+# matplotlib leaves the type of its **kwargs open.
+# pyright: reportUnknownMemberType=false
 
 from collections.abc import Iterable
 
@@ -48,9 +50,9 @@ def entries(tables: load.Tables, runs: Iterable[str]) -> Looks:
 def windows(ax: Axes, tables: load.Tables, y: str, part: str) -> None:
     """Patched run of one part by first layer, both baselines, and the window that was chosen."""
     seen = looks(tables)
-    rows = tables["windows/windows"].filter(pl.col("part") == part)
+    rows = tables["windows/windows"].filter(part=part)
     for run in ("patched", "source", "base"):  # thin over thick: all show if they agree
-        own = rows.filter(pl.col("run") == run)
+        own = rows.filter(run=run)
         marks.line(ax, own, "first_layer", y, seen[run], width=3 if run == "patched" else 1.8)
     marks.rates(ax, TRUTH if y == "truth" else style.ACCURACY)
     marks.unmeasured(ax, rows, y)

@@ -1,4 +1,6 @@
 """Names along the x axis, and series side by side at each of them."""
+# matplotlib leaves the type of its **kwargs open.
+# pyright: reportUnknownMemberType=false
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 

@@ -1,8 +1,10 @@
 """How every figure looks: theme, size, and colours that colour-blind readers tell apart."""
+# matplotlib leaves the type of its **kwargs open.
+# pyright: reportUnknownMemberType=false
 
 import contextlib
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -71,7 +73,7 @@ def looks(names: Sequence[str]) -> dict[str, Look]:
 
 
 @contextlib.contextmanager
-def theme() -> Iterator[None]:
+def theme() -> Generator[None]:
     """Within the block figures have this project's theme, whatever the user's own settings are."""
     with mpl.rc_context():
         mpl.rcdefaults()

@@ -12,7 +12,8 @@ import yaml
 from dvc_render.html import HTML
 from dvc_render.vega import VegaRenderer
 
-from stages.lib.drawing import load, style
+from stages.figures import __main__ as figures
+from stages.lib.drawing import registry, style
 from stages.lib.io.tables import write_rows
 from stages.widths import figure as widths
 from stages.windows import figure as windows
@@ -127,8 +128,7 @@ def test_the_plots_are_the_tables_that_stages_write_and_figures_read(tmp_path):
     plot_tables.write(tmp_path)
     written = {file.relative_to(tmp_path).as_posix() for file in tmp_path.rglob("*.json")}
     assert {f"{name}.json" for name in PLOTS} == written
-    assert set(load.SCHEMAS) <= set(PLOTS)
-    assert {"effects/effects", "estimates/estimates", "localisation/layers"} <= set(PLOTS)
+    assert set(registry.schemas(figures.found())) <= set(PLOTS)
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
