@@ -1,6 +1,5 @@
 """What each layer does alone."""
 
-import polars as pl
 from matplotlib.figure import Figure
 
 from stages.lib.drawing import columns, load, marks, patching, registry, style
@@ -15,7 +14,7 @@ TABLES = {
 
 def draw(tables: load.Tables) -> Figure:
     """Accuracy of the patched run by layer, beside the base run."""
-    rows = tables["single_layers/layers"].filter(pl.col("part") == "report")
+    rows = tables["single_layers/layers"].filter(part="report")
     figure = style.canvas(
         f"Layers: z of {tables.source} patched into the run of {tables.base}",
         f"z of all heads of one layer, at the last positions of the prompt; {rows['n'].max() or 0} "
@@ -26,7 +25,7 @@ def draw(tables: load.Tables) -> Figure:
     )
     ax, looks = figure.subplots(), patching.looks(tables)
     for run in ("patched", "base"):
-        marks.line(ax, rows.filter(pl.col("run") == run), "layer", "accuracy", looks[run])
+        marks.line(ax, rows.filter(run=run), "layer", "accuracy", looks[run])
     marks.rates(ax)
     ax.set_xlabel("layer")
     return figure
