@@ -72,14 +72,14 @@ def _curves(ax: Axes, tables: load.Tables, run: str, looks: dict[int, style.Look
 
 def _splits(ax: Axes, tables: load.Tables, run: str, looks: dict[int, style.Look]) -> None:
     """The best windows of one direction and their controls, beside the unpatched runs."""
-    rows = tables["widths/splits"]
+    names = pl.concat_str("run", "size", "window", separator=" ")
+    rows = tables["widths/splits"].with_columns(series=names)
     where = places.splits(ax, rows)
     first, unpatched = next(iter(looks), 0), patching.looks(tables)
     series = {f"{name} {first} none": (unpatched[name], 8) for name in ("source", "base")}
     for size, look in looks.items():
         series |= {f"{run} {size} best": (look, 8), f"{run} {size} control": (style.RANDOM, 10)}
-    named = rows.with_columns(series=pl.concat_str("run", "size", "window", separator=" "))
-    for name, at, own in places.dodged(named, "series", series, "split", where):
+    for name, at, own in places.dodged(rows, "series", series, "split", where):
         marks.points(ax, at, own, "accuracy", *series[name])
     marks.unmeasured(ax, rows, "accuracy")
     marks.rates(ax)

@@ -257,7 +257,10 @@ def _of_answers(personas, splits, roles) -> dict[str, Rows]:
         ],
         "confidence/thresholds": [
             row | {"n": max(0, round(400 * (0.7 - row["confidence"])))}
-            for row in _cross(list(roles.values())[:4], _each(confidence=left))
+            for row in _cross(
+                [roles[run] for run in ("patched", "source", "base", "reverse")],
+                _each(confidence=left),
+            )
         ],
         "grid/recall": _cross(_each(split=splits, other_token=[" not"]), combinations),
         "grid/ranking": [row | {"rank": i} for i, row in enumerate(combinations, start=1)],
