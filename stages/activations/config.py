@@ -11,6 +11,7 @@ from stages.lib.io.ranges import Range, Some
 class Config:
     """Section `activations` of params.yaml."""
 
+    SECTION = "activations"
     positions: Some[Annotated[int, Range(most=-1)]]
 
     def __post_init__(self) -> None:

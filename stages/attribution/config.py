@@ -9,4 +9,5 @@ from stages.lib.io.ranges import Limit
 class Config:
     """Section `attribution` of params.yaml."""
 
+    SECTION = "attribution"
     limit: Limit

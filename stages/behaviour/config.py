@@ -12,6 +12,7 @@ Below = Annotated[float, Range(least=0, below=1)]
 class Config:
     """Section `behaviour` of params.yaml; both limits are exclusive."""
 
+    SECTION = "behaviour"
     neutral: str
     known_margin: Below
     known_truth_mass: Below

@@ -25,6 +25,7 @@ class Config:
         Statements per split; None takes all.
     """
 
+    SECTION = "grid"
     systems: Some[Annotated[str, Slug()]]
     questions: dict[Any, Any]
     prefixes: dict[Any, Any]

@@ -9,4 +9,5 @@ from stages.lib.io.ranges import Limit
 class Config:
     """Section `controls` of params.yaml."""
 
+    SECTION = "controls"
     limit: Limit

@@ -10,6 +10,7 @@ from stages.lib.io.ranges import Count, Distinct, Limit, Seed, Share
 class Config:
     """Section `curves` of params.yaml."""
 
+    SECTION = "curves"
     limit: Limit
     search_limit: Limit
     sizes: Annotated[tuple[Count, ...], Distinct(least=0)]

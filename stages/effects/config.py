@@ -9,4 +9,5 @@ from stages.lib.io.ranges import Limit
 class Config:
     """Section `effects` of params.yaml."""
 
+    SECTION = "effects"
     limit: Limit

@@ -9,6 +9,7 @@ from stages.lib.io.ranges import Count, Limit, Seed, Some
 class Config:
     """Section `erasure` of params.yaml."""
 
+    SECTION = "erasure"
     sizes: Some[Count]
     stride: Count
     positions: Count

@@ -5,21 +5,17 @@ Writes  --out (folder of PNGs, 1400 pixels wide)
 Params  none: names of personas, splits, layers and heads are those of the tables
 """
 
-import importlib
 from pathlib import Path
 
 from stages.figures import overview
 from stages.lib.drawing import load, registry, style
-from stages.lib.io import cli
-
-STAGES = Path(__file__).parents[1]
+from stages.lib.io import cli, nodes
 
 
 def found() -> list[registry.Figure]:
     """Figures that a `figure.py` declares, in the order of their stages, after the overview."""
-    files = sorted(STAGES.glob("*/figure.py"))
-    modules = [importlib.import_module(f"stages.{file.parent.name}.figure") for file in files]
-    return [figure for module in (overview, *modules) for figure in module.FIGURES]
+    modules = (overview, *nodes.modules("*/figure.py"))
+    return [figure for module in modules for figure in module.FIGURES]
 
 
 def main(plots: Path, out: Path) -> None:

@@ -10,5 +10,6 @@ from stages.lib.io.ranges import Limit, Range
 class Config:
     """Section `heads` of params.yaml."""
 
+    SECTION = "heads"
     keep: Annotated[float, Range(above=0, most=1)]
     limit: Limit

@@ -1,64 +1,77 @@
 """Stage `localisation`: what was found, against the layers that the lie was planted in.
 
-Reads   --model (its manifest), --statements, --windows and --effects (patched runs), --heads (the
-        set), --probes (accuracy by layer), --metrics (of probes, windows and transplant)
-Writes  --out (JSON; nothing but the reason where the model is no organism), --plot (one row a
+Reads   --model (its manifest), --pairs, --windows, --effects and --transplant (patched runs),
+        --heads (the set), --probes (folder: accuracy by layer, and where directions part)
+Writes  --out (JSON; nothing but the reason where the model is no organism), --plot (one row per
         layer: what its heads alone do, and whether it is planted)
 Params  patch
 """
 
 from pathlib import Path
-from typing import Any
 
-from stages.lib.io import cli, params, tables
+from stages.lib.io import cli, metrics, params, tables
 from stages.lib.model import lm
-from stages.lib.patching import patch, patched_runs
+from stages.lib.patching import best_window, patch, patched_runs
+from stages.lib.probing import probe_files
 from stages.localisation import gains, localisation
-
-STAGES = ("probes", "windows", "transplant")
+from stages.localisation.metrics import (
+    Gain,
+    Layers,
+    LocalisationMetrics,
+    NoOrganism,
+    PlantedMetrics,
+)
 
 
 def main(
     model: Path,
-    statements: Path,
+    pairs: Path,
     windows: Path,
     effects: Path,
+    transplant: Path,
     heads: Path,
     probes: Path,
-    metrics: Path,
     out: Path,
     plot: Path,
 ) -> None:
     """Score windows, heads and probes."""
     config = params.section("patch", patch.Config)
-    table = tables.read(statements, tables.STATEMENTS)
-    alone = gains.gains(tables.read(effects, patched_runs.SCHEMA), table, config.base)
+    runs, about = patched_runs.read(effects, patched_runs.SCHEMA, pairs)
+    alone = gains.gains(runs, about, config.base)
     organism = tables.read_json(model / lm.MANIFEST)["organism"]
     planted = organism["layers"] if organism else []
     tables.write_rows(plot, localisation.by_layer(alone, planted))
     if organism is None:
         reason = "the model is no organism: there is no ground truth to score against"
-        tables.write_json(out, {"organism": None, "reason": reason})
+        metrics.write(out, NoOrganism(organism=None, reason=reason))
         return
-    stage = {name: tables.read_json(metrics / f"{name}.json") for name in STAGES}
-    swept = gains.gains(tables.read(windows, patched_runs.SCHEMA), table, config.base)
+
+    runs, about = patched_runs.read(windows, best_window.SCHEMA, pairs)
+    swept, best = gains.gains(runs, about, config.base), best_window.best(runs, about)
+    found = LocalisationMetrics(
+        organism=organism["name"],
+        planted=Layers(planted[0], planted[-1]) if planted else None,
+        gain={
+            "window": Gain.of(localisation.window_gain(swept, best)),
+            "set": Gain.of(localisation.set_gain(transplant, pairs)),
+        },
+        parting_layer=localisation.parting(probe_files.falls(probes), config.source, config.base),
+    )
+    if not planted:
+        metrics.write(out, found)
+        return
+
+    span = range(planted[0], planted[-1] + 1)
     chosen = tables.read_json(heads)["heads"]
-    result: dict[str, Any] = {
-        "organism": organism["name"],
-        "planted": {"first_layer": planted[0], "last_layer": planted[-1]} if planted else None,
-        "gain": localisation.gain(swept, stage["windows"]["best"], stage["transplant"]),
-        "parting_layer": localisation.parting(
-            stage["probes"]["cosine"], config.source, config.base
-        ),
-    }
-    if planted:
-        rows = tables.read_json(probes)
-        span = range(planted[0], planted[-1] + 1)
-        result["window"] = localisation.window(stage["windows"]["best"], span, swept)
-        result["heads"] = localisation.heads(alone, span)
-        result["set"] = localisation.head_set(chosen, span, alone)
-        result["belief"] = localisation.belief(rows, planted[0], config.source, config.base)
-    tables.write_json(out, result)
+    accuracy = probe_files.layers(probes)
+    scored = PlantedMetrics(
+        **vars(found),
+        window=localisation.window(best, span, swept),
+        heads=localisation.heads(alone, span),
+        set=localisation.head_set(chosen, span, alone),
+        belief=localisation.belief(accuracy, planted[0], config.source, config.base),
+    )
+    metrics.write(out, scored)
 
 
 if __name__ == "__main__":

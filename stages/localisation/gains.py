@@ -7,7 +7,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from stages.lib.patching import patch
+from stages.lib.patching import patch, patched_runs
+from stages.lib.patching.cases import Cases
 
 
 @dataclass(frozen=True)
@@ -31,15 +32,15 @@ class Gains:
     part: NDArray[Any]
 
 
-def gains(runs: pl.DataFrame, statements: pl.DataFrame, base: str) -> Gains:
+def gains(runs: pl.DataFrame, about: Cases, base: str) -> Gains:
     """Put a table of patched runs into arrays.
 
     Parameters
     ----------
     runs : DataFrame
         Patched runs, and the base run, with the columns of `patched_runs.SCHEMA`.
-    statements : DataFrame
-        With the columns of `tables.STATEMENTS`.
+    about : Cases
+        The statements of the runs.
     base : str
         Persona of the base run.
 
@@ -48,13 +49,7 @@ def gains(runs: pl.DataFrame, statements: pl.DataFrame, base: str) -> Gains:
     Gains
         Patches by first layer, then by name; statements by `statement_id`.
     """
-    unpatched = runs.filter((pl.col("base") == base) & (pl.col("patch_id") == "none"))
-    unpatched = unpatched.sort("statement_id")
-    about = unpatched.select("statement_id").join(
-        statements, on="statement_id", how="left", maintain_order="left"
-    )
-    label = about["label"].to_numpy()
-    low = unpatched.select("p_true", "p_false").to_numpy()
+    low = patched_runs.probabilities(runs, base=base, patch_id="none")
     patched = runs.filter(pl.col("patch_id") != "none").with_columns(
         first=pl.col("heads").list.first().struct.field("layer"),
         last=pl.col("heads").list.last().struct.field("layer"),
@@ -63,14 +58,14 @@ def gains(runs: pl.DataFrame, statements: pl.DataFrame, base: str) -> Gains:
     for _, rows in patched.sort("first", "patch_id").group_by("patch_id", maintain_order=True):
         high = rows.sort("statement_id").select("p_true", "p_false").to_numpy()
         layers.append(range(rows["first"][0], rows["last"][0] + 1))
-        truth.append(patch.truth(high, label) - patch.truth(low, label))
-        right = patch.correct(high, label).astype(np.float64)
-        accuracy.append(right - patch.correct(low, label))
-    shape = (len(layers), len(label))
+        truth.append(patch.truth(high, about.label) - patch.truth(low, about.label))
+        right = patch.correct(high, about.label).astype(np.float64)
+        accuracy.append(right - patch.correct(low, about.label))
+    shape = (len(layers), len(about.label))
     return Gains(
         layers,
         np.array(truth, np.float64).reshape(shape),
         np.array(accuracy, np.float64).reshape(shape),
-        about["subject"].to_numpy(),
-        about["part"].to_numpy(),
+        about.subject,
+        about.table["part"].to_numpy(),
     )

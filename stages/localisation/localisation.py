@@ -1,14 +1,18 @@
 """Scores of what the pipeline found against the layers that a lie was planted in."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from stages.lib import stats
+from stages.lib.patching import patch, patched_runs
 from stages.lib.stats import Interval, resample
 from stages.localisation.gains import Gains
+from stages.localisation.metrics import Accuracy, BestWindow, HeadSet, OtherBlocks, SingleHeads
 
 
 def by_layer(alone: Gains, planted: list[int]) -> list[dict[str, Any]]:
@@ -44,37 +48,28 @@ def overlap(first: range, second: range) -> float:
     return both / (len(first) + len(second) - both)
 
 
-def window(best: dict[str, Any] | None, planted: range, swept: Gains) -> dict[str, Any]:
-    """Score the best window, and those that cannot be told from it.
-
-    Returns
-    -------
-    dict
-        ``overlap`` with the planted layers and, as control, its mean over all windows: what a
-        window drawn at random has. ``as_good``: by first layer the overlap of each window whose
-        truth on the statements that the best one was chosen on (n) is not below the best one's by
-        more than chance. Nulls where no window was chosen.
-    """
+def window(best: dict[str, int] | None, planted: range, swept: Gains) -> BestWindow:
+    """Score the best window, and those that cannot be told from it."""
     every = [overlap(layers, planted) for layers in swept.layers]
     by_chance = float(np.mean(every)) if every else None
     if best is None:
-        nulls = dict.fromkeys(("first_layer", "last_layer", "overlap", "as_good"))
-        return {**nulls, "by_chance": by_chance, "n": 0}
+        return BestWindow(None, None, None, by_chance, None, 0)
     found = range(best["first_layer"], best["last_layer"] + 1)
     selection = swept.part == "selection"
     truth, subject = swept.truth[:, selection], swept.subject[selection]
     mine = truth[swept.layers.index(found)]
     behind = [stats.difference(mine, row, subject) for row in truth]
-    as_good = {  # not a list of records: DVC would take that for a plot
+    as_good = {
         str(layers[0]): overlap(layers, planted)
         for layers, gap in zip(swept.layers, behind, strict=True)
         if gap.low is not None and gap.low <= 0
     }
-    score = {"overlap": overlap(found, planted), "by_chance": by_chance}
-    return {**best, **score, "as_good": as_good, "n": int(selection.sum())}
+    n = int(selection.sum())
+    score = overlap(found, planted)
+    return BestWindow(**best, overlap=score, by_chance=by_chance, as_good=as_good, n=n)
 
 
-def heads(alone: Gains, planted: range) -> dict[str, Any]:
+def heads(alone: Gains, planted: range) -> SingleHeads:
     """Score the effects of single heads: planted layers against the rest.
 
     Parameters
@@ -86,12 +81,7 @@ def heads(alone: Gains, planted: range) -> dict[str, Any]:
 
     Returns
     -------
-    dict
-        ``auroc``: the chance that a head of the planted layers has a larger mean effect on truth
-        than one of the rest, with its interval; ``others``: the same for every other block of as
-        many layers that shares none with the planted ones, as control. ``share``: the part of all
-        positive mean effects that heads of the planted layers have, with its interval, and
-        ``share_by_chance``, their part of all heads.
+    SingleHeads
 
     References
     ----------
@@ -104,18 +94,18 @@ def heads(alone: Gains, planted: range) -> dict[str, Any]:
         for first in range(layer.max(initial=-1) + 2 - size)
         if abs(first - planted[0]) >= size
     ]
-    return {
-        "auroc": auroc(alone.truth, inside, alone.subject).row(),
-        "share": share(alone.truth, inside, alone.subject).row(),
-        "share_by_chance": float(inside.mean()) if len(inside) else None,
-        "n_planted": int(inside.sum()),
-        "n_heads": len(layer),
-        "others": {
-            "n_blocks": len(others),
-            "mean": float(np.mean(others)) if others else None,
-            "max": max(others, default=None),
-        },
-    }
+    return SingleHeads(
+        auroc=auroc(alone.truth, inside, alone.subject),
+        others=OtherBlocks(
+            n_blocks=len(others),
+            mean=float(np.mean(others)) if others else None,
+            max=max(others, default=None),
+        ),
+        share=share(alone.truth, inside, alone.subject),
+        share_by_chance=float(inside.mean()) if len(inside) else None,
+        n_planted=int(inside.sum()),
+        n_heads=len(layer),
+    )
 
 
 def auroc(
@@ -172,47 +162,41 @@ def share(
     return Interval(float(value), low, high, effects.shape[1])
 
 
-def head_set(chosen: list[list[int]], planted: range, alone: Gains) -> dict[str, Any]:
-    """Count the heads of the set that are in planted layers, and what a set at random would have.
-
-    Returns
-    -------
-    dict
-        ``n_heads``, ``n_planted``, and ``by_chance``, the share of all heads that is planted.
-    """
+def head_set(chosen: list[list[int]], planted: range, alone: Gains) -> HeadSet:
+    """Count the heads of the set that are in planted layers."""
     inside = [layers[0] in planted for layers in alone.layers]
-    return {
-        "n_heads": len(chosen),
-        "n_planted": sum(layer in planted for layer, _ in chosen),
-        "by_chance": float(np.mean(inside)) if inside else None,
-    }
+    return HeadSet(
+        n_heads=len(chosen),
+        n_planted=sum(layer in planted for layer, _ in chosen),
+        by_chance=float(np.mean(inside)) if inside else None,
+    )
 
 
-def parting(cosine: dict[str, Any], source: str, base: str) -> int | None:
+def parting(falls: pl.DataFrame, source: str, base: str) -> int | None:
     """Return the first layer after which two personas' directions of truth have parted.
-
-    Index i of the residual stream is the output of layer i - 1.
 
     Parameters
     ----------
-    cosine : dict
-        From metrics of `probes`.
+    falls : DataFrame
+        With the columns of `probe_files.FALLS`.
     source, base : str
         Personas.
     """
-    pairs = cosine["resid_post"]
-    pair = pairs.get(source, {}).get(base) or pairs[base][source]
-    fall = pair["falls_below_half"]
-    return None if fall is None else fall - 1
+    pair = falls.filter(
+        pl.col("site") == "resid_post",
+        pl.concat_list("first", "second").list.sort() == sorted((source, base)),
+    )
+    fall = pair["falls_below_half"].item()
+    return None if fall is None else fall - 1  # place i of the stream is the output of layer i - 1
 
 
-def belief(rows: list[dict[str, Any]], layer: int, source: str, base: str) -> dict[str, Any]:
+def belief(probes: pl.DataFrame, layer: int, source: str, base: str) -> dict[str, Accuracy]:
     """How well truth is read from what enters a layer, in both runs.
 
     Parameters
     ----------
-    rows : list of dict
-        plots/probes/layers.json.
+    probes : DataFrame
+        With the columns of `probe_files.LAYERS`.
     layer : int
         The first planted one: what enters it no lie has touched.
     source, base : str
@@ -220,9 +204,8 @@ def belief(rows: list[dict[str, Any]], layer: int, source: str, base: str) -> di
 
     Returns
     -------
-    dict
-        Accuracy of each run's own probe, of the source's on the base run, and of the base's with
-        permuted labels, each with its interval.
+    dict of str to Accuracy
+        Each run's own probe, the source's on the base run, the base's with permuted labels.
     """
     wanted = {
         "source": ("true", source, source),
@@ -230,19 +213,19 @@ def belief(rows: list[dict[str, Any]], layer: int, source: str, base: str) -> di
         "transfer": ("true", source, base),
         "permuted": ("permuted", base, base),
     }
-    found = {
-        (row["labels"], row["fit"], row["scored"]): row
-        for row in rows
-        if row["site"] == "resid_post" and row["layer"] == layer
+    entering = probes.filter(site="resid_post", layer=layer)
+    return {
+        name: Accuracy(
+            **entering.filter(labels=labels, fit=fit, scored=scored)
+            .select("accuracy", "low", "high", "n")
+            .row(0, named=True)
+        )
+        for name, (labels, fit, scored) in wanted.items()
     }
-    keys = ("accuracy", "low", "high", "n")
-    return {name: {key: found[place][key] for key in keys} for name, place in wanted.items()}
 
 
-def gain(swept: Gains, best: dict[str, Any] | None, transplant: dict[str, Any]) -> dict[str, Any]:
-    """What the best window and the head set add to accuracy on the report part.
-
-    For the organism that never lies, an interval above 0 is a false alarm.
+def window_gain(swept: Gains, best: dict[str, int] | None) -> Interval:
+    """What the best window adds to accuracy on the report part.
 
     Parameters
     ----------
@@ -250,25 +233,29 @@ def gain(swept: Gains, best: dict[str, Any] | None, transplant: dict[str, Any]) 
         Of all windows.
     best : dict or None
         The window that was chosen.
-    transplant : dict
-        Metrics of that stage.
-
-    Returns
-    -------
-    dict
-        ``window`` and ``set``: the gain with its interval, and whether it is above 0.
     """
-    added = stats.NOTHING
-    if best is not None:
-        row = [layers[0] for layers in swept.layers].index(best["first_layer"])
-        report = swept.part == "report"
-        values = swept.accuracy[row, report]
-        added = stats.difference(values, np.zeros_like(values), swept.subject[report])
-    found = {"window": added.row(), "set": transplant["gain"]["patched - base"]["accuracy"]}
-    return {
-        name: {**values, "above_zero": values["low"] is not None and values["low"] > 0}
-        for name, values in found.items()
-    }
+    if best is None:
+        return stats.NOTHING
+    row = [layers[0] for layers in swept.layers].index(best["first_layer"])
+    report = swept.part == "report"
+    values = swept.accuracy[row, report]
+    return stats.difference(values, np.zeros_like(values), swept.subject[report])
+
+
+def set_gain(transplant: Path, pairs: Path) -> Interval:
+    """What the head set adds to accuracy on the report part.
+
+    Parameters
+    ----------
+    transplant, pairs : Path
+        Outputs of the stages of these names.
+    """
+    runs, about = patched_runs.read(transplant, patched_runs.SCHEMA | {"run": pl.String}, pairs)
+    patched, base = (
+        patch.correct(patched_runs.probabilities(runs, run=run), about.label)
+        for run in ("patched", "base")
+    )
+    return stats.difference(patched, base, about.subject)
 
 
 def _area(inside: NDArray[np.bool_], effects: NDArray[np.float64]) -> float:

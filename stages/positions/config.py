@@ -9,6 +9,7 @@ from stages.lib.io.ranges import Count, Limit, Repeats, Seed, Some
 class Config:
     """Section `positions` of params.yaml."""
 
+    SECTION = "positions"
     counts: Some[Count]
     limit: Limit
     draws: Repeats

@@ -1,7 +1,8 @@
 """Stage `probes`: where a linear probe reads the truth, for every persona from every persona.
 
 Reads   --statements, --known (Parquet), --activations (a folder of shards for each persona)
-Writes  --out (safetensors: directions), --metrics (JSON), --plots (JSON: layers, heads, cosine)
+Writes  --out (safetensors: directions; Parquet: layers, one row per probe and persona, and falls,
+        one row per pair of personas), --metrics (JSON), --plots (JSON: layers, heads, cosine)
 Params  personas, probes
 """
 
@@ -15,7 +16,7 @@ from safetensors.numpy import save
 from stages.lib.io import cli, params, tables
 from stages.lib.io import metrics as metrics_file
 from stages.lib.io.whole import whole
-from stages.lib.probing import counts, inputs, probe
+from stages.lib.probing import counts, inputs, probe, probe_files
 from stages.lib.probing.inputs import Inputs
 from stages.probes import probe_tables
 from stages.probes.metrics import ProbesMetrics
@@ -44,6 +45,7 @@ def main(
         cosine=probe_tables.falls(cosine, layers, design),
     )
     metrics_file.write(metrics, summary)
+    probe_files.write(out, layers, summary.cosine)
 
 
 def _places(given: Inputs, site: str, n_layers: int) -> Iterator[np.ndarray]:

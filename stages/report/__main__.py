@@ -13,7 +13,7 @@ from stages.lib.io import cli, markdown, params, tables
 from stages.lib.io.whole import whole
 from stages.lib.model.lm import MANIFEST
 from stages.lib.patching import patch
-from stages.report import behaviour, found, page, patching, reading, scope
+from stages.report import behaviour, found, own, page, patching, reading, scope
 
 QUESTION = "When this model is told to lie, where inside it does the truth turn into a lie?"
 
@@ -41,6 +41,7 @@ def main(metrics: Path, model: Path, out: Path) -> None:
         reading.erasing(*pair),
         patching.estimates(every),
         patching.planted(every),
+        *own.claims(metrics),
     ]
     made = [claim for claim in claims if claim is not None]
     facts = [_model(tables.read_json(model / MANIFEST)), *map(_persona, (roles.source, roles.base))]

@@ -3,7 +3,7 @@
 from typing import Any
 
 from stages.lib.io import markdown
-from stages.report.claim import Check, Claim, above, below, number
+from stages.lib.claim import Check, Claim, above, below, number
 from stages.report.found import Found
 
 CONFIDENT = "0.9"  # a threshold of stage `confidence`

@@ -1,6 +1,6 @@
 """The report as one page of Markdown."""
 
-from stages.report.claim import HELD, Claim
+from stages.lib.claim import HELD, Claim
 
 MARKS = {True: "yes", False: "**no**", None: "not measured"}
 

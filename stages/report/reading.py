@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from stages.report.claim import LEVEL, Check, Claim, above, below, holds, least, number
+from stages.lib.claim import LEVEL, Check, Claim, above, below, holds, least, number
 from stages.report.found import Found
 from stages.windows.metrics import Window
 

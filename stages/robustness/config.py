@@ -9,6 +9,7 @@ from stages.lib.io.ranges import Limit, Repeats, Seed
 class Config:
     """Section `robustness` of params.yaml."""
 
+    SECTION = "robustness"
     wordings: dict
     choose: Limit
     limit: Limit

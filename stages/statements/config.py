@@ -12,6 +12,7 @@ from stages.lib.io.ranges import Distinct, Limit, OneOf, Range, Seed
 class Config:
     """Section `statements` of params.yaml."""
 
+    SECTION = "statements"
     splits: Annotated[tuple[Annotated[str, OneOf(*SPLITS)], ...], Distinct(least=0)]
     negated: bool
     sources: dict[Any, Any]

@@ -16,6 +16,7 @@ NEEDED = "mass_mean"
 class Config:
     """Section `transfer` of params.yaml."""
 
+    SECTION = "transfer"
     methods: Some[Annotated[str, OneOf(*METHODS)]]
     permutations: Repeats
     seed: Seed

@@ -9,6 +9,7 @@ from stages.lib.io.ranges import Limit, Repeats, Seed
 class Config:
     """Section `transplant` of params.yaml."""
 
+    SECTION = "transplant"
     limit: Limit
     random_sets: Repeats
     seed: Seed

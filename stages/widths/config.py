@@ -9,6 +9,7 @@ from stages.lib.io.ranges import Count, Limit, Some
 class Config:
     """Section `widths` of params.yaml."""
 
+    SECTION = "widths"
     sizes: Some[Count]
     limit: Limit
     report_limit: Limit

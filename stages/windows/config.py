@@ -9,5 +9,6 @@ from stages.lib.io.ranges import Count, Limit
 class Config:
     """Section `windows` of params.yaml."""
 
+    SECTION = "windows"
     size: Count
     limit: Limit

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from dvc.utils.serialize import modify_yaml
 
+import stages
 from stages.check import __main__ as check
-from stages.lib.io import params
+from stages.check.schemas import schemas
+from stages.lib.io import nodes, params
 from stages.lib.io.cli import UserError
 from stages.transfer import config as transfer
 from stages.transfer import estimators
@@ -79,7 +81,23 @@ def test_other_sites_and_names_of_modules_pass(folder, key, value):
 
 
 def test_every_section_of_params_is_read():
-    assert {*check.SCHEMAS, *check.OTHERS} == set(params.mapping(ROOT / "params.yaml"))
+    assert {*schemas(), *check.OTHERS} == set(params.mapping(ROOT / "params.yaml"))
+
+
+def test_a_config_that_is_added_is_found_and_a_section_has_one_schema(tmp_path, monkeypatch):
+    """Below another root, which is imported as `stages` too."""
+    folder = tmp_path / "stages/new_sweep"
+    folder.mkdir(parents=True)
+    shutil.copy(ROOT / "stages/effects/config.py", folder)
+    (folder / "config.py").write_text(
+        (folder / "config.py").read_text().replace('SECTION = "effects"', 'SECTION = "new_sweep"')
+    )
+    monkeypatch.setattr(nodes, "STAGES", tmp_path / "stages")
+    monkeypatch.setattr(stages, "__path__", [*stages.__path__, str(tmp_path / "stages")])
+    assert set(schemas()) == {"readout", "new_sweep"}
+    shutil.copytree(folder, tmp_path / "stages/another_sweep")
+    with pytest.raises(ValueError, match="two schemas of section 'new_sweep'"):
+        schemas()
 
 
 def test_it_starts_at_once():
@@ -92,45 +110,38 @@ def test_names_of_methods_are_those_of_the_estimators():
     assert tuple(estimators.METHODS) == transfer.METHODS
 
 
-@pytest.mark.parametrize("section", [*check.SCHEMAS, *check.OTHERS])
+@pytest.mark.parametrize("section", [*schemas(), *check.OTHERS])
 @pytest.mark.parametrize("value", [None, "x"])
 def test_a_section_that_is_none(folder, section, value):
     change(section, value)
     assert section in refused(folder)
 
 
-@pytest.mark.parametrize("section", check.SCHEMAS)
+@pytest.mark.parametrize("section", schemas())
 def test_an_unknown_key_of_any_section(folder, section):
     change(f"{section}.tpyo", 1)
     assert f"{section}.tpyo: unknown key" in refused(folder)
 
 
-LIMITS = [
-    "statements.limit",
-    "windows.limit",
-    "heads.limit",
-    "effects.limit",
-    "transplant.limit",
-    "grid.limit",
-    "attribution.limit",
-    "widths.limit",
-    "widths.report_limit",
-    "positions.limit",
-    "curves.limit",
-    "curves.search_limit",
-    "robustness.choose",
-    "robustness.limit",
-    "controls.limit",
-    "erasure.limit",
-]
-SEEDS = [
-    f"{section}.seed"
-    for section in (
-        "statements", "probes", "transplant", "transfer", "positions", "curves", "robustness",
-        "erasure", "organisms.training",
-    )
-]  # fmt: skip
-SIZES = ["widths.sizes", "positions.counts", "curves.sizes", "erasure.sizes"]
+def keys(values, path=()):
+    """Paths of all settings, ``section.key``."""
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from keys(value, (*path, name))
+        else:
+            yield ".".join((*path, name))
+
+
+KEYS = list(keys(params.mapping(ROOT / "params.yaml")))
+LIMITS = [key for key in KEYS if key.endswith("limit")] + ["robustness.choose"]
+SEEDS = [key for key in KEYS if key.endswith(".seed")]
+SIZES = [key for key in KEYS if key.endswith((".sizes", ".counts"))]
+
+
+def test_settings_are_found_by_their_names():
+    assert {"windows.limit", "curves.search_limit"} <= set(LIMITS)
+    assert {"statements.seed", "organisms.training.seed"} <= set(SEEDS)
+    assert {"widths.sizes", "positions.counts"} <= set(SIZES)
 
 
 @pytest.mark.parametrize("key", LIMITS)
@@ -206,7 +217,9 @@ def test_ranges(folder, key, values):
 def test_an_unknown_section(folder, key):
     with modify_yaml("params.yaml") as values:
         values[key] = {}
-    assert f"params.yaml: {key}: unknown section, expected one of model" in refused(folder)
+    assert f"params.yaml: {key}: unknown section, expected one of readout, activations" in refused(
+        folder
+    )
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,27 @@ import numpy as np
 import polars as pl
 import pytest
 
+from stages.lib import stats
+from stages.lib.io import metrics
 from stages.lib.patching import patched_runs
+from stages.lib.patching.cases import Cases
+from stages.lib.probing import probe_files
 from stages.localisation import gains as gains_of
 from stages.localisation import localisation
 from stages.localisation.gains import Gains
+from stages.localisation.metrics import (
+    Accuracy,
+    BestWindow,
+    Gain,
+    HeadSet,
+    Layers,
+    LocalisationMetrics,
+    Metrics,
+    NoOrganism,
+    OtherBlocks,
+    PlantedMetrics,
+)
 
-ZERO = {"value": 0.0, "low": 0.0, "high": 0.0, "n": 20}
-NO_SET = {"gain": {"patched - base": {"accuracy": ZERO}}}
 SUBJECTS = np.array([f"s{i // 2}" for i in range(20)])
 
 
@@ -28,6 +42,12 @@ def windows(truth):
     rows = np.repeat(np.array(truth)[:, None], 20, axis=1)
     layers = [range(i, i + 2) for i in range(len(truth))]
     return Gains(layers, rows, rows > 0.5, SUBJECTS, np.array(["selection"] * 20))
+
+
+def cases(**columns):
+    """Statements without prompts."""
+    types = {name: pl.Boolean if name == "label" else pl.String for name in columns}
+    return Cases(pl.DataFrame(columns, types), [], [])
 
 
 def table(runs):
@@ -67,74 +87,65 @@ class TestOverlap:
     def test_chance_is_the_mean_over_all_windows(self):
         swept = windows([0.0] * 4)
         found = localisation.window({"first_layer": 1, "last_layer": 2}, range(1, 3), swept)
-        assert found["overlap"] == 1.0
-        assert found["by_chance"] == pytest.approx((1 / 3 + 1 + 1 / 3 + 0) / 4)
-        assert localisation.window(None, range(1, 3), swept)["overlap"] is None
+        assert found.overlap == 1.0
+        assert found.by_chance == pytest.approx((1 / 3 + 1 + 1 / 3 + 0) / 4)
+        assert localisation.window(None, range(1, 3), swept).overlap is None
 
     def test_windows_that_cannot_be_told_from_the_best(self):
         best, noise = {"first_layer": 1, "last_layer": 2}, np.random.default_rng(0).normal(size=20)
         swept = windows([0.1, 0.9, 0.9, 0.2])
         swept.truth[2] += 0.01 * (noise - noise.mean())
         found = localisation.window(best, range(1, 3), swept)
-        assert found["as_good"] == {"1": 1.0, "2": pytest.approx(1 / 3)}
-        assert found["n"] == 20
+        assert found.as_good == {"1": 1.0, "2": pytest.approx(1 / 3)}
+        assert found.n == 20
 
     def test_a_window_that_is_a_little_worse_on_each_statement_is_told_apart(self):
         swept = windows([0.1, 0.9, 0.89, 0.2])
         found = localisation.window({"first_layer": 1, "last_layer": 2}, range(1, 3), swept)
-        assert list(found["as_good"]) == ["1"]
+        assert list(found.as_good or {}) == ["1"]
 
 
 class TestGains:
     def test_patched_minus_base_by_statement(self):
-        statements = pl.DataFrame(
-            {"statement_id": ["00", "01"], "label": [True, False], "subject": ["a", "b"],
-             "part": ["report", "selection"]}
-        )  # fmt: skip
+        about = cases(statement_id=["00", "01"], label=[True, False], subject=["a", "b"],
+                      part=["report", "selection"])  # fmt: skip
         runs = table({"none": ([], [0.2, 0.9]), "b": ([(3, 0), (3, 1), (4, 0)], [0.7, 0.4]),
                       "a": ([(1, 2)], [0.2, 0.9])})  # fmt: skip
-        found = gains_of.gains(runs, statements, "liar")
+        found = gains_of.gains(runs, about, "liar")
         assert found.layers == [range(1, 2), range(3, 5)]
         np.testing.assert_allclose(found.truth, [[0, 0], [0.5, 0.5]], atol=1e-6)
         np.testing.assert_allclose(found.accuracy, [[0, 0], [1, 1]])
         assert found.part.tolist() == ["report", "selection"]
 
     def test_no_known_statement(self):
-        statements = pl.DataFrame(
-            schema={
-                "statement_id": pl.String,
-                "label": pl.Boolean,
-                "subject": pl.String,
-                "part": pl.String,
-            }
-        )
-        found = gains_of.gains(table({"none": ([], [])}), statements, "liar")
+        about = cases(statement_id=[], label=[], subject=[], part=[])
+        found = gains_of.gains(table({"none": ([], [])}), about, "liar")
         assert localisation.by_layer(found, []) == []
         assert found.truth.shape == (0, 0)
         scores = localisation.heads(found, range(1, 3))
-        assert scores["auroc"]["value"] is None
-        assert scores["share"]["value"] is None
-        assert scores["others"] == {"n_blocks": 0, "mean": None, "max": None}
-        assert localisation.head_set([], range(1, 3), found)["by_chance"] is None
+        assert scores.auroc.value is None
+        assert scores.share.value is None
+        assert scores.others == OtherBlocks(n_blocks=0, mean=None, max=None)
+        assert localisation.head_set([], range(1, 3), found).by_chance is None
 
 
 class TestHeads:
     def test_effects_in_the_planted_layers_alone_score_one(self):
         found = localisation.heads(gains(lambda layer: 0.2 * (3 <= layer < 6)), range(3, 6))
-        auroc = found["auroc"]
-        assert (auroc["value"], auroc["low"], auroc["n"]) == (1.0, pytest.approx(1.0), 20)
-        assert found["share"]["value"] > 0.95
-        assert found["share_by_chance"] == 0.3
-        assert (found["n_planted"], found["n_heads"]) == (12, 40)
-        assert found["others"]["max"] < 0.5
-        assert found["others"]["n_blocks"] == 1 + 2  # first layers 0, and 6 and 7
+        auroc = found.auroc
+        assert (auroc.value, auroc.low, auroc.n) == (1.0, pytest.approx(1.0), 20)
+        assert found.share.value > 0.95
+        assert found.share_by_chance == 0.3
+        assert (found.n_planted, found.n_heads) == (12, 40)
+        assert found.others.max < 0.5
+        assert found.others.n_blocks == 1 + 2  # first layers 0, and 6 and 7
 
     def test_effects_elsewhere_score_below_chance(self):
         found = localisation.heads(gains(lambda layer: 0.2 * (layer < 3)), range(5, 8))
         # below the 12 heads that have an effect, level with the 16 that have none
-        assert found["auroc"]["value"] == pytest.approx(8 / 28, abs=0.12)
-        assert found["share"]["value"] < 0.05
-        assert found["others"]["max"] == pytest.approx(1.0)
+        assert found.auroc.value == pytest.approx(8 / 28, abs=0.12)
+        assert found.share.value < 0.05
+        assert found.others.max == pytest.approx(1.0)
 
     def test_noise_is_at_chance(self, monkeypatch):
         monkeypatch.setattr(localisation.stats, "DRAWS", 200)
@@ -148,7 +159,7 @@ class TestHeads:
     def test_the_set_is_counted(self):
         alone = gains(lambda layer: 0.0)
         found = localisation.head_set([[3, 0], [4, 1], [9, 0]], range(3, 6), alone)
-        assert found == {"n_heads": 3, "n_planted": 2, "by_chance": 0.3}
+        assert found == HeadSet(n_heads=3, n_planted=2, by_chance=0.3)
 
     def test_effects_by_layer(self):
         rows = localisation.by_layer(gains(lambda layer: 0.2 * (layer == 3), noise=0), [3])
@@ -157,52 +168,70 @@ class TestHeads:
         assert rows[3]["n"] == 20
 
 
-class TestGainOfTheBest:
+class TestGain:
     def test_a_window_that_restores_the_truth(self):
         swept = gains(lambda layer: 0.5 * (layer == 4), n_heads=1)
-        found = localisation.gain(swept, {"first_layer": 4}, NO_SET)
-        assert found["window"]["above_zero"]
-        assert not found["set"]["above_zero"]
+        assert Gain.of(localisation.window_gain(swept, {"first_layer": 4})).above_zero
 
     def test_a_window_that_does_nothing(self):
         swept = gains(lambda layer: 0.0, n_heads=1)
-        assert not localisation.gain(swept, {"first_layer": 4}, NO_SET)["window"]["above_zero"]
+        assert not Gain.of(localisation.window_gain(swept, {"first_layer": 4})).above_zero
 
     def test_only_the_report_part_counts(self):
         swept = gains(lambda layer: 0.5, n_heads=1, part="selection")
-        found = localisation.gain(swept, {"first_layer": 4}, NO_SET)
-        assert found["window"] == {
-            "value": None,
-            "low": None,
-            "high": None,
-            "n": 0,
-            "above_zero": False,
-        }
+        found = localisation.window_gain(swept, {"first_layer": 4})
+        assert found == stats.NOTHING
+        assert not Gain.of(found).above_zero
 
     def test_no_window(self):
-        found = localisation.gain(gains(lambda layer: 0.5), None, NO_SET)
-        assert found["window"]["value"] is None
+        assert localisation.window_gain(gains(lambda layer: 0.5), None) == stats.NOTHING
+
+
+def falls(fall, first="honest", second="liar"):
+    """A table of one pair of personas at each site."""
+    rows = [(site, first, second, fall, 9) for site in ("z", "resid_post")]
+    return pl.DataFrame(rows, probe_files.FALLS, orient="row")
 
 
 def test_parting_counts_layers_not_places_of_the_stream():
-    pair = {"falls_below_half": 16, "layers": 9}
-    assert localisation.parting({"resid_post": {"honest": {"liar": pair}}}, "honest", "liar") == 15
-    assert localisation.parting({"resid_post": {"honest": {"liar": pair}}}, "liar", "honest") == 15
-    never = {"resid_post": {"honest": {"liar": {"falls_below_half": None}}}}
-    assert localisation.parting(never, "honest", "liar") is None
+    assert localisation.parting(falls(16), "honest", "liar") == 15
+    assert localisation.parting(falls(16), "liar", "honest") == 15
+    assert localisation.parting(falls(None), "honest", "liar") is None
 
 
 def test_belief_reads_what_enters_the_layer():
     rows = [
         {"site": site, "labels": labels, "fit": fit, "scored": scored, "layer": layer}
-        | {"accuracy": layer / 10 + (labels == "true"), "low": 0, "high": 1, "n": 5}
+        | {"accuracy": layer / 10 + (labels == "true"), "low": 0.0, "high": 1.0, "n": 5}
         for site in ("z", "resid_post")
         for labels in ("true", "permuted")
         for fit in ("honest", "liar")
         for scored in ("honest", "liar")
         for layer in range(4)
     ]
-    found = localisation.belief(rows, 2, "honest", "liar")
-    assert {name: value["accuracy"] for name, value in found.items()} == {
+    found = localisation.belief(pl.DataFrame(rows, probe_files.LAYERS), 2, "honest", "liar")
+    assert {name: value.accuracy for name, value in found.items()} == {
         "source": 1.2, "base": 1.2, "transfer": 1.2, "permuted": 0.2,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        NoOrganism(organism=None, reason="none"),
+        LocalisationMetrics("none", None, {"set": Gain.of(stats.NOTHING)}, None),
+        PlantedMetrics(
+            "middle", Layers(1, 2), {}, 3,
+            window=BestWindow(None, None, None, 0.5, None, 0),
+            heads=localisation.heads(gains(lambda layer: 0.2 * (layer == 3)), range(3, 4)),
+            set=HeadSet(1, 1, 0.5), belief={"base": Accuracy(1.0, 0.5, 1.0, 9)},
+        ),
+    ],
+)  # fmt: skip
+def test_metrics_of_each_kind_of_model_are_read_as_they_were_written(tmp_path, written):
+    metrics.write(tmp_path / "found.json", written)
+    found = metrics.read(tmp_path / "found.json", Metrics)
+    assert type(found) is type(written)
+    again = tmp_path / "again.json"
+    metrics.write(again, found)
+    assert again.read_bytes() == (tmp_path / "found.json").read_bytes()

@@ -1,6 +1,7 @@
 """What dvc.yaml declares, and which files a stage imports, read without running anything."""
 
 import ast
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,6 @@ from typing import Any
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).resolve().parents[2]
-COLLECTED = {"stages/figures/__main__.py": "stages/*/figure.py"}  # imported by their place
 
 
 def declared() -> dict[str, dict[str, Any]]:
@@ -45,22 +45,33 @@ def closure(file: Path) -> set[str]:
     return {path.relative_to(ROOT).as_posix() for path in found if _has_code(path)}
 
 
+@functools.cache
 def _has_code(file: Path) -> bool:
     """Whether a file holds more than its docstring."""
     return len(ast.parse(file.read_text(encoding="utf-8")).body) > 1
 
 
+@functools.cache
 def _imports(file: Path) -> list[Path]:
-    """Files of the project that one file imports."""
-    names = []
-    pattern = COLLECTED.get(file.relative_to(ROOT).as_posix())
-    collected = list(ROOT.glob(pattern)) if pattern else []
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    """Files of the project that one file imports, by name or by a pattern."""
+    names, tree = [], ast.parse(file.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         if isinstance(node, ast.ImportFrom) and node.module:
             names += [node.module] + [f"{node.module}.{alias.name}" for alias in node.names]
-    return collected + [f for name in names if name.startswith("stages") for f in _files(name)]
+    imported = [path for name in names if name.startswith("stages") for path in _files(name)]
+    return imported + _found(tree)
+
+
+def _found(tree: ast.Module) -> list[Path]:
+    """Files of the patterns that a module gives to `nodes.modules` and `nodes.classes`."""
+    return [
+        path
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("nodes.")
+        for path in (ROOT / "stages").glob(ast.literal_eval(node.args[0]))
+    ]
 
 
 def _files(name: str) -> list[Path]:

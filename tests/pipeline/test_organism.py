@@ -81,6 +81,8 @@ def test_the_scores_are_there(project):
     assert found["heads"]["n_planted"] == 8
     assert found["set"]["n_planted"] == found["set"]["n_heads"] > 0
     assert found["belief"]["source"]["n"] > 0
+    gain = load(project, "metrics/transplant.json")["gain"]["patched - base"]["accuracy"]
+    assert {key: found["gain"]["set"][key] for key in gain} == gain
 
 
 def test_without_an_organism_there_is_nothing_to_score(project):

@@ -7,7 +7,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests import tiny
-from tests.pipeline.closure import declared, run_the_model
+from tests.pipeline.closure import ROOT, declared, run_the_model
 from tests.pipeline.conftest import stages_run
 
 PERSONAS = ("neutral", "honest", "liar")
@@ -365,6 +365,8 @@ def test_a_comment_in_rendering_code_runs_what_renders_and_nothing_else(project)
 
 REMARK = "\n# a remark\n"
 SCORES = {name for name in declared() if name.startswith("scores@")}
+SECTIONS = YAML(typ="safe").load((ROOT / "params.yaml").read_text())
+LIMITED = [name for name in SECTIONS if "limit" in SECTIONS[name] and f"scores@{name}" in SCORES]
 # Edit of a file -> what runs again, although nothing that it computes changes.
 EDITS = {
     "stages/windows/scores.py": {"scores@windows"},
@@ -420,7 +422,7 @@ def test_a_changed_statistic_reruns_no_model_and_a_changed_forward_pass_all_of_i
     assert changed(project) == set()
 
 
-@pytest.mark.parametrize("sweep", ["windows", "heads", "effects", "transplant", "controls"])
+@pytest.mark.parametrize("sweep", LIMITED)
 def test_a_changed_limit_reruns_its_sweep_alone(project, sweep):
     project.set({sweep: {"limit": 3}})
     assert changed(project) == {sweep}

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter
 
+from stages.lib.claim import FAILED, HELD, UNTESTED, Check, Claim, number
 from stages.report import __main__ as stage
 from stages.report import behaviour, page, patching, reading, scope
 from stages.report import found as found_of_stages
-from stages.report.claim import FAILED, HELD, UNTESTED, Check, Claim, number
 from stages.report.found import Found
 
 PAIR = ("honest", "liar")

@@ -20,6 +20,7 @@ ENOUGH = 0.5  # of the probability; answers that hold less on average are said t
 class Config:
     """Section `readout` of params.yaml."""
 
+    SECTION = "readout"
     true_words: Some[Annotated[str, Text()]]
     false_words: Some[Annotated[str, Text()]]
 

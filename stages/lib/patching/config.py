@@ -15,6 +15,7 @@ SITES = ("z", "mlp_out", "resid_post")
 class Config:
     """Section `patch` of params.yaml."""
 
+    SECTION = "patch"
     source: Annotated[str, PERSONA]
     base: Annotated[str, PERSONA]
     positions: Count

@@ -10,6 +10,7 @@ from stages.lib.io.ranges import Count, Range, Repeats, Seed
 class Config:
     """Section `probes` of params.yaml; `regularisation` is scikit-learn's C."""
 
+    SECTION = "probes"
     regularisation: Annotated[float, Range(above=0)]
     max_iter: Count
     permutations: Repeats

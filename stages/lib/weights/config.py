@@ -17,6 +17,7 @@ SHA256 = Matching("[0-9a-f]{64}", "64 hex digits in lower case")
 class Config:
     """Section `model` of params.yaml."""
 
+    SECTION = "model"
     source: Named
     file: Named | None
     sha256: Annotated[str | None, SHA256]

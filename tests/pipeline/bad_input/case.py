@@ -1,61 +1,32 @@
 """One row of the table of bad inputs, and the commands of the stages that meet them."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
+from tests.pipeline.closure import declared
 from tests.pipeline.conftest import Project
 
+ONE = "liar"
+"""Persona or system prompt of the stages that run once for each."""
+
+
+def _command(stage: dict[str, Any]) -> str:
+    """Arguments of a stage's command in dvc.yaml."""
+    arguments = re.split(r"-m stages\.\S+ ", stage["cmd"])[1]
+    return arguments.replace(r"\${DVC_STAGE##*@}", ONE).replace('"', "")
+
+
+def _outs(stage: dict[str, Any]) -> list[str]:
+    """What a stage writes."""
+    listed = [out for kind in ("outs", "plots", "metrics") for out in stage.get(kind, [])]
+    names = [out if isinstance(out, str) else next(iter(out)) for out in listed]
+    return [re.sub(r"\$\{item\.\w+\}", ONE, name) for name in names]
+
+
 # Command line of each stage and the outs that a refusal must not leave behind.
-STAGES: dict[str, tuple[str, list[str]]] = {
-    "check": (
-        "--out data/checked.json",
-        ["data/checked.json"],
-    ),
-    "model": (
-        "--organisms data/organisms --out data/model",
-        ["data/model"],
-    ),
-    "statements": (
-        "--out data/statements.parquet",
-        ["data/statements.parquet"],
-    ),
-    "prompts": (
-        "--persona liar --statements data/statements.parquet --model data/model "
-        "--out data/prompts/liar.parquet",
-        ["data/prompts/liar.parquet"],
-    ),
-    "activations": (
-        "--prompts data/prompts/liar.parquet --model data/model --out data/activations/liar "
-        "--readouts data/readouts/liar.parquet",
-        ["data/activations/liar", "data/readouts/liar.parquet"],
-    ),
-    "cells": (
-        "--system liar --statements data/statements.parquet --model data/model "
-        "--out data/cells/liar.parquet",
-        ["data/cells/liar.parquet"],
-    ),
-    "behaviour": (
-        "--statements data/statements.parquet --prompts data/prompts --readouts data/readouts "
-        "--known data/known.parquet --metrics metrics/behaviour.json --plots plots/behaviour",
-        ["data/known.parquet", "metrics/behaviour.json", "plots/behaviour"],
-    ),
-    "probes": (
-        "--statements data/statements.parquet --known data/known.parquet "
-        "--activations data/activations --out data/probes --metrics metrics/probes.json "
-        "--plots plots/probes",
-        ["data/probes", "metrics/probes.json", "plots/probes"],
-    ),
-    "pairs": (
-        "--statements data/statements.parquet --known data/known.parquet --prompts data/prompts "
-        "--out data/pairs.parquet",
-        ["data/pairs.parquet"],
-    ),
-    "windows": (
-        "--pairs data/pairs.parquet --model data/model --out data/windows.parquet "
-        "--metrics metrics/windows.json --plot plots/windows/windows.json",
-        ["data/windows.parquet", "metrics/windows.json", "plots/windows/windows.json"],
-    ),
-}
+STAGES = {name: (_command(stage), _outs(stage)) for name, stage in declared().items()}
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ class Claim:
     checks: list[Check]
     figures: tuple[str, ...] = ()
     about_lies: bool = True
-    notes: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list[str])
 
     def verdict(self, lies: bool | None) -> str:
         """`HELD` where every check passed, `FAILED` where one did not, else `UNTESTED`."""

@@ -1,0 +1,27 @@
+"""Schemas of the sections of params.yaml: every class of a `config.py` that says its `SECTION`."""
+
+from typing import Any
+
+from stages.lib.io import nodes
+from stages.lib.model import readout
+
+
+def schemas() -> dict[str, Any]:
+    """Find the schema of each section.
+
+    Returns
+    -------
+    dict of str to type
+        Frozen dataclasses by section.
+
+    Raises
+    ------
+    ValueError
+        If two classes say the same section.
+    """
+    found: dict[str, Any] = {}
+    for schema in (readout.Config, *nodes.classes("**/config.py", "SECTION")):
+        if schema.SECTION in found:
+            raise ValueError(f"two schemas of section {schema.SECTION!r}")
+        found[schema.SECTION] = schema
+    return found

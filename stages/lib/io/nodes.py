@@ -1,0 +1,43 @@
+"""Nodes say their schemas, figures and claims in files of their own, which are found here."""
+
+import importlib
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+STAGES = Path(__file__).resolve().parents[2]
+
+
+def modules(pattern: str) -> list[ModuleType]:
+    """Import the modules of some files.
+
+    Parameters
+    ----------
+    pattern : str
+        Of files in `stages`, such as ``*/metrics.py``.
+
+    Returns
+    -------
+    list of module
+        By the names of the files.
+    """
+    files = [file.relative_to(STAGES).with_suffix("") for file in sorted(STAGES.glob(pattern))]
+    return [importlib.import_module(".".join(("stages", *file.parts))) for file in files]
+
+
+def classes(pattern: str, attribute: str) -> list[Any]:
+    """Find the classes with an attribute in the modules of some files; imported ones do not count.
+
+    Parameters
+    ----------
+    pattern : str
+        As in `modules`.
+    attribute : str
+        Such as ``SECTION``.
+    """
+    return [
+        value
+        for module in modules(pattern)
+        for value in vars(module).values()
+        if hasattr(value, attribute) and getattr(value, "__module__", None) == module.__name__
+    ]

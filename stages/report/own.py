@@ -1,0 +1,24 @@
+"""Claims that nodes make themselves: a class of a node's `metrics.py` with a method `claim`."""
+
+from pathlib import Path
+
+from stages.lib.claim import Claim
+from stages.lib.io import metrics, nodes
+
+
+def claims(folder: Path) -> list[Claim]:
+    """Read the metrics of every node that makes a claim.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the stages' metrics.
+
+    Returns
+    -------
+    list of Claim
+        By the names of the nodes.
+    """
+    schemas = nodes.classes("*/metrics.py", "claim")
+    files = [folder / f"{schema.__module__.split('.')[1]}.json" for schema in schemas]
+    return [metrics.read(*pair).claim() for pair in zip(files, schemas, strict=True)]

@@ -1,0 +1,33 @@
+"""What metrics/single_layers.json holds, and what the report says of it."""
+
+from dataclasses import dataclass
+
+from stages.lib.claim import Check, Claim, above, number
+from stages.lib.stats.run_points import Point
+
+
+@dataclass(frozen=True)
+class SingleLayersMetrics:
+    """The best layer, and what it does.
+
+    Attributes
+    ----------
+    best : int or None
+        The layer with the highest truth on the selection part; None without a statement.
+    patched, base : Point
+        The base run with z of this layer, and without, on the report part.
+    """
+
+    best: int | None
+    patched: Point
+    base: Point
+
+    def claim(self) -> Claim:
+        """One layer alone carries the lie."""
+        patched, base = self.patched.row(), self.base.row()
+        says = (
+            f"z of all heads of layer {self.best}, chosen on other statements: accuracy "
+            f"{number(patched, 'accuracy')}; without it {number(base, 'accuracy')}."
+        )
+        checks = [Check(above(patched, 0.5), says)]
+        return Claim("One layer alone carries the lie", checks, ("single_layers.png",))

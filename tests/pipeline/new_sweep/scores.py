@@ -1,0 +1,54 @@
+"""Scores of `single_layers`: what the patch does, by layer, and which layer does most.
+
+Reads   --pairs, --runs (what stage `single_layers` wrote)
+Writes  --metrics (JSON), --plots: layers.json (one row per part, layer and run)
+Params  patch
+"""
+
+from pathlib import Path
+
+import polars as pl
+
+from stages.lib.io import cli, params, tables
+from stages.lib.io import metrics as metrics_file
+from stages.lib.patching import patch, patched_runs
+from stages.lib.patching.cases import PARTS, Cases
+from stages.lib.stats import run_points
+from stages.lib.stats.run_points import Point
+from stages.single_layers.metrics import SingleLayersMetrics
+
+LAYER = pl.col("heads").list.first().struct.field("layer")  # null in the base run
+
+
+def main(pairs: Path, runs: Path, metrics: Path, plots: Path) -> None:
+    """Choose the best layer on `selection`, report on `report`."""
+    config = params.section("patch", patch.Config)
+    table, about = patched_runs.read(runs, patched_runs.SCHEMA, pairs)
+    table = table.with_columns(layer=LAYER)
+    layers = table["layer"].drop_nulls().unique().sort().to_list()
+    points = {
+        (part, layer): _point(about, table, part, layer)
+        for part in PARTS
+        for layer in (None, *layers)
+    }
+    personas = {"source": config.source, "base": config.base}
+    rows = [
+        {"part": part, "run": run, **personas, "layer": layer, **points[part, written].row()}
+        for part in PARTS
+        for layer in layers
+        for run, written in (("patched", layer), ("base", None))
+    ]
+    tables.write_rows(plots / "layers.json", rows)
+    best = max(layers, key=lambda layer: points["selection", layer].truth or 0.0, default=None)
+    patched, base = points["report", best], points["report", None]
+    metrics_file.write(metrics, SingleLayersMetrics(best, patched, base))
+
+
+def _point(about: Cases, table: pl.DataFrame, part: str, layer: int | None) -> Point:
+    """Accuracy and truth of the run that patches a layer, or of the base run, on one part."""
+    chosen = (about.table["part"] == part).to_numpy()
+    return run_points.measure(about, patched_runs.probabilities(table, layer=layer), chosen)
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,115 @@
+"""A new sweep takes the seven files of `new_sweep`: added to a project, it runs, is drawn, reported."""
+
+import json
+import shutil
+from pathlib import Path
+
+import polars as pl
+import pytest
+from dvc.utils.serialize import modify_yaml
+from ruamel.yaml import YAML
+
+from tests import tiny
+from tests.pipeline.conftest import Project, stages_run
+
+TEMPLATE = Path(__file__).parent / "new_sweep"
+NAME = "single_layers"
+N_LAYERS = 5  # of the tiny model
+N_STATEMENTS = 6  # that `widths` takes
+ROUNDING = 1e-5  # of float32 in batches of another size
+
+
+def merge(into, values):
+    """Add a template's settings: what is in a list to the list, what is in a mapping to it."""
+    for key, value in values.items():
+        if isinstance(value, dict) and key in into:
+            merge(into[key], value)
+        elif isinstance(value, list) and key in into:
+            into[key] += value
+        else:
+            into[key] = value
+
+
+def add_sweep(folder):
+    """Do what stages/README.md says of a new sweep."""
+    node = folder / "stages" / NAME
+    node.mkdir()
+    for file in TEMPLATE.glob("*.py"):
+        shutil.copy(file, node)
+    for file in TEMPLATE.glob("add_to_*.yaml"):  # DVC reads each file that is called dvc.yaml
+        with modify_yaml(str(folder / file.name.removeprefix("add_to_"))) as values:
+            merge(values, YAML(typ="safe").load(file.read_text()))
+
+
+@pytest.fixture(scope="module")
+def extended(project, tmp_path_factory):
+    """Add the sweep to a copy of a project whose pipeline has run, and run it again."""
+    folder = tmp_path_factory.mktemp("extended") / "project"
+    shutil.copytree(project.folder, folder, symlinks=True)
+    project = Project(folder)
+    for command in (["add", "."], ["commit", "-qm", "all that has run"]):
+        assert project.run("git", *command).returncode == 0
+    add_sweep(folder)
+    project.run("git", "add", ".")
+    touched = project.run("git", "diff", "--cached", "--name-only").stdout.splitlines()
+    return project, touched, project.repro()
+
+
+def load(project, name):
+    return json.loads((project.folder / name).read_text())
+
+
+def test_a_new_sweep_touches_seven_files(extended):
+    _, touched, _ = extended
+    own = {f"stages/{NAME}/{file.name}" for file in TEMPLATE.glob("*.py")}
+    assert set(touched) == own | {"params.yaml", "dvc.yaml"}
+    assert len(touched) <= 7
+
+
+def test_it_alone_runs_and_what_shows_it(extended):
+    _, _, output = extended
+    assert stages_run(output) == {NAME, f"scores@{NAME}", "figures", "report"}
+
+
+def test_its_answers_are_those_of_windows_of_one_layer(extended):
+    project, _, _ = extended
+    widths, layers = (
+        pl.read_parquet(project.folder / f"data/{name}.parquet").filter(pl.col("base") == "liar")
+        for name in ("widths", NAME)
+    )
+    widths = widths.filter(part="selection", size=1).rename({"first_layer": "layer"})
+    layers = layers.with_columns(layer=pl.col("heads").list.first().struct.field("layer"))
+    both = widths.join(layers, on=["statement_id", "layer"], suffix="_alone")
+    assert len(both) == len(widths) == N_STATEMENTS * N_LAYERS
+    for answer in ("p_true", "p_false"):
+        assert (both[answer] - both[f"{answer}_alone"]).abs().to_numpy().max() < ROUNDING
+
+
+def test_its_scores_name_the_planted_layer(extended):
+    project, _, _ = extended
+    found = load(project, f"metrics/{NAME}.json")
+    assert found["best"] == tiny.PLANTED_LAYER
+    assert (found["patched"]["accuracy"], found["base"]["accuracy"]) == (1.0, 0.0)
+    rows = load(project, f"plots/{NAME}/layers.json")
+    assert len(rows) == 2 * 2 * N_LAYERS  # parts, runs
+    right = {row["layer"] for row in rows if row["accuracy"] == 1.0}
+    assert right == {tiny.PLANTED_LAYER}
+
+
+def test_it_is_drawn_and_reported(extended):
+    project, _, _ = extended
+    picture = project.folder / f"plots/figures/{NAME}.png"
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    page = (project.folder / "plots/report.md").read_text()
+    assert "| [One layer alone carries the lie](#one-layer-alone-carries-the-lie) | held |" in page
+    assert f"](figures/{NAME}.png)" in page
+    assert "accuracy 1.000 [" in page.split("## One layer alone")[1]
+
+
+def test_its_deps_are_what_it_imports(extended):
+    """As the tests of dvc.yaml say, in the extended project."""
+    project, _, _ = extended
+    tests = ("tests/pipeline/test_dvc_yaml.py", "-k", "deps or imports or section or leaves")
+    options = ("-o", "addopts=-q", "--import-mode", "importlib", "-p", "no:cacheprovider")
+    result = project.run("python", "-m", "pytest", *options, *tests)
+    assert result.returncode == 0, result.stdout
