@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from stages.lib.claim import LEVEL, Check, Claim, above, below, least, not_below, number
 from stages.lib.stats import Interval
 from stages.lib.stats.run_points import ALL
-from stages.lib.claim import LEVEL, Check, Claim, above, below, least, not_below, number
 from stages.report.found import Found
 from stages.transplant.metrics import Ranks
 from stages.widths.metrics import Size, WindowPoints

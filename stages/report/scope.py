@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from stages.lib.io import markdown
 from stages.lib.claim import Check, Claim, above, below, not_above, not_below, number
+from stages.lib.io import markdown
 from stages.report.found import Found
 
 
