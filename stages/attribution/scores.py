@@ -1,13 +1,11 @@
 """Scores of `attribution`: what each part adds to the answer, and where two runs' answers part.
 
-Reads   --pairs, --runs (what stage `attribution` wrote)
-Writes  --metrics (JSON), --plots (JSON: layers, heads, lens)
 Params  patch
 """
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import polars as pl
@@ -29,7 +27,12 @@ Rows = list[dict[str, Any]]
 Made = tuple[dict[str, Any], dict[str, Rows]]  # metrics, and rows of each plot table
 
 
-def main(pairs: Path, runs: Path, metrics: Path, plots: Path) -> None:
+def main(
+    pairs: cli.Pairs,
+    runs: Annotated[Path, "parts of both runs' logits (safetensors)"],
+    metrics: cli.Metrics,
+    plots: Annotated[Path, "writes layers.json, heads.json and lens.json into this folder"],
+) -> None:
     """Compare two runs on the same statements."""
     config = params.section("patch", patch.Config)
     split = table.read(runs)

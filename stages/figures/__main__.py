@@ -1,11 +1,10 @@
 """Stage `figures`: the plot tables as pictures.
 
-Reads   --plots (folder of the plot tables, a folder each stage)
-Writes  --out (folder of PNGs, 1400 pixels wide)
 Params  none: names of personas, splits, layers and heads are those of the tables
 """
 
 from pathlib import Path
+from typing import Annotated
 
 from stages.attribution import figure as attribution
 from stages.behaviour import figure as behaviour
@@ -51,7 +50,10 @@ FIGURES = {
 }
 
 
-def main(plots: Path, out: Path) -> None:
+def main(
+    plots: Annotated[Path, "folder of the plot tables, one folder per stage"],
+    out: Annotated[Path, "writes PNGs, 1400 pixels wide, into this folder"],
+) -> None:
     """Draw every figure.
 
     Raises

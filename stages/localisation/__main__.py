@@ -1,14 +1,10 @@
 """Stage `localisation`: what was found, against the layers that the lie was planted in.
 
-Reads   --model (its manifest), --statements, --windows and --effects (patched runs), --heads (the
-        set), --probes (accuracy by layer), --metrics (of probes, windows and transplant)
-Writes  --out (JSON; nothing but the reason where the model is no organism), --plot (one row a
-        layer: what its heads alone do, and whether it is planted)
 Params  patch
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from stages.lib.io import cli, params, tables
 from stages.lib.model import lm
@@ -19,15 +15,21 @@ STAGES = ("probes", "windows", "transplant")
 
 
 def main(
-    model: Path,
-    statements: Path,
-    windows: Path,
-    effects: Path,
-    heads: Path,
-    probes: Path,
-    metrics: Path,
-    out: Path,
-    plot: Path,
+    model: cli.Model,
+    statements: cli.Statements,
+    windows: Annotated[Path, "runs with each window patched (Parquet)"],
+    effects: Annotated[Path, "runs with each head patched alone (Parquet)"],
+    heads: cli.HeadSet,
+    probes: Annotated[Path, "accuracy of probes by layer (JSON)"],
+    metrics: cli.MetricsFolder,
+    out: Annotated[
+        Path,
+        "writes metrics, or only the reason where the model is no organism (JSON)",
+    ],
+    plot: Annotated[
+        Path,
+        "writes one row per layer: what its heads alone do, and whether it is planted (JSON)",
+    ],
 ) -> None:
     """Score windows, heads and probes."""
     config = params.section("patch", patch.Config)

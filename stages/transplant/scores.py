@@ -1,12 +1,10 @@
 """Scores of `transplant`: the head set by split, in both directions, among random sets.
 
-Reads   --pairs, --runs (what stage `transplant` wrote)
-Writes  --metrics (JSON), --plots: transplant.json (one row per split and run)
 Params  patch
 """
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -32,7 +30,12 @@ class Run(NamedTuple):
     probabilities: np.ndarray  # (n_statements, 2), float32
 
 
-def main(pairs: Path, runs: Path, metrics: Path, plots: Path) -> None:
+def main(
+    pairs: cli.Pairs,
+    runs: cli.Runs,
+    metrics: cli.Metrics,
+    plots: Annotated[Path, "writes transplant.json (one row per split and run) into this folder"],
+) -> None:
     """Score every run on every split."""
     config = params.section("patch", patch.Config)
     table, about = patched_runs.read(runs, SCHEMA, pairs)
