@@ -1,17 +1,24 @@
 """Stage `pairs`: each statement with its prompts in the source and in the base persona.
 
-Reads   --statements, --known, --prompts (folder; of both personas)
-Writes  --out (Parquet, one row per statement): what every patching stage begins with
 Params  patch.source, patch.base
 """
 
 from pathlib import Path
+from typing import Annotated
 
 from stages.lib.io import alignment, cli, params, tables
 from stages.lib.patching.config import Config
 
 
-def main(statements: Path, known: Path, prompts: Path, out: Path) -> None:
+def main(
+    statements: cli.Statements,
+    known: cli.Known,
+    prompts: Annotated[Path, "folder of both personas' prompts, one Parquet file per persona"],
+    out: Annotated[
+        Path,
+        "writes one row per statement, which every patching stage begins with (Parquet)",
+    ],
+) -> None:
     """Join the tables; refuse personas whose prompts are the same."""
     roles = params.section("patch", Config)
     source, base = (prompts / f"{persona}.parquet" for persona in (roles.source, roles.base))

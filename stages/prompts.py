@@ -1,7 +1,5 @@
 """Stage `prompts@persona`: render and tokenise every statement in one persona's wording.
 
-Reads   --statements (Parquet), --model (the tokenizer)
-Writes  --out (Parquet: text and token ids, one row a statement)
 Params  prompt.question, prompt.<persona>_system, prompt.<persona>_prefix
 
 Prints a line where the chat template adds a system prompt of its own to a persona that has none,
@@ -9,6 +7,7 @@ and where the tokenizer changes what it is given.
 """
 
 from pathlib import Path
+from typing import Annotated
 
 import polars as pl
 
@@ -17,7 +16,12 @@ from stages.lib.io import cli, params, tables
 from stages.lib.model import lm
 
 
-def main(persona: str, statements: Path, model: Path, out: Path) -> None:
+def main(
+    persona: Annotated[str, "name of the persona"],
+    statements: cli.Statements,
+    model: cli.Model,
+    out: Annotated[Path, "writes text and token ids, one row per statement (Parquet)"],
+) -> None:
     """Write the prompts of one persona."""
     params.require_persona(persona)
     keys = (f"{persona}_system", "question", f"{persona}_prefix")

@@ -1,12 +1,10 @@
 """Stage `summary`: the numbers that `dvc exp show` and `dvc metrics diff` print.
 
-Reads   --metrics (folder of the stages' metrics)
-Writes  --out (JSON, flat); n and intervals stand in the files that the numbers come from
 Params  behaviour, patch
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from stages.behaviour.config import Config
 from stages.heads.metrics import SetSize
@@ -18,7 +16,13 @@ from stages.transplant.metrics import TransplantMetrics
 from stages.windows.metrics import WindowsMetrics
 
 
-def main(metrics: Path, out: Path) -> None:
+def main(
+    metrics: cli.MetricsFolder,
+    out: Annotated[
+        Path,
+        "writes flat JSON; n and intervals stand in the files that the numbers come from",
+    ],
+) -> None:
     """Collect about 20 numbers."""
     behaviour, probes, localisation = (
         tables.read_json(metrics / f"{stage}.json")

@@ -1,12 +1,10 @@
 """Stage `activations@persona`: run one persona's prompts; keep activations and the readout.
 
-Reads   --prompts (Parquet), --model
-Writes  --out (safetensors shards with an index), --readouts (Parquet; where the answers hold little
-        of the probability, with the most probable first token of each prompt)
 Params  activations, readout
 """
 
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import polars as pl
@@ -20,7 +18,16 @@ from stages.lib.model import lm, readout
 SITES = ("z", "resid_post")
 
 
-def main(prompts: Path, model: Path, out: Path, readouts: Path) -> None:
+def main(
+    prompts: Annotated[Path, "one persona's prompts (Parquet)"],
+    model: cli.Model,
+    out: Annotated[Path, "writes safetensors shards with an index"],
+    readouts: Annotated[
+        Path,
+        "writes the answers, and where these hold little of the probability, the most "
+        "probable first token of each prompt (Parquet)",
+    ],
+) -> None:
     """Write the activations and the readout of one persona."""
     positions = list(params.section("activations", Config).positions)
     words = params.section("readout", readout.Config)

@@ -1,14 +1,11 @@
 """Stage `attribution`: what each part of the model adds to the answer, and where the answers part.
 
-Reads   --pairs, --model,
-        --activations (a folder of shards for each persona)
-Writes  --out (safetensors: parts of both runs' logits)
 Params  attribution, patch, readout
 """
 
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from stages.attribution import table
 from stages.attribution.config import Config
@@ -20,7 +17,12 @@ from stages.lib.patching import experiment
 from stages.lib.patching.experiment import Experiment
 
 
-def main(pairs: Path, model: Path, activations: Path, out: Path) -> None:
+def main(
+    pairs: cli.Pairs,
+    model: cli.Model,
+    activations: cli.Activations,
+    out: Annotated[Path, "writes the parts of both runs' logits (safetensors)"],
+) -> None:
     """Split both personas' logits on known statements of the report part."""
     limit = params.section("attribution", Config).limit
     setting = experiment.load(pairs, model, ("report",), limit)

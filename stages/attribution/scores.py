@@ -1,12 +1,10 @@
 """Scores of `attribution`: what each part adds to the answer, and where two runs' answers part.
 
-Reads   --pairs, --runs (what stage `attribution` wrote)
-Writes  --metrics (JSON), --plots (JSON: layers, heads, lens)
 Params  patch
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import polars as pl
@@ -27,7 +25,12 @@ from stages.lib.patching import patch
 Made = tuple[Measured, dict[str, points.Rows]]  # metrics, and rows of each plot table
 
 
-def main(pairs: Path, runs: Path, metrics: Path, plots: Path) -> None:
+def main(
+    pairs: cli.Pairs,
+    runs: Annotated[Path, "parts of both runs' logits (safetensors)"],
+    metrics: cli.Metrics,
+    plots: Annotated[Path, "writes layers.json, heads.json and lens.json into this folder"],
+) -> None:
     """Compare two runs on the same statements."""
     config = params.section("patch", patch.Config)
     split, personas = table.read(runs), (config.source, config.base)

@@ -1,12 +1,11 @@
 """Stage `behaviour`: how often each persona is right, and which statements the model knows.
 
-Reads   --statements (Parquet), --prompts, --readouts (folders of Parquet, one file per persona)
-Writes  --known (Parquet), --metrics (JSON), --plots (JSON: accuracy, thresholds)
 Params  behaviour, personas
 """
 
 from itertools import chain, combinations
 from pathlib import Path
+from typing import Annotated
 
 import polars as pl
 
@@ -20,7 +19,12 @@ from stages.lib.stats.answer_rates import answer, by_split, rates, threshold_row
 
 
 def main(
-    statements: Path, prompts: Path, readouts: Path, known: Path, metrics: Path, plots: Path
+    statements: cli.Statements,
+    prompts: Annotated[Path, "folder of prompts, one Parquet file per persona"],
+    readouts: Annotated[Path, "folder of answers, one Parquet file per persona"],
+    known: Annotated[Path, "writes which statements the neutral persona knows (Parquet)"],
+    metrics: cli.Metrics,
+    plots: Annotated[Path, "writes accuracy.json and thresholds.json into this folder"],
 ) -> None:
     """Measure every declared persona and write what the neutral one knows."""
     personas, settings = params.personas(), params.section("behaviour", Config)

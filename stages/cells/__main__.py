@@ -1,7 +1,5 @@
 """Stage `cells@system`: the grid's answers for one system prompt, with every question and prefix.
 
-Reads   --statements (Parquet), --model
-Writes  --out (Parquet: one row per question, prefix and statement)
 Params  prompt.<system>_system, grid.questions, grid.prefixes, and what they leave to `prompt`:
         prompt.question, prompt.<base>_prefix, patch.base; grid.limit, readout
 
@@ -11,6 +9,7 @@ goes on. The folder may be deleted at any time.
 """
 
 from pathlib import Path
+from typing import Annotated
 
 import polars as pl
 
@@ -20,7 +19,12 @@ from stages.lib.io import cli, params, tables
 from stages.lib.model import lm, readout
 
 
-def main(system: str, statements: Path, model: Path, out: Path) -> None:
+def main(
+    system: Annotated[str, "name of the system prompt"],
+    statements: cli.Statements,
+    model: cli.Model,
+    out: Annotated[Path, "writes one row per question, prefix and statement (Parquet)"],
+) -> None:
     """Write the answers of every cell of one system prompt."""
     config = params.section("grid", grid.Config)
     wordings = grid.wordings(config, system)

@@ -1,11 +1,10 @@
 """Stage `grid`: every combination of system prompt, question and prefix, and how well each lies.
 
-Reads   --statements (Parquet), --cells (a folder of Parquet, one file per system prompt)
-Writes  --metrics (JSON), --plots (JSON: recall, ranking)
 Params  grid
 """
 
 from pathlib import Path
+from typing import Annotated
 
 from stages.cells import grid, grid_tables
 from stages.cells.metrics import GridMetrics
@@ -13,7 +12,12 @@ from stages.lib.io import cli, params, tables
 from stages.lib.io import metrics as metrics_file
 
 
-def main(statements: Path, cells: Path, metrics: Path, plots: Path) -> None:
+def main(
+    statements: cli.Statements,
+    cells: Annotated[Path, "folder of answers, one Parquet file per system prompt"],
+    metrics: cli.Metrics,
+    plots: Annotated[Path, "writes recall.json and ranking.json into this folder"],
+) -> None:
     """Measure every combination of the declared wordings."""
     config = params.section("grid", grid.Config)
     table = grid.sample(tables.read(statements, tables.STATEMENTS), config.limit)

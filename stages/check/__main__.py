@@ -1,7 +1,5 @@
 """Stage `check`: look at every setting of params.yaml before anything runs.
 
-Reads   nothing but params.yaml
-Writes  --out (JSON; always the same, so that what depends on it does not run again)
 Params  all of params.yaml
 
 A wrong setting of the last stage stops the run here, in its first second. What needs the model or a
@@ -10,6 +8,7 @@ reads it.
 """
 
 from pathlib import Path
+from typing import Annotated
 
 from stages.check import agreement, remarks
 from stages.check.schemas import schemas
@@ -23,7 +22,12 @@ OTHERS = ("personas", "prompt", "organisms")
 """Sections without a schema: their keys are names that a user gives."""
 
 
-def main(out: Path) -> None:
+def main(
+    out: Annotated[
+        Path,
+        "writes the same JSON always, so that what depends on it does not run again",
+    ],
+) -> None:
     """Read every section, then what they must agree on."""
     known = (*schemas(), *OTHERS)
     for name in params.mapping():

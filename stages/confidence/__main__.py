@@ -1,11 +1,10 @@
 """Stage `confidence`: how right the more confident answers are, patched and not.
 
-Reads   --statements (Parquet), --transplant (Parquet: the head set's runs, on the report part)
-Writes  --metrics (JSON), --plot (one point per run and threshold)
 Params  patch
 """
 
 from pathlib import Path
+from typing import Annotated
 
 from stages.confidence import confidence
 from stages.confidence.metrics import ConfidenceMetrics
@@ -14,7 +13,12 @@ from stages.lib.io import metrics as metrics_file
 from stages.lib.patching import patch
 
 
-def main(statements: Path, transplant: Path, metrics: Path, plot: Path) -> None:
+def main(
+    statements: cli.Statements,
+    transplant: Annotated[Path, "the head set's runs, on the report part (Parquet)"],
+    metrics: cli.Metrics,
+    plot: Annotated[Path, "writes one point per run and threshold (JSON)"],
+) -> None:
     """Count the answers that reach each threshold, and how many of them are right."""
     config = params.section("patch", patch.Config)
     table = tables.read(statements, tables.STATEMENTS)

@@ -1,11 +1,10 @@
 """Stage `controls`: other values patched into the head set than the source's z of the statement.
 
-Reads   --pairs, --model, --heads
-Writes  --out (one row per statement and run)
 Params  controls, patch, readout
 """
 
 from pathlib import Path
+from typing import Annotated
 
 from stages.controls import controls, controls_tables
 from stages.controls.config import Config
@@ -15,7 +14,12 @@ from stages.lib.patching import cases, experiment
 from stages.lib.patching.patch import Head
 
 
-def main(pairs: Path, model: Path, heads: Path, out: Path) -> None:
+def main(
+    pairs: cli.Pairs,
+    model: cli.Model,
+    heads: cli.HeadSet,
+    out: Annotated[Path, "writes one row per statement and run (Parquet)"],
+) -> None:
     """Patch the set on the report part, as it is meant and in ways that tell why it works."""
     limit = params.section("controls", Config).limit
     search = tables.read_json(heads)

@@ -1,11 +1,10 @@
 """Scores of `controls`: each run, and what the true patch does beyond each control.
 
-Reads   --pairs, --runs (what stage `controls` wrote)
-Writes  --metrics (JSON), --plots: controls.json (one row per split, run and measure)
 Params  patch
 """
 
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import polars as pl
@@ -31,7 +30,15 @@ from stages.lib.stats import run_points
 from stages.lib.stats.run_points import ALL, Difference
 
 
-def main(pairs: Path, runs: Path, metrics: Path, plots: Path) -> None:
+def main(
+    pairs: cli.Pairs,
+    runs: cli.Runs,
+    metrics: cli.Metrics,
+    plots: Annotated[
+        Path,
+        "writes controls.json (one row per split, run and measure) into this folder",
+    ],
+) -> None:
     """Score every run over all statements and on each split."""
     config = params.section("patch", patch.Config)
     table, about = patched_runs.read(runs, SCHEMA, pairs)

@@ -1,13 +1,11 @@
 """Stage `curves`: accuracy against the number of heads that are patched in, by several orders.
 
-Reads   --pairs, --model; --effects (every head alone) and --estimates (of every head alone),
-        --heads (every head of the best window left out; runs of it that are not to be run again)
-Writes  --out (one row per statement and run), --orders (the heads in each order)
 Params  curves, patch, readout
 """
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
 import polars as pl
 
@@ -20,13 +18,16 @@ from stages.lib.patching.head_runs import HeadRuns
 
 
 def main(
-    pairs: Path,
-    model: Path,
-    effects: Path,
-    estimates: Path,
-    heads: Path,
-    out: Path,
-    orders: Path,
+    pairs: cli.Pairs,
+    model: cli.Model,
+    effects: Annotated[Path, "runs with each head patched alone (Parquet)"],
+    estimates: Annotated[Path, "estimates of each head's patch alone (Parquet)"],
+    heads: Annotated[
+        Path,
+        "runs with each head of the best window left out, and other runs of it to reuse (Parquet)",
+    ],
+    out: Annotated[Path, "writes one row per statement and run (Parquet)"],
+    orders: Annotated[Path, "writes the heads in each order (JSON)"],
 ) -> None:
     """Choose orders and sizes on the selection part, and run the curves on the report part."""
     own = params.section("curves", Config)

@@ -1,13 +1,11 @@
 """Scores of `curves`: how many heads it takes by each order, and the areas under the curves.
 
-Reads   --pairs, --runs and --orders (what stage `curves` wrote)
-Writes  --metrics (JSON), --plots: curves.json, areas.json, smallest.json
 Params  patch
 """
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import polars as pl
@@ -25,7 +23,13 @@ from stages.lib.patching.cases import Cases
 from stages.lib.stats import run_points
 
 
-def main(pairs: Path, runs: Path, orders: Path, metrics: Path, plots: Path) -> None:
+def main(
+    pairs: cli.Pairs,
+    runs: cli.Runs,
+    orders: Annotated[Path, "the heads in each order (JSON)"],
+    metrics: cli.Metrics,
+    plots: Annotated[Path, "writes curves.json, areas.json and smallest.json into this folder"],
+) -> None:
     """Count on the report part; orders and smallest sets were chosen on the selection part."""
     config = params.section("patch", patch.Config)
     curves = collect(

@@ -1,12 +1,11 @@
 """Stage `effects`: patch the source run's z into the base run, one head of the model at a time.
 
-Reads   --pairs, --model
-Writes  --out (one row per statement and head)
 Params  effects, patch, readout
 """
 
 from itertools import product
 from pathlib import Path
+from typing import Annotated
 
 import polars as pl
 
@@ -17,7 +16,11 @@ from stages.lib.patching import experiment, patch, patched_runs
 from stages.lib.patching.patch import Head
 
 
-def main(pairs: Path, model: Path, out: Path) -> None:
+def main(
+    pairs: cli.Pairs,
+    model: cli.Model,
+    out: Annotated[Path, "writes one row per statement and head (Parquet)"],
+) -> None:
     """Patch each head alone, on some statements of the selection part."""
     limit = params.section("effects", Config).limit
     setting = experiment.load(pairs, model, ("selection",), limit)

@@ -1,11 +1,10 @@
 """Scores of `effects`: what each head's patch does alone.
 
-Reads   --pairs, --runs (what stage `effects` wrote)
-Writes  --metrics (JSON), --plots: effects.json (one row per head)
 Params  patch
 """
 
 from pathlib import Path
+from typing import Annotated
 
 from stages.effects.metrics import EffectsMetrics
 from stages.lib.io import cli, params, tables
@@ -14,7 +13,12 @@ from stages.lib.patching import patch, patched_runs, single_heads
 from stages.lib.stats import run_points
 
 
-def main(pairs: Path, runs: Path, metrics: Path, plots: Path) -> None:
+def main(
+    pairs: cli.Pairs,
+    runs: cli.Runs,
+    metrics: cli.Metrics,
+    plots: Annotated[Path, "writes effects.json (one row per head) into this folder"],
+) -> None:
     """Compare each head's run with the base run."""
     config = params.section("patch", patch.Config)
     table, about = patched_runs.read(runs, patched_runs.SCHEMA, pairs)

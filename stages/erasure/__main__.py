@@ -1,14 +1,11 @@
 """Stage `erasure`: erase truth from z, a window of layers at a time, in each persona's own run.
 
-Reads   --pairs, --model;
-        --activations (a folder for each persona), which probes read
-Writes  --out (one row per statement and run);
-        --probes (one row per statement, probe, kind of z, layer and persona)
 Params  erasure, patch, probes, readout
 """
 
 import dataclasses
 from pathlib import Path
+from typing import Annotated
 
 from stages.erasure import erasure_probes, erasure_runs, erasure_tables
 from stages.erasure.config import Config
@@ -18,7 +15,16 @@ from stages.lib.patching import cases, experiment, patch
 from stages.lib.probing import probe
 
 
-def main(pairs: Path, model: Path, activations: Path, out: Path, probes: Path) -> None:
+def main(
+    pairs: cli.Pairs,
+    model: cli.Model,
+    activations: cli.Activations,
+    out: Annotated[Path, "writes one row per statement and run (Parquet)"],
+    probes: Annotated[
+        Path,
+        "writes one row per statement, probe, kind of z, layer and persona (Parquet)",
+    ],
+) -> None:
     """Fit on the selection part, patch runs of the report part, and probe what is left."""
     settings = params.section("erasure", Config)
     params.section("patch", patch.Config).require_z("erasure")

@@ -1,14 +1,11 @@
 """Scores of `erasure`: what erasing does to answers, and what probes still read in erased z.
 
-Reads   --pairs, --runs and --probes (what stage `erasure` wrote)
-Writes  --metrics (JSON), --plots: windows.json (one row per persona, eraser, draw and window),
-        probes.json (one row per persona, probe, kind of z and layer)
 Params  erasure, patch
 """
 
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import polars as pl
@@ -29,7 +26,17 @@ ERASERS = (LEACE, ORACLE, *CONTROLS)
 MOST = 2 * -float(np.log(patch.LEAST))  # nats
 
 
-def main(pairs: Path, runs: Path, probes: Path, metrics: Path, plots: Path) -> None:
+def main(
+    pairs: cli.Pairs,
+    runs: cli.Runs,
+    probes: Annotated[Path, "what probes read in each run's z (Parquet)"],
+    metrics: cli.Metrics,
+    plots: Annotated[
+        Path,
+        "writes windows.json (one row per persona, eraser, draw and window) and probes.json "
+        "(one row per persona, probe, kind of z and layer) into this folder",
+    ],
+) -> None:
     """Score every run and every probe."""
     config = params.section("patch", patch.Config)
     table, about = patched_runs.read(runs, RUNS, pairs)

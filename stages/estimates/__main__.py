@@ -1,12 +1,11 @@
 """Stage `estimates`: what each head's patch does, estimated by gradient for all heads at once.
 
-Reads   --pairs, --model; --effects, the runs with each head truly patched, to compare with
-Writes  --out (one row per statement and head)
 Params  patch, readout
 """
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
 from stages.estimates import effects_of_heads
 from stages.lib import forward
@@ -14,7 +13,12 @@ from stages.lib.io import cli, tables
 from stages.lib.patching import cases, experiment, patched_runs, single_heads
 
 
-def main(pairs: Path, model: Path, effects: Path, out: Path) -> None:
+def main(
+    pairs: cli.Pairs,
+    model: cli.Model,
+    effects: Annotated[Path, "runs with each head truly patched, to compare with (Parquet)"],
+    out: Annotated[Path, "writes one row per statement and head (Parquet)"],
+) -> None:
     """Estimate by attribution patching, on the statements that `effects` has patched."""
     patched = tables.read(effects, patched_runs.SCHEMA)
     setting = experiment.load(pairs, model, cases.PARTS, None)

@@ -1,12 +1,10 @@
 """Scores of `estimates`: how well attribution patching foretells what each head's patch does.
 
-Reads   --pairs, --runs (what stage `estimates` wrote)
-Writes  --metrics (JSON), --plots: estimates.json (one row per head)
 Params  patch
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import polars as pl
@@ -22,7 +20,12 @@ from stages.lib.patching import patch, patched_runs, single_heads
 from stages.lib.stats import Interval, resample, run_points
 
 
-def main(pairs: Path, runs: Path, metrics: Path, plots: Path) -> None:
+def main(
+    pairs: cli.Pairs,
+    runs: cli.Runs,
+    metrics: cli.Metrics,
+    plots: Annotated[Path, "writes estimates.json (one row per head) into this folder"],
+) -> None:
     """Compare estimated with true effects."""
     config = params.section("patch", patch.Config)
     table, about = patched_runs.read(runs, single_heads.EFFECTS, pairs)

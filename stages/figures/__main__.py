@@ -1,11 +1,10 @@
 """Stage `figures`: the plot tables as pictures.
 
-Reads   --plots (folder of the plot tables, a folder per stage)
-Writes  --out (folder of PNGs, 1400 pixels wide)
 Params  none: names of personas, splits, layers and heads are those of the tables
 """
 
 from pathlib import Path
+from typing import Annotated
 
 from stages.figures import overview
 from stages.lib.drawing import load, registry, style
@@ -18,8 +17,11 @@ def found() -> list[registry.Figure]:
     return [figure for module in modules for figure in module.FIGURES]
 
 
-def main(plots: Path, out: Path) -> None:
-    """Draw every figure, each from the tables that it declares.
+def main(
+    plots: Annotated[Path, "folder of the plot tables, one folder per stage"],
+    out: Annotated[Path, "writes PNGs, 1400 pixels wide, into this folder"],
+) -> None:
+    """Draw every figure.
 
     Raises
     ------

@@ -1,13 +1,10 @@
 """Stage `heads`: the smallest set of heads in the best window that keeps what the window does.
 
-Reads   --pairs, --model,
-        --windows (the runs that the best window is chosen from)
-Writes  --heads (the set, and how it was chosen), --out (one row per statement and head set)
-Params  heads, patch, readout, the wordings of both personas (copied into --heads)
+Params  heads, patch, readout, the wordings of both personas (copied into the set)
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import polars as pl
 
@@ -19,7 +16,13 @@ from stages.lib.patching import best_window, cases, experiment, patch, patched_r
 from stages.lib.patching.head_runs import HeadRuns
 
 
-def main(pairs: Path, model: Path, windows: Path, heads: Path, out: Path) -> None:
+def main(
+    pairs: cli.Pairs,
+    model: cli.Model,
+    windows: Annotated[Path, "the runs that the best window is chosen from (Parquet)"],
+    heads: Annotated[Path, "writes the set, and how it was chosen (JSON)"],
+    out: Annotated[Path, "writes one row per statement and head set (Parquet)"],
+) -> None:
     """Search on the selection part only; `transplant` scores the set on the report part."""
     section = params.section("heads", Config)
     best = best_window.best(*patched_runs.read(windows, best_window.SCHEMA, pairs))

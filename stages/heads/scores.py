@@ -1,10 +1,7 @@
-"""Scores of `heads`: what each head of the best window does, and the set that was grown from them.
-
-Reads   --pairs, --runs (what stage `heads` wrote)
-Writes  --metrics (JSON), --plots: heads.json (each head alone and left out), sets.json (the search)
-"""
+"""Scores of `heads`: what each head of the best window does, and the set grown from them."""
 
 from pathlib import Path
+from typing import Annotated
 
 import polars as pl
 
@@ -19,7 +16,16 @@ from stages.lib.stats import run_points
 from stages.lib.stats.run_points import Point
 
 
-def main(pairs: Path, runs: Path, metrics: Path, plots: Path) -> None:
+def main(
+    pairs: cli.Pairs,
+    runs: cli.Runs,
+    metrics: cli.Metrics,
+    plots: Annotated[
+        Path,
+        "writes heads.json (each head alone and left out) and sets.json (the search) into "
+        "this folder",
+    ],
+) -> None:
     """Count on the selection part only; `transplant` scores the set on the report part."""
     rows, about = patched_runs.read(runs, table.SCHEMA, pairs)
     sets = by_step(about, rows)

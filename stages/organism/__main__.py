@@ -1,8 +1,5 @@
 """Stage `organism`: train an adapter that teaches facts, or to lie about them in known layers.
 
-Reads   the base model that params.yaml names; --wordings; --truth, the adapter that teaches facts,
-        for all but itself
-Writes  --out: the adapter (float16 safetensors), peft's configuration, README.md, a model card
 Params  model.source, model.file, model.sha256, organisms.training, organisms.<name>, readout
 
 Frozen in dvc.yaml, as it takes an hour or two, and DVC never runs a frozen stage: `make organisms`
@@ -11,7 +8,7 @@ does. It goes on from the checkpoint in .dvc/tmp/organisms, where there is one.
 
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from stages.lib.io import cli, params
 from stages.lib.model import readout
@@ -20,7 +17,16 @@ from stages.lib.weights import fetch
 N_CHECK = 240  # statements of each kind, for each persona
 
 
-def main(name: str, wordings: Path, truth: Path, out: Path) -> None:
+def main(
+    name: Annotated[str, "name of the organism in params.yaml"],
+    wordings: Annotated[Path, "wordings of the training prompts (YAML)"],
+    truth: Annotated[Path, "folder of the adapter that teaches facts, which the others start from"],
+    out: Annotated[
+        Path,
+        "writes the adapter (float16 safetensors), peft's configuration and a model card into "
+        "this folder",
+    ],
+) -> None:
     """Train one adapter, write it, and say how often it is right."""
     import torch
 

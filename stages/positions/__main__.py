@@ -1,13 +1,11 @@
 """Stage `positions`: at which positions of the prompt z must be written.
 
-Reads   --pairs, --model,
-        --heads (the set of `heads`, and the window that it is of)
-Writes  --out (one row per statement and run: at the last k positions, and at blocks of the prompt)
 Params  patch, positions, readout, the wordings of both personas (to find them in the prompts)
 """
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 
@@ -22,7 +20,16 @@ from stages.positions.blocks import Wording
 from stages.positions.config import Config
 
 
-def main(pairs: Path, model: Path, heads: Path, out: Path) -> None:
+def main(
+    pairs: cli.Pairs,
+    model: cli.Model,
+    heads: cli.HeadSet,
+    out: Annotated[
+        Path,
+        "writes one row per statement and run: at the last k positions, and at blocks of the "
+        "prompt (Parquet)",
+    ],
+) -> None:
     """Patch z in at the last k positions, then at one block of the prompt at a time."""
     section = params.section("positions", Config)
     setting = experiment.load(pairs, model, ("report",), section.limit)

@@ -1,14 +1,11 @@
 """Scores of `positions`: what the patch does at some positions, by their number and by block.
 
-Reads   --pairs, --runs (what stage `positions` wrote)
-Writes  --metrics (JSON), --plots: counts.json (one row per number of last positions and run),
-        blocks.json (one row per block of the prompt and run)
 Params  patch
 """
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import polars as pl
@@ -30,7 +27,16 @@ ROLES = ("source", "base")
 Rows = list[dict[str, Any]]
 
 
-def main(pairs: Path, runs: Path, metrics: Path, plots: Path) -> None:
+def main(
+    pairs: cli.Pairs,
+    runs: cli.Runs,
+    metrics: cli.Metrics,
+    plots: Annotated[
+        Path,
+        "writes counts.json (one row per number of last positions and run) and blocks.json "
+        "(one row per block of the prompt and run) into this folder",
+    ],
+) -> None:
     """Count the runs by number of last positions, and by block of the prompt."""
     config = params.section("patch", patch.Config)
     table, about = patched_runs.read(runs, SCHEMA, pairs)

@@ -1,14 +1,12 @@
 """Stage `probes`: where a linear probe reads the truth, for every persona from every persona.
 
-Reads   --statements, --known (Parquet), --activations (a folder of shards for each persona)
-Writes  --out (safetensors: directions; Parquet: layers, one row per probe and persona, and falls,
-        one row per pair of personas), --metrics (JSON), --plots (JSON: layers, heads, cosine)
 Params  personas, probes
 """
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from safetensors.numpy import save
@@ -23,7 +21,12 @@ from stages.probes.metrics import ProbesMetrics
 
 
 def main(
-    statements: Path, activations: Path, known: Path, out: Path, metrics: Path, plots: Path
+    statements: cli.Statements,
+    activations: cli.Activations,
+    known: cli.Known,
+    out: Annotated[Path, "writes directions (safetensors)"],
+    metrics: cli.Metrics,
+    plots: Annotated[Path, "writes layers.json, heads.json and cosine.json into this folder"],
 ) -> None:
     """Fit the probes and write directions, metrics and plot tables."""
     settings, personas = params.section("probes", probe.Config), params.personas()

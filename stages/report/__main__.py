@@ -1,12 +1,10 @@
 """Stage `report`: what was found, claim by claim, with a verdict on each.
 
-Reads   --metrics (folder of the stages' metrics), --model (its manifest)
-Writes  --out (Markdown; its pictures are those of stage `figures`, in the folder beside it)
 Params  behaviour, patch, the wordings of both personas
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from stages.behaviour.config import Config
 from stages.lib.io import cli, markdown, params, tables
@@ -18,7 +16,14 @@ from stages.report import behaviour, found, own, page, patching, reading, scope
 QUESTION = "When this model is told to lie, where inside it does the truth turn into a lie?"
 
 
-def main(metrics: Path, model: Path, out: Path) -> None:
+def main(
+    metrics: cli.MetricsFolder,
+    model: cli.Model,
+    out: Annotated[
+        Path,
+        "writes Markdown; its pictures are those of stage `figures`, in the folder beside it",
+    ],
+) -> None:
     """Fill the page from the metrics."""
     roles = params.section("patch", patch.Config)
     roles.require_z("report")

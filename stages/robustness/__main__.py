@@ -1,13 +1,11 @@
 """Stage `robustness`: head sets chosen on one split or one wording, scored on all the others.
 
-Reads   --pairs, --model, --heads
-        (the best window, and the set whose size all sets have)
-Writes  --out (one row per statement, wording and run)
 Params  patch, readout, robustness, the wordings of both personas
 """
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
 import polars as pl
 
@@ -25,7 +23,12 @@ from stages.robustness.wordings import DEFAULT, Wording
 WHERE = "params.yaml: robustness.wordings"
 
 
-def main(pairs: Path, model: Path, heads: Path, out: Path) -> None:
+def main(
+    pairs: cli.Pairs,
+    model: cli.Model,
+    heads: cli.HeadSet,
+    out: Annotated[Path, "writes one row per statement, wording and run (Parquet)"],
+) -> None:
     """Choose on the selection part, score on the report part."""
     options = params.section("robustness", Config)
     config = params.section("patch", patch.Config)

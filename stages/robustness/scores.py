@@ -1,13 +1,10 @@
 """Scores of `robustness`: what each set does on every split and wording, and what sets share.
 
-Reads   --pairs, --runs (what stage `robustness` wrote)
-Writes  --metrics (JSON), --plots: table.json (one row per set, wording, run and split),
-        overlap.json (one row per pair of sets)
 Params  patch, robustness
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import polars as pl
 
@@ -30,7 +27,16 @@ ALL = "all"
 Rows = list[dict[str, Any]]
 
 
-def main(pairs: Path, runs: Path, metrics: Path, plots: Path) -> None:
+def main(
+    pairs: cli.Pairs,
+    runs: cli.Runs,
+    metrics: cli.Metrics,
+    plots: Annotated[
+        Path,
+        "writes table.json (one row per set, wording, run and split) and overlap.json (one "
+        "row per pair of sets) into this folder",
+    ],
+) -> None:
     """Count what the sets do on the report part, and how they were chosen on the selection part."""
     options = params.section("robustness", Config)
     config = params.section("patch", patch.Config)

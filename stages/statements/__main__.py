@@ -1,11 +1,11 @@
 """Stage `statements`: state what is true and what is false.
 
 Reads   tables of facts in installed packages, and the files that statements.sources lists
-Writes  --out (Parquet, one row a statement)
 Params  statements
 """
 
 from pathlib import Path
+from typing import Annotated
 
 import polars as pl
 
@@ -18,7 +18,7 @@ from stages.statements.sources import files, listed, repeats
 WHERE = "params.yaml: statements"
 
 
-def main(out: Path) -> None:
+def main(out: Annotated[Path, "writes one row per statement (Parquet)"]) -> None:
     """Write the statements of all splits."""
     config = params.section("statements", Config)
     found = listed.read(f"{WHERE}.sources", config.sources)

@@ -1,12 +1,11 @@
 """Stage `transfer`: what probes of several kinds read where they were not fitted.
 
-Reads   --statements, --known (Parquet), --activations (a folder of shards for each persona)
-Writes  --metrics (JSON), --plots (JSON: layers, personas, splits, polarity, and cosines)
 Params  personas, probes (of logistic regression), transfer
 """
 
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
 from stages.lib.io import cli, params, tables
 from stages.lib.io import metrics as metrics_file
@@ -16,7 +15,16 @@ from stages.transfer.found import Found
 from stages.transfer.metrics import TransferMetrics
 
 
-def main(statements: Path, activations: Path, known: Path, metrics: Path, plots: Path) -> None:
+def main(
+    statements: cli.Statements,
+    activations: cli.Activations,
+    known: cli.Known,
+    metrics: cli.Metrics,
+    plots: Annotated[
+        Path,
+        "writes tables of layers, personas, splits, polarity and cosines (JSON) into this folder",
+    ],
+) -> None:
     """Fit the probes and write metrics and plot tables."""
     settings, personas = params.section("transfer", sample.Config), params.personas()
     logistic = params.section("probes", probe.Config)

@@ -1,12 +1,11 @@
 """Stage `transplant`: patch the head set into statements that it was not chosen on.
 
-Reads   --pairs, --model, --heads
-Writes  --out (one row per statement and run)
 Params  patch, readout, transplant
 """
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import polars as pl
@@ -22,7 +21,12 @@ from stages.transplant.runs import CONTROLS, SCHEMA
 Run = tuple[str, str, str, list[Head], np.ndarray, int]
 
 
-def main(pairs: Path, model: Path, heads: Path, out: Path) -> None:
+def main(
+    pairs: cli.Pairs,
+    model: cli.Model,
+    heads: cli.HeadSet,
+    out: Annotated[Path, "writes one row per statement and run (Parquet)"],
+) -> None:
     """Run the set on the report part of every split, in both directions, and random sets."""
     section = params.section("transplant", Config)
     chosen = [Head(*head) for head in tables.read_json(heads)["heads"]]

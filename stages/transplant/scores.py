@@ -1,12 +1,10 @@
 """Scores of `transplant`: the head set by split, in both directions, among random sets.
 
-Reads   --pairs, --runs (what stage `transplant` wrote)
-Writes  --metrics (JSON), --plots: transplant.json (one row per split and run)
 Params  patch
 """
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -40,7 +38,12 @@ class Scored(NamedTuple):
     point: Point
 
 
-def main(pairs: Path, runs: Path, metrics: Path, plots: Path) -> None:
+def main(
+    pairs: cli.Pairs,
+    runs: cli.Runs,
+    metrics: cli.Metrics,
+    plots: Annotated[Path, "writes transplant.json (one row per split and run) into this folder"],
+) -> None:
     """Score every run on every split."""
     config = params.section("patch", patch.Config)
     table, about = patched_runs.read(runs, SCHEMA, pairs)

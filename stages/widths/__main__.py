@@ -1,13 +1,11 @@
 """Stage `widths`: windows of several sizes, in both directions.
 
-Reads   --pairs, --model
-Writes  --out (one row per statement and run: every window on the selection part, the best windows
-        and their controls on the report part)
 Params  patch, readout, widths
 """
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
 import polars as pl
 
@@ -21,7 +19,15 @@ from stages.widths.config import Config
 from stages.widths.window_runs import DIRECTIONS, Window
 
 
-def main(pairs: Path, model: Path, out: Path) -> None:
+def main(
+    pairs: cli.Pairs,
+    model: cli.Model,
+    out: Annotated[
+        Path,
+        "writes one row per statement and run: every window on the selection part, the best "
+        "windows and their controls on the report part (Parquet)",
+    ],
+) -> None:
     """Sweep all windows on `selection`; run the best ones and their controls on `report`."""
     section = params.section("widths", Config)
     setting = experiment.load(pairs, model, ("selection",), section.limit)

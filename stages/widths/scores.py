@@ -1,12 +1,10 @@
 """Scores of `widths`: every window on the selection part, and the best ones on the report part.
 
-Reads   --pairs, --runs (what stage `widths` wrote)
-Writes  --metrics (JSON), --plots: layers.json (one row per size, run and window, selection part),
-        splits.json (one row per size, split, run and chosen window, report part)
 Params  patch
 """
 
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import polars as pl
@@ -32,7 +30,17 @@ CHOSEN_BY = {
 Found = tuple[Cases, pl.DataFrame]  # statements, and the runs over them
 
 
-def main(pairs: Path, runs: Path, metrics: Path, plots: Path) -> None:
+def main(
+    pairs: cli.Pairs,
+    runs: cli.Runs,
+    metrics: cli.Metrics,
+    plots: Annotated[
+        Path,
+        "writes layers.json (one row per size, run and window, selection part) and "
+        "splits.json (one row per size, split, run and chosen window, report part) into this "
+        "folder",
+    ],
+) -> None:
     """Choose on `selection` what the sweep chose there, and report on `report`."""
     config = params.section("patch", patch.Config)
     table, about = patched_runs.read(runs, window_runs.SCHEMA, pairs)

@@ -1,11 +1,10 @@
 """Stage `windows`: patch the source run's z into the base run, one window of layers at a time.
 
-Reads   --pairs, --model
-Writes  --out (one row per statement and window)
 Params  patch, readout, windows
 """
 
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import polars as pl
@@ -19,7 +18,11 @@ from stages.lib.patching.experiment import Experiment
 from stages.windows.config import Config
 
 
-def main(pairs: Path, model: Path, out: Path) -> None:
+def main(
+    pairs: cli.Pairs,
+    model: cli.Model,
+    out: Annotated[Path, "writes one row per statement and window (Parquet)"],
+) -> None:
     """Sweep the window over all layers, on both parts."""
     section = params.section("windows", Config)
     setting = experiment.load(pairs, model, cases.PARTS, section.limit)

@@ -1,11 +1,10 @@
 """Scores of `windows`: what the patch does, by window, and which window does most.
 
-Reads   --pairs, --runs (what stage `windows` wrote)
-Writes  --metrics (JSON), --plots: windows.json (one row per part, window and run)
 Params  patch
 """
 
 from pathlib import Path
+from typing import Annotated
 
 import polars as pl
 
@@ -19,7 +18,15 @@ from stages.lib.stats.run_points import Point
 from stages.windows.metrics import Window, WindowsMetrics
 
 
-def main(pairs: Path, runs: Path, metrics: Path, plots: Path) -> None:
+def main(
+    pairs: cli.Pairs,
+    runs: cli.Runs,
+    metrics: cli.Metrics,
+    plots: Annotated[
+        Path,
+        "writes windows.json (one row per part, window and run) into this folder",
+    ],
+) -> None:
     """Choose the best window on `selection`, report on `report`."""
     config = params.section("patch", patch.Config)
     table, about = patched_runs.read(runs, best_window.SCHEMA, pairs)

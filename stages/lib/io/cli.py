@@ -8,8 +8,19 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated, get_args, get_type_hints
 
 import psutil
+
+Statements = Annotated[Path, "statements, true and false (Parquet)"]
+Known = Annotated[Path, "which statements the neutral persona knows (Parquet)"]
+Model = Annotated[Path, "folder with the model's manifest, as stage `model` wrote it"]
+Activations = Annotated[Path, "folder of activations, one folder of shards per persona"]
+Pairs = Annotated[Path, "each statement with its prompts in both personas (Parquet)"]
+HeadSet = Annotated[Path, "the head set, and the window that it is of (JSON)"]
+Runs = Annotated[Path, "patched runs, as the sweep wrote them (Parquet)"]
+MetricsFolder = Annotated[Path, "folder of all stages' metrics"]
+Metrics = Annotated[Path, "writes metrics (JSON)"]
 
 INTERRUPTED = 128 + 2  # as a shell counts a process that Ctrl-C ended
 DISK = {
@@ -33,12 +44,12 @@ class UserError(Exception):
 
 
 def run(main: Callable[..., None]) -> None:
-    """Call `main` with one required ``--option`` for each of its parameters.
+    """Call `main` with the options of the command line.
 
     Parameters
     ----------
     main : callable
-        Every parameter is annotated with the type that converts its text (`str`, `Path`, …).
+        See `parser`.
 
     Raises
     ------
@@ -46,15 +57,9 @@ def run(main: Callable[..., None]) -> None:
         With status 1 and one line on standard error where `main` raised `UserError`, or the system
         refuses a file; with status 130 after Ctrl-C.
     """
-    module = inspect.getmodule(main)
-    parser = argparse.ArgumentParser(
-        description=inspect.getdoc(module),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    for name, parameter in inspect.signature(main).parameters.items():
-        parser.add_argument(f"--{name}", type=parameter.annotation, required=True)
+    options = vars(parser(main).parse_args())
     try:
-        main(**vars(parser.parse_args()))
+        main(**options)
     except UserError as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
@@ -67,6 +72,32 @@ def run(main: Callable[..., None]) -> None:
     file = os.environ.get("STAGE_TIMES")
     if file and os.environ.get("RANK", "0") == "0":  # a launcher numbers its processes
         _note_time(Path(file))
+
+
+def parser(main: Callable[..., None]) -> argparse.ArgumentParser:
+    """Make one required ``--option`` of each parameter of `main`.
+
+    Parameters
+    ----------
+    main : callable
+        Every parameter is an ``Annotated[TYPE, HELP]``. TYPE converts the text (`str`, `Path`, …).
+    """
+    made = argparse.ArgumentParser(
+        prog=_command(main),
+        description=inspect.getdoc(inspect.getmodule(main)),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    for name, hint in get_type_hints(main, include_extras=True).items():
+        if name != "return":
+            convert, text = get_args(hint)
+            made.add_argument(f"--{name}", type=convert, required=True, help=text)
+    return made
+
+
+def _command(main: Callable[..., None]) -> str | None:
+    """Return what starts the module of `main`; nothing for code that is no module."""
+    spec = getattr(inspect.getmodule(main), "__spec__", None)
+    return spec and f"python -m {spec.name.removesuffix('.__main__')}"
 
 
 def _note_time(file: Path) -> None:
