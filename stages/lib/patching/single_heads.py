@@ -42,5 +42,6 @@ def pairs(runs: pl.DataFrame, measure: str) -> list[tuple[Head, np.ndarray, np.n
     for (name,), rows in named.group_by("patch_id"):
         layer, head = map(int, str(name).removeprefix(f"{measure} ").split("."))
         own = rows.select("p_true", "p_false").to_numpy()
-        found.append((Head(layer, head), *((own, other) if measure == ALONE else (other, own))))
+        present, absent = (own, other) if measure == ALONE else (other, own)
+        found.append((Head(layer, head), present, absent))
     return sorted(found, key=lambda one: one[0])
