@@ -6,11 +6,11 @@ Params  behaviour, patch
 from pathlib import Path
 from typing import Annotated, Any
 
-from stages.behaviour.config import Config
+from stages.behaviour.config import BehaviourConfig
 from stages.heads.metrics import SetSize
 from stages.lib.io import cli, params, tables
 from stages.lib.io import metrics as metrics_file
-from stages.lib.patching import patch
+from stages.lib.patching.config import PatchConfig
 from stages.lib.stats.run_points import ALL
 from stages.transplant.metrics import TransplantMetrics
 from stages.windows.metrics import WindowsMetrics
@@ -31,8 +31,8 @@ def main(
     windows = metrics_file.read(metrics / "windows.json", WindowsMetrics)
     heads = metrics_file.read(metrics / "heads.json", SetSize)
     transplant = metrics_file.read(metrics / "transplant.json", TransplantMetrics)
-    roles = params.section("patch", patch.Config)
-    neutral = params.section("behaviour", Config).neutral
+    roles = params.section("patch", PatchConfig)
+    neutral = params.section("behaviour", BehaviourConfig).neutral
     tables.write_json(
         out,
         _behaviour(behaviour, neutral, roles)
@@ -42,7 +42,7 @@ def main(
     )
 
 
-def _behaviour(found: dict[str, Any], neutral: str, roles: patch.Config) -> dict[str, Any]:
+def _behaviour(found: dict[str, Any], neutral: str, roles: PatchConfig) -> dict[str, Any]:
     """How often each persona is right over all statements, and how many the model knows."""
     personas = dict.fromkeys((neutral, roles.source, roles.base))
     rows = {persona: found["personas"][persona]["all"] for persona in personas}
@@ -56,7 +56,7 @@ def _behaviour(found: dict[str, Any], neutral: str, roles: patch.Config) -> dict
     }
 
 
-def _probes(found: dict[str, Any], roles: patch.Config) -> dict[str, Any]:
+def _probes(found: dict[str, Any], roles: PatchConfig) -> dict[str, Any]:
     """The best residual-stream probe of the source run, and how it reads the base run."""
     best = found["best"]["resid_post"][roles.source]
     own, transfer = best[roles.source], best[roles.base]

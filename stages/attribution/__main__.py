@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from stages.attribution import table
-from stages.attribution.config import Config
+from stages.attribution.config import AttributionConfig
 from stages.attribution.table import ROLES
 from stages.lib import forward, shards
 from stages.lib.forward.parts import Parts, Splitter, Unfit
@@ -24,7 +24,7 @@ def main(
     out: Annotated[Path, "writes the parts of both runs' logits (safetensors)"],
 ) -> None:
     """Split both personas' logits on known statements of the report part."""
-    limit = params.section("attribution", Config).limit
+    limit = params.section("attribution", AttributionConfig).limit
     setting = experiment.load(pairs, model, ("report",), limit)
     ids = setting.cases.table["statement_id"].to_list()
     facts: dict[str, Any] = {"ids": [], "texts": [], "n_true": 0, "heads_error": 0.0}

@@ -20,7 +20,7 @@ from stages.attribution.scores_contributions import RUNS
 from stages.attribution.table import ROLES, Split
 from stages.lib.io import cli, params, tables
 from stages.lib.io import metrics as metrics_file
-from stages.lib.patching import patch
+from stages.lib.patching.config import PatchConfig
 
 Made = tuple[Measured, dict[str, points.Rows]]  # metrics, and rows of each plot table
 
@@ -32,7 +32,7 @@ def main(
     plots: Annotated[Path, "writes layers.json, heads.json and lens.json into this folder"],
 ) -> None:
     """Compare two runs on the same statements."""
-    config = params.section("patch", patch.Config)
+    config = params.section("patch", PatchConfig)
     split, personas = table.read(runs), (config.source, config.base)
     every = tables.read(pairs, tables.PAIRS)
     about = every.filter(pl.col("statement_id").is_in(split.statement_ids))

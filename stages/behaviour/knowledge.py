@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from stages.behaviour.config import Config
+from stages.behaviour.config import BehaviourConfig
 from stages.behaviour.metrics import FirstToken, Known, KnownByLabel
 from stages.lib import stats
 from stages.lib.model import readout
@@ -18,7 +18,7 @@ def accuracy_rows(persona: str, measured: dict[str, Rates]) -> Rows:
     ]
 
 
-def know(answers: pl.DataFrame, settings: Config) -> pl.DataFrame:
+def know(answers: pl.DataFrame, settings: BehaviourConfig) -> pl.DataFrame:
     """Decide which statements the model knows, from the neutral persona's answers.
 
     Returns

@@ -3,7 +3,7 @@
 from typing import Any
 
 from stages.lib.io import nodes
-from stages.lib.model import readout
+from stages.lib.model.readout import ReadoutConfig
 
 
 def schemas() -> dict[str, Any]:
@@ -20,7 +20,7 @@ def schemas() -> dict[str, Any]:
         If two classes say the same section.
     """
     found: dict[str, Any] = {}
-    for schema in (readout.Config, *nodes.classes("**/config.py", "SECTION")):
+    for schema in (ReadoutConfig, *nodes.classes("**/config.py", "SECTION")):
         if schema.SECTION in found:
             raise ValueError(f"two schemas of section {schema.SECTION!r}")
         found[schema.SECTION] = schema

@@ -10,7 +10,7 @@ from stages.confidence import confidence
 from stages.confidence.metrics import ConfidenceMetrics
 from stages.lib.io import cli, params, tables
 from stages.lib.io import metrics as metrics_file
-from stages.lib.patching import patch
+from stages.lib.patching.config import PatchConfig
 
 
 def main(
@@ -20,7 +20,7 @@ def main(
     plot: Annotated[Path, "writes one point per run and threshold (JSON)"],
 ) -> None:
     """Count the answers that reach each threshold, and how many of them are right."""
-    config = params.section("patch", patch.Config)
+    config = params.section("patch", PatchConfig)
     table = tables.read(statements, tables.STATEMENTS)
     found = confidence.answers(table, transplant)
     points = confidence.points(found, config)

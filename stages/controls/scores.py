@@ -26,6 +26,7 @@ from stages.lib.io import metrics as metrics_file
 from stages.lib.io.tables import Row
 from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.cases import Cases
+from stages.lib.patching.config import PatchConfig
 from stages.lib.stats import run_points
 from stages.lib.stats.run_points import ALL, Difference
 
@@ -40,14 +41,14 @@ def main(
     ],
 ) -> None:
     """Score every run over all statements and on each split."""
-    config = params.section("patch", patch.Config)
+    config = params.section("patch", PatchConfig)
     table, about = patched_runs.read(runs, SCHEMA, pairs)
     rows = points(about, table, run_points.splits(pairs), config)
     tables.write_rows(plots / "controls.json", rows)
     metrics_file.write(metrics, summarise(about, table))
 
 
-def points(about: Cases, runs: pl.DataFrame, splits: list[str], config: patch.Config) -> list[Row]:
+def points(about: Cases, runs: pl.DataFrame, splits: list[str], config: PatchConfig) -> list[Row]:
     """Accuracy of every run, and how often its answer is its donor's label, on each split.
 
     Parameters
@@ -58,7 +59,7 @@ def points(about: Cases, runs: pl.DataFrame, splits: list[str], config: patch.Co
         What stage `controls` wrote.
     splits : list of str
         `ALL`, and every split.
-    config : Config
+    config : PatchConfig
         Section `patch`.
 
     Returns

@@ -20,6 +20,7 @@ from stages.lib.io import cli, params, tables
 from stages.lib.io import metrics as metrics_file
 from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.cases import Cases
+from stages.lib.patching.config import PatchConfig
 from stages.lib.stats import run_points
 
 
@@ -31,7 +32,7 @@ def main(
     plots: Annotated[Path, "writes curves.json, areas.json and smallest.json into this folder"],
 ) -> None:
     """Count on the report part; orders and smallest sets were chosen on the selection part."""
-    config = params.section("patch", patch.Config)
+    config = params.section("patch", PatchConfig)
     curves = collect(
         *patched_runs.read(runs, table.SCHEMA, pairs), tables.read(orders, table.ORDERS)
     )
@@ -201,7 +202,7 @@ def smallest_points(done: Curves) -> list[dict[str, Any]]:
     ]
 
 
-def summarise(done: Curves, scores: dict[str, Scores], config: patch.Config) -> CurvesMetrics:
+def summarise(done: Curves, scores: dict[str, Scores], config: PatchConfig) -> CurvesMetrics:
     """Collect what metrics/curves.json holds.
 
     Parameters
@@ -210,7 +211,7 @@ def summarise(done: Curves, scores: dict[str, Scores], config: patch.Config) -> 
         Runs of the report part.
     scores : dict
         From `score`.
-    config : Config
+    config : PatchConfig
         Section `patch`.
     """
     runs = {"none": done.none, "all": done.every, "source": done.source}

@@ -17,6 +17,7 @@ from stages.lib.io import cli, params, tables
 from stages.lib.io import metrics as metrics_file
 from stages.lib.io.tables import Row
 from stages.lib.patching import patch, patched_runs, single_heads
+from stages.lib.patching.config import PatchConfig
 from stages.lib.stats import Interval, resample, run_points
 
 
@@ -27,7 +28,7 @@ def main(
     plots: Annotated[Path, "writes estimates.json (one row per head) into this folder"],
 ) -> None:
     """Compare estimated with true effects."""
-    config = params.section("patch", patch.Config)
+    config = params.section("patch", PatchConfig)
     table, about = patched_runs.read(runs, single_heads.EFFECTS, pairs)
     estimated, true = effects(table)
     metrics_file.write(metrics, score(estimated, true, about.subject, config))
@@ -47,7 +48,7 @@ def score(
     estimated: NDArray[np.float64],
     true: NDArray[np.float64],
     subject: NDArray[Any],
-    config: patch.Config,
+    config: PatchConfig,
     seed: int = 0,
 ) -> EstimatesMetrics:
     """Compare the order of heads by their mean estimated and by their mean true effect.
@@ -58,7 +59,7 @@ def score(
         In nats.
     subject : ndarray of shape (n_statements,)
         What each statement is about.
-    config : Config
+    config : PatchConfig
         Section `patch`.
     seed : int
         Of the bootstrap's draws.

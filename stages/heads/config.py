@@ -7,7 +7,7 @@ from stages.lib.io.ranges import Limit, Range
 
 
 @dataclass(frozen=True)
-class Config:
+class HeadsConfig:
     """Section `heads` of params.yaml."""
 
     SECTION = "heads"

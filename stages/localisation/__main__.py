@@ -8,7 +8,8 @@ from typing import Annotated
 
 from stages.lib.io import cli, metrics, params, tables
 from stages.lib.model import lm
-from stages.lib.patching import best_window, patch, patched_runs
+from stages.lib.patching import best_window, patched_runs
+from stages.lib.patching.config import PatchConfig
 from stages.lib.probing import probe_files
 from stages.localisation import gains, localisation
 from stages.localisation.metrics import (
@@ -38,7 +39,7 @@ def main(
     ],
 ) -> None:
     """Score windows, heads and probes."""
-    config = params.section("patch", patch.Config)
+    config = params.section("patch", PatchConfig)
     runs, about = patched_runs.read(effects, patched_runs.SCHEMA, pairs)
     alone = gains.gains(runs, about, config.base)
     organism = tables.read_json(model / lm.MANIFEST)["organism"]

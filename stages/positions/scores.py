@@ -15,6 +15,7 @@ from stages.lib.io import cli, params, tables
 from stages.lib.io import metrics as metrics_file
 from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.cases import Cases
+from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.patch import Head
 from stages.lib.stats import run_points, windows
 from stages.lib.stats.run_points import Difference, Point
@@ -38,7 +39,7 @@ def main(
     ],
 ) -> None:
     """Count the runs by number of last positions, and by block of the prompt."""
-    config = params.section("patch", patch.Config)
+    config = params.section("patch", PatchConfig)
     table, about = patched_runs.read(runs, SCHEMA, pairs)
     counts, blocks = by_count(about, table, config), by_block(about, table, config)
     tables.write_rows(plots / "counts.json", counts)
@@ -46,7 +47,7 @@ def main(
     metrics_file.write(metrics, summarise(about, table, counts, blocks, config))
 
 
-def by_count(about: Cases, runs: pl.DataFrame, config: patch.Config) -> Rows:
+def by_count(about: Cases, runs: pl.DataFrame, config: PatchConfig) -> Rows:
     """Accuracy and truth against how many last positions are patched.
 
     Parameters
@@ -55,7 +56,7 @@ def by_count(about: Cases, runs: pl.DataFrame, config: patch.Config) -> Rows:
         The statements of the runs.
     runs : DataFrame
         What stage `positions` wrote, with the columns of `SCHEMA`.
-    config : Config
+    config : PatchConfig
         Section `patch`.
 
     Returns
@@ -83,7 +84,7 @@ def by_count(about: Cases, runs: pl.DataFrame, config: patch.Config) -> Rows:
     return result
 
 
-def by_block(about: Cases, runs: pl.DataFrame, config: patch.Config) -> Rows:
+def by_block(about: Cases, runs: pl.DataFrame, config: PatchConfig) -> Rows:
     """Accuracy and truth with each block of the prompt patched, left out, and random positions.
 
     Parameters
@@ -113,7 +114,7 @@ def by_block(about: Cases, runs: pl.DataFrame, config: patch.Config) -> Rows:
 
 
 def summarise(
-    about: Cases, runs: pl.DataFrame, by_count: Rows, by_block: Rows, config: patch.Config
+    about: Cases, runs: pl.DataFrame, by_count: Rows, by_block: Rows, config: PatchConfig
 ) -> PositionsMetrics:
     """Collect accuracy by number of positions and by block.
 
@@ -166,7 +167,7 @@ def summarise(
 
 
 def _differences(
-    about: Cases, runs: pl.DataFrame, block: str, config: patch.Config
+    about: Cases, runs: pl.DataFrame, block: str, config: PatchConfig
 ) -> dict[str, Difference]:
     """What a block does beyond nothing, beyond random positions, and to all the others."""
     found = _with_blocks(about, runs)
@@ -188,7 +189,7 @@ def _with_blocks(about: Cases, runs: pl.DataFrame) -> Cases:
     return about.only(runs.filter(pl.col("patch_id") == UNPATCHED_BLOCKS)["statement_id"])
 
 
-def _of_block(runs: pl.DataFrame, run: str, block: str, config: patch.Config) -> pl.DataFrame:
+def _of_block(runs: pl.DataFrame, run: str, block: str, config: PatchConfig) -> pl.DataFrame:
     """Rows of one run at a block, all draws; of the unpatched runs that stand at every block."""
     if run in ROLES:
         persona = pl.col("base") == getattr(config, run)
@@ -223,7 +224,7 @@ def _heads(runs: pl.DataFrame, written: str) -> list[Head]:
     return [Head(**head) for head in heads]
 
 
-def _personas(config: patch.Config) -> dict[str, str]:
+def _personas(config: PatchConfig) -> dict[str, str]:
     """Persona that z is from, and the one that is patched."""
     return {"source": config.source, "base": config.base}
 

@@ -15,6 +15,7 @@ from stages.lib.io import cli, params, tables
 from stages.lib.io import metrics as metrics_file
 from stages.lib.io.whole import whole
 from stages.lib.probing import counts, inputs, probe, probe_files
+from stages.lib.probing.config import ProbesConfig
 from stages.lib.probing.inputs import Inputs
 from stages.probes import probe_tables
 from stages.probes.metrics import ProbesMetrics
@@ -29,7 +30,7 @@ def main(
     plots: Annotated[Path, "writes layers.json, heads.json and cosine.json into this folder"],
 ) -> None:
     """Fit the probes and write directions, metrics and plot tables."""
-    settings, personas = params.section("probes", probe.Config), params.personas()
+    settings, personas = params.section("probes", ProbesConfig), params.personas()
     given = inputs.read(statements, known, activations, personas)
     design, n_layers, n_heads = given.design, given.readers[0].n_layers, given.readers[0].n_heads
     found = {}

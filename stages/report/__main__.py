@@ -6,11 +6,11 @@ Params  behaviour, patch, the wordings of both personas
 from pathlib import Path
 from typing import Annotated, Any
 
-from stages.behaviour.config import Config
+from stages.behaviour.config import BehaviourConfig
 from stages.lib.io import cli, markdown, params, tables
 from stages.lib.io.whole import whole
 from stages.lib.model.lm import MANIFEST
-from stages.lib.patching import patch
+from stages.lib.patching.config import PatchConfig
 from stages.report import behaviour, found, own, page, patching, reading, scope
 
 QUESTION = "When this model is told to lie, where inside it does the truth turn into a lie?"
@@ -25,9 +25,9 @@ def main(
     ],
 ) -> None:
     """Fill the page from the metrics."""
-    roles = params.section("patch", patch.Config)
+    roles = params.section("patch", PatchConfig)
     roles.require_z("report")
-    neutral = params.section("behaviour", Config).neutral
+    neutral = params.section("behaviour", BehaviourConfig).neutral
     every = found.read(metrics)
     pair = (every, roles.source, roles.base)
     lying = behaviour.lying(*pair)

@@ -10,13 +10,14 @@ import polars as pl
 
 from stages.lib.io import cli, params, tables
 from stages.lib.io import metrics as metrics_file
-from stages.lib.patching import cases, patch, patched_runs
+from stages.lib.patching import cases, patched_runs
 from stages.lib.patching.cases import Cases
+from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.patch import Head
 from stages.lib.stats import run_points, windows
 from stages.lib.stats.run_points import Point
 from stages.robustness import scores_overlap, scores_restored, scores_runs
-from stages.robustness.config import Config
+from stages.robustness.config import RobustnessConfig
 from stages.robustness.head_sets import SPLIT, WORDING, HeadSet
 from stages.robustness.metrics import ChosenSet, Overlaps, RobustnessMetrics, Scored
 from stages.robustness.schema import SCHEMA
@@ -38,8 +39,8 @@ def main(
     ],
 ) -> None:
     """Count what the sets do on the report part, and how they were chosen on the selection part."""
-    options = params.section("robustness", Config)
-    config = params.section("patch", patch.Config)
+    options = params.section("robustness", RobustnessConfig)
+    config = params.section("patch", PatchConfig)
     table, about = patched_runs.read(runs, SCHEMA, pairs)
     splits = sorted(set(tables.read(pairs, tables.PAIRS)["split"]))
     wordings = [DEFAULT, *options.wordings]
@@ -59,7 +60,7 @@ def main(
 
 
 def points(
-    about: Cases, given: dict[str, Answers], splits: list[str], config: patch.Config
+    about: Cases, given: dict[str, Answers], splits: list[str], config: PatchConfig
 ) -> list[dict[str, Any]]:
     """Accuracy of every run on all statements and on each split.
 
@@ -71,7 +72,7 @@ def points(
         Runs of each wording, from `scores_runs.answers`.
     splits : list of str
         Their names.
-    config : Config
+    config : PatchConfig
         Section `patch`.
 
     Returns

@@ -5,6 +5,7 @@ import polars as pl
 
 from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.cases import Cases
+from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.patch import Head
 from stages.robustness.head_sets import SEARCH, SPLIT, WORDING, HeadSet, Singles, reversible
 from stages.robustness.wordings import DEFAULT
@@ -52,9 +53,7 @@ def sets_of(scored: pl.DataFrame, window: list[Head], wordings: list[str]) -> li
     return sorted(sets, key=place)
 
 
-def singles(
-    about: Cases, chosen: pl.DataFrame, window: list[Head], config: patch.Config
-) -> Singles:
+def singles(about: Cases, chosen: pl.DataFrame, window: list[Head], config: PatchConfig) -> Singles:
     """Truth that each head of the window gains alone, in the default wording.
 
     Parameters
@@ -65,7 +64,7 @@ def singles(
         Runs on them, with the columns of `SCHEMA`.
     window : list of Head
         From `candidates`.
-    config : Config
+    config : PatchConfig
         Section `patch`.
     """
     own = chosen.filter(pl.col("wording") == DEFAULT)
@@ -82,7 +81,7 @@ def singles(
 
 
 def answers(
-    scored: pl.DataFrame, sets: list[HeadSet], wording: str, config: patch.Config
+    scored: pl.DataFrame, sets: list[HeadSet], wording: str, config: PatchConfig
 ) -> Answers:
     """Look up all runs of one wording on the report part, in the order of plots."""
     own = scored.filter(pl.col("wording") == wording)

@@ -9,8 +9,10 @@ from typing import Annotated
 
 from stages.lib.io import cli, params, tables
 from stages.lib.io import metrics as metrics_file
-from stages.lib.probing import counts, inputs, probe
+from stages.lib.probing import counts, inputs
+from stages.lib.probing.config import ProbesConfig
 from stages.transfer import best, forms, layers, measured, rows, sample
+from stages.transfer.config import TransferConfig
 from stages.transfer.found import Found
 from stages.transfer.metrics import TransferMetrics
 
@@ -26,8 +28,8 @@ def main(
     ],
 ) -> None:
     """Fit the probes and write metrics and plot tables."""
-    settings, personas = params.section("transfer", sample.Config), params.personas()
-    logistic = params.section("probes", probe.Config)
+    settings, personas = params.section("transfer", TransferConfig), params.personas()
+    logistic = params.section("probes", ProbesConfig)
     given = inputs.read(statements, known, activations, personas)
     table, design = given.table, given.design
     drawn = sample.draw(design, forms.read(table), settings, logistic)

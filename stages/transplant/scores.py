@@ -12,8 +12,9 @@ import polars as pl
 from stages.lib.io import cli, params, tables
 from stages.lib.io import metrics as metrics_file
 from stages.lib.io.tables import Row
-from stages.lib.patching import patch, patched_runs
+from stages.lib.patching import patched_runs
 from stages.lib.patching.cases import Cases
+from stages.lib.patching.config import PatchConfig
 from stages.lib.stats import run_points
 from stages.lib.stats.run_points import ALL, Point
 from stages.transplant.metrics import Rank, Ranks, TransplantMetrics
@@ -45,7 +46,7 @@ def main(
     plots: Annotated[Path, "writes transplant.json (one row per split and run) into this folder"],
 ) -> None:
     """Score every run on every split."""
-    config = params.section("patch", patch.Config)
+    config = params.section("patch", PatchConfig)
     table, about = patched_runs.read(runs, SCHEMA, pairs)
     scored = score(about, read_runs(table, config), run_points.splits(pairs))
     tables.write_rows(plots / "transplant.json", [_row(one) for one in scored])
@@ -54,14 +55,14 @@ def main(
     metrics_file.write(metrics, summarise(about, scored, n_heads))
 
 
-def read_runs(table: pl.DataFrame, config: patch.Config) -> list[Run]:
+def read_runs(table: pl.DataFrame, config: PatchConfig) -> list[Run]:
     """Read every run: unpatched, the set in both directions, the random sets.
 
     Parameters
     ----------
     table : DataFrame
         With the columns of `SCHEMA`.
-    config : Config
+    config : PatchConfig
         Section `patch`.
 
     Returns

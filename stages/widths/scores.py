@@ -12,8 +12,9 @@ import polars as pl
 from stages.lib.io import cli, params, tables
 from stages.lib.io import metrics as metrics_file
 from stages.lib.io.tables import Row
-from stages.lib.patching import best_window, patch, patched_runs
+from stages.lib.patching import best_window, patched_runs
 from stages.lib.patching.cases import PARTS, Cases
+from stages.lib.patching.config import PatchConfig
 from stages.lib.stats import run_points
 from stages.lib.stats.run_points import Point
 from stages.widths import window_choice, window_runs
@@ -42,7 +43,7 @@ def main(
     ],
 ) -> None:
     """Choose on `selection` what the sweep chose there, and report on `report`."""
-    config = params.section("patch", patch.Config)
+    config = params.section("patch", PatchConfig)
     table, about = patched_runs.read(runs, window_runs.SCHEMA, pairs)
     parts = {part: _of_part(about, table, part) for part in PARTS}
     choices = window_choice.choose(*parts["selection"], config)
@@ -53,7 +54,7 @@ def main(
     metrics_file.write(metrics, summarise(parts, choices, splits, config))
 
 
-def by_layer(found: Found, choices: Choices, config: patch.Config) -> list[Row]:
+def by_layer(found: Found, choices: Choices, config: PatchConfig) -> list[Row]:
     """Accuracy and truth of every window.
 
     Parameters
@@ -62,7 +63,7 @@ def by_layer(found: Found, choices: Choices, config: patch.Config) -> list[Row]:
         Statements, and the runs of all windows on them.
     choices : dict of (str, int) to Choice
         The windows that were chosen by them.
-    config : Config
+    config : PatchConfig
         Section `patch`.
 
     Returns
@@ -100,7 +101,7 @@ def by_split(
     choices: Choices,
     sizes: tuple[int, ...],
     splits: list[str],
-    config: patch.Config,
+    config: PatchConfig,
 ) -> list[Row]:
     """Accuracy and truth of the chosen windows and of their controls, over all and by split.
 
@@ -114,7 +115,7 @@ def by_split(
         All sizes.
     splits : list of str
         `run_points.ALL`, and every split.
-    config : Config
+    config : PatchConfig
         Section `patch`.
 
     Returns
@@ -146,7 +147,7 @@ def by_split(
 
 
 def summarise(
-    parts: dict[str, Found], choices: Choices, splits: list[Row], config: patch.Config
+    parts: dict[str, Found], choices: Choices, splits: list[Row], config: PatchConfig
 ) -> WidthsMetrics:
     """Name the best windows, and what they do beside the unpatched runs and their controls.
 
@@ -158,7 +159,7 @@ def summarise(
         The windows that were chosen.
     splits : list of dict
         From `by_split`.
-    config : Config
+    config : PatchConfig
         Section `patch`.
     """
     statements, runs = parts["selection"]
@@ -206,7 +207,7 @@ def _windows(choice: Choice) -> dict[str, Window]:
 
 
 def _of_size(
-    name: str, choice: Choice, parts: dict[str, Found], splits: list[Row], config: patch.Config
+    name: str, choice: Choice, parts: dict[str, Found], splits: list[Row], config: PatchConfig
 ) -> Size:
     """What the best window of one size and direction does, and what its control does."""
     (selection, swept), (report, runs) = parts["selection"], parts["report"]

@@ -6,12 +6,13 @@ from stages.estimates import effects_of_heads, scores
 from stages.lib import stats
 from stages.lib.patching import patched_runs, single_heads
 from stages.lib.patching.cases import Cases
-from stages.lib.patching.patch import Config, Head
+from stages.lib.patching.config import PatchConfig
+from stages.lib.patching.patch import Head
 
 N, LAYERS, HEADS = 12, 4, 5
 SUBJECTS = np.arange(N) // 2
 LABEL = np.arange(N) % 2 == 0
-CONFIG = Config("honest", "liar", 5)
+CONFIG = PatchConfig("honest", "liar", 5)
 
 
 def noise(seed):

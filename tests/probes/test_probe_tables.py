@@ -11,6 +11,7 @@ from stages.lib import shards
 from stages.lib.io import tables
 from stages.lib.io.cli import UserError
 from stages.lib.probing import probe
+from stages.lib.probing.config import ProbesConfig
 from stages.lib.stats import NOTHING
 from stages.probes import __main__ as stage
 from stages.probes import probe_tables
@@ -42,7 +43,7 @@ def found():
 
 
 def test_no_permutations_no_control():
-    none = probe.Config(1.0, 1000, permutations=0, seed=0)
+    none = ProbesConfig(1.0, 1000, permutations=0, seed=0)
     found = survey(activations(), design(), none)
     rows = probe_tables.layers(found, PERSONAS, design())
     permuted = [row for row in rows if row["labels"] == "permuted"]

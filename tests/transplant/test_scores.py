@@ -4,8 +4,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from stages.lib.patching import patch, patched_runs
+from stages.lib.patching import patched_runs
 from stages.lib.patching.cases import Cases
+from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.patch import Head
 from stages.lib.stats.run_points import ALL, Count
 from stages.transplant import scores
@@ -13,7 +14,7 @@ from stages.transplant.metrics import Rank
 
 N = 8
 LABEL = np.arange(N) % 2 == 0
-CONFIG = patch.Config(source="honest", base="liar", positions=5)
+CONFIG = PatchConfig(source="honest", base="liar", positions=5)
 ABOUT = Cases(
     pl.DataFrame(
         {

@@ -17,7 +17,7 @@ ENOUGH = 0.5  # of the probability; answers that hold less on average are said t
 
 
 @dataclass(frozen=True)
-class Config:
+class ReadoutConfig:
     """Section `readout` of params.yaml."""
 
     SECTION = "readout"
@@ -73,14 +73,14 @@ class Answers:
     missing: tuple[str, ...] = ()
 
 
-def answers(tokenizer: Any, config: Config) -> Answers:
+def answers(tokenizer: Any, config: ReadoutConfig) -> Answers:
     """Find every token that is an answer word, with or without space around it.
 
     Parameters
     ----------
     tokenizer : PreTrainedTokenizerBase
         The model's tokenizer.
-    config : Config
+    config : ReadoutConfig
         The words; case counts.
 
     Returns

@@ -12,7 +12,7 @@ SITES = ("z", "mlp_out", "resid_post")
 
 
 @dataclass(frozen=True)
-class Config:
+class PatchConfig:
     """Section `patch` of params.yaml."""
 
     SECTION = "patch"

@@ -16,6 +16,7 @@ from stages.lib.forward.prompts import Prompts
 from stages.lib.forward.site import MLP_OUT, RESID_POST, SITES, Z
 from stages.lib.io.cli import UserError
 from stages.lib.model import readout
+from stages.lib.model.readout import ReadoutConfig
 from tests import tiny
 from tests.lib.forward.test_forward import POSITIONS, ROUNDING, SIZES, of, prompts
 
@@ -48,7 +49,7 @@ def model_of(architecture):
 
 @pytest.fixture(scope="module")
 def answers():
-    return readout.answers(tiny.chatml_tokenizer(), readout.Config(("true",), ("false",)))
+    return readout.answers(tiny.chatml_tokenizer(), ReadoutConfig(("true",), ("false",)))
 
 
 def odd(architecture, **changes):

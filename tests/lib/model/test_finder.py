@@ -11,7 +11,8 @@ from stages.lib.forward.site import SITES
 from stages.lib.io.cli import UserError
 from stages.lib.model import lm, readout
 from stages.lib.model.finder import Finder
-from stages.lib.weights.config import Config
+from stages.lib.model.readout import ReadoutConfig
+from stages.lib.weights.config import ModelConfig
 from stages.model import __main__ as stage
 from tests import tiny
 
@@ -58,7 +59,7 @@ def describe(model, names):
 @pytest.mark.parametrize("site", SITES.values(), ids=SITES)
 def test_a_renamed_model_is_patched_as_the_one_it_was(site):
     models = [tiny.wrap(tiny.random_model()), describe(renamed_model(), NAMES)]
-    answers = readout.answers(tiny.chatml_tokenizer(), readout.Config(("true",), ("false",)))
+    answers = readout.answers(tiny.chatml_tokenizer(), ReadoutConfig(("true",), ("false",)))
     random = np.random.default_rng(0)
     base, source = random.integers(0, 250, (2, 3, 20)).tolist()
     patches = np.eye(4, dtype=bool)[:, :, None].repeat(site.shape(models[0])[0], axis=2)
@@ -123,7 +124,7 @@ def test_the_norm_after_an_mlp_is_taken_where_the_user_does_not_name_it():
 
 class TestOfParams:
     def config(self, modules):
-        return Config("./model", None, None, "auto", None, modules)
+        return ModelConfig("./model", None, None, "auto", None, modules)
 
     @pytest.mark.parametrize(
         ("modules", "expected"),

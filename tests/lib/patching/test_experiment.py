@@ -15,7 +15,7 @@ from stages.lib.patching.patch import Head
 from stages.positions import position_runs
 from stages.report import __main__ as report
 from stages.transplant import __main__ as transplant
-from stages.transplant.config import Config as TransplantConfig
+from stages.transplant.config import TransplantConfig
 from tests import planted, tiny
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -7,11 +7,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from stages.lib.probing import probe
+from stages.lib.probing.config import ProbesConfig
 
 pytestmark = pytest.mark.filterwarnings("error")  # above all: every fit converges
 
 PERSONAS = ("neutral", "honest", "liar")
-SETTINGS = probe.Config(regularisation=1.0, max_iter=1000, permutations=1, seed=0)
+SETTINGS = ProbesConfig(regularisation=1.0, max_iter=1000, permutations=1, seed=0)
 SUBJECTS, N_LAYERS, N_HEADS, D_HEAD, D_MODEL = 200, 3, 2, 8, 16
 N = 2 * SUBJECTS  # a true and a false statement of each subject
 LABELS = np.arange(N) % 2 == 0
@@ -121,7 +122,7 @@ def test_liar_is_opposite_and_transfer_to_it_is_below_chance(found):
 
 
 def test_permuted_labels_give_chance_where_true_ones_do_not():
-    many = probe.Config(1.0, 1000, permutations=20, seed=0)
+    many = ProbesConfig(1.0, 1000, permutations=20, seed=0)
     given, _ = places(activations(), "z")
     planted = list(given)[np.ravel_multi_index(PLANTED, (N_LAYERS, N_HEADS))]
     found = probe.fit_place(planted, design(), many, index=0)

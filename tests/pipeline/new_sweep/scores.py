@@ -11,8 +11,9 @@ import polars as pl
 
 from stages.lib.io import cli, params, tables
 from stages.lib.io import metrics as metrics_file
-from stages.lib.patching import patch, patched_runs
+from stages.lib.patching import patched_runs
 from stages.lib.patching.cases import PARTS, Cases
+from stages.lib.patching.config import PatchConfig
 from stages.lib.stats import run_points
 from stages.lib.stats.run_points import Point
 from stages.single_layers.metrics import SingleLayersMetrics
@@ -22,7 +23,7 @@ LAYER = pl.col("heads").list.first().struct.field("layer")  # null in the base r
 
 def main(pairs: Path, runs: Path, metrics: Path, plots: Path) -> None:
     """Choose the best layer on `selection`, report on `report`."""
-    config = params.section("patch", patch.Config)
+    config = params.section("patch", PatchConfig)
     table, about = patched_runs.read(runs, patched_runs.SCHEMA, pairs)
     table = table.with_columns(layer=LAYER)
     layers = table["layer"].drop_nulls().unique().sort().to_list()
