@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from stages.lib.io import alignment, cli, params, tables
-from stages.lib.patching.config import Config
+from stages.lib.patching.config import PatchConfig
 
 
 def main(
@@ -20,7 +20,7 @@ def main(
     ],
 ) -> None:
     """Join the tables; refuse personas whose prompts are the same."""
-    roles = params.section("patch", Config)
+    roles = params.section("patch", PatchConfig)
     source, base = (prompts / f"{persona}.parquet" for persona in (roles.source, roles.base))
     table = tables.read(statements, tables.STATEMENTS)
     knows = tables.read(known, tables.KNOWN)

@@ -6,9 +6,9 @@ Params  behaviour, patch
 from pathlib import Path
 from typing import Annotated, Any
 
-from stages.behaviour.config import Config
+from stages.behaviour.config import BehaviourConfig
 from stages.lib.io import cli, params, tables
-from stages.lib.patching import patch
+from stages.lib.patching.config import PatchConfig
 
 STAGES = ("behaviour", "probes", "windows", "heads", "transplant", "localisation")
 
@@ -22,8 +22,8 @@ def main(
 ) -> None:
     """Collect about 20 numbers."""
     found = {stage: tables.read_json(metrics / f"{stage}.json") for stage in STAGES}
-    roles = params.section("patch", patch.Config)
-    neutral = params.section("behaviour", Config).neutral
+    roles = params.section("patch", PatchConfig)
+    neutral = params.section("behaviour", BehaviourConfig).neutral
     tables.write_json(
         out,
         _behaviour(found["behaviour"], neutral, roles)
@@ -33,7 +33,7 @@ def main(
     )
 
 
-def _behaviour(found: dict[str, Any], neutral: str, roles: patch.Config) -> dict[str, Any]:
+def _behaviour(found: dict[str, Any], neutral: str, roles: PatchConfig) -> dict[str, Any]:
     """How often each persona is right over all statements, and how many the model knows."""
     personas = dict.fromkeys((neutral, roles.source, roles.base))
     rows = {persona: found["personas"][persona]["all"] for persona in personas}
@@ -47,7 +47,7 @@ def _behaviour(found: dict[str, Any], neutral: str, roles: patch.Config) -> dict
     }
 
 
-def _probes(found: dict[str, Any], roles: patch.Config) -> dict[str, Any]:
+def _probes(found: dict[str, Any], roles: PatchConfig) -> dict[str, Any]:
     """The best residual-stream probe of the source run, and how it reads the base run."""
     best = found["best"]["resid_post"][roles.source]
     own, transfer = best[roles.source], best[roles.base]

@@ -7,13 +7,15 @@ from transformers import LlamaForCausalLM
 
 from stages.lib import chat
 from stages.lib.model import readout
+from stages.lib.model.readout import ReadoutConfig
 from stages.lib.patching import patch
 from stages.lib.patching.cases import Cases
+from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.experiment import Experiment
 from tests import tiny
 
-CONFIG = patch.Config("honest", "liar", positions=20)
-WORDS = readout.Config(("true", "True"), ("false", "False"))
+CONFIG = PatchConfig("honest", "liar", positions=20)
+WORDS = ReadoutConfig(("true", "True"), ("false", "False"))
 SYSTEMS = {"honest": "You are H.", "liar": "You are so L."}
 QUESTION, PREFIX = "{statement}?", "it is"
 

@@ -9,11 +9,12 @@ from typing import Annotated
 import numpy as np
 import polars as pl
 
-from stages.activations.config import Config
+from stages.activations.config import ActivationsConfig
 from stages.lib import forward, shards
 from stages.lib.forward import answers as forward_answers
 from stages.lib.io import cli, params, tables
 from stages.lib.model import lm, readout
+from stages.lib.model.readout import ReadoutConfig
 
 SITES = ("z", "resid_post")
 
@@ -29,8 +30,8 @@ def main(
     ],
 ) -> None:
     """Write the activations and the readout of one persona."""
-    positions = list(params.section("activations", Config).positions)
-    words = params.section("readout", readout.Config)
+    positions = list(params.section("activations", ActivationsConfig).positions)
+    words = params.section("readout", ReadoutConfig)
     table = tables.read(prompts, tables.PROMPTS)
     language_model = lm.load(model)
     answers = readout.answers(language_model.tokenizer, words)

@@ -8,7 +8,7 @@ from stages.lib.io.ranges import Range, Some
 
 
 @dataclass(frozen=True)
-class Config:
+class ActivationsConfig:
     """Section `activations` of params.yaml."""
 
     positions: Some[Annotated[int, Range(most=-1)]]

@@ -10,12 +10,13 @@ from typing import Annotated, Any
 import numpy as np
 
 from stages.attribution import table
-from stages.attribution.config import Config
+from stages.attribution.config import AttributionConfig
 from stages.attribution.table import ROLES
 from stages.lib import forward, shards
 from stages.lib.forward.parts import Parts, Splitter, Unfit
 from stages.lib.io import alignment, cli, params, tables
-from stages.lib.patching import cases, experiment, patch
+from stages.lib.patching import cases, experiment
+from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.experiment import Experiment
 
 
@@ -26,8 +27,8 @@ def main(
     out: Annotated[Path, "writes the parts of both runs' logits (safetensors)"],
 ) -> None:
     """Split both personas' logits on known statements of the report part."""
-    limit = params.section("attribution", Config).limit
-    config = params.section("patch", patch.Config)
+    limit = params.section("attribution", AttributionConfig).limit
+    config = params.section("patch", PatchConfig)
     found = cases.read(pairs, ("report",), limit, by="part")
     every = tables.read(pairs, tables.PAIRS)["statement_id"]
     readers = [shards.Reader(activations / persona) for persona in (config.source, config.base)]

@@ -6,7 +6,7 @@ from stages.lib.io.ranges import Limit
 
 
 @dataclass(frozen=True)
-class Config:
+class AttributionConfig:
     """Section `attribution` of params.yaml."""
 
     limit: Limit

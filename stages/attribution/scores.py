@@ -18,7 +18,7 @@ from stages.attribution.scores_contributions import Array, Contributions, Pair
 from stages.attribution.table import ROLES, Split
 from stages.lib import stats
 from stages.lib.io import cli, params, tables
-from stages.lib.patching import patch
+from stages.lib.patching.config import PatchConfig
 
 RUNS: tuple[str, ...] = ("source", "base", "difference")
 TOP = 10  # heads, and sublayers, that the metrics name
@@ -34,7 +34,7 @@ def main(
     plots: Annotated[Path, "writes layers.json, heads.json and lens.json into this folder"],
 ) -> None:
     """Compare two runs on the same statements."""
-    config = params.section("patch", patch.Config)
+    config = params.section("patch", PatchConfig)
     split = table.read(runs)
     every = tables.read(pairs, tables.PAIRS)
     about = every.filter(pl.col("statement_id").is_in(split.statement_ids))

@@ -10,7 +10,7 @@ from typing import Annotated
 import polars as pl
 
 from stages.behaviour import knowledge
-from stages.behaviour.config import Config
+from stages.behaviour.config import BehaviourConfig
 from stages.lib.io import alignment, cli, params, tables
 from stages.lib.io.cli import UserError
 from stages.lib.stats import answer_rates
@@ -25,7 +25,7 @@ def main(
     plots: Annotated[Path, "writes accuracy.json and thresholds.json into this folder"],
 ) -> None:
     """Measure every declared persona and write what the neutral one knows."""
-    personas, settings = params.personas(), params.section("behaviour", Config)
+    personas, settings = params.personas(), params.section("behaviour", BehaviourConfig)
     if settings.neutral not in personas:
         raise UserError(
             f"params.yaml: behaviour.neutral: unknown persona {settings.neutral!r}, "

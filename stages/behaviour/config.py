@@ -9,7 +9,7 @@ Below = Annotated[float, Range(least=0, below=1)]
 
 
 @dataclass(frozen=True)
-class Config:
+class BehaviourConfig:
     """Section `behaviour` of params.yaml; both limits are exclusive."""
 
     neutral: str

@@ -4,7 +4,7 @@ from typing import Any
 
 import polars as pl
 
-from stages.behaviour.config import Config
+from stages.behaviour.config import BehaviourConfig
 from stages.lib import stats
 from stages.lib.model import readout
 from stages.lib.stats.answer_rates import ALL, MEASURES, Measured, Rows
@@ -19,7 +19,7 @@ def accuracy_rows(persona: str, measured: Measured) -> Rows:
     ]
 
 
-def know(answers: pl.DataFrame, settings: Config) -> pl.DataFrame:
+def know(answers: pl.DataFrame, settings: BehaviourConfig) -> pl.DataFrame:
     """Decide which statements the model knows, from the neutral persona's answers.
 
     Returns

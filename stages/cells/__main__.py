@@ -14,9 +14,11 @@ from typing import Annotated
 import polars as pl
 
 from stages.cells import cells, grid
+from stages.cells.config import GridConfig
 from stages.lib import forward
 from stages.lib.io import cli, params, tables
 from stages.lib.model import lm, readout
+from stages.lib.model.readout import ReadoutConfig
 
 
 def main(
@@ -26,9 +28,9 @@ def main(
     out: Annotated[Path, "writes one row per question, prefix and statement (Parquet)"],
 ) -> None:
     """Write the answers of every cell of one system prompt."""
-    config = params.section("grid", grid.Config)
+    config = params.section("grid", GridConfig)
     wordings = grid.wordings(config, system)
-    words = params.section("readout", readout.Config)
+    words = params.section("readout", ReadoutConfig)
     table = grid.sample(tables.read(statements, tables.STATEMENTS), config.limit)
     tokenizer = lm.load_tokenizer(model)
     answers = readout.answers(tokenizer, words)

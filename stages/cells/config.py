@@ -12,7 +12,7 @@ WHERE = "params.yaml: grid"
 
 
 @dataclass(frozen=True)
-class Config:
+class GridConfig:
     """Section `grid` of params.yaml; every combination of names is a row of the grid.
 
     Attributes

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from stages.cells.config import Config
+from stages.cells.config import GridConfig
 from stages.lib.io import alignment, params, tables
 from stages.lib.io.cli import UserError
 from stages.lib.patching import cases
@@ -41,7 +41,7 @@ class Wordings:
     prefixes: dict[str, tuple[str, str]]
 
 
-def wordings(config: Config, system: str) -> Wordings:
+def wordings(config: GridConfig, system: str) -> Wordings:
     """Look up the texts of one system prompt's cells.
 
     Raises
@@ -78,14 +78,16 @@ def sample(statements: pl.DataFrame, limit: int | None) -> pl.DataFrame:
     return pl.concat([statements.clear(), *groups]).sort("statement_id")
 
 
-def read_cells(folder: Path, config: Config, statement_ids: pl.Series) -> dict[str, pl.DataFrame]:
+def read_cells(
+    folder: Path, config: GridConfig, statement_ids: pl.Series
+) -> dict[str, pl.DataFrame]:
     """Read the cells of every declared system prompt.
 
     Parameters
     ----------
     folder : Path
         With one table of `CELLS` for each system prompt; others are left alone.
-    config : Config
+    config : GridConfig
         What is declared.
     statement_ids : Series of str
         The statements of every cell, sorted.
@@ -114,7 +116,7 @@ def read_cells(folder: Path, config: Config, statement_ids: pl.Series) -> dict[s
     return found
 
 
-def _texts(config: Config, kind: str) -> dict[str, tuple[str, str]]:
+def _texts(config: GridConfig, kind: str) -> dict[str, tuple[str, str]]:
     """Questions or prefixes by name; what the grid leaves open is that of section `prompt`."""
     base = params.text("patch.base")
     shared = {"questions": "prompt.question", "prefixes": f"prompt.{base}_prefix"}[kind]

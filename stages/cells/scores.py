@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from stages.cells import grid, grid_tables
+from stages.cells.config import GridConfig
 from stages.lib.io import cli, params, tables
 
 
@@ -17,7 +18,7 @@ def main(
     plots: Annotated[Path, "writes recall.json and ranking.json into this folder"],
 ) -> None:
     """Measure every combination of the declared wordings."""
-    config = params.section("grid", grid.Config)
+    config = params.section("grid", GridConfig)
     table = grid.sample(tables.read(statements, tables.STATEMENTS), config.limit)
     systems = grid.read_cells(cells, config, table["statement_id"])
     by_system = {system: grid_tables.answers(table, rows) for system, rows in systems.items()}

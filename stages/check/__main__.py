@@ -10,54 +10,54 @@ reads it.
 from pathlib import Path
 from typing import Annotated, Any
 
-from stages.activations import config as activations
-from stages.attribution import config as attribution
-from stages.behaviour import config as behaviour
-from stages.cells import config as grid
+from stages.activations.config import ActivationsConfig
+from stages.attribution.config import AttributionConfig
+from stages.behaviour.config import BehaviourConfig
+from stages.cells.config import GridConfig
 from stages.check import agreement, remarks
-from stages.controls import config as controls
-from stages.curves import config as curves
-from stages.effects import config as effects
-from stages.erasure import config as erasure
-from stages.heads import config as heads
+from stages.controls.config import ControlsConfig
+from stages.curves.config import CurvesConfig
+from stages.effects.config import EffectsConfig
+from stages.erasure.config import ErasureConfig
+from stages.heads.config import HeadsConfig
 from stages.lib.io import cli, params
 from stages.lib.io.cli import UserError
 from stages.lib.io.whole import whole
-from stages.lib.model import readout
-from stages.lib.patching import config as patch
-from stages.lib.probing import config as probes
-from stages.lib.weights import config as model
+from stages.lib.model.readout import ReadoutConfig
+from stages.lib.patching.config import PatchConfig
+from stages.lib.probing.config import ProbesConfig
 from stages.lib.weights import recipe
-from stages.positions import config as positions
-from stages.robustness import config as robustness
-from stages.statements import config as statements
+from stages.lib.weights.config import ModelConfig
+from stages.positions.config import PositionsConfig
+from stages.robustness.config import RobustnessConfig
+from stages.statements.config import StatementsConfig
 from stages.statements.sources import listed
-from stages.transfer import config as transfer
-from stages.transplant import config as transplant
-from stages.widths import config as widths
-from stages.windows import config as windows
+from stages.transfer.config import TransferConfig
+from stages.transplant.config import TransplantConfig
+from stages.widths.config import WidthsConfig
+from stages.windows.config import WindowsConfig
 
 SCHEMAS: dict[str, Any] = {
-    "model": model.Config,
-    "statements": statements.Config,
-    "readout": readout.Config,
-    "activations": activations.Config,
-    "behaviour": behaviour.Config,
-    "probes": probes.Config,
-    "patch": patch.Config,
-    "windows": windows.Config,
-    "effects": effects.Config,
-    "heads": heads.Config,
-    "transplant": transplant.Config,
-    "grid": grid.Config,
-    "transfer": transfer.Config,
-    "attribution": attribution.Config,
-    "widths": widths.Config,
-    "positions": positions.Config,
-    "curves": curves.Config,
-    "robustness": robustness.Config,
-    "controls": controls.Config,
-    "erasure": erasure.Config,
+    "model": ModelConfig,
+    "statements": StatementsConfig,
+    "readout": ReadoutConfig,
+    "activations": ActivationsConfig,
+    "behaviour": BehaviourConfig,
+    "probes": ProbesConfig,
+    "patch": PatchConfig,
+    "windows": WindowsConfig,
+    "effects": EffectsConfig,
+    "heads": HeadsConfig,
+    "transplant": TransplantConfig,
+    "grid": GridConfig,
+    "transfer": TransferConfig,
+    "attribution": AttributionConfig,
+    "widths": WidthsConfig,
+    "positions": PositionsConfig,
+    "curves": CurvesConfig,
+    "robustness": RobustnessConfig,
+    "controls": ControlsConfig,
+    "erasure": ErasureConfig,
 }
 OTHERS = ("personas", "prompt", "organisms")
 """Sections without a schema: their keys are names that a user gives."""

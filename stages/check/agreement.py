@@ -2,25 +2,25 @@
 
 from typing import Annotated
 
-from stages.cells import config as grid
+from stages.cells.config import GridConfig
 from stages.lib.io import params
 from stages.lib.io.cli import UserError
 from stages.lib.io.ranges import Question
-from stages.lib.patching import config as patch
+from stages.lib.patching.config import PatchConfig
 from stages.lib.weights.recipe import NONE, TRUTH
-from stages.robustness import config as robustness
 from stages.robustness import wordings
+from stages.robustness.config import RobustnessConfig
 
 ENDS = ("system", "prefix")
 QUESTION = Annotated[str, Question()]
 
 
-def require_personas(roles: patch.Config, neutral: str) -> None:
+def require_personas(roles: PatchConfig, neutral: str) -> None:
     """Check the personas that sections name, and their wordings.
 
     Parameters
     ----------
-    roles : Config
+    roles : PatchConfig
         Section `patch`.
     neutral : str
         The persona that decides what the model knows.
@@ -55,12 +55,12 @@ def require_personas(roles: patch.Config, neutral: str) -> None:
         texts[text] = name
 
 
-def require_wordings(section: grid.Config) -> None:
+def require_wordings(section: GridConfig) -> None:
     """Check the texts of section `prompt`, for personas and for the grid.
 
     Parameters
     ----------
-    section : Config
+    section : GridConfig
         Section `grid`. Two of its names may stand for one text: a persona reworded with -S may
         come to say what another name says.
 
@@ -83,7 +83,7 @@ def require_wordings(section: grid.Config) -> None:
         params.wording(f"{name}_system")
 
 
-def require_rewordings(section: robustness.Config, roles: patch.Config) -> None:
+def require_rewordings(section: RobustnessConfig, roles: PatchConfig) -> None:
     """Raise `UserError` where a wording of section `robustness` is none, or none of its own."""
     default = wordings.of_prompt(roles.source, roles.base)
     wordings.named("params.yaml: robustness.wordings", section.wordings, default)

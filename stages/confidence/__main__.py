@@ -8,7 +8,7 @@ from typing import Annotated
 
 from stages.confidence import confidence
 from stages.lib.io import cli, params, tables
-from stages.lib.patching import patch
+from stages.lib.patching.config import PatchConfig
 
 
 def main(
@@ -18,7 +18,7 @@ def main(
     plot: Annotated[Path, "writes one point per run and threshold (JSON)"],
 ) -> None:
     """Count the answers that reach each threshold, and how many of them are right."""
-    config = params.section("patch", patch.Config)
+    config = params.section("patch", PatchConfig)
     table = tables.read(statements, tables.STATEMENTS)
     found = confidence.answers(table, transplant)
     points = confidence.points(found, config)

@@ -7,7 +7,7 @@ import polars as pl
 
 from stages.lib import stats
 from stages.lib.io import alignment, tables
-from stages.lib.patching import patch
+from stages.lib.patching.config import PatchConfig
 from stages.lib.stats import answer_rates
 
 RUNS = ("patched", "source", "base", "reverse")  # as stage `transplant` names them
@@ -47,7 +47,7 @@ def answers(statements: pl.DataFrame, file: Path) -> dict[str, pl.DataFrame]:
     return found
 
 
-def names(config: patch.Config) -> dict[str, dict[str, str]]:
+def names(config: PatchConfig) -> dict[str, dict[str, str]]:
     """Each run's columns `run`, `source` and `base`: who gives z, and whose run is written into."""
     source, base = config.source, config.base
     pairs = ((source, base), (source, source), (base, base), (base, source))
@@ -57,7 +57,7 @@ def names(config: patch.Config) -> dict[str, dict[str, str]]:
     }
 
 
-def points(found: dict[str, pl.DataFrame], config: patch.Config) -> Rows:
+def points(found: dict[str, pl.DataFrame], config: PatchConfig) -> Rows:
     """Rows of a plot table: run, source, base, confidence, accuracy, low, high, n.
 
     Accuracy is that of the answers whose probability is not below `confidence`, None where none is

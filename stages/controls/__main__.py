@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from stages.controls import controls, controls_tables
-from stages.controls.config import Config
+from stages.controls.config import ControlsConfig
 from stages.lib import forward
 from stages.lib.io import cli, params, tables
 from stages.lib.patching import cases, experiment
@@ -21,7 +21,7 @@ def main(
     out: Annotated[Path, "writes one row per statement and run (Parquet)"],
 ) -> None:
     """Patch the set on the report part, as it is meant and in ways that tell why it works."""
-    limit = params.section("controls", Config).limit
+    limit = params.section("controls", ControlsConfig).limit
     search = tables.read_json(heads)
     chosen = [Head(*head) for head in search["heads"]]
     setting = experiment.load(pairs, model, ("report",), limit, by="split")

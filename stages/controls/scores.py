@@ -23,6 +23,7 @@ from stages.lib import stats
 from stages.lib.io import cli, params, tables
 from stages.lib.patching import cases, patch, patched_runs
 from stages.lib.patching.cases import Cases
+from stages.lib.patching.config import PatchConfig
 from stages.lib.stats import run_points
 
 ALL = "all"  # stands for every split
@@ -38,7 +39,7 @@ def main(
     ],
 ) -> None:
     """Score every run over all statements and on each split."""
-    config = params.section("patch", patch.Config)
+    config = params.section("patch", PatchConfig)
     table, about = patched_runs.read(runs, SCHEMA, pairs)
     splits = sorted(set(tables.read(pairs, tables.PAIRS)["split"]))
     tables.write_rows(plots / "controls.json", points(about, table, splits, config))
@@ -46,7 +47,7 @@ def main(
 
 
 def points(
-    about: Cases, runs: pl.DataFrame, splits: list[str], config: patch.Config
+    about: Cases, runs: pl.DataFrame, splits: list[str], config: PatchConfig
 ) -> list[dict[str, Any]]:
     """Accuracy of every run, and how often its answer is its donor's label, on each split.
 
@@ -58,7 +59,7 @@ def points(
         What stage `controls` wrote.
     splits : list of str
         All splits, also those without a statement.
-    config : Config
+    config : PatchConfig
         Section `patch`.
 
     Returns

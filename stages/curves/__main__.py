@@ -10,7 +10,7 @@ from typing import Annotated
 import polars as pl
 
 from stages.curves import curve_search, curves, rankings, table
-from stages.curves.config import Config
+from stages.curves.config import CurvesConfig
 from stages.lib import forward
 from stages.lib.io import cli, params, tables
 from stages.lib.patching import cases, experiment, patched_runs, single_heads
@@ -30,7 +30,7 @@ def main(
     orders: Annotated[Path, "writes the heads in each order (JSON)"],
 ) -> None:
     """Choose orders and sizes on the selection part, and run the curves on the report part."""
-    own = params.section("curves", Config)
+    own = params.section("curves", CurvesConfig)
     setting = experiment.load(pairs, model, ("selection",), own.search_limit)
     chosen, config = setting.cases, setting.config
     report = cases.read(pairs, ("report",), own.limit, by="part")

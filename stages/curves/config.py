@@ -7,7 +7,7 @@ from stages.lib.io.ranges import Count, Distinct, Limit, Seed, Share
 
 
 @dataclass(frozen=True)
-class Config:
+class CurvesConfig:
     """Section `curves` of params.yaml."""
 
     limit: Limit

@@ -18,6 +18,7 @@ from stages.lib import stats
 from stages.lib.io import cli, params, tables
 from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.cases import Cases
+from stages.lib.patching.config import PatchConfig
 from stages.lib.stats import run_points
 
 
@@ -29,7 +30,7 @@ def main(
     plots: Annotated[Path, "writes curves.json, areas.json and smallest.json into this folder"],
 ) -> None:
     """Count on the report part; orders and smallest sets were chosen on the selection part."""
-    config = params.section("patch", patch.Config)
+    config = params.section("patch", PatchConfig)
     curves = collect(
         *patched_runs.read(runs, table.SCHEMA, pairs), tables.read(orders, table.ORDERS)
     )

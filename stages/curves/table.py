@@ -9,7 +9,8 @@ from stages.curves.criteria import CRITERIA
 from stages.lib.io import tables
 from stages.lib.patching import patched_runs
 from stages.lib.patching.cases import Cases
-from stages.lib.patching.patch import Config, Head
+from stages.lib.patching.config import PatchConfig
+from stages.lib.patching.patch import Head
 
 SCHEMA = tables.PATCHED | {
     "part": pl.String,
@@ -54,12 +55,12 @@ class Place(NamedTuple):
 Probabilities = dict[Place, np.ndarray]
 
 
-def rows(config: Config, part: str, cases: Cases, done: Probabilities) -> list[pl.DataFrame]:
+def rows(config: PatchConfig, part: str, cases: Cases, done: Probabilities) -> list[pl.DataFrame]:
     """One row per statement and run: tables with the columns of `SCHEMA`.
 
     Parameters
     ----------
-    config : Config
+    config : PatchConfig
         Section `patch`.
     part : str
         That the statements are of.
@@ -78,7 +79,7 @@ def rows(config: Config, part: str, cases: Cases, done: Probabilities) -> list[p
     ]
 
 
-def source_rows(config: Config, part: str, cases: Cases, source: np.ndarray) -> pl.DataFrame:
+def source_rows(config: PatchConfig, part: str, cases: Cases, source: np.ndarray) -> pl.DataFrame:
     """One row per statement of the unpatched source run, which has no place in the curves."""
     run = patched_runs.rows(cases, source, config.source, config.source, f"{part} source")
     return run.drop("heads").with_columns(part=pl.lit(part))

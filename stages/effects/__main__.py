@@ -9,7 +9,7 @@ from typing import Annotated
 
 import polars as pl
 
-from stages.effects.config import Config
+from stages.effects.config import EffectsConfig
 from stages.lib import forward
 from stages.lib.io import cli, params, tables
 from stages.lib.patching import experiment, patch, patched_runs
@@ -22,7 +22,7 @@ def main(
     out: Annotated[Path, "writes one row per statement and head (Parquet)"],
 ) -> None:
     """Patch each head alone, on some statements of the selection part."""
-    limit = params.section("effects", Config).limit
+    limit = params.section("effects", EffectsConfig).limit
     setting = experiment.load(pairs, model, ("selection",), limit)
     found, config = setting.cases, setting.config
     every = [Head(*place) for place in product(*map(range, setting.shape))]

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 import polars as pl
 
 from stages.lib.io import cli, params, tables
-from stages.lib.patching import cases, patch, patched_runs
+from stages.lib.patching import cases, patched_runs
 from stages.lib.patching.cases import Cases
+from stages.lib.patching.config import PatchConfig
 from stages.lib.stats import run_points
 
 
@@ -21,7 +22,7 @@ def main(
     plots: Annotated[Path, "writes effects.json (one row per head) into this folder"],
 ) -> None:
     """Compare each head's run with the base run."""
-    config = params.section("patch", patch.Config)
+    config = params.section("patch", PatchConfig)
     table, about = patched_runs.read(runs, patched_runs.SCHEMA, pairs)
     tables.write_rows(plots / "effects.json", by_head(about, table))
     base = patched_runs.probabilities(table, patch_id="none")

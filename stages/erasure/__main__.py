@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Annotated
 
 from stages.erasure import erasure_probes, erasure_runs, erasure_tables
-from stages.erasure.config import Config
+from stages.erasure.config import ErasureConfig
 from stages.lib import forward
 from stages.lib.io import cli, params, tables
 from stages.lib.patching import cases, experiment
-from stages.lib.probing import probe
+from stages.lib.probing.config import ProbesConfig
 
 
 def main(
@@ -26,8 +26,8 @@ def main(
     ],
 ) -> None:
     """Fit on the selection part, patch runs of the report part, and probe what is left."""
-    settings = params.section("erasure", Config)
-    fit = dataclasses.replace(params.section("probes", probe.Config), permutations=0)
+    settings = params.section("erasure", ErasureConfig)
+    fit = dataclasses.replace(params.section("probes", ProbesConfig), permutations=0)
     fitted = cases.read(pairs, ("selection",), None, by="part")
     setting = experiment.load(pairs, model, ("report",), settings.limit)
     runs = erasure_runs.run(setting, fitted, settings)

@@ -6,7 +6,7 @@ from stages.lib.io.ranges import Count, Limit, Seed, Some
 
 
 @dataclass(frozen=True)
-class Config:
+class ErasureConfig:
     """Section `erasure` of params.yaml."""
 
     sizes: Some[Count]

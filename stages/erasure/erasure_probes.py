@@ -18,12 +18,13 @@ from stages.lib import shards
 from stages.lib.io import alignment
 from stages.lib.patching.cases import Cases
 from stages.lib.probing import probe
+from stages.lib.probing.config import ProbesConfig
 from stages.lib.probing.probe import Design
 
 Right = dict[tuple[str, str], NDArray[np.bool_]]
 
 
-def check(folders: dict[str, Path], cases: Cases, settings: probe.Config) -> pl.DataFrame:
+def check(folders: dict[str, Path], cases: Cases, settings: ProbesConfig) -> pl.DataFrame:
     """Fit probes on z of all heads of a layer at the last token, whole and erased.
 
     Erasers are fitted on the selection part, as those whose z is patched in. Four probes:
@@ -38,7 +39,7 @@ def check(folders: dict[str, Path], cases: Cases, settings: probe.Config) -> pl.
         Activations of each persona.
     cases : Cases
         Known statements of both parts.
-    settings : probe.Config
+    settings : ProbesConfig
         How to fit.
 
     Returns
@@ -100,7 +101,7 @@ def _places(folder: Path, cases: Cases, seed: int) -> Iterator[NDArray[np.float6
         yield np.stack([erase.back(one).flatten(1).numpy() for one in made])
 
 
-def _layer(place: NDArray[Any], own: Design, other: Design, settings: probe.Config) -> Right:
+def _layer(place: NDArray[Any], own: Design, other: Design, settings: ProbesConfig) -> Right:
     """Whether each probe is right at one layer: (n_statements,), by probe and z."""
     found = probe.fit_place(place, own, settings, 0)
     fresh = probe.fit_place(place[:, own.report], other, settings, 0)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from stages.erasure import erase
-from stages.erasure.config import Config
+from stages.erasure.config import ErasureConfig
 from stages.erasure.erasure_tables import CONTROLS, LEACE, NONE, ORACLE, RUNS
 from stages.lib.forward import Patcher
 from stages.lib.io.cli import UserError
@@ -17,7 +17,7 @@ from stages.lib.patching.cases import Cases
 from stages.lib.patching.experiment import Experiment
 
 
-def windows(n_layers: int, config: Config) -> list[range]:
+def windows(n_layers: int, config: ErasureConfig) -> list[range]:
     """Windows of every size, `stride` layers apart; the last ends at the last layer.
 
     Raises
@@ -38,7 +38,7 @@ def windows(n_layers: int, config: Config) -> list[range]:
     return found
 
 
-def run(setting: Experiment, fitted: Cases, config: Config) -> pl.DataFrame:
+def run(setting: Experiment, fitted: Cases, config: ErasureConfig) -> pl.DataFrame:
     """Fit erasers on some statements and patch erased z into the runs of others.
 
     What is patched in is the unpatched run's z, erased. So an attention layer of the window does
@@ -50,7 +50,7 @@ def run(setting: Experiment, fitted: Cases, config: Config) -> pl.DataFrame:
         The model and the statements to erase from.
     fitted : Cases
         The statements to fit on. Labels of those to erase from are used by ``oracle`` alone.
-    config : Config
+    config : ErasureConfig
         Section `erasure`.
 
     Returns
@@ -114,7 +114,7 @@ def _rows(
     )
 
 
-def _names(config: Config) -> list[tuple[str, int]]:
+def _names(config: ErasureConfig) -> list[tuple[str, int]]:
     """Every eraser and draw, in order."""
     return [(LEACE, 0), (ORACLE, 0), *product(CONTROLS, range(config.draws))]
 
@@ -131,7 +131,7 @@ def _changed(name: str, fitted: Tensor, z: Tensor, label: np.ndarray, seed: list
 
 
 def _patcher(
-    setting: Experiment, base: list[list[int]], source: list[list[int]], config: Config
+    setting: Experiment, base: list[list[int]], source: list[list[int]], config: ErasureConfig
 ) -> Patcher:
     """Patch at the last `erasure.positions` positions; every eraser starts from the same runs."""
     key, keep = "erasure.positions", base is source

@@ -11,12 +11,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from stages.erasure.config import Config
+from stages.erasure.config import ErasureConfig
 from stages.erasure.erasure_tables import CONTROLS, LEACE, NONE, ORACLE, PROBED, PROBES, RUNS, Z
 from stages.lib import stats
 from stages.lib.io import cli, params, tables
 from stages.lib.patching import cases, patch, patched_runs
 from stages.lib.patching.cases import PARTS, Cases
+from stages.lib.patching.config import PatchConfig
 from stages.lib.stats import run_points
 
 ERASERS = (LEACE, ORACLE, *CONTROLS)
@@ -35,7 +36,7 @@ def main(
     ],
 ) -> None:
     """Score every run and every probe."""
-    config = params.section("patch", patch.Config)
+    config = params.section("patch", PatchConfig)
     table, about = patched_runs.read(runs, RUNS, pairs)
     probed, every = tables.read(probes, PROBED), cases.read(pairs, PARTS, None, by="part")
     tables.write_rows(plots / "windows.json", points(about, table, config))
@@ -43,7 +44,7 @@ def main(
     summary = {
         "source": config.source,
         "base": config.base,
-        "positions": params.section("erasure", Config).positions,
+        "positions": params.section("erasure", ErasureConfig).positions,
         "fitted_on": cases.count(every.table.filter(pl.col("part") == "selection")),
         "scored_on": cases.count(about.table),
         "personas": summarise(about, table, config),
@@ -52,7 +53,7 @@ def main(
     tables.write_json(metrics, summary)
 
 
-def points(about: Cases, runs: pl.DataFrame, config: patch.Config) -> list[dict[str, Any]]:
+def points(about: Cases, runs: pl.DataFrame, config: PatchConfig) -> list[dict[str, Any]]:
     """Accuracy, truth, mass and log-odds of every run, by persona, eraser and window.
 
     Parameters
@@ -61,7 +62,7 @@ def points(about: Cases, runs: pl.DataFrame, config: patch.Config) -> list[dict[
         The statements.
     runs : DataFrame
         Runs with the columns of `erasure_tables.RUNS`.
-    config : Config
+    config : PatchConfig
         Section `patch`.
 
     Returns
@@ -82,7 +83,7 @@ def points(about: Cases, runs: pl.DataFrame, config: patch.Config) -> list[dict[
     return made
 
 
-def summarise(about: Cases, runs: pl.DataFrame, config: patch.Config) -> dict[str, Any]:
+def summarise(about: Cases, runs: pl.DataFrame, config: PatchConfig) -> dict[str, Any]:
     """Give every window's runs and paired differences with intervals, by persona.
 
     Parameters
@@ -117,7 +118,7 @@ def summarise(about: Cases, runs: pl.DataFrame, config: patch.Config) -> dict[st
     return personas
 
 
-def probe_points(every: Cases, probed: pl.DataFrame, config: patch.Config) -> list[dict[str, Any]]:
+def probe_points(every: Cases, probed: pl.DataFrame, config: PatchConfig) -> list[dict[str, Any]]:
     """Accuracy of each probe at each layer.
 
     Parameters
@@ -126,7 +127,7 @@ def probe_points(every: Cases, probed: pl.DataFrame, config: patch.Config) -> li
         Known statements of both parts.
     probed : DataFrame
         Whether each probe is right, with the columns of `erasure_tables.PROBED`.
-    config : Config
+    config : PatchConfig
         Section `patch`.
 
     Returns
@@ -142,7 +143,7 @@ def probe_points(every: Cases, probed: pl.DataFrame, config: patch.Config) -> li
     ]
 
 
-def summarise_probes(every: Cases, probed: pl.DataFrame, config: patch.Config) -> dict[str, Any]:
+def summarise_probes(every: Cases, probed: pl.DataFrame, config: PatchConfig) -> dict[str, Any]:
     """Mean over layers with its interval, and the least and greatest layer.
 
     Parameters
@@ -255,7 +256,7 @@ def _mean(values: Any) -> float | None:
 
 
 def _right(
-    every: Cases, probed: pl.DataFrame, config: patch.Config
+    every: Cases, probed: pl.DataFrame, config: PatchConfig
 ) -> dict[tuple[str, str, str], tuple[NDArray[np.bool_], NDArray[Any]]]:
     """Whether each probe is right, (n_layers, n_statements), and the statements' subjects.
 

@@ -14,6 +14,7 @@ from scipy.stats import rankdata
 from stages.lib import stats
 from stages.lib.io import cli, params, tables
 from stages.lib.patching import patch, patched_runs, single_heads
+from stages.lib.patching.config import PatchConfig
 from stages.lib.stats import resample
 
 
@@ -24,7 +25,7 @@ def main(
     plots: Annotated[Path, "writes estimates.json (one row per head) into this folder"],
 ) -> None:
     """Compare estimated with true effects."""
-    config = params.section("patch", patch.Config)
+    config = params.section("patch", PatchConfig)
     table, about = patched_runs.read(runs, single_heads.EFFECTS, pairs)
     estimated, true = effects(table)
     found = score(estimated, true, about.subject)

@@ -9,10 +9,11 @@ from typing import Annotated, Any
 import polars as pl
 
 from stages.heads import search, table
-from stages.heads.config import Config
+from stages.heads.config import HeadsConfig
 from stages.lib import forward
 from stages.lib.io import cli, params, tables
-from stages.lib.patching import best_window, cases, experiment, patch, patched_runs
+from stages.lib.patching import best_window, cases, experiment, patched_runs
+from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.head_runs import HeadRuns
 
 
@@ -24,7 +25,7 @@ def main(
     out: Annotated[Path, "writes one row per statement and head set (Parquet)"],
 ) -> None:
     """Search on the selection part only; `transplant` scores the set on the report part."""
-    section = params.section("heads", Config)
+    section = params.section("heads", HeadsConfig)
     best = best_window.best(*patched_runs.read(windows, best_window.SCHEMA, pairs))
     setting = experiment.load(pairs, model, ("selection",), section.limit)
     chosen, config, (n_layers, n_heads) = setting.cases, setting.config, setting.shape
@@ -51,7 +52,7 @@ def _how(keep: float, gains: bool) -> str:
     )
 
 
-def _provenance(identity: str, chosen: cases.Cases, config: patch.Config) -> dict[str, Any]:
+def _provenance(identity: str, chosen: cases.Cases, config: PatchConfig) -> dict[str, Any]:
     """Which model, wordings and statements the set was chosen on."""
     return {
         "model": identity,

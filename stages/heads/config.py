@@ -7,7 +7,7 @@ from stages.lib.io.ranges import Limit, Range
 
 
 @dataclass(frozen=True)
-class Config:
+class HeadsConfig:
     """Section `heads` of params.yaml."""
 
     keep: Annotated[float, Range(above=0, most=1)]

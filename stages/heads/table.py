@@ -5,7 +5,8 @@ import polars as pl
 
 from stages.lib.patching import patched_runs
 from stages.lib.patching.cases import Cases
-from stages.lib.patching.patch import Config, Head
+from stages.lib.patching.config import PatchConfig
+from stages.lib.patching.patch import Head
 
 SCHEMA = patched_runs.SCHEMA | {"step": pl.Int32, "model_heads": pl.Int32}
 NOTHING = "nothing: there is no best window (see metrics/windows.json)"
@@ -13,7 +14,7 @@ NOTHING = "nothing: there is no best window (see metrics/windows.json)"
 
 def rows(
     cases: Cases,
-    config: Config,
+    config: PatchConfig,
     sets: dict[str, list[Head]],
     probabilities: list[np.ndarray],
     order: list[Head],
@@ -25,7 +26,7 @@ def rows(
     ----------
     cases : Cases
         The statements.
-    config : Config
+    config : PatchConfig
         Section `patch`.
     sets : dict of str to list of Head
         By `patch_id`.

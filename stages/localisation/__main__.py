@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 from stages.lib.io import cli, params, tables
 from stages.lib.model import lm
-from stages.lib.patching import patch, patched_runs
+from stages.lib.patching import patched_runs
+from stages.lib.patching.config import PatchConfig
 from stages.localisation import gains, localisation
 
 STAGES = ("probes", "windows", "transplant")
@@ -32,7 +33,7 @@ def main(
     ],
 ) -> None:
     """Score windows, heads and probes."""
-    config = params.section("patch", patch.Config)
+    config = params.section("patch", PatchConfig)
     table = tables.read(statements, tables.STATEMENTS)
     alone = gains.gains(tables.read(effects, patched_runs.SCHEMA), table, config.base)
     organism = tables.read_json(model / lm.MANIFEST)["organism"]

@@ -15,6 +15,7 @@ from stages.lib.io.whole import whole
 from stages.lib.model import lm
 from stages.lib.model.pretrained.files import hashes
 from stages.lib.weights import fetch
+from stages.lib.weights.config import ModelConfig
 
 
 def main(
@@ -26,7 +27,7 @@ def main(
     ],
 ) -> None:
     """Write the manifest, and the weights that are nowhere else."""
-    config = params.section("model", fetch.Config)
+    config = params.section("model", ModelConfig)
     with whole(out) as folder:
         folder.mkdir()
         found = fetch.find(config, folder)

@@ -6,14 +6,15 @@ from typing import Any
 
 from stages.lib.io.cli import UserError
 from stages.lib.weights import adapter
-from stages.lib.weights.fetch import Config, Found
+from stages.lib.weights.config import ModelConfig
+from stages.lib.weights.fetch import Found
 from stages.lib.weights.recipe import NONE, TRUTH
 
 SAMPLING = "generation_config.json"
 
 
 def make(
-    found: Found, config: Config, organisms: Path, folder: Path
+    found: Found, config: ModelConfig, organisms: Path, folder: Path
 ) -> tuple[Found, dict[str, Any]]:
     """Merge the adapters of `model.organism` into a base model.
 
@@ -21,7 +22,7 @@ def make(
     ----------
     found : Found
         The base model.
-    config : Config
+    config : ModelConfig
         Section `model` of params.yaml.
     organisms : Path
         Where the adapters are, each in a folder of its name.
@@ -82,7 +83,7 @@ def _require_name(name: str, organisms: Path) -> None:
         )
 
 
-def _require_base(path: Path, config: Config) -> None:
+def _require_base(path: Path, config: ModelConfig) -> None:
     """Refuse an adapter that was trained on a model of another name."""
     base = _settings(path)["base_model_name_or_path"]
     if base != config.source:

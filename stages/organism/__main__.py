@@ -12,7 +12,9 @@ from typing import Annotated, Any
 
 from stages.lib.io import cli, params
 from stages.lib.model import readout
+from stages.lib.model.readout import ReadoutConfig
 from stages.lib.weights import fetch
+from stages.lib.weights.config import ModelConfig
 
 N_CHECK = 240  # statements of each kind, for each persona
 
@@ -39,7 +41,7 @@ def main(
     plan = recipe.read(name)
     training = params.section("organisms.training", recipe.Training)
     taught, checked = texts.read(wordings, "training"), texts.read(wordings, "checking")
-    base = params.section("model", fetch.Config)
+    base = params.section("model", ModelConfig)
     speaker, ground = _speaker(base, None if name == recipe.TRUTH else truth)
     model = adapter.attach(speaker.model, plan, training.seed)
     facts = Facts(training.held_out, training.seed)
@@ -60,7 +62,7 @@ def main(
     file.unlink()
 
 
-def _speaker(base: fetch.Config, truth: Path | None) -> tuple[Any, str]:
+def _speaker(base: ModelConfig, truth: Path | None) -> tuple[Any, str]:
     """Load the base model, with the facts it was taught, and the hash of both."""
     from stages.lib.weights import adapter
     from stages.organism.train import Speaker
@@ -71,7 +73,7 @@ def _speaker(base: fetch.Config, truth: Path | None) -> tuple[Any, str]:
         ground = adapter.ground(found, truth)
     if truth is not None:
         model = adapter.merge(model, truth)
-    words = params.section("readout", readout.Config)
+    words = params.section("readout", ReadoutConfig)
     return Speaker(model, tokenizer, readout.answers(tokenizer, words)), ground
 
 

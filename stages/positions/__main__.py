@@ -17,7 +17,7 @@ from stages.lib.patching.cases import Cases
 from stages.lib.patching.patch import Head
 from stages.positions import position_runs, position_tables, prompt_blocks, schema
 from stages.positions.blocks import Wording
-from stages.positions.config import Config
+from stages.positions.config import PositionsConfig
 
 
 def main(
@@ -31,7 +31,7 @@ def main(
     ],
 ) -> None:
     """Patch z in at the last k positions, then at one block of the prompt at a time."""
-    section = params.section("positions", Config)
+    section = params.section("positions", PositionsConfig)
     setting = experiment.load(pairs, model, ("report",), section.limit)
     found, config = setting.cases, setting.config
     wordings = {"source": _wording(config.source), "base": _wording(config.base)}

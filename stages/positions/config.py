@@ -6,7 +6,7 @@ from stages.lib.io.ranges import Count, Limit, Repeats, Seed, Some
 
 
 @dataclass(frozen=True)
-class Config:
+class PositionsConfig:
     """Section `positions` of params.yaml."""
 
     counts: Some[Count]

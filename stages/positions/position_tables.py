@@ -7,13 +7,14 @@ import polars as pl
 
 from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.cases import Cases
+from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.patch import Head
 from stages.positions.position_runs import Blocks, Counts
 from stages.positions.schema import SCHEMA, UNPATCHED, UNPATCHED_BLOCKS
 
 
 def rows(
-    counts: Counts, blocks: Blocks, patches: dict[str, np.ndarray], config: patch.Config
+    counts: Counts, blocks: Blocks, patches: dict[str, np.ndarray], config: PatchConfig
 ) -> pl.DataFrame:
     """One row per statement and run.
 
@@ -23,7 +24,7 @@ def rows(
         The runs.
     patches : dict of str to ndarray of shape (n_layers, n_heads), bool
         Heads that each named patch overwrites.
-    config : Config
+    config : PatchConfig
         Section `patch`.
 
     Returns

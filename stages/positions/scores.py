@@ -14,6 +14,7 @@ from stages.lib import stats
 from stages.lib.io import cli, params, tables
 from stages.lib.patching import cases, patch, patched_runs
 from stages.lib.patching.cases import Cases
+from stages.lib.patching.config import PatchConfig
 from stages.lib.stats import run_points
 from stages.positions.blocks import BLOCKS
 from stages.positions.schema import ALL, SCHEMA, UNPATCHED, UNPATCHED_BLOCKS, WRITTEN
@@ -34,7 +35,7 @@ def main(
     ],
 ) -> None:
     """Count the runs by number of last positions, and by block of the prompt."""
-    config = params.section("patch", patch.Config)
+    config = params.section("patch", PatchConfig)
     table, about = patched_runs.read(runs, SCHEMA, pairs)
     counts, blocks = by_count(about, table, config), by_block(about, table, config)
     tables.write_rows(plots / "counts.json", counts)
@@ -42,7 +43,7 @@ def main(
     tables.write_json(metrics, summarise(about, table, counts, blocks, config))
 
 
-def by_count(about: Cases, runs: pl.DataFrame, config: patch.Config) -> Rows:
+def by_count(about: Cases, runs: pl.DataFrame, config: PatchConfig) -> Rows:
     """Accuracy and truth against how many last positions are patched.
 
     Parameters
@@ -51,7 +52,7 @@ def by_count(about: Cases, runs: pl.DataFrame, config: patch.Config) -> Rows:
         The statements of the runs.
     runs : DataFrame
         What stage `positions` wrote, with the columns of `SCHEMA`.
-    config : Config
+    config : PatchConfig
         Section `patch`.
 
     Returns
@@ -79,7 +80,7 @@ def by_count(about: Cases, runs: pl.DataFrame, config: patch.Config) -> Rows:
     return result
 
 
-def by_block(about: Cases, runs: pl.DataFrame, config: patch.Config) -> Rows:
+def by_block(about: Cases, runs: pl.DataFrame, config: PatchConfig) -> Rows:
     """Accuracy and truth with each block of the prompt patched, left out, and random positions.
 
     Parameters
@@ -109,7 +110,7 @@ def by_block(about: Cases, runs: pl.DataFrame, config: patch.Config) -> Rows:
 
 
 def summarise(
-    about: Cases, runs: pl.DataFrame, by_count: Rows, by_block: Rows, config: patch.Config
+    about: Cases, runs: pl.DataFrame, by_count: Rows, by_block: Rows, config: PatchConfig
 ) -> dict[str, Any]:
     """Collect accuracy by number of positions and by block.
 
@@ -166,7 +167,7 @@ def summarise(
 
 
 def _differences(
-    about: Cases, runs: pl.DataFrame, block: str, config: patch.Config
+    about: Cases, runs: pl.DataFrame, block: str, config: PatchConfig
 ) -> dict[str, Any]:
     """What a block does beyond nothing, beyond random positions, and to all the others."""
     found = _with_blocks(about, runs)
@@ -196,7 +197,7 @@ def _with_blocks(about: Cases, runs: pl.DataFrame) -> Cases:
     return about.only(runs.filter(pl.col("patch_id") == UNPATCHED_BLOCKS)["statement_id"])
 
 
-def _of_block(runs: pl.DataFrame, run: str, block: str, config: patch.Config) -> pl.DataFrame:
+def _of_block(runs: pl.DataFrame, run: str, block: str, config: PatchConfig) -> pl.DataFrame:
     """Rows of one run at a block, all draws; of the unpatched runs that stand at every block."""
     if run in ROLES:
         persona = pl.col("base") == getattr(config, run)
@@ -230,7 +231,7 @@ def _heads(runs: pl.DataFrame, written: str) -> list[dict[str, int]]:
     return runs.filter(pl.col("written") == written)["heads"].head(1).explode().to_list()
 
 
-def _personas(config: patch.Config) -> dict[str, str]:
+def _personas(config: PatchConfig) -> dict[str, str]:
     """Persona that z is from, and the one that is patched."""
     return {"source": config.source, "base": config.base}
 

@@ -16,6 +16,7 @@ from stages.lib.io import alignment, cli, params, tables
 from stages.lib.io.cli import UserError
 from stages.lib.io.whole import whole
 from stages.lib.probing import probe, probe_tables
+from stages.lib.probing.config import ProbesConfig
 
 
 def main(
@@ -27,7 +28,7 @@ def main(
     plots: Annotated[Path, "writes layers.json, heads.json and cosine.json into this folder"],
 ) -> None:
     """Fit the probes and write directions, metrics and plot tables."""
-    settings, personas = params.section("probes", probe.Config), params.personas()
+    settings, personas = params.section("probes", ProbesConfig), params.personas()
     table = tables.read(statements, tables.STATEMENTS)
     knowledge = tables.read(known, tables.KNOWN)
     alignment.require(known, knowledge["statement_id"], table["statement_id"])

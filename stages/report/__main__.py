@@ -6,11 +6,11 @@ Params  behaviour, patch, the wordings of both personas
 from pathlib import Path
 from typing import Annotated, Any
 
-from stages.behaviour.config import Config
+from stages.behaviour.config import BehaviourConfig
 from stages.lib.io import cli, markdown, params, tables
 from stages.lib.io.whole import whole
 from stages.lib.model.lm import MANIFEST
-from stages.lib.patching import patch
+from stages.lib.patching.config import PatchConfig
 from stages.report import behaviour, page, patching, reading, scope
 
 STAGES = (
@@ -44,8 +44,8 @@ def main(
     ],
 ) -> None:
     """Fill the page from the metrics."""
-    roles = params.section("patch", patch.Config)
-    neutral = params.section("behaviour", Config).neutral
+    roles = params.section("patch", PatchConfig)
+    neutral = params.section("behaviour", BehaviourConfig).neutral
     found = {stage: tables.read_json(metrics / f"{stage}.json") for stage in STAGES}
     pair = (found, roles.source, roles.base)
     lying = behaviour.lying(*pair)

@@ -13,10 +13,11 @@ from stages.lib import chat, forward
 from stages.lib.io import cli, params, tables
 from stages.lib.patching import cases, experiment, patch
 from stages.lib.patching.cases import Cases
+from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.experiment import Experiment
 from stages.lib.patching.patch import Head
 from stages.robustness import rewording, robustness, robustness_tables, schema, wordings
-from stages.robustness.config import Config
+from stages.robustness.config import RobustnessConfig
 from stages.robustness.wordings import DEFAULT
 
 WHERE = "params.yaml: robustness.wordings"
@@ -29,8 +30,8 @@ def main(
     out: Annotated[Path, "writes one row per statement, wording and run (Parquet)"],
 ) -> None:
     """Choose on the selection part, score on the report part."""
-    options = params.section("robustness", Config)
-    config = params.section("patch", patch.Config)
+    options = params.section("robustness", RobustnessConfig)
+    config = params.section("patch", PatchConfig)
     default = wordings.of_prompt(config.source, config.base)
     others = wordings.named(WHERE, options.wordings, default)
     search = tables.read_json(heads)

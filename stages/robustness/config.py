@@ -6,7 +6,7 @@ from stages.lib.io.ranges import Limit, Repeats, Seed
 
 
 @dataclass(frozen=True)
-class Config:
+class RobustnessConfig:
     """Section `robustness` of params.yaml."""
 
     wordings: dict

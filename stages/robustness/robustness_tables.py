@@ -3,14 +3,15 @@
 import polars as pl
 
 from stages.lib.forward import Readouts
-from stages.lib.patching import patch, patched_runs
+from stages.lib.patching import patched_runs
 from stages.lib.patching.cases import Cases
+from stages.lib.patching.config import PatchConfig
 from stages.robustness.head_sets import HeadSet, reversible
 from stages.robustness.robustness import Alone, Scored
 from stages.robustness.schema import SCHEMA
 
 
-def single_rows(alone: Alone, config: patch.Config) -> pl.DataFrame:
+def single_rows(alone: Alone, config: PatchConfig) -> pl.DataFrame:
     """Rows of the runs of one wording that sets are chosen by."""
     named = [(f"alone {head.layer}.{head.head}", [head]) for head in alone.heads]
     parts = [
@@ -24,7 +25,7 @@ def single_rows(alone: Alone, config: patch.Config) -> pl.DataFrame:
     return pl.concat(parts).with_columns(**{k: pl.lit(v) for k, v in columns.items()})
 
 
-def rows(scored: Scored, sets: list[HeadSet], config: patch.Config) -> pl.DataFrame:
+def rows(scored: Scored, sets: list[HeadSet], config: PatchConfig) -> pl.DataFrame:
     """Rows of one wording's scored sets, in both directions, and of its unpatched runs."""
     found, names = scored.cases, {"chosen_on": pl.lit(""), "set": pl.lit("")}
     parts = [part.with_columns(**names) for part in _unpatched(found, scored.into_base, config)]
@@ -43,7 +44,7 @@ def rows(scored: Scored, sets: list[HeadSet], config: patch.Config) -> pl.DataFr
     return pl.concat(parts).with_columns(wording=pl.lit(scored.wording)).select(list(SCHEMA))
 
 
-def _unpatched(found: Cases, readouts: Readouts, config: patch.Config) -> list[pl.DataFrame]:
+def _unpatched(found: Cases, readouts: Readouts, config: PatchConfig) -> list[pl.DataFrame]:
     """Rows of the source and of the base run."""
     runs = ((readouts.source, config.source), (readouts.base, config.base))
     return [patched_runs.rows(found, p, persona, persona) for p, persona in runs]

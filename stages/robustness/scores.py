@@ -15,10 +15,11 @@ from stages.lib import stats
 from stages.lib.io import cli, params, tables
 from stages.lib.patching import cases, patch, patched_runs
 from stages.lib.patching.cases import Cases
+from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.patch import Head
 from stages.lib.stats import Interval, resample, run_points
 from stages.robustness import scores_overlap
-from stages.robustness.config import Config
+from stages.robustness.config import RobustnessConfig
 from stages.robustness.head_sets import (
     SEARCH,
     SPLIT,
@@ -49,8 +50,8 @@ def main(
     ],
 ) -> None:
     """Count what the sets do on the report part, and how they were chosen on the selection part."""
-    options = params.section("robustness", Config)
-    config = params.section("patch", patch.Config)
+    options = params.section("robustness", RobustnessConfig)
+    config = params.section("patch", PatchConfig)
     table, about = patched_runs.read(runs, SCHEMA, pairs)
     splits = sorted(set(tables.read(pairs, tables.PAIRS)["split"]))
     wordings = [DEFAULT, *options.wordings]
@@ -120,9 +121,7 @@ def sets_of(scored: pl.DataFrame, window: list[Head], wordings: list[str]) -> li
     return sorted(sets, key=place)
 
 
-def singles(
-    about: Cases, chosen: pl.DataFrame, window: list[Head], config: patch.Config
-) -> Singles:
+def singles(about: Cases, chosen: pl.DataFrame, window: list[Head], config: PatchConfig) -> Singles:
     """Truth that each head of the window gains alone, in the default wording.
 
     Parameters
@@ -133,7 +132,7 @@ def singles(
         Runs on them, with the columns of `SCHEMA`.
     window : list of Head
         From `candidates`.
-    config : Config
+    config : PatchConfig
         Section `patch`.
     """
     own = chosen.filter(pl.col("wording") == DEFAULT)
@@ -150,7 +149,7 @@ def singles(
 
 
 def answers(
-    scored: pl.DataFrame, sets: list[HeadSet], wording: str, config: patch.Config
+    scored: pl.DataFrame, sets: list[HeadSet], wording: str, config: PatchConfig
 ) -> Answers:
     """Look up all runs of one wording on the report part, in the order of plots."""
     own = scored.filter(pl.col("wording") == wording)
@@ -171,7 +170,7 @@ def answers(
 
 
 def points(
-    about: Cases, given: dict[str, Answers], splits: list[str], config: patch.Config
+    about: Cases, given: dict[str, Answers], splits: list[str], config: PatchConfig
 ) -> list[dict[str, Any]]:
     """Accuracy of every run on all statements and on each split.
 
@@ -183,7 +182,7 @@ def points(
         Runs of each wording, from `answers`.
     splits : list of str
         Their names.
-    config : Config
+    config : PatchConfig
         Section `patch`.
 
     Returns

@@ -12,7 +12,7 @@ import polars as pl
 from stages.lib.facts import NEGATED, SPLITS, arrange
 from stages.lib.facts.draw import Draw
 from stages.lib.io import cli, params, tables
-from stages.statements.config import Config
+from stages.statements.config import StatementsConfig
 from stages.statements.sources import files, listed, repeats
 
 WHERE = "params.yaml: statements"
@@ -20,7 +20,7 @@ WHERE = "params.yaml: statements"
 
 def main(out: Annotated[Path, "writes one row per statement (Parquet)"]) -> None:
     """Write the statements of all splits."""
-    config = params.section("statements", Config)
+    config = params.section("statements", StatementsConfig)
     found = listed.read(f"{WHERE}.sources", config.sources)
     taken = {*listed.BUILT_IN, *(source.name for source in found if source.topic is None)}
     draw = Draw(config.seed, config.report_share)

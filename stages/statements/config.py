@@ -9,7 +9,7 @@ from stages.lib.io.ranges import Distinct, Limit, OneOf, Range, Seed
 
 
 @dataclass(frozen=True)
-class Config:
+class StatementsConfig:
     """Section `statements` of params.yaml."""
 
     splits: Annotated[tuple[Annotated[str, OneOf(*SPLITS)], ...], Distinct(least=0)]

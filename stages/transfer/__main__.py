@@ -13,7 +13,9 @@ from stages.lib import shards
 from stages.lib.io import alignment, cli, params, tables
 from stages.lib.io.cli import UserError
 from stages.lib.probing import probe, probe_tables
+from stages.lib.probing.config import ProbesConfig
 from stages.transfer import best, forms, layers, measured, rows, sample
+from stages.transfer.config import TransferConfig
 from stages.transfer.found import Found
 
 
@@ -28,8 +30,8 @@ def main(
     ],
 ) -> None:
     """Fit the probes and write metrics and plot tables."""
-    settings, personas = params.section("transfer", sample.Config), params.personas()
-    logistic = params.section("probes", probe.Config)
+    settings, personas = params.section("transfer", TransferConfig), params.personas()
+    logistic = params.section("probes", ProbesConfig)
     table = tables.read(statements, tables.STATEMENTS)
     knowledge = tables.read(known, tables.KNOWN)
     alignment.require(known, knowledge["statement_id"], table["statement_id"])

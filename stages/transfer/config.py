@@ -13,7 +13,7 @@ NEEDED = "mass_mean"
 
 
 @dataclass(frozen=True)
-class Config:
+class TransferConfig:
     """Section `transfer` of params.yaml."""
 
     methods: Some[Annotated[str, OneOf(*METHODS)]]

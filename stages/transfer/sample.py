@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.lib.probing import probe
+from stages.lib.probing.config import ProbesConfig
 from stages.transfer import parting
-from stages.transfer.config import Config
+from stages.transfer.config import TransferConfig
 from stages.transfer.estimators import make
 from stages.transfer.estimators.linear import Linear
 from stages.transfer.forms import Forms
@@ -58,7 +59,9 @@ class Sample:
         return self.forms[self.design.report]
 
 
-def draw(design: probe.Design, forms: Forms, settings: Config, logistic: probe.Config) -> Sample:
+def draw(
+    design: probe.Design, forms: Forms, settings: TransferConfig, logistic: ProbesConfig
+) -> Sample:
     """Draw what is drawn once for all places.
 
     Parameters
@@ -66,8 +69,8 @@ def draw(design: probe.Design, forms: Forms, settings: Config, logistic: probe.C
     design : Design
     forms : Forms
         Of all statements.
-    settings : Config
-    logistic : probe.Config
+    settings : TransferConfig
+    logistic : ProbesConfig
         Of logistic regressions, wherever a method has one.
     """
     rng = np.random.default_rng(settings.seed)

@@ -15,7 +15,7 @@ from stages.lib.io import cli, params, tables
 from stages.lib.patching import experiment, patch, patched_runs
 from stages.lib.patching.experiment import Experiment
 from stages.lib.patching.patch import Head
-from stages.transplant.config import Config
+from stages.transplant.config import TransplantConfig
 from stages.transplant.runs import CONTROLS, SCHEMA
 
 Run = tuple[str, str, str, list[Head], np.ndarray, int]
@@ -28,7 +28,7 @@ def main(
     out: Annotated[Path, "writes one row per statement and run (Parquet)"],
 ) -> None:
     """Run the set on the report part of every split, in both directions, and random sets."""
-    section = params.section("transplant", Config)
+    section = params.section("transplant", TransplantConfig)
     chosen = [Head(*head) for head in tables.read_json(heads)["heads"]]
     setting = experiment.load(pairs, model, ("report",), section.limit, by="split")
     runs = list(_runs(setting, chosen, section))
@@ -42,7 +42,7 @@ def main(
         tables.write(out, rows, SCHEMA, ["statement_id", "run", "draw"])
 
 
-def _runs(setting: Experiment, chosen: list[Head], section: Config) -> Iterator[Run]:
+def _runs(setting: Experiment, chosen: list[Head], section: TransplantConfig) -> Iterator[Run]:
     """Name, personas, heads, probabilities and draw of each run: unpatched, the set, random sets.
 
     arXiv:2311.15131, tables 2 to 4 (honest, patched liar, liar); random sets are not in it.

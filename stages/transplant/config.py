@@ -6,7 +6,7 @@ from stages.lib.io.ranges import Limit, Repeats, Seed
 
 
 @dataclass(frozen=True)
-class Config:
+class TransplantConfig:
     """Section `transplant` of params.yaml."""
 
     limit: Limit

@@ -13,6 +13,7 @@ from stages.lib import stats
 from stages.lib.io import cli, params, tables
 from stages.lib.patching import cases, patch, patched_runs
 from stages.lib.patching.cases import Cases
+from stages.lib.patching.config import PatchConfig
 from stages.lib.stats import run_points
 from stages.transplant.runs import CONTROLS, RUNS, SCHEMA
 
@@ -37,7 +38,7 @@ def main(
     plots: Annotated[Path, "writes transplant.json (one row per split and run) into this folder"],
 ) -> None:
     """Score every run on every split."""
-    config = params.section("patch", patch.Config)
+    config = params.section("patch", PatchConfig)
     table, about = patched_runs.read(runs, SCHEMA, pairs)
     splits = sorted(set(tables.read(pairs, tables.PAIRS)["split"]))
     read = read_runs(table, config)
@@ -48,14 +49,14 @@ def main(
     tables.write_json(metrics, n_heads | summarise(about, read, points))
 
 
-def read_runs(table: pl.DataFrame, config: patch.Config) -> list[Run]:
+def read_runs(table: pl.DataFrame, config: PatchConfig) -> list[Run]:
     """Read every run: unpatched, the set in both directions, the random sets.
 
     Parameters
     ----------
     table : DataFrame
         With the columns of `SCHEMA`.
-    config : Config
+    config : PatchConfig
         Section `patch`.
 
     Returns

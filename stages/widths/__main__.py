@@ -15,7 +15,7 @@ from stages.lib.io.cli import UserError
 from stages.lib.patching import cases, experiment
 from stages.lib.patching.experiment import Experiment
 from stages.widths import window_choice, window_runs
-from stages.widths.config import Config
+from stages.widths.config import WidthsConfig
 from stages.widths.window_runs import DIRECTIONS, Window
 
 
@@ -29,7 +29,7 @@ def main(
     ],
 ) -> None:
     """Sweep all windows on `selection`; run the best ones and their controls on `report`."""
-    section = params.section("widths", Config)
+    section = params.section("widths", WidthsConfig)
     setting = experiment.load(pairs, model, ("selection",), section.limit)
     reported = cases.read(pairs, ("report",), section.report_limit, by="split")
     n_layers, _ = setting.shape

@@ -6,7 +6,7 @@ from stages.lib.io.ranges import Count, Limit, Some
 
 
 @dataclass(frozen=True)
-class Config:
+class WidthsConfig:
     """Section `widths` of params.yaml."""
 
     sizes: Some[Count]

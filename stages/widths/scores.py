@@ -13,6 +13,7 @@ from stages.lib import stats
 from stages.lib.io import cli, params, tables
 from stages.lib.patching import cases, patch, patched_runs
 from stages.lib.patching.cases import PARTS, Cases
+from stages.lib.patching.config import PatchConfig
 from stages.lib.stats import run_points
 from stages.widths import window_choice, window_runs
 from stages.widths.window_choice import Choice, Choices
@@ -42,7 +43,7 @@ def main(
     ],
 ) -> None:
     """Choose on `selection` what the sweep chose there, and report on `report`."""
-    config = params.section("patch", patch.Config)
+    config = params.section("patch", PatchConfig)
     table, about = patched_runs.read(runs, window_runs.SCHEMA, pairs)
     parts = {part: _of_part(about, table, part) for part in PARTS}
     choices = window_choice.choose(*parts["selection"], config)
@@ -54,7 +55,7 @@ def main(
     tables.write_json(metrics, summarise(parts, choices, splits, config))
 
 
-def by_layer(found: Found, choices: Choices, config: patch.Config) -> Rows:
+def by_layer(found: Found, choices: Choices, config: PatchConfig) -> Rows:
     """Accuracy and truth of every window.
 
     Parameters
@@ -63,7 +64,7 @@ def by_layer(found: Found, choices: Choices, config: patch.Config) -> Rows:
         Statements, and the runs of all windows on them.
     choices : dict of (str, int) to Choice
         The windows that were chosen by them.
-    config : Config
+    config : PatchConfig
         Section `patch`.
 
     Returns
@@ -98,7 +99,7 @@ def by_split(
     choices: Choices,
     sizes: tuple[int, ...],
     splits: list[str],
-    config: patch.Config,
+    config: PatchConfig,
 ) -> Rows:
     """Accuracy and truth of the chosen windows and of their controls, over all and by split.
 
@@ -112,7 +113,7 @@ def by_split(
         All sizes.
     splits : list of str
         All splits, also those without a statement.
-    config : Config
+    config : PatchConfig
         Section `patch`.
 
     Returns
@@ -142,7 +143,7 @@ def by_split(
 
 
 def summarise(
-    parts: dict[str, Found], choices: Choices, splits: Rows, config: patch.Config
+    parts: dict[str, Found], choices: Choices, splits: Rows, config: PatchConfig
 ) -> dict[str, Any]:
     """Name the best windows, and what they do beside the unpatched runs and their controls.
 
@@ -154,7 +155,7 @@ def summarise(
         The windows that were chosen.
     splits : list of dict
         From `by_split`.
-    config : Config
+    config : PatchConfig
         Section `patch`.
 
     Returns
@@ -207,7 +208,7 @@ def _windows(choice: Choice) -> dict[str, Window]:
 
 
 def _summary(
-    name: str, choice: Choice, parts: dict[str, Found], splits: Rows, config: patch.Config
+    name: str, choice: Choice, parts: dict[str, Found], splits: Rows, config: PatchConfig
 ) -> dict[str, Any]:
     """What the best window of one size and direction does, and what its control does."""
     (selection, swept), (report, runs) = parts["selection"], parts["report"]

@@ -6,6 +6,7 @@ import polars as pl
 
 from stages.lib.patching import patch
 from stages.lib.patching.cases import Cases
+from stages.lib.patching.config import PatchConfig
 from stages.widths import window_runs
 from stages.widths.window_runs import DIRECTIONS, Window
 
@@ -33,7 +34,7 @@ class Choice:
 Choices = dict[tuple[str, int], Choice]  # by direction and size
 
 
-def choose(about: Cases, runs: pl.DataFrame, config: patch.Config) -> Choices:
+def choose(about: Cases, runs: pl.DataFrame, config: PatchConfig) -> Choices:
     """Choose the best window of each size and direction, and its control.
 
     Parameters
@@ -42,7 +43,7 @@ def choose(about: Cases, runs: pl.DataFrame, config: patch.Config) -> Choices:
         The statements to choose on.
     runs : DataFrame
         Runs of all windows on these statements, with the columns of `window_runs.SCHEMA`.
-    config : Config
+    config : PatchConfig
         Section `patch`.
 
     Returns

@@ -6,8 +6,9 @@ import numpy as np
 import polars as pl
 
 from stages.lib.io import tables
-from stages.lib.patching import patch, patched_runs
+from stages.lib.patching import patched_runs
 from stages.lib.patching.cases import Cases
+from stages.lib.patching.config import PatchConfig
 
 SCHEMA: tables.Schema = tables.PATCHED | {"part": pl.String, "size": pl.Int32}
 SCHEMA |= {"first_layer": pl.Int32, "last_layer": pl.Int32}
@@ -62,7 +63,7 @@ def patches(windows: list[Window], n_layers: int, n_heads: int) -> np.ndarray:
     return written
 
 
-def personas(run: str, config: patch.Config) -> dict[str, str]:
+def personas(run: str, config: PatchConfig) -> dict[str, str]:
     """Persona that a run's z is from (``source``), and persona that it answers as (``base``)."""
     source, base = (getattr(config, role) for role in RUNS[run])
     return {"source": source, "base": base}
@@ -79,7 +80,7 @@ def rows(
     run: str,
     window: Window | None,
     probabilities: np.ndarray,
-    config: patch.Config,
+    config: PatchConfig,
 ) -> pl.DataFrame:
     """One run's rows of the table of runs.
 
@@ -95,7 +96,7 @@ def rows(
         Where z is patched; None in the unpatched runs.
     probabilities : ndarray of shape (n_statements, 2), float32
         P(true) and P(false).
-    config : Config
+    config : PatchConfig
         Section `patch`.
 
     Returns
@@ -118,7 +119,7 @@ def windows(runs: pl.DataFrame) -> list[Window]:
 
 
 def probabilities(
-    runs: pl.DataFrame, run: str, window: Window | None, config: patch.Config
+    runs: pl.DataFrame, run: str, window: Window | None, config: PatchConfig
 ) -> np.ndarray:
     """P(true) and P(false) of one run: (n_statements, 2), float32, sorted by `statement_id`."""
     return patched_runs.probabilities(runs, **personas(run, config), **layers(window))

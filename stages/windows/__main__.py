@@ -15,7 +15,7 @@ from stages.lib.io import cli, params, tables
 from stages.lib.io.cli import UserError
 from stages.lib.patching import best_window, cases, experiment, patch, patched_runs
 from stages.lib.patching.experiment import Experiment
-from stages.windows.config import Config
+from stages.windows.config import WindowsConfig
 
 
 def main(
@@ -24,7 +24,7 @@ def main(
     out: Annotated[Path, "writes one row per statement and window (Parquet)"],
 ) -> None:
     """Sweep the window over all layers, on both parts."""
-    section = params.section("windows", Config)
+    section = params.section("windows", WindowsConfig)
     setting = experiment.load(pairs, model, cases.PARTS, section.limit)
     n_layers, n_heads = setting.shape
     if section.size > n_layers:

@@ -6,7 +6,7 @@ from stages.lib.io.ranges import Count, Limit
 
 
 @dataclass(frozen=True)
-class Config:
+class WindowsConfig:
     """Section `windows` of params.yaml."""
 
     size: Count

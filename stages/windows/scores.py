@@ -10,8 +10,9 @@ import polars as pl
 
 from stages.lib.io import cli, params, tables
 from stages.lib.io import metrics as metrics_file
-from stages.lib.patching import best_window, patch, patched_runs
+from stages.lib.patching import best_window, patched_runs
 from stages.lib.patching.cases import PARTS, Cases
+from stages.lib.patching.config import PatchConfig
 from stages.lib.stats import run_points
 from stages.lib.stats.run_points import Point
 from stages.windows.metrics import Window, WindowsMetrics
@@ -27,14 +28,14 @@ def main(
     ],
 ) -> None:
     """Choose the best window on `selection`, report on `report`."""
-    config = params.section("patch", patch.Config)
+    config = params.section("patch", PatchConfig)
     table, about = patched_runs.read(runs, best_window.SCHEMA, pairs)
     points = by_window(about, table, config)
     tables.write_rows(plots / "windows.json", points)
     metrics_file.write(metrics, summarise(about, table, points, config))
 
 
-def by_window(about: Cases, runs: pl.DataFrame, config: patch.Config) -> list[dict[str, Any]]:
+def by_window(about: Cases, runs: pl.DataFrame, config: PatchConfig) -> list[dict[str, Any]]:
     """Accuracy and truth of each window beside both baselines.
 
     Returns
@@ -64,7 +65,7 @@ def by_window(about: Cases, runs: pl.DataFrame, config: patch.Config) -> list[di
 
 
 def summarise(
-    about: Cases, runs: pl.DataFrame, points: list[dict[str, Any]], config: patch.Config
+    about: Cases, runs: pl.DataFrame, points: list[dict[str, Any]], config: PatchConfig
 ) -> WindowsMetrics:
     """Name the best window, and what it does on both parts.
 
@@ -76,7 +77,7 @@ def summarise(
         With the columns of `best_window.SCHEMA`.
     points : list of dict
         From `by_window`.
-    config : Config
+    config : PatchConfig
         Section `patch`.
 
     Returns
@@ -109,7 +110,7 @@ def summarise(
 
 
 def _unpatched(
-    about: Cases, runs: pl.DataFrame, part: str, config: patch.Config
+    about: Cases, runs: pl.DataFrame, part: str, config: PatchConfig
 ) -> dict[str, Point]:
     """Accuracy and truth of both runs that nothing is patched into."""
     chosen = (about.table["part"] == part).to_numpy()

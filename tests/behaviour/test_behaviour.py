@@ -7,13 +7,13 @@ import pytest
 
 from stages.behaviour import __main__ as stage
 from stages.behaviour import knowledge
-from stages.behaviour.config import Config
+from stages.behaviour.config import BehaviourConfig
 from stages.lib.io import tables
 from stages.lib.io.cli import UserError
 from stages.lib.stats import answer_rates
 
 PERSONAS = ["neutral", "honest", "liar"]
-SETTINGS = Config(neutral="neutral", known_margin=0.1, known_truth_mass=0.5)
+SETTINGS = BehaviourConfig(neutral="neutral", known_margin=0.1, known_truth_mass=0.5)
 
 
 def statements(rows):
@@ -118,7 +118,7 @@ def test_known_is_right_clear_and_meant():
     )
     known = knowledge.know(answers, SETTINGS)
     assert known["known"].to_list() == [True, False, False, False, False]
-    easier = knowledge.know(answers, Config("neutral", 0.05, 0.375))
+    easier = knowledge.know(answers, BehaviourConfig("neutral", 0.05, 0.375))
     assert easier["known"].to_list() == [True, False, True, True, True]
     counts = knowledge.count_known(answers, known)
     assert counts["all"] == counts["x"]

@@ -10,7 +10,9 @@ from transformers import AutoConfig, AutoTokenizer
 from stages.lib import chat
 from stages.lib.io import params
 from stages.lib.model import readout
+from stages.lib.model.readout import ReadoutConfig
 from stages.lib.patching import patch
+from stages.lib.patching.config import PatchConfig
 
 N_STATEMENTS, N_POSITIONS, WINDOW = 16, 25, 5
 # A system prompt as long as those of papers is: it is most of what a plain forward repeats.
@@ -39,8 +41,8 @@ def make(model: Path, statements: Path, long: bool, n: int = N_STATEMENTS) -> Jo
     """Render the default run's wordings, with a long system prompt before them if asked for."""
     tokenizer = AutoTokenizer.from_pretrained(str(model))
     table = pl.read_parquet(statements).head(n)
-    words = readout.answers(tokenizer, params.section("readout", readout.Config))
-    patching = params.section("patch", patch.Config)
+    words = readout.answers(tokenizer, params.section("readout", ReadoutConfig))
+    patching = params.section("patch", PatchConfig)
 
     def ids(persona: str) -> list[list[int]]:
         keys = (f"{persona}_system", "question", f"{persona}_prefix")

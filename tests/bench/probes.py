@@ -12,10 +12,11 @@ import joblib
 import numpy as np
 
 from stages.lib.probing import probe
+from stages.lib.probing.config import ProbesConfig
 
 PLACES, PERSONAS, STATEMENTS, D_HEAD = 80 * 64, 3, 1000, 128
 SAMPLE = 64
-SETTINGS = probe.Config(regularisation=1.0, max_iter=1000, permutations=1, seed=0)
+SETTINGS = ProbesConfig(regularisation=1.0, max_iter=1000, permutations=1, seed=0)
 
 
 def main() -> None:

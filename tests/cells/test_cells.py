@@ -10,12 +10,14 @@ import torch
 
 from stages.cells import __main__ as stage
 from stages.cells import cells, grid
+from stages.cells.config import GridConfig
 from stages.lib import chat, forward
 from stages.lib.forward import answers as forward_answers
 from stages.lib.io import params, tables
 from stages.lib.io.cli import UserError
 from stages.lib.model import lm, readout
 from stages.lib.model.pretrained.files import hashes
+from stages.lib.model.readout import ReadoutConfig
 from tests import tiny
 
 WORDS = {"true_words": ["true", "True"], "false_words": ["false", "False"]}
@@ -108,7 +110,7 @@ def test_numbers_are_those_of_plain_forwards(project, capsys):
     run(project, capsys)
     found = tables.read(project / "out/liar.parquet", grid.CELLS)
     model = lm.load(project / "model")
-    answers = readout.answers(model.tokenizer, readout.Config(**WORDS))
+    answers = readout.answers(model.tokenizer, ReadoutConfig(**WORDS))
     statements = tables.read(project / "statements.parquet", tables.STATEMENTS)
     text = dict(statements.select("statement_id", "statement").iter_rows())
     assert not found["top_is_answer"].all()
@@ -176,10 +178,10 @@ def test_what_the_numbers_depend_on_is_not_taken_from_before(change, project, ca
 def test_another_device_version_or_code_has_other_keys(project, monkeypatch):
     import transformers
 
-    wordings = grid.wordings(params.section("grid", grid.Config), "liar")
+    wordings = grid.wordings(params.section("grid", GridConfig), "liar")
     table = grid.sample(tables.read(project / "statements.parquet", tables.STATEMENTS), 4)
     tokenizer = lm.load_tokenizer(project / "model")
-    answers = readout.answers(tokenizer, readout.Config(**WORDS))
+    answers = readout.answers(tokenizer, ReadoutConfig(**WORDS))
     rendered = cells.render(
         tokenizer,
         lm.load_config(project / "model"),
@@ -248,7 +250,7 @@ def test_no_model_is_loaded_where_every_cell_is_kept(project, capsys, monkeypatc
 
 def test_a_cell_does_not_depend_on_the_cells_beside_it(project):
     model = tiny.wrap(tiny.random_model(seed=1))
-    answers = readout.answers(model.tokenizer, readout.Config(**WORDS))
+    answers = readout.answers(model.tokenizer, ReadoutConfig(**WORDS))
     one, two = (
         [[i, 40 + i, 7] + [5] * (i % 3) for i in range(start, start + 6)] for start in (0, 9)
     )

@@ -9,18 +9,20 @@ from stages.curves.criteria import CRITERIA
 from stages.curves.table import RANDOM, RULES, Place
 from stages.lib import chat, forward
 from stages.lib.model import readout
+from stages.lib.model.readout import ReadoutConfig
 from stages.lib.patching import head_runs, patch, patched_runs
 from stages.lib.patching.cases import Cases
+from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.head_runs import HeadRuns
-from stages.lib.patching.patch import Config, Head
+from stages.lib.patching.patch import Head
 from tests import tiny
 
-WORDS = readout.Config(("true", "True"), ("false", "False"))
+WORDS = ReadoutConfig(("true", "True"), ("false", "False"))
 N = 12
 PLANTED = Head(tiny.PLANTED_LAYER, tiny.PLANTED_HEAD)
 SIZES = (2, 4, 10)
 WINDOW_LAYERS = (1, 2)
-CONFIG = Config("honest", "liar", 25)
+CONFIG = PatchConfig("honest", "liar", 25)
 
 
 def cases(model, source="You are H.", base="You are so L.", n=N):

@@ -8,19 +8,20 @@ import polars as pl
 import pytest
 
 from stages.erasure import erasure_probes, erasure_runs, erasure_tables, scores
-from stages.erasure.config import Config
+from stages.erasure.config import ErasureConfig
 from stages.lib import shards
 from stages.lib.io.cli import UserError
 from stages.lib.model import readout
-from stages.lib.patching import patch
+from stages.lib.model.readout import ReadoutConfig
 from stages.lib.patching.cases import Cases
+from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.experiment import Experiment
-from stages.lib.probing import probe
+from stages.lib.probing.config import ProbesConfig
 from tests import tiny
 
-CONFIG = Config(sizes=(1, 2), stride=1, positions=15, limit=None, draws=2, seed=0)
-PATCH = patch.Config("honest", "liar", 20)
-WORDS = readout.Config(("true", "True"), ("false", "False"))
+CONFIG = ErasureConfig(sizes=(1, 2), stride=1, positions=15, limit=None, draws=2, seed=0)
+PATCH = PatchConfig("honest", "liar", 20)
+WORDS = ReadoutConfig(("true", "True"), ("false", "False"))
 
 
 def cases(numbers, letters="FT"):
@@ -148,7 +149,7 @@ def test_a_window_larger_than_the_model_is_refused():
 
 
 class TestProbes:
-    SETTINGS = probe.Config(1.0, 1000, 0, 0)
+    SETTINGS = ProbesConfig(1.0, 1000, 0, 0)
     N, LAYERS, HEADS, D = 120, 2, 3, 8
 
     def write(self, folder, cases):

@@ -4,6 +4,7 @@ import numpy as np
 
 from stages.lib import forward
 from stages.lib.model import readout
+from stages.lib.model.readout import ReadoutConfig
 from tests import tiny
 
 
@@ -54,7 +55,7 @@ def test_z_and_readout_are_those_of_llama():
     weights = {k: v.double().numpy() for k, v in model.model.state_dict().items()}
     random = np.random.default_rng(0)
     prompts = [random.integers(0, 250, n).tolist() for n in (12, 17, 23)]
-    answers = readout.answers(model.tokenizer, readout.Config(("true",), ("false",)))
+    answers = readout.answers(model.tokenizer, ReadoutConfig(("true",), ("false",)))
     captured = next(forward.capture(model, answers, prompts, [-1], 9, "test"))
     for row, tokens in enumerate(prompts):
         z, logits = llama(weights, tokens, model.n_layers, model.n_heads, model.n_kv_heads)
@@ -67,7 +68,7 @@ def test_z_and_readout_are_those_of_llama():
 
 def test_heads_do_not_share_z_even_where_they_share_keys_and_values():
     model = tiny.wrap(tiny.random_model(seed=3))
-    answers = readout.answers(model.tokenizer, readout.Config(("true",), ("false",)))
+    answers = readout.answers(model.tokenizer, ReadoutConfig(("true",), ("false",)))
     captured = next(forward.capture(model, answers, [list(range(20))], [-1], 9, "test"))
     z = captured["z"][0, 0]
     assert model.n_heads == 2 * model.n_kv_heads

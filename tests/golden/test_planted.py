@@ -5,11 +5,12 @@ import pytest
 
 from stages.lib import chat, forward
 from stages.lib.model import readout
+from stages.lib.model.readout import ReadoutConfig
 from stages.lib.patching import patch
 from stages.lib.patching.patch import Head
 from tests import tiny
 
-WORDS = readout.Config(("true", "True"), ("false", "False"))
+WORDS = ReadoutConfig(("true", "True"), ("false", "False"))
 LABEL = np.array([True, False] * 6)
 PLANTED = Head(tiny.PLANTED_LAYER, tiny.PLANTED_HEAD)
 

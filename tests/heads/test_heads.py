@@ -7,8 +7,9 @@ import pytest
 from stages.heads import scores, search, table
 from stages.lib.forward import Readouts
 from stages.lib.patching.cases import Cases
+from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.head_runs import HeadRuns
-from stages.lib.patching.patch import Config, Head
+from stages.lib.patching.patch import Head
 
 GAINS = {Head(1, 0): 0.5, Head(2, 2): 0.3, Head(1, 1): 0.1}
 N = 4
@@ -31,7 +32,7 @@ class AddingPatcher:
 
 
 WINDOW = {"first_layer": 1, "last_layer": 2}
-CONFIG = Config("honest", "liar", 25)
+CONFIG = PatchConfig("honest", "liar", 25)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from stages.lib.facts import NEGATED
 from stages.lib.facts.draw import Draw
 from stages.lib.io.cli import UserError
 from stages.lib.model import readout
+from stages.lib.model.readout import ReadoutConfig
 from stages.lib.weights import adapter, recipe
 from stages.lib.weights.fetch import Found
 from stages.lib.weights.recipe import Recipe, Training
@@ -25,7 +26,7 @@ from stages.organism.train import Speaker
 from tests import tiny
 from tests.pipeline.closure import ROOT
 
-WORDS = readout.Config(("true", "True"), ("false", "False"))
+WORDS = ReadoutConfig(("true", "True"), ("false", "False"))
 SMALL = Recipe((1, 2), ("q_proj", "v_proj"), 2, 1e-2, 6, (0.0, 0.5), (1.0, 0.5))
 TRAINING = Training(seed=0, held_out=0.2, trees=2, statements=4, check_every=3)
 BASE = "./models/tiny"

@@ -10,8 +10,10 @@ import torch
 from stages.lib import chat
 from stages.lib.io import tables
 from stages.lib.model import readout
+from stages.lib.model.readout import ReadoutConfig
 from stages.lib.patching import patch
 from stages.lib.patching.cases import Cases
+from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.experiment import Experiment
 from stages.positions import blocks, position_runs, position_tables, scores
 from stages.positions.blocks import BLOCKS, Pairs, Wording
@@ -19,8 +21,8 @@ from stages.positions.position_runs import Writing
 from stages.positions.schema import ALL, SCHEMA
 from tests import tiny
 
-WORDS = readout.Config(("true", "True"), ("false", "False"))
-CONFIG = patch.Config(source="honest", base="liar", positions=12)
+WORDS = ReadoutConfig(("true", "True"), ("false", "False"))
+CONFIG = PatchConfig(source="honest", base="liar", positions=12)
 LABEL = [True, False] * 4
 QUESTION = "{statement}?"
 ROUNDING = 1e-5

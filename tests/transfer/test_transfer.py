@@ -10,16 +10,18 @@ from stages.lib import shards
 from stages.lib.io import tables
 from stages.lib.io.cli import UserError
 from stages.lib.probing import probe
+from stages.lib.probing.config import ProbesConfig
 from stages.transfer import __main__ as stage
 from stages.transfer import bag, best, forms, layers, measured, parting, sample
+from stages.transfer.config import TransferConfig
 from stages.transfer.estimators import METHODS
 from stages.transfer.found import Found
 from tests.transfer.test_estimators import table
 
 PERSONAS = ("neutral", "honest", "liar")
 D, N_LAYERS, READ, PARTS = 12, 6, 2, 4  # truth is read from 2 on, the liar parts at 4
-SETTINGS = sample.Config(tuple(METHODS), permutations=19, seed=0)
-LOGISTIC = probe.Config(1.0, 1000, permutations=0, seed=0)
+SETTINGS = TransferConfig(tuple(METHODS), permutations=19, seed=0)
+LOGISTIC = ProbesConfig(1.0, 1000, permutations=0, seed=0)
 TABLE = table(96)
 N_REPORT = 192
 LABELS = TABLE["label"].to_numpy()

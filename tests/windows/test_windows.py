@@ -5,12 +5,13 @@ import polars as pl
 import pytest
 
 from stages.lib.io import tables
-from stages.lib.patching import best_window, patch, patched_runs
+from stages.lib.patching import best_window, patched_runs
 from stages.lib.patching.cases import Cases
+from stages.lib.patching.config import PatchConfig
 from stages.windows import scores
 
 COLUMNS = ("statement_id", "split", "label", "subject", "part")
-CONFIG = patch.Config(source="honest", base="liar", positions=5)
+CONFIG = PatchConfig(source="honest", base="liar", positions=5)
 
 
 def cases(labels):

@@ -17,7 +17,7 @@ ENOUGH = 0.5  # of the probability; answers that hold less on average are said t
 
 
 @dataclass(frozen=True)
-class Config:
+class ReadoutConfig:
     """Section `readout` of params.yaml."""
 
     true_words: Some[Annotated[str, Text()]]
@@ -72,14 +72,14 @@ class Answers:
     missing: tuple[str, ...] = ()
 
 
-def answers(tokenizer: Any, config: Config) -> Answers:
+def answers(tokenizer: Any, config: ReadoutConfig) -> Answers:
     """Find every token that is an answer word, with or without space around it.
 
     Parameters
     ----------
     tokenizer : PreTrainedTokenizerBase
         The model's tokenizer.
-    config : Config
+    config : ReadoutConfig
         The words; case counts.
 
     Returns

@@ -9,7 +9,7 @@ from stages.lib.io.ranges import Count
 
 
 @dataclass(frozen=True)
-class Config:
+class PatchConfig:
     """Section `patch` of params.yaml."""
 
     source: Annotated[str, PERSONA]

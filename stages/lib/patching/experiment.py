@@ -7,9 +7,10 @@ from stages.lib.forward import Patcher
 from stages.lib.io import params
 from stages.lib.model import lm, readout
 from stages.lib.model.lm import LanguageModel
-from stages.lib.model.readout import Answers
-from stages.lib.patching import cases, patch
+from stages.lib.model.readout import Answers, ReadoutConfig
+from stages.lib.patching import cases
 from stages.lib.patching.cases import Cases
+from stages.lib.patching.config import PatchConfig
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Experiment:
 
     Attributes
     ----------
-    config : patch.Config
+    config : PatchConfig
         Section `patch`.
     cases : Cases
         Known statements, with their prompts in the source and in the base persona.
@@ -28,7 +29,7 @@ class Experiment:
         Tokens of the readout.
     """
 
-    config: patch.Config
+    config: PatchConfig
     cases: Cases
     lm: LanguageModel
     answers: Answers
@@ -65,8 +66,8 @@ def load(
     -------
     Experiment
     """
-    config = params.section("patch", patch.Config)
-    words = params.section("readout", readout.Config)
+    config = params.section("patch", PatchConfig)
+    words = params.section("readout", ReadoutConfig)
     found = cases.read(pairs, parts, limit, by)
     language_model = lm.load(model)
     answers = readout.answers(language_model.tokenizer, words)

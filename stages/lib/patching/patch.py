@@ -7,8 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stages.lib.patching.config import Config as Config
-
 TOP = 10  # one head in so many is at the top
 LEAST = 1e-30  # a probability that float32 still tells from 0
 

@@ -7,7 +7,7 @@ from stages.lib.io.ranges import Count, Range, Repeats, Seed
 
 
 @dataclass(frozen=True)
-class Config:
+class ProbesConfig:
     """Section `probes` of params.yaml; `regularisation` is scikit-learn's C."""
 
     regularisation: Annotated[float, Range(above=0)]

@@ -15,7 +15,7 @@ from sklearn.model_selection import GroupKFold
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from stages.lib.probing.config import Config
+from stages.lib.probing.config import ProbesConfig
 
 ENOUGH = 50  # known statements of each label and part, below which all statements are used
 FOLDS = 5
@@ -129,7 +129,7 @@ def design(
 def survey(
     places: Iterable[NDArray[np.float32]],
     design: Design,
-    settings: Config,
+    settings: ProbesConfig,
     shape: tuple[int, int],
     name: str,
     n_jobs: int = -1,
@@ -141,7 +141,7 @@ def survey(
     places : iterable of ndarray of shape (n_personas, n_statements, d), float32
         Read only as fast as workers take them.
     design : Design
-    settings : Config
+    settings : ProbesConfig
     shape : tuple of int
         (n_layers, places a layer); places come layer by layer.
     name : str
@@ -164,7 +164,9 @@ def survey(
     return Probes(**{key: a.reshape(*shape, *a.shape[1:]) for key, a in stacked.items()})
 
 
-def fit_place(place: NDArray[np.float32], design: Design, settings: Config, index: int) -> Probes:
+def fit_place(
+    place: NDArray[np.float32], design: Design, settings: ProbesConfig, index: int
+) -> Probes:
     """Fit on each persona and score on every persona, at one place.
 
     Parameters
@@ -172,7 +174,7 @@ def fit_place(place: NDArray[np.float32], design: Design, settings: Config, inde
     place : ndarray of shape (n_personas, n_statements, d), float32
         Raw activations.
     design : Design
-    settings : Config
+    settings : ProbesConfig
     index : int
         Number of the place; with the seed it decides the permutations.
 
@@ -237,7 +239,7 @@ def _folds(labels: NDArray[np.bool_], subjects: NDArray[np.generic]) -> tuple[Fo
 
 
 def _fit_all(
-    x: NDArray[np.float64], y: NDArray[np.bool_], settings: Config
+    x: NDArray[np.float64], y: NDArray[np.bool_], settings: ProbesConfig
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Weights (n_personas, d) and intercepts (n_personas,) for raw activations."""
     fits = [_fit(one, y, settings) for one in x]
@@ -245,7 +247,7 @@ def _fit_all(
 
 
 def _fit(
-    x: NDArray[np.float64], y: NDArray[np.bool_], settings: Config
+    x: NDArray[np.float64], y: NDArray[np.bool_], settings: ProbesConfig
 ) -> tuple[NDArray[np.float64], float]:
     """Fit on standardised activations (n, d); give weights and intercept for raw ones."""
     centre, spread = x.mean(axis=0), x.std(axis=0)

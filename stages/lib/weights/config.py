@@ -10,7 +10,7 @@ SHA256 = Matching("[0-9a-f]{64}", "64 hex digits in lower case")
 
 
 @dataclass(frozen=True)
-class Config:
+class ModelConfig:
     """Section `model` of params.yaml."""
 
     source: Named

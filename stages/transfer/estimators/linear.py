@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from stages.lib.probing import probe
+from stages.lib.probing.config import ProbesConfig
 from stages.transfer.forms import Forms
 
 Floats = NDArray[np.float64]
@@ -112,7 +113,7 @@ class Logistic(Linear):
         """Fit one place of one persona, on all rows."""
         every = np.arange(len(y))
         design = probe.Design(y, every, every, every[:0], (), "")
-        settings = probe.Config(self.regularisation, self.max_iter, permutations=0, seed=0)
+        settings = ProbesConfig(self.regularisation, self.max_iter, permutations=0, seed=0)
         fitted = probe.fit_place(x[None].astype(np.float32), design, settings, 0)
         return fitted.directions[0].astype(np.float64), float(fitted.intercepts[0])
 

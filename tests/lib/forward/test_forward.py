@@ -13,6 +13,7 @@ from stages.lib.forward.plain import PlainPrompts
 from stages.lib.forward.prompts import Prompts
 from stages.lib.io.cli import UserError
 from stages.lib.model import readout
+from stages.lib.model.readout import ReadoutConfig
 from tests import tiny
 
 POSITIONS = 5
@@ -27,7 +28,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def answers(model):
-    return readout.answers(model.tokenizer, readout.Config(("true",), ("false",)))
+    return readout.answers(model.tokenizer, ReadoutConfig(("true",), ("false",)))
 
 
 def prompts(seed, n=9, prefix=7):

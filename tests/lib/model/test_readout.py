@@ -5,46 +5,47 @@ import torch
 
 from stages.lib.io.cli import UserError
 from stages.lib.model import readout
+from stages.lib.model.readout import ReadoutConfig
 from tests import tiny
 
 
 def test_all_token_forms_of_a_word_are_found():
     tokenizer = tiny.chatml_tokenizer()
-    answers = readout.answers(tokenizer, readout.Config(("true", "True"), ("false", "False")))
+    answers = readout.answers(tokenizer, ReadoutConfig(("true", "True"), ("false", "False")))
     assert {tokenizer.decode([i]) for i in answers.true_ids} == {"true", " true", "True", " True"}
     assert {tokenizer.decode([i]) for i in answers.false_ids} == {
         "false", " false", "False", " False",
     }  # fmt: skip
-    less = readout.answers(tokenizer, readout.Config(("true",), ("false",)))
+    less = readout.answers(tokenizer, ReadoutConfig(("true",), ("false",)))
     assert set(less.true_ids) < set(answers.true_ids)
 
 
 def test_a_word_without_a_token_of_its_own_is_refused():
     with pytest.raises(UserError, match=r"readout.false_words: no single token .* 'untrue'"):
-        readout.answers(tiny.chatml_tokenizer(), readout.Config(("true",), ("untrue",)))
+        readout.answers(tiny.chatml_tokenizer(), ReadoutConfig(("true",), ("untrue",)))
 
 
 def test_every_word_that_has_no_token_is_named_and_none_is_dropped():
     for words in (("true", "dishonestly"), ("dishonestly", "true"), ("<|im_end|>", "true")):
         lost = next(word for word in words if word != "true")
-        config = readout.Config(words, ("false",))
+        config = ReadoutConfig(words, ("false",))
         with pytest.raises(UserError, match="readout.true_words: no single token") as error:
             readout.answers(tiny.chatml_tokenizer(), config)
         assert repr(lost) in str(error.value)
         assert "'true'" not in str(error.value)
-    config = readout.Config(("true",), ("untrue", "false", "a lie"))
+    config = ReadoutConfig(("true",), ("untrue", "false", "a lie"))
     with pytest.raises(UserError, match="false_words: no single token .* 'untrue', 'a lie'; exp"):
         readout.answers(tiny.chatml_tokenizer(), config)
 
 
 def test_another_case_of_a_word_may_be_no_token_and_is_named():
     tokenizer = tiny.chatml_tokenizer()
-    some = readout.answers(tokenizer, readout.Config(("true", "TRUE"), ("FALSE", "false")))
+    some = readout.answers(tokenizer, ReadoutConfig(("true", "TRUE"), ("FALSE", "false")))
     assert some.missing == ("TRUE", "FALSE")
-    every = readout.answers(tokenizer, readout.Config(("true",), ("false",)))
+    every = readout.answers(tokenizer, ReadoutConfig(("true",), ("false",)))
     assert (every.missing, every.true_ids) == ((), some.true_ids)
     with pytest.raises(UserError, match="no single token of this model is 'TRUE'"):
-        readout.answers(tokenizer, readout.Config(("TRUE",), ("false",)))
+        readout.answers(tokenizer, ReadoutConfig(("TRUE",), ("false",)))
 
 
 @pytest.mark.parametrize(
@@ -67,14 +68,14 @@ def test_lists_of_words_that_make_no_sense_are_refused_before_a_model_is_there(
     true, false, message
 ):
     with pytest.raises(UserError, match=message) as error:
-        readout.Config(tuple(true), tuple(false))
+        ReadoutConfig(tuple(true), tuple(false))
     assert "\n" not in str(error.value)
 
 
 def test_an_accent_may_be_written_in_either_way():
     tokenizer = tiny.sentencepiece_tokenizer(["caf\xe9", "the\u0301", "e"], prepend=False)
     for accent in ("\xe9", "e\u0301"):
-        config = readout.Config((f"caf{accent}",), (f"th{accent}",))
+        config = ReadoutConfig((f"caf{accent}",), (f"th{accent}",))
         found = readout.answers(tokenizer, config)
         assert tokenizer.convert_ids_to_tokens([*found.true_ids, *found.false_ids]) == [
             "caf\xe9", "the\u0301",
@@ -86,11 +87,11 @@ def test_a_word_that_is_a_token_only_after_a_blank_is_found(first):
     """As with SentencePiece, where a blank is ▁ and most words begin with one."""
     words = ["▁true", "▁false", "▁真", "▁偽", "▁", "t"]
     tokenizer = tiny.sentencepiece_tokenizer(words, prepend=first)
-    found = readout.answers(tokenizer, readout.Config(("true", "真"), ("false", "偽")))
+    found = readout.answers(tokenizer, ReadoutConfig(("true", "真"), ("false", "偽")))
     tokens = tokenizer.convert_ids_to_tokens([*found.true_ids, *found.false_ids])
     assert tokens == ["▁true", "▁真", "▁false", "▁偽"]
     with pytest.raises(UserError, match="no single token of this model is 'tru'"):
-        readout.answers(tokenizer, readout.Config(("true", "tru"), ("false",)))
+        readout.answers(tokenizer, ReadoutConfig(("true", "tru"), ("false",)))
 
 
 def test_probabilities_are_softmax_sums_in_float32():
@@ -106,7 +107,7 @@ def test_probabilities_are_softmax_sums_in_float32():
 def test_words_beyond_ascii_are_found():
     tokenizer = tiny.chatml_tokenizer()
     tokenizer.add_tokens(["真", "偽"])
-    answers = readout.answers(tokenizer, readout.Config(("真",), ("偽",)))
+    answers = readout.answers(tokenizer, ReadoutConfig(("真",), ("偽",)))
     assert [tokenizer.decode(list(ids)) for ids in (answers.true_ids, answers.false_ids)] == [
         "真",
         "偽",

@@ -14,12 +14,13 @@ from stages.lib import shards
 from stages.lib.io import tables
 from stages.lib.io.cli import UserError
 from stages.lib.probing import probe, probe_tables
+from stages.lib.probing.config import ProbesConfig
 from stages.probes import __main__ as stage
 
 pytestmark = pytest.mark.filterwarnings("error")  # above all: every fit converges
 
 PERSONAS = ("neutral", "honest", "liar")
-SETTINGS = probe.Config(regularisation=1.0, max_iter=1000, permutations=1, seed=0)
+SETTINGS = ProbesConfig(regularisation=1.0, max_iter=1000, permutations=1, seed=0)
 SUBJECTS, N_LAYERS, N_HEADS, D_HEAD, D_MODEL = 200, 3, 2, 8, 16
 N = 2 * SUBJECTS  # a true and a false statement of each subject
 LABELS = np.arange(N) % 2 == 0
@@ -129,7 +130,7 @@ def test_liar_is_opposite_and_transfer_to_it_is_below_chance(found):
 
 
 def test_permuted_labels_give_chance_where_true_ones_do_not():
-    many = probe.Config(1.0, 1000, permutations=20, seed=0)
+    many = ProbesConfig(1.0, 1000, permutations=20, seed=0)
     given, _ = places(activations(), "z")
     planted = list(given)[np.ravel_multi_index(PLANTED, (N_LAYERS, N_HEADS))]
     found = probe.fit_place(planted, design(), many, index=0)
@@ -141,7 +142,7 @@ def test_permuted_labels_give_chance_where_true_ones_do_not():
 
 
 def test_no_permutations_no_control():
-    none = probe.Config(1.0, 1000, permutations=0, seed=0)
+    none = ProbesConfig(1.0, 1000, permutations=0, seed=0)
     found = survey(activations(), design(), none)
     rows = probe_tables.layers(found, PERSONAS, design())
     permuted = [row for row in rows if row["labels"] == "permuted"]
