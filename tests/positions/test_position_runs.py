@@ -69,7 +69,7 @@ def planted(prefix="it is"):
     return experiment(tiny.planted_model(), base, source)
 
 
-def window(setting):
+def window(setting: Experiment):
     """The planted layer and the next one."""
     return patch.windows(*setting.shape, 2)[tiny.PLANTED_LAYER]
 

@@ -1,6 +1,7 @@
 """Probes find a planted direction where it was planted, and nothing elsewhere."""
 
 import json
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
@@ -387,10 +388,10 @@ def test_stage_writes_directions_metrics_and_plots(project, found):
         "heads": ["fit", "scored", "layer", "head", "accuracy", "low", "high", "n"],
         "cosine": ["site", "first", "second", "layer", "cosine"],
     }
+    rows = {name: tables.read_json(project / "plots" / f"{name}.json") for name in expected}
     for name, columns in expected.items():
-        rows = tables.read_json(project / "plots" / f"{name}.json")
-        assert all(list(row) == columns for row in rows)
-    pairs = {(row["first"], row["second"]) for row in rows}
+        assert all(list(row) == columns for row in rows[name])
+    pairs = {(row["first"], row["second"]) for row in rows["cosine"]}
     assert pairs == {("neutral", "honest"), ("neutral", "liar"), ("honest", "liar")}
 
 
@@ -447,7 +448,8 @@ def test_probe_is_scikit_learns_own():
     found = probe.fit_place(place, made, SETTINGS, index=0)
     pipeline = make_pipeline(StandardScaler(), LogisticRegression(tol=1e-9, max_iter=10000))
     pipeline.fit(place[0, made.selection].astype(float), LABELS[made.selection])
-    weights = pipeline[1].coef_[0] / pipeline[0].scale_
+    scaler, logistic = cast(Any, pipeline)
+    weights = logistic.coef_[0] / scaler.scale_
     expected = weights / np.linalg.norm(weights)
     np.testing.assert_allclose(found.directions[0], expected, atol=1e-5)
     right = pipeline.predict(place[0, made.report].astype(float)) == LABELS[made.report]
