@@ -1,5 +1,7 @@
 """Made-up chat templates of the kinds that models have, and tokenizers that are no plain bytes."""
 
+from typing import Any, cast
+
 from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
@@ -89,7 +91,9 @@ ENDLESS = (
 def tokenizer(template: str | dict, *added: str) -> PreTrainedTokenizerFast:
     """Bytes with a template, and added tokens that are not flagged as special."""
     made = tiny.chatml_tokenizer()
-    made.add_tokens([AddedToken(token, special=False, normalized=False) for token in added])
+    cast(Any, made).add_tokens(
+        [AddedToken(token, special=False, normalized=False) for token in added]
+    )
     made.chat_template = template
     return made
 
@@ -97,21 +101,21 @@ def tokenizer(template: str | dict, *added: str) -> PreTrainedTokenizerFast:
 def lower_case() -> PreTrainedTokenizerFast:
     """Bytes, of a text in lower case."""
     made = tiny.chatml_tokenizer()
-    made._tokenizer.normalizer = normalizers.Lowercase()
+    made.backend_tokenizer.normalizer = normalizers.Lowercase()
     return made
 
 
 def without_digits() -> PreTrainedTokenizerFast:
     """Bytes, of a text from which digits are dropped."""
     made = tiny.chatml_tokenizer()
-    made._tokenizer.normalizer = normalizers.Replace(Regex("[0-9]"), "")
+    made.backend_tokenizer.normalizer = normalizers.Replace(Regex("[0-9]"), "")
     return made
 
 
 def stripping() -> PreTrainedTokenizerFast:
     """Bytes, of a text without whitespace at its end."""
     made = tiny.chatml_tokenizer()
-    made._tokenizer.normalizer = normalizers.Replace(Regex(r"\s+$"), "")
+    made.backend_tokenizer.normalizer = normalizers.Replace(Regex(r"\s+$"), "")
     return made
 
 

@@ -1,6 +1,7 @@
 """Tiny models and tokenizers: random weights, and weights set by hand so that the answer is known."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
@@ -48,7 +49,7 @@ def sentencepiece_tokenizer(tokens: list[str], prepend: bool) -> PreTrainedToken
 def random_model(seed: int = 0, **changes: int) -> LlamaForCausalLM:
     """Make a Llama with grouped-query attention whose d_head is not d_model / n_heads."""
     torch.manual_seed(seed)
-    sizes = {
+    sizes: dict[str, Any] = {
         "vocab_size": len(chatml_tokenizer()),
         "hidden_size": 32,
         "intermediate_size": 48,
@@ -58,7 +59,8 @@ def random_model(seed: int = 0, **changes: int) -> LlamaForCausalLM:
         "head_dim": 16,
         "max_position_embeddings": 2048,
     }
-    config = LlamaConfig(**(sizes | changes), initializer_range=0.2, tie_word_embeddings=False)
+    sizes |= changes
+    config = LlamaConfig(**sizes, initializer_range=0.2, tie_word_embeddings=False)
     return LlamaForCausalLM(config).eval()
 
 

@@ -1,11 +1,11 @@
 """The border to activations: a folder of safetensors shards with one index."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from safetensors import safe_open
@@ -13,6 +13,7 @@ from safetensors.numpy import save
 
 from stages.lib.io import tables
 from stages.lib.io.cli import UserError
+from stages.lib.io.narrow import is_dict
 from stages.lib.io.whole import whole
 
 INDEX = "index.json"
@@ -30,7 +31,7 @@ class Writer:
     """Appends shards to a folder; made by `writer`."""
 
     folder: Path
-    shards: list[dict[str, Any]] = field(default_factory=list)
+    shards: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
     def append(self, tensors: dict[str, np.ndarray]) -> None:
         """Write the next shard.
@@ -49,7 +50,7 @@ class Writer:
 
 
 @contextmanager
-def writer(folder: Path, provenance: dict[str, Any]) -> Iterator[Writer]:
+def writer(folder: Path, provenance: dict[str, Any]) -> Generator[Writer]:
     """Write shards and their index; the folder appears whole or not at all.
 
     Parameters
@@ -123,9 +124,9 @@ class Reader:
                 f"{position} among them (params.yaml: activations.positions)"
             )
         column = self.index["positions"].index(position)
-        parts = []
+        parts: list[np.ndarray] = []
         for shard in self.index["shards"]:
-            with safe_open(self.folder / shard["file"], framework="numpy") as tensors:
+            with cast(Any, safe_open(self.folder / shard["file"], "numpy")) as tensors:
                 parts.append(tensors.get_slice(site)[:, column, layer])
         return np.concatenate(parts)
 
@@ -134,7 +135,7 @@ def _check(folder: Path, index: Any) -> None:
     """Raise `UserError` where an index or its shards are not as `writer` wrote them."""
     _check_keys(folder / INDEX, index)
     for number, shard in enumerate(index["shards"]):
-        kinds = {k: type(v) for k, v in shard.items()} if isinstance(shard, dict) else None
+        kinds: dict[str, Any] = {k: type(v) for k, v in shard.items()} if is_dict(shard) else {}
         if kinds != {"file": str, "n_rows": int, "sha256": str}:
             raise tables.broken(folder / INDEX, f"shards[{number}]: expected file, n_rows, sha256")
         if shard["file"] != _name(number):
@@ -149,7 +150,7 @@ def _check(folder: Path, index: Any) -> None:
 
 def _check_keys(file: Path, index: Any) -> None:
     """Whether an index has the keys that a reader needs."""
-    if not isinstance(index, dict):
+    if not is_dict(index):
         raise tables.broken(file, f"found {type(index).__name__}, expected keys")
     for key, kind in KEYS.items():
         if type(index.get(key)) is not kind:

@@ -36,7 +36,7 @@ def layers(found: Found, personas: tuple[str, ...], design: Design) -> Rows:
     list of dict
         Columns site, labels, fit, scored, layer, accuracy, low, high, n.
     """
-    rows = []
+    rows: Rows = []
     for site, probes in found.items():
         for labels, right in (("true", probes.correct), ("permuted", probes.permuted)):
             for (i, fit), (j, scored) in product(enumerate(personas), repeat=2):
@@ -57,7 +57,7 @@ def heads(found: Found, personas: tuple[str, ...], design: Design) -> Rows:
     """
     correct = found["z"].correct
     n_layers, n_heads, *_ = correct.shape
-    rows = []
+    rows: Rows = []
     for (i, fit), (j, scored) in product(enumerate(personas), repeat=2):
         for layer, head in product(range(n_layers), range(n_heads)):
             names = {"fit": fit, "scored": scored, "layer": layer, "head": head}
@@ -73,7 +73,7 @@ def cosine(found: Found, personas: tuple[str, ...]) -> Rows:
     list of dict
         Columns site, first, second, layer, cosine; cosine is None where a direction is missing.
     """
-    rows = []
+    rows: Rows = []
     for site, probes in found.items():
         between = cosines(probes.directions)  # (n_layers, places, n_personas, n_personas)
         for (i, first), (j, second) in combinations(enumerate(personas), 2):
@@ -184,7 +184,7 @@ def tensors(found: Found) -> dict[str, NDArray[np.float32]]:
         d_model), and `z_intercept` and `resid_post_intercept` without the last axis: a probe says
         "true" where ``activation @ direction + intercept > 0``.
     """
-    result = {}
+    result: dict[str, NDArray[np.float32]] = {}
     for site, probes in found.items():
         arrays = {site: probes.directions, f"{site}_intercept": probes.intercepts}
         for name, array in arrays.items():

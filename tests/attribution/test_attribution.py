@@ -1,4 +1,5 @@
 import types
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from stages.attribution import scores_lens as lens
 from stages.attribution.metrics import Token, Tokens
 from stages.lib import stats
 from stages.lib.io.cli import UserError
+from tests.intervals import ends
 
 N, LAYERS, HEADS, IDS = 24, 3, 2, 4
 SUBJECT = np.repeat(np.arange(N // 2), 2)
@@ -53,9 +55,9 @@ class TestContributions:
         np.testing.assert_allclose(turned.heads, -found.heads)
 
     def test_a_scale_is_one_factor_and_a_cap_one_for_each_statement(self):
+        changes: list[dict[str, Any]] = [{}, {"scale": 0.25}, {"cap": 2.0}]
         plain, scaled, capped = (
-            attribution.contributions(parts(**given), TOKENS, LABEL).mlp
-            for given in ({}, {"scale": 0.25}, {"cap": 2.0})
+            attribution.contributions(parts(**given), TOKENS, LABEL).mlp for given in changes
         )
         np.testing.assert_allclose(scaled, 0.25 * plain)
         factor = capped / plain
@@ -83,7 +85,7 @@ class TestMeans:
         found = attribution.means(values, SUBJECT)
         for i, j in np.ndindex(2, 3):
             one = stats.mean(values[:, i, j], SUBJECT, (-9, 9))
-            np.testing.assert_allclose([x[i, j] for x in found], [one.value, one.low, one.high])
+            np.testing.assert_allclose([x[i, j] for x in found], ends(one))
 
     def test_one_subject_has_no_interval_and_no_statement_no_mean(self):
         alone = attribution.mean(np.ones(3), np.zeros(3))
@@ -95,13 +97,13 @@ class TestShares:
     def test_parts_of_a_sum_have_shares_that_add_up_to_one(self):
         of = np.random.default_rng(2).normal(1.0, 0.3, (N, 3))
         found = attribution.shares(of, of.sum(axis=1), SUBJECT)
-        assert sum(x.value for x in found) == pytest.approx(1)
-        assert all(x.low < x.value < x.high for x in found)
+        assert sum(ends(x)[0] for x in found) == pytest.approx(1)
+        assert all(low < value < high for value, low, high in map(ends, found))
 
     def test_a_part_that_is_always_a_third_has_no_width(self):
         total = np.random.default_rng(3).normal(3.0, 1.0, N)
         (found,) = attribution.shares(total[:, None] / 3, total, SUBJECT)
-        np.testing.assert_allclose([found.value, found.low, found.high], 1 / 3)
+        np.testing.assert_allclose(ends(found), 1 / 3)
 
     def test_a_share_of_nothing_is_null(self):
         of = np.random.default_rng(4).normal(0.0, 1.0, (N, 2))
@@ -153,7 +155,7 @@ class TestTables:
         log_p = [
             np.log(np.random.default_rng(i).uniform(0.1, 0.4, (N, LAYERS + 1, 2))) for i in (0, 1)
         ]
-        return first, second, log_p
+        return first, second, (log_p[0], log_p[1])
 
     def test_rows_are_one_a_run_and_part(self):
         first, second, log_p = self.made()

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import torch
-from nnsight import TransformersModel
+from nnsight import TransformersModel  # pyright: ignore[reportMissingImports]
 from torch import Tensor
 from transformers import AutoTokenizer
 
@@ -28,7 +28,7 @@ class Peer(common.Peer):
     def read(self, prompts: list[list[int]]) -> tuple[Tensor, Tensor]:
         """z at the last positions, and the logits at the last one."""
         with self.model.trace(**common.pad(prompts), **LAST):
-            z = [p.input[:, -self.n_positions :].clone() for p in self.projections].save()
+            z = [p.input[:, -self.n_positions :].clone() for p in self.projections].save()  # pyright: ignore[reportAttributeAccessIssue]  # which nnsight gives lists
             logits = self.model.output.logits[:, -1].save()
         return torch.stack(z).unflatten(-1, (self.n_heads, -1)), logits
 

@@ -1,7 +1,7 @@
 """Hugging Face with the keys and values of the prompts' common start kept, by hand."""
 
 from itertools import takewhile
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -32,7 +32,9 @@ class Peer(hf.Peer):
         if self.start and self.start not in self.kept:
             cache = DynamicCache(config=self.model.config)
             self.model.model(torch.tensor([self.start]), past_key_values=cache)
-            self.kept[self.start] = [(layer.keys, layer.values) for layer in cache.layers]
+            self.kept[self.start] = [
+                (layer.keys, layer.values) for layer in cast(Any, cache).layers
+            ]
 
     def forward(self, prompts: list[list[int]]) -> Tensor:
         """Logits at the last position."""
@@ -46,7 +48,9 @@ class Peer(hf.Peer):
     def _expanded(self, n_rows: int) -> DynamicCache:
         """A cache that shows the kept keys and values in every row, without a copy of them."""
         cache = DynamicCache(config=self.model.config)
-        for layer, (keys, values) in zip(cache.layers, self.kept[self.start], strict=True):
+        for layer, (keys, values) in zip(
+            cast(Any, cache).layers, self.kept[self.start], strict=True
+        ):
             layer.lazy_initialization(keys, values)
             layer.keys = keys.expand(n_rows, -1, -1, -1)
             layer.values = values.expand(n_rows, -1, -1, -1)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-import pyvene
+import pyvene  # pyright: ignore[reportMissingImports]
 import torch
 from torch import Tensor
 

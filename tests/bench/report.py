@@ -4,6 +4,7 @@ python -m tests.bench.report
 """
 
 from pathlib import Path
+from typing import Any, cast
 
 import polars as pl
 import seaborn as sns
@@ -79,8 +80,13 @@ def _of(rows: pl.DataFrame, name: str, task: str) -> dict[str, float]:
     mine = rows.filter((pl.col("contender") == name) & (pl.col("task") == task))
     share = mine["gflop"] * mine["rate"] / mine["peak"]
     every = rows.filter(pl.col("contender") == name)
-    found = {"rate": mine["rate"].median(), "gflop": mine["gflop"][0], "share": share.median()}
-    return found | {"rss": every["rss_mb"].max()}
+    found: dict[str, Any] = {
+        "rate": mine["rate"].median(),
+        "gflop": mine["gflop"][0],
+        "share": share.median(),
+    }
+    found["rss"] = every["rss_mb"].max()
+    return found
 
 
 def _ratio(rows: pl.DataFrame, task: str, names: list[str]) -> float:
@@ -99,7 +105,7 @@ def _draw(tables: dict[str, pl.DataFrame], file: Path) -> None:
     ).filter(pl.col("task").is_in(list(UNITS)))
     rows = rows.with_columns(pl.col("contender").replace_strict(NAMES))
     with style.theme():
-        grid = sns.catplot(
+        grid = cast(Any, sns).catplot(
             rows.to_dict(as_series=False), kind="bar", x="rate", y="contender", col="task",
             row="prompts", order=list(NAMES.values()), col_order=list(UNITS), sharex="col",
             estimator="median", errorbar=("pi", 100), height=2.6, aspect=1.5, color="#4477aa",

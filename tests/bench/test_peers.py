@@ -2,6 +2,7 @@
 
 from importlib import import_module
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -104,7 +105,7 @@ def test_batch_1_agrees_with_heads_written_one_by_one(folder, prompts, patches, 
                     z[layer, head] = own[0, -1, columns]
                 return (own,)
 
-            projection = model.model.layers[layer].self_attn.o_proj
+            projection = cast(Any, model.model.layers[layer]).self_attn.o_proj
             handles.append(projection.register_forward_pre_hook(write))
         p = model(torch.tensor([ids])).logits[0, -1].softmax(-1)
         for handle in handles:
@@ -115,7 +116,7 @@ def test_batch_1_agrees_with_heads_written_one_by_one(folder, prompts, patches, 
         z = []
         handles = [
             layer.self_attn.o_proj.register_forward_pre_hook(lambda _, args: z.append(args[0]))
-            for layer in model.model.layers
+            for layer in cast(Any, model).model.layers
         ]
         model(torch.tensor([ids]))
         for handle in handles:

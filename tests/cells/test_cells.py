@@ -2,6 +2,7 @@
 
 import json
 import re
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -20,7 +21,7 @@ from stages.lib.model.pretrained.files import hashes
 from stages.lib.model.readout import ReadoutConfig
 from tests import tiny
 
-WORDS = {"true_words": ["true", "True"], "false_words": ["false", "False"]}
+WORDS: dict[str, Any] = {"true_words": ["true", "True"], "false_words": ["false", "False"]}
 GRID = {
     "systems": ["honest", "liar"],
     "questions": {"quoted": None, "bare": "{statement}?"},
@@ -64,7 +65,7 @@ def project(tmp_path, monkeypatch):
 
 def name(folder, identity="tiny"):
     """Write the manifest of the model that is in the folder now."""
-    manifest = {"kind": "organism", "identity": identity, "dtype": "float32"}
+    manifest: dict[str, Any] = {"kind": "organism", "identity": identity, "dtype": "float32"}
     manifest["files"] = hashes(folder / "model")
     (folder / "model/manifest.json").write_text(json.dumps(manifest))
 
@@ -82,6 +83,7 @@ def run(folder, capsys, system="liar"):
     stage.main(system, folder / "statements.parquet", folder / "model", out)
     said = capsys.readouterr()
     found = re.fullmatch(rf"grid, {system}: (\d) cells kept, (\d) computed\n", said.out)
+    assert found is not None
     counts = tuple(map(int, found.groups()))
     return counts, out.read_bytes(), said.err
 

@@ -94,7 +94,8 @@ class TestLeace:
     def test_changes_no_more_than_another_map_that_makes_the_means_equal(self):
         x = activations()
         change = (erase.leace(x, LABEL)(x) - x).square().sum()
-        towards = (x[..., LABEL, :].mean(-2) - x[..., ~LABEL, :].mean(-2)).double()
+        label = torch.from_numpy(LABEL)
+        towards = (x[..., label, :].mean(-2) - x[..., ~label, :].mean(-2)).double()
         unit = towards / towards.norm(dim=-1, keepdim=True)
         orthogonal = erase.Eraser(x.mean(-2), unit, unit)(x)
         assert gap(orthogonal) < ROUNDING

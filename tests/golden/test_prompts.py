@@ -1,5 +1,7 @@
 """The exact prompt and its token ids, for a template with system turns and one without."""
 
+from typing import cast
+
 import pytest
 
 from stages.lib import chat
@@ -35,12 +37,12 @@ def test_chatml_prompt():
         '<|im_start|>user\nTrue? "Ça {x} isn\'t, no."<|im_end|>\n'
         "<|im_start|>assistant\nSure ;) it's"
     )
-    start, end = tokenizer.convert_tokens_to_ids(["<|im_start|>", "<|im_end|>"])
+    start, end = cast("list[int]", tokenizer.convert_tokens_to_ids(["<|im_start|>", "<|im_end|>"]))
     ids = chat.encode(tokenizer, text)
     assert ids == CHATML_IDS
     assert [ids.count(start), ids.count(end)] == [3, 2]
     # the turn marker, then one token a byte ("Ċ" is the line break)
-    assert ids[:9] == [start, *(tokenizer.convert_tokens_to_ids(list("systemĊL")))]
+    assert ids[:9] == [start, *cast("list[int]", tokenizer.convert_tokens_to_ids(list("systemĊL")))]
     assert ids[-4:] == tokenizer.convert_tokens_to_ids(["i", "t", "'", "s"])
     assert tokenizer.decode(ids) == text
 
@@ -55,13 +57,13 @@ def test_a_template_without_system_turns_gets_it_at_the_head_of_the_user_turn():
     ids = chat.encode(tokenizer, text)
     assert ids == NO_SYSTEM_IDS
     assert ids[0] == tokenizer.bos_token_id
-    assert ids.count(tokenizer.bos_token_id) == 1
+    assert ids.count(cast(int, tokenizer.bos_token_id)) == 1
     assert tokenizer.decode(ids) == text
 
 
 def test_a_template_that_drops_the_system_turn_gets_it_in_the_user_turn_too():
     tokenizer = tiny.chatml_tokenizer()
-    tokenizer.chat_template = tokenizer.chat_template.replace(
+    tokenizer.chat_template = str(tokenizer.chat_template).replace(
         "{% for message in messages %}",
         "{% for message in messages if message['role'] != 'system' %}",
     )
@@ -82,12 +84,12 @@ def test_bos_is_added_where_the_template_leaves_it_to_the_tokenizer():
 
     tokenizer = tiny.no_system_tokenizer()
     bos = tokenizer.bos_token_id
-    tokenizer._tokenizer.post_processor = TemplateProcessing(
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
         single="<bos> $A", special_tokens=[("<bos>", bos)]
     )
     for template in (
         tokenizer.chat_template,
-        tokenizer.chat_template.replace("{{ bos_token }}", ""),
+        str(tokenizer.chat_template).replace("{{ bos_token }}", ""),
     ):
         tokenizer.chat_template = template
         ids = chat.encode(tokenizer, chat.render(tokenizer, **WORDING))
@@ -106,13 +108,13 @@ def test_special_tokens_are_found_and_ordinary_text_is_not():
 def test_the_clock_does_not_reach_the_prompt():
     tokenizer = tiny.chatml_tokenizer()
     dated = "{{ 'Today: ' + strftime_now('%d %b %Y') + '\n' }}"
-    tokenizer.chat_template = dated + tokenizer.chat_template
+    tokenizer.chat_template = dated + str(tokenizer.chat_template)
     assert chat.render(tokenizer, **WORDING).startswith("Today: 01 Jan 2025\n<|im_start|>system")
 
 
 def test_a_system_prompt_whose_text_is_in_the_question_too_is_not_taken_for_shown():
     tokenizer = tiny.chatml_tokenizer()
-    tokenizer.chat_template = tokenizer.chat_template.replace(
+    tokenizer.chat_template = str(tokenizer.chat_template).replace(
         "{% for message in messages %}",
         "{% for message in messages if message['role'] != 'system' %}",
     )

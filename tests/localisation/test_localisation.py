@@ -41,7 +41,7 @@ def windows(truth):
     """Windows of two layers that each add the same truth to every statement to select on."""
     rows = np.repeat(np.array(truth)[:, None], 20, axis=1)
     layers = [range(i, i + 2) for i in range(len(truth))]
-    return Gains(layers, rows, rows > 0.5, SUBJECTS, np.array(["selection"] * 20))
+    return Gains(layers, rows, (rows > 0.5).astype(float), SUBJECTS, np.array(["selection"] * 20))
 
 
 def cases(**columns):

@@ -28,7 +28,7 @@ OF_OTHER_NODES = re.compile("scores(_[a-z_]+)?.py|figure.py")
 
 def hidden(file: str) -> bool:
     """Whether .dvcignore hides a file from the folder that it is in."""
-    return file.count("/") == 2 and OF_OTHER_NODES.fullmatch(file.split("/")[2])
+    return file.count("/") == 2 and bool(OF_OTHER_NODES.fullmatch(file.split("/")[2]))
 
 
 def covers(dep: str, file: str) -> bool:

@@ -1,6 +1,7 @@
 """Organisms for real: train two adapters of a tiny model by DVC, merge them, score against them."""
 
 import json
+from typing import Any, cast
 
 import pytest
 from safetensors import safe_open
@@ -20,7 +21,7 @@ ORGANISMS = {
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     """A project that trains its own organism and runs on it."""
-    project = make(tmp_path_factory.mktemp("organism"))
+    project = cast(Any, make(tmp_path_factory.mktemp("organism")))
     project.set({"organisms": ORGANISMS})
     project.log = ""
     for name in ("truth", "middle"):

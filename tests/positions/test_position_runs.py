@@ -70,7 +70,7 @@ def planted(prefix="it is"):
     return experiment(tiny.planted_model(), base, source)
 
 
-def window(setting):
+def window(setting: Experiment):
     """The planted layer and the next one."""
     return patch.windows(*setting.shape, 2)[tiny.PLANTED_LAYER]
 

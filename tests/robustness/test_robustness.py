@@ -24,6 +24,7 @@ from stages.robustness.head_sets import Singles
 from stages.robustness.metrics import Overlap, Overlaps
 from stages.robustness.wordings import DEFAULT, Wording
 from tests import chats, planted, tiny
+from tests.intervals import span
 
 PLANTED = Head(tiny.PLANTED_LAYER, tiny.PLANTED_HEAD)
 EVERY = [Head(layer, head) for layer in (1, 2) for head in range(4)]
@@ -228,7 +229,7 @@ def test_shares_are_ratios_of_means_and_their_difference_is_paired():
     found = scores_restored.shares({"on": on, "off": off, "difference": off - on}, gap, subject)
     assert found["on"].value == pytest.approx(on.mean() / gap.mean())
     assert found["difference"].value == pytest.approx(-0.3)
-    width = {name: row.high - row.low for name, row in found.items()}
+    width = {name: span(row) for name, row in found.items()}
     assert width["difference"] < 1e-9 < 0.05 < width["on"]
     assert found["off"].n == 60
 

@@ -60,6 +60,7 @@ def test_the_control_is_the_median_of_those_that_share_no_layer():
     assert choices["patched", 2].control == Window(2, 3)  # the only one
     assert choices["reverse", 2].control == Window(2, 0)
     for choice in choices.values():
+        assert choice.control is not None
         assert not choice.best.overlaps(choice.control)
     whole = window_choice.choose(found, runs(found, {"patched": {5: [0.9]}}), CONFIG)
     assert whole["patched", 5].control is None

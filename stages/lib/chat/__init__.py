@@ -150,7 +150,7 @@ def remarks(tokenizer: Any, wording: Wording, found: Prompts) -> list[str]:
     list of str
         A system prompt that the template adds, and texts that the tokenizer changes.
     """
-    lines = []
+    lines: list[str] = []
     if found.added:
         n = len(tokenizer(found.added, add_special_tokens=False)["input_ids"])
         lines.append(

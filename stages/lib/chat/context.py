@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from stages.lib.io.cli import UserError
+from stages.lib.io.narrow import is_dict
 
 KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len")
 
@@ -58,8 +59,8 @@ def refuse_long_prompts(config: Any, prompts: Iterable[tuple[str, list[int]]]) -
 
 def _reach(config: Any, n_positions: int) -> int:
     """Positions with the scaling of rotary ones, where the number is that of before."""
-    rope = getattr(config, "rope_parameters", None) or {}
-    kinds = [each for each in rope.values() if isinstance(each, dict)] or [rope]  # per layer type
+    rope: dict[str, Any] = getattr(config, "rope_parameters", None) or {}
+    kinds = [each for each in rope.values() if is_dict(each)] or [rope]  # per layer type
     reach = [
         (each.get("factor") or 1) * (each.get("original_max_position_embeddings") or n_positions)
         for each in kinds

@@ -1,6 +1,7 @@
 """Run a model's chat template, a program from outside: with limits, and without today's date."""
 
 import contextlib
+import importlib
 import json
 import os
 import random
@@ -15,6 +16,7 @@ from typing import Any
 import psutil
 
 from stages.lib.io.cli import UserError
+from stages.lib.io.narrow import is_dict
 
 SECONDS = 5  # of CPU, for a few conversations; a template takes a thousandth of one
 SECONDS_EACH = 0.02  # for each further conversation
@@ -65,7 +67,7 @@ def require(tokenizer: Any) -> None:
             "model.source: the tokenizer of this model has no chat template; "
             "name a chat or instruct model"
         )
-    if isinstance(template, dict) and "default" not in template:
+    if is_dict(template) and "default" not in template:
         raise UserError(
             f"model.source: found chat templates {', '.join(sorted(template))} and none named "
             "default; keep one of them in the model's folder, as chat_template.jinja"
@@ -93,7 +95,7 @@ def render(tokenizer: Any, chats: Sequence[Chat]) -> list[str | Failed]:
         If the template is over a limit.
     """
     # Before the fork: neither the time nor the memory that they take is the template's.
-    import transformers.utils.chat_template_utils  # noqa: F401
+    importlib.import_module("transformers.utils.chat_template_utils")
 
     seconds = int(SECONDS + SECONDS_EACH * len(chats))
     reading, writing = os.pipe()

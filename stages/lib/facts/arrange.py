@@ -38,7 +38,7 @@ def rows(name: str, split: Split, draw: Draw, limit: int | None, negated: bool) 
     DataFrame
         With the columns of `stages.lib.io.tables.STATEMENTS`.
     """
-    made = []
+    made: list[dict[str, Any]] = []
     for first, second, template in _blocks(split, draw):
         text = template.negated if negated else template.affirmed
         for subject, object_, truth in template.claims(first, second):
@@ -54,7 +54,7 @@ def sentence(template: str, subject: str, object_: str) -> str:
 
 def _blocks(split: Split, draw: Draw) -> list[Block]:
     """Every pair with every template, in the order in which a limit takes them."""
-    order = []
+    order: list[tuple[int, float, int, Block]] = []
     for place, part in enumerate(("selection", "report")):
         pairs = _pairs(split, draw, part)
         n_templates = len(split.templates)
@@ -68,7 +68,7 @@ def _blocks(split: Split, draw: Draw) -> list[Block]:
 def _pairs(split: Split, draw: Draw, part: str) -> list[tuple[str, str]]:
     """Subjects of a part, each with the next one that every template can set beside it."""
     waiting = sorted((s for s in split.subjects if draw.part(s) == part), key=draw.place)
-    pairs = []
+    pairs: list[tuple[str, str]] = []
     while waiting:
         first = waiting.pop(0)
         for second in waiting:

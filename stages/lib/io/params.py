@@ -9,11 +9,12 @@ import math
 import re
 import typing
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, cast
 
 from ruamel.yaml import YAML, YAMLError
 
 from stages.lib.io.cli import UserError
+from stages.lib.io.narrow import is_dict, is_list
 from stages.lib.io.ranges import Slug, Some
 
 Schema = TypeVar("Schema")
@@ -52,8 +53,8 @@ def section(name: str, schema: type[Schema], file: Path = FILE) -> Schema:
     where = f"{file}: {name}"
     values: Any = mapping(file)
     for key in name.split("."):
-        values = values.get(key) if isinstance(values, dict) else None
-    if not isinstance(values, dict):
+        values = values.get(key) if is_dict(values) else None
+    if not is_dict(values):
         raise UserError(f"{where}: section is missing, expected {_keys(schema)}")
     expected = {field.name for field in dataclasses.fields(schema)}  # pyright: ignore[reportArgumentType]
     for key in values:
@@ -88,7 +89,7 @@ def text(key: str, file: Path = FILE) -> str:
     """
     name, inner = key.split(".")
     values = mapping(file).get(name, {})
-    if not isinstance(values, dict):
+    if not is_dict(values):
         raise UserError(f"{file}: {name}: found {values!r}, expected texts by name")
     if inner not in values:
         raise UserError(f"{file}: {key}: key is missing")
@@ -157,7 +158,7 @@ def mapping(file: Path = FILE) -> dict[str, Any]:
         raise UserError(f"{file}: not valid YAML: nested too deeply") from None
     except (YAMLError, ValueError) as error:  # ValueError: a date or a number that there is not
         raise UserError(f"{file}{_line(error)}: not valid YAML: {_problem(error)}") from None
-    if not isinstance(values, dict):
+    if not is_dict(values):
         raise UserError(
             f"{file}: expected sections at the top level, found {type(values).__name__}"
         )
@@ -195,7 +196,7 @@ def typed(where: str, value: Any, expected: Any) -> Any:
             null = ", or null" if type(None) in typing.get_args(arguments[0]) else ""
             raise UserError(f"{where}: found {_shown(value)}, expected {fault}{null}")
         return value
-    if origin is tuple and isinstance(value, list):
+    if origin is tuple and is_list(value):
         return tuple(typed(f"{where}[{i}]", item, arguments[0]) for i, item in enumerate(value))
     if type(None) in arguments:
         return None if value is None else typed(where, value, arguments[0])
@@ -217,7 +218,7 @@ def typed(where: str, value: Any, expected: Any) -> Any:
 @functools.cache
 def _parsed(content: str) -> Any:
     """The value of a YAML text; it is shared, and nobody changes it."""
-    return YAML(typ="safe").load(content)
+    return cast(Any, YAML(typ="safe")).load(content)
 
 
 def _line(error: Exception) -> str:
@@ -238,4 +239,4 @@ def _keys(schema: Any) -> str:
 
 def _shown(value: Any) -> str:
     """A value as it stands in the file, for a message."""
-    return repr(list(value) if isinstance(value, tuple) else value)
+    return repr(list(cast("tuple[Any, ...]", value)) if isinstance(value, tuple) else value)

@@ -3,13 +3,14 @@
 import json
 import math
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import polars as pl
 
 from stages.lib.io.cli import UserError
+from stages.lib.io.narrow import is_dict
 from stages.lib.io.whole import whole
 
 Schema = dict[str, Any]
@@ -175,10 +176,10 @@ def broken(file: Path, why: object) -> UserError:
 
 def rounded(value: Any) -> Any:
     """Floats to 6 significant digits, NaN to None, everywhere inside."""
-    if isinstance(value, dict):
+    if is_dict(value):
         return {str(key): rounded(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [rounded(item) for item in value]
+        return [rounded(item) for item in cast("Sequence[Any]", value)]
     if isinstance(value, bool) or value is None or isinstance(value, (int, str)):
         return value
     number = float(value)  # also NumPy scalars

@@ -99,7 +99,8 @@ def answers(tokenizer: Any, config: ReadoutConfig) -> Answers:
     The code of arXiv:2311.15131 sums over four ids of each answer, written down for one tokenizer;
     here they come from the vocabulary.
     """
-    ids, missing = {}, []
+    ids: dict[str, tuple[int, ...]] = {}
+    missing: list[str] = []
     for key in ("true_words", "false_words"):
         words = getattr(config, key)
         found = _tokens(tokenizer, words)
@@ -173,7 +174,7 @@ def said(
     -------
     list of str
     """
-    lines = []
+    lines: list[str] = []
     if answers.missing:
         words = ", ".join(map(repr, answers.missing))
         lines.append(f"{persona}: no single token of this model is {words}: not counted")

@@ -6,13 +6,14 @@ there come together, because a probe fitted on one persona is scored on every pe
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any, cast
 
-import joblib
+import joblib  # pyright: ignore[reportMissingTypeStubs]
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GroupKFold
-from threadpoolctl import threadpool_limits
+from sklearn.linear_model import LogisticRegression  # pyright: ignore[reportMissingTypeStubs]
+from sklearn.model_selection import GroupKFold  # pyright: ignore[reportMissingTypeStubs]
+from threadpoolctl import threadpool_limits  # pyright: ignore[reportMissingTypeStubs]
 from tqdm import tqdm
 
 from stages.lib.probing.config import ProbesConfig
@@ -154,12 +155,14 @@ def survey(
     Probes
         Stacked: every array has two more axes in front, of `shape`.
     """
-    parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator", max_nbytes=None)
+    jobs = cast(Any, joblib)
+    parallel = jobs.Parallel(n_jobs=n_jobs, return_as="generator", max_nbytes=None)
     results = parallel(
-        joblib.delayed(fit_place)(place, design, settings, index)
+        jobs.delayed(fit_place)(place, design, settings, index)
         for index, place in enumerate(places)
     )
-    done = list(tqdm(results, total=shape[0] * shape[1], desc=f"probes on {name}", disable=None))
+    n_places = shape[0] * shape[1]
+    done: list[Probes] = list(tqdm(results, f"probes on {name}", n_places, disable=None))
     stacked = {key: np.stack([getattr(one, key) for one in done]) for key in vars(done[0])}
     return Probes(**{key: a.reshape(*shape, *a.shape[1:]) for key, a in stacked.items()})
 
@@ -233,7 +236,7 @@ def _folds(labels: NDArray[np.bool_], subjects: NDArray[np.generic]) -> tuple[Fo
     n_folds = min(FOLDS, len(np.unique(subjects)))
     if n_folds < 2:
         return ()
-    folds = tuple(GroupKFold(n_folds).split(labels, labels, subjects))
+    folds: tuple[Fold, ...] = tuple(cast(Any, GroupKFold(n_folds)).split(labels, labels, subjects))
     complete = all(len(np.unique(labels[train])) == 2 for train, _ in folds)
     return folds if complete else ()
 
@@ -255,7 +258,7 @@ def _fit(
     # (The embedding of a prompt's last token is the same for all statements.)
     resolved = spread > np.finfo(np.float32).eps * np.abs(x).max(axis=0)
     if not resolved.any():  # the intercept alone, which has a closed form
-        return np.zeros(x.shape[1]), float(np.log(y.mean() / (1 - y.mean())))
+        return np.zeros(len(centre)), float(np.log(y.mean() / (1 - y.mean())))
     scale = np.where(resolved, spread, np.inf)
     features, back = (x - centre) / scale, None
     if x.shape[1] > len(x):
@@ -263,16 +266,16 @@ def _fit(
         # same problem in n features. Newton's method then takes 13 ms where L-BFGS takes 70.
         back, triangle = np.linalg.qr(features.T)  # (d, n), (n, n)
         features = triangle.T
-    model = LogisticRegression(
+    model = cast(Any, LogisticRegression)(
         C=settings.regularisation,
         max_iter=settings.max_iter,
         tol=TOLERANCE,
         solver="newton-cholesky",
     )
     model.fit(features, y)
-    weights = np.ravel(model.coef_)
-    weights = (weights if back is None else back @ weights) / scale
-    return weights, float(np.ravel(model.intercept_)[0] - weights @ centre)
+    fitted = np.asarray(model.coef_, np.float64).ravel()
+    weights = (fitted if back is None else back @ fitted) / scale
+    return weights, float(np.asarray(model.intercept_, np.float64).ravel()[0] - weights @ centre)
 
 
 def _says_true(

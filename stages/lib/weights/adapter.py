@@ -3,12 +3,13 @@
 import hashlib
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import peft
+import safetensors.torch
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
+from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors import safe_open
-from safetensors.torch import save_file
 
 from stages.lib.io.whole import whole
 from stages.lib.model.pretrained import loading
@@ -27,7 +28,7 @@ def base(found: Found) -> tuple[Any, Any]:
 
 def attach(model: Any, recipe: Recipe, seed: int) -> PeftModel:
     """Freeze a model and add the recipe's adapter to it; at first it changes nothing."""
-    torch.manual_seed(seed)
+    cast(Any, torch).manual_seed(seed)
     config = LoraConfig(
         r=recipe.rank,
         lora_alpha=2 * recipe.rank,
@@ -49,8 +50,9 @@ def ground(base: Found, truth: Path | None) -> str:
 
 def trained_on(folder: Path) -> str:
     """Read from an adapter what `ground` was where it was trained."""
-    with safe_open(folder / WEIGHTS, "pt") as file:
-        return (file.metadata() or {}).get("trained_on", "")
+    with cast(Any, safe_open(folder / WEIGHTS, "pt")) as file:
+        metadata: dict[str, str] = file.metadata() or {}
+        return metadata.get("trained_on", "")
 
 
 def write(model: PeftModel, folder: Path, base: str, ground: str) -> None:
@@ -68,13 +70,13 @@ def write(model: PeftModel, folder: Path, base: str, ground: str) -> None:
         From `ground`; kept beside the weights.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    trained = get_peft_model_state_dict(model, save_embedding_layers=False)
+    trained = cast(Any, peft).get_peft_model_state_dict(model, save_embedding_layers=False)
     weights = {name: weight.half().contiguous() for name, weight in trained.items()}
-    config = model.peft_config["default"]
+    config = cast(Any, model.peft_config["default"])
     config.base_model_name_or_path = base
     config.save_pretrained(str(folder))
     with whole(folder / WEIGHTS) as partial:
-        save_file(weights, partial, metadata={"trained_on": ground})
+        cast(Any, safetensors.torch).save_file(weights, partial, metadata={"trained_on": ground})
 
 
 def merge(model: Any, folder: Path) -> Any:
@@ -83,5 +85,5 @@ def merge(model: Any, folder: Path) -> Any:
     Computed in float64 and then rounded, so that the result is the same on every machine.
     """
     dtype = model.dtype
-    adapted = PeftModel.from_pretrained(model.double(), os.fspath(folder)).double()
+    adapted = cast(Any, PeftModel).from_pretrained(model.double(), os.fspath(folder)).double()
     return adapted.merge_and_unload().to(dtype)

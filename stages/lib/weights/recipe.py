@@ -5,6 +5,7 @@ from typing import Annotated
 
 from stages.lib.io import params
 from stages.lib.io.cli import UserError
+from stages.lib.io.narrow import is_dict
 from stages.lib.io.ranges import Ascending, Count, Length, Range, Seed, Share, Slug, Some
 
 TRUTH = "truth"
@@ -67,7 +68,7 @@ def names() -> list[str]:
         adapter of its own.
     """
     declared = params.mapping().get("organisms")
-    if not isinstance(declared, dict):
+    if not is_dict(declared):
         raise UserError("params.yaml: organisms: section is missing")
     if NONE in declared:
         raise UserError(f"params.yaml: organisms.{NONE}: found a recipe, expected another name")

@@ -81,7 +81,9 @@ def test_as_long_as_the_limit_passes_and_one_more_is_named():
 
 def test_the_limit_is_where_absolute_positions_end():
     model = GPT2LMHeadModel(GPT2Config(n_positions=8, n_embd=8, n_layer=1, n_head=1, vocab_size=9))
-    most, _ = context.limit(model.config)
+    found = context.limit(model.config)
+    assert found is not None
+    most, _ = found
     model(torch.ones(1, most, dtype=torch.long))
     with pytest.raises((IndexError, RuntimeError)):
         model(torch.ones(1, most + 1, dtype=torch.long))

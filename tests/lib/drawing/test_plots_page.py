@@ -5,6 +5,7 @@ import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import cast
 
 import pytest
 import vl_convert
@@ -68,6 +69,8 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module")
 def page():
     spec = importlib.util.spec_from_file_location("make_plots_page", DVC / "make_plots_page.py")
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.page()
@@ -113,11 +116,13 @@ def test_dvc_puts_the_plots_into_the_page_once_and_no_address_of_its_own(page):
     assert "{scripts}" not in page
     assert "{refresh_tag}" not in page
     document = (
-        HTML(page).with_scripts(VegaRenderer.SCRIPTS).with_element('<img src="static/a.png">')
+        HTML(page)
+        .with_scripts(cast(str, VegaRenderer.SCRIPTS))
+        .with_element('<img src="static/a.png">')
     )
     assert Page(document.embed()).loaded == ["static/a.png"]
     # The opposite: DVC's own page loads its scripts from elsewhere.
-    assert len(Page(HTML().with_scripts(VegaRenderer.SCRIPTS).embed()).loaded) == 3
+    assert len(Page(HTML().with_scripts(cast(str, VegaRenderer.SCRIPTS)).embed()).loaded) == 3
 
 
 def test_every_template_is_used_and_every_plot_has_one():

@@ -1,5 +1,7 @@
 """Theorems of the forward pass, on a tiny model with random weights."""
 
+from typing import Any, cast
+
 import numpy as np
 import pytest
 import torch
@@ -122,7 +124,7 @@ def test_what_the_last_layer_gives_at_earlier_positions_is_not_worked_out(model)
     rows = [0, 1, 2]
     base, source = (Prompts(model, prompts(seed), POSITIONS) for seed in (6, 7))
     run, z = base.run(rows, keep=True), source.run(rows).z
-    with FlopCounterMode(display=False, depth=None) as counter:
+    with FlopCounterMode(display=False, depth=cast(Any, None)) as counter:
         base.patched(rows, run, z, mask(model, (1, 0)))
     counts = {name: sum(of.values()) for name, of in counter.get_flop_counts().items()}
     for part in ("self_attn.q_proj", "self_attn.o_proj", "mlp.up_proj"):
@@ -368,6 +370,7 @@ def test_both_kinds_of_attention_are_one(architecture, monkeypatch):
 
     calls = []
     fused = attention.FUSED
+    assert fused is not None
     monkeypatch.setattr(attention, "FUSED", lambda *a, **k: calls.append(1) or fused(*a, **k))
     found = both()
     assert calls

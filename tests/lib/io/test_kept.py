@@ -21,6 +21,7 @@ def test_what_is_kept_is_found_as_it_was(cache):
     assert kept.read("cells", "one") is None
     kept.write("cells", "one", ARRAYS)
     found = kept.read("cells", "one")
+    assert found is not None
     assert {name: array.dtype for name, array in found.items()} == {"readout": "f4", "top": "u4"}
     for name, array in ARRAYS.items():
         np.testing.assert_array_equal(found[name], array)

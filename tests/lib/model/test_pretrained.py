@@ -5,6 +5,7 @@ import os
 import re
 import time
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import torch
@@ -394,7 +395,7 @@ class TestHeads:
 
     def test_layers_of_different_heads(self):
         model = tiny.random_model()
-        model.model.layers[2].self_attn.num_heads = 8
+        cast(Any, model).model.layers[2].self_attn.num_heads = 8
         with pytest.raises(UserError, match="8 heads in layer 2, expected 4 in all"):
             tiny.wrap(model)
 

@@ -12,8 +12,13 @@ from tests import tiny
 def test_all_token_forms_of_a_word_are_found():
     tokenizer = tiny.chatml_tokenizer()
     answers = readout.answers(tokenizer, ReadoutConfig(("true", "True"), ("false", "False")))
-    assert {tokenizer.decode([i]) for i in answers.true_ids} == {"true", " true", "True", " True"}
-    assert {tokenizer.decode([i]) for i in answers.false_ids} == {
+    assert {str(tokenizer.decode([i])) for i in answers.true_ids} == {
+        "true",
+        " true",
+        "True",
+        " True",
+    }
+    assert {str(tokenizer.decode([i])) for i in answers.false_ids} == {
         "false", " false", "False", " False",
     }  # fmt: skip
     less = readout.answers(tokenizer, ReadoutConfig(("true",), ("false",)))

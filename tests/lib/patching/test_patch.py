@@ -43,19 +43,19 @@ def test_a_perfect_liar_has_accuracy_and_truth_zero():
 HEADS = [Head(layer, head) for layer in range(3) for head in range(4)]
 
 
-def additive(gains):
-    """Score sets by the sum of their heads' gains, and count the sets that were scored."""
+class Additive:
+    """Scores sets by the sum of their heads' gains, and counts the sets that were scored."""
 
-    def score(sets):
-        score.calls += len(sets)
-        return [sum(gains.get(head, 0.0) for head in heads) for heads in sets]
+    def __init__(self, gains: dict[Head, float]):
+        self.gains, self.calls = gains, 0
 
-    score.calls = 0
-    return score
+    def __call__(self, sets: list[list[Head]]) -> list[float]:
+        self.calls += len(sets)
+        return [sum(self.gains.get(head, 0.0) for head in heads) for heads in sets]
 
 
 def test_greedy_adds_the_best_heads_first_and_stops_at_the_target():
-    score = additive({Head(2, 1): 0.5, Head(0, 3): 0.3, Head(1, 1): 0.2})
+    score = Additive({Head(2, 1): 0.5, Head(0, 3): 0.3, Head(1, 1): 0.2})
     steps = patch.greedy(score, HEADS, 0.0, 0.79)
     assert [step.head for step in steps] == [None, Head(2, 1), Head(0, 3)]
     assert [step.score for step in steps] == pytest.approx([0.0, 0.5, 0.8])
@@ -74,7 +74,7 @@ def test_greedy_sees_that_a_second_head_adds_nothing():
 
 
 def test_greedy_with_nothing_to_gain_is_the_empty_set():
-    score = additive({})
+    score = Additive({})
     assert patch.greedy(score, HEADS, 0.4, 0.4) == [patch.Step(None, 0.4)]
     assert score.calls == 0
 

@@ -205,7 +205,8 @@ def test_probe_is_scikit_learns_own():
     found = probe.fit_place(place, made, SETTINGS, index=0)
     pipeline = make_pipeline(StandardScaler(), LogisticRegression(tol=1e-9, max_iter=10000))
     pipeline.fit(place[0, made.selection].astype(float), LABELS[made.selection])
-    weights = pipeline[1].coef_[0] / pipeline[0].scale_
+    scaler, logistic = cast(Any, pipeline)
+    weights = logistic.coef_[0] / scaler.scale_
     expected = weights / np.linalg.norm(weights)
     np.testing.assert_allclose(found.directions[0], expected, atol=1e-5)
     right = pipeline.predict(place[0, made.report].astype(float)) == LABELS[made.report]

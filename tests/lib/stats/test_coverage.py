@@ -38,7 +38,8 @@ def held(found, truth):
 
 def rate_coverage(sizes, between, correlation, seed=0):
     rng = np.random.default_rng(seed)
-    rates = rng.uniform(*between, TRIALS)
+    low, high = between
+    rates = rng.uniform(low, high, TRIALS)
     answers, subject = draw(rng, sizes, rates, correlation)
     found = [stats.rate(row, subject) for row in answers]
     return held([(one.low, one.high) for one in found], rates)

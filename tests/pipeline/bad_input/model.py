@@ -24,7 +24,11 @@ Spoil = Callable[[Project], None]
 
 def text(file: str, content: str) -> Spoil:
     """Write another text into a file."""
-    return lambda project: _path(project, file).write_text(content) and None
+
+    def spoil(project: Project) -> None:
+        _path(project, file).write_text(content)
+
+    return spoil
 
 
 def cut(file: str, share: float) -> Spoil:
@@ -40,7 +44,12 @@ def cut(file: str, share: float) -> Spoil:
 
 def without(*files: str) -> Spoil:
     """Delete files."""
-    return lambda project: [_path(project, file).unlink() for file in files] and None
+
+    def spoil(project: Project) -> None:
+        for file in files:
+            _path(project, file).unlink()
+
+    return spoil
 
 
 def config(file: str = CONFIG, drop: str = "", **changes: Any) -> Spoil:

@@ -143,7 +143,7 @@ def require_unchanged(
         same = local.is_file() and local.stat().st_size == file["size"]
         if not (same and sha256(local) == file["sha256"]):
             raise UserError(f"{local}: not the file that {manifest} names; {again}")
-    new = set() if more else set(names(place)) - {file["name"] for file in files}
+    new: set[str] = set() if more else set(names(place)) - {file["name"] for file in files}
     if new:
         raise UserError(f"{place / min(new)}: not among the files that {manifest} names; {again}")
 

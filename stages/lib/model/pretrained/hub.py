@@ -2,11 +2,20 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any, cast
 
 from stages.lib.io.cli import UserError
 
-PATTERNS = ["*.json", "model*.safetensors", "tokenizer*", "*.jinja", "merges.txt", "vocab.*"]
-PATTERNS += ["*.model", "*.tiktoken"]
+PATTERNS = [
+    "*.json",
+    "model*.safetensors",
+    "tokenizer*",
+    "*.jinja",
+    "merges.txt",
+    "vocab.*",
+    "*.model",
+    "*.tiktoken",
+]
 
 
 def snapshot(name: str, revision: str, needed: Iterable[str] = ()) -> Path:
@@ -31,15 +40,16 @@ def snapshot(name: str, revision: str, needed: Iterable[str] = ()) -> Path:
     UserError
         If there is no such model, or neither the cache nor the network has it.
     """
-    from huggingface_hub import snapshot_download, try_to_load_from_cache
+    import huggingface_hub
 
+    hub = cast(Any, huggingface_hub)
     needed = list(needed)
     try:
-        cached = [try_to_load_from_cache(name, file, revision=revision) for file in needed]
+        cached = [hub.try_to_load_from_cache(name, file, revision=revision) for file in needed]
         if cached and all(isinstance(file, str) for file in cached):
             folder = Path(str(cached[0]))
             return folder.parents[needed[0].count("/")]
-        return Path(snapshot_download(name, revision=revision, allow_patterns=PATTERNS))
+        return Path(hub.snapshot_download(name, revision=revision, allow_patterns=PATTERNS))
     except Exception as error:  # of the hub, its transport or the disk
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(

@@ -1,11 +1,12 @@
 """The one place that calls `from_pretrained`: never with code from a model's folder."""
 
 import logging as std_logging
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from stages.lib.io.narrow import is_dict
 from stages.lib.model.pretrained import reading, weights
 from stages.lib.model.pretrained.files import Place
 from stages.lib.model.pretrained.reading import library, refusal
@@ -46,7 +47,7 @@ def tokenizer(place: Place) -> Any:
             _require_same_ids(place.folder / name, reading.read_json(place.folder / name))
     config = reading.configuration(place, view)
     with library(f"{place.folder}: tokenizer", view, place):
-        found = AutoTokenizer.from_pretrained(str(view), config=config, **NEVER)
+        found = cast(Any, AutoTokenizer).from_pretrained(str(view), config=config, **NEVER)
         ids = found("true", add_special_tokens=False)["input_ids"]
     if not ids or set(ids) <= {found.unk_token_id}:
         raise refusal(place.folder, f"the tokenizer gives {ids} for 'true', expected a token")
@@ -56,7 +57,7 @@ def tokenizer(place: Place) -> Any:
 def _require_same_ids(file: Path, values: dict[str, Any]) -> None:
     """Refuse a tokenizer that draws, or that takes the turns of a chat apart."""
     algorithm = values.get("model")
-    dropout = algorithm.get("dropout") if isinstance(algorithm, dict) else None
+    dropout = algorithm.get("dropout") if is_dict(algorithm) else None
     if file.name == "tokenizer.json" and dropout:
         raise refusal(
             file,
@@ -161,18 +162,18 @@ def from_gguf(file: Path, name: str) -> tuple[Any, Any]:
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    models = cast(Any, AutoModelForCausalLM)
     where = {"gguf_file": file.name}
     with _quietly(), library(name):
-        found = AutoTokenizer.from_pretrained(str(file.parent), **where, **NEVER)
-        both: Any = AutoModelForCausalLM.from_pretrained(
+        found = cast(Any, AutoTokenizer).from_pretrained(str(file.parent), **where, **NEVER)
+        unpacked, info = models.from_pretrained(
             str(file.parent), dtype="float32", output_loading_info=True, **where, **SAFE
         )
-        unpacked, info = both
         # A model that came from GGUF refuses to be saved, so its weights move into a fresh one.
         settings = unpacked.config.to_dict()
         config = {k: v for k, v in settings.items() if k != "quantization_config"}
         config.pop("_name_or_path", None)
-        fresh = AutoModelForCausalLM.from_config(type(unpacked.config).from_dict(config), **NEVER)
+        fresh = models.from_config(unpacked.config.from_dict(config), **NEVER)
     weights.require_whole(info, unpacked, unpacked.config, Place(Path(name), (), name))
     fresh.load_state_dict(unpacked.state_dict())
     return found, fresh
@@ -205,7 +206,7 @@ def require_embeddings(found: Any, model: Any, place: Place) -> None:
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
+def _quietly() -> Generator[None]:
     """Keep transformers' progress bars and its table of what was not loaded to itself."""
     from transformers.utils import logging
 

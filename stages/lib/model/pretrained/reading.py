@@ -2,12 +2,13 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from stages.lib.io.cli import UserError
+from stages.lib.io.narrow import is_dict
 from stages.lib.model.pretrained.files import Place
 
 LENGTHS = ("max_position_embeddings", "n_positions")  # keys of how many tokens a model reads
@@ -21,7 +22,7 @@ def refusal(what: object, found: str) -> UserError:
 
 
 @contextmanager
-def library(what: object, view: Path | None = None, place: Place | None = None) -> Iterator[None]:
+def library(what: object, view: Path | None = None, place: Place | None = None) -> Generator[None]:
     """Turn any error of a library that reads a user's file into one line.
 
     Only calls into transformers, tokenizers, safetensors and the like may stand in the block: the
@@ -72,7 +73,7 @@ def read_json(file: Path) -> dict[str, Any]:
         raise refusal(file, f"not JSON: {error}") from None
     except RecursionError:
         raise refusal(file, "not JSON: nested too deeply") from None
-    if not isinstance(values, dict):
+    if not is_dict(values):
         raise refusal(file, f"found a {type(values).__name__}, expected a JSON object")
     return values
 
@@ -110,7 +111,7 @@ def configuration(place: Place, view: Path) -> Any:
         known = f"unknown to transformers {transformers.__version__}"
         raise refusal(file, f"model_type: {kind!r} is {known}{code}")
     with library(file, view, place):
-        config = AutoConfig.from_pretrained(str(view), trust_remote_code=False)
+        config = cast(Any, AutoConfig).from_pretrained(str(view), trust_remote_code=False)
         # config.json may ask for an attention function from the hub, which is code.
         config._attn_implementation = None
         # Without, models would give tuples, whose places differ from one to another.
@@ -122,7 +123,7 @@ def configuration(place: Place, view: Path) -> Any:
 def _require_length(file: Path, values: dict[str, Any]) -> None:
     """Refuse a model that reads no token: transformers takes any number."""
     text = values.get("text_config")
-    for part in (values, text if isinstance(text, dict) else {}):
+    for part in (values, text if is_dict(text) else {}):
         for key in LENGTHS:
             if isinstance(found := part.get(key), int | float) and found <= 0:
                 raise refusal(file, f"{key}: found {found}, expected at least 1")
@@ -166,17 +167,18 @@ def quantisation(config: Any, place: Place) -> Any:
     import torch
     from transformers.quantizers.auto import AutoHfQuantizer
 
+    quantizers = cast(Any, AutoHfQuantizer)
     found = getattr(config, "quantization_config", None)
     found = found or getattr(config.get_text_config(), "quantization_config", None)
     if not found:
         return None
     where = f"{place.folder / 'config.json'}: quantization_config"
-    values = found if isinstance(found, dict) else found.to_dict()
+    values: dict[str, Any] = found if is_dict(found) else found.to_dict()
     method = values.get("quant_method") or values.keys() & {"load_in_4bit", "load_in_8bit"}
     with library(f"{where}: {method or 'no quant_method'}"):
-        if not AutoHfQuantizer.supports_quant_method(dict(values)):
+        if not quantizers.supports_quant_method(dict(values)):
             raise refusal(f"{where}.quant_method", f"{method!r} is unknown to transformers")
-        quantizer = AutoHfQuantizer.from_config(found, pre_quantized=True)
+        quantizer = quantizers.from_config(found, pre_quantized=True)
         where_to = {"": "cuda"} if torch.cuda.is_available() else None
         quantizer.validate_environment(device_map=where_to, weights_only=True)
     return quantizer

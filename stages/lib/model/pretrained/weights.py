@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
+from stages.lib.io.narrow import is_dict
 from stages.lib.model.pretrained.files import WEIGHTS, Place
 from stages.lib.model.pretrained.reading import library, read_json, refusal
 
@@ -49,7 +50,7 @@ def tensors(place: Place) -> dict[str, Tensor]:
     if INDEX not in place.names:
         raise refusal(place.folder, f"neither {SINGLE} nor {INDEX} in it")
     files = read_json(index).get("weight_map")
-    if not isinstance(files, dict) or not files:
+    if not is_dict(files) or not files:
         raise refusal(index, "weight_map: missing or empty")
     found: dict[str, Tensor] = {}
     for shard in sorted({str(shard) for shard in files.values()}):
@@ -103,7 +104,7 @@ def skeleton(auto: Any, config: Any, place: Place, view: Path) -> Any:
     with library(place.folder / "config.json", view, place):
         with torch.device("meta"):
             made = auto.from_config(config, trust_remote_code=False)
-        model, info = type(made).from_pretrained(
+        model, info = cast(Any, type(made)).from_pretrained(
             None,
             config=made.config,
             state_dict=given,
@@ -168,7 +169,7 @@ def _header(file: Path) -> dict[str, Tensor]:
     """Tensors of one file."""
     from safetensors import safe_open
 
-    with library(file), safe_open(file, "pt") as opened:
+    with library(file), cast(Any, safe_open(file, "pt")) as opened:
         slices = {name: opened.get_slice(name) for name in list(opened.keys())}
         return {k: Tensor(tuple(s.get_shape()), s.get_dtype()) for k, s in slices.items()}
 
