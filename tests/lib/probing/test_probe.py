@@ -1,5 +1,7 @@
 """Probes find a planted direction where it was planted, and nothing elsewhere."""
 
+from typing import Any, cast
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
