@@ -180,7 +180,7 @@ def curve_points(done: Curves) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        Columns of `Place`, ``share`` of all heads, those of `run_points.POINT`, and ``kept``:
+        Columns of `Place`, ``share`` of all heads, those of `run_points.Point`, and ``kept``:
         the share of what all heads add to truth. It is None where they add nothing.
     """
     result = []

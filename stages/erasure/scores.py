@@ -84,7 +84,9 @@ def points(about: Cases, runs: pl.DataFrame, config: PatchConfig) -> list[dict[s
                 means = {
                     name: _mean(values) for name, values in _strength(about, of_draw[i]).items()
                 }
-                made.append({**names, **where, **run_points.point(about, of_draw[i]), **means})
+                made.append(
+                    {**names, **where, **run_points.measure(about, of_draw[i]).row(), **means}
+                )
     return made
 
 
