@@ -85,5 +85,6 @@ def merge(model: Any, folder: Path) -> Any:
     Computed in float64 and then rounded, so that the result is the same on every machine.
     """
     dtype = model.dtype
-    adapted = cast(Any, PeftModel).from_pretrained(model.double(), os.fspath(folder)).double()
-    return adapted.merge_and_unload().to(dtype)
+    double = model.double()
+    adapted = PeftModel.from_pretrained(double, os.fspath(folder))  # pyright: ignore[reportUnknownMemberType]
+    return adapted.double().merge_and_unload().to(dtype)

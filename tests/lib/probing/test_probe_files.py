@@ -1,11 +1,11 @@
 """Tables of fitted probes come back as they were, nulls included."""
 
 from stages.lib.probing import probe_files
+from stages.probes.metrics import Fall
 
 LAYER = {"site": "z", "labels": "true", "fit": "a", "scored": "b", "layer": 1}
 NOTHING = {"accuracy": None, "low": None, "high": None, "n": 0}
-FALLS = {"z": {"a": {"b": {"falls_below_half": None, "layers": 0},
-                     "c": {"falls_below_half": 7, "layers": 9}}}}  # fmt: skip
+FALLS = {"z": {"a": {"b": Fall(None, 0), "c": Fall(7, 9)}}}
 
 
 def test_tables_of_probes_come_back_with_their_nulls(tmp_path):

@@ -104,7 +104,8 @@ def skeleton(auto: Any, config: Any, place: Place, view: Path) -> Any:
     with library(place.folder / "config.json", view, place):
         with torch.device("meta"):
             made = auto.from_config(config, trust_remote_code=False)
-        model, info = cast(Any, type(made)).from_pretrained(
+        kind = cast(Any, type(made))
+        model, info = kind.from_pretrained(
             None,
             config=made.config,
             state_dict=given,
