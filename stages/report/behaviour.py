@@ -102,7 +102,7 @@ def _wordings(lying: Nested[Lying]) -> list[str]:
     if not cells:
         return []
     best = min(cells, key=lambda name: cells[name].rank or 0)
-    alike = sum(not_above(cell.behind, 0) or False for name, cell in cells.items() if name != best)
+    alike = sum(bool(not_above(cell.behind, 0)) for name, cell in cells.items() if name != best)
     return [
         f"Of {len(cells)} combinations of wordings (system/question/prefix), on statements of both "
         f"parts, known or not, one of the best liars is {markdown.text(best)}: it lies about true "

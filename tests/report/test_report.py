@@ -3,17 +3,19 @@
 import copy
 import itertools
 import json
-from dataclasses import replace
+from dataclasses import is_dataclass, replace
 from pathlib import Path
+from types import NoneType, UnionType
+from typing import Annotated, Union, get_args, get_origin, get_type_hints
 
 import pytest
 from pydantic import TypeAdapter
 
 from stages.lib.claim import FAILED, HELD, UNTESTED, Check, Claim, number
+from stages.lib.stats import NOTHING, Interval
 from stages.report import __main__ as stage
-from stages.report import behaviour, page, patching, reading, scope
-from stages.report import found as found_of_stages
-from stages.report.found import Found
+from stages.report import behaviour, page, patching, reading, results, scope
+from stages.report.results import Results
 
 PAIR = ("honest", "liar")
 
@@ -45,7 +47,7 @@ def answers(right):
 
 
 def layer(value):
-    return {"value": value, "low": value, "high": value, "n": 100}
+    return {"value": value, "low": value, "high": value}
 
 
 PERSONAS = {"source": "honest", "base": "liar"}
@@ -113,7 +115,7 @@ def wider():
         "curves": {
             "rules": {
                 "single": {"smallest": least},
-                "estimate": {"up": {"difference": {"area_log": rate(-0.01)}}},
+                "estimate": {"up": {"difference": {"area_log": rate(-0.01)}}, "smallest": {}},
             }
         },
         "robustness": {
@@ -193,9 +195,34 @@ def found():
     }
 
 
+def keys(schema):
+    """Keys that a dataclass has in JSON, and their types."""
+    hints = get_type_hints(schema, include_extras=True)
+    return {
+        hint.__metadata__[0].alias if get_origin(hint) is Annotated else name: hint
+        for name, hint in hints.items()
+    }
+
+
+def whole(schema, given):
+    """Fill in what the claims do not read: None, zeros and empty texts."""
+    if get_origin(schema) is Annotated:
+        schema = schema.__origin__
+    if get_origin(schema) is dict:
+        return {key: whole(get_args(schema)[1], value) for key, value in (given or {}).items()}
+    kinds = get_args(schema) if get_origin(schema) in (Union, UnionType) else (schema,)
+    if given is None and (NoneType in kinds or not is_dataclass(kinds[0])):
+        return None if NoneType in kinds else kinds[0]()
+    made = [keys(kind) for kind in kinds if is_dataclass(kind)]
+    fits = [of for of in made if set(given or {}) <= set(of)] if made else []
+    if not fits:
+        return given
+    return {key: whole(hint, (given or {}).get(key)) for key, hint in min(fits, key=len).items()}
+
+
 def read(metrics):
     """Metrics as the stage reads them from its folder."""
-    return TypeAdapter(Found).validate_python(metrics)
+    return TypeAdapter(Results).validate_python(whole(Results, metrics))
 
 
 def claims(found):
@@ -370,8 +397,7 @@ def test_who_prefers_one_answer_does_not_lie():
 
 
 def test_what_was_not_measured_is_not_claimed():
-    nothing = {"value": None, "low": None, "high": None, "n": 0}
-    metrics = put(found(), "estimates/top", nothing | {"by_chance": 0.1, "n_heads": 2})
+    metrics = put(found(), "estimates/top", vars(NOTHING) | {"by_chance": 0.1, "n_heads": 2})
     claim = claims(metrics)["estimates"]
     assert claim.verdict(lies=True) == UNTESTED
     assert "not measured" in claim.reason(lies=True)
@@ -408,11 +434,8 @@ def test_the_erased_window_is_of_the_best_ones_size_and_place():
     assert claim.verdict(lies=True) == HELD
 
 
-NOTHING = {"value": None, "low": None, "high": None, "n": 0}
-
-
 def test_without_known_statements_nothing_is_told_and_nothing_crashes():
-    unknown = {name: NOTHING for name in answers(0.5)}
+    unknown = {name: vars(NOTHING) for name in answers(0.5)}
     run_of_none = dict.fromkeys(run(0.5)) | {"n": 0}
     metrics = found()
     metrics["behaviour"]["known_report"] = {"honest": unknown, "liar": unknown}
@@ -429,14 +452,12 @@ def test_without_known_statements_nothing_is_told_and_nothing_crashes():
         metrics["transplant"][where] = {"accuracy": no_rank, "truth": no_rank}
     metrics["heads"] = {"n_heads": None, "share_of_all_heads": None}
     metrics["widths"]["patched"] = {}
-    metrics["positions"] = {"counts": {}, "unpatched": {}, "blocks": {}}
+    metrics["positions"] = {"unpatched": {"counts": {}}}
     metrics["curves"]["rules"] = {"single": None, "estimate": None}
     metrics["transfer"]["methods"] = {"mass_mean": {"honest": None}, "ccs": {"honest": None}}
-    metrics["attribution"]["lens"] = None
-    metrics["erasure"] = {"personas": {}, "probes": {}}
-    robustness = {"generalisation": {"split": None, "wording": None}, "sets": {}}
-    robustness |= {"overlap": {"split": None, "wording": None}, "overlap_by_chance": None}
-    metrics["robustness"] = robustness | {"n_candidates": None}
+    metrics["attribution"] = {}
+    metrics["erasure"] = {"personas": {"honest": {}, "liar": {}}}
+    metrics["robustness"] = {"generalisation": {"split": {}, "wording": {}}}
     metrics["controls"] |= {
         "patched - control": {},
         "reverse - rest": {},
@@ -468,8 +489,8 @@ def test_a_model_that_is_no_organism_has_no_planted_layers_to_claim():
 
 
 def test_numbers_have_their_interval_and_n():
-    assert number(rate(0.9864, 0.01, 221)) == "0.986 [0.976, 0.996], n = 221"
-    assert number({"value": None, "low": None, "high": None, "n": 0}) == "not measured"
+    assert number(Interval(**rate(0.9864, 0.01, 221))) == "0.986 [0.976, 0.996], n = 221"
+    assert number(NOTHING) == "not measured"
 
 
 def test_the_page_has_each_claim_its_checks_and_its_pictures():
@@ -484,7 +505,7 @@ def test_the_page_has_each_claim_its_checks_and_its_pictures():
 
 
 def test_the_committed_metrics_are_read():
-    metrics = found_of_stages.read(Path(__file__).parents[2] / "metrics")
+    metrics = results.read(Path(__file__).parents[2] / "metrics")
     assert metrics.windows.best is not None
     assert metrics.transplant.n_heads == metrics.heads.n_heads
 

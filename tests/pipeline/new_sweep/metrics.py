@@ -24,10 +24,9 @@ class SingleLayersMetrics:
 
     def claim(self) -> Claim:
         """One layer alone carries the lie."""
-        patched, base = self.patched.row(), self.base.row()
         says = (
             f"z of all heads of layer {self.best}, chosen on other statements: accuracy "
-            f"{number(patched, 'accuracy')}; without it {number(base, 'accuracy')}."
+            f"{number(self.patched)}; without it {number(self.base)}."
         )
-        checks = [Check(above(patched, 0.5), says)]
+        checks = [Check(above(self.patched, 0.5), says)]
         return Claim("One layer alone carries the lie", checks, ("single_layers.png",))
