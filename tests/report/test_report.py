@@ -6,7 +6,7 @@ import json
 from dataclasses import is_dataclass, replace
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, get_args, get_origin, get_type_hints
 
 import pytest
 from pydantic import TypeAdapter
@@ -50,10 +50,6 @@ def layer(value):
     return {"value": value, "low": value, "high": value}
 
 
-PERSONAS = {"source": "honest", "base": "liar"}
-COUNT = {"true": 50, "false": 50}
-
-
 def erased():
     """What stage `erasure` finds of one persona in one window."""
     change = {"truth": rate(-0.4)}
@@ -70,8 +66,7 @@ def wider():
     parted = {"layers": 9, "parting_layer": layer(3), "turning_layer": nowhere}
     together = parted | {"parting_layer": nowhere}
     cell = rate(0.8) | {"rank": 1, "behind": rate(0.0)}
-    best = {"first_layer": 3, "last_layer": 4, "selection": run(0.9), "report": {"all": run(0.9)}}
-    apart = {"n_windows": 1, "mean": 0.1, "min": 0.1, "max": 0.1}
+    best = {"first_layer": 3, "last_layer": 4, "report": {"all": run(0.9)}}
     confident = {"accuracy": {"0.9": rate(0.9)}, "confidence": rate(0.9)}
     least = {"n_heads": 2, "share": 0.1, **run(0.9)}
     general = {"off_diagonal": rate(0.9), "difference": rate(0.0), "n_sets": 3}
@@ -91,21 +86,8 @@ def wider():
             "parting": {"mass_mean": {"honest": {"liar": parted}, "neutral": {"honest": together}}},
         },
         "attribution": {"lens": {"parting": {"half": layer(4)}}},
-        "widths": PERSONAS
-        | {
-            "patched": {
-                "2": {
-                    "best": best,
-                    "control": None,
-                    "difference": {"best - control": gap(0.8)},
-                    "apart": apart,
-                }
-            },
-            "reverse": {},
-            "unpatched": {"selection": {}, "report": {}},
-            "chosen_by": "truth",
-            "known": {},
-            "positions": 1,
+        "widths": {
+            "patched": {"2": {"best": best, "difference": {"best - control": gap(0.8)}}},
         },
         "positions": {
             "counts": {"window": {"1": run(0.9), "10": run(0.9)}},
@@ -130,8 +112,6 @@ def wider():
             "overlap_by_chance": 0.1,
         },
         "controls": {
-            "known": COUNT,
-            "n_heads": {},
             "reverse - rest": gap(-0.8),
             "patched - control": {"mean_selection": gap(0.0), "rest_of_window": gap(0.8)},
             "follows_donor": {"other_label": rate(0.1)},
@@ -162,18 +142,12 @@ def found():
             "best": {"resid_post": {"honest": {"honest": probe, "liar": probe}}},
             "n": {"report": {"true": 50, "false": 50}},
         },
-        "windows": PERSONAS
-        | {
+        "windows": {
             "best": {"first_layer": 3, "last_layer": 4},
-            "chosen_by": "truth",
-            "known": {},
-            "positions": 1,
             "runs": {"report": {name: run(runs[name]) for name in ("source", "patched", "base")}},
         },
         "heads": {"n_heads": 3, "share_of_all_heads": 0.1},
         "transplant": {
-            "n_heads": 3,
-            "known": COUNT,
             "by_split": {"all": {name: run(value) for name, value in runs.items()}},
             "gain": {"patched - base": gap(0.8), "reverse - source": gap(-0.8)},
             "random": control(0.04),
@@ -186,10 +160,8 @@ def found():
             "heads": {"share": rate(0.9), "share_by_chance": 0.2, "auroc": rate(0.9)},
             "set": {"n_heads": 3, "n_planted": 3, "by_chance": 0.2},
         },
-        "estimates": PERSONAS
-        | {
+        "estimates": {
             "rank_correlation": rate(0.9),
-            "n_heads": 20,
             "top": rate(0.9) | {"by_chance": 0.1, "n_heads": 2},
         },
     }
@@ -210,14 +182,15 @@ def whole(schema, given):
         schema = schema.__origin__
     if get_origin(schema) is dict:
         return {key: whole(get_args(schema)[1], value) for key, value in (given or {}).items()}
-    kinds = get_args(schema) if get_origin(schema) in (Union, UnionType) else (schema,)
+    kinds = get_args(schema) if get_origin(schema) is UnionType else (schema,)
     if given is None and (NoneType in kinds or not is_dataclass(kinds[0])):
         return None if NoneType in kinds else kinds[0]()
+    given = {} if given is None else given
     made = [keys(kind) for kind in kinds if is_dataclass(kind)]
-    fits = [of for of in made if set(given or {}) <= set(of)] if made else []
-    if not fits:
+    fitting = [of for of in made if set(given) <= set(of)]
+    if not fitting:
         return given
-    return {key: whole(hint, (given or {}).get(key)) for key, hint in min(fits, key=len).items()}
+    return {key: whole(hint, given.get(key)) for key, hint in min(fitting, key=len).items()}
 
 
 def read(metrics):
