@@ -7,11 +7,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from stages.behaviour.config import BehaviourConfig
+from stages.behaviour.metrics import BehaviourMetrics
 from stages.heads.metrics import SetSize
 from stages.lib.io import cli, params, tables
 from stages.lib.io import metrics as metrics_file
 from stages.lib.patching.config import PatchConfig
 from stages.lib.stats.run_points import ALL
+from stages.localisation import metrics as localisation
+from stages.localisation.metrics import NoOrganism, PlantedMetrics
+from stages.probes.metrics import ProbesMetrics
 from stages.transplant.metrics import TransplantMetrics
 from stages.windows.metrics import WindowsMetrics
 
@@ -24,13 +28,15 @@ def main(
     ],
 ) -> None:
     """Collect about 20 numbers."""
-    behaviour, probes, localisation = (
-        tables.read_json(metrics / f"{stage}.json")
-        for stage in ("behaviour", "probes", "localisation")
-    )
+    behaviour = metrics_file.read(metrics / "behaviour.json", BehaviourMetrics)
+    probes = metrics_file.read(metrics / "probes.json", ProbesMetrics)
     windows = metrics_file.read(metrics / "windows.json", WindowsMetrics)
     heads = metrics_file.read(metrics / "heads.json", SetSize)
     transplant = metrics_file.read(metrics / "transplant.json", TransplantMetrics)
+    planted: localisation.Metrics = metrics_file.read(
+        metrics / "localisation.json",
+        localisation.Metrics,  # pyright: ignore[reportArgumentType]: a union is no `type`
+    )
     roles = params.section("patch", PatchConfig)
     neutral = params.section("behaviour", BehaviourConfig).neutral
     tables.write_json(
@@ -38,33 +44,33 @@ def main(
         _behaviour(behaviour, neutral, roles)
         | _probes(probes, roles)
         | _patching(windows, heads, transplant)
-        | _localisation(localisation),
+        | _localisation(planted),
     )
 
 
-def _behaviour(found: dict[str, Any], neutral: str, roles: PatchConfig) -> dict[str, Any]:
+def _behaviour(answers: BehaviourMetrics, neutral: str, roles: PatchConfig) -> dict[str, Any]:
     """How often each persona is right over all statements, and how many the model knows."""
     personas = dict.fromkeys((neutral, roles.source, roles.base))
-    rows = {persona: found["personas"][persona]["all"] for persona in personas}
-    known = found["known"]["all"]
+    rows = {persona: answers.personas[persona]["all"] for persona in personas}
+    known = answers.known["all"]
     return {
-        **{f"{persona}_accuracy": row["accuracy"]["value"] for persona, row in rows.items()},
-        **{f"{persona}_truth_mass": row["truth_mass"]["value"] for persona, row in rows.items()},
-        "n_statements": known["both"]["n"],
-        "n_known_true": known["true"]["known"],
-        "n_known_false": known["false"]["known"],
+        **{f"{persona}_accuracy": row.accuracy.value for persona, row in rows.items()},
+        **{f"{persona}_truth_mass": row.truth_mass.value for persona, row in rows.items()},
+        "n_statements": known.both.n,
+        "n_known_true": known.true.known,
+        "n_known_false": known.false.known,
     }
 
 
-def _probes(found: dict[str, Any], roles: PatchConfig) -> dict[str, Any]:
+def _probes(probes: ProbesMetrics, roles: PatchConfig) -> dict[str, Any]:
     """The best residual-stream probe of the source run, and how it reads the base run."""
-    best = found["best"]["resid_post"][roles.source]
+    best = probes.best["resid_post"][roles.source]
     own, transfer = best[roles.source], best[roles.base]
     return {
-        "probe_layer": own["layer"],
-        "probe_accuracy": own["accuracy"]["value"],
-        "probe_permuted": own["permuted"]["value"],
-        "probe_transfer": transfer["accuracy"]["value"],
+        "probe_layer": own.layer,
+        "probe_accuracy": own.accuracy.value,
+        "probe_permuted": own.permuted.value,
+        "probe_transfer": transfer.accuracy.value,
     }
 
 
@@ -84,13 +90,13 @@ def _patching(
     }
 
 
-def _localisation(found: dict[str, Any]) -> dict[str, Any]:
+def _localisation(found: localisation.Metrics) -> dict[str, Any]:
     """How near the best window and the best heads are to what was planted."""
-    planted = found.get("planted")
+    planted = found if isinstance(found, PlantedMetrics) else None
     return {
-        "parting_layer": found.get("parting_layer"),
-        "window_overlap": found["window"]["overlap"] if planted else None,
-        "effects_auroc": found["heads"]["auroc"]["value"] if planted else None,
+        "parting_layer": None if isinstance(found, NoOrganism) else found.parting_layer,
+        "window_overlap": planted.window.overlap if planted else None,
+        "effects_auroc": planted.heads.auroc.value if planted else None,
     }
 
 

@@ -1,14 +1,13 @@
 """A claim, the checks that it stands on, and its verdict."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from stages.lib.stats import NOTHING, Interval
 from stages.lib.stats.run_points import Point
 
 HELD, FAILED, UNTESTED = "held", "did not hold", "not testable"
 LEVEL = 0.05  # of the p-values that a claim stands on
-Estimate = Interval | Point | dict[str, Any] | None  # of a run its accuracy counts
+Estimate = Interval | Point | None  # of a run its accuracy counts
 
 
 @dataclass(frozen=True)
@@ -125,13 +124,7 @@ def _interval(row: Estimate) -> Interval:
     """Read an estimate of any stage."""
     if row is None:
         return NOTHING
-    if isinstance(row, Point):
-        return row.rate
-    if isinstance(row, dict):
-        return Interval(
-            row.get("value", row.get("accuracy")), row.get("low"), row.get("high"), row.get("n", 0)
-        )
-    return row
+    return row.rate if isinstance(row, Point) else row
 
 
 def _short(value: float) -> str:

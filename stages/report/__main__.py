@@ -11,7 +11,7 @@ from stages.lib.io import cli, markdown, params, tables
 from stages.lib.io.whole import whole
 from stages.lib.model.lm import MANIFEST
 from stages.lib.patching.config import PatchConfig
-from stages.report import behaviour, found, own, page, patching, reading, scope
+from stages.report import behaviour, own, page, patching, reading, results, scope
 
 QUESTION = "When this model is told to lie, where inside it does the truth turn into a lie?"
 
@@ -28,7 +28,7 @@ def main(
     roles = params.section("patch", PatchConfig)
     roles.require_z("report")
     neutral = params.section("behaviour", BehaviourConfig).neutral
-    every = found.read(metrics)
+    every = results.read(metrics)
     pair = (every, roles.source, roles.base)
     lying = behaviour.lying(*pair)
     claims = [

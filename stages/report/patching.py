@@ -1,19 +1,20 @@
 """Claims of what happens when activations of one run are written into the other."""
 
-from typing import Any
-
+from stages.curves.metrics import Rule, Smallest
 from stages.lib.claim import LEVEL, Check, Claim, above, below, least, not_below, number
 from stages.lib.stats import Interval
 from stages.lib.stats.run_points import ALL
-from stages.report.found import Found
+from stages.localisation.metrics import Layers, PlantedMetrics
+from stages.report.results import Results
+from stages.robustness.metrics import ChosenSet
 from stages.transplant.metrics import Ranks
 from stages.widths.metrics import Size, WindowPoints
 from stages.windows.metrics import Window
 
 
-def window(found: Found, source: str, base: str) -> Claim:
+def window(results: Results, source: str, base: str) -> Claim:
     """A few consecutive layers carry the lie."""
-    windows = found.windows
+    windows = results.windows
     best, runs = windows.best, windows.runs["report"]
     where = "the best window" if best is None else f"layers {_layers(best)}"
     patched = runs.get("patched")
@@ -28,7 +29,7 @@ def window(found: Found, source: str, base: str) -> Claim:
             f"Without it: {number(runs['base'])}; `{source}` itself: {number(runs['source'])}.",
         ),
     ]
-    widths = {int(size): entry for size, entry in found.widths.patched.items()}
+    widths = {int(size): entry for size, entry in results.widths.patched.items()}
     gap = _control(widths, best)
     sentence = "The median of the windows without a layer of the best one, of the size nearest to "
     sentence += f"it, does less: accuracy of best minus control {number(gap)}."
@@ -38,15 +39,15 @@ def window(found: Found, source: str, base: str) -> Claim:
     return Claim(title, checks, ("windows.png", "widths.png"), notes=notes)
 
 
-def few_heads(found: Found, source: str, base: str) -> Claim:
+def few_heads(results: Results, source: str, base: str) -> Claim:
     """A small set of heads carries it, and not the layers that it is not in."""
-    heads, runs = found.heads, found.transplant
+    heads, runs = results.heads, results.transplant
     every = runs.by_split[ALL]
     gain = runs.gain["patched - base"].accuracy
     share = heads.share_of_all_heads
     size = "no set" if share is None else f"{heads.n_heads} heads ({share:.1%} of all)"
-    candidates = found.robustness["n_candidates"]
-    restored = _restored(found.robustness["sets"])
+    candidates = results.robustness.n_candidates
+    restored = _restored(results.robustness.sets)
     checks = [
         Check(
             heads.n_heads < candidates if heads.n_heads and candidates else None,
@@ -66,26 +67,24 @@ def few_heads(found: Found, source: str, base: str) -> Claim:
         ),
         *_random(runs.elsewhere, "from the other layers"),
     ]
-    rules = found.curves["rules"]
-    notes = [
-        _smallest(rule, of["smallest"]) for rule, of in rules.items() if of and "smallest" in of
-    ]
+    rules = results.curves.rules
+    notes = [_smallest(name, of.smallest) for name, of in rules.items() if isinstance(of, Rule)]
     figures = ("transplant.png", "heads.png", "curves.png")
     return Claim("A small set of heads carries it", checks, figures, notes=notes)
 
 
-def these_heads(found: Found, source: str, base: str) -> Claim:
+def these_heads(results: Results, source: str, base: str) -> Claim:
     """It is these heads, and not just any of the same layers."""
-    checks = _random(found.transplant.random, "in the very same layers")
+    checks = _random(results.transplant.random, "in the very same layers")
     return Claim("These heads do it, rather than any of the same layers", checks)
 
 
-def reverse(found: Found, source: str, base: str) -> Claim:
+def reverse(results: Results, source: str, base: str) -> Claim:
     """The same heads make the honest run lie."""
-    runs = found.transplant
+    runs = results.transplant
     after = runs.by_split[ALL]["reverse"]
     loss = runs.gain["reverse - source"].accuracy
-    rest = found.controls.reverse_minus_rest.get("accuracy")
+    rest = results.controls.reverse_minus_rest.get("accuracy")
     checks = [
         Check(
             below(after, 0.5),
@@ -100,49 +99,47 @@ def reverse(found: Found, source: str, base: str) -> Claim:
     return Claim("The same heads make the honest run lie", checks)
 
 
-def planted(found: Found) -> Claim | None:
+def planted(results: Results) -> Claim | None:
     """What was found is what was planted; None for a model that is no organism."""
-    scores = found.localisation
-    if not scores.get("planted"):
+    scores = results.localisation
+    if not isinstance(scores, PlantedMetrics) or scores.planted is None:
         return None
-    where = Window(**scores["planted"])
-    window, heads, chosen = scores["window"], scores["heads"], scores["set"]
-    share = heads["share"]
-    inside = _within(scores["parting_layer"], where)
+    where, heads, chosen = scores.planted, scores.heads, scores.set
+    overlap, by_chance = scores.window.overlap, scores.window.by_chance
     checks = [
         Check(
-            None if window["overlap"] is None else window["overlap"] > window["by_chance"],
+            None if overlap is None or by_chance is None else overlap > by_chance,
             "The best window, chosen on the selection part, overlaps the planted layers "
             "(intersection over union): "
-            f"{_plain(window['overlap'])}, by chance {_plain(window['by_chance'])}.",
+            f"{_plain(overlap)}, by chance {_plain(by_chance)}.",
         ),
         Check(
-            above(share, heads["share_by_chance"]),
+            above(heads.share, heads.share_by_chance),
             "Of what single heads gain, on the selection part, planted layers have more than their "
             "share: "
-            f"{number(share)} statements, by chance {_plain(heads['share_by_chance'])}.",
+            f"{number(heads.share)} statements, by chance {_plain(heads.share_by_chance)}.",
         ),
         Check(
-            above(heads["auroc"], 0.5),
-            f"Planted heads gain more than others: AUROC {number(heads['auroc'])} statements.",
+            above(heads.auroc, 0.5),
+            f"Planted heads gain more than others: AUROC {number(heads.auroc)} statements.",
         ),
         Check(
-            inside,
+            _within(scores.parting_layer, where),
             "Honest and liar directions of truth part in a planted layer: layer "
-            f"{scores['parting_layer']}.",
+            f"{scores.parting_layer}.",
         ),
     ]
     note = (
-        f"{chosen['n_planted']} of the set's {chosen['n_heads']} heads are in planted layers "
-        f"(by chance {_plain(chosen['by_chance'])} of them)."
+        f"{chosen.n_planted} of the set's {chosen.n_heads} heads are in planted layers "
+        f"(by chance {_plain(chosen.by_chance)} of them)."
     )
     title = f"It is found where it was planted (layers {_layers(where)})"
     return Claim(title, checks, ("localisation.png",), notes=[note])
 
 
-def estimates(found: Found) -> Claim:
+def estimates(results: Results) -> Claim:
     """Gradients foretell which heads matter."""
-    score = found.estimates
+    score = results.estimates
     top = score.top
     checks = [
         Check(
@@ -157,8 +154,8 @@ def estimates(found: Found) -> Claim:
             f"chance {_plain(top.by_chance)}.",
         ),
     ]
-    rule = found.curves["rules"].get("estimate") or {}
-    area = rule.get("up", {}).get("difference", {}).get("area_log")
+    rule = results.curves.rules.get("estimate")
+    area = rule.up["difference"]["area_log"] if isinstance(rule, Rule) else None
     checks.append(
         Check(
             not_below(area, 0),
@@ -171,10 +168,10 @@ def estimates(found: Found) -> Claim:
     return Claim(title, checks, ("estimates.png",))
 
 
-def _restored(sets: dict[str, Any]) -> dict[str, Any] | None:
+def _restored(sets: dict[str, dict[str, ChosenSet]]) -> Interval | None:
     """What the set that the search found restores, in the wording that it was found in."""
-    scored = sets.get("search", {}).get("heads", {}).get("scored", {})
-    return scored.get("default", {}).get("restored")
+    search = sets.get("search", {})
+    return search["heads"].scored["default"].restored if search else None
 
 
 def _control(widths: dict[int, Size], best: Window | None) -> Interval | None:
@@ -196,13 +193,14 @@ def _width(size: int, best: WindowPoints) -> str:
     )
 
 
-def _smallest(rule: str, row: dict[str, Any]) -> str:
+def _smallest(rule: str, found: Smallest) -> str:
     """Write how few heads are enough in a rule's order."""
-    if row["n_heads"] is None:
+    if found.n_heads is None:
         return f"Heads in the order of rule `{rule}`: no set was needed, or none was enough."
+    accuracy = Interval(found.accuracy, found.low, found.high, found.n or 0)
     return (
-        f"Heads in the order of rule `{rule}`: {row['n_heads']} ({row['share']:.1%} of all) are "
-        f"enough on the selection part; on the report part right on {number(row)}."
+        f"Heads in the order of rule `{rule}`: {found.n_heads} ({found.share:.1%} of all) are "
+        f"enough on the selection part; on the report part right on {number(accuracy)}."
     )
 
 
@@ -220,12 +218,12 @@ def _random(control: Ranks, where: str) -> list[Check]:
     return checks
 
 
-def _within(layer: int | None, where: Window) -> bool | None:
+def _within(layer: int | None, where: Layers) -> bool | None:
     """Whether a layer is one of the planted ones."""
     return None if layer is None else where.first_layer <= layer <= where.last_layer
 
 
-def _layers(window: Window | WindowPoints) -> str:
+def _layers(window: Layers | Window | WindowPoints) -> str:
     """Write a range of layers."""
     return f"{window.first_layer}-{window.last_layer}"
 

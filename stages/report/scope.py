@@ -1,41 +1,44 @@
 """Claims of how far a head set carries: other topics and wordings, positions, what it moves."""
 
-from typing import Any
-
 from stages.lib.claim import Check, Claim, above, below, not_above, not_below, number
 from stages.lib.io import markdown
-from stages.report.found import Found
+from stages.positions.metrics import BlockPoint, PositionsMetrics
+from stages.report.results import Results
+from stages.robustness.metrics import ChosenSet, Overlap, ShuffledOverlap
 
 
-def elsewhere(found: Found, source: str, base: str) -> Claim:
+def elsewhere(results: Results, source: str, base: str) -> Claim:
     """Heads that were chosen on one topic or wording work on the others."""
-    robust = found.robustness
+    robust = results.robustness
     checks, notes = [], []
-    for kind, what in (("split", "topic"), ("wording", "wording")):
-        score = robust["generalisation"].get(kind) or {}
-        others, difference = score.get("off_diagonal"), score.get("difference")
+    for kind, what, overlap in (
+        ("split", "topic", robust.overlap.split),
+        ("wording", "wording", robust.overlap.wording),
+    ):
+        score = robust.generalisation[kind]
+        others, difference = score.off_diagonal, score.difference
         checks += [
             Check(
                 above(others, 0.5),
                 f"Sets chosen on one {what}, among the heads of the best window, and scored on the "
                 f"others restore of what the source adds {number(others)} "
-                f"({score.get('n_sets', 0)} sets).",
+                f"({score.n_sets} sets).",
             ),
             Check(
                 not_below(difference, 0),
                 f"On other {what}s they do as well as on the one they were chosen on, as far as "
                 f"these statements tell: others minus own {number(difference)}.",
             ),
-            _each(robust["sets"].get(kind, {}), what),
+            _each(robust.sets.get(kind, {}), what),
         ]
-        notes += _shared(robust["overlap"].get(kind), what, robust["overlap_by_chance"])
+        notes += _shared(overlap, what, robust.overlap_by_chance)
     title = "Heads that were chosen on one topic or wording work on the others"
     return Claim(title, checks, ("robustness.png",), notes=notes)
 
 
-def honesty(found: Found, source: str, base: str) -> Claim:
+def honesty(results: Results, source: str, base: str) -> Claim:
     """The heads carry whether to lie, not what is true of the statement."""
-    controls = found.controls
+    controls = results.controls
     runs = controls.runs
     mean, rest = (
         controls.patched_minus[run].accuracy if run in controls.patched_minus else None
@@ -68,10 +71,10 @@ def honesty(found: Found, source: str, base: str) -> Claim:
     return Claim(title, checks, ("controls.png",), notes=notes)
 
 
-def last_position(found: Found, source: str, base: str) -> Claim:
+def last_position(results: Results, source: str, base: str) -> Claim:
     """The last prompt token alone is enough."""
-    positions = found.positions
-    window, blocks = positions["counts"].get("window", {}), positions["blocks"]
+    positions = results.positions
+    window = positions.counts.get("window", {})
     fewest = window.get(min(window, key=int)) if window else None
     count = min(window, key=int) if window else "few"
     checks = [
@@ -79,23 +82,30 @@ def last_position(found: Found, source: str, base: str) -> Claim:
             above(fewest, 0.5),
             f"z of the best window written at the last {count} positions: right on "
             f"{number(fewest)}; without it "
-            f"{number(positions['unpatched'].get('counts', {}).get('base'))}.",
+            f"{number(positions.unpatched['counts'].base)}.",
         )
     ]
-    notes = [
-        f"Written at the {name} only ({found_there['alone']['positions']:.3g} positions): right on "
-        f"{number(found_there['alone'])}; everywhere but there: "
-        f"{number(found_there.get('left_out'))}."
-        for name, found_there in blocks.items()
-        if name != "all" and found_there["alone"]["n"]
-    ]
     title = "The end of the prompt is enough"
-    return Claim(title, checks, ("positions.png",), notes=notes)
+    return Claim(title, checks, ("positions.png",), notes=_blocks(positions))
 
 
-def _each(sets: dict[str, Any], what: str) -> Check:
+def _blocks(positions: PositionsMetrics) -> list[str]:
+    """Write what each block of the prompt does alone, and what the others do without it."""
+    notes = []
+    for name, runs in positions.blocks.items():
+        points = {run: point for run, point in runs.items() if isinstance(point, BlockPoint)}
+        alone = points["alone"]
+        if name != "all" and alone.n:
+            notes.append(
+                f"Written at the {name} only ({alone.positions:.3g} positions): right on "
+                f"{number(alone)}; everywhere but there: {number(points.get('left_out'))}."
+            )
+    return notes
+
+
+def _each(sets: dict[str, ChosenSet], what: str) -> Check:
     """Whether every single set works, and not only most of them."""
-    scored = {name: list(one["scored"].values()) for name, one in sets.items()}
+    scored = {name: list(one.scored.values()) for name, one in sets.items()}
     works = {name: [above(row, 0.5) for row in rows] for name, rows in scored.items()}
     passed = [name for name, each in works.items() if all(each)]
     unmeasured = not works or any(value is None for each in works.values() for value in each)
@@ -108,19 +118,19 @@ def _each(sets: dict[str, Any], what: str) -> Check:
     )
 
 
-def _shared(overlap: dict[str, Any] | None, what: str, by_chance: float | None) -> list[str]:
+def _shared(overlap: Overlap | None, what: str, by_chance: float | None) -> list[str]:
     """Write how much sets have in common, beside what draws of statements alone would do."""
-    if overlap is None or overlap["mean"] is None:
+    if overlap is None or overlap.mean is None:
         return []
     said = (
-        f"Two sets of different {what}s share {overlap['mean']:.2f} of their heads on average "
-        f"(Jaccard; {overlap['n_pairs']} pairs, {overlap['min']:.2f} to {overlap['max']:.2f}; sets "
+        f"Two sets of different {what}s share {overlap.mean:.2f} of their heads on average "
+        f"(Jaccard; {overlap.n_pairs} pairs, {overlap.min:.2f} to {overlap.max:.2f}; sets "
         f"at random {by_chance:.2f})"
     )
-    dealt = overlap.get("shuffled")
-    if dealt is None or dealt["mean"] is None:
+    dealt = overlap.shuffled if isinstance(overlap, ShuffledOverlap) else None
+    if dealt is None or dealt.mean is None:
         return [f"{said}."]
     return [
-        f"{said}; with the statements dealt to {what}s at random {dealt['mean']:.2f} "
-        f"(that {what}s share less by chance alone: p = {dealt['p_value']:.3f})."
+        f"{said}; with the statements dealt to {what}s at random {dealt.mean:.2f} "
+        f"(that {what}s share less by chance alone: p = {dealt.p_value:.3f})."
     ]

@@ -3,17 +3,19 @@
 import copy
 import itertools
 import json
-from dataclasses import replace
+from dataclasses import is_dataclass, replace
 from pathlib import Path
+from types import NoneType, UnionType
+from typing import Annotated, get_args, get_origin, get_type_hints
 
 import pytest
 from pydantic import TypeAdapter
 
 from stages.lib.claim import FAILED, HELD, UNTESTED, Check, Claim, number
+from stages.lib.stats import NOTHING, Interval
 from stages.report import __main__ as stage
-from stages.report import behaviour, page, patching, reading, scope
-from stages.report import found as found_of_stages
-from stages.report.found import Found
+from stages.report import behaviour, page, patching, reading, results, scope
+from stages.report.results import Results
 
 PAIR = ("honest", "liar")
 
@@ -45,11 +47,7 @@ def answers(right):
 
 
 def layer(value):
-    return {"value": value, "low": value, "high": value, "n": 100}
-
-
-PERSONAS = {"source": "honest", "base": "liar"}
-COUNT = {"true": 50, "false": 50}
+    return {"value": value, "low": value, "high": value}
 
 
 def erased():
@@ -68,8 +66,7 @@ def wider():
     parted = {"layers": 9, "parting_layer": layer(3), "turning_layer": nowhere}
     together = parted | {"parting_layer": nowhere}
     cell = rate(0.8) | {"rank": 1, "behind": rate(0.0)}
-    best = {"first_layer": 3, "last_layer": 4, "selection": run(0.9), "report": {"all": run(0.9)}}
-    apart = {"n_windows": 1, "mean": 0.1, "min": 0.1, "max": 0.1}
+    best = {"first_layer": 3, "last_layer": 4, "report": {"all": run(0.9)}}
     confident = {"accuracy": {"0.9": rate(0.9)}, "confidence": rate(0.9)}
     least = {"n_heads": 2, "share": 0.1, **run(0.9)}
     general = {"off_diagonal": rate(0.9), "difference": rate(0.0), "n_sets": 3}
@@ -89,21 +86,8 @@ def wider():
             "parting": {"mass_mean": {"honest": {"liar": parted}, "neutral": {"honest": together}}},
         },
         "attribution": {"lens": {"parting": {"half": layer(4)}}},
-        "widths": PERSONAS
-        | {
-            "patched": {
-                "2": {
-                    "best": best,
-                    "control": None,
-                    "difference": {"best - control": gap(0.8)},
-                    "apart": apart,
-                }
-            },
-            "reverse": {},
-            "unpatched": {"selection": {}, "report": {}},
-            "chosen_by": "truth",
-            "known": {},
-            "positions": 1,
+        "widths": {
+            "patched": {"2": {"best": best, "difference": {"best - control": gap(0.8)}}},
         },
         "positions": {
             "counts": {"window": {"1": run(0.9), "10": run(0.9)}},
@@ -113,7 +97,7 @@ def wider():
         "curves": {
             "rules": {
                 "single": {"smallest": least},
-                "estimate": {"up": {"difference": {"area_log": rate(-0.01)}}},
+                "estimate": {"up": {"difference": {"area_log": rate(-0.01)}}, "smallest": {}},
             }
         },
         "robustness": {
@@ -128,8 +112,6 @@ def wider():
             "overlap_by_chance": 0.1,
         },
         "controls": {
-            "known": COUNT,
-            "n_heads": {},
             "reverse - rest": gap(-0.8),
             "patched - control": {"mean_selection": gap(0.0), "rest_of_window": gap(0.8)},
             "follows_donor": {"other_label": rate(0.1)},
@@ -160,18 +142,12 @@ def found():
             "best": {"resid_post": {"honest": {"honest": probe, "liar": probe}}},
             "n": {"report": {"true": 50, "false": 50}},
         },
-        "windows": PERSONAS
-        | {
+        "windows": {
             "best": {"first_layer": 3, "last_layer": 4},
-            "chosen_by": "truth",
-            "known": {},
-            "positions": 1,
             "runs": {"report": {name: run(runs[name]) for name in ("source", "patched", "base")}},
         },
         "heads": {"n_heads": 3, "share_of_all_heads": 0.1},
         "transplant": {
-            "n_heads": 3,
-            "known": COUNT,
             "by_split": {"all": {name: run(value) for name, value in runs.items()}},
             "gain": {"patched - base": gap(0.8), "reverse - source": gap(-0.8)},
             "random": control(0.04),
@@ -184,18 +160,42 @@ def found():
             "heads": {"share": rate(0.9), "share_by_chance": 0.2, "auroc": rate(0.9)},
             "set": {"n_heads": 3, "n_planted": 3, "by_chance": 0.2},
         },
-        "estimates": PERSONAS
-        | {
+        "estimates": {
             "rank_correlation": rate(0.9),
-            "n_heads": 20,
             "top": rate(0.9) | {"by_chance": 0.1, "n_heads": 2},
         },
     }
 
 
+def keys(schema):
+    """Keys that a dataclass has in JSON, and their types."""
+    hints = get_type_hints(schema, include_extras=True)
+    return {
+        hint.__metadata__[0].alias if get_origin(hint) is Annotated else name: hint
+        for name, hint in hints.items()
+    }
+
+
+def whole(schema, given):
+    """Fill in what the claims do not read: None, zeros and empty texts."""
+    if get_origin(schema) is Annotated:
+        schema = schema.__origin__
+    if get_origin(schema) is dict:
+        return {key: whole(get_args(schema)[1], value) for key, value in (given or {}).items()}
+    kinds = get_args(schema) if get_origin(schema) is UnionType else (schema,)
+    if given is None and (NoneType in kinds or not is_dataclass(kinds[0])):
+        return None if NoneType in kinds else kinds[0]()
+    given = {} if given is None else given
+    made = [keys(kind) for kind in kinds if is_dataclass(kind)]
+    fitting = [of for of in made if set(given) <= set(of)]
+    if not fitting:
+        return given
+    return {key: whole(hint, given.get(key)) for key, hint in min(fitting, key=len).items()}
+
+
 def read(metrics):
     """Metrics as the stage reads them from its folder."""
-    return TypeAdapter(Found).validate_python(metrics)
+    return TypeAdapter(Results).validate_python(whole(Results, metrics))
 
 
 def claims(found):
@@ -370,8 +370,7 @@ def test_who_prefers_one_answer_does_not_lie():
 
 
 def test_what_was_not_measured_is_not_claimed():
-    nothing = {"value": None, "low": None, "high": None, "n": 0}
-    metrics = put(found(), "estimates/top", nothing | {"by_chance": 0.1, "n_heads": 2})
+    metrics = put(found(), "estimates/top", vars(NOTHING) | {"by_chance": 0.1, "n_heads": 2})
     claim = claims(metrics)["estimates"]
     assert claim.verdict(lies=True) == UNTESTED
     assert "not measured" in claim.reason(lies=True)
@@ -408,11 +407,8 @@ def test_the_erased_window_is_of_the_best_ones_size_and_place():
     assert claim.verdict(lies=True) == HELD
 
 
-NOTHING = {"value": None, "low": None, "high": None, "n": 0}
-
-
 def test_without_known_statements_nothing_is_told_and_nothing_crashes():
-    unknown = {name: NOTHING for name in answers(0.5)}
+    unknown = {name: vars(NOTHING) for name in answers(0.5)}
     run_of_none = dict.fromkeys(run(0.5)) | {"n": 0}
     metrics = found()
     metrics["behaviour"]["known_report"] = {"honest": unknown, "liar": unknown}
@@ -429,14 +425,12 @@ def test_without_known_statements_nothing_is_told_and_nothing_crashes():
         metrics["transplant"][where] = {"accuracy": no_rank, "truth": no_rank}
     metrics["heads"] = {"n_heads": None, "share_of_all_heads": None}
     metrics["widths"]["patched"] = {}
-    metrics["positions"] = {"counts": {}, "unpatched": {}, "blocks": {}}
+    metrics["positions"] = {"unpatched": {"counts": {}}}
     metrics["curves"]["rules"] = {"single": None, "estimate": None}
     metrics["transfer"]["methods"] = {"mass_mean": {"honest": None}, "ccs": {"honest": None}}
-    metrics["attribution"]["lens"] = None
-    metrics["erasure"] = {"personas": {}, "probes": {}}
-    robustness = {"generalisation": {"split": None, "wording": None}, "sets": {}}
-    robustness |= {"overlap": {"split": None, "wording": None}, "overlap_by_chance": None}
-    metrics["robustness"] = robustness | {"n_candidates": None}
+    metrics["attribution"] = {}
+    metrics["erasure"] = {"personas": {"honest": {}, "liar": {}}}
+    metrics["robustness"] = {"generalisation": {"split": {}, "wording": {}}}
     metrics["controls"] |= {
         "patched - control": {},
         "reverse - rest": {},
@@ -468,8 +462,8 @@ def test_a_model_that_is_no_organism_has_no_planted_layers_to_claim():
 
 
 def test_numbers_have_their_interval_and_n():
-    assert number(rate(0.9864, 0.01, 221)) == "0.986 [0.976, 0.996], n = 221"
-    assert number({"value": None, "low": None, "high": None, "n": 0}) == "not measured"
+    assert number(Interval(**rate(0.9864, 0.01, 221))) == "0.986 [0.976, 0.996], n = 221"
+    assert number(NOTHING) == "not measured"
 
 
 def test_the_page_has_each_claim_its_checks_and_its_pictures():
@@ -484,7 +478,7 @@ def test_the_page_has_each_claim_its_checks_and_its_pictures():
 
 
 def test_the_committed_metrics_are_read():
-    metrics = found_of_stages.read(Path(__file__).parents[2] / "metrics")
+    metrics = results.read(Path(__file__).parents[2] / "metrics")
     assert metrics.windows.best is not None
     assert metrics.transplant.n_heads == metrics.heads.n_heads
 

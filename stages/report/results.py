@@ -1,0 +1,55 @@
+"""What the report is written from: the metrics of every stage."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_type_hints
+
+from stages.attribution.metrics import AttributionMetrics
+from stages.behaviour.metrics import BehaviourMetrics, WithFirstTokens
+from stages.cells.metrics import GridMetrics
+from stages.confidence.metrics import ConfidenceMetrics
+from stages.controls.metrics import ControlsMetrics
+from stages.curves.metrics import CurvesMetrics
+from stages.erasure.metrics import ErasureMetrics
+from stages.estimates.metrics import EstimatesMetrics
+from stages.heads.metrics import SetSize
+from stages.lib.io import metrics
+from stages.localisation import metrics as localisation
+from stages.positions.metrics import PositionsMetrics
+from stages.probes.metrics import ProbesMetrics
+from stages.robustness.metrics import RobustnessMetrics
+from stages.transfer.metrics import TransferMetrics
+from stages.transplant.metrics import TransplantMetrics
+from stages.widths.metrics import WidthsMetrics
+from stages.windows.metrics import WindowsMetrics
+
+
+@dataclass(frozen=True)
+class Results:
+    """Metrics by stage: a field is the file of its name."""
+
+    attribution: AttributionMetrics
+    behaviour: WithFirstTokens | BehaviourMetrics
+    confidence: ConfidenceMetrics
+    controls: ControlsMetrics
+    curves: CurvesMetrics
+    erasure: ErasureMetrics
+    estimates: EstimatesMetrics
+    grid: GridMetrics
+    heads: SetSize
+    localisation: localisation.Metrics
+    positions: PositionsMetrics
+    probes: ProbesMetrics
+    robustness: RobustnessMetrics
+    transfer: TransferMetrics
+    transplant: TransplantMetrics
+    widths: WidthsMetrics
+    windows: WindowsMetrics
+
+
+def read(folder: Path) -> Results:
+    """Read the metrics of every stage."""
+    schemas = get_type_hints(Results)
+    return Results(
+        **{stage: metrics.read(folder / f"{stage}.json", schemas[stage]) for stage in schemas}
+    )
