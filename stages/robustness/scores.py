@@ -25,7 +25,6 @@ from stages.robustness.scores_runs import UNPATCHED, Answers
 from stages.robustness.wordings import DEFAULT
 
 ALL = "all"
-Rows = list[dict[str, Any]]
 
 
 def main(

@@ -11,6 +11,7 @@ from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.patch import Head
 from stages.lib.stats import Interval, run_points
 from tests import planted, tiny
+from tests.intervals import there
 
 HONESTY = Head(tiny.PLANTED_LAYER, tiny.PLANTED_HEAD)
 ANSWER = Head(3, 1)
@@ -98,7 +99,7 @@ def test_the_difference_to_the_true_patch_is_paired_and_has_no_width_where_all_a
     assert other == Interval(1.0, 1.0, 1.0, 12)
     same = result.patched_minus["same_label"].accuracy
     assert (same.value, same.high) == (0.0, 0.0)
-    assert result.patched_minus["other_label"].truth.low > 0.5
+    assert there(result.patched_minus["other_label"].truth.low) > 0.5
     others = {"source", "patched", "reverse", "reverse_rest"}
     assert set(result.patched_minus) == set(result.runs) - others
     lied = result.reverse_minus_rest["accuracy"]
@@ -125,7 +126,7 @@ def test_without_a_set_or_statements_only_unpatched_runs_are_there(honesty):
     empty = planted.experiment(tiny.planted_model(), nobody)
     runs = controls.runs(empty, [HONESTY], window, nobody)
     result = scores.summarise(nobody, runs)
-    assert result.runs["base"].row() == dict.fromkeys(run_points.POINT) | {"n": 0}
+    assert result.runs["base"] == run_points.Point(None, None, None, 0, None, None, None)
     assert result.patched_minus == result.reverse_minus_rest == {}
     assert result.follows_donor == {}
     points = scores.points(nobody, runs, [run_points.ALL, "even"], planted.CONFIG)

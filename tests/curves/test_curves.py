@@ -8,6 +8,7 @@ import pytest
 
 from stages.curves import criteria, curve_search, curves, rankings, scores, table
 from stages.curves.criteria import CRITERIA
+from stages.curves.metrics import Ends, RandomRule, Rule
 from stages.curves.table import RANDOM, RULES, Place
 from stages.lib import chat, forward
 from stages.lib.model import readout
@@ -17,9 +18,9 @@ from stages.lib.patching.cases import Cases
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.head_runs import HeadRuns
 from stages.lib.patching.patch import Head
-from stages.lib.stats import NOTHING
+from stages.lib.stats import NOTHING, Interval
 from tests import tiny
-from tests.intervals import ends
+from tests.intervals import ends, of_type, there
 
 WORDS = ReadoutConfig(("true", "True"), ("false", "False"))
 N = 12
@@ -176,14 +177,15 @@ def test_a_greedy_search_stops_at_the_planted_head_and_goes_on_as_single(found):
 def test_the_smallest_set_is_that_head(done):
     metrics = scores.summarise(done, scores.score(done), CONFIG).rules
     for rule in TRUE_RULES:
-        small = metrics[rule].smallest
+        small = of_type(Rule, metrics[rule]).smallest
         assert (small.n_heads, small.share, small.accuracy) == (1, 1 / 20, 1)
-        assert small.minus_source.value == 0
-    assert metrics["estimate"].smallest.n_heads == 20
-    assert metrics[RANDOM].n_orders == 4
-    spread = metrics[RANDOM].up["orders"]["area"]
-    mean = metrics[RANDOM].up["value"]["area"].value
-    assert spread.least < mean < spread.greatest
+        assert there(small.minus_source).value == 0
+    assert of_type(Rule, metrics["estimate"]).smallest.n_heads == 20
+    random = of_type(RandomRule, metrics[RANDOM])
+    assert random.n_orders == 4
+    spread = of_type(Ends, there(random.up["orders"])["area"])
+    mean = of_type(Interval, there(random.up["value"])["area"]).value
+    assert spread.least < there(mean) < spread.greatest
 
 
 def test_areas_of_the_true_orders_are_the_greatest_and_the_blind_one_is_the_least(done):
@@ -322,8 +324,8 @@ def test_a_model_that_never_lies_gives_nulls(model):
     areas = scores.score(done)
     assert {row["value"] for row in scores.area_points(areas)} == {None}
     metrics = scores.summarise(done, areas, CONFIG)
-    assert metrics.rules["single"].smallest.n_heads is None
-    assert metrics.rules[RANDOM].up["orders"] is None
+    assert of_type(Rule, metrics.rules["single"]).smallest.n_heads is None
+    assert of_type(RandomRule, metrics.rules[RANDOM]).up["orders"] is None
     assert metrics.runs["none"].accuracy == 1.0
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from stages.figures import __main__ as figures
@@ -89,7 +90,7 @@ def test_a_figure_is_given_no_other_tables(small):
 
 def test_two_figures_agree_on_a_table_and_have_files_of_their_own():
     def figure(file, *columns):
-        return registry.Figure(file, lambda tables: None, {"x/y": floats(*columns)})
+        return registry.Figure(file, lambda tables: Figure(), {"x/y": floats(*columns)})
 
     assert registry.schemas([figure("a", "low"), figure("b", "low")])["x/y"] == floats("low")
     with pytest.raises(ValueError, match="b: columns of x/y differ"):

@@ -14,6 +14,7 @@ from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.head_runs import HeadRuns
 from stages.lib.patching.patch import Head
 from stages.lib.stats import run_points
+from tests.intervals import of_type
 
 GAINS = {Head(1, 0): 0.5, Head(2, 2): 0.3, Head(1, 1): 0.1}
 N = 4
@@ -79,7 +80,10 @@ def test_effects_are_gained_alone_and_lost_when_left_out(runs):
     for kind in ("alone", "left_out"):
         scored = run_points.by_head(runs.cases, rows, kind)
         assert {row["measure"] for row in scored} == {kind}
-        effects = {Head(row["layer"], row["head"]): row["effect"] for row in scored}
+        effects = {
+            Head(of_type(int, row["layer"]), of_type(int, row["head"])): row["effect"]
+            for row in scored
+        }
         assert set(effects) == {Head(x, y) for x in (1, 2) for y in range(3)}
         for head, effect in effects.items():
             assert effect == pytest.approx(GAINS.get(head, 0.0), abs=1e-7)

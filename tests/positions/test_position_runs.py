@@ -18,9 +18,11 @@ from stages.lib.patching.experiment import Experiment
 from stages.lib.stats.windows import Window
 from stages.positions import blocks, position_runs, position_tables, scores
 from stages.positions.blocks import BLOCKS, Pairs, Wording
+from stages.positions.metrics import BlockPoint
 from stages.positions.position_runs import Writing
 from stages.positions.schema import ALL, SCHEMA
 from tests import tiny
+from tests.intervals import of_type, there
 
 WORDS = ReadoutConfig(("true", "True"), ("false", "False"))
 CONFIG = PatchConfig(source="honest", base="liar", positions=12)
@@ -127,12 +129,15 @@ class TestOnThePlantedModel:
         points = scores.by_block(setting.cases, rows, CONFIG)
         by_count = scores.by_count(setting.cases, rows, CONFIG)
         metrics = scores.summarise(setting.cases, rows, by_count, points, CONFIG)
-        blocks_found = metrics.blocks
-        assert blocks_found["prefix"]["alone"].accuracy == 1.0
-        assert blocks_found["prefix"]["elsewhere"].n == len(LABEL)
-        assert blocks_found["prefix"]["difference"]["alone - elsewhere"].accuracy.value == 1.0
-        assert blocks_found["system"]["difference"]["alone - base"].accuracy.value == 0.0
-        assert blocks_found["prefix"]["difference"]["all - left_out"].accuracy.low > 0
+        prefix, system = metrics.blocks["prefix"], metrics.blocks["system"]
+        assert of_type(BlockPoint, prefix["alone"]).accuracy == 1.0
+        assert of_type(BlockPoint, prefix["elsewhere"]).n == len(LABEL)
+        in_prefix, in_system = prefix["difference"], system["difference"]
+        assert isinstance(in_prefix, dict)
+        assert isinstance(in_system, dict)
+        assert in_prefix["alone - elsewhere"].accuracy.value == 1.0
+        assert in_system["alone - base"].accuracy.value == 0.0
+        assert there(in_prefix["all - left_out"].accuracy.low) > 0
         assert metrics.counts["window"]["1"].accuracy == 1.0
         assert metrics.unpatched["blocks"].base.accuracy == 0.0
         layer = tiny.PLANTED_LAYER

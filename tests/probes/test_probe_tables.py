@@ -16,6 +16,7 @@ from stages.lib.stats import NOTHING
 from stages.probes import __main__ as stage
 from stages.probes import probe_tables
 from stages.probes.metrics import BestHead, BestLayer, Fall
+from tests.intervals import of_type, there
 from tests.lib.probing.test_probe import (
     D_HEAD,
     D_MODEL,
@@ -87,16 +88,16 @@ def test_one_subject_in_a_part_is_fitted_but_chooses_nothing():
 
 def test_best_place_is_the_planted_one_with_its_control(found):
     best = probe_tables.best(found, PERSONAS, design())
-    entry = best["z"]["honest"]["honest"]
+    entry = of_type(BestHead, best["z"]["honest"]["honest"])
     assert (entry.layer, entry.head) == PLANTED
     entry = best["resid_post"]["honest"]["honest"]
     assert type(entry) is BestLayer
     assert entry.layer in (2, 3)
-    assert entry.accuracy.value > 0.95
+    assert there(entry.accuracy.value) > 0.95
     assert entry.accuracy.n == N // 2
-    assert entry.permuted.value < 0.8
+    assert there(entry.permuted.value) < 0.8
     # an inverted direction is wrong everywhere that it reads: the best transfer is no transfer
-    assert best["z"]["honest"]["liar"].held_out.value < 0.65
+    assert there(best["z"]["honest"]["liar"].held_out.value) < 0.65
 
 
 def test_z_row_is_the_mean_over_heads(found):
@@ -237,6 +238,7 @@ def test_stage_writes_directions_metrics_and_plots(project, found):
     for name, columns in expected.items():
         rows = tables.read_json(project / "plots" / f"{name}.json")
         assert all(list(row) == columns for row in rows)
+    rows = tables.read_json(project / "plots" / "cosine.json")
     pairs = {(row["first"], row["second"]) for row in rows}
     assert pairs == {("neutral", "honest"), ("neutral", "liar"), ("honest", "liar")}
 

@@ -21,10 +21,10 @@ from stages.robustness import (
     wordings,
 )
 from stages.robustness.head_sets import Singles
-from stages.robustness.metrics import Overlap, Overlaps
+from stages.robustness.metrics import Overlap, Overlaps, ShuffledOverlap
 from stages.robustness.wordings import DEFAULT, Wording
 from tests import chats, planted, tiny
-from tests.intervals import span
+from tests.intervals import of_type, span, there
 
 PLANTED = Head(tiny.PLANTED_LAYER, tiny.PLANTED_HEAD)
 EVERY = [Head(layer, head) for layer in (1, 2) for head in range(4)]
@@ -116,14 +116,15 @@ def test_every_split_and_wording_chooses_the_planted_head_and_it_works_on_all(se
         found = summary.generalisation[kind]
         assert found.on_diagonal.value == pytest.approx(1.0)
         assert found.difference.value == pytest.approx(0.0, abs=1e-6)
-    numbers = summary.overlap
-    assert numbers.split.mean == numbers.wording.mean == 1.0
-    assert (numbers.seed.mean, numbers.seed.low) == (1.0, 1.0)
-    assert numbers.split.shuffled.p_value == 1.0
+    split = of_type(ShuffledOverlap, summary.overlap.split)
+    assert split.mean == there(summary.overlap.wording).mean == 1.0
+    seed = there(summary.overlap.seed)
+    assert (seed.mean, seed.low) == (1.0, 1.0)
+    assert split.shuffled.p_value == 1.0
     assert summary.overlap_by_chance == 1 / 8
     assert summary.sets["split"]["even"].scored["asked"].accuracy == 1.0
     assert summary.sets["split"]["even"].scored["asked"].reverse is None
-    assert summary.sets["wording"]["asked"].scored[DEFAULT].reverse.accuracy == 0.0
+    assert there(summary.sets["wording"]["asked"].scored[DEFAULT].reverse).accuracy == 0.0
 
 
 def test_where_no_head_of_the_window_is_planted_no_set_restores_anything(settings):
@@ -204,7 +205,7 @@ def test_shuffled_splits_tell_splits_with_heads_of_their_own_from_noise():
     own = noise + 3 * np.array([(split == name) for name in "abc" for _ in range(4)])
     for gain, low in ((own, True), (same.gain, False)):
         found = scores_overlap.shuffled(singles(gain, split), 4, 99, seed=0)
-        assert (found.p_value < 0.05) == low
+        assert (there(found.p_value) < 0.05) == low
     assert scores_overlap.shuffled(same, 4, 0, seed=0).p_value is None
 
 

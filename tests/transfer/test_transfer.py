@@ -16,7 +16,8 @@ from stages.transfer import bag, best, forms, layers, measured, parting, sample
 from stages.transfer.config import TransferConfig
 from stages.transfer.estimators import METHODS
 from stages.transfer.found import Found
-from stages.transfer.metrics import Crossing
+from stages.transfer.metrics import Crossing, Method
+from tests.intervals import there
 from tests.transfer.test_estimators import table
 
 PERSONAS = ("neutral", "honest", "liar")
@@ -66,29 +67,36 @@ def found(x, one):
     return Found(swept, at, one, PERSONAS)
 
 
+def methods(of: Found) -> dict[str, dict[str, Method]]:
+    """By method and persona, where all could be fitted."""
+    told = measured.methods(of)
+    return {name: {p: there(one) for p, one in row.items()} for name, row in told.items()}
+
+
 @pytest.fixture(scope="module")
 def result():
     return found(activations(), drawn())
 
 
 def test_every_method_is_best_where_truth_is_and_at_chance_before(result):
-    told = measured.methods(result)
+    told = methods(result)
     assert set(told) == set(METHODS)
     for personas in told.values():
         for entry in personas.values():
             assert entry.layer >= READ
-            assert entry.accuracy.low > 0.9
+            assert there(entry.accuracy.low) > 0.9
             assert entry.accuracy.n == len(result.sample.truth) == N_REPORT
     before = result.layers.right[:READ].mean(axis=-1)
     assert np.abs(before - 0.5).max() < 0.15
 
 
 def test_permuted_labels_are_at_chance_and_keep_the_labels_of_each_split(result):
-    for method, personas in measured.methods(result).items():
+    for method, personas in methods(result).items():
         control = personas["honest"].permuted
         if method == "ccs":  # labels decide its sign alone
             assert control is None
             continue
+        control = there(control)
         assert control.p == pytest.approx(1 / 20)
         assert abs(control.mean - 0.5) < 0.05
         assert control.max < 0.7
@@ -103,37 +111,39 @@ def test_permuted_labels_are_at_chance_and_keep_the_labels_of_each_split(result)
 def test_a_fit_on_permuted_labels_finds_truth_where_it_is_the_loudest_axis():
     x = activations()
     x[:, :, READ:, 0] *= 20
-    entry = measured.methods(found(x, drawn()))["mass_mean"]["honest"]
-    assert entry.fit_on_permuted.max > 0.95
-    assert entry.fit_on_permuted.min < 0.05
-    assert entry.permuted.max < 0.7
-    assert entry.permuted.p == pytest.approx(1 / 20)
+    entry = methods(found(x, drawn()))["mass_mean"]["honest"]
+    spread, control = there(entry.fit_on_permuted), there(entry.permuted)
+    assert spread.max > 0.95
+    assert spread.min < 0.05
+    assert control.max < 0.7
+    assert control.p == pytest.approx(1 / 20)
 
 
 def test_transfer_between_personas_follows_their_directions(result):
-    told = measured.methods(result)["mass_mean"]
-    assert told["honest"].transfer["neutral"].low > 0.9
+    told = methods(result)["mass_mean"]
+    assert there(told["honest"].transfer["neutral"].low) > 0.9
     assert told["honest"].transfer["liar"].n == N_REPORT
     opposite = found(activations(turn=-1.0)[:, :, PARTS:], drawn())
-    assert measured.methods(opposite)["mass_mean"]["honest"].transfer["liar"].high < 0.1
+    turned = methods(opposite)["mass_mean"]["honest"]
+    assert there(turned.transfer["liar"].high) < 0.1
 
 
 def test_polarity_is_told_where_truth_turns_with_it():
     result = found(activations(truth=1.5, flipping=5.0)[:, :, READ:], drawn())
-    told = measured.methods(result)
+    told = methods(result)
     for method in ("logistic", "mass_mean"):
         polarity = told[method]["honest"].polarity
-        assert polarity["plain"]["plain"].low > 0.9
-        assert polarity["plain"]["negated"].high < 0.3
-        assert polarity["negated"]["plain"].high < 0.3
+        assert there(polarity["plain"]["plain"].low) > 0.9
+        assert there(polarity["plain"]["negated"].high) < 0.3
+        assert there(polarity["negated"]["plain"].high) < 0.3
         splits = told[method]["honest"].splits
-        assert splits["negation"].high < 0.4 < 0.9 < splits["own"].low
+        assert there(splits["negation"].high) < 0.4 < 0.9 < there(splits["own"].low)
     polarity = told["ttpd"]["honest"].polarity
     assert set(polarity) == {"both"}
-    assert min(rate.low for rate in polarity["both"].values()) > 0.7
-    steady = measured.methods(found(activations()[:, :, READ:], drawn()))
-    assert steady["logistic"]["honest"].polarity["plain"]["negated"].low > 0.9
-    assert steady["logistic"]["honest"].splits["negation"].low > 0.8
+    assert min(there(rate.low) for rate in polarity["both"].values()) > 0.7
+    steady = methods(found(activations()[:, :, READ:], drawn()))["logistic"]["honest"]
+    assert there(steady.polarity["plain"]["negated"].low) > 0.9
+    assert there(steady.splits["negation"].low) > 0.8
 
 
 def test_the_parting_layer_is_planted_and_its_interval_covers_it(result):
@@ -143,7 +153,7 @@ def test_the_parting_layer_is_planted_and_its_interval_covers_it(result):
         assert pair.layers == N_LAYERS - READ
         part = pair.parting_layer
         assert part.value == PARTS - 1  # index i is the output of layer i - 1
-        assert part.low <= PARTS - 1 <= part.high
+        assert there(part.low) <= PARTS - 1 <= there(part.high)
         assert part.never == 0
         same = told[method]["neutral"]["honest"].parting_layer
         assert same == Crossing(None, None, None, 1.0)
@@ -166,7 +176,7 @@ def test_a_fall_that_some_draws_miss_has_no_upper_end():
     readable = np.ones(3, bool)
     part = parting.parted(value, draws, readable, 100).parting_layer
     assert (part.value, part.low, part.high) == (1, 1, None)
-    assert 0.1 < part.never < 0.25
+    assert 0.1 < there(part.never) < 0.25
     # What starts below has not fallen, and layers where nothing is read do not count.
     assert crossings.first_below(value[::-1, None], readable, 0.5) == np.inf
     assert crossings.first_below(value[:, None], np.array([True, True, False]), 0.5) == np.inf
@@ -219,8 +229,9 @@ def test_statements_without_negations_leave_nulls_and_nothing_else():
     rows = table(192, negated=False)
     told = measured.methods(found(activations()[:, :, READ : READ + 2], drawn(rows)))
     assert told["ccs"] == told["ttpd"] == dict.fromkeys(PERSONAS)
-    assert told["mass_mean"]["honest"].polarity["plain"]["negated"].n == 0
-    assert told["mass_mean"]["honest"].polarity["negated"]["negated"].value is None
+    polarity = there(told["mass_mean"]["honest"]).polarity
+    assert polarity["plain"]["negated"].n == 0
+    assert polarity["negated"]["negated"].value is None
 
 
 def test_the_numbers_do_not_depend_on_processes(result):

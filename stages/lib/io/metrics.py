@@ -1,7 +1,7 @@
 """Files of metrics: a node's `metrics.py` says what stands in one, as frozen dataclasses."""
 
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -10,7 +10,7 @@ from stages.lib.io import tables
 Metrics = TypeVar("Metrics")
 
 
-def write(file: Path, metrics: Any) -> None:
+def write(file: Path, metrics: object) -> None:
     """Write a dataclass as JSON: its fields are the keys, or their aliases (`pydantic.Field`).
 
     Parameters

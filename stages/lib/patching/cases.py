@@ -67,12 +67,6 @@ def read(pairs: Path, parts: tuple[str, ...], limit: int | None, by: str) -> Cas
     return Cases(table.drop("known", "source_ids", "base_ids"), *ids)
 
 
-def count(table: pl.DataFrame) -> dict[str, int]:
-    """Count true and false statements."""
-    true = int(table["label"].sum())
-    return {"true": true, "false": len(table) - true}
-
-
 def sample(statements: pl.DataFrame, limit: int | None, by: list[str]) -> pl.DataFrame:
     """Choose at most `limit` statements, spread evenly over the groups of `by`.
 

@@ -37,7 +37,7 @@ class Counts:
 
 def of(design: Design) -> Counts:
     """Count the statements of both parts."""
-    n = {}
+    n: dict[str, Count] = {}
     for part, rows in (("selection", design.selection), ("report", design.report)):
         true = int(design.labels[rows].sum())
         n[part] = Count(true, len(rows) - true, len(np.unique(design.subjects[rows])))

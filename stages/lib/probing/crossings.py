@@ -26,6 +26,8 @@ def first_below(
     layers = np.flatnonzero(readable)
     curve = cosine[layers]
     if len(layers) < 2:
-        return np.full(cosine.shape[1], np.inf)
+        return np.full(len(cosine.T), np.inf)
     falls = (curve[:-1] >= level) & (curve[1:] < level)  # (n_readable - 1, n_draws)
-    return np.where(falls.any(axis=0), layers[1:][falls.argmax(axis=0)], np.inf)
+    first = layers[1:][falls.argmax(axis=0)].astype(np.float64)
+    first[~falls.any(axis=0)] = np.inf
+    return first

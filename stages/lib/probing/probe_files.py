@@ -41,7 +41,7 @@ def write(folder: Path, layers: list[dict[str, Any]], falls: dict[str, Any]) -> 
     """
     accuracy = pl.DataFrame(layers, schema=LAYERS)
     tables.write(folder / "layers.parquet", accuracy, LAYERS, list(LAYERS)[:5])
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"site": site, "first": first, "second": second, **vars(fall)}
         for site, pairs in falls.items()
         for first, others in pairs.items()

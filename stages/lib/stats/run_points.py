@@ -56,9 +56,6 @@ class Point:
         return asdict(self)
 
 
-POINT = tuple(field.name for field in fields(Point))
-
-
 @dataclass(frozen=True)
 class Difference:
     """One run minus another, statement by statement."""
@@ -109,13 +106,6 @@ def measure(cases: Cases, probabilities: np.ndarray, chosen: np.ndarray | None =
         truth_low=truth.low,
         truth_high=truth.high,
     )
-
-
-def point(
-    cases: Cases, probabilities: np.ndarray, chosen: np.ndarray | None = None
-) -> dict[str, Any]:
-    """Columns of `measure`."""
-    return measure(cases, probabilities, chosen).row()
 
 
 def by_head(cases: Cases, runs: pl.DataFrame, kind: str) -> list[Row]:
@@ -199,8 +189,3 @@ def effect(cases: Cases, patched: np.ndarray, base: np.ndarray) -> dict[str, flo
 def beside(name: str, interval: Interval) -> dict[str, float | None]:
     """Columns of an estimate that stands in a row beside another one, whose n it has."""
     return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
-
-
-def numbers(row: dict[str, Any]) -> dict[str, Any]:
-    """Cut a plot's row down to its numbers."""
-    return {key: row[key] for key in POINT}

@@ -185,8 +185,9 @@ class TestEverySite:
         model, ids = model_of("qwen3"), [prompts(seed) for seed in (4, 5)]
         base, run, z = made(kind, model, site, *ids)
         other = kind(model, ids[1], POSITIONS, site).run(ROWS)
+        patch = np.zeros((2, model.n_layers, site.shape(model)[0]), bool)
         for layer in range(model.n_layers):
-            patch = np.zeros((2, model.n_layers, site.shape(model)[0]), bool)
+            patch[:] = False
             patch[:, layer] = True
             patch[1, -1, 0] = True
             for last in base.patched(ROWS, run, run.z, patch):
