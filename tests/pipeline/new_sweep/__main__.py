@@ -1,11 +1,10 @@
 """Stage `single_layers`: patch the source run's z into the base run, one layer at a time.
 
-Reads   --pairs, --model
-Writes  --out (one row per statement and layer)
 Params  patch, readout, single_layers
 """
 
 from pathlib import Path
+from typing import Annotated
 
 import polars as pl
 
@@ -15,7 +14,11 @@ from stages.lib.patching import cases, experiment, patch, patched_runs
 from stages.single_layers.config import SingleLayersConfig
 
 
-def main(pairs: Path, model: Path, out: Path) -> None:
+def main(
+    pairs: cli.Pairs,
+    model: cli.Model,
+    out: Annotated[Path, "writes one row per statement and layer (Parquet)"],
+) -> None:
     """Patch each layer alone, on both parts."""
     limit = params.section("single_layers", SingleLayersConfig).limit
     setting = experiment.load(pairs, model, cases.PARTS, limit)

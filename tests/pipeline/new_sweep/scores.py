@@ -1,11 +1,10 @@
 """Scores of `single_layers`: what the patch does, by layer, and which layer does most.
 
-Reads   --pairs, --runs (what stage `single_layers` wrote)
-Writes  --metrics (JSON), --plots: layers.json (one row per part, layer and run)
 Params  patch
 """
 
 from pathlib import Path
+from typing import Annotated
 
 import polars as pl
 
@@ -21,7 +20,12 @@ from stages.single_layers.metrics import SingleLayersMetrics
 LAYER = pl.col("heads").list.first().struct.field("layer")  # null in the base run
 
 
-def main(pairs: Path, runs: Path, metrics: Path, plots: Path) -> None:
+def main(
+    pairs: cli.Pairs,
+    runs: cli.Runs,
+    metrics: cli.Metrics,
+    plots: Annotated[Path, "writes layers.json (one row per part, layer and run) into this folder"],
+) -> None:
     """Choose the best layer on `selection`, report on `report`."""
     config = params.section("patch", PatchConfig)
     table, about = patched_runs.read(runs, patched_runs.SCHEMA, pairs)
