@@ -11,10 +11,10 @@ from stages.lib.model import lm
 from stages.lib.patching import best_window, patched_runs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.probing import probe_files
+from stages.lib.stats.windows import Window
 from stages.localisation import gains, localisation
 from stages.localisation.metrics import (
     Gain,
-    Layers,
     LocalisationMetrics,
     NoOrganism,
     PlantedMetrics,
@@ -54,7 +54,7 @@ def main(
     swept, best = gains.gains(runs, about, config.base), best_window.best(runs, about)
     found = LocalisationMetrics(
         organism=organism["name"],
-        planted=Layers(planted[0], planted[-1]) if planted else None,
+        planted=Window(planted[0], planted[-1]) if planted else None,
         gain={
             "window": Gain.of(localisation.window_gain(swept, best)),
             "set": Gain.of(localisation.set_gain(transplant, pairs)),

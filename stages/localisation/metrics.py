@@ -3,14 +3,7 @@
 from dataclasses import dataclass
 
 from stages.lib.stats import Interval
-
-
-@dataclass(frozen=True)
-class Layers:
-    """Layers from 0, both included."""
-
-    first_layer: int
-    last_layer: int
+from stages.lib.stats.windows import Window
 
 
 @dataclass(frozen=True)
@@ -128,7 +121,7 @@ class LocalisationMetrics:
     ----------
     organism : str
         Its name.
-    planted : Layers or None
+    planted : Window or None
         Where it was taught to lie; None for the one that never lies.
     gain : dict of str to Gain
         What ``window``, the best one, and ``set``, the head set, add.
@@ -137,7 +130,7 @@ class LocalisationMetrics:
     """
 
     organism: str
-    planted: Layers | None
+    planted: Window | None
     gain: dict[str, Gain]
     parting_layer: int | None
 

@@ -4,12 +4,12 @@ from stages.curves.metrics import Rule, Smallest
 from stages.lib.claim import LEVEL, Check, Claim, above, below, least, not_below, number
 from stages.lib.stats import Interval
 from stages.lib.stats.run_points import ALL
-from stages.localisation.metrics import Layers, PlantedMetrics
+from stages.lib.stats.windows import Window
+from stages.localisation.metrics import PlantedMetrics
 from stages.report.results import Results
 from stages.robustness.metrics import ChosenSet
 from stages.transplant.metrics import Ranks
 from stages.widths.metrics import Size, WindowPoints
-from stages.windows.metrics import Window
 
 
 def window(results: Results, source: str, base: str) -> Claim:
@@ -218,12 +218,12 @@ def _random(control: Ranks, where: str) -> list[Check]:
     return checks
 
 
-def _within(layer: int | None, where: Layers) -> bool | None:
+def _within(layer: int | None, where: Window) -> bool | None:
     """Whether a layer is one of the planted ones."""
     return None if layer is None else where.first_layer <= layer <= where.last_layer
 
 
-def _layers(window: Layers | Window | WindowPoints) -> str:
+def _layers(window: Window | WindowPoints) -> str:
     """Write a range of layers."""
     return f"{window.first_layer}-{window.last_layer}"
 

@@ -4,9 +4,9 @@ from stages.attribution.metrics import Parted
 from stages.erasure.metrics import Difference, Numbers, ProbeRate
 from stages.lib.claim import LEVEL, Check, Claim, above, below, holds, least, number
 from stages.lib.stats import Interval
+from stages.lib.stats.windows import Window
 from stages.report.results import Results
 from stages.transfer.metrics import Crossing, Method, Parting
-from stages.windows.metrics import Window
 
 PARTING = ("mass_mean_corrected", "mass_mean")  # the methods with an interval, the better first
 Pairs = dict[str, dict[str, Parting]]

@@ -15,7 +15,7 @@ from stages.lib.patching.cases import Cases
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.patch import Head
 from stages.lib.stats import run_points, windows
-from stages.lib.stats.run_points import Point
+from stages.lib.stats.run_points import ALL, Point
 from stages.robustness import scores_overlap, scores_restored, scores_runs
 from stages.robustness.config import RobustnessConfig
 from stages.robustness.head_sets import SPLIT, WORDING, HeadSet
@@ -23,8 +23,6 @@ from stages.robustness.metrics import ChosenSet, Overlaps, RobustnessMetrics, Sc
 from stages.robustness.schema import SCHEMA
 from stages.robustness.scores_runs import UNPATCHED, Answers
 from stages.robustness.wordings import DEFAULT
-
-ALL = "all"
 
 
 def main(
@@ -89,8 +87,7 @@ def points(
         for (chosen_on, name, run), p in runs.items():
             names = {"wording": wording, "chosen_on": chosen_on, "set": name, "run": run}
             for split in (ALL, *splits):
-                kept = (about.table["split"] == split).to_numpy() | (split == ALL)
-                point = run_points.measure(about, p, kept)
+                point = run_points.measure(about, p, run_points.of_split(about, split))
                 result.append({**names, **personas, "split": split, **point.row()})
     return result
 

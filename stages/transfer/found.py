@@ -10,12 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from stages.lib.probing.probe import cosines
 from stages.lib.stats import Interval, shares
+from stages.lib.stats.answer_rates import ALL
 from stages.transfer import bag
 from stages.transfer.best import Best
 from stages.transfer.layers import DRAWN, Layers
 from stages.transfer.sample import Sample
-
-ALL = "all"
 
 
 @dataclass(frozen=True)

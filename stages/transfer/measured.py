@@ -6,10 +6,11 @@ from numpy.typing import NDArray
 
 from stages.lib import stats
 from stages.lib.stats import Interval
+from stages.lib.stats.answer_rates import ALL
 from stages.transfer import parting
 from stages.transfer.best import NEGATED, PLAIN, Best, groups
 from stages.transfer.estimators.linear import A_TOPIC
-from stages.transfer.found import ALL, Found, pairs, words
+from stages.transfer.found import Found, pairs, words
 from stages.transfer.metrics import Control, Method, Parting, Spread
 
 

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from stages.lib import stats
 from stages.lib.probing.probe import cosines
+from stages.lib.stats.answer_rates import ALL
 from stages.transfer.best import NEGATED, PLAIN
 from stages.transfer.config import NEEDED
-from stages.transfer.found import ALL, Found, pairs, words
+from stages.transfer.found import Found, pairs, words
 
 Rows = list[dict[str, Any]]
 TEXT = "statement text"  # in place of a persona: what a statement's words tell on their own

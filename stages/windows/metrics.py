@@ -3,14 +3,7 @@
 from dataclasses import dataclass
 
 from stages.lib.stats.run_points import Count, Point
-
-
-@dataclass(frozen=True)
-class Window:
-    """Layers of a window, from 0, both included."""
-
-    first_layer: int
-    last_layer: int
+from stages.lib.stats.windows import Window
 
 
 @dataclass(frozen=True)

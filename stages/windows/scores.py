@@ -16,7 +16,8 @@ from stages.lib.patching.cases import PARTS, Cases
 from stages.lib.patching.config import PatchConfig
 from stages.lib.stats import run_points
 from stages.lib.stats.run_points import Point
-from stages.windows.metrics import Window, WindowsMetrics
+from stages.lib.stats.windows import Window
+from stages.windows.metrics import WindowsMetrics
 
 
 def main(

@@ -11,6 +11,7 @@ from stages.lib.io import metrics
 from stages.lib.patching import patched_runs
 from stages.lib.patching.cases import Cases
 from stages.lib.probing import probe_files
+from stages.lib.stats.windows import Window
 from stages.localisation import gains as gains_of
 from stages.localisation import localisation
 from stages.localisation.gains import Gains
@@ -19,7 +20,6 @@ from stages.localisation.metrics import (
     BestWindow,
     Gain,
     HeadSet,
-    Layers,
     LocalisationMetrics,
     Metrics,
     NoOrganism,
@@ -224,7 +224,7 @@ def test_belief_reads_what_enters_the_layer():
         NoOrganism(organism=None, reason="none"),
         LocalisationMetrics("none", None, {"set": Gain.of(stats.NOTHING)}, None),
         PlantedMetrics(
-            "middle", Layers(1, 2), {}, 3,
+            "middle", Window(1, 2), {}, 3,
             window=BestWindow(None, None, None, 0.5, None, 0),
             heads=localisation.heads(gains(lambda layer: 0.2 * (layer == 3)), range(3, 4)),
             set=HeadSet(1, 1, 0.5), belief={"base": Accuracy(1.0, 0.5, 1.0, 9)},

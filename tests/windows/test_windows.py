@@ -9,8 +9,8 @@ from stages.lib.patching import best_window, patched_runs
 from stages.lib.patching.cases import Cases
 from stages.lib.patching.config import PatchConfig
 from stages.lib.stats.run_points import Count
+from stages.lib.stats.windows import Window
 from stages.windows import scores
-from stages.windows.metrics import Window
 
 COLUMNS = ("statement_id", "split", "label", "subject", "part")
 CONFIG = PatchConfig(source="honest", base="liar", positions=5)

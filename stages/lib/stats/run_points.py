@@ -14,8 +14,7 @@ from stages.lib.io.tables import Row
 from stages.lib.patching import patch, single_heads
 from stages.lib.patching.cases import Cases
 from stages.lib.stats import Interval
-
-ALL = "all"  # stands for every split
+from stages.lib.stats.answer_rates import ALL as ALL
 
 
 @dataclass(frozen=True)

@@ -103,4 +103,5 @@ def test_a_stage_that_is_about_heads_refuses_another_site_at_once(
 
 
 def test_z_is_refused_nowhere():
-    planted.CONFIG.require_z("erasure")
+    assert planted.CONFIG.site == "z"
+    assert planted.CONFIG.require_z("erasure") is None
