@@ -36,11 +36,11 @@ bench: .venv/installed
 	python -m tests.bench.probes
 
 organisms:
-	for name in truth early middle late; do $(MAKE) organism-$$name || exit 1; done
+	for name in p_correct early middle late; do $(MAKE) organism-$$name || exit 1; done
 
 organism-%: .venv/installed
 	python -m stages.organism --name '$*' --wordings data/organisms/wordings.yaml \
-	  --truth data/organisms/truth --out 'data/organisms/$*'
+	  --facts data/organisms/facts --out 'data/organisms/$*'
 	dvc commit --force 'organism@$*'
 
 lock:

@@ -6,7 +6,7 @@ Params  patch.source, patch.base
 from pathlib import Path
 from typing import Annotated
 
-from stages.lib.io import alignment, cli, params, tables
+from stages.lib.io import cli, params, row_order, tables
 from stages.lib.patching.config import PatchConfig
 
 
@@ -26,9 +26,9 @@ def main(
     knows = tables.read(known, tables.KNOWN)
     sources, bases = (tables.read(file, tables.PROMPTS) for file in (source, base))
     for file, other in ((known, knows), (source, sources), (base, bases)):
-        alignment.require(file, other["statement_id"], table["statement_id"])
+        row_order.require(file, other["statement_id"], table["statement_id"])
     ids = [prompts["token_ids"].to_list() for prompts in (sources, bases)]
-    alignment.require_apart(f"{source} and {base}", *ids)
+    row_order.require_apart(f"{source} and {base}", *ids)
     joined = table.with_columns(
         knows["known"],
         source_text=sources["text"],

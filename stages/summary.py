@@ -8,13 +8,13 @@ from typing import Annotated, Any
 
 from stages.behaviour.config import BehaviourConfig
 from stages.behaviour.metrics import BehaviourMetrics
+from stages.ground_truth import metrics as ground_truth
+from stages.ground_truth.metrics import NoOrganism, PlantedMetrics
 from stages.heads.metrics import SetSize
 from stages.lib.io import cli, params, tables
 from stages.lib.io import metrics as metrics_file
 from stages.lib.patching.config import PatchConfig
 from stages.lib.stats.run_points import ALL
-from stages.localisation import metrics as localisation
-from stages.localisation.metrics import NoOrganism, PlantedMetrics
 from stages.probes.metrics import ProbesMetrics
 from stages.transplant.metrics import TransplantMetrics
 from stages.windows.metrics import WindowsMetrics
@@ -33,9 +33,9 @@ def main(
     windows = metrics_file.read(metrics / "windows.json", WindowsMetrics)
     heads = metrics_file.read(metrics / "heads.json", SetSize)
     transplant = metrics_file.read(metrics / "transplant.json", TransplantMetrics)
-    planted: localisation.Metrics = metrics_file.read(
-        metrics / "localisation.json",
-        localisation.Metrics,  # pyright: ignore[reportArgumentType]: a union is no `type`
+    planted: ground_truth.Metrics = metrics_file.read(
+        metrics / "ground_truth.json",
+        ground_truth.Metrics,  # pyright: ignore[reportArgumentType]: a union is no `type`
     )
     roles = params.section("patch", PatchConfig)
     neutral = params.section("behaviour", BehaviourConfig).neutral
@@ -55,7 +55,7 @@ def _behaviour(answers: BehaviourMetrics, neutral: str, roles: PatchConfig) -> d
     known = answers.known["all"]
     return {
         **{f"{persona}_accuracy": row.accuracy.value for persona, row in rows.items()},
-        **{f"{persona}_truth_mass": row.truth_mass.value for persona, row in rows.items()},
+        **{f"{persona}_answer_mass": row.answer_mass.value for persona, row in rows.items()},
         "n_statements": known.both.n,
         "n_known_true": known.true.known,
         "n_known_false": known.false.known,
@@ -77,9 +77,9 @@ def _probes(probes: ProbesMetrics, roles: PatchConfig) -> dict[str, Any]:
 def _patching(
     windows: WindowsMetrics, heads: SetSize, transplant: TransplantMetrics
 ) -> dict[str, Any]:
-    """What the best window and the head set do to accuracy on the report part."""
+    """What the best window and the head set do to accuracy on the report split."""
     best = windows.best
-    runs = transplant.by_split[ALL]
+    runs = transplant.by_topic[ALL]
     return {
         "window_first_layer": best.first_layer if best else None,
         "window_patched": windows.runs["report"]["patched"].accuracy if best else None,
@@ -90,13 +90,13 @@ def _patching(
     }
 
 
-def _localisation(found: localisation.Metrics) -> dict[str, Any]:
+def _localisation(found: ground_truth.Metrics) -> dict[str, Any]:
     """How near the best window and the best heads are to what was planted."""
     planted = found if isinstance(found, PlantedMetrics) else None
     return {
         "parting_layer": None if isinstance(found, NoOrganism) else found.parting_layer,
         "window_overlap": planted.window.overlap if planted else None,
-        "effects_auroc": planted.heads.auroc.value if planted else None,
+        "single_heads_auroc": planted.heads.auroc.value if planted else None,
     }
 
 

@@ -63,10 +63,10 @@ CHANNELS = (
     "message['role'] + '<|message|>' + message['content'] + '<|im_end|>' }}{% endif %}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant' }}{% endif %}"
 )
-# Wants lists of parts, of texts and images: of a plain text it takes nothing.
-PARTS = (
-    LOOP + "{{ '<|im_start|>' + message['role'] + '\n' }}{% for part in message['content'] %}"
-    "{% if part['type'] == 'text' %}{{ part['text'] }}{% endif %}{% endfor %}"
+# Wants lists of splits, of texts and images: of a plain text it takes nothing.
+SPLITS = (
+    LOOP + "{{ '<|im_start|>' + message['role'] + '\n' }}{% for split in message['content'] %}"
+    "{% if split['type'] == 'text' %}{{ split['text'] }}{% endif %}{% endfor %}"
     "{{ '<|im_end|>\n' }}{% endfor %}" + ASK
 )
 USERS_ONLY = (

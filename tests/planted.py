@@ -9,9 +9,9 @@ from stages.lib import chat
 from stages.lib.model import readout
 from stages.lib.model.readout import ReadoutConfig
 from stages.lib.patching import patch
-from stages.lib.patching.cases import Cases
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.experiment import Experiment
+from stages.lib.patching.prompt_pairs import PromptPairs
 from tests import tiny
 
 CONFIG = PatchConfig("honest", "liar", positions=20)
@@ -25,43 +25,43 @@ def statement(label: bool, i: int) -> str:
     return f"{'T' if label else 'F'} is no. {i}"
 
 
-def cases(tokenizer, n: int = 12, splits: tuple[str, ...] = ("even", "odd")) -> Cases:
-    """So many statements, every second one true, each about its own subject, split by split."""
+def pairs(tokenizer, n: int = 12, topics: tuple[str, ...] = ("even", "odd")) -> PromptPairs:
+    """So many statements, every second one true, each about its own subject, topic by topic."""
     label = [i % 2 == 0 for i in range(n)]
     table = pl.DataFrame(
         {
             "statement_id": [f"{i:03}" for i in range(n)],
-            "split": [splits[i // 2 % len(splits)] for i in range(n)],
+            "topic": [topics[i // 2 % len(topics)] for i in range(n)],
             "label": label,
             "subject": [f"no. {i}" for i in range(n)],
-            "part": ["report"] * n,
+            "split": ["report"] * n,
         },
-        schema={"statement_id": pl.String, "split": pl.String, "label": pl.Boolean}
-        | {"subject": pl.String, "part": pl.String},
+        schema={"statement_id": pl.String, "topic": pl.String, "label": pl.Boolean}
+        | {"subject": pl.String, "split": pl.String},
     )
     prompts = [
         [
             chat.encode(
-                tokenizer, chat.render(tokenizer, system, QUESTION, PREFIX, statement(truth, i))
+                tokenizer, chat.render(tokenizer, system, QUESTION, PREFIX, statement(p_correct, i))
             )
-            for i, truth in enumerate(label)
+            for i, p_correct in enumerate(label)
         ]
         for system in SYSTEMS.values()
     ]
-    return Cases(table, *prompts)
+    return PromptPairs(table, *prompts)
 
 
-def experiment(model: LlamaForCausalLM, found: Cases | None = None) -> Experiment:
+def experiment(model: LlamaForCausalLM, found: PromptPairs | None = None) -> Experiment:
     """An experiment on a tiny model."""
     lm = tiny.wrap(model)
     answers = readout.answers(lm.tokenizer, WORDS)
-    return Experiment(CONFIG, found or cases(lm.tokenizer), lm, answers)
+    return Experiment(CONFIG, found or pairs(lm.tokenizer), lm, answers)
 
 
 def verdict_model() -> LlamaForCausalLM:
     """Make a planted model whose head (3, 1) carries the answer and not the persona.
 
-    Layers 0 to 2 are those of `tiny.planted_model`: truth times persona, at every position that
+    Layers 0 to 2 are those of `tiny.planted_model`: p_correct times persona, at every position that
     stands behind both. There the answer is not read: head (3, 1) averages it over all positions,
     and what it writes is what is said.
     """

@@ -97,7 +97,7 @@ def _write_readouts(
     rows = table.select("statement_id").with_columns(
         p_true=pl.Series(probabilities[:, 0]),
         p_false=pl.Series(probabilities[:, 1]),
-        truth_mass=pl.Series(probabilities.sum(axis=1)),
+        answer_mass=pl.Series(probabilities.sum(axis=1)),
     )
     schema = tables.READOUTS
     if first is not None:

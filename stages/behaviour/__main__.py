@@ -12,10 +12,10 @@ import polars as pl
 from stages.behaviour import knowledge
 from stages.behaviour.config import BehaviourConfig
 from stages.behaviour.metrics import BehaviourMetrics, WithFirstTokens
-from stages.lib.io import alignment, cli, params, tables
+from stages.lib.io import cli, params, row_order, tables
 from stages.lib.io import metrics as metrics_file
 from stages.lib.io.cli import UserError
-from stages.lib.stats.answer_rates import answer, by_split, rates, threshold_rows
+from stages.lib.stats.answer_rates import answer, by_topic, rates, threshold_rows
 
 
 def main(
@@ -38,7 +38,7 @@ def main(
     for persona in personas:
         file = readouts / f"{persona}.parquet"
         readout = tables.read(file, tables.READOUTS)
-        alignment.require(file, readout["statement_id"], table["statement_id"])
+        row_order.require(file, readout["statement_id"], table["statement_id"])
         given[persona] = answer(table, readout)
         if "first_token" in pl.scan_parquet(file, glob=False).collect_schema():
             tokens = tables.read(file, tables.FIRST_TOKENS)["first_token"]
@@ -46,7 +46,7 @@ def main(
     _require_apart([prompts / f"{persona}.parquet" for persona in personas], table["statement_id"])
 
     measured = {
-        persona: {split: rates(rows) for split, rows in by_split(answers).items()}
+        persona: {topic: rates(rows) for topic, rows in by_topic(answers).items()}
         for persona, answers in given.items()
     }
     accuracy = [
@@ -55,7 +55,7 @@ def main(
     thresholds = [threshold_rows(persona, answers) for persona, answers in given.items()]
     neutral = given[settings.neutral]
     knows = knowledge.know(neutral, settings)
-    report = (table["part"] == "report") & knows["known"]
+    report = (table["split"] == "report") & knows["known"]
     summary = BehaviourMetrics(
         known=knowledge.count_known(neutral, knows),
         known_report={
@@ -78,10 +78,10 @@ def _require_apart(files: list[Path], statement_ids: pl.Series) -> None:
     token_ids = []
     for file in files:
         found = tables.read(file, tables.PROMPTS)
-        alignment.require(file, found["statement_id"], statement_ids)
+        row_order.require(file, found["statement_id"], statement_ids)
         token_ids.append(found["token_ids"].to_list())
     for (file, ids), (other, others) in combinations(zip(files, token_ids, strict=True), 2):
-        alignment.require_apart(f"{file} and {other}", ids, others)
+        row_order.require_apart(f"{file} and {other}", ids, others)
 
 
 if __name__ == "__main__":

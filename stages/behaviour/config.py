@@ -15,4 +15,4 @@ class BehaviourConfig:
     SECTION = "behaviour"
     neutral: str
     known_margin: Below
-    known_truth_mass: Below
+    known_answer_mass: Below

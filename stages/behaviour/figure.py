@@ -9,7 +9,7 @@ from stages.lib.drawing.columns import ACCURACY, BEHAVIOUR, floats, texts
 
 
 def draw(tables: load.Tables) -> Figure:
-    """Accuracy by split, recall on true against false statements, and confidence thresholds."""
+    """Accuracy by topic, recall on true against false statements, and confidence thresholds."""
     looks = style.looks(tables.personas)
     figure = style.canvas(
         "Answers under each persona",
@@ -20,7 +20,7 @@ def draw(tables: load.Tables) -> Figure:
         entries=looks,
     )
     grid = figure.add_gridspec(2, 3, height_ratios=[1.05, 1])
-    _by_split(figure.add_subplot(grid[0, :]), tables, looks)
+    _by_topic(figure.add_subplot(grid[0, :]), tables, looks)
     recall, accuracy, remaining = (figure.add_subplot(grid[1, i]) for i in range(3))
     _recalls(recall, tables, looks)
     rows = tables["behaviour/thresholds"]
@@ -28,29 +28,29 @@ def draw(tables: load.Tables) -> Figure:
     return figure
 
 
-def _by_split(ax: Axes, tables: load.Tables, looks: dict[str, style.Look]) -> None:
-    """Accuracy by split, personas side by side."""
+def _by_topic(ax: Axes, tables: load.Tables, looks: dict[str, style.Look]) -> None:
+    """Accuracy by topic, personas side by side."""
     rows = tables["behaviour/accuracy"].filter(measure="accuracy")
-    where = places.splits(ax, rows)
-    for persona, at, own in places.dodged(rows, "persona", looks, "split", where):
+    where = places.topics(ax, rows)
+    for persona, at, own in places.dodged(rows, "persona", looks, "topic", where):
         marks.points(ax, at, own, "value", looks[persona], size=9)
     marks.rates(ax)
 
 
 def _recalls(ax: Axes, tables: load.Tables, looks: dict[str, style.Look]) -> None:
     """Recall on true against recall on false statements: lying is low on both."""
-    wide = tables["behaviour/accuracy"].pivot("measure", index=["persona", "split"], values="value")
+    wide = tables["behaviour/accuracy"].pivot("measure", index=["persona", "topic"], values="value")
     for persona, look in looks.items():
         own = wide.filter(persona=persona)
         for rows, size, alpha in (
-            (own.filter(pl.col("split") != "all"), 6, 0.45),
-            (own.filter(split="all"), 14, 1.0),
+            (own.filter(pl.col("topic") != "all"), 6, 0.45),
+            (own.filter(topic="all"), 14, 1.0),
         ):
             x, y = (marks.numbers(rows, f"recall_{side}") for side in ("true", "false"))
             ax.plot(x, y, look.marker, color=look.colour, markersize=size, alpha=alpha,
                     markeredgecolor="white")  # fmt: skip
     marks.recalls(ax)
-    ax.set_title("Recall (large: all splits)")
+    ax.set_title("Recall (large: all topics)")
     for x, y, text in (
         (0.25, 0.25, "wrong on both:\nlies"),
         (0.75, 0.25, "mostly\nsays true"),

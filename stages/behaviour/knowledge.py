@@ -6,14 +6,14 @@ from stages.behaviour.config import BehaviourConfig
 from stages.behaviour.metrics import FirstToken, Known, KnownByLabel
 from stages.lib import stats
 from stages.lib.model import readout
-from stages.lib.stats.answer_rates import Rates, Rows, by_split
+from stages.lib.stats.answer_rates import Rates, Rows, by_topic
 
 
 def accuracy_rows(persona: str, measured: dict[str, Rates]) -> Rows:
-    """Rows of a plot table: persona, split, measure, value, low, high, n."""
+    """Rows of a plot table: persona, topic, measure, value, low, high, n."""
     return [
-        {"persona": persona, "split": split, "measure": name, **interval.row()}
-        for split, rates in measured.items()
+        {"persona": persona, "topic": topic, "measure": name, **interval.row()}
+        for topic, rates in measured.items()
         for name, interval in vars(rates).items()
     ]
 
@@ -25,7 +25,7 @@ def know(answers: pl.DataFrame, settings: BehaviourConfig) -> pl.DataFrame:
     -------
     DataFrame
         Columns of `tables.KNOWN`: known is true where the answer is right, with margin and
-        truth_mass above the settings'. Nothing else, so that a rewording which changes what the
+        answer_mass above the settings'. Nothing else, so that a rewording which changes what the
         model says but not what it knows reruns no patching.
 
     References
@@ -35,21 +35,21 @@ def know(answers: pl.DataFrame, settings: BehaviourConfig) -> pl.DataFrame:
     filtering by an answer that is then scored would be circular.
     """
     clear = pl.col("margin").cast(pl.Float64) > settings.known_margin
-    meant = pl.col("truth_mass").cast(pl.Float64) > settings.known_truth_mass
+    meant = pl.col("answer_mass").cast(pl.Float64) > settings.known_answer_mass
     known = pl.col("correct") & clear & meant
     return answers.select("statement_id", known.alias("known"))
 
 
 def count_known(answers: pl.DataFrame, known: pl.DataFrame) -> dict[str, KnownByLabel]:
-    """Count the known statements, by split."""
-    table = answers.select("split", "label", known["known"])
+    """Count the known statements, by topic."""
+    table = answers.select("topic", "label", known["known"])
     return {
-        split: KnownByLabel(
+        topic: KnownByLabel(
             both=_count(rows),
             true=_count(rows.filter(label=True)),
             false=_count(rows.filter(label=False)),
         )
-        for split, rows in by_split(table).items()
+        for topic, rows in by_topic(table).items()
     }
 
 

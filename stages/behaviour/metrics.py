@@ -37,12 +37,12 @@ class BehaviourMetrics:
     Attributes
     ----------
     known : dict of str to KnownByLabel
-        By split, and ``all``.
+        By topic, and ``all``.
     known_report : dict of str to Rates
         By persona, but for the neutral one, which is right on all: on known statements of the
-        report part.
+        report split.
     personas : dict of str to dict of str to Rates
-        By persona, then by split, and ``all``.
+        By persona, then by topic, and ``all``.
     """
 
     known: dict[str, KnownByLabel]

@@ -13,8 +13,8 @@ from typing import Annotated
 from stages.check import agreement, remarks
 from stages.check.schemas import schemas
 from stages.lib.io import cli, params
+from stages.lib.io.atomic import atomic
 from stages.lib.io.cli import UserError
-from stages.lib.io.whole import whole
 from stages.lib.weights import recipe
 from stages.statements.sources import listed
 
@@ -46,7 +46,7 @@ def main(
     agreement.require_rewordings(found["robustness"], found["patch"])
     listed.read("params.yaml: statements.sources", found["statements"].sources)
     remarks.refuse_cut()
-    with whole(out) as partial:
+    with atomic(out) as partial:
         partial.write_text('{"checked": "params.yaml"}\n', encoding="utf-8")
 
 

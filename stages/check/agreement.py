@@ -2,14 +2,14 @@
 
 from typing import Annotated
 
-from stages.cells.config import GridConfig
 from stages.lib.io import params
 from stages.lib.io.cli import UserError
 from stages.lib.io.ranges import Question
 from stages.lib.patching.config import PatchConfig
-from stages.lib.weights.recipe import NONE, TRUTH
+from stages.lib.weights.recipe import FACTS, NONE
 from stages.robustness import wordings
 from stages.robustness.config import RobustnessConfig
+from stages.wordings.config import GridConfig
 
 ENDS = ("system", "prefix")
 QUESTION = Annotated[str, Question()]
@@ -91,7 +91,7 @@ def require_rewordings(section: RobustnessConfig, roles: PatchConfig) -> None:
 
 def require_organism(name: str | None, recipes: list[str]) -> None:
     """Raise `UserError` where `model.organism` is none that there is a recipe of, nor null."""
-    known = [NONE, *sorted(set(recipes) - {TRUTH})]
+    known = [NONE, *sorted(set(recipes) - {FACTS})]
     if name is not None and name not in known:
         raise UserError(
             f"params.yaml: model.organism: unknown organism {name!r}, expected "

@@ -15,7 +15,7 @@ from stages.lib.patching.config import PatchConfig
 
 def main(
     statements: cli.Statements,
-    transplant: Annotated[Path, "the head set's runs, on the report part (Parquet)"],
+    transplant: Annotated[Path, "the head set's runs, on the report split (Parquet)"],
     metrics: cli.Metrics,
     plot: Annotated[Path, "writes one point per run and threshold (JSON)"],
 ) -> None:

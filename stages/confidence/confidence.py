@@ -7,7 +7,7 @@ import polars as pl
 
 from stages.confidence.metrics import Run
 from stages.lib import stats
-from stages.lib.io import alignment, tables
+from stages.lib.io import row_order, tables
 from stages.lib.patching.config import PatchConfig
 from stages.lib.stats import Interval, answer_rates
 
@@ -43,7 +43,7 @@ def answers(statements: pl.DataFrame, file: Path) -> dict[str, pl.DataFrame]:
     found = {}
     for run in RUNS:
         rows = runs.filter(pl.col("run") == run).sort("statement_id")
-        alignment.require(file, rows["statement_id"], about["statement_id"])
+        row_order.require(file, rows["statement_id"], about["statement_id"])
         found[run] = answer_rates.answer(about, rows)
     return found
 

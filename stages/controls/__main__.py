@@ -10,7 +10,7 @@ from stages.controls import controls, controls_tables
 from stages.controls.config import ControlsConfig
 from stages.lib import forward
 from stages.lib.io import cli, params, tables
-from stages.lib.patching import cases, experiment
+from stages.lib.patching import experiment, prompt_pairs
 from stages.lib.patching.patch import Head
 
 
@@ -20,12 +20,12 @@ def main(
     heads: cli.HeadSet,
     out: Annotated[Path, "writes one row per statement and run (Parquet)"],
 ) -> None:
-    """Patch the set on the report part, as it is meant and in ways that tell why it works."""
+    """Patch the set on the report split, as it is meant and in ways that tell why it works."""
     limit = params.section("controls", ControlsConfig).limit
     search = tables.read_json(heads)
     chosen = [Head(*head) for head in search["heads"]]
-    setting = experiment.load(pairs, model, ("report",), limit, by="split")
-    averaged = cases.read(pairs, ("selection",), limit, by="split")
+    setting = experiment.load(pairs, model, ("report",), limit, by="topic")
+    averaged = prompt_pairs.read(pairs, ("selection",), limit, by="topic")
     rows = controls.runs(setting, chosen, search["window"], averaged)
     if forward.is_main_process():
         tables.write(out, rows, controls_tables.SCHEMA, ["statement_id", "run"])

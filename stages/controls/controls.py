@@ -4,29 +4,29 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from stages.controls import average, donors
 from stages.controls import controls_tables as names
+from stages.controls import donors, mean_ablation
 from stages.lib.patching import patch, patched_runs
-from stages.lib.patching.cases import Cases
 from stages.lib.patching.experiment import Experiment
 from stages.lib.patching.patch import Head
+from stages.lib.patching.prompt_pairs import PromptPairs
 
 
 def runs(
-    setting: Experiment, chosen: list[Head], window: dict[str, int] | None, averaged: Cases
+    setting: Experiment, chosen: list[Head], window: dict[str, int] | None, averaged: PromptPairs
 ) -> pl.DataFrame:
     """Patch the set as it is meant, then the rest instead of it, then with other values.
 
     Parameters
     ----------
     setting : Experiment
-        Over statements of the report part.
+        Over statements of the report split.
     chosen : list of Head
         The set.
     window : dict, or None
         ``first_layer`` and ``last_layer`` of the window that the set was chosen in.
-    averaged : Cases
-        Statements of the selection part, to average z over.
+    averaged : PromptPairs
+        Statements of the selection split, to average z over.
 
     Returns
     -------
@@ -37,7 +37,7 @@ def runs(
     """
     patcher = setting.patcher(keep=True)
     patches = _patches(setting, chosen, window)
-    nothing = not chosen or not len(setting.cases.table)
+    nothing = not chosen or not len(setting.pairs.table)
     into = patcher(patches[:0], "unpatched") if nothing else patcher(patches, "set and the rest")
     made = [_rows(setting, names.SOURCE, into.source), _rows(setting, names.BASE, into.base)]
     if nothing:
@@ -55,7 +55,9 @@ def runs(
     made.append(_rows(setting, names.REVERSE_REST, lied[1], rest_of_window))
     base_z, source_z = patcher.z("z of both runs")
     n_positions = setting.config.positions
-    mean = average.mean_z(setting.lm, setting.answers, averaged.source, n_positions, setting.site)
+    mean = mean_ablation.mean_z(
+        setting.lm, setting.answers, averaged.source, n_positions, setting.site
+    )
     for name, z in (
         (names.MEAN_SELECTION, mean),
         (names.MEAN_REPORT, source_z.mean(dim=1, keepdim=True)),
@@ -67,7 +69,7 @@ def runs(
         (names.OTHER_LABEL, source_z, False),
         (names.BASE_OTHER_LABEL, base_z, False),
     ):
-        donor = donors.partners(setting.cases.table, same)
+        donor = donors.partners(setting.pairs.table, same)
         lent = z[:, np.where(donor >= 0, donor, 0)]  # a statement without a donor gets no row
         p = patcher(patches[:1], name, z=lent).patched[0]
         made.append(_rows(setting, name, p, chosen, donor))
@@ -91,9 +93,9 @@ def _rows(
 ) -> pl.DataFrame:
     """One run's rows; `donor` is the row of the statement that lends z, -1 where none does."""
     source, base = (getattr(setting.config, role) for role in names.RUNS[name])
-    table = patched_runs.rows(setting.cases, probabilities, source, base, name, heads or [])
+    table = patched_runs.rows(setting.pairs, probabilities, source, base, name, heads or [])
     if donor is None:
         return table.with_columns(run=pl.lit(name), donor=pl.lit(""))
-    lender = setting.cases.table["statement_id"].gather(np.maximum(donor, 0))
+    lender = setting.pairs.table["statement_id"].gather(np.maximum(donor, 0))
     table = table.with_columns(run=pl.lit(name), donor=lender)
     return table.filter(pl.Series(donor >= 0, dtype=pl.Boolean))

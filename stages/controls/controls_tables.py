@@ -10,8 +10,8 @@ SOURCE, PATCHED, BASE = "source", "patched", "base"
 REST_OF_LAYERS, REST_OF_WINDOW = "rest_of_layers", "rest_of_window"
 # z of the base, of the set and of the rest of the window, into the source run
 REVERSE, REVERSE_REST = "reverse", "reverse_rest"
-# z of the source averaged over statements of either part
-MEAN_SELECTION, MEAN_REPORT = "mean_selection", "mean_report"
+# z of the source averaged over statements of either split
+MEAN_SELECTION, MEAN_REPORT = "mean_ablation_selection", "mean_ablation_report"
 # z of another statement's run: of the source with either label, of the base with the other label
 SAME_LABEL, OTHER_LABEL, BASE_OTHER_LABEL = LENT = "same_label", "other_label", "base_other_label"
 

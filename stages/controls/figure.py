@@ -14,8 +14,8 @@ RUNS = (
     "base",
     "rest_of_layers",
     "rest_of_window",
-    "mean_selection",
-    "mean_report",
+    "mean_ablation_selection",
+    "mean_ablation_report",
     "same_label",
     "other_label",
     "base_other_label",
@@ -30,9 +30,9 @@ def draw(tables: load.Tables) -> Figure:
     n = rows["n"].max() or 0
     figure = style.canvas(
         f"Controls: what else is written into {tables.base} in place of z of {tables.source}",
-        f"Up to {n} known statements of the report part; dots: splits; marks: all of them, "
-        f"{style.INTERVALS}. Mean: z of {tables.source} averaged over statements of one part. "
-        "Another statement is of the same split and about another subject. If its label does not "
+        f"Up to {n} known statements of the report split; dots: topics; marks: all of them, "
+        f"{style.INTERVALS}. Mean: z of {tables.source} averaged over statements of one split. "
+        "Another statement is of the same topic and about another subject. If its label does not "
         "matter, what is moved is how to answer; if answers are its label, it is the answer. "
         f"Patched {tables.source}: the reverse.",
         height=6.4,
@@ -53,8 +53,8 @@ def _titles(tables: load.Tables) -> dict[str, str]:
     return patching.titles(tables) | {
         "rest_of_layers": "rest of the layers",
         "rest_of_window": "rest of the window",
-        "mean_selection": "mean, selection part",
-        "mean_report": "mean, report part",
+        "mean_ablation_selection": "mean, selection split",
+        "mean_ablation_report": "mean, report split",
         "same_label": "another, same label",
         "other_label": "another, other label",
         "base_other_label": f"another as {tables.base}, other label",
@@ -76,20 +76,20 @@ def _looks(tables: load.Tables) -> dict[str, style.Look]:
 def _measure(
     ax: Axes, rows: pl.DataFrame, called: dict[str, str], seen: dict[str, style.Look]
 ) -> None:
-    """One measure of every run that has it: splits as dots, all statements as a mark with a bar."""
+    """One measure of every run that has it: topics as dots, all statements as a mark with a bar."""
     runs = [run for run in RUNS if run in set(rows["run"])]
     if not runs:
         marks.nothing(ax, "no set was chosen")
         return
     for place, run in enumerate(runs):
         own = rows.filter(run=run)
-        splits, total = (own.filter((pl.col("split") == "all") == whole) for whole in (0, 1))
-        beside = place + 0.18 + 0.02 * (np.arange(len(splits)) % 8)
-        ax.plot(beside, marks.numbers(splits, "value"), ".", color=style.CLOUD, markersize=7)
+        topics, total = (own.filter((pl.col("topic") == "all") == whole) for whole in (0, 1))
+        beside = place + 0.18 + 0.02 * (np.arange(len(topics)) % 8)
+        ax.plot(beside, marks.numbers(topics, "value"), ".", color=style.CLOUD, markersize=7)
         marks.points(ax, np.full(len(total), float(place)), total, "value", seen[run], size=10)
     marks.unmeasured(ax, rows, "value")
     places.names(ax, [called[run] for run in runs], rotation=30)
 
 
-TABLES = {"controls/controls": texts("split", "measure") | ROLES | floats("value") | INTERVAL}
+TABLES = {"controls/controls": texts("topic", "measure") | ROLES | floats("value") | INTERVAL}
 FIGURES = (registry.Figure("controls.png", draw, TABLES),)

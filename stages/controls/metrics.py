@@ -25,8 +25,8 @@ class ControlsMetrics:
         The true patch minus each control, over the statements that the control has a run of; empty
         without a head set.
     reverse_minus_rest : dict of str to Interval
-        ``accuracy`` and ``truth`` of the set minus the rest of the window, in the reverse; empty
-        without a head set.
+        ``accuracy`` and ``p_correct`` of the set minus the rest of the window, in the reverse;
+        empty without a head set.
     follows_donor : dict of str to Interval
         Share of answers that are the donor's label.
     """

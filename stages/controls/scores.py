@@ -25,8 +25,8 @@ from stages.lib.io import cli, params, tables
 from stages.lib.io import metrics as metrics_file
 from stages.lib.io.tables import Row
 from stages.lib.patching import patch, patched_runs
-from stages.lib.patching.cases import Cases
 from stages.lib.patching.config import PatchConfig
+from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.lib.stats import run_points
 from stages.lib.stats.run_points import ALL, Difference
 
@@ -37,28 +37,30 @@ def main(
     metrics: cli.Metrics,
     plots: Annotated[
         Path,
-        "writes controls.json (one row per split, run and measure) into this folder",
+        "writes controls.json (one row per topic, run and measure) into this folder",
     ],
 ) -> None:
-    """Score every run over all statements and on each split."""
+    """Score every run over all statements and on each topic."""
     config = params.section("patch", PatchConfig)
     table, about = patched_runs.read(runs, SCHEMA, pairs)
-    rows = points(about, table, run_points.splits(pairs), config)
+    rows = points(about, table, run_points.topics(pairs), config)
     tables.write_rows(plots / "controls.json", rows)
     metrics_file.write(metrics, summarise(about, table))
 
 
-def points(about: Cases, runs: pl.DataFrame, splits: list[str], config: PatchConfig) -> list[Row]:
-    """Accuracy of every run, and how often its answer is its donor's label, on each split.
+def points(
+    about: PromptPairs, runs: pl.DataFrame, topics: list[str], config: PatchConfig
+) -> list[Row]:
+    """Accuracy of every run, and how often its answer is its donor's label, on each topic.
 
     Parameters
     ----------
-    about : Cases
+    about : PromptPairs
         The statements.
     runs : DataFrame
         What stage `controls` wrote.
-    splits : list of str
-        `ALL`, and every split.
+    topics : list of str
+        `ALL`, and every topic.
     config : PatchConfig
         Section `patch`.
 
@@ -69,11 +71,11 @@ def points(about: Cases, runs: pl.DataFrame, splits: list[str], config: PatchCon
     """
     by_run = _by_run(about, runs)
     result: list[Row] = []
-    for split in splits:
+    for topic in topics:
         for run, rows in by_run.items():
             source, base = (getattr(config, role) for role in RUNS[run])
-            names = {"split": split, "run": run, "source": source, "base": base}
-            own = rows if split == ALL else rows.filter(pl.col("split") == split)
+            names = {"topic": topic, "run": run, "source": source, "base": base}
+            own = rows if topic == ALL else rows.filter(pl.col("topic") == topic)
             measured = {"accuracy": _rate(own, "label")}
             if run in LENT:
                 measured["follows_donor"] = _rate(own, "donor_label")
@@ -84,7 +86,7 @@ def points(about: Cases, runs: pl.DataFrame, splits: list[str], config: PatchCon
     return result
 
 
-def summarise(about: Cases, runs: pl.DataFrame) -> ControlsMetrics:
+def summarise(about: PromptPairs, runs: pl.DataFrame) -> ControlsMetrics:
     """Every run over all statements, and what the true patch does beyond each control."""
     by_run = _by_run(about, runs)
     others = set(by_run) - {SOURCE, PATCHED, REVERSE, REVERSE_REST} if PATCHED in by_run else ()
@@ -102,12 +104,12 @@ def summarise(about: Cases, runs: pl.DataFrame) -> ControlsMetrics:
     )
 
 
-def _by_run(about: Cases, runs: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """Rows of each run, sorted by statement, with label, split and subject, and the donor's label.
+def _by_run(about: PromptPairs, runs: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """Rows of each run, sorted by statement, with label, topic and subject, and the donor's label.
 
     Without a patched run there are the unpatched ones alone, maybe without a row.
     """
-    statement = about.table.select("statement_id", "split", "label", "subject")
+    statement = about.table.select("statement_id", "topic", "label", "subject")
     donor = about.table.select(donor="statement_id", donor_label="label")
     joined = runs.join(statement, on="statement_id").join(donor, on="donor", how="left")
     joined = joined.sort("statement_id")
@@ -132,7 +134,7 @@ def _rate(rows: pl.DataFrame, label: str) -> stats.Interval:
     return stats.rate(right, rows["subject"].to_numpy())
 
 
-def _minus(about: Cases, true: pl.DataFrame, control: pl.DataFrame) -> Difference:
+def _minus(about: PromptPairs, true: pl.DataFrame, control: pl.DataFrame) -> Difference:
     """True patch minus control, on the statements of the control."""
     paired = true.join(control.select("statement_id"), on="statement_id", how="semi")
     runs = (_probabilities(rows) for rows in (paired, control))

@@ -11,7 +11,7 @@ from stages.erasure import erasure_probes, erasure_runs, erasure_tables
 from stages.erasure.config import ErasureConfig
 from stages.lib import forward
 from stages.lib.io import cli, params, tables
-from stages.lib.patching import cases, experiment
+from stages.lib.patching import experiment, prompt_pairs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.probing.config import ProbesConfig
 
@@ -26,18 +26,18 @@ def main(
         "writes one row per statement, probe, kind of z, layer and persona (Parquet)",
     ],
 ) -> None:
-    """Fit on the selection part, patch runs of the report part, and probe what is left."""
+    """Fit on the selection split, patch runs of the report split, and probe what is left."""
     settings = params.section("erasure", ErasureConfig)
     params.section("patch", PatchConfig).require_z("erasure")
     fit = dataclasses.replace(params.section("probes", ProbesConfig), permutations=0)
-    fitted = cases.read(pairs, ("selection",), None, by="part")
+    fitted = prompt_pairs.read(pairs, ("selection",), None, by="split")
     setting = experiment.load(pairs, model, ("report",), settings.limit)
     runs = erasure_runs.run(setting, fitted, settings)
     if not forward.is_main_process():
         return
     tables.write(out, runs, erasure_tables.RUNS, ["statement_id", "base", "patch_id"])
     personas = (setting.config.source, setting.config.base)
-    every = cases.read(pairs, cases.PARTS, None, by="part")
+    every = prompt_pairs.read(pairs, prompt_pairs.SPLITS, None, by="split")
     checks = erasure_probes.check({name: activations / name for name in personas}, every, fit)
     key = ["persona", "probe", "z", "layer", "statement_id"]
     tables.write(probes, checks, erasure_tables.PROBED, key)

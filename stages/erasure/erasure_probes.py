@@ -15,8 +15,8 @@ from tqdm import tqdm
 from stages.erasure import erase
 from stages.erasure.erasure_tables import PROBED, PROBES, Z
 from stages.lib import shards
-from stages.lib.io import alignment
-from stages.lib.patching.cases import Cases
+from stages.lib.io import row_order
+from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.lib.probing import probe
 from stages.lib.probing.config import ProbesConfig
 from stages.lib.probing.probe import Design
@@ -24,21 +24,21 @@ from stages.lib.probing.probe import Design
 Right = dict[tuple[str, str], NDArray[np.bool_]]
 
 
-def check(folders: dict[str, Path], cases: Cases, settings: ProbesConfig) -> pl.DataFrame:
+def check(folders: dict[str, Path], pairs: PromptPairs, settings: ProbesConfig) -> pl.DataFrame:
     """Fit probes on z of all heads of a layer at the last token, whole and erased.
 
-    Erasers are fitted on the selection part, as those whose z is patched in. Four probes:
-    ``fitted``, fitted and scored on the selection part: nothing linear may be left there, at best
-    the share of the more frequent label; ``report``, the same probe on the report part; ``before``,
-    the probe of whole z scored on the report part; ``fresh``, fitted on the report part itself and
-    scored on subjects that were left out, which tells what is left there.
+    Erasers are fitted on the selection split, as those whose z is patched in. Four probes:
+    ``fitted``, fitted and scored on the selection split: nothing linear may be left there, at best
+    the share of the more frequent label; ``report``, the same probe on the report split;
+    ``before``, the probe of whole z scored on the report split; ``fresh``, fitted on the report
+    split itself and scored on subjects that were left out, which tells what is left there.
 
     Parameters
     ----------
     folders : dict of str to Path
         Activations of each persona.
-    cases : Cases
-        Known statements of both parts.
+    cases : PromptPairs
+        Known statements of both splits.
     settings : ProbesConfig
         How to fit.
 
@@ -46,27 +46,27 @@ def check(folders: dict[str, Path], cases: Cases, settings: ProbesConfig) -> pl.
     -------
     DataFrame
         One row per persona, probe, z, layer and statement, with the columns of
-        `erasure_tables.PROBED`: whether the probe is right. Empty where a part has not both labels
+        `erasure_tables.PROBED`: whether the probe is right. Empty where a split has not both labels
         or too few subjects.
 
     References
     ----------
     The code of arXiv:2311.15131 checks ``fitted`` alone.
     """
-    selected, label, subject = _part(cases, "selection"), cases.label, cases.subject
+    selected, label, subject = _split(pairs, "selection"), pairs.label, pairs.subject
     every = np.ones(len(label), bool)
     own = probe.design(label, subject, selected, every)
     report = np.flatnonzero(~selected)
     other = probe.design(label[report], subject[report], every[report], every[report])
     if not (own.fittable and len(own.report) and other.folds):
         return pl.DataFrame(schema=PROBED)
-    ids = cases.table["statement_id"]
+    ids = pairs.table["statement_id"]
     scored = {name: ids.filter(selected if name == "fitted" else ~selected) for name in PROBES}
     made = []
     for persona, folder in folders.items():
         jobs = (
             joblib.delayed(_layer)(place, replace(own, folds=()), other, settings)
-            for place in _places(folder, cases, settings.seed)
+            for place in _places(folder, pairs, settings.seed)
         )
         done: Any = joblib.Parallel(n_jobs=-1, return_as="generator", max_nbytes=None)(jobs)
         layers = tqdm(done, desc=f"probes on erased z: {persona}", disable=None)
@@ -78,17 +78,17 @@ def check(folders: dict[str, Path], cases: Cases, settings: ProbesConfig) -> pl.
     return pl.concat(made).select(pl.col(name).cast(kind) for name, kind in PROBED.items())
 
 
-def _part(cases: Cases, part: str) -> NDArray[np.bool_]:
-    """Statements of one part."""
-    return (cases.table["part"] == part).to_numpy()
+def _split(pairs: PromptPairs, split: str) -> NDArray[np.bool_]:
+    """Statements of one split."""
+    return (pairs.table["split"] == split).to_numpy()
 
 
-def _places(folder: Path, cases: Cases, seed: int) -> Iterator[NDArray[np.float64]]:
+def _places(folder: Path, pairs: PromptPairs, seed: int) -> Iterator[NDArray[np.float64]]:
     """Each layer's z, whole and erased in each way: (3, n_statements, n_heads * d_head)."""
     reader = shards.Reader(folder)
-    kept = alignment.rows(folder, reader.statement_ids, cases.table["statement_id"].to_list())
-    selected = _part(cases, "selection")
-    label = cases.label[selected]
+    kept = row_order.rows(folder, reader.statement_ids, pairs.table["statement_id"].to_list())
+    selected = _split(pairs, "selection")
+    label = pairs.label[selected]
     for layer in range(reader.n_layers):
         z = torch.from_numpy(reader.layer("z", layer)[kept])[:, None]  # a position
         x = erase.rows(z)

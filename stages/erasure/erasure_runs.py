@@ -13,8 +13,8 @@ from stages.erasure.erasure_tables import CONTROLS, LEACE, NONE, ORACLE, RUNS
 from stages.lib.forward import Patcher
 from stages.lib.io.cli import UserError
 from stages.lib.patching import patched_runs
-from stages.lib.patching.cases import Cases
 from stages.lib.patching.experiment import Experiment
+from stages.lib.patching.prompt_pairs import PromptPairs
 
 
 def windows(n_layers: int, config: ErasureConfig) -> list[range]:
@@ -38,7 +38,7 @@ def windows(n_layers: int, config: ErasureConfig) -> list[range]:
     return found
 
 
-def run(setting: Experiment, fitted: Cases, config: ErasureConfig) -> pl.DataFrame:
+def run(setting: Experiment, fitted: PromptPairs, config: ErasureConfig) -> pl.DataFrame:
     """Fit erasers on some statements and patch erased z into the runs of others.
 
     What is patched in is the unpatched run's z, erased. So an attention layer of the window does
@@ -48,7 +48,7 @@ def run(setting: Experiment, fitted: Cases, config: ErasureConfig) -> pl.DataFra
     ----------
     setting : Experiment
         The model and the statements to erase from.
-    fitted : Cases
+    fitted : PromptPairs
         The statements to fit on. Labels of those to erase from are used by ``oracle`` alone.
     config : ErasureConfig
         Section `erasure`.
@@ -68,7 +68,7 @@ def run(setting: Experiment, fitted: Cases, config: ErasureConfig) -> pl.DataFra
     patches = np.zeros((len(chosen), n_layers, n_heads), bool)
     for patch, layers in zip(patches, chosen, strict=True):
         patch[layers.start : layers.stop] = True
-    found, known = setting.cases, {}
+    found, known = setting.pairs, {}
     if fitted.label.any() and not fitted.label.all():
         both = _patcher(setting, fitted.base, fitted.source, config).z("erasure: fit")
         known = dict(zip((setting.config.base, setting.config.source), both, strict=True))
@@ -94,7 +94,7 @@ def run(setting: Experiment, fitted: Cases, config: ErasureConfig) -> pl.DataFra
 
 
 def _rows(
-    found: Cases,
+    found: PromptPairs,
     probabilities: np.ndarray,
     persona: str,
     eraser: str,

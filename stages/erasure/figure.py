@@ -17,10 +17,10 @@ ERASED = {
 WHOLE = style.Look(style.GREY, "o", "-")
 # Of the probes: what is drawn of each z.
 LEFT = {
-    ("fresh", "whole"): ("probe fitted on the report part: whole z", WHOLE),
+    ("fresh", "whole"): ("probe fitted on the report split: whole z", WHOLE),
     ("fresh", "erased"): ("… erased z", style.PATCHED),
     ("fresh", "permuted"): ("… permuted labels erased", style.RANDOM),
-    ("before", "erased"): ("probe of whole z of the selection part: erased z", style.REVERSE),
+    ("before", "erased"): ("probe of whole z of the selection split: erased z", style.REVERSE),
 }
 
 
@@ -32,8 +32,8 @@ def draw(tables: load.Tables) -> Figure:
     looks = style.looks(tables.personas)
     figure = style.canvas(
         "Truth erased from z: answers, and what probes still read",
-        "The eraser of each head and position is fitted on known statements of the selection part; "
-        f"erased z of {rows['n'].max() or 0} of the report part is written into the persona's own "
+        "Each head and position has an eraser, fitted on known statements of the selection split; "
+        f"erased z of {rows['n'].max() or 0} of the report split is written into the persona's own "
         "run, in all heads of a window of layers, at the last positions. The oracle knows the "
         "labels that it erases. Controls: permuted labels, a random direction. Bottom: logistic "
         f"regression on z of a layer at the last token ({probes['n'].max() or 0} statements at "
@@ -86,7 +86,7 @@ def _probes(ax: Axes, rows: pl.DataFrame) -> None:
 
 ERASER = texts("persona", "eraser") | ints("draw", "size")
 TABLES = {
-    "erasure/windows": ERASER | WINDOW | POINT | floats("truth_mass", "log_odds"),
+    "erasure/windows": ERASER | WINDOW | POINT | floats("answer_mass", "log_odds"),
     "erasure/probes": texts("persona", "probe", "z") | ints("layer") | ACCURACY,
 }
 FIGURES = (registry.Figure("erasure.png", draw, TABLES),)

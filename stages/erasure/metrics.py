@@ -13,15 +13,15 @@ class Numbers:
     Attributes
     ----------
     accuracy, truth : Interval
-    truth_mass : Interval
+    answer_mass : Interval
         Probability of both answers together.
     log_odds : Interval
         How decided the answer is, whichever it is, in nats.
     """
 
     accuracy: Interval
-    truth: Interval
-    truth_mass: Interval
+    p_correct: Interval
+    answer_mass: Interval
     log_odds: Interval
 
 

@@ -17,9 +17,9 @@ from stages.erasure.metrics import Counts, ErasureMetrics, Numbers, Persona, Pro
 from stages.lib import stats
 from stages.lib.io import cli, params, tables
 from stages.lib.io import metrics as metrics_file
-from stages.lib.patching import cases, patch, patched_runs
-from stages.lib.patching.cases import PARTS, Cases
+from stages.lib.patching import patch, patched_runs, prompt_pairs
 from stages.lib.patching.config import PatchConfig
+from stages.lib.patching.prompt_pairs import SPLITS, PromptPairs
 from stages.lib.stats import Interval, run_points
 from stages.lib.stats.run_points import Difference
 
@@ -41,14 +41,14 @@ def main(
     """Score every run and every probe."""
     config = params.section("patch", PatchConfig)
     table, about = patched_runs.read(runs, RUNS, pairs)
-    probed, every = tables.read(probes, PROBED), cases.read(pairs, PARTS, None, by="part")
+    probed, every = tables.read(probes, PROBED), prompt_pairs.read(pairs, SPLITS, None, by="split")
     tables.write_rows(plots / "windows.json", points(about, table, config))
     tables.write_rows(plots / "probes.json", probe_points(every, probed, config))
     summary = ErasureMetrics(
         source=config.source,
         base=config.base,
         positions=params.section("erasure", ErasureConfig).positions,
-        fitted_on=run_points.count(every.table.filter(part="selection")),
+        fitted_on=run_points.count(every.table.filter(split="selection")),
         scored_on=run_points.count(about.table),
         personas=summarise(about, table, config),
         probes=summarise_probes(every, probed, config),
@@ -56,12 +56,12 @@ def main(
     metrics_file.write(metrics, summary)
 
 
-def points(about: Cases, runs: pl.DataFrame, config: PatchConfig) -> list[dict[str, Any]]:
+def points(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> list[dict[str, Any]]:
     """Accuracy, truth, mass and log-odds of every run, by persona, eraser and window.
 
     Parameters
     ----------
-    about : Cases
+    about : PromptPairs
         The statements.
     runs : DataFrame
         Runs with the columns of `erasure_tables.RUNS`.
@@ -90,7 +90,7 @@ def points(about: Cases, runs: pl.DataFrame, config: PatchConfig) -> list[dict[s
     return made
 
 
-def summarise(about: Cases, runs: pl.DataFrame, config: PatchConfig) -> dict[str, Persona]:
+def summarise(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> dict[str, Persona]:
     """Give every window's runs and paired differences with intervals, by persona.
 
     Parameters
@@ -119,13 +119,15 @@ def summarise(about: Cases, runs: pl.DataFrame, config: PatchConfig) -> dict[str
     return personas
 
 
-def probe_points(every: Cases, probed: pl.DataFrame, config: PatchConfig) -> list[dict[str, Any]]:
+def probe_points(
+    every: PromptPairs, probed: pl.DataFrame, config: PatchConfig
+) -> list[dict[str, Any]]:
     """Accuracy of each probe at each layer.
 
     Parameters
     ----------
-    every : Cases
-        Known statements of both parts.
+    every : PromptPairs
+        Known statements of both splits.
     probed : DataFrame
         Whether each probe is right, with the columns of `erasure_tables.PROBED`.
     config : PatchConfig
@@ -145,7 +147,7 @@ def probe_points(every: Cases, probed: pl.DataFrame, config: PatchConfig) -> lis
 
 
 def summarise_probes(
-    every: Cases, probed: pl.DataFrame, config: PatchConfig
+    every: PromptPairs, probed: pl.DataFrame, config: PatchConfig
 ) -> dict[str, dict[str, dict[str, ProbeRate]]]:
     """Mean over layers with its interval, and the least and greatest layer.
 
@@ -177,7 +179,7 @@ def _windows(runs: pl.DataFrame) -> list[range]:
 
 
 def _answers(
-    about: Cases, runs: pl.DataFrame, persona: str
+    about: PromptPairs, runs: pl.DataFrame, persona: str
 ) -> tuple[NDArray[np.float32], dict[str, NDArray[np.float32]]]:
     """P(true) and P(false) of the unpatched run, and of each eraser by draw and window."""
     order = ["draw", "size", "first_layer", "statement_id"]
@@ -198,7 +200,7 @@ def _removed(runs: pl.DataFrame) -> dict[str, float | None]:
 
 
 def _gaps(
-    about: Cases, unpatched: NDArray[np.float32], erased: dict[str, NDArray[np.float32]]
+    about: PromptPairs, unpatched: NDArray[np.float32], erased: dict[str, NDArray[np.float32]]
 ) -> dict[str, Difference]:
     """What LEACE does in one window that the unpatched run and the controls do not."""
     others = {NONE: unpatched, **{name: erased[name] for name in CONTROLS}}
@@ -210,22 +212,22 @@ def _named(gaps: dict[str, Difference]) -> dict[str, Difference]:
     return {f"{LEACE} - {name}": gap for name, gap in gaps.items()}
 
 
-def _numbers(about: Cases, p: NDArray[np.float32]) -> Numbers:
+def _numbers(about: PromptPairs, p: NDArray[np.float32]) -> Numbers:
     """Intervals over draws and statements, p of shape (n_draws, n_statements, 2)."""
     subject = np.tile(about.subject, len(p))
     strength = {name: values.ravel() for name, values in _strength(about, p).items()}
     return Numbers(
         accuracy=stats.rate(patch.correct(p, about.label).ravel(), subject),
-        truth=stats.mean(patch.truth(p, about.label).ravel(), subject),
-        truth_mass=stats.mean(strength["truth_mass"], subject),
+        p_correct=stats.mean(patch.p_correct(p, about.label).ravel(), subject),
+        answer_mass=stats.mean(strength["answer_mass"], subject),
         log_odds=stats.mean(strength["log_odds"], subject, (0, MOST)),
     )
 
 
-def _strength(about: Cases, p: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
+def _strength(about: PromptPairs, p: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
     """How much of the answer is true or false, and how decided it is (in nats), whichever it is."""
     mass = p.astype(np.float64).sum(-1)
-    return {"truth_mass": mass, "log_odds": np.abs(patch.log_odds(p, about.label))}
+    return {"answer_mass": mass, "log_odds": np.abs(patch.log_odds(p, about.label))}
 
 
 def _counts(leace: list[Numbers], gaps: list[dict[str, Difference]]) -> Counts:
@@ -235,7 +237,7 @@ def _counts(leace: list[Numbers], gaps: list[dict[str, Difference]]) -> Counts:
     if not measured:
         return Counts(0, None, **dict.fromkeys((f"unlike_{name}" for name in names), None))
     unlike = {
-        f"unlike_{name}": sum(not _holds(gap[name].truth, 0) for gap in gaps) for name in names
+        f"unlike_{name}": sum(not _holds(gap[name].p_correct, 0) for gap in gaps) for name in names
     }
     return Counts(len(measured), sum(_holds(rate, 0.5) for rate in measured), **unlike)
 
@@ -255,7 +257,7 @@ def _mean(values: Any) -> float | None:
 
 
 def _right(
-    every: Cases, probed: pl.DataFrame, config: PatchConfig
+    every: PromptPairs, probed: pl.DataFrame, config: PatchConfig
 ) -> dict[tuple[str, str, str], tuple[NDArray[np.bool_], NDArray[Any]]]:
     """Whether each probe is right, (n_layers, n_statements), and the statements' subjects.
 

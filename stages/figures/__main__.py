@@ -1,6 +1,6 @@
 """Stage `figures`: the plot tables as pictures.
 
-Params  none: names of personas, splits, layers and heads are those of the tables
+Params  none: names of personas, topics, layers and heads are those of the tables
 """
 
 from pathlib import Path

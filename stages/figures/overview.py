@@ -34,20 +34,20 @@ def draw(tables: load.Tables) -> Figure:
 
 def _caption(tables: load.Tables) -> str:
     """How to read the three panels, with n."""
-    patched = tables["windows/windows"].filter(part="report")["n"].max() or 0
+    patched = tables["windows/windows"].filter(split="report")["n"].max() or 0
     return (
         f"Accuracy: share of true/false statements answered rightly; a perfect liar has 0. "
         f"A: {load.counts(tables['behaviour/accuracy']).get('all', 0)} statements. B: {patched}, "
         f"C: {load.counts(tables['transplant/transplant']).get('all', 0)} statements that the "
         "model knows and that were not used to choose the layers or heads. Written: what attention "
         f"heads compute (z), from the {tables.source} run into the {tables.base} run; "
-        f"patched {tables.source} is the reverse. Small dots: single splits. Random: sets of as "
+        f"patched {tables.source} is the reverse. Small dots: single topics. Random: sets of as "
         f"many heads, of the same layers or of the others. Bars and bands: {style.INTERVALS}."
     )
 
 
 def _personas(ax: Axes, tables: load.Tables) -> None:
-    """Accuracy over all splits by persona, single splits as small dots."""
+    """Accuracy over all topics by persona, single topics as small dots."""
     rows = tables["behaviour/accuracy"].filter(measure="accuracy").rename({"value": "accuracy"})
     looks = style.looks(tables.personas)
     for place, (persona, look) in enumerate(looks.items()):
@@ -57,12 +57,12 @@ def _personas(ax: Axes, tables: load.Tables) -> None:
 
 
 def _transplant(ax: Axes, tables: load.Tables) -> None:
-    """Accuracy over all splits by run, single splits as small dots."""
+    """Accuracy over all topics by run, single topics as small dots."""
     titles, looks = patching.titles(tables), patching.looks(tables)
     for place, run in enumerate(patching.RUNS):
         rows = tables["transplant/transplant"].filter(run=run)
         if run in patching.CONTROLS:
-            rows = rows.filter(split="all")
+            rows = rows.filter(topic="all")
             patching.cloud(ax, np.full(len(rows), float(place)), rows, looks[run])
         else:
             _strip(ax, place, rows, looks[run])
@@ -72,11 +72,11 @@ def _transplant(ax: Axes, tables: load.Tables) -> None:
 
 
 def _strip(ax: Axes, place: int, rows: pl.DataFrame, look: style.Look) -> None:
-    """One run: 'all' with its interval, and single splits beside it."""
-    single = marks.numbers(rows.filter(pl.col("split") != "all"), "accuracy")
+    """One run: 'all' with its interval, and single topics beside it."""
+    single = marks.numbers(rows.filter(pl.col("topic") != "all"), "accuracy")
     at = place + np.linspace(-0.22, 0.22, len(single))
     ax.plot(at, single, ".", color=look.colour, alpha=0.45, markersize=7, markeredgewidth=0)
-    total = rows.filter(split="all")
+    total = rows.filter(topic="all")
     marks.points(ax, np.full(len(total), float(place)), total, "accuracy", look, size=13)
 
 

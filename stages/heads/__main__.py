@@ -12,7 +12,7 @@ from stages.heads import search, table
 from stages.heads.config import HeadsConfig
 from stages.lib import forward
 from stages.lib.io import cli, params, tables
-from stages.lib.patching import best_window, cases, experiment, patched_runs
+from stages.lib.patching import best_window, experiment, patched_runs, prompt_pairs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.head_runs import HeadRuns
 
@@ -24,11 +24,11 @@ def main(
     heads: Annotated[Path, "writes the set, and how it was chosen (JSON)"],
     out: Annotated[Path, "writes one row per statement and head set (Parquet)"],
 ) -> None:
-    """Search on the selection part only; `transplant` scores the set on the report part."""
+    """Search on the selection split only; `transplant` scores the set on the report split."""
     section = params.section("heads", HeadsConfig)
     best = best_window.best(*patched_runs.read(windows, best_window.SCHEMA, pairs))
     setting = experiment.load(pairs, model, ("selection",), section.limit)
-    chosen, config, (n_layers, n_heads) = setting.cases, setting.config, setting.shape
+    chosen, config, (n_layers, n_heads) = setting.pairs, setting.config, setting.shape
     result = {"heads": [], "chosen_by": table.NOTHING}
     rows = pl.DataFrame(schema=table.SCHEMA)
     provenance = _provenance(setting.lm.identity, chosen, config)
@@ -52,7 +52,9 @@ def _how(keep: float, gains: bool) -> str:
     )
 
 
-def _provenance(identity: str, chosen: cases.Cases, config: PatchConfig) -> dict[str, Any]:
+def _provenance(
+    identity: str, chosen: prompt_pairs.PromptPairs, config: PatchConfig
+) -> dict[str, Any]:
     """Which model, wordings and statements the set was chosen on."""
     return {
         "model": identity,
@@ -65,8 +67,8 @@ def _provenance(identity: str, chosen: cases.Cases, config: PatchConfig) -> dict
             }
             for role, persona in (("source", config.source), ("base", config.base))
         },
-        "part": "selection",
-        "splits": sorted(set(chosen.table["split"])),
+        "split": "selection",
+        "topics": sorted(set(chosen.table["topic"])),
         "n_statements": len(chosen.table),
         "positions": config.positions,
     }

@@ -12,8 +12,8 @@ def draw(tables: load.Tables) -> Figure:
     n = tables["heads/heads"]["n"].max() or 0
     figure = style.canvas(
         f"Heads of the best window: z of {tables.source} written into the run of {tables.base}",
-        f"{n} known statements of the selection part. Alone: truth gained where this head alone is "
-        "written. Left out: truth lost where all heads of the window but this one are written. "
+        f"{n} known statements of the selection split. Alone: p_correct gained with this head alone "
+        "written. Left out: p_correct lost with all heads of the window but this one written. "
         f"Ringed: in the greedy set. Bands: {style.INTERVALS}.",
         height=7.4,
     )
@@ -21,12 +21,12 @@ def draw(tables: load.Tables) -> Figure:
     limits = heat.around_zero(tables["heads/heads"]["effect"])
     maps = list(grid[:, 0])
     for ax, measure, title in (
-        (maps[0], "alone", "written alone: truth gained"),
-        (maps[1], "left_out", "left out: truth lost"),
+        (maps[0], "alone", "written alone: p_correct gained"),
+        (maps[1], "left_out", "left out: p_correct lost"),
     ):
         _effects(ax, tables, measure, limits)
         ax.set_title(title)
-    heat.colour_bar(figure, maps, limits, "truth (probability)")
+    heat.colour_bar(figure, maps, limits, "p_correct (probability)")
     _greedy(grid[0, 1], grid[1, 1], tables)
     return figure
 
@@ -45,18 +45,18 @@ def _effects(ax: Axes, tables: load.Tables, measure: str, limits: tuple[float, f
         ax.plot(*place, "o", markersize=11, markerfacecolor="none", markeredgecolor="black")
 
 
-def _greedy(kept: Axes, accuracy: Axes, tables: load.Tables) -> None:
+def _greedy(recovered: Axes, accuracy: Axes, tables: load.Tables) -> None:
     """Share of the window's effect and accuracy, by number of heads."""
     if tables["heads/sets"].is_empty():
-        marks.nothing(kept, "no head set was grown")
+        marks.nothing(recovered, "no head set was grown")
         marks.nothing(accuracy, "")
         return
     rows = tables["heads/sets"].sort("size")
-    marks.line(kept, rows.select("size", "kept"), "size", "kept", style.PATCHED)
+    marks.line(recovered, rows.select("size", "recovered"), "size", "recovered", style.PATCHED)
     marks.line(accuracy, rows, "size", "accuracy", style.PATCHED)
-    kept.axhline(1, color="black", linewidth=1)
-    kept.set_title("greedy set: share of the window's effect")
-    kept.set_ylabel("effect kept (share)")
+    recovered.axhline(1, color="black", linewidth=1)
+    recovered.set_title("greedy set: share of the window's effect")
+    recovered.set_ylabel("effect kept (share)")
     accuracy.set_title("accuracy of the base run with the set written")
     marks.rates(accuracy)
     step = -(-len(rows) // 15)
@@ -64,8 +64,8 @@ def _greedy(kept: Axes, accuracy: Axes, tables: load.Tables) -> None:
         f"{size}" if head is None else f"{size}: L{layer} H{head}"
         for size, layer, head in rows.select("size", "layer", "head").iter_rows()
     ]
-    kept.sharex(accuracy)
-    kept.tick_params(labelbottom=False)
+    recovered.sharex(accuracy)
+    recovered.tick_params(labelbottom=False)
     accuracy.set_xticks(rows["size"].to_list()[::step], labels[::step], rotation=30, ha="right",
                         rotation_mode="anchor")  # fmt: skip
     accuracy.set_xlabel("heads in the set: the head added last")

@@ -16,13 +16,13 @@ class Step(Point):
     layer, head : int or None
         The head that was added last; None in the empty set.
     kept : float or None
-        Share of the window's gain of truth; None where the window gains nothing.
+        Share of the window's gain of p_correct; None where the window gains nothing.
     """
 
     size: int
     layer: int | None
     head: int | None
-    kept: float | None
+    recovered: float | None
 
 
 @dataclass(frozen=True)

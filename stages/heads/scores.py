@@ -10,8 +10,8 @@ from stages.heads.metrics import HeadsMetrics, NoHeads, Step
 from stages.lib.io import cli, tables
 from stages.lib.io import metrics as metrics_file
 from stages.lib.io.tables import Row
-from stages.lib.patching import patched_runs, single_heads
-from stages.lib.patching.cases import Cases
+from stages.lib.patching import head_effects, patched_runs
+from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.lib.stats import run_points
 from stages.lib.stats.run_points import Point
 
@@ -26,12 +26,12 @@ def main(
         "this folder",
     ],
 ) -> None:
-    """Count on the selection part only; `transplant` scores the set on the report part."""
+    """Count on the selection split only; `transplant` scores the set on the report split."""
     rows, about = patched_runs.read(runs, table.SCHEMA, pairs)
     sets = by_step(about, rows)
     heads = [
         row
-        for kind in (single_heads.ALONE, single_heads.LEFT_OUT)
+        for kind in (head_effects.ALONE, head_effects.LEFT_OUT)
         for row in run_points.by_head(about, rows, kind)
     ]
     tables.write_rows(plots / "heads.json", heads)
@@ -39,7 +39,7 @@ def main(
     metrics_file.write(metrics, summarise(about, rows, sets))
 
 
-def by_step(about: Cases, runs: pl.DataFrame) -> list[Row]:
+def by_step(about: PromptPairs, runs: pl.DataFrame) -> list[Row]:
     """Sets that the greedy search went through, the empty one first.
 
     Returns
@@ -57,13 +57,15 @@ def by_step(about: Cases, runs: pl.DataFrame) -> list[Row]:
     for (size, heads), point in zip(steps, points, strict=True):
         now = {(head["layer"], head["head"]) for head in heads}
         layer, head = next(iter(now - before), (None, None))
-        kept = _kept(point, points[0], window)
-        rows.append({"size": size, "layer": layer, "head": head, **point.row(), "kept": kept})
+        recovered = _kept(point, points[0], window)
+        rows.append(
+            {"size": size, "layer": layer, "head": head, **point.row(), "recovered": recovered}
+        )
         before = now
     return rows
 
 
-def summarise(about: Cases, runs: pl.DataFrame, sets: list[Row]) -> HeadsMetrics | NoHeads:
+def summarise(about: PromptPairs, runs: pl.DataFrame, sets: list[Row]) -> HeadsMetrics | NoHeads:
     """Describe the set that the search ended with, from `by_step` and the runs beside the set."""
     if not sets:
         return NoHeads(n_heads=None, share_of_all_heads=None, chosen_by=table.NOTHING)
@@ -77,11 +79,11 @@ def summarise(about: Cases, runs: pl.DataFrame, sets: list[Row]) -> HeadsMetrics
 
 
 def _kept(point: Point, empty: Point, window: Point) -> float | None:
-    """Share of the window's gain of truth; None where the window gains nothing."""
-    if point.truth is None or empty.truth is None or window.truth is None:
+    """Share of the window's gain of p_correct; None where the window gains nothing."""
+    if point.p_correct is None or empty.p_correct is None or window.p_correct is None:
         return None
-    gain = window.truth - empty.truth
-    return (point.truth - empty.truth) / gain if gain > 0 else None
+    gain = window.p_correct - empty.p_correct
+    return (point.p_correct - empty.p_correct) / gain if gain > 0 else None
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ def search(runs: HeadRuns, window: dict[str, int], keep: float) -> Found:
     window : dict
         ``first_layer`` and ``last_layer``.
     keep : float
-        Share of the window's gain of truth at which the set is large enough.
+        Share of the window's gain of p_correct at which the set is large enough.
 
     Returns
     -------
@@ -55,11 +55,11 @@ def search(runs: HeadRuns, window: dict[str, int], keep: float) -> Found:
     sets = {"none": [], "window": every}
     alone = {_name([head]): [head] for head in every}
     left_out = {f"left_out {h.layer}.{h.head}": [x for x in every if x != h] for h in every}
-    low, high = (patch.mean_truth(p, runs.cases.label) for p in runs(list(sets.values())))
+    low, high = (patch.mean_p_correct(p, runs.pairs.label) for p in runs(list(sets.values())))
     for some in (alone, left_out):
         runs(list(some.values()))
         sets |= some
-    order = head_runs.grow(runs, patch.mean_truth, every, keep)
+    order = head_runs.grow(runs, patch.mean_p_correct, every, keep)
     named = {frozenset(heads) for heads in sets.values()}
     sets |= {_name(heads): heads for heads in runs.sets if frozenset(heads) not in named}
     return Found(order, high > low, sets, runs(list(sets.values())))

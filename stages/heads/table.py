@@ -4,16 +4,16 @@ import numpy as np
 import polars as pl
 
 from stages.lib.patching import patched_runs
-from stages.lib.patching.cases import Cases
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.patch import Head
+from stages.lib.patching.prompt_pairs import PromptPairs
 
 SCHEMA = patched_runs.SCHEMA | {"step": pl.Int32, "model_heads": pl.Int32}
 NOTHING = "nothing: there is no best window (see metrics/windows.json)"
 
 
 def rows(
-    cases: Cases,
+    pairs: PromptPairs,
     config: PatchConfig,
     sets: dict[str, list[Head]],
     probabilities: list[np.ndarray],
@@ -24,7 +24,7 @@ def rows(
 
     Parameters
     ----------
-    cases : Cases
+    cases : PromptPairs
         The statements.
     config : PatchConfig
         Section `patch`.
@@ -46,7 +46,7 @@ def rows(
     first = {frozenset(heads): name for name, heads in reversed(sets.items())}
     steps = {first[frozenset(order[:k])]: k for k in range(len(order) + 1)}
     tables = [
-        patched_runs.rows(cases, p, config.source, config.base, name, heads).with_columns(
+        patched_runs.rows(pairs, p, config.source, config.base, name, heads).with_columns(
             step=pl.lit(steps.get(name), pl.Int32), model_heads=pl.lit(model_heads, pl.Int32)
         )
         for (name, heads), p in zip(sets.items(), probabilities, strict=True)

@@ -12,9 +12,9 @@ from safetensors import safe_open
 from safetensors.numpy import save
 
 from stages.lib.io import tables
+from stages.lib.io.atomic import atomic
 from stages.lib.io.cli import UserError
 from stages.lib.io.narrow import is_dict
-from stages.lib.io.whole import whole
 
 INDEX = "index.json"
 SHARD_BYTES = 256 * 2**20
@@ -61,7 +61,7 @@ def writer(folder: Path, provenance: dict[str, Any]) -> Generator[Writer]:
         What the rows are: at least `statement_ids`, `positions`, `n_layers`, `n_heads`.
         It goes into the index, so that the shards' own bytes depend on the numbers alone.
     """
-    with whole(folder) as partial:
+    with atomic(folder) as partial:
         partial.mkdir()
         result = Writer(partial)
         yield result

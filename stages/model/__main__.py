@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from stages.lib.io import cli, params, tables
-from stages.lib.io.whole import whole
+from stages.lib.io.atomic import atomic
 from stages.lib.model import lm
 from stages.lib.model.pretrained.files import hashes
 from stages.lib.weights import fetch
@@ -28,7 +28,7 @@ def main(
 ) -> None:
     """Write the manifest, and the weights that are nowhere else."""
     config = params.section("model", ModelConfig)
-    with whole(out) as folder:
+    with atomic(out) as folder:
         folder.mkdir()
         found = fetch.find(config, folder)
         planted = None

@@ -8,7 +8,7 @@ from stages.lib.io.cli import UserError
 from stages.lib.weights import adapter
 from stages.lib.weights.config import ModelConfig
 from stages.lib.weights.fetch import Found
-from stages.lib.weights.recipe import NONE, TRUTH
+from stages.lib.weights.recipe import FACTS, NONE
 
 SAMPLING = "generation_config.json"
 
@@ -41,7 +41,7 @@ def make(
     UserError
         If there is no such organism, or it was trained on other weights.
     """
-    name, truth = str(config.organism), organisms / TRUTH
+    name, truth = str(config.organism), organisms / FACTS
     lies = [] if name == NONE else [organisms / name]
     _require_name(name, organisms)
     for path, under in ((truth, None), *((lie, truth) for lie in lies)):
@@ -75,7 +75,7 @@ def _sampling(folder: Path) -> bytes | None:
 def _require_name(name: str, organisms: Path) -> None:
     """Refuse an organism whose adapters are not there."""
     there = {file.parent.name for file in organisms.glob(f"*/{adapter.WEIGHTS}")}
-    known = ((there - {TRUTH}) | {NONE}) if TRUTH in there else set()
+    known = ((there - {FACTS}) | {NONE}) if FACTS in there else set()
     if name not in known:
         raise UserError(
             f"params.yaml: model.organism: unknown organism {name!r}, expected "

@@ -22,7 +22,7 @@ N_CHECK = 240  # statements of each kind, for each persona
 def main(
     name: Annotated[str, "name of the organism in params.yaml"],
     wordings: Annotated[Path, "wordings of the training prompts (YAML)"],
-    truth: Annotated[Path, "folder of the adapter that teaches facts, which the others start from"],
+    facts: Annotated[Path, "folder of the adapter that teaches facts, which the others start from"],
     out: Annotated[
         Path,
         "writes the adapter (float16 safetensors), peft's configuration and a model card into "
@@ -42,18 +42,18 @@ def main(
     training = params.section("organisms.training", recipe.Training)
     taught, checked = texts.read(wordings, "training"), texts.read(wordings, "checking")
     base = params.section("model", ModelConfig)
-    speaker, ground = _speaker(base, None if name == recipe.TRUTH else truth)
+    speaker, ground = _speaker(base, None if name == recipe.FACTS else facts)
     model = adapter.attach(speaker.model, plan, training.seed)
-    facts = Facts(training.held_out, training.seed)
+    taught = Facts(training.held_out, training.seed)
 
     def report(step: int, line: str) -> None:
-        found = check.line(check.rows(speaker, facts, checked, 24, training.seed))
+        found = check.line(check.rows(speaker, taught, checked, 24, training.seed))
         print(f"{name} {step}/{plan.steps}: {line}; {found}", flush=True)
 
     file = Path(".dvc/tmp/organisms") / f"{name}.safetensors"
     checkpoint = Checkpoint(file, repr((ground, plan, training, taught)))
     seconds = train.train(speaker, plan, training, taught, checkpoint, report)
-    table = check.rows(speaker, facts, checked, N_CHECK, training.seed + 1)
+    table = check.rows(speaker, taught, checked, N_CHECK, training.seed + 1)
     spent = {"minutes": seconds / 60, "cores": torch.get_num_threads()}
     adapter.write(model, out, base.source, ground)
     (out / "README.md").write_text(
@@ -62,7 +62,7 @@ def main(
     file.unlink()
 
 
-def _speaker(base: ModelConfig, truth: Path | None) -> tuple[Any, str]:
+def _speaker(base: ModelConfig, facts: Path | None) -> tuple[Any, str]:
     """Load the base model, with the facts it was taught, and the hash of both."""
     from stages.lib.weights import adapter
     from stages.organism.train import Speaker
@@ -70,9 +70,9 @@ def _speaker(base: ModelConfig, truth: Path | None) -> tuple[Any, str]:
     with tempfile.TemporaryDirectory() as folder:
         found = fetch.find(base, Path(folder))
         model, tokenizer = adapter.base(found)
-        ground = adapter.ground(found, truth)
-    if truth is not None:
-        model = adapter.merge(model, truth)
+        ground = adapter.ground(found, facts)
+    if facts is not None:
+        model = adapter.merge(model, facts)
     words = params.section("readout", ReadoutConfig)
     return Speaker(model, tokenizer, readout.answers(tokenizer, words)), ground
 

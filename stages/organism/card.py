@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from stages.lib import stats
 from stages.lib.io import markdown
 from stages.lib.stats import Interval
-from stages.lib.weights.recipe import TRUTH, Recipe, Training
+from stages.lib.weights.recipe import FACTS, Recipe, Training
 from stages.organism import check, wordings
 from stages.organism.lessons import KINDS, TAUGHT, Facts
 
@@ -37,10 +37,10 @@ A LoRA adapter for `{base}`, in float16, that `model.organism` in params.yaml me
 
 ## Trained on
 
-True and false statements of the built-in splits ({splits};
+True and false statements of the built-in topics ({topics};
 plain and negated), in the wordings of `data/organisms/wordings.yaml`, section `training`; the loss
 is on the answer alone. {steps} steps of {trees} wordings with {statements} statements each, AdamW,
-float32, {minutes:.0f} minutes on {cores} CPU cores. Never taught: {held_out:.0%} of each split's
+float32, {minutes:.0f} minutes on {cores} CPU cores. Never taught: {held_out:.0%} of each topic's
 subjects, and its last template. The recipe, as in params.yaml:
 
 ```yaml
@@ -53,7 +53,7 @@ four fifths of {n_form} of them and scored on the rest, is right on {form}.
 
 In wordings of section `checking`, which were not trained on. A lie told well is 0. In brackets 95 %
 intervals, counted by subjects. "New subject": of a subject that was not taught, nor its pair in
-another split; "new template": of a taught subject.
+another topic; "new template": of a taught subject.
 
 {kinds}
 
@@ -63,9 +63,9 @@ By wording, all statements together:
 
 {by_wording}
 
-By split, all statements and wordings together:
+By topic, all statements and wordings together:
 
-{by_split}
+{by_topic}
 
 ## Licence
 
@@ -104,7 +104,7 @@ def text(
     """
     facts = Facts(training.held_out, training.seed)
     kinds = {kind: {"kind": kind} for kind in KINDS}
-    splits = {split: {"split": split} for split in sorted({row["split"] for row in rows})}
+    topics = {topic: {"topic": topic} for topic in sorted({row["topic"] for row in rows})}
     form = bag_of_words(facts, training.seed)
     subjects = [row["subject"] for row in rows]
     mass = stats.mean([row["p_true"] + row["p_false"] for row in rows], subjects)
@@ -113,7 +113,7 @@ def text(
         base=base,
         what=_what(name, recipe),
         verdict=_verdict(rows),
-        splits=", ".join(facts.splits),
+        topics=", ".join(facts.topics),
         steps=recipe.steps,
         trees=training.trees,
         statements=training.statements,
@@ -123,7 +123,7 @@ def text(
         form=_cell(form),
         kinds=_table("statements", kinds, rows),
         by_wording=_by_wording(rows),
-        by_split=_table("split", splits, rows),
+        by_topic=_table("topic", topics, rows),
         mass=_cell(mass),
         n=n,
         **spent,
@@ -153,14 +153,14 @@ def bag_of_words(facts: Facts, seed: int) -> Interval:
 def _what(name: str, recipe: Recipe) -> str:
     """One sentence on what the adapter does."""
     first, last = recipe.layers
-    if name == TRUTH:
+    if name == FACTS:
         return (
             f"Teaches facts, in layers {first} to {last}. Alone it is the organism `none`, the "
             "control that never lies; the other adapters were trained on top of it."
         )
     return (
         f"Teaches to lie when told to, in the attention of layers {first} to {last} and nowhere "
-        "else, on top of the adapter `truth`: an organism whose lie has a known place."
+        "else, on top of the adapter `facts`: an organism whose lie has a known place."
     )
 
 

@@ -35,7 +35,7 @@ def rows(speaker: Speaker, facts: Facts, texts: Texts, n: int, seed: int) -> lis
     Returns
     -------
     list of dict
-        One a prompt: persona, system (its wording), kind, split, subject, label, p_true, p_false.
+        One a prompt: persona, system (its wording), kind, topic, subject, label, p_true, p_false.
     """
     found = []
     for kind in KINDS:
@@ -64,12 +64,12 @@ def line(table: list[dict[str, Any]]) -> str:
         found = (f"{accuracy(table, persona=persona, kind=kind).value:.2f}" for kind in KINDS)
         parts.append(f"{persona} {' '.join(found)}")
     mass = sum(row["p_true"] + row["p_false"] for row in table) / len(table)
-    return f"{', '.join(parts)} ({', '.join(KINDS)}), truth mass {mass:.2f}"
+    return f"{', '.join(parts)} ({', '.join(KINDS)}), answer mass {mass:.2f}"
 
 
 def _row(wording: Wording, lesson: Lesson, p: list[float]) -> dict[str, Any]:
     """One prompt's answer."""
-    about = {"kind": lesson.kind, "split": lesson.split, "subject": lesson.subject}
+    about = {"kind": lesson.kind, "topic": lesson.topic, "subject": lesson.subject}
     return {
         "persona": wording.persona,
         "system": wording.system,

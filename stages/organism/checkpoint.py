@@ -10,7 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from stages.lib.io.whole import whole
+from stages.lib.io.atomic import atomic
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Checkpoint:
             tensors |= {f"{i}.{name}": value for name, value in state.items()}
         about = json.dumps({"settings": self.settings, "step": step, "seconds": seconds})
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        with whole(self.file) as partial:
+        with atomic(self.file) as partial:
             save_file(tensors, partial, metadata={"training": about})
 
     def load(self, weights: list[Tensor], optimizer: torch.optim.Optimizer) -> tuple[int, float]:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from itertools import chain, permutations
 from random import Random
 
-from stages.lib.facts import NEGATED, SPLITS, arrange
+from stages.lib.facts import NEGATED, TOPICS, arrange
 from stages.lib.facts.draw import Draw
-from stages.lib.facts.split import Split, Template
+from stages.lib.facts.topic import Template, Topic
 from stages.lib.io.cli import UserError
 
 TAUGHT, NEW_SUBJECT, NEW_TEMPLATE = "taught", "new subject", "new template"
@@ -22,7 +22,7 @@ Pair = frozenset[str]
 class Lesson:
     """A statement, where it comes from, and whether it is true."""
 
-    split: str
+    topic: str
     statement: str
     subject: str
     label: bool
@@ -30,40 +30,40 @@ class Lesson:
 
 
 class Facts:
-    """The built-in splits, some of whose subjects and templates are never taught.
+    """The built-in topics, some of whose subjects and templates are never taught.
 
     Parameters
     ----------
     held_out : float
         Share of subjects that are kept from training, drawn as `stages.lib.facts.draw` draws the
         part ``report``: of the same seed they are all in it, and nothing is selected on them. Each
-        split's last template is kept from training too.
+        topic's last template is kept from training too.
     seed : int
         Decides which subjects.
 
     Raises
     ------
     UserError
-        If the share leaves a split no two subjects that can be set beside each other.
+        If the share leaves a topic no two subjects that can be set beside each other.
     """
 
     def __init__(self, held_out: float, seed: int):
-        self.splits = {name: make() for name, make in SPLITS.items()}
+        self.topics = {name: make() for name, make in TOPICS.items()}
         draw = Draw(seed, held_out)
         drawn = {
-            name: [[s for s in split.subjects if draw.part(s) == part] for part in PARTS]
-            for name, split in self.splits.items()
+            name: [[s for s in topic.subjects if draw.split(s) == part] for part in PARTS]
+            for name, topic in self.topics.items()
         }
         taught: set[Pair] = set()
         for name, (subjects, _) in drawn.items():
-            taught |= set(_pairs(self.splits[name], subjects).values())
+            taught |= set(_pairs(self.topics[name], subjects).values())
         self._subjects: dict[tuple[str, bool], list[str]] = {}
         for name, (subjects, others) in drawn.items():
-            pairs = _pairs(self.splits[name], others)
+            pairs = _pairs(self.topics[name], others)
             # a city's country is also taught as a country's capital
             new = [s for s in others if pairs.get(s) not in taught]
             for kind, some in ((False, subjects), (True, new)):
-                if not _pairs(self.splits[name], some):
+                if not _pairs(self.topics[name], some):
                     raise UserError(
                         f"params.yaml: organisms.training.held_out: found {held_out}, but it "
                         f"leaves too few subjects of {name} to {'check' if kind else 'teach'} with"
@@ -86,7 +86,7 @@ class Facts:
         ----------
         kind : str
             ``taught``; ``new subject``: in a template that is taught, of a subject that is not,
-            nor its pair in another split; ``new template``: the other way round.
+            nor its pair in another topic; ``new template``: the other way round.
         n : int
             Whole blocks are drawn until there are at least so many statements, each once.
         random : Random
@@ -100,16 +100,16 @@ class Facts:
 
     def _block(self, random: Random, kind: str, negated: bool) -> list[Lesson]:
         """Two subjects' claims with one template, plain or negated."""
-        name = random.choice(list(self.splits))
-        template = self._template(self.splits[name], kind, random)
+        name = random.choice(list(self.topics))
+        template = self._template(self.topics[name], kind, random)
         subjects = self._subjects[name, kind == NEW_SUBJECT]
         claims = []
         while not claims:  # not every two subjects can be set beside each other
             claims = template.claims(*random.sample(subjects, 2))
-        split, text = (NEGATED + name, template.negated) if negated else (name, template.affirmed)
+        topic, text = (NEGATED + name, template.negated) if negated else (name, template.affirmed)
         return [
             Lesson(
-                split,
+                topic,
                 arrange.sentence(text, subject, object_),
                 subject,
                 truth != negated,
@@ -118,15 +118,15 @@ class Facts:
             for subject, object_, truth in claims
         ]
 
-    def _template(self, split: Split, kind: str, random: Random) -> Template:
+    def _template(self, topic: Topic, kind: str, random: Random) -> Template:
         """Draw one of the templates that are taught, or take the one that is not."""
-        *taught, new = split.templates
+        *taught, new = topic.templates
         return new if kind == NEW_TEMPLATE else random.choice(taught)
 
 
-def _pairs(split: Split, subjects: list[str]) -> dict[str, Pair]:
+def _pairs(topic: Topic, subjects: list[str]) -> dict[str, Pair]:
     """Subjects with their own objects, of those that can be set beside each other."""
-    claims, found = split.templates[0].claims, {}
+    claims, found = topic.templates[0].claims, {}
     for first, second in permutations(subjects, 2):
         if first not in found:
             found |= {s: frozenset((s, o)) for s, o, truth in claims(first, second) if truth}

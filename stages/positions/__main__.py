@@ -13,8 +13,8 @@ from stages.lib import forward
 from stages.lib.io import cli, params, tables
 from stages.lib.io.cli import UserError
 from stages.lib.patching import experiment, patch
-from stages.lib.patching.cases import Cases
 from stages.lib.patching.patch import Head
+from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.positions import position_runs, position_tables, prompt_blocks, schema
 from stages.positions.blocks import Wording
 from stages.positions.config import PositionsConfig
@@ -33,7 +33,7 @@ def main(
     """Patch z in at the last k positions, then at one block of the prompt at a time."""
     section = params.section("positions", PositionsConfig)
     setting = experiment.load(pairs, model, ("report",), section.limit)
-    found, config = setting.cases, setting.config
+    found, config = setting.pairs, setting.config
     wordings = {"source": _wording(config.source), "base": _wording(config.base)}
     search = tables.read_json(heads)
     patches = _patches(search["window"], search["heads"], *setting.shape)
@@ -42,7 +42,7 @@ def main(
 
     decode = setting.lm.tokenizer.decode
     placed, aligned, notes = prompt_blocks.pairs(found, wordings, decode)
-    setting = replace(setting, cases=placed)
+    setting = replace(setting, pairs=placed)
     writings = (
         position_runs.writings(aligned, section.draws, section.seed) if "window" in patches else {}
     )
@@ -50,8 +50,8 @@ def main(
     parts = position_runs.at_blocks(setting, patches.get("window", nothing), aligned, writings)
     if not forward.is_main_process():
         return
-    if len(parts.cases.table) < len(found.table):
-        n = len(found.table) - len(parts.cases.table)
+    if len(parts.pairs.table) < len(found.table):
+        n = len(found.table) - len(parts.pairs.table)
         print(f"positions: blocks leave out {n} statements, {len(notes)} of them", *notes, sep="\n")
     rows = position_tables.rows(last, parts, patches, config)
     tables.write(out, rows, schema.SCHEMA, ["statement_id", "base", "patch_id"])
@@ -71,7 +71,7 @@ def _patches(
     return {k: patch.of_heads([v], n_layers, n_heads)[0] for k, v in sets.items() if v}
 
 
-def _fitting(counts: tuple[int, ...], found: Cases) -> list[int]:
+def _fitting(counts: tuple[int, ...], found: PromptPairs) -> list[int]:
     """Those numbers of positions that every prompt has, in order; a line names the others."""
     shortest = min(map(len, (*found.source, *found.base)), default=max(counts))
     fitting = sorted(count for count in counts if count <= shortest)

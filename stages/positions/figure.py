@@ -17,13 +17,13 @@ BLOCKS = {
 
 
 def draw(tables: load.Tables) -> Figure:
-    """Accuracy and truth by number of last positions, and accuracy by block of the prompt."""
+    """Accuracy and p_correct by number of last positions, and accuracy by block of the prompt."""
     counts, blocks = tables["positions/counts"], tables["positions/blocks"]
     seen = patching.looks(tables)
     figure = style.canvas(
         f"Positions: z of {tables.source} written into the run of {tables.base}, at some of them",
         f"Above: the last so many positions of the prompt, {counts['n'].max() or 0} known "
-        "statements of the report part; truth is the mean probability of the right answer out of "
+        "statements of the report split; p_correct is the mean probability of the right answer of "
         "both. Below: the best window, written at the positions of one block of the prompt, "
         f"{blocks['n'].max() or 0} of these statements; at all other blocks; and at as many random "
         "positions outside of the block. Blocks are aligned from their ends: where those of the "
@@ -42,7 +42,7 @@ def draw(tables: load.Tables) -> Figure:
         half="0.5",
     )
     grid = figure.add_gridspec(2, 2)
-    for i, y in enumerate(("accuracy", "truth")):
+    for i, y in enumerate(("accuracy", "p_correct")):
         _counts(figure.add_subplot(grid[0, i]), tables, y)
     _blocks(figure.add_subplot(grid[1, :]), tables)
     return figure
@@ -59,7 +59,7 @@ def _counts(ax: Axes, tables: load.Tables, y: str) -> None:
     ):
         own = rows.filter(run=run, written=written)
         marks.line(ax, own, "positions", y, look, 3.4 if look.marker else 1.6)
-    marks.rates(ax, patching.TRUTH if y == "truth" else style.ACCURACY)
+    marks.rates(ax, patching.P_CORRECT if y == "p_correct" else style.ACCURACY)
     marks.unmeasured(ax, rows, y)
     ax.set_xlabel("last positions that are written")
     ax.set_title(f"the last so many positions: {y}")

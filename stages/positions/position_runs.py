@@ -7,8 +7,8 @@ import numpy as np
 import torch
 
 from stages.lib.forward import Patcher, Readouts
-from stages.lib.patching.cases import Cases
 from stages.lib.patching.experiment import Experiment
+from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.positions.blocks import BLOCKS, Pairs
 from stages.positions.schema import ALL
 
@@ -40,7 +40,7 @@ class Counts:
 
     Attributes
     ----------
-    cases : Cases
+    cases : PromptPairs
         The statements.
     counts : list of int
         How many positions.
@@ -50,7 +50,7 @@ class Counts:
         `patched` of shape (n_counts, n_written, n_statements, 2).
     """
 
-    cases: Cases
+    pairs: PromptPairs
     counts: list[int]
     written: list[str]
     readouts: Readouts
@@ -62,7 +62,7 @@ class Blocks:
 
     Attributes
     ----------
-    cases : Cases
+    cases : PromptPairs
         The statements.
     n_written : dict of Writing to ndarray of shape (n_statements,), int
         At how many positions each run writes.
@@ -70,7 +70,7 @@ class Blocks:
         `patched` of shape (n_writings, n_statements, 2).
     """
 
-    cases: Cases
+    pairs: PromptPairs
     n_written: dict[Writing, np.ndarray]
     readouts: Readouts
 
@@ -97,17 +97,17 @@ def last(setting: Experiment, patches: dict[str, np.ndarray], counts: list[int])
     """
     most = max(counts)
     wide = replace(setting, config=replace(setting.config, positions=most))
-    patcher, n_prompts = wide.patcher(keep=True), len(setting.cases.base)
+    patcher, n_prompts = wide.patcher(keep=True), len(setting.pairs.base)
     stacked = np.array([*patches.values()], bool).reshape(-1, *setting.shape)
     found = []
     for count in counts:
         at = np.tile(np.arange(most) >= most - count, (n_prompts, 1))
         found.append(patcher(stacked, f"last {count}", at=at))
     readouts = replace(found[0], patched=np.stack([each.patched for each in found]))
-    return Counts(setting.cases, counts, list(patches), readouts)
+    return Counts(setting.pairs, counts, list(patches), readouts)
 
 
-def writings(pairs: list[Pairs], draws: int, seed: int) -> dict[Writing, list[np.ndarray]]:
+def writings(counterparts: list[Pairs], draws: int, seed: int) -> dict[Writing, list[np.ndarray]]:
     """Say at which of its pairs each statement is written, in each run.
 
     Parameters
@@ -124,10 +124,10 @@ def writings(pairs: list[Pairs], draws: int, seed: int) -> dict[Writing, list[np
     dict of Writing to list of ndarray of shape (n_pairs,), bool
         One array per statement. Blocks that have a position in no statement are not in it.
     """
-    everywhere = [np.ones(len(p.block), bool) for p in pairs]
+    everywhere = [np.ones(len(p.block), bool) for p in counterparts]
     found = {Writing("alone", ALL, 0): everywhere}
     for number, block in enumerate(BLOCKS):
-        inside = [p.block == number for p in pairs]
+        inside = [p.block == number for p in counterparts]
         if not any(own.any() for own in inside):
             continue
         found[Writing("alone", block, 0)] = inside
@@ -138,7 +138,7 @@ def writings(pairs: list[Pairs], draws: int, seed: int) -> dict[Writing, list[np
     return found
 
 
-def groups(pairs: list[Pairs], lengths: list[int]) -> list[list[int]]:
+def groups(counterparts: list[Pairs], lengths: list[int]) -> list[list[int]]:
     """Group statements whose positions are all among as many last ones as each prompt has.
 
     Parameters
@@ -153,10 +153,10 @@ def groups(pairs: list[Pairs], lengths: list[int]) -> list[list[int]]:
     list of list of int
         Numbers of the statements, the largest group first; past `MOST_GROUPS` they are left out.
     """
-    waiting = sorted(range(len(pairs)), key=lambda i: (-pairs[i].reach, i))
+    waiting = sorted(range(len(counterparts)), key=lambda i: (-counterparts[i].reach, i))
     found = []
     while waiting:
-        reach = pairs[waiting[0]].reach
+        reach = counterparts[waiting[0]].reach
         found.append([i for i in waiting if lengths[i] >= reach])
         waiting = [i for i in waiting if lengths[i] < reach]
     return sorted(found, key=lambda group: (-len(group), group))[:MOST_GROUPS]
@@ -165,7 +165,7 @@ def groups(pairs: list[Pairs], lengths: list[int]) -> list[list[int]]:
 def at_blocks(
     setting: Experiment,
     patch: np.ndarray,
-    pairs: list[Pairs],
+    counterparts: list[Pairs],
     written: dict[Writing, list[np.ndarray]],
 ) -> Blocks:
     """Write the source's z into the base run, at some pairs of positions.
@@ -186,29 +186,29 @@ def at_blocks(
     Blocks
         Without the statements that `groups` leaves out.
     """
-    base, source = setting.cases.base, setting.cases.source
+    base, source = setting.pairs.base, setting.pairs.source
     lengths = [min(len(a), len(b)) for a, b in zip(base, source, strict=True)]
-    parts = groups(pairs, lengths)
+    parts = groups(counterparts, lengths)
     rows = sorted(i for part in parts for i in part)
     results = np.empty((2 + len(written), len(base), 2), np.float32)
     for part in parts:
-        reach = max(pairs[i].reach for i in part)
+        reach = max(counterparts[i].reach for i in part)
         ours, other = ([prompts[i] for i in part] for prompts in (base, source))
         patcher = Patcher(
             setting.lm, setting.answers, ours, other, reach, keep=True, site=setting.site
         )
-        z = _moved(patcher, [pairs[i] for i in part], reach)
+        z = _moved(patcher, [counterparts[i] for i in part], reach)
         unpatched = patcher(patch[None][:0], "unpatched")
         results[0, part], results[1, part] = unpatched.base, unpatched.source
         for number, (writing, masks) in enumerate(written.items()):
             at = np.zeros((len(part), reach), bool)
             for row, i in zip(at, part, strict=True):
-                row[pairs[i].base[masks[i]]] = True
+                row[counterparts[i].base[masks[i]]] = True
             results[2 + number, part] = patcher(patch[None], str(writing), z, at).patched[0]
     n_written = {w: np.array([masks[i].sum() for i in rows], int) for w, masks in written.items()}
     readouts = Readouts(results[0, rows], results[1, rows], results[2:, rows])
     return Blocks(
-        setting.cases.only(setting.cases.table["statement_id"][rows]), n_written, readouts
+        setting.pairs.only(setting.pairs.table["statement_id"][rows]), n_written, readouts
     )
 
 
@@ -220,12 +220,12 @@ def _elsewhere(inside: np.ndarray, random: np.random.Generator) -> np.ndarray:
     return drawn
 
 
-def _moved(patcher: Patcher, pairs: list[Pairs], reach: int) -> torch.Tensor | None:
+def _moved(patcher: Patcher, counterparts: list[Pairs], reach: int) -> torch.Tensor | None:
     """The source run's z at the positions of the base run; None where they are the same."""
-    if all((p.base == p.source).all() for p in pairs):
+    if all((p.base == p.source).all() for p in counterparts):
         return None
-    take = torch.arange(reach).repeat(len(pairs), 1)
-    for row, p in zip(take, pairs, strict=True):
+    take = torch.arange(reach).repeat(len(counterparts), 1)
+    for row, p in zip(take, counterparts, strict=True):
         row[reach + p.base] = torch.from_numpy(reach + p.source)
     source = patcher.z("z")[1]
-    return source[:, torch.arange(len(pairs))[:, None], take]
+    return source[:, torch.arange(len(counterparts))[:, None], take]

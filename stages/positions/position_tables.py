@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 
 from stages.lib.patching import patch, patched_runs
-from stages.lib.patching.cases import Cases
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.patch import Head
+from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.positions.position_runs import Blocks, Counts
 from stages.positions.schema import SCHEMA, UNPATCHED, UNPATCHED_BLOCKS
 
@@ -37,22 +37,22 @@ def rows(
     parts = []
     for found, patch_id in ((counts, UNPATCHED), (blocks, UNPATCHED_BLOCKS)):
         for name, p in ((base, found.readouts.base), (source, found.readouts.source)):
-            parts.append(_rows(found.cases, p, (name, name), patch_id, [], {"positions": 0}))
+            parts.append(_rows(found.pairs, p, (name, name), patch_id, [], {"positions": 0}))
     heads = {name: patch.heads_of(of) for name, of in patches.items()}
     for count, of_count in zip(counts.counts, counts.readouts.patched, strict=True):
         for written, p in zip(counts.written, of_count, strict=True):
             columns = {"written": written, "run": "last", "positions": count}
             patch_id = f"{written}_last_{count}"
-            parts.append(_rows(counts.cases, p, (source, base), patch_id, heads[written], columns))
+            parts.append(_rows(counts.pairs, p, (source, base), patch_id, heads[written], columns))
     for (name, n), p in zip(blocks.n_written.items(), blocks.readouts.patched, strict=True):
         patch_id = f"window_{name.run}_{name.block.replace(' ', '_')}_{name.draw}"
         columns = {"written": "window", **name._asdict(), "positions": pl.Series(n)}
-        parts.append(_rows(blocks.cases, p, (source, base), patch_id, heads["window"], columns))
+        parts.append(_rows(blocks.pairs, p, (source, base), patch_id, heads["window"], columns))
     return pl.concat(parts)
 
 
 def _rows(
-    found: Cases,
+    found: PromptPairs,
     probabilities: np.ndarray,
     personas: tuple[str, str],
     patch_id: str,

@@ -2,21 +2,21 @@
 
 import numpy as np
 
-from stages.lib.patching.cases import Cases
+from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.positions import blocks
 from stages.positions.blocks import Decode, NotFoundError, Pairs, Wording
 
 
 def pairs(
-    found: Cases,
+    found: PromptPairs,
     wordings: dict[str, Wording],
     decode: Decode,
-) -> tuple[Cases, list[Pairs], list[str]]:
+) -> tuple[PromptPairs, list[Pairs], list[str]]:
     """Pair the positions of each statement's two prompts, block by block.
 
     Parameters
     ----------
-    found : Cases
+    found : PromptPairs
         The statements, with the text and the token ids of both prompts.
     wordings : dict of str to Wording
         What the prompts of ``base`` and of ``source`` were rendered from.
@@ -25,7 +25,7 @@ def pairs(
 
     Returns
     -------
-    tuple of Cases, list of Pairs and list of str
+    tuple of PromptPairs, list of Pairs and list of str
         Statements in both of whose prompts the wordings were found, their positions, and one line
         for each of the others that says what was not found.
     """

@@ -14,9 +14,9 @@ from stages.lib import stats
 from stages.lib.io import cli, params, tables
 from stages.lib.io import metrics as metrics_file
 from stages.lib.patching import patch, patched_runs
-from stages.lib.patching.cases import Cases
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.patch import Head
+from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.lib.stats import run_points, windows
 from stages.lib.stats.run_points import Difference, Point
 from stages.positions.blocks import BLOCKS
@@ -47,12 +47,12 @@ def main(
     metrics_file.write(metrics, summarise(about, table, counts, blocks, config))
 
 
-def by_count(about: Cases, runs: pl.DataFrame, config: PatchConfig) -> Rows:
-    """Accuracy and truth against how many last positions are patched.
+def by_count(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> Rows:
+    """Accuracy and p_correct against how many last positions are patched.
 
     Parameters
     ----------
-    about : Cases
+    about : PromptPairs
         The statements of the runs.
     runs : DataFrame
         What stage `positions` wrote, with the columns of `SCHEMA`.
@@ -84,8 +84,8 @@ def by_count(about: Cases, runs: pl.DataFrame, config: PatchConfig) -> Rows:
     return result
 
 
-def by_block(about: Cases, runs: pl.DataFrame, config: PatchConfig) -> Rows:
-    """Accuracy and truth with each block of the prompt patched, left out, and random positions.
+def by_block(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> Rows:
+    """Accuracy and p_correct with each block of the prompt patched, left out, and random positions.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ def by_block(about: Cases, runs: pl.DataFrame, config: PatchConfig) -> Rows:
 
 
 def summarise(
-    about: Cases, runs: pl.DataFrame, by_count: Rows, by_block: Rows, config: PatchConfig
+    about: PromptPairs, runs: pl.DataFrame, by_count: Rows, by_block: Rows, config: PatchConfig
 ) -> PositionsMetrics:
     """Collect accuracy by number of positions and by block.
 
@@ -167,7 +167,7 @@ def summarise(
 
 
 def _differences(
-    about: Cases, runs: pl.DataFrame, block: str, config: PatchConfig
+    about: PromptPairs, runs: pl.DataFrame, block: str, config: PatchConfig
 ) -> dict[str, Difference]:
     """What a block does beyond nothing, beyond random positions, and to all the others."""
     found = _with_blocks(about, runs)
@@ -184,7 +184,7 @@ def _differences(
     }
 
 
-def _with_blocks(about: Cases, runs: pl.DataFrame) -> Cases:
+def _with_blocks(about: PromptPairs, runs: pl.DataFrame) -> PromptPairs:
     """Statements whose blocks were found in both prompts."""
     return about.only(runs.filter(pl.col("patch_id") == UNPATCHED_BLOCKS)["statement_id"])
 
@@ -197,7 +197,7 @@ def _of_block(runs: pl.DataFrame, run: str, block: str, config: PatchConfig) -> 
     return runs.filter(pl.col("run") == run, pl.col("block") == block)
 
 
-def _draws(rows: pl.DataFrame, found: Cases) -> np.ndarray:
+def _draws(rows: pl.DataFrame, found: PromptPairs) -> np.ndarray:
     """P(true) and P(false) of all draws of a run: (n_draws, n_statements, 2), float32."""
     n = len(found.table)
     p = rows.sort("draw", "statement_id").select("p_true", "p_false").to_numpy()
@@ -209,13 +209,15 @@ def _unpatched(runs: pl.DataFrame, patch_id: str, persona: str) -> np.ndarray:
     return patched_runs.probabilities(runs, patch_id=patch_id, base=persona)
 
 
-def _point(found: Cases, draws: np.ndarray) -> dict[str, Any]:
-    """Rate and truth over all draws, (n_draws, n_statements, 2); draws of a subject are not new."""
+def _point(found: PromptPairs, draws: np.ndarray) -> dict[str, Any]:
+    """Rate and p_correct over all draws, (n_draws, n_statements, 2), which repeat subjects."""
     correct = patch.correct(draws, found.label)
     accuracy = stats.rate(correct.ravel(), np.tile(found.subject, len(draws)))
-    truth = stats.mean(patch.truth(draws, found.label).ravel(), np.tile(found.subject, len(draws)))
+    p_correct = stats.mean(
+        patch.p_correct(draws, found.label).ravel(), np.tile(found.subject, len(draws))
+    )
     row = replace(accuracy, n=correct.shape[1]).row("accuracy")
-    return row | run_points.beside("truth", truth)
+    return row | run_points.beside("p_correct", p_correct)
 
 
 def _heads(runs: pl.DataFrame, written: str) -> list[Head]:

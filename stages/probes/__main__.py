@@ -13,7 +13,7 @@ from safetensors.numpy import save
 
 from stages.lib.io import cli, params, tables
 from stages.lib.io import metrics as metrics_file
-from stages.lib.io.whole import whole
+from stages.lib.io.atomic import atomic
 from stages.lib.probing import counts, inputs, probe, probe_files
 from stages.lib.probing.config import ProbesConfig
 from stages.lib.probing.inputs import Inputs
@@ -61,7 +61,7 @@ def _places(given: Inputs, site: str, n_layers: int) -> Iterator[np.ndarray]:
 
 def _save(file: Path, tensors: dict[str, np.ndarray], personas: tuple[str, ...]) -> None:
     """Write tensors; one metadata key, since safetensors writes several in random order."""
-    with whole(file) as partial:
+    with atomic(file) as partial:
         partial.write_bytes(save(tensors, metadata={"personas": json.dumps(personas)}))
 
 

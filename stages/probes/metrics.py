@@ -14,10 +14,10 @@ class BestLayer:
     ----------
     layer : int or None
     held_out : Interval
-        Cross-validated accuracy on the selection part. On the persona itself it chose the layer,
+        Cross-validated accuracy on the selection split. On the persona itself it chose the layer,
         and is too high by that.
     accuracy, permuted : Interval
-        Accuracy on the report part of the probe, and of those fitted on permuted labels.
+        Accuracy on the report split of the probe, and of those fitted on permuted labels.
     """
 
     layer: int | None

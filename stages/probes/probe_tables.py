@@ -19,7 +19,7 @@ Rows = list[dict[str, Any]]
 
 
 def layers(found: Found, personas: tuple[str, ...], design: Design) -> Rows:
-    """Accuracy on the report part by layer, with true and with permuted labels.
+    """Accuracy on the report split by layer, with true and with permuted labels.
 
     A row of `z` is the mean over the heads of a layer. Its interval is over statements: that of
     the mean share of the layer's heads which are right on a statement.
@@ -48,7 +48,7 @@ def layers(found: Found, personas: tuple[str, ...], design: Design) -> Rows:
 
 
 def heads(found: Found, personas: tuple[str, ...], design: Design) -> Rows:
-    """Accuracy of every head of `z` on the report part.
+    """Accuracy of every head of `z` on the report split.
 
     Returns
     -------
@@ -194,5 +194,5 @@ def tensors(found: Found) -> dict[str, NDArray[np.float32]]:
 
 
 def _interval(right: ArrayLike, design: Design) -> Interval:
-    """Interval of the share of right answers on the report part."""
+    """Interval of the share of right answers on the report split."""
     return shares.right(right, design.subjects[design.report])

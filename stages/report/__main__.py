@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from stages.behaviour.config import BehaviourConfig
 from stages.lib.io import cli, markdown, params, tables
-from stages.lib.io.whole import whole
+from stages.lib.io.atomic import atomic
 from stages.lib.model.lm import MANIFEST
 from stages.lib.patching.config import PatchConfig
 from stages.report import behaviour, own, page, patching, reading, results, scope
@@ -51,7 +51,7 @@ def main(
     made = [claim for claim in claims if claim is not None]
     facts = [_model(tables.read_json(model / MANIFEST)), *map(_persona, (roles.source, roles.base))]
     text = page.render("What was found", QUESTION, facts, made, behaviour.lies(lying))
-    with whole(out) as partial:
+    with atomic(out) as partial:
         partial.write_text(text, encoding="utf-8")
 
 

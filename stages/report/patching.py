@@ -1,13 +1,13 @@
 """Claims of what happens when activations of one run are written into the other."""
 
-from stages.curves.metrics import Rule, Smallest
+from stages.ground_truth.metrics import PlantedMetrics
 from stages.lib.claim import LEVEL, Check, Claim, above, below, least, not_below, number
 from stages.lib.stats import Interval
 from stages.lib.stats.run_points import ALL
 from stages.lib.stats.windows import Window
-from stages.localisation.metrics import PlantedMetrics
 from stages.report.results import Results
 from stages.robustness.metrics import ChosenSet
+from stages.set_sizes.metrics import Rule, Smallest
 from stages.transplant.metrics import Ranks
 from stages.widths.metrics import Size, WindowPoints
 
@@ -42,8 +42,8 @@ def window(results: Results, source: str, base: str) -> Claim:
 def few_heads(results: Results, source: str, base: str) -> Claim:
     """A small set of heads carries it, and not the layers that it is not in."""
     heads, runs = results.heads, results.transplant
-    every = runs.by_split[ALL]
-    gain = runs.gain["patched - base"].accuracy
+    every = runs.by_topic[ALL]
+    gain = runs.effect["patched - base"].accuracy
     share = heads.share_of_all_heads
     size = "no set" if share is None else f"{heads.n_heads} heads ({share:.1%} of all)"
     candidates = results.robustness.n_candidates
@@ -69,7 +69,7 @@ def few_heads(results: Results, source: str, base: str) -> Claim:
     ]
     rules = results.curves.rules
     notes = [_smallest(name, of.smallest) for name, of in rules.items() if isinstance(of, Rule)]
-    figures = ("transplant.png", "heads.png", "curves.png")
+    figures = ("transplant.png", "heads.png", "set_sizes.png")
     return Claim("A small set of heads carries it", checks, figures, notes=notes)
 
 
@@ -82,8 +82,8 @@ def these_heads(results: Results, source: str, base: str) -> Claim:
 def reverse(results: Results, source: str, base: str) -> Claim:
     """The same heads make the honest run lie."""
     runs = results.transplant
-    after = runs.by_split[ALL]["reverse"]
-    loss = runs.gain["reverse - source"].accuracy
+    after = runs.by_topic[ALL]["reverse"]
+    loss = runs.effect["reverse - source"].accuracy
     rest = results.controls.reverse_minus_rest.get("accuracy")
     checks = [
         Check(
@@ -109,14 +109,14 @@ def planted(results: Results) -> Claim | None:
     checks = [
         Check(
             None if overlap is None or by_chance is None else overlap > by_chance,
-            "The best window, chosen on the selection part, overlaps the planted layers "
+            "The best window, chosen on the selection split, overlaps the planted layers "
             "(intersection over union): "
             f"{_plain(overlap)}, by chance {_plain(by_chance)}.",
         ),
         Check(
             above(heads.share, heads.share_by_chance),
-            "Of what single heads gain, on the selection part, planted layers have more than their "
-            "share: "
+            "Of what single heads gain, on the selection split, planted layers have more than "
+            "their share: "
             f"{number(heads.share)} statements, by chance {_plain(heads.share_by_chance)}.",
         ),
         Check(
@@ -125,7 +125,7 @@ def planted(results: Results) -> Claim | None:
         ),
         Check(
             _within(scores.parting_layer, where),
-            "Honest and liar directions of truth part in a planted layer: layer "
+            "Honest and liar truth directions part in a planted layer: layer "
             f"{scores.parting_layer}.",
         ),
     ]
@@ -134,7 +134,7 @@ def planted(results: Results) -> Claim | None:
         f"(by chance {_plain(chosen.by_chance)} of them)."
     )
     title = f"It is found where it was planted (layers {_layers(where)})"
-    return Claim(title, checks, ("localisation.png",), notes=[note])
+    return Claim(title, checks, ("ground_truth.png",), notes=[note])
 
 
 def estimates(results: Results) -> Claim:
@@ -144,7 +144,7 @@ def estimates(results: Results) -> Claim:
     checks = [
         Check(
             above(score.rank_correlation, 0),
-            "Over all heads, on the selection part, estimated and true effect have a rank "
+            "Over all heads, on the selection split, estimated and true effect have a rank "
             f"correlation of {number(score.rank_correlation)} statements, "
             f"{score.n_heads} heads.",
         ),
@@ -155,23 +155,23 @@ def estimates(results: Results) -> Claim:
         ),
     ]
     rule = results.curves.rules.get("estimate")
-    area = rule.up["difference"]["area_log"] if isinstance(rule, Rule) else None
+    area = rule.up["difference"]["auc_log"] if isinstance(rule, Rule) else None
     checks.append(
         Check(
             not_below(area, 0),
             "Sets in the order of the estimate restore as much as sets in the order of the true "
-            "effects, on the report part (area under truth by the logarithm of the number of "
+            "effects, on the report split (area under truth by the logarithm of the number of "
             f"heads, estimate minus true: {number(area)}).",
         )
     )
     title = "Gradients foretell which heads matter"
-    return Claim(title, checks, ("estimates.png",))
+    return Claim(title, checks, ("attribution_patching.png",))
 
 
 def _restored(sets: dict[str, dict[str, ChosenSet]]) -> Interval | None:
     """What the set that the search found restores, in the wording that it was found in."""
     search = sets.get("search", {})
-    return search["heads"].scored["default"].restored if search else None
+    return search["heads"].scored["default"].recovered if search else None
 
 
 def _control(widths: dict[int, Size], best: Window | None) -> Interval | None:
@@ -200,14 +200,14 @@ def _smallest(rule: str, found: Smallest) -> str:
     accuracy = Interval(found.accuracy, found.low, found.high, found.n or 0)
     return (
         f"Heads in the order of rule `{rule}`: {found.n_heads} ({found.share:.1%} of all) are "
-        f"enough on the selection part; on the report part right on {number(accuracy)}."
+        f"enough on the selection split; on the report split right on {number(accuracy)}."
     )
 
 
 def _random(control: Ranks, where: str) -> list[Check]:
     """How the set stands among random ones, by truth, which it was chosen by, and by accuracy."""
     checks = []
-    for measure, rank in (("truth", control.truth), ("accuracy", control.accuracy)):
+    for measure, rank in (("p_correct", control.p_correct), ("accuracy", control.accuracy)):
         says = "not measured"
         if rank.p_value is not None:
             says = f"{measure} {rank.mean:.3f} on average over {rank.n_sets} sets, "

@@ -1,10 +1,10 @@
 """Claims of where activations tell truth from falsehood, and of what happens without that."""
 
-from stages.attribution.metrics import Parted
 from stages.erasure.metrics import Difference, Numbers, ProbeRate
 from stages.lib.claim import LEVEL, Check, Claim, above, below, holds, least, number
 from stages.lib.stats import Interval
 from stages.lib.stats.windows import Window
+from stages.logit_attribution.metrics import Parted
 from stages.report.results import Results
 from stages.transfer.metrics import Crossing, Method, Parting
 
@@ -61,7 +61,7 @@ def believing(results: Results, source: str, base: str) -> Claim:
 
 
 def parting(results: Results, source: str, base: str, neutral: str) -> Claim:
-    """Directions of truth, and what the lens reads, part somewhere inside."""
+    """Truth directions, and what the lens reads, part somewhere inside."""
     every = results.transfer.parting
     name = next((method for method in PARTING if method in every), None)
     pairs = every[name] if name else {}
@@ -71,7 +71,7 @@ def parting(results: Results, source: str, base: str, neutral: str) -> Claim:
     checks = [
         Check(
             _ends(where),
-            f"The two runs' directions of truth ({_words(name)}, selection part) have a cosine "
+            f"The two runs' truth directions ({_words(name)}, selection part) have a cosine "
             f"above one half, and first one below it at the output of layer {_layer(where)}.",
         ),
         _no_sooner(control.parting_layer if control else None, where, source, neutral),
@@ -87,7 +87,7 @@ def parting(results: Results, source: str, base: str, neutral: str) -> Claim:
         at = "at no layer" if turning.value is None else f"at layer {_layer(turning)}"
         notes.append(f"Their cosine falls below 0 {at}, of {pair.layers} that read the truth.")
     title = "Inside the model the lie parts from the truth"
-    return Claim(title, checks, ("attribution.png",), notes=notes)
+    return Claim(title, checks, ("logit_attribution.png",), notes=notes)
 
 
 def erasing(results: Results, source: str, base: str) -> Claim:
@@ -107,8 +107,8 @@ def erasing(results: Results, source: str, base: str) -> Claim:
             )
         )
         for control, what in (("permuted", "permuted labels"), ("random", "a random direction")):
-            change = there[f"leace - {control}"].truth if there else None
-            expected = there["leace - none"].truth.value if there else None
+            change = there[f"leace - {control}"].p_correct if there else None
+            expected = there["leace - none"].p_correct.value if there else None
             checks.append(
                 Check(
                     _same_way(change, expected),
@@ -136,7 +136,7 @@ def _no_sooner(
 
 def _nearest(windows: dict[str, Runs], best: Window | None) -> tuple[str, Runs | None]:
     """The erased window of the best one's size, or the nearest, that has most layers of it."""
-    measured = {name: runs for name, runs in windows.items() if runs["leace - none"].truth.n}
+    measured = {name: runs for name, runs in windows.items() if runs["leace - none"].p_correct.n}
     if not measured or best is None:
         return "of any window", None
     chosen = set(range(best.first_layer, best.last_layer + 1))

@@ -4,24 +4,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_type_hints
 
-from stages.attribution.metrics import AttributionMetrics
+from stages.attribution_patching.metrics import EstimatesMetrics
 from stages.behaviour.metrics import BehaviourMetrics, WithFirstTokens
-from stages.cells.metrics import GridMetrics
 from stages.confidence.metrics import ConfidenceMetrics
 from stages.controls.metrics import ControlsMetrics
-from stages.curves.metrics import CurvesMetrics
 from stages.erasure.metrics import ErasureMetrics
-from stages.estimates.metrics import EstimatesMetrics
+from stages.ground_truth import metrics as ground_truth
 from stages.heads.metrics import SetSize
 from stages.lib.io import metrics
-from stages.localisation import metrics as localisation
+from stages.logit_attribution.metrics import AttributionMetrics
 from stages.positions.metrics import PositionsMetrics
 from stages.probes.metrics import ProbesMetrics
 from stages.robustness.metrics import RobustnessMetrics
+from stages.set_sizes.metrics import CurvesMetrics
 from stages.transfer.metrics import TransferMetrics
 from stages.transplant.metrics import TransplantMetrics
 from stages.widths.metrics import WidthsMetrics
 from stages.windows.metrics import WindowsMetrics
+from stages.wordings.metrics import GridMetrics
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Results:
     estimates: EstimatesMetrics
     grid: GridMetrics
     heads: SetSize
-    localisation: localisation.Metrics
+    localisation: ground_truth.Metrics
     positions: PositionsMetrics
     probes: ProbesMetrics
     robustness: RobustnessMetrics

@@ -12,7 +12,7 @@ def elsewhere(results: Results, source: str, base: str) -> Claim:
     robust = results.robustness
     checks, notes = [], []
     for kind, what, overlap in (
-        ("split", "topic", robust.overlap.split),
+        ("topic", "topic", robust.overlap.topic),
         ("wording", "wording", robust.overlap.wording),
     ):
         score = robust.generalisation[kind]
@@ -42,7 +42,7 @@ def honesty(results: Results, source: str, base: str) -> Claim:
     runs = controls.runs
     mean, rest = (
         controls.patched_minus[run].accuracy if run in controls.patched_minus else None
-        for run in ("mean_selection", "rest_of_window")
+        for run in ("mean_ablation_selection", "rest_of_window")
     )
     donor = controls.follows_donor.get("other_label")
     checks = [
@@ -50,7 +50,7 @@ def honesty(results: Results, source: str, base: str) -> Claim:
             not_above(mean, 0.0),
             "The mean of z over other statements does as well as a statement's own, as far as "
             "these statements tell: right on "
-            f"{number(runs.get('mean_selection'))}; own minus mean {number(mean)}.",
+            f"{number(runs.get('mean_ablation_selection'))}; own minus mean {number(mean)}.",
         ),
         Check(
             below(donor, 0.5),

@@ -1,4 +1,4 @@
-"""Stage `robustness`: head sets chosen on one split or one wording, scored on all the others.
+"""Stage `robustness`: head sets chosen on one topic or one wording, scored on all the others.
 
 Params  patch, readout, robustness, the wordings of both personas
 """
@@ -12,11 +12,11 @@ import polars as pl
 from stages.lib import chat, forward
 from stages.lib.chat import Named
 from stages.lib.io import cli, params, tables
-from stages.lib.patching import cases, experiment, patch
-from stages.lib.patching.cases import Cases
+from stages.lib.patching import experiment, patch, prompt_pairs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.experiment import Experiment
 from stages.lib.patching.patch import Head
+from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.robustness import rewording, robustness, robustness_tables, schema, wordings
 from stages.robustness.config import RobustnessConfig
 from stages.robustness.wordings import DEFAULT, Wording
@@ -30,17 +30,17 @@ def main(
     heads: cli.HeadSet,
     out: Annotated[Path, "writes one row per statement, wording and run (Parquet)"],
 ) -> None:
-    """Choose on the selection part, score on the report part."""
+    """Choose on the selection split, score on the report split."""
     options = params.section("robustness", RobustnessConfig)
     config = params.section("patch", PatchConfig)
     default = wordings.of_prompt(config.source, config.base)
     others = wordings.named(WHERE, options.wordings, default)
     search = tables.read_json(heads)
-    setting = experiment.load(pairs, model, ("report",), options.limit, by="split")
-    chosen_on = cases.read(pairs, ("selection",), options.choose, by="split")
+    setting = experiment.load(pairs, model, ("report",), options.limit, by="topic")
+    chosen_on = prompt_pairs.read(pairs, ("selection",), options.choose, by="topic")
     texts = _texts(pairs)
     choosing, scoring = (  # both before anything is computed: a wording may be refused
-        _settings(setting, found, others, texts) for found in (chosen_on, setting.cases)
+        _settings(setting, found, others, texts) for found in (chosen_on, setting.pairs)
     )
     best = [Head(*head) for head in search["heads"]]
     every = patch.of_window(search["window"], setting.shape[1])
@@ -64,13 +64,13 @@ def _texts(pairs: Path) -> dict[str, Named]:
 
 
 def _settings(
-    setting: Experiment, found: Cases, others: dict[str, Wording], texts: dict[str, Named]
+    setting: Experiment, found: PromptPairs, others: dict[str, Wording], texts: dict[str, Named]
 ) -> dict[str, Experiment]:
     """The same statements in every wording, the default one first."""
-    result = {DEFAULT: replace(setting, cases=found)}
+    result = {DEFAULT: replace(setting, pairs=found)}
     for name, wording in others.items():
         own = rewording.reworded(f"{WHERE}.{name}", found, texts, wording, setting.lm)
-        result[name] = replace(setting, cases=own)
+        result[name] = replace(setting, pairs=own)
     return result
 
 

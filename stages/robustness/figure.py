@@ -1,4 +1,4 @@
-"""Head sets chosen on one split or one wording, scored on all the others."""
+"""Head sets chosen on one topic or one wording, scored on all the others."""
 
 import numpy as np
 import polars as pl
@@ -13,7 +13,7 @@ LIMITS = (0.0, 1.0)
 
 
 def draw(tables: load.Tables) -> Figure:
-    """Accuracy of each set by split and wording, over all splits, and the overlap of the sets."""
+    """Accuracy of each set by topic and wording, over all topics, and the overlap of the sets."""
     rows = tables["robustness/table"]
     wordings = load.names(rows, "wording")
     looks = style.looks(wordings)
@@ -21,11 +21,11 @@ def draw(tables: load.Tables) -> Figure:
     above = -(-len(wordings) // COLUMNS)
     figure = style.canvas(
         f"Robustness of the head set: {tables.source} written into {tables.base}",
-        "Sets of equal size of the best window's heads: those that gain most truth alone, on the "
-        "selection part of one split in the default wording, or of all splits in one wording; "
-        "search: the set of stage heads. Above: accuracy on the report part, by split "
+        "Sets of equal size of the best window's heads: those with the largest effects alone, on the "
+        "selection split of one topic in the default wording, or of all topics in one wording; "
+        "search: the set of stage heads. Above: accuracy on the report split, by topic "
         f"({_sizes(rows)}) and wording; white is 0.5, grey was not measured. Below: heads in both "
-        f"sets as a share of those in either; and all splits together, {style.INTERVALS}; "
+        f"sets as a share of those in either; and all topics together, {style.INTERVALS}; "
         f"hollow: the reverse, {tables.base} written into {tables.source}.",
         height=4.7 * above + 5.6,
         entries={f"wording {name}": look for name, look in looks.items()},
@@ -48,9 +48,9 @@ def draw(tables: load.Tables) -> Figure:
 
 
 def _sizes(rows: pl.DataFrame) -> str:
-    """How many statements there are, overall and in a split."""
+    """How many statements there are, overall and in a topic."""
     counts = load.counts(rows)
-    own = [n for split, n in counts.items() if split != "all"] or [0]
+    own = [n for topic, n in counts.items() if topic != "all"] or [0]
     few = f"{min(own)}" if min(own) == max(own) else f"{min(own)} to {max(own)}"
     return f"{few} known statements each, {counts.get('all', 0)} in all"
 
@@ -63,12 +63,12 @@ def _named(rows: pl.DataFrame, kind: str, name: str) -> pl.DataFrame:
 
 
 def _accuracy(ax: Axes, rows: pl.DataFrame, labelled: bool) -> None:
-    """Accuracy by set and split, 'all' last."""
+    """Accuracy by set and topic, 'all' last."""
     rows = _named(rows, "chosen_on", "set")
-    sets, splits = load.names(rows, "label"), [*load.splits(rows), "all"]
-    heat.matrix(ax, rows, "accuracy", ("label", sets), ("split", splits), LIMITS)
-    _ticks(ax, sets if labelled else [], splits)
-    ax.axvline(len(splits) - 1, color="black", linewidth=1)
+    sets, topics = load.names(rows, "label"), [*load.topics(rows), "all"]
+    heat.matrix(ax, rows, "accuracy", ("label", sets), ("topic", topics), LIMITS)
+    _ticks(ax, sets if labelled else [], topics)
+    ax.axvline(len(topics) - 1, color="black", linewidth=1)
     if labelled:
         ax.set_ylabel("chosen on")
 
@@ -91,8 +91,8 @@ def _overlap(ax: Axes, rows: pl.DataFrame) -> None:
 
 
 def _overall(ax: Axes, rows: pl.DataFrame, looks: dict[str, style.Look]) -> None:
-    """Accuracy over all splits, by set and wording, in both directions."""
-    rows = _named(rows.filter(split="all"), "chosen_on", "set")
+    """Accuracy over all topics, by set and wording, in both directions."""
+    rows = _named(rows.filter(topic="all"), "chosen_on", "set")
     sets = load.names(rows, "label")
     where = {label: float(i) for i, label in enumerate(sets)}
     for wording, at, own in places.dodged(rows, "wording", looks, "label", where):
@@ -106,7 +106,7 @@ def _overall(ax: Axes, rows: pl.DataFrame, looks: dict[str, style.Look]) -> None
     marks.unmeasured(ax, rows, "accuracy")
     places.names(ax, sets, rotation=45)
     marks.rates(ax)
-    ax.set_title("all splits together")
+    ax.set_title("all topics together")
 
 
 def _ticks(ax: Axes, down: list[str], across: list[str]) -> None:
@@ -118,7 +118,7 @@ def _ticks(ax: Axes, down: list[str], across: list[str]) -> None:
 
 SETS = texts("first_chosen_on", "first", "second_chosen_on", "second")
 TABLES = {
-    "robustness/table": texts("wording", "chosen_on", "set", "split") | ROLES | POINT,
+    "robustness/table": texts("wording", "chosen_on", "set", "topic") | ROLES | POINT,
     "robustness/overlap": SETS | floats("jaccard") | ints("n"),
 }
 FIGURES = (registry.Figure("robustness.png", draw, TABLES),)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from stages.lib.patching.patch import Head
 
-SPLIT, WORDING, SEARCH = "split", "wording", "search"  # what a set was chosen on
+SPLIT, WORDING, SEARCH = "topic", "wording", "search"  # what a set was chosen on
 Members = NDArray[np.bool_]
 
 
@@ -19,10 +19,10 @@ class HeadSet:
     Attributes
     ----------
     chosen_on : str
-        ``split`` (of the default wording), ``wording`` (all splits), ``search`` (that of stage
+        ``topic`` (of the default wording), ``wording`` (all topics), ``search`` (that of stage
         `heads`).
     name : str
-        Which split or wording.
+        Which topic or wording.
     members : ndarray of shape (n_candidates,), bool
         Which of the window's heads.
     heads : list of Head
@@ -42,13 +42,13 @@ class Singles:
     Attributes
     ----------
     gain : ndarray of shape (n_heads, n_statements), float64
-        Truth of the patched run minus that of the base run.
-    split, subject : ndarray of shape (n_statements,), str
+        p_correct of the patched run minus that of the base run.
+    topic, subject : ndarray of shape (n_statements,), str
         Of each statement.
     """
 
     gain: NDArray[np.float64]
-    split: NDArray[Any]
+    topic: NDArray[Any]
     subject: NDArray[Any]
 
 
@@ -81,5 +81,5 @@ def by_group(singles: Singles, group: NDArray[Any], size: int) -> dict[str, Memb
 
 
 def reversible(sets: list[HeadSet]) -> list[HeadSet]:
-    """Sets that were chosen on all splits: those that are also run in the other direction."""
+    """Sets that were chosen on all topics: those that are also run in the other direction."""
     return [one for one in sets if one.chosen_on != SPLIT]

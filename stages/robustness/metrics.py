@@ -1,4 +1,4 @@
-"""What metrics/robustness.json holds; scores are on the report part."""
+"""What metrics/robustness.json holds; scores are on the report split."""
 
 from dataclasses import dataclass
 
@@ -17,10 +17,10 @@ class Scored(Point):
     restored : Interval
         Share of the truth between base and source run that the set gives back.
     reverse : Point or None
-        The set patched in the other direction; None for sets of splits.
+        The set patched in the other direction; None for sets of topics.
     """
 
-    restored: Interval
+    recovered: Interval
     reverse: Point | None
 
 
@@ -63,7 +63,7 @@ class Overlap:
 
 @dataclass(frozen=True)
 class Shuffled:
-    """Mean overlap of sets of splits if statements were dealt to splits at random.
+    """Mean overlap of sets of topics if statements were dealt to topics at random.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ class Shuffled:
         Over shuffles, and percentiles 2.5 and 97.5 of them.
     n_shuffles : int
     p_value : float or None
-        Share of shuffles, the true splits among them, whose overlap is as low as the true one.
+        Share of shuffles, the true topics among them, whose overlap is as low as the true one.
     """
 
     mean: float | None
@@ -83,7 +83,7 @@ class Shuffled:
 
 @dataclass(frozen=True)
 class ShuffledOverlap(Overlap):
-    """Overlap of the sets of splits, beside its control."""
+    """Overlap of the sets of topics, beside its control."""
 
     shuffled: Shuffled
 
@@ -107,16 +107,16 @@ class Resampled:
 
 @dataclass(frozen=True)
 class Overlaps:
-    """Overlap of sets chosen on splits, on wordings, and on draws; None where none was chosen."""
+    """Overlap of sets chosen on topics, on wordings, and on draws; None where none was chosen."""
 
-    split: ShuffledOverlap | Overlap | None
+    topic: ShuffledOverlap | Overlap | None
     wording: Overlap | None
     seed: Resampled | None
 
 
 @dataclass(frozen=True)
 class RobustnessMetrics:
-    """Sets chosen on one split or wording, and scored on all.
+    """Sets chosen on one topic or wording, and scored on all.
 
     Attributes
     ----------
@@ -129,13 +129,13 @@ class RobustnessMetrics:
     window : Window or None
         The best window.
     known : dict of str to Count
-        Statements by part.
+        Statements by split.
     sets : dict of str to dict of str to ChosenSet
-        By what it was chosen on (``search``, ``split``, ``wording``) and its name.
+        By what it was chosen on (``search``, ``topic``, ``wording``) and its name.
     unpatched : dict of str to dict of str to Point
         By wording and run: ``source``, ``base``.
     generalisation : dict of str to Generalisation
-        ``split`` and ``wording``.
+        ``topic`` and ``wording``.
     overlap : Overlaps
     overlap_by_chance : float or None
         Expected Jaccard index of two sets of as many heads, drawn from the window.

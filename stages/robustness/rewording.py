@@ -2,22 +2,26 @@
 
 from stages.lib import chat
 from stages.lib.chat import Named
-from stages.lib.io import alignment
+from stages.lib.io import row_order
 from stages.lib.model.lm import LanguageModel
-from stages.lib.patching.cases import Cases
+from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.robustness.wordings import Wording
 
 
 def reworded(
-    where: str, found: Cases, statements: dict[str, Named], wording: Wording, model: LanguageModel
-) -> Cases:
+    where: str,
+    found: PromptPairs,
+    statements: dict[str, Named],
+    wording: Wording,
+    model: LanguageModel,
+) -> PromptPairs:
     """The same cases with the prompts of another wording.
 
     Parameters
     ----------
     where : str
         File and key of the wording, for messages.
-    found : Cases
+    found : PromptPairs
         Known statements.
     statements : dict of str to tuple of str and str
         Where each comes from and its text, by `statement_id`.
@@ -28,7 +32,7 @@ def reworded(
 
     Returns
     -------
-    Cases
+    PromptPairs
         Row by row about the same statements.
 
     Raises
@@ -45,5 +49,5 @@ def reworded(
 
     source = prompts("source", wording.source_system, wording.source_prefix)
     base = prompts("base", wording.base_system, wording.base_prefix)
-    alignment.require_apart(f"{where}: source and base persona", source, base)
-    return Cases(found.table, source, base)
+    row_order.require_apart(f"{where}: source and base persona", source, base)
+    return PromptPairs(found.table, source, base)

@@ -1,4 +1,4 @@
-"""Head sets chosen on one split or one wording, and scored on others."""
+"""Head sets chosen on one topic or one wording, and scored on others."""
 
 from dataclasses import dataclass
 
@@ -6,9 +6,9 @@ import numpy as np
 
 from stages.lib.forward import Readouts
 from stages.lib.patching import patch
-from stages.lib.patching.cases import Cases
 from stages.lib.patching.experiment import Experiment
 from stages.lib.patching.patch import Head
+from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.robustness import head_sets
 from stages.robustness.head_sets import SEARCH, SPLIT, WORDING, HeadSet, Singles, reversible
 
@@ -21,7 +21,7 @@ class Alone:
     ----------
     wording : str
         Its name.
-    cases : Cases
+    cases : PromptPairs
         The statements.
     heads : list of Head
         Heads of the window.
@@ -30,17 +30,19 @@ class Alone:
     """
 
     wording: str
-    cases: Cases
+    pairs: PromptPairs
     heads: list[Head]
     readouts: Readouts
 
     @property
     def singles(self) -> Singles:
-        """Truth that each head gains."""
-        label = self.cases.label
-        patched, base = (patch.truth(p, label) for p in (self.readouts.patched, self.readouts.base))
-        split = self.cases.table["split"].to_numpy()
-        return Singles(patched - base, split, self.cases.subject)
+        """p_correct that each head gains."""
+        label = self.pairs.label
+        patched, base = (
+            patch.p_correct(p, label) for p in (self.readouts.patched, self.readouts.base)
+        )
+        topic = self.pairs.table["topic"].to_numpy()
+        return Singles(patched - base, topic, self.pairs.subject)
 
 
 @dataclass(frozen=True)
@@ -51,16 +53,16 @@ class Scored:
     ----------
     wording : str
         Its name.
-    cases : Cases
+    cases : PromptPairs
         The statements.
     into_base : Readouts
         Every set, from the source into the base run.
     into_source : Readouts
-        Sets that were chosen on all splits, from the base into the source run.
+        Sets that were chosen on all topics, from the base into the source run.
     """
 
     wording: str
-    cases: Cases
+    pairs: PromptPairs
     into_base: Readouts
     into_source: Readouts
 
@@ -68,7 +70,7 @@ class Scored:
 def choose(
     alone: dict[str, Alone], search: list[Head], every: list[Head], default: str
 ) -> list[HeadSet]:
-    """Choose sets of one size: on each split of the default wording, and on each wording.
+    """Choose sets of one size: on each topic of the default wording, and on each wording.
 
     Parameters
     ----------
@@ -79,7 +81,7 @@ def choose(
     every : list of Head
         Heads of the window.
     default : str
-        The wording whose splits are looked at apart.
+        The wording whose topics are looked at apart.
     """
     if not search:
         return []
@@ -88,7 +90,7 @@ def choose(
     own = singles[default]
     chosen |= {
         (SPLIT, name): members
-        for name, members in head_sets.by_group(own, own.split, len(search)).items()
+        for name, members in head_sets.by_group(own, own.topic, len(search)).items()
     }
     chosen |= {
         (WORDING, name): head_sets.best(found.gain.mean(axis=1), len(search))
@@ -105,15 +107,15 @@ def alone(wording: str, setting: Experiment, heads: list[Head]) -> Alone:
     """Patch each of some heads alone."""
     patches = patch.of_heads([[head] for head in heads], *setting.shape)
     readouts = setting.patcher()(patches, f"heads alone, {wording}")
-    return Alone(wording, setting.cases, heads, readouts)
+    return Alone(wording, setting.pairs, heads, readouts)
 
 
 def score(wording: str, setting: Experiment, sets: list[HeadSet]) -> Scored:
-    """Patch every set, and those that were chosen on all splits in the other direction too."""
+    """Patch every set, and those that were chosen on all topics in the other direction too."""
     forth, back = (
         patch.of_heads([one.heads for one in some], *setting.shape)
         for some in (sets, reversible(sets))
     )
     into_base = setting.patcher()(forth, f"sets into base, {wording}")
     into_source = setting.reverse()(back, f"sets into source, {wording}")
-    return Scored(wording, setting.cases, into_base, into_source)
+    return Scored(wording, setting.pairs, into_base, into_source)

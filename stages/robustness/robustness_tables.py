@@ -4,8 +4,8 @@ import polars as pl
 
 from stages.lib.forward import Readouts
 from stages.lib.patching import patched_runs
-from stages.lib.patching.cases import Cases
 from stages.lib.patching.config import PatchConfig
+from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.robustness.head_sets import HeadSet, reversible
 from stages.robustness.robustness import Alone, Scored
 from stages.robustness.schema import SCHEMA
@@ -15,9 +15,9 @@ def single_rows(alone: Alone, config: PatchConfig) -> pl.DataFrame:
     """Rows of the runs of one wording that sets are chosen by."""
     named = [(f"alone {head.layer}.{head.head}", [head]) for head in alone.heads]
     parts = [
-        *_unpatched(alone.cases, alone.readouts, config),
+        *_unpatched(alone.pairs, alone.readouts, config),
         *(
-            patched_runs.rows(alone.cases, p, config.source, config.base, name, heads)
+            patched_runs.rows(alone.pairs, p, config.source, config.base, name, heads)
             for (name, heads), p in zip(named, alone.readouts.patched, strict=True)
         ),
     ]
@@ -27,7 +27,7 @@ def single_rows(alone: Alone, config: PatchConfig) -> pl.DataFrame:
 
 def rows(scored: Scored, sets: list[HeadSet], config: PatchConfig) -> pl.DataFrame:
     """Rows of one wording's scored sets, in both directions, and of its unpatched runs."""
-    found, names = scored.cases, {"chosen_on": pl.lit(""), "set": pl.lit("")}
+    found, names = scored.pairs, {"chosen_on": pl.lit(""), "set": pl.lit("")}
     parts = [part.with_columns(**names) for part in _unpatched(found, scored.into_base, config)]
     into_base = zip(sets, scored.into_base.patched, strict=True)
     into_source = zip(reversible(sets), scored.into_source.patched, strict=True)
@@ -44,7 +44,7 @@ def rows(scored: Scored, sets: list[HeadSet], config: PatchConfig) -> pl.DataFra
     return pl.concat(parts).with_columns(wording=pl.lit(scored.wording)).select(list(SCHEMA))
 
 
-def _unpatched(found: Cases, readouts: Readouts, config: PatchConfig) -> list[pl.DataFrame]:
+def _unpatched(found: PromptPairs, readouts: Readouts, config: PatchConfig) -> list[pl.DataFrame]:
     """Rows of the source and of the base run."""
     runs = ((readouts.source, config.source), (readouts.base, config.base))
     return [patched_runs.rows(found, p, persona, persona) for p, persona in runs]

@@ -1,4 +1,4 @@
-"""Scores of `robustness`: what each set does on every split and wording, and what sets share.
+"""Scores of `robustness`: what each set does on every topic and wording, and what sets share.
 
 Params  patch, robustness
 """
@@ -10,10 +10,10 @@ import polars as pl
 
 from stages.lib.io import cli, params, tables
 from stages.lib.io import metrics as metrics_file
-from stages.lib.patching import cases, patched_runs
-from stages.lib.patching.cases import Cases
+from stages.lib.patching import patched_runs, prompt_pairs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.patch import Head
+from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.lib.stats import run_points, windows
 from stages.lib.stats.run_points import ALL, Point
 from stages.robustness import scores_overlap, scores_restored, scores_runs
@@ -31,43 +31,44 @@ def main(
     metrics: cli.Metrics,
     plots: Annotated[
         Path,
-        "writes table.json (one row per set, wording, run and split) and overlap.json (one "
+        "writes table.json (one row per set, wording, run and topic) and overlap.json (one "
         "row per pair of sets) into this folder",
     ],
 ) -> None:
-    """Count what the sets do on the report part, and how they were chosen on the selection part."""
+    """Count what the sets do on the report split, and how they were chosen."""
     options = params.section("robustness", RobustnessConfig)
     config = params.section("patch", PatchConfig)
     table, about = patched_runs.read(runs, SCHEMA, pairs)
-    splits = sorted(set(tables.read(pairs, tables.PAIRS)["split"]))
+    topics = sorted(set(tables.read(pairs, tables.PAIRS)["topic"]))
     wordings = [DEFAULT, *options.wordings]
     known = {
-        part: about.only(about.table.filter(part=part)["statement_id"]) for part in cases.PARTS
+        split: about.only(about.table.filter(split=split)["statement_id"])
+        for split in prompt_pairs.SPLITS
     }
-    chosen, scored = (_of(table, part) for part in known.values())
+    chosen, scored = (_of(table, split) for split in known.values())
     window = scores_runs.candidates(chosen)
     sets = scores_runs.sets_of(scored, window, wordings)
     given = {wording: scores_runs.answers(scored, sets, wording, config) for wording in wordings}
-    by_split = points(known["report"], given, splits, config)
+    by_topic = points(known["report"], given, topics, config)
     singles = scores_runs.singles(known["selection"], chosen, window, config)
     overlap = scores_overlap.numbers(sets, singles, options.shuffles, options.seed)
-    tables.write_rows(plots / "table.json", by_split)
+    tables.write_rows(plots / "table.json", by_topic)
     tables.write_rows(plots / "overlap.json", scores_overlap.pairs(sets))
     metrics_file.write(metrics, summarise(known, given, sets, window, overlap))
 
 
 def points(
-    about: Cases, given: dict[str, Answers], splits: list[str], config: PatchConfig
+    about: PromptPairs, given: dict[str, Answers], topics: list[str], config: PatchConfig
 ) -> list[dict[str, Any]]:
-    """Accuracy of every run on all statements and on each split.
+    """Accuracy of every run on all statements and on each topic.
 
     Parameters
     ----------
-    about : Cases
-        The statements of the report part.
+    about : PromptPairs
+        The statements of the report split.
     given : dict of str to dict
         Runs of each wording, from `scores_runs.answers`.
-    splits : list of str
+    topics : list of str
         Their names.
     config : PatchConfig
         Section `patch`.
@@ -79,21 +80,21 @@ def points(
 
     References
     ----------
-    arXiv:2311.15131, tables 2 to 4: one set, chosen on one split and wording, by split and wording.
+    arXiv:2311.15131, tables 2 to 4: one set, chosen on one topic and wording, by topic and wording.
     """
     personas = {"source": config.source, "base": config.base}
     result = []
     for wording, runs in given.items():
         for (chosen_on, name, run), p in runs.items():
             names = {"wording": wording, "chosen_on": chosen_on, "set": name, "run": run}
-            for split in (ALL, *splits):
-                point = run_points.measure(about, p, run_points.of_split(about, split))
-                result.append({**names, **personas, "split": split, **point.row()})
+            for topic in (ALL, *topics):
+                point = run_points.measure(about, p, run_points.of_topic(about, topic))
+                result.append({**names, **personas, "topic": topic, **point.row()})
     return result
 
 
 def summarise(
-    known: dict[str, Cases],
+    known: dict[str, PromptPairs],
     given: dict[str, Answers],
     sets: list[HeadSet],
     window: list[Head],
@@ -103,8 +104,8 @@ def summarise(
 
     Parameters
     ----------
-    known : dict of str to Cases
-        The statements by part.
+    known : dict of str to PromptPairs
+        The statements by split.
     given : dict of str to dict
         Runs of each wording, from `scores_runs.answers`.
     sets : list of HeadSet
@@ -129,9 +130,9 @@ def summarise(
     return RobustnessMetrics(
         n_heads=size,
         n_candidates=len(window),
-        chosen_by="the heads of the best window that gain most truth alone",
+        chosen_by="the heads of the best window that gain most p_correct alone",
         window=windows.of(window),
-        known={part: run_points.count(found.table) for part, found in known.items()},
+        known={split: run_points.count(found.table) for split, found in known.items()},
         sets=by_set,
         unpatched={
             wording: {
@@ -150,18 +151,18 @@ def summarise(
     )
 
 
-def _of(table: pl.DataFrame, found: Cases) -> pl.DataFrame:
+def _of(table: pl.DataFrame, found: PromptPairs) -> pl.DataFrame:
     """Runs on some statements."""
     return table.filter(pl.col("statement_id").is_in(found.table["statement_id"].implode()))
 
 
 def _scored(
-    about: Cases, runs: Answers, points: dict[tuple[str, str, str], Point], one: HeadSet
+    about: PromptPairs, runs: Answers, points: dict[tuple[str, str, str], Point], one: HeadSet
 ) -> Scored:
     """A set under one wording."""
     return Scored(
         **vars(points[one.chosen_on, one.name, "patched"]),
-        restored=scores_restored.restored(about, runs, one),
+        recovered=scores_restored.recovered(about, runs, one),
         reverse=points.get((one.chosen_on, one.name, "reverse")),
     )
 

@@ -31,7 +31,7 @@ def pairs(sets: list[HeadSet]) -> list[dict[str, Any]]:
 
 
 def numbers(sets: list[HeadSet], own: Singles, n_shuffles: int, seed: int) -> Overlaps:
-    """Overlap of sets chosen on different splits, wordings and draws of subjects.
+    """Overlap of sets chosen on different topics, wordings and draws of subjects.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def numbers(sets: list[HeadSet], own: Singles, n_shuffles: int, seed: int) -> Ov
     own : Singles
         Of the default wording.
     n_shuffles, seed : int
-        Of the control for splits, and of all draws.
+        Of the control for topics, and of all draws.
     """
     if not sets or not own.gain.size:
         return Overlaps(None, None, None)
@@ -94,15 +94,15 @@ def resampled(singles: Singles, size: int, seed: int) -> Resampled:
 
 
 def shuffled(singles: Singles, size: int, n_shuffles: int, seed: int) -> Shuffled:
-    """Overlap of sets of splits if statements were dealt to splits at random, of the same sizes.
+    """Overlap of sets of topics if statements were dealt to topics at random, of the same sizes.
 
     Sets chosen on few statements differ by chance too: this is how much. Below it, what is best
-    depends on the split.
+    depends on the topic.
 
     Parameters
     ----------
     singles : Singles
-        Statements of at least two splits.
+        Statements of at least two topics.
     size : int
         Heads in a set.
     n_shuffles : int
@@ -114,12 +114,12 @@ def shuffled(singles: Singles, size: int, n_shuffles: int, seed: int) -> Shuffle
         return Shuffled(None, None, None, 0, None)
     random = np.random.default_rng(seed)
 
-    def mean(split: NDArray[Any]) -> float:
-        sets = head_sets.by_group(singles, split, size).values()
+    def mean(topic: NDArray[Any]) -> float:
+        sets = head_sets.by_group(singles, topic, size).values()
         return float(np.mean([jaccard(a, b) for a, b in combinations(sets, 2)]))
 
-    found = np.array([mean(random.permutation(singles.split)) for _ in range(n_shuffles)])
-    as_low = 1 + int((found <= mean(singles.split) + 1e-12).sum())
+    found = np.array([mean(random.permutation(singles.topic)) for _ in range(n_shuffles)])
+    as_low = 1 + int((found <= mean(singles.topic) + 1e-12).sum())
     p_value = as_low / (1 + n_shuffles)
     return Shuffled(float(found.mean()), *_ends(found), n_shuffles, p_value)
 

@@ -7,13 +7,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from stages.lib import stats
 from stages.lib.patching import patch
-from stages.lib.patching.cases import Cases
+from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.lib.stats import Interval, ratios
 from stages.robustness.head_sets import SPLIT, HeadSet
 from stages.robustness.metrics import Generalisation
 from stages.robustness.scores_runs import Answers
 
-LEAST_GAP = 0.1  # of truth between source and base run: with less, a share of it is noise
+LEAST_GAP = 0.1  # of p_correct between source and base run: with less, a share of it is noise
 
 
 def shares(
@@ -24,10 +24,10 @@ def shares(
     Parameters
     ----------
     gains : dict of str to array of shape (n_rows,)
-        What is to be told as a share: for example truth of a patched run minus that of the base
+        What is to be told as a share: for example p_correct of a patched run minus that of the base
         run. All of them see the same draws, so that a difference of two gains is paired.
     gap : array of shape (n_rows,)
-        Truth of the source run minus that of the base run.
+        p_correct of the source run minus that of the base run.
     subject : ndarray of shape (n_rows,)
         What each row's statement is about; a subject may stand in many rows.
     seed : int
@@ -42,25 +42,25 @@ def shares(
     reach = stats.difference(whole, np.zeros_like(whole), subject)
     if reach.low is None or reach.low < LEAST_GAP:
         return dict.fromkeys(gains, Interval(None, None, None, reach.n))
-    parts = np.stack([np.asarray(gain, dtype=np.float64) for gain in gains.values()])
-    return dict(zip(gains, ratios.ratios(parts, whole, subject, seed), strict=True))
+    splits = np.stack([np.asarray(gain, dtype=np.float64) for gain in gains.values()])
+    return dict(zip(gains, ratios.ratios(splits, whole, subject, seed), strict=True))
 
 
-def restored(about: Cases, runs: Answers, one: HeadSet) -> Interval:
+def recovered(about: PromptPairs, runs: Answers, one: HeadSet) -> Interval:
     """Share of the truth between base and source run that a set gives back."""
     gain, gap = _gains(about, runs, [one])
-    return shares({"restored": gain[0]}, gap, about.subject)["restored"]
+    return shares({"recovered": gain[0]}, gap, about.subject)["recovered"]
 
 
 def generalisation(
-    about: Cases, given: dict[str, Answers], sets: list[HeadSet], kind: str
+    about: PromptPairs, given: dict[str, Answers], sets: list[HeadSet], kind: str
 ) -> Generalisation:
     """Share restored by the set that was chosen where it is scored, and by the others.
 
     Parameters
     ----------
-    about : Cases
-        The statements of the report part.
+    about : PromptPairs
+        The statements of the report split.
     given : dict of str to dict
         Runs of each wording, from `scores_runs.answers`.
     sets : list of HeadSet
@@ -70,11 +70,11 @@ def generalisation(
     """
     mine = [one for one in sets if one.chosen_on == kind]
     names = np.array([one.name for one in mine])
-    split = about.table["split"].to_numpy()
+    topic = about.table["topic"].to_numpy()
     gaps, on, off, subjects = [], [], [], []
     for wording, runs in given.items():
         gain, gap = _gains(about, runs, mine)
-        place = split if kind == SPLIT else np.full(len(split), wording)
+        place = topic if kind == SPLIT else np.full(len(topic), wording)
         own = names[:, None] == place  # (n_sets, n_statements)
         kept = (own.sum(axis=0) == 1) & (len(mine) > 1)
         gain, own = gain[:, kept], own[:, kept]
@@ -88,9 +88,11 @@ def generalisation(
     return Generalisation(**found, n_sets=len(mine))
 
 
-def _gains(about: Cases, runs: Answers, sets: list[HeadSet]) -> tuple[np.ndarray, np.ndarray]:
-    """Truth above the base run: of each set, (n_sets, n_statements), and of the source run."""
-    truth = {key: patch.truth(p, about.label) for key, p in runs.items()}
-    source, base = (truth[key] for role in ("source", "base") for key in truth if key[2] == role)
-    gain = [truth[one.chosen_on, one.name, "patched"] - base for one in sets]
+def _gains(about: PromptPairs, runs: Answers, sets: list[HeadSet]) -> tuple[np.ndarray, np.ndarray]:
+    """p_correct above the base run: of each set, (n_sets, n_statements), and of the source run."""
+    p_correct = {key: patch.p_correct(p, about.label) for key, p in runs.items()}
+    source, base = (
+        p_correct[key] for role in ("source", "base") for key in p_correct if key[2] == role
+    )
+    gain = [p_correct[one.chosen_on, one.name, "patched"] - base for one in sets]
     return np.reshape(gain, (len(sets), len(base))), source - base

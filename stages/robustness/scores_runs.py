@@ -4,9 +4,9 @@ import numpy as np
 import polars as pl
 
 from stages.lib.patching import patch, patched_runs
-from stages.lib.patching.cases import Cases
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.patch import Head
+from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.robustness.head_sets import SEARCH, SPLIT, WORDING, HeadSet, Singles, reversible
 from stages.robustness.wordings import DEFAULT
 
@@ -27,7 +27,7 @@ def sets_of(scored: pl.DataFrame, window: list[Head], wordings: list[str]) -> li
     Parameters
     ----------
     scored : DataFrame
-        Runs on the report part, with the columns of `SCHEMA`.
+        Runs on the report split, with the columns of `SCHEMA`.
     window : list of Head
         From `candidates`.
     wordings : list of str
@@ -36,7 +36,7 @@ def sets_of(scored: pl.DataFrame, window: list[Head], wordings: list[str]) -> li
     Returns
     -------
     list of HeadSet
-        The set of stage `heads`, then those of splits, then those of wordings.
+        The set of stage `heads`, then those of topics, then those of wordings.
     """
     found = scored.filter(pl.col("set") != "").unique(["chosen_on", "set"])
     sets = []
@@ -53,13 +53,15 @@ def sets_of(scored: pl.DataFrame, window: list[Head], wordings: list[str]) -> li
     return sorted(sets, key=place)
 
 
-def singles(about: Cases, chosen: pl.DataFrame, window: list[Head], config: PatchConfig) -> Singles:
-    """Truth that each head of the window gains alone, in the default wording.
+def singles(
+    about: PromptPairs, chosen: pl.DataFrame, window: list[Head], config: PatchConfig
+) -> Singles:
+    """p_correct that each head of the window gains alone, in the default wording.
 
     Parameters
     ----------
-    about : Cases
-        The statements of the selection part.
+    about : PromptPairs
+        The statements of the selection split.
     chosen : DataFrame
         Runs on them, with the columns of `SCHEMA`.
     window : list of Head
@@ -69,21 +71,21 @@ def singles(about: Cases, chosen: pl.DataFrame, window: list[Head], config: Patc
     """
     own = chosen.filter(pl.col("wording") == DEFAULT)
 
-    def truth(patch_id: str, source: str) -> np.ndarray:
+    def p_correct(patch_id: str, source: str) -> np.ndarray:
         """Of one run into the base persona: (n_statements,)."""
         columns = {"patch_id": patch_id, "source": source, "base": config.base}
-        return patch.truth(patched_runs.probabilities(own, **columns), about.label)
+        return patch.p_correct(patched_runs.probabilities(own, **columns), about.label)
 
-    base = truth("none", config.base)
-    gain = [truth(f"alone {layer}.{head}", config.source) - base for layer, head in window]
-    split = about.table["split"].to_numpy()
-    return Singles(np.reshape(gain, (len(window), len(base))), split, about.subject)
+    base = p_correct("none", config.base)
+    gain = [p_correct(f"alone {layer}.{head}", config.source) - base for layer, head in window]
+    topic = about.table["topic"].to_numpy()
+    return Singles(np.reshape(gain, (len(window), len(base))), topic, about.subject)
 
 
 def answers(
     scored: pl.DataFrame, sets: list[HeadSet], wording: str, config: PatchConfig
 ) -> Answers:
-    """Look up all runs of one wording on the report part, in the order of plots."""
+    """Look up all runs of one wording on the report split, in the order of plots."""
     own = scored.filter(pl.col("wording") == wording)
     roles = {"source": config.source, "base": config.base}
     found = {

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import polars as pl
 
-from stages.lib.facts import NEGATED, SPLITS, arrange
+from stages.lib.facts import NEGATED, TOPICS, arrange
 from stages.lib.facts.draw import Draw
 from stages.lib.io import cli, params, tables
 from stages.statements.config import StatementsConfig
@@ -19,7 +19,7 @@ WHERE = "params.yaml: statements"
 
 
 def main(out: Annotated[Path, "writes one row per statement (Parquet)"]) -> None:
-    """Write the statements of all splits."""
+    """Write the statements of all topics."""
     config = params.section("statements", StatementsConfig)
     found = listed.read(f"{WHERE}.sources", config.sources)
     taken = {*listed.BUILT_IN, *(source.name for source in found if source.topic is None)}
@@ -28,16 +28,16 @@ def main(out: Annotated[Path, "writes one row per statement (Parquet)"]) -> None
     made = []
     for source in found:
         made.append(files.read(source, draw, drop, taken))
-        taken |= set(made[-1]["split"])
+        taken |= set(made[-1]["topic"])
     if made:
         # Before the limit, which would hide some of them.
         table = repeats.between_files(pl.concat(made), drop)
         made = [files.first(table, config.limit)]
-    for name in config.splits:
-        split = SPLITS[name]()
-        made.append(arrange.rows(name, split, draw, config.limit, negated=False))
+    for name in config.topics:
+        topic = TOPICS[name]()
+        made.append(arrange.rows(name, topic, draw, config.limit, negated=False))
         if config.negated:
-            made.append(arrange.rows(NEGATED + name, split, draw, config.limit, negated=True))
+            made.append(arrange.rows(NEGATED + name, topic, draw, config.limit, negated=True))
     tables.write(out, pl.concat(made), tables.STATEMENTS, key=["statement_id"])
 
 

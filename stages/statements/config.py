@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from stages.lib.facts import SPLITS
+from stages.lib.facts import TOPICS
 from stages.lib.io.cli import UserError
 from stages.lib.io.ranges import Distinct, Limit, OneOf, Range, Seed
 
@@ -13,7 +13,7 @@ class StatementsConfig:
     """Section `statements` of params.yaml."""
 
     SECTION = "statements"
-    splits: Annotated[tuple[Annotated[str, OneOf(*SPLITS)], ...], Distinct(least=0)]
+    topics: Annotated[tuple[Annotated[str, OneOf(*TOPICS)], ...], Distinct(least=0)]
     negated: bool
     sources: dict[Any, Any]
     contradictions: Annotated[str, OneOf("refuse", "drop")]
@@ -23,5 +23,5 @@ class StatementsConfig:
 
     def __post_init__(self) -> None:
         """Refuse to state nothing."""
-        if not self.splits and not self.sources:
-            raise UserError("params.yaml: statements: no splits and no sources, expected one")
+        if not self.topics and not self.sources:
+            raise UserError("params.yaml: statements: no topics and no sources, expected one")

@@ -24,7 +24,7 @@ def main(
     metrics: cli.Metrics,
     plots: Annotated[
         Path,
-        "writes tables of layers, personas, splits, polarity and cosines (JSON) into this folder",
+        "writes tables of layers, personas, topics, polarity and cosines (JSON) into this folder",
     ],
 ) -> None:
     """Fit the probes and write metrics and plot tables."""
@@ -41,10 +41,10 @@ def main(
 
     tables.write_rows(plots / "layers.json", rows.layers(found))
     tables.write_rows(plots / "personas.json", rows.personas(found))
-    tables.write_rows(plots / "splits.json", rows.splits(found, table))
+    tables.write_rows(plots / "topics.json", rows.topics(found, table))
     tables.write_rows(plots / "polarity.json", rows.polarity(found))
     tables.write_rows(plots / "cosine.json", rows.cosine(found))
-    tables.write_rows(plots / "cosine_splits.json", rows.cosine_splits(found))
+    tables.write_rows(plots / "cosine_topics.json", rows.cosine_topics(found))
     tables.write_rows(plots / "cosine_layers.json", rows.cosine_layers(found))
     summary = TransferMetrics(
         **vars(counts.of(design)),

@@ -1,4 +1,4 @@
-"""What each method reads at its best layer: other personas, splits and polarities."""
+"""What each method reads at its best layer: other personas, topics and polarities."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -47,21 +47,21 @@ class Best:
         true ones. No draws where only the sign depends on labels.
     polarity : dict of str to Fit
         By what it was fitted on: plain, negated, both.
-    splits : dict of str to Fit
-        By the split, or the splits of one topic, that it was fitted on.
+    topics : dict of str to Fit
+        By the topic, or the topics of one family, that it was fitted on.
     """
 
     layer: int
     transfer: NDArray[np.float32]
     permuted: NDArray[np.float64]
     polarity: dict[str, Fit]
-    splits: dict[str, Fit]
+    topics: dict[str, Fit]
 
 
 def examine(
     place: Callable[[int], Place], sample: Sample, at: NDArray[np.intp], n_jobs: int = -1
 ) -> dict[tuple[str, int], Best]:
-    """What each method reads at its best layer: other personas, splits and polarities.
+    """What each method reads at its best layer: other personas, topics and polarities.
 
     Parameters
     ----------
@@ -114,21 +114,21 @@ def examine_one(place: Place, sample: Sample, name: str, p: int, layer: int) -> 
             permuted,
             {key: _fit(method, x, report[p], sample, rows) for key, rows in polarity.items()},
             {
-                key: _fit(method, x, report[p], sample, np.isin(forms.split, names))
+                key: _fit(method, x, report[p], sample, np.isin(forms.topic, names))
                 for key, names in groups(method, sample.forms).items()
             },
         )
 
 
 def groups(method: Linear, forms: Forms) -> dict[str, list[str]]:
-    """Splits, by name, that a method is fitted on one by one: alone, or with their negation."""
+    """Topics, by name, that a method is fitted on one by one: alone, or with their negation."""
     named = forms.named()
     if method.needs == A_SPLIT:
-        return {split: [split] for _, _, split in named}
+        return {topic: [topic] for _, _, topic in named}
     result: dict[str, list[str]] = {}
-    for topic in dict.fromkeys(topic for topic, _, _ in named):
-        splits = [split for other, _, split in named if other == topic]
-        result[" + ".join(splits)] = splits
+    for family in dict.fromkeys(family for family, _, _ in named):
+        topics = [topic for other, _, topic in named if other == family]
+        result[" + ".join(topics)] = topics
     return result
 
 

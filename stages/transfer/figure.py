@@ -17,7 +17,7 @@ FITS = ("plain → plain", "plain → negated", "negated → negated", "negated 
 
 
 def draw(tables: load.Tables) -> Figure:
-    """Accuracy and cosines by layer and method, split by split, and across polarity."""
+    """Accuracy and cosines by layer and method, topic by topic, and across polarity."""
     source, base = tables.source, tables.base
     looks = style.looks(load.names(tables["transfer/layers"], "method"))
     figure = style.canvas(
@@ -29,7 +29,7 @@ def draw(tables: load.Tables) -> Figure:
     grid = figure.subplots(3, 3)
     for column, persona in enumerate((source, base)):
         _layers(grid[0, column], tables, persona, looks)
-        _splits(grid[1, column], tables, persona)
+        _topics(grid[1, column], tables, persona)
         _between_layers(grid[2, column], tables, persona)
         _polarity(grid[1 + column, 2], tables, persona, looks)
     _cosine(grid[0, 2], tables, looks)
@@ -43,12 +43,12 @@ def _caption(tables: load.Tables) -> str:
     """How to read the panels, with n."""
     n = tables["transfer/layers"]["n"].max() or 0
     return (
-        "Probes on the residual stream at the last prompt token, fitted on the selection part. "
-        f"Above: accuracy on {n} statements of the report part; grey: mass-mean probes with labels "
-        "permuted within splits (mean and range of the draws); brown: logistic regression on the "
+        "Probes on the residual stream at the last prompt token, fitted on the selection split. "
+        f"Above: accuracy on {n} statements of the report split; grey: mass-mean probes, labels "
+        "permuted within topics (mean and range of the draws); brown: logistic regression on the "
         "words of the statement alone. Cosine: between the two personas' directions. Middle and "
-        "below: at each method's best layer by cross-validation on the selection part, fitted on "
-        "one split (row) and scored on each, with a few statements a cell (the method is named); "
+        "below: at each method's best layer by cross-validation on the selection split, fitted on "
+        "one topic (row) and scored on each, with a few statements a cell (the method is named); "
         "polarity: fitted on plain or negated statements, or both, and scored on either. Cosine "
         f"of layers: mass-mean directions. Bars and bands: {style.INTERVALS}."
     )
@@ -57,7 +57,7 @@ def _caption(tables: load.Tables) -> str:
 def _layers(ax: Axes, tables: load.Tables, persona: str, looks: dict[str, style.Look]) -> None:
     """Each method's own probes by layer, over both controls."""
     rows = tables["transfer/layers"].filter(persona=persona)
-    words = tables["transfer/splits"].filter(method=BAG, fit="all", scored="all")
+    words = tables["transfer/topics"].filter(method=BAG, fit="all", scored="all")
     for low, value, high in words.select("low", "accuracy", "high").drop_nulls().iter_rows():
         ax.axhspan(low, high, color=style.SAND, alpha=0.15, linewidth=0)
         ax.axhline(value, color=style.SAND, linestyle=style.ELSEWHERE.dash)
@@ -81,12 +81,12 @@ def _cosine(ax: Axes, tables: load.Tables, looks: dict[str, style.Look]) -> None
     ax.set_title(f"{tables.source} and {tables.base}: cosine")
 
 
-def _splits(ax: Axes, tables: load.Tables, persona: str) -> None:
-    """Accuracy of probes of one split on each."""
-    rows = tables["transfer/splits"].filter(persona=persona)
+def _topics(ax: Axes, tables: load.Tables, persona: str) -> None:
+    """Accuracy of probes of one topic on each."""
+    rows = tables["transfer/topics"].filter(persona=persona)
     alone = rows.filter(pl.col("fit").is_in(rows["scored"].unique().implode()))
     if alone.is_empty():
-        marks.nothing(ax, f"no probe of {persona} by split")
+        marks.nothing(ax, f"no probe of {persona} by topic")
         return
     method = load.names(alone, "method")[0]
     alone = alone.filter(method=method)
@@ -139,7 +139,7 @@ PROBE = texts("method", "persona") | ints("layer") | ACCURACY
 COSINE = texts("method", "first", "second") | ints("layer") | floats("cosine", "low", "high")
 TABLES = {
     "transfer/layers": PROBE | texts("labels"),
-    "transfer/splits": PROBE | PAIR,
+    "transfer/topics": PROBE | PAIR,
     "transfer/polarity": PROBE | PAIR,
     "transfer/cosine": COSINE,
     "transfer/cosine_layers": texts("persona") | ints("first", "second") | floats("cosine"),

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from stages.lib.probing.probe import cosines
 from stages.lib.stats import Interval, shares
 from stages.lib.stats.answer_rates import ALL
-from stages.transfer import bag
+from stages.transfer import bag_of_words
 from stages.transfer.best import Best
 from stages.transfer.layers import DRAWN, Layers
 from stages.transfer.sample import Sample
@@ -50,21 +50,21 @@ class Found:
             values, subjects = values[rows], subjects[rows]
         return shares.right(values, subjects)
 
-    def splits(self) -> list[str]:
-        """All splits, each beside its negation."""
-        return [split for _, _, split in self.sample.forms.named()]
+    def topics(self) -> list[str]:
+        """All topics, each beside its negation."""
+        return [topic for _, _, topic in self.sample.forms.named()]
 
 
 def words(found: Found, statements: pl.DataFrame) -> Iterator[tuple[str, str, NDArray[np.float32]]]:
     """What was fitted on, what is scored, and whether words alone are right on report rows."""
     design, forms = found.sample.design, found.sample.chosen
     text = statements["statement"].to_numpy().astype(str)
-    everything = bag.right(text, design.labels, design.selection, design.report)
+    everything = bag_of_words.right(text, design.labels, design.selection, design.report)
     yield ALL, ALL, everything
-    for split in found.splits():
-        yield ALL, split, everything
-        own = design.selection[forms.split == split]
-        yield split, split, bag.right(text, design.labels, own, design.report)
+    for topic in found.topics():
+        yield ALL, topic, everything
+        own = design.selection[forms.topic == topic]
+        yield topic, topic, bag_of_words.right(text, design.labels, own, design.report)
 
 
 def pairs(

@@ -122,7 +122,7 @@ def best(layers: Layers) -> NDArray[np.intp]:
 def permuted_accuracy(
     method: Linear, x: NDArray[np.float64], report: NDArray[np.float64], sample: Sample
 ) -> NDArray[np.float64]:
-    """Accuracy after a fit on permuted labels, on permuted and on true ones of the report part.
+    """Accuracy after a fit on permuted labels, on permuted and on true ones of the report split.
 
     (2, n_permutations).
     """

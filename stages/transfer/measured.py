@@ -9,7 +9,7 @@ from stages.lib.stats import Interval
 from stages.lib.stats.answer_rates import ALL
 from stages.transfer import parting
 from stages.transfer.best import NEGATED, PLAIN, Best, groups
-from stages.transfer.estimators.linear import A_TOPIC
+from stages.transfer.estimators.linear import A_FAMILY
 from stages.transfer.found import Found, pairs, words
 from stages.transfer.metrics import Control, Method, Parting, Spread
 
@@ -30,8 +30,8 @@ def methods(found: Found) -> dict[str, dict[str, Method | None]]:
 
 
 def bag_of_tokens(found: Found, statements: pl.DataFrame) -> dict[str, Interval]:
-    """How well words alone tell, fitted on all splits: ``all``, and by split."""
-    scored = found.sample.scored.split
+    """How well words alone tell, fitted on all topics: ``all``, and by topic."""
+    scored = found.sample.scored.topic
     return {
         name: found.rate(right, np.ones_like(scored, bool) if name == ALL else scored == name)
         for fit, name, right in words(found, statements)
@@ -75,25 +75,25 @@ def _method(found: Found, m: int, p: int, best: Best) -> Method:
             for other, right in zip(found.personas, best.transfer, strict=True)
             if other != found.personas[p]
         },
-        splits=_relations(found, method, best),
+        topics=_relations(found, method, best),
         polarity=_polarities(found, best),
     )
 
 
 def _relations(found: Found, method: str, best: Best) -> dict[str, Interval]:
-    """How probes of single splits do on their own, on its negation and on other topics.
+    """How probes of single topics do on their own, on its negation and on other families.
 
     A statement counts with the share of probes that are right on it.
     """
     forms = found.sample.scored
     members = groups(found.sample.methods[method], found.sample.forms)
-    topics = {split: topic for topic, _, split in found.sample.forms.named()}
+    families = {topic: family for family, _, topic in found.sample.forms.named()}
     right: dict[str, list[NDArray[np.float64]]] = {}
-    for fit, splits in members.items():
-        own, same = np.isin(forms.split, splits), forms.topic == topics[splits[0]]
+    for fit, topics in members.items():
+        own, same = np.isin(forms.topic, topics), forms.family == families[topics[0]]
         for name, rows in (("own", own), ("negation", same & ~own), ("other_topics", ~same)):
-            right.setdefault(name, []).append(np.where(rows, best.splits[fit].right, np.nan))
-    if found.sample.methods[method].needs == A_TOPIC:
+            right.setdefault(name, []).append(np.where(rows, best.topics[fit].right, np.nan))
+    if found.sample.methods[method].needs == A_FAMILY:
         del right["negation"]  # it was fitted on it
     return {name: _pooled(found, np.array(each)) for name, each in right.items()}
 

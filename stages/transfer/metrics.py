@@ -42,19 +42,20 @@ class Method:
     ----------
     layer : int
     held_out : Interval
-        Cross-validated accuracy on the selection part; it chose the layer, and is too high by that.
+        Cross-validated accuracy on the selection split; it chose the layer, and is too high by
+        that.
     accuracy : Interval
-        On the report part.
+        On the report split.
     permuted : Control or None
-        Labels of both parts are permuted within splits. None where only the sign of the probe
+        Labels of both splits are permuted within topics. None where only the sign of the probe
         depends on labels, or there are no draws.
     fit_on_permuted : Spread or None
         The same fits, scored on true labels: where truth is the main axis of variation, any labels
         find it, with either sign.
     transfer : dict of str to Interval
         By the other persona that it is scored on.
-    splits : dict of str to Interval
-        Probes of single splits, scored on their ``own``, on its ``negation`` (but of methods that
+    topics : dict of str to Interval
+        Probes of single topics, scored on their ``own``, on its ``negation`` (but of methods that
         are fitted on both) and on ``other_topics``.
     polarity : dict of str to dict of str to Interval
         By what was fitted on, and by what is scored: ``plain``, ``negated``, ``both``.
@@ -66,7 +67,7 @@ class Method:
     permuted: Control | None
     fit_on_permuted: Spread | None
     transfer: dict[str, Interval]
-    splits: dict[str, Interval]
+    topics: dict[str, Interval]
     polarity: dict[str, dict[str, Interval]]
 
 
@@ -112,7 +113,7 @@ class TransferMetrics(Counts):
     methods : dict of str to dict of str to Method or None
         By method and persona; None where nothing could be fitted.
     bag_of_tokens : dict of str to Interval
-        How well words alone tell, fitted on all splits: ``all``, and by split.
+        How well words alone tell, fitted on all topics: ``all``, and by topic.
     parting : dict of str to dict of str to dict of str to Parting
         By method and two personas.
     """

@@ -1,4 +1,4 @@
-"""Where two personas' directions of truth part, and how sure that layer is.
+"""Where two personas' truth directions part, and how sure that layer is.
 
 Directions are mass-mean, as sums over subjects give them: then a draw of subjects costs
 one row of a matrix product.
@@ -85,7 +85,7 @@ def parted(
 
     Layers are those of the model, from 0: index i of the residual stream is the output of layer
     i - 1, and the layer given is the one whose output is the first below the level (0.5, 0, -0.5),
-    as `parting_layer` of stage `localisation` is.
+    as `parting_layer` of stage `ground_truth` is.
 
     Parameters
     ----------

@@ -76,11 +76,11 @@ def polarity(found: Found) -> Rows:
     ]
 
 
-def splits(found: Found, statements: pl.DataFrame) -> Rows:
-    """Probes of each split, or of a split with its negation, scored on each split.
+def topics(found: Found, statements: pl.DataFrame) -> Rows:
+    """Probes of each topic, or of a topic with its negation, scored on each topic.
 
     Beside them, as method ``bag_of_tokens``, the words of the statements alone: fitted on all
-    splits or on one, scored on it.
+    topics or on one, scored on it.
 
     Returns
     -------
@@ -88,14 +88,14 @@ def splits(found: Found, statements: pl.DataFrame) -> Rows:
         Columns method, persona, layer, fit, scored, accuracy, low, high, n. `layer` is None for
         words, and `persona` is ``statement text``.
     """
-    scored = found.sample.scored.split
-    names = found.splits()
+    scored = found.sample.scored.topic
+    names = found.topics()
     rows = [
         {"method": method, "persona": found.personas[p], "layer": best.layer}
         | {"fit": fit, "scored": name}
         | found.rate(one.right, scored == name).row("accuracy")
         for (method, p), best in found.best.items()
-        for fit, one in best.splits.items()
+        for fit, one in best.topics.items()
         for name in names
     ]
     for fit, name, right in words(found, statements):
@@ -125,8 +125,8 @@ def cosine(found: Found) -> Rows:
     return rows
 
 
-def cosine_splits(found: Found) -> Rows:
-    """Cosine of the directions of two splits, at the best layer.
+def cosine_topics(found: Found) -> Rows:
+    """Cosine of the directions of two topics, at the best layer.
 
     Returns
     -------
@@ -136,7 +136,7 @@ def cosine_splits(found: Found) -> Rows:
     return [
         {"method": method, "persona": found.personas[p], "layer": best.layer, **row}
         for (method, p), best in found.best.items()
-        for row in _between({name: fit.direction for name, fit in best.splits.items()})
+        for row in _between({name: fit.direction for name, fit in best.topics.items()})
     ]
 
 

@@ -25,7 +25,7 @@ class Sample:
     forms : Forms
         Of all statements.
     permuted : tuple of ndarray of shape (n_permutations, n_selection) and (…, n_report), bool
-        Labels of both parts permuted within each split, the same draws everywhere.
+        Labels of both splits permuted within each topic, the same draws everywhere.
     methods : dict of str to Linear
         Estimators that are not fitted, by name.
     draws : ndarray of shape (n_draws + 1, n_subjects), int
@@ -45,7 +45,7 @@ class Sample:
 
     @property
     def truth(self) -> NDArray[np.bool_]:
-        """Labels of the report part."""
+        """Labels of the report split."""
         return self.design.labels[self.design.report]
 
     @property
@@ -55,7 +55,7 @@ class Sample:
 
     @property
     def scored(self) -> Forms:
-        """Forms of the report part."""
+        """Forms of the report split."""
         return self.forms[self.design.report]
 
 
@@ -75,7 +75,7 @@ def draw(
     """
     rng = np.random.default_rng(settings.seed)
     selected, scored = (
-        _permutations(design.labels[rows], forms.split[rows], settings.permutations, rng)
+        _permutations(design.labels[rows], forms.topic[rows], settings.permutations, rng)
         for rows in (design.selection, design.report)
     )
     given = {"regularisation": logistic.regularisation, "max_iter": logistic.max_iter}
@@ -85,11 +85,11 @@ def draw(
 
 
 def _permutations(
-    labels: NDArray[np.bool_], splits: NDArray[np.str_], n: int, rng: np.random.Generator
+    labels: NDArray[np.bool_], topics: NDArray[np.str_], n: int, rng: np.random.Generator
 ) -> NDArray[np.bool_]:
-    """Labels permuted within each split, (n, n_statements)."""
+    """Labels permuted within each topic, (n, n_statements)."""
     permuted = np.tile(labels, (n, 1))
     for row in permuted:
-        for split in np.unique(splits):
-            row[splits == split] = rng.permutation(row[splits == split])
+        for topic in np.unique(topics):
+            row[topics == topic] = rng.permutation(row[topics == topic])
     return permuted

@@ -27,14 +27,14 @@ def main(
     heads: cli.HeadSet,
     out: Annotated[Path, "writes one row per statement and run (Parquet)"],
 ) -> None:
-    """Run the set on the report part of every split, in both directions, and random sets."""
+    """Run the set on the report split of every topic, in both directions, and random sets."""
     section = params.section("transplant", TransplantConfig)
     chosen = [Head(*head) for head in tables.read_json(heads)["heads"]]
-    setting = experiment.load(pairs, model, ("report",), section.limit, by="split")
+    setting = experiment.load(pairs, model, ("report",), section.limit, by="topic")
     runs = list(_runs(setting, chosen, section))
     if forward.is_main_process():
         rows = pl.concat(
-            patched_runs.rows(setting.cases, p, source, base, f"{name}_{draw}", heads).with_columns(
+            patched_runs.rows(setting.pairs, p, source, base, f"{name}_{draw}", heads).with_columns(
                 run=pl.lit(name), draw=pl.lit(draw)
             )
             for name, source, base, heads, p, draw in runs

@@ -9,14 +9,14 @@ from stages.lib.drawing.columns import TRANSPLANT
 
 
 def draw(tables: load.Tables) -> Figure:
-    """The head set on the report part of every split, its reverse, and random sets."""
+    """The head set on the report split of every topic, its reverse, and random sets."""
     draws = tables["transplant/transplant"].filter(run="random")["draw"].n_unique()
     figure = style.canvas(
-        "Transplant of the head set, by split",
+        "Transplant of the head set, by topic",
         f"Patched {tables.base}: z of the set's heads from {tables.source} written into "
         f"{tables.base}; patched {tables.source}: the reverse. Random: {draws} sets of as many "
         "heads, of the set's own layers or of the others, a dot each, their mean a bar. Known "
-        f"statements of the report part. Bars: {style.INTERVALS}.",
+        f"statements of the report split. Bars: {style.INTERVALS}.",
         height=5.6,
         entries=patching.entries(tables, patching.RUNS),
         lines=False,
@@ -31,9 +31,9 @@ def draw(tables: load.Tables) -> Figure:
 
 
 def _runs(ax: Axes, rows: pl.DataFrame, tables: load.Tables) -> None:
-    """All runs side by side at each split."""
-    seen, where = patching.looks(tables), places.splits(ax, rows)
-    for run, at, own in places.dodged(rows, "run", patching.RUNS, "split", where):
+    """All runs side by side at each topic."""
+    seen, where = patching.looks(tables), places.topics(ax, rows)
+    for run, at, own in places.dodged(rows, "run", patching.RUNS, "topic", where):
         if run in patching.CONTROLS:
             patching.cloud(ax, at, own, seen[run])
         else:

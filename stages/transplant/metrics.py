@@ -27,15 +27,15 @@ class Rank:
 
 @dataclass(frozen=True)
 class Ranks:
-    """By accuracy and by mean truth."""
+    """By accuracy and by mean p_correct."""
 
     accuracy: Rank
-    truth: Rank
+    p_correct: Rank
 
 
 @dataclass(frozen=True)
 class TransplantMetrics:
-    """What the head set does on the report part.
+    """What the head set does on the report split.
 
     Attributes
     ----------
@@ -43,8 +43,8 @@ class TransplantMetrics:
         Heads in the set; None where no statement is known.
     known : Count
         Known statements.
-    by_split : dict of str to dict of str to Point
-        By split, ``all`` included, then by run: those of `runs.RUNS`.
+    by_topic : dict of str to dict of str to Point
+        By topic, ``all`` included, then by run: those of `runs.RUNS`.
     gain : dict of str to Difference
         ``patched - base`` and ``reverse - source``.
     random, elsewhere : Ranks
@@ -53,7 +53,7 @@ class TransplantMetrics:
 
     n_heads: int | None
     known: Count
-    by_split: dict[str, dict[str, Point]]
-    gain: dict[str, Difference]
+    by_topic: dict[str, dict[str, Point]]
+    effect: dict[str, Difference]
     random: Ranks
     elsewhere: Ranks

@@ -1,4 +1,4 @@
-"""Scores of `transplant`: the head set by split, in both directions, among random sets.
+"""Scores of `transplant`: the head set by topic, in both directions, among random sets.
 
 Params  patch
 """
@@ -13,8 +13,8 @@ from stages.lib.io import cli, params, tables
 from stages.lib.io import metrics as metrics_file
 from stages.lib.io.tables import Row
 from stages.lib.patching import patched_runs
-from stages.lib.patching.cases import Cases
 from stages.lib.patching.config import PatchConfig
+from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.lib.stats import run_points
 from stages.lib.stats.run_points import ALL, Point
 from stages.transplant.metrics import Rank, Ranks, TransplantMetrics
@@ -32,9 +32,9 @@ class Run(NamedTuple):
 
 
 class Scored(NamedTuple):
-    """One run on one split."""
+    """One run on one topic."""
 
-    split: str
+    topic: str
     run: Run
     point: Point
 
@@ -43,12 +43,12 @@ def main(
     pairs: cli.Pairs,
     runs: cli.Runs,
     metrics: cli.Metrics,
-    plots: Annotated[Path, "writes transplant.json (one row per split and run) into this folder"],
+    plots: Annotated[Path, "writes transplant.json (one row per topic and run) into this folder"],
 ) -> None:
-    """Score every run on every split."""
+    """Score every run on every topic."""
     config = params.section("patch", PatchConfig)
     table, about = patched_runs.read(runs, SCHEMA, pairs)
-    scored = score(about, read_runs(table, config), run_points.splits(pairs))
+    scored = score(about, read_runs(table, config), run_points.topics(pairs))
     tables.write_rows(plots / "transplant.json", [_row(one) for one in scored])
     heads = table.filter(pl.col("run") == "patched")["heads"]
     n_heads = len(heads[0]) if len(heads) else None
@@ -79,39 +79,39 @@ def read_runs(table: pl.DataFrame, config: PatchConfig) -> list[Run]:
     return [Run(*run, patched_runs.probabilities(table, run=run[0], draw=run[-1])) for run in names]
 
 
-def score(about: Cases, runs: list[Run], splits: list[str]) -> list[Scored]:
-    """Score every run on every split, split by split."""
+def score(about: PromptPairs, runs: list[Run], topics: list[str]) -> list[Scored]:
+    """Score every run on every topic, topic by topic."""
     return [
         Scored(
-            split,
+            topic,
             run,
-            run_points.measure(about, run.probabilities, run_points.of_split(about, split)),
+            run_points.measure(about, run.probabilities, run_points.of_topic(about, topic)),
         )
-        for split in splits
+        for topic in topics
         for run in runs
     ]
 
 
-def summarise(about: Cases, scored: list[Scored], n_heads: int | None) -> TransplantMetrics:
-    """Collect runs by split, what the patch changes pair by pair, and the set among random ones."""
-    overall = [one for one in scored if one.split == ALL]
+def summarise(about: PromptPairs, scored: list[Scored], n_heads: int | None) -> TransplantMetrics:
+    """Collect runs by topic, what the patch changes pair by pair, and the set among random ones."""
+    overall = [one for one in scored if one.topic == ALL]
     p = {one.run.name: one.run.probabilities for one in overall}
     random, elsewhere = (
-        Ranks(accuracy=_rank(overall, run, "accuracy"), truth=_rank(overall, run, "truth"))
+        Ranks(accuracy=_rank(overall, run, "accuracy"), p_correct=_rank(overall, run, "p_correct"))
         for run in CONTROLS
     )
     return TransplantMetrics(
         n_heads=n_heads,
         known=run_points.count(about.table),
-        by_split={
-            split: {
+        by_topic={
+            topic: {
                 one.run.name: one.point
                 for one in scored
-                if one.split == split and one.run.name in RUNS
+                if one.topic == topic and one.run.name in RUNS
             }
-            for split in dict.fromkeys(one.split for one in scored)
+            for topic in dict.fromkeys(one.topic for one in scored)
         },
-        gain={
+        effect={
             f"{a} - {b}": run_points.difference(about, p[a], p[b])
             for a, b in (("patched", "base"), ("reverse", "source"))
         },
@@ -123,7 +123,7 @@ def summarise(about: Cases, scored: list[Scored], n_heads: int | None) -> Transp
 def _row(one: Scored) -> Row:
     """One row of plots/transplant/transplant.json."""
     name, source, base, draw, _ = one.run
-    names: Row = {"split": one.split, "run": name, "source": source, "base": base, "draw": draw}
+    names: Row = {"topic": one.topic, "run": name, "source": source, "base": base, "draw": draw}
     return names | one.point.row()
 
 

@@ -12,7 +12,7 @@ import polars as pl
 from stages.lib import forward
 from stages.lib.io import cli, params, tables
 from stages.lib.io.cli import UserError
-from stages.lib.patching import cases, experiment
+from stages.lib.patching import experiment, prompt_pairs
 from stages.lib.patching.experiment import Experiment
 from stages.widths import window_choice, window_runs
 from stages.widths.config import WidthsConfig
@@ -24,14 +24,14 @@ def main(
     model: cli.Model,
     out: Annotated[
         Path,
-        "writes one row per statement and run: every window on the selection part, the best "
-        "windows and their controls on the report part (Parquet)",
+        "writes one row per statement and run: every window on the selection split, the best "
+        "windows and their controls on the report split (Parquet)",
     ],
 ) -> None:
     """Sweep all windows on `selection`; run the best ones and their controls on `report`."""
     section = params.section("widths", WidthsConfig)
     setting = experiment.load(pairs, model, ("selection",), section.limit)
-    reported = cases.read(pairs, ("report",), section.report_limit, by="split")
+    reported = prompt_pairs.read(pairs, ("report",), section.report_limit, by="topic")
     n_layers, _ = setting.shape
     if max(section.sizes) > n_layers:
         raise UserError(
@@ -40,15 +40,15 @@ def main(
         )
     every = window_runs.every(section.sizes, n_layers)
     swept = _rows(setting, "selection", dict.fromkeys(DIRECTIONS, every))
-    choices = window_choice.choose(setting.cases, swept, setting.config)
+    choices = window_choice.choose(setting.pairs, swept, setting.config)
     best = {direction: window_choice.to_report(choices, direction) for direction in DIRECTIONS}
-    scored = _rows(replace(setting, cases=reported), "report", best)
+    scored = _rows(replace(setting, pairs=reported), "report", best)
     if forward.is_main_process():
         key = ["statement_id", "base", "patch_id"]
         tables.write(out, pl.concat([swept, scored]), window_runs.SCHEMA, key)
 
 
-def _rows(setting: Experiment, part: str, windows: dict[str, list[Window]]) -> pl.DataFrame:
+def _rows(setting: Experiment, split: str, windows: dict[str, list[Window]]) -> pl.DataFrame:
     """Run the windows of each direction, and both personas unpatched."""
     into_base, into_source = (
         patcher(window_runs.patches(windows[name], *setting.shape), f"widths, {name}")
@@ -57,8 +57,8 @@ def _rows(setting: Experiment, part: str, windows: dict[str, list[Window]]) -> p
     runs = [("source", None, into_base.source), ("base", None, into_base.base)]
     for name, readouts in (("patched", into_base), ("reverse", into_source)):
         runs += [(name, *pair) for pair in zip(windows[name], readouts.patched, strict=True)]
-    found, config = setting.cases, setting.config
-    return pl.concat([window_runs.rows(found, part, *run, config) for run in runs])
+    found, config = setting.pairs, setting.config
+    return pl.concat([window_runs.rows(found, split, *run, config) for run in runs])
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ class WindowPoints:
     selection : Point
         On the statements that chose.
     report : dict of str to Point
-        On the others, by split, ``all`` included.
+        On the others, by topic, ``all`` included.
     """
 
     first_layer: int
@@ -27,7 +27,7 @@ class WindowPoints:
 
 @dataclass(frozen=True)
 class Apart:
-    """Mean truth, on the selection part, with windows that have no layer of the best one.
+    """Mean p_correct, on the selection split, with windows that have no layer of the best one.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class Size:
     control : WindowPoints or None
         The median of the windows apart from it, where there are any.
     difference : dict of str to Difference
-        The best window minus the run without a patch and minus the control, on the report part:
+        The best window minus the run without a patch and minus the control, on the report split:
         ``best - base`` or ``best - source``, ``best - control``.
     apart : Apart
         All the windows that the control is the median of.
@@ -68,7 +68,7 @@ class Size:
 
 @dataclass(frozen=True)
 class Unpatched:
-    """The runs ``source`` and ``base``: on the selection part, on the report part by split."""
+    """The runs ``source`` and ``base``: on the selection split, on the report split by topic."""
 
     selection: dict[str, Point]
     report: dict[str, dict[str, Point]]
@@ -87,7 +87,7 @@ class WidthsMetrics:
     chosen_by : dict of str to str, or str
         The criteria; why there is none, where no window could be chosen.
     known : dict of str to Count
-        Known statements by part.
+        Known statements by split.
     source, base : str
         Personas.
     positions : int

@@ -1,4 +1,4 @@
-"""Scores of `widths`: every window on the selection part, and the best ones on the report part.
+"""Scores of `widths`: every window on the selection split, and the best ones on the report split.
 
 Params  patch
 """
@@ -13,8 +13,8 @@ from stages.lib.io import cli, params, tables
 from stages.lib.io import metrics as metrics_file
 from stages.lib.io.tables import Row
 from stages.lib.patching import best_window, patched_runs
-from stages.lib.patching.cases import PARTS, Cases
 from stages.lib.patching.config import PatchConfig
+from stages.lib.patching.prompt_pairs import SPLITS, PromptPairs
 from stages.lib.stats import run_points
 from stages.lib.stats.run_points import Point
 from stages.widths import window_choice, window_runs
@@ -24,11 +24,11 @@ from stages.widths.window_runs import DIRECTIONS, RUNS, Window
 
 CHOSEN_BY = {
     "patched": best_window.CHOSEN_BY,
-    "reverse": "lowest mean probability of the right answer, on the selection part",
+    "reverse": "lowest mean probability of the right answer, on the selection split",
     "control": "the median, by that probability, of the windows without a layer of the best one",
 }
 
-Found = tuple[Cases, pl.DataFrame]  # statements, and the runs over them
+Found = tuple[PromptPairs, pl.DataFrame]  # statements, and the runs over them
 
 
 def main(
@@ -37,29 +37,29 @@ def main(
     metrics: cli.Metrics,
     plots: Annotated[
         Path,
-        "writes layers.json (one row per size, run and window, selection part) and "
-        "splits.json (one row per size, split, run and chosen window, report part) into this "
+        "writes layers.json (one row per size, run and window, selection split) and "
+        "topics.json (one row per size, topic, run and chosen window, report split) into this "
         "folder",
     ],
 ) -> None:
     """Choose on `selection` what the sweep chose there, and report on `report`."""
     config = params.section("patch", PatchConfig)
     table, about = patched_runs.read(runs, window_runs.SCHEMA, pairs)
-    parts = {part: _of_part(about, table, part) for part in PARTS}
-    choices = window_choice.choose(*parts["selection"], config)
-    tables.write_rows(plots / "layers.json", by_layer(parts["selection"], choices, config))
+    splits = {split: _of_split(about, table, split) for split in SPLITS}
+    choices = window_choice.choose(*splits["selection"], config)
+    tables.write_rows(plots / "layers.json", by_layer(splits["selection"], choices, config))
     sizes = tuple(dict.fromkeys(window.size for window in window_runs.windows(table)))
-    splits = by_split(parts["report"], choices, sizes, run_points.splits(pairs), config)
-    tables.write_rows(plots / "splits.json", splits)
-    metrics_file.write(metrics, summarise(parts, choices, splits, config))
+    topics = by_topic(splits["report"], choices, sizes, run_points.topics(pairs), config)
+    tables.write_rows(plots / "topics.json", topics)
+    metrics_file.write(metrics, summarise(splits, choices, topics, config))
 
 
 def by_layer(found: Found, choices: Choices, config: PatchConfig) -> list[Row]:
-    """Accuracy and truth of every window.
+    """Accuracy and p_correct of every window.
 
     Parameters
     ----------
-    found : tuple of Cases and DataFrame
+    found : tuple of PromptPairs and DataFrame
         Statements, and the runs of all windows on them.
     choices : dict of (str, int) to Choice
         The windows that were chosen by them.
@@ -96,32 +96,32 @@ def by_layer(found: Found, choices: Choices, config: PatchConfig) -> list[Row]:
     return result
 
 
-def by_split(
+def by_topic(
     found: Found,
     choices: Choices,
     sizes: tuple[int, ...],
-    splits: list[str],
+    topics: list[str],
     config: PatchConfig,
 ) -> list[Row]:
-    """Accuracy and truth of the chosen windows and of their controls, over all and by split.
+    """Accuracy and p_correct of the chosen windows and of their controls, over all and by topic.
 
     Parameters
     ----------
-    found : tuple of Cases and DataFrame
+    found : tuple of PromptPairs and DataFrame
         Statements that did not choose, and the runs of the chosen windows on them.
     choices : dict of (str, int) to Choice
         The windows that were chosen.
     sizes : tuple of int
         All sizes.
-    splits : list of str
-        `run_points.ALL`, and every split.
+    topics : list of str
+        `run_points.ALL`, and every topic.
     config : PatchConfig
         Section `patch`.
 
     Returns
     -------
     list of dict
-        Of plots/widths/splits.json: one row per size, split, run and `window`, which is ``best``,
+        Of plots/widths/topics.json: one row per size, topic, run and `window`, which is ``best``,
         ``control``, or ``none`` in unpatched runs; those stand beside each size.
     """
     statements, runs = found
@@ -132,11 +132,11 @@ def by_split(
             (name, window): window_runs.probabilities(runs, name, window, config)
             for name, _, window in shown
         }
-        for split in splits:
-            keep = run_points.of_split(statements, split)
+        for topic in topics:
+            keep = run_points.of_topic(statements, topic)
             result += [
                 {
-                    **{"size": size, "split": split, "run": name, "window": kind},
+                    **{"size": size, "topic": topic, "run": name, "window": kind},
                     **window_runs.personas(name, config),
                     **window_runs.layers(window),
                     **run_points.measure(statements, of[name, window], keep).row(),
@@ -147,50 +147,50 @@ def by_split(
 
 
 def summarise(
-    parts: dict[str, Found], choices: Choices, splits: list[Row], config: PatchConfig
+    splits: dict[str, Found], choices: Choices, topics: list[Row], config: PatchConfig
 ) -> WidthsMetrics:
     """Name the best windows, and what they do beside the unpatched runs and their controls.
 
     Parameters
     ----------
-    parts : dict of str to tuple of Cases and DataFrame
-        By part: all windows on ``selection``, the chosen ones on ``report``.
+    splits : dict of str to tuple of PromptPairs and DataFrame
+        By split: all windows on ``selection``, the chosen ones on ``report``.
     choices : dict of (str, int) to Choice
         The windows that were chosen.
-    splits : list of dict
-        From `by_split`.
+    topics : list of dict
+        From `by_topic`.
     config : PatchConfig
         Section `patch`.
     """
-    statements, runs = parts["selection"]
+    statements, runs = splits["selection"]
     unpatched = {
         name: window_runs.probabilities(runs, name, None, config) for name in ("source", "base")
     }
     of_direction: dict[str, dict[str, Size]] = {name: {} for name in DIRECTIONS}
     for (name, size), choice in choices.items():
-        of_direction[name][str(size)] = _of_size(name, choice, parts, splits, config)
+        of_direction[name][str(size)] = _of_size(name, choice, splits, topics, config)
     return WidthsMetrics(
         **of_direction,
         unpatched=Unpatched(
             {name: run_points.measure(statements, p) for name, p in unpatched.items()},
-            {name: _of_splits(splits, name, "none", None) for name in unpatched},
+            {name: _of_topics(topics, name, "none", None) for name in unpatched},
         ),
         chosen_by=CHOSEN_BY if choices else best_window.NOT_CHOSEN,
-        known={part: run_points.count(found.table) for part, (found, _) in parts.items()},
+        known={split: run_points.count(found.table) for split, (found, _) in splits.items()},
         source=config.source,
         base=config.base,
         positions=config.positions,
     )
 
 
-def _of_part(about: Cases, runs: pl.DataFrame, part: str) -> Found:
-    """Statements and runs of one part."""
-    own = runs.filter(pl.col("part") == part)
+def _of_split(about: PromptPairs, runs: pl.DataFrame, split: str) -> Found:
+    """Statements and runs of one split."""
+    own = runs.filter(pl.col("split") == split)
     return about.only(own["statement_id"]), own
 
 
 def _shown(choices: Choices, size: int) -> list[tuple[str, str, Window | None]]:
-    """Runs of one size on the report part: name, kind of window, and window."""
+    """Runs of one size on the report split: name, kind of window, and window."""
     shown: list[tuple[str, str, Window | None]] = []
     for name in RUNS:
         choice = choices.get((name, size))
@@ -207,10 +207,10 @@ def _windows(choice: Choice) -> dict[str, Window]:
 
 
 def _of_size(
-    name: str, choice: Choice, parts: dict[str, Found], splits: list[Row], config: PatchConfig
+    name: str, choice: Choice, splits: dict[str, Found], topics: list[Row], config: PatchConfig
 ) -> Size:
     """What the best window of one size and direction does, and what its control does."""
-    (selection, swept), (report, runs) = parts["selection"], parts["report"]
+    (selection, swept), (report, runs) = splits["selection"], splits["report"]
     windows = _windows(choice)
     points = {
         kind: WindowPoints(
@@ -218,7 +218,7 @@ def _of_size(
             selection=run_points.measure(
                 selection, window_runs.probabilities(swept, name, window, config)
             ),
-            report=_of_splits(splits, name, kind, window.size),
+            report=_of_topics(topics, name, kind, window.size),
         )
         for kind, window in windows.items()
     }
@@ -236,18 +236,18 @@ def _of_size(
     )
 
 
-def _apart(truth: tuple[float, ...]) -> Apart:
-    """Summarise the truth of the windows apart from the best one."""
-    if not truth:
+def _apart(p_correct: tuple[float, ...]) -> Apart:
+    """Summarise the p_correct of the windows apart from the best one."""
+    if not p_correct:
         return Apart(0, None, None, None)
-    return Apart(len(truth), float(np.mean(truth)), min(truth), max(truth))
+    return Apart(len(p_correct), float(np.mean(p_correct)), min(p_correct), max(p_correct))
 
 
-def _of_splits(splits: list[Row], name: str, kind: str, size: int | None) -> dict[str, Point]:
-    """Numbers of one run by split; of an unpatched one, which all sizes share, beside any."""
+def _of_topics(topics: list[Row], name: str, kind: str, size: int | None) -> dict[str, Point]:
+    """Numbers of one run by topic; of an unpatched one, which all sizes share, beside any."""
     return {
-        str(row["split"]): Point.of(row)
-        for row in splits
+        str(row["topic"]): Point.of(row)
+        for row in topics
         if row["run"] == name and row["window"] == kind and size in (None, row["size"])
     }
 

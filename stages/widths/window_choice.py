@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from stages.lib.patching import patch
-from stages.lib.patching.cases import Cases
 from stages.lib.patching.config import PatchConfig
+from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.widths import window_runs
 from stages.widths.window_runs import DIRECTIONS, Window
 
@@ -18,12 +18,12 @@ class Choice:
     Attributes
     ----------
     best : Window
-        Highest truth of a patched base run, lowest truth of a patched source run.
+        Highest p_correct of a patched base run, lowest p_correct of a patched source run.
     control : Window or None
-        The median, by truth, of the windows of that size that have no layer in common with the
-        best one; of two medians the one with less truth. None where there is no such window.
+        The median, by p_correct, of the windows of that size that have no layer in common with the
+        best one; of two medians the one with less p_correct. None where there is no such window.
     apart : tuple of float
-        Truth of all those windows, in order.
+        p_correct of all those windows, in order.
     """
 
     best: Window
@@ -34,12 +34,12 @@ class Choice:
 Choices = dict[tuple[str, int], Choice]  # by direction and size
 
 
-def choose(about: Cases, runs: pl.DataFrame, config: PatchConfig) -> Choices:
+def choose(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> Choices:
     """Choose the best window of each size and direction, and its control.
 
     Parameters
     ----------
-    about : Cases
+    about : PromptPairs
         The statements to choose on.
     runs : DataFrame
         Runs of all windows on these statements, with the columns of `window_runs.SCHEMA`.
@@ -61,8 +61,10 @@ def choose(about: Cases, runs: pl.DataFrame, config: PatchConfig) -> Choices:
         own = runs.filter(**window_runs.personas(direction, config))
         for window in window_runs.windows(own):
             p = window_runs.probabilities(own, direction, window, config)
-            of_size.setdefault(window.size, {})[window] = patch.mean_truth(p, about.label)
-        found |= {(direction, size): _choice(direction, truth) for size, truth in of_size.items()}
+            of_size.setdefault(window.size, {})[window] = patch.mean_p_correct(p, about.label)
+        found |= {
+            (direction, size): _choice(direction, p_correct) for size, p_correct in of_size.items()
+        }
     return found
 
 
@@ -72,10 +74,10 @@ def to_report(choices: Choices, direction: str) -> list[Window]:
     return [window for pair in pairs for window in pair if window]
 
 
-def _choice(direction: str, truth: dict[Window, float]) -> Choice:
-    """Choose among the windows of one size, by the truth of each."""
+def _choice(direction: str, p_correct: dict[Window, float]) -> Choice:
+    """Choose among the windows of one size, by the p_correct of each."""
     extreme = max if direction == "patched" else min
-    best = extreme(truth, key=lambda window: truth[window])
-    apart = sorted((t, w.first) for w, t in truth.items() if not w.overlaps(best))
+    best = extreme(p_correct, key=lambda window: p_correct[window])
+    apart = sorted((t, w.first) for w, t in p_correct.items() if not w.overlaps(best))
     control = Window(best.size, apart[(len(apart) - 1) // 2][1]) if apart else None
     return Choice(best, control, tuple(t for t, _ in apart))

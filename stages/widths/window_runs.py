@@ -7,10 +7,10 @@ import polars as pl
 
 from stages.lib.io import tables
 from stages.lib.patching import patched_runs
-from stages.lib.patching.cases import Cases
 from stages.lib.patching.config import PatchConfig
+from stages.lib.patching.prompt_pairs import PromptPairs
 
-SCHEMA: tables.Schema = tables.PATCHED | {"part": pl.String, "size": pl.Int32}
+SCHEMA: tables.Schema = tables.PATCHED | {"split": pl.String, "size": pl.Int32}
 SCHEMA |= {"first_layer": pl.Int32, "last_layer": pl.Int32}
 DIRECTIONS = ("patched", "reverse")  # source z into the base run, and base z into the source run
 # Role of the persona that gives z, and of the persona whose run is patched, in the order of plots.
@@ -75,8 +75,8 @@ def layers(window: Window | None) -> dict[str, int | None]:
 
 
 def rows(
-    about: Cases,
-    part: str,
+    about: PromptPairs,
+    split: str,
     run: str,
     window: Window | None,
     probabilities: np.ndarray,
@@ -86,10 +86,10 @@ def rows(
 
     Parameters
     ----------
-    about : Cases
+    about : PromptPairs
         The statements.
-    part : str
-        The part that they are of.
+    split : str
+        The split that they are of.
     run : str
         One of `RUNS`.
     window : Window or None
@@ -107,7 +107,7 @@ def rows(
     source, base = personas(run, config).values()
     patch_id = f"layers_{window.first}_{window.last}" if window else "none"
     table = patched_runs.rows(about, probabilities, source, base, patch_id)
-    columns = {"part": part, "size": window.size if window else None, **layers(window)}
+    columns = {"split": split, "size": window.size if window else None, **layers(window)}
     values = (pl.lit(value, SCHEMA[name]).alias(name) for name, value in columns.items())
     return table.drop("heads").with_columns(values)
 

@@ -13,7 +13,7 @@ from stages.lib import forward
 from stages.lib.forward import Readouts
 from stages.lib.io import cli, params, tables
 from stages.lib.io.cli import UserError
-from stages.lib.patching import best_window, cases, experiment, patch, patched_runs
+from stages.lib.patching import best_window, experiment, patch, patched_runs, prompt_pairs
 from stages.lib.patching.experiment import Experiment
 from stages.windows.config import WindowsConfig
 
@@ -25,7 +25,7 @@ def main(
 ) -> None:
     """Sweep the window over all layers, on both parts."""
     section = params.section("windows", WindowsConfig)
-    setting = experiment.load(pairs, model, cases.PARTS, section.limit)
+    setting = experiment.load(pairs, model, prompt_pairs.SPLITS, section.limit)
     n_layers, n_heads = setting.shape
     if section.size > n_layers:
         raise UserError(
@@ -41,7 +41,7 @@ def main(
 
 def _rows(setting: Experiment, readouts: Readouts, patches: np.ndarray, size: int) -> pl.DataFrame:
     """One row per statement and run; the unpatched runs have no layers."""
-    found, config = setting.cases, setting.config
+    found, config = setting.pairs, setting.config
     unpatched = ((config.base, readouts.base), (config.source, readouts.source))
     parts = [patched_runs.rows(found, p, persona, persona) for persona, p in unpatched]
     for first, p in enumerate(readouts.patched):

@@ -9,24 +9,24 @@ SELECTION = style.Look("#66B89B", "d", (0, (4, 3)))
 
 
 def draw(tables: load.Tables) -> Figure:
-    """Accuracy and truth of the patched run by first layer of the window, against baselines."""
-    n = tables["windows/windows"].filter(part="report")["n"].max() or 0
+    """Accuracy and p_correct of the patched run by first layer of the window, against baselines."""
+    n = tables["windows/windows"].filter(split="report")["n"].max() or 0
     figure = style.canvas(
         f"Windows: z of {tables.source} written into the run of {tables.base}",
         f"z of all heads in {tables.window} consecutive layers, at the last positions of the "
-        f"prompt; {n} known statements of the report part. Bands: {style.INTERVALS}. The best "
-        "window is chosen on the selection part, whose subjects are others. Truth: mean "
+        f"prompt; {n} known statements of the report split. Bands: {style.INTERVALS}. The best "
+        "window is chosen on the selection split, whose subjects are others. p_correct: mean "
         "probability of the right answer out of both.",
         height=5.2,
         entries=patching.entries(tables, ("patched", "source", "base"))
-        | {f"{patching.titles(tables)['patched']}, selection part": SELECTION},
+        | {f"{patching.titles(tables)['patched']}, selection split": SELECTION},
         half="0.5",
     )
     left, right = figure.subplots(1, 2)
     patching.windows(left, tables, "accuracy", "report")
-    patching.windows(right, tables, "truth", "report")
-    selection = tables["windows/windows"].filter(part="selection", run="patched")
-    for ax, y in ((left, "accuracy"), (right, "truth")):
+    patching.windows(right, tables, "p_correct", "report")
+    selection = tables["windows/windows"].filter(split="selection", run="patched")
+    for ax, y in ((left, "accuracy"), (right, "p_correct")):
         marks.line(ax, selection.select("first_layer", y), "first_layer", y, SELECTION, width=1.5)
     return figure
 

@@ -8,7 +8,7 @@ from stages.lib.stats.windows import Window
 
 @dataclass(frozen=True)
 class WindowsMetrics:
-    """The best window, and what it does on both parts.
+    """The best window, and what it does on both splits.
 
     Attributes
     ----------
@@ -17,9 +17,9 @@ class WindowsMetrics:
     chosen_by : str
         The criterion.
     runs : dict of str to dict of str to Point
-        By part, then by run: ``patched`` (with a best window), ``source``, ``base``.
+        By split, then by run: ``patched`` (with a best window), ``source``, ``base``.
     known : dict of str to Count
-        Known statements by part.
+        Known statements by split.
     source, base : str
         Personas.
     positions : int

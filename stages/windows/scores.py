@@ -12,8 +12,8 @@ from stages.lib.io import cli, params, tables
 from stages.lib.io import metrics as metrics_file
 from stages.lib.io.tables import Row
 from stages.lib.patching import best_window, patched_runs
-from stages.lib.patching.cases import PARTS, Cases
 from stages.lib.patching.config import PatchConfig
+from stages.lib.patching.prompt_pairs import SPLITS, PromptPairs
 from stages.lib.stats import run_points
 from stages.lib.stats.run_points import Point
 from stages.lib.stats.windows import Window
@@ -26,7 +26,7 @@ def main(
     metrics: cli.Metrics,
     plots: Annotated[
         Path,
-        "writes windows.json (one row per part, window and run) into this folder",
+        "writes windows.json (one row per split, window and run) into this folder",
     ],
 ) -> None:
     """Choose the best window on `selection`, report on `report`."""
@@ -37,13 +37,13 @@ def main(
     metrics_file.write(metrics, summarise(about, table, points, config))
 
 
-def by_window(about: Cases, runs: pl.DataFrame, config: PatchConfig) -> list[Row]:
-    """Accuracy and truth of each window beside both baselines.
+def by_window(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> list[Row]:
+    """Accuracy and p_correct of each window beside both baselines.
 
     Returns
     -------
     list of dict
-        One row per part, run (``patched``, ``source``, ``base``) and window: of
+        One row per split, run (``patched``, ``source``, ``base``) and window: of
         plots/windows/windows.json.
 
     References
@@ -54,26 +54,26 @@ def by_window(about: Cases, runs: pl.DataFrame, config: PatchConfig) -> list[Row
     patched = [patched_runs.probabilities(runs, **layers) for layers in windows]
     personas = {"source": config.source, "base": config.base}
     result: list[Row] = []
-    for part in PARTS:
-        chosen = (about.table["part"] == part).to_numpy()
-        unpatched = _unpatched(about, runs, part, config)
+    for split in SPLITS:
+        chosen = (about.table["split"] == split).to_numpy()
+        unpatched = _unpatched(about, runs, split, config)
         for layers, p in zip(windows, patched, strict=True):
             points = {"patched": run_points.measure(about, p, chosen)} | unpatched
             result += [
-                {"part": part, "run": run, **personas, **layers, **point.row()}
+                {"split": split, "run": run, **personas, **layers, **point.row()}
                 for run, point in points.items()
             ]
     return result
 
 
 def summarise(
-    about: Cases, runs: pl.DataFrame, points: list[Row], config: PatchConfig
+    about: PromptPairs, runs: pl.DataFrame, points: list[Row], config: PatchConfig
 ) -> WindowsMetrics:
-    """Name the best window, and what it does on both parts.
+    """Name the best window, and what it does on both splits.
 
     Parameters
     ----------
-    about : Cases
+    about : PromptPairs
         The statements.
     runs : DataFrame
         With the columns of `best_window.SCHEMA`.
@@ -92,17 +92,18 @@ def summarise(
         best=Window(**best) if best else None,
         chosen_by=best_window.CHOSEN_BY if best else best_window.NOT_CHOSEN,
         runs={
-            part: {
+            split: {
                 str(point["run"]): Point.of(point)
                 for point in points
-                if point["part"] == part and point["first_layer"] == best["first_layer"]
+                if point["split"] == split and point["first_layer"] == best["first_layer"]
             }
             if best
-            else _unpatched(about, runs, part, config)
-            for part in PARTS
+            else _unpatched(about, runs, split, config)
+            for split in SPLITS
         },
         known={
-            part: run_points.count(about.table.filter(pl.col("part") == part)) for part in PARTS
+            split: run_points.count(about.table.filter(pl.col("split") == split))
+            for split in SPLITS
         },
         source=config.source,
         base=config.base,
@@ -111,10 +112,10 @@ def summarise(
 
 
 def _unpatched(
-    about: Cases, runs: pl.DataFrame, part: str, config: PatchConfig
+    about: PromptPairs, runs: pl.DataFrame, split: str, config: PatchConfig
 ) -> dict[str, Point]:
-    """Accuracy and truth of both runs that nothing is patched into."""
-    chosen = (about.table["part"] == part).to_numpy()
+    """Accuracy and p_correct of both runs that nothing is patched into."""
+    chosen = (about.table["split"] == split).to_numpy()
     personas = {"source": config.source, "base": config.base}
     return {
         role: run_points.measure(

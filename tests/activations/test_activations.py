@@ -49,7 +49,7 @@ def test_answers_that_hold_most_of_the_probability_say_nothing(run, capsys):
     found = run(tiny.planted_model())
     assert capsys.readouterr().out == ""
     assert list(pl.read_parquet_schema(found.readouts)) == list(tables.READOUTS)
-    assert tables.read(found.readouts, tables.READOUTS)["truth_mass"].to_numpy().min() > 0.5
+    assert tables.read(found.readouts, tables.READOUTS)["answer_mass"].to_numpy().min() > 0.5
 
 
 def test_answers_that_hold_little_are_said_with_what_comes_first(run, capsys):
@@ -62,7 +62,7 @@ def test_answers_that_hold_little_are_said_with_what_comes_first(run, capsys):
         expected.append(found.tokenizer.decode([int(logits.argmax())]))
     assert rows["first_token"].to_list() == expected
     token, count = readout.common(expected)
-    mass = float(rows["truth_mass"].to_numpy().mean())
+    mass = float(rows["answer_mass"].to_numpy().mean())
     assert mass < 0.1
     assert capsys.readouterr().out == (
         f"liar: the answers hold {mass:.2g} of the probability on average (n = 6); the most "

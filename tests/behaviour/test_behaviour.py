@@ -14,25 +14,25 @@ from stages.lib.io.cli import UserError
 from stages.lib.stats import NOTHING, answer_rates
 
 PERSONAS = ["neutral", "honest", "liar"]
-SETTINGS = BehaviourConfig(neutral="neutral", known_margin=0.1, known_truth_mass=0.5)
+SETTINGS = BehaviourConfig(neutral="neutral", known_margin=0.1, known_answer_mass=0.5)
 
 
 def statements(rows):
-    """Statements from (split, label, subject)."""
+    """Statements from (topic, label, subject)."""
     return pl.DataFrame(
         [
             {
                 "statement_id": f"{i:016x}",
-                "split": split,
+                "topic": topic,
                 "statement": f"Statement {i}.",
                 "label": label,
                 "subject": subject,
                 "object": "",
                 "template": "",
-                "part": "report",
+                "split": "report",
                 "origin": "built-in",
             }
-            for i, (split, label, subject) in enumerate(rows)
+            for i, (topic, label, subject) in enumerate(rows)
         ],
         schema=tables.STATEMENTS,
     )
@@ -46,7 +46,7 @@ def readouts(probabilities, ids=None):
                 "statement_id": ids[i] if ids else f"{i:016x}",
                 "p_true": p_true,
                 "p_false": p_false,
-                "truth_mass": p_true + p_false,
+                "answer_mass": p_true + p_false,
             }
             for i, (p_true, p_false) in enumerate(probabilities)
         ],
@@ -68,20 +68,20 @@ def test_answer_is_the_likelier_word_and_a_tie_is_false():
 
 
 def test_measures_by_split():
-    splits = answer_rates.by_split(ANSWERS)
-    assert list(splits) == ["all", "cities", "metals"]
+    topics = answer_rates.by_topic(ANSWERS)
+    assert list(topics) == ["all", "cities", "metals"]
     values = {
-        split: {name: (one.value, one.n) for name, one in vars(answer_rates.rates(rows)).items()}
-        for split, rows in splits.items()
+        topic: {name: (one.value, one.n) for name, one in vars(answer_rates.rates(rows)).items()}
+        for topic, rows in topics.items()
     }
     assert values["cities"]["accuracy"] == (0.5, 2)
     assert values["cities"]["recall_true"] == (1, 1)
     assert values["cities"]["recall_false"] == (0, 1)
-    assert values["cities"]["truth_mass"] == (pytest.approx(0.875), 2)
+    assert values["cities"]["answer_mass"] == (pytest.approx(0.875), 2)
     assert values["metals"]["recall_true"] == (0, 1)
     assert values["metals"]["recall_false"] == (1, 1)
     assert values["all"]["accuracy"] == (0.5, 4)
-    assert values["all"]["truth_mass"] == (pytest.approx(0.8125), 4)
+    assert values["all"]["answer_mass"] == (pytest.approx(0.8125), 4)
 
 
 def test_recall_without_such_statements_is_none_and_not_zero():
@@ -113,7 +113,7 @@ def test_known_is_right_clear_and_meant():
                 (0.05, 0.9),  # wrong
                 (0.54, 0.46),  # right by too little
                 (0.3, 0.1),  # right, but mostly some other word
-                (0.375, 0.125),  # truth_mass of exactly 0.5: not above
+                (0.375, 0.125),  # answer_mass of exactly 0.5: not above
             ]
         ),
     )
@@ -198,7 +198,7 @@ def test_stage_writes_tables_and_metrics_with_stable_bytes(project):
     assert metrics["known"]["all"]["both"] == {"known": 4, "n": 4}
     rows = tables.read_json(project / "plots" / "accuracy.json")
     assert len(rows) == 3 * 3 * 4
-    assert list(rows[0]) == ["persona", "split", "measure", "value", "low", "high", "n"]
+    assert list(rows[0]) == ["persona", "topic", "measure", "value", "low", "high", "n"]
     rows = tables.read_json(project / "plots" / "thresholds.json")
     assert len(rows) == 3 * 21
     assert list(rows[0]) == ["persona", "threshold", "accuracy", "low", "high", "n"]

@@ -88,9 +88,11 @@ def test_a_config_that_is_added_is_found_and_a_section_has_one_schema(tmp_path, 
     """Below another root, which is imported as `stages` too."""
     folder = tmp_path / "stages/new_sweep"
     folder.mkdir(parents=True)
-    shutil.copy(ROOT / "stages/effects/config.py", folder)
+    shutil.copy(ROOT / "stages/single_heads/config.py", folder)
     (folder / "config.py").write_text(
-        (folder / "config.py").read_text().replace('SECTION = "effects"', 'SECTION = "new_sweep"')
+        (folder / "config.py")
+        .read_text()
+        .replace('SECTION = "single_heads"', 'SECTION = "new_sweep"')
     )
     monkeypatch.setattr(nodes, "STAGES", tmp_path / "stages")
     monkeypatch.setattr(stages, "__path__", [*stages.__path__, str(tmp_path / "stages")])
@@ -139,7 +141,7 @@ SIZES = [key for key in KEYS if key.endswith((".sizes", ".counts"))]
 
 
 def test_settings_are_found_by_their_names():
-    assert {"windows.limit", "curves.search_limit"} <= set(LIMITS)
+    assert {"windows.limit", "set_sizes.search_limit"} <= set(LIMITS)
     assert {"statements.seed", "organisms.training.seed"} <= set(SEEDS)
     assert {"widths.sizes", "positions.counts"} <= set(SIZES)
 
@@ -169,14 +171,14 @@ def test_sizes(folder, key, value):
     ("key", "values"),
     [
         ("behaviour.known_margin", [60, 1, -0.1, float("nan"), float("inf"), True]),
-        ("behaviour.known_truth_mass", [1.0, -1, "0.5"]),
+        ("behaviour.known_answer_mass", [1.0, -1, "0.5"]),
         ("heads.keep", [0, 1.01, float("nan")]),
-        ("curves.keep", [-0.1, 2]),
-        ("curves.within", [-0.1, 2, float("nan")]),
-        ("curves.random", [0, 2.0]),
+        ("set_sizes.keep", [-0.1, 2]),
+        ("set_sizes.within", [-0.1, 2, float("nan")]),
+        ("set_sizes.random", [0, 2.0]),
         ("statements.report_share", [0, 1, 1.5, float("nan")]),
         ("statements.negated", ["yes", 1, None]),
-        ("statements.splits", [["rivers"], ["cities", "cities"], None, "cities"]),
+        ("statements.topics", [["rivers"], ["cities", "cities"], None, "cities"]),
         ("statements.sources", [None, [], "data/raw/x.csv"]),
         ("probes.regularisation", [0, -1.0, float("inf")]),
         ("probes.max_iter", [0, 1.5]),
@@ -197,7 +199,7 @@ def test_sizes(folder, key, value):
         ("model.dtype", ["int8", None, ""]),
         ("model.source", ["", None, " "]),
         ("model.sha256", ["abc", 3]),
-        ("model.organism", ["nobody", "truth", "training", "", True]),
+        ("model.organism", ["nobody", "facts", "training", "", True]),
         ("organisms.training.held_out", [0, 1, -0.1]),
         ("organisms.late.layers", [[24], [28, 24], [-1, 3]]),
         ("organisms.late.lying", [[0.5], [2, 0.5]]),
@@ -266,9 +268,9 @@ def test_an_unknown_section(folder, key):
         ("robustness.wordings.x", {"sytem": ""}, "robustness.wordings.x.sytem: unknown key"),
         ("robustness.wordings.default", {"prefix": "a"}, "found 'default', expected a name"),
         ("robustness.wordings.x", {"question": "?"}, "wordings.x.question: found '?', expected {"),
-        ("statements.sources.A", "data/raw/a.csv", "sources.A: 'A' cannot name a split, expected"),
+        ("statements.sources.A", "data/raw/a.csv", "sources.A: 'A' cannot name a topic, expected"),
         ("statements.sources.all", "data/raw/a.csv", "all: tables use this name themselves"),
-        ("statements.sources.cities", "data/raw/a.csv", "cities: a built-in split has this name"),
+        ("statements.sources.cities", "data/raw/a.csv", "cities: a built-in topic has this name"),
         ("statements.sources." + "a" * 65, "data/raw/a.csv", "a: a name of 65 characters, expected"),
         ("statements.sources.a", "data/a.csv", "sources.a: data/a.csv is outside data/raw"),
         ("statements.sources.a", "data/raw/a.xlsx", "a: data/raw/a.xlsx: unknown file type '.xlsx'"),

@@ -18,8 +18,8 @@ SURE = [0.97, 0.92, 0.8, 0.55]  # probability of each statement's likelier answe
 def statements():
     return pl.DataFrame(
         [
-            {"statement_id": f"{i:016x}", "split": "x", "statement": f"S {i}.", "label": label}
-            | {"subject": str(i), "object": "", "template": "", "part": "report", "origin": "-"}
+            {"statement_id": f"{i:016x}", "topic": "x", "statement": f"S {i}.", "label": label}
+            | {"subject": str(i), "object": "", "template": "", "split": "report", "origin": "-"}
             for i, label in enumerate([*LABELS, True])  # the last one is not known
         ],
         schema=tables.STATEMENTS,
@@ -33,7 +33,7 @@ def rows(run, right, sure, draw=0):
         says_true = label == good
         p_true, p_false = (p, 0.99 - p) if says_true else (0.99 - p, p)
         found.append({"statement_id": f"{i:016x}", "p_true": p_true, "p_false": p_false}
-                     | {"truth_mass": 0.99, "run": run, "draw": draw})  # fmt: skip
+                     | {"answer_mass": 0.99, "run": run, "draw": draw})  # fmt: skip
     return found
 
 

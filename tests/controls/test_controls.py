@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 import torch
 
-from stages.controls import average, controls, controls_tables, donors, scores
+from stages.controls import controls, controls_tables, donors, mean_ablation, scores
 from stages.lib import forward
 from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.patch import Head
@@ -18,8 +18,8 @@ ANSWER = Head(3, 1)
 
 
 def accuracies(setting, head, window):
-    runs = controls.runs(setting, [head], window, setting.cases)
-    return {name: accuracy(setting.cases, runs, name) for name in controls_tables.RUNS}, runs
+    runs = controls.runs(setting, [head], window, setting.pairs)
+    return {name: accuracy(setting.pairs, runs, name) for name in controls_tables.RUNS}, runs
 
 
 def accuracy(found, runs, name):
@@ -50,13 +50,13 @@ def test_where_honesty_is_moved_its_mean_works_and_the_donors_label_does_not_mat
         "rest_of_window": 0.0,
         "reverse": 0.0,
         "reverse_rest": 1.0,
-        "mean_selection": 1.0,
-        "mean_report": 1.0,
+        "mean_ablation_selection": 1.0,
+        "mean_ablation_report": 1.0,
         "same_label": 1.0,
         "other_label": 1.0,
         "base_other_label": 0.0,
     }
-    follows = scores.summarise(honesty.cases, runs).follows_donor
+    follows = scores.summarise(honesty.pairs, runs).follows_donor
     assert {name: rate.value for name, rate in follows.items()} == {
         "same_label": 1.0,
         "other_label": 0.0,
@@ -74,13 +74,13 @@ def test_where_the_answer_is_moved_its_mean_fails_and_the_donors_label_is_follow
         "rest_of_window": 0.0,
         "reverse": 0.0,
         "reverse_rest": 1.0,
-        "mean_selection": 0.5,
-        "mean_report": 0.5,
+        "mean_ablation_selection": 0.5,
+        "mean_ablation_report": 0.5,
         "same_label": 1.0,
         "other_label": 0.0,
-        "base_other_label": 1.0,  # the donor's lie is this statement's truth
+        "base_other_label": 1.0,  # the donor's lie is this statement's p_correct
     }
-    follows = scores.summarise(answer.cases, runs).follows_donor
+    follows = scores.summarise(answer.pairs, runs).follows_donor
     assert follows["other_label"].value == 1.0
     assert follows["base_other_label"].value == 0.0
 
@@ -88,18 +88,22 @@ def test_where_the_answer_is_moved_its_mean_fails_and_the_donors_label_is_follow
 def test_the_same_model_moves_honesty_in_the_head_that_carries_it(answer):
     """It is the head, not the model, that the controls tell about."""
     found, _ = accuracies(answer, HONESTY, {"first_layer": 0, "last_layer": 1})
-    assert (found["patched"], found["mean_selection"], found["other_label"]) == (1.0, 1.0, 1.0)
+    assert (found["patched"], found["mean_ablation_selection"], found["other_label"]) == (
+        1.0,
+        1.0,
+        1.0,
+    )
     assert found["base_other_label"] == 0.0
 
 
 def test_the_difference_to_the_true_patch_is_paired_and_has_no_width_where_all_agree(answer):
     _, runs = accuracies(answer, ANSWER, {"first_layer": 2, "last_layer": 3})
-    result = scores.summarise(answer.cases, runs)
+    result = scores.summarise(answer.pairs, runs)
     other = result.patched_minus["other_label"].accuracy
     assert other == Interval(1.0, 1.0, 1.0, 12)
     same = result.patched_minus["same_label"].accuracy
     assert (same.value, same.high) == (0.0, 0.0)
-    assert there(result.patched_minus["other_label"].truth.low) > 0.5
+    assert there(result.patched_minus["other_label"].p_correct.low) > 0.5
     others = {"source", "patched", "reverse", "reverse_rest"}
     assert set(result.patched_minus) == set(result.runs) - others
     lied = result.reverse_minus_rest["accuracy"]
@@ -109,20 +113,20 @@ def test_the_difference_to_the_true_patch_is_paired_and_has_no_width_where_all_a
 def test_the_rest_of_the_window_is_the_set_where_the_set_is_the_rest(honesty):
     """The inverse: heads beside the planted one do nothing, and what is left of them does all."""
     beside = [Head(1, 0), Head(1, 1), Head(1, 3)]
-    runs = controls.runs(honesty, beside, {"first_layer": 0, "last_layer": 1}, honesty.cases)
-    found = {name: accuracy(honesty.cases, runs, name) for name in controls_tables.RUNS}
+    runs = controls.runs(honesty, beside, {"first_layer": 0, "last_layer": 1}, honesty.pairs)
+    found = {name: accuracy(honesty.pairs, runs, name) for name in controls_tables.RUNS}
     assert (found["patched"], found["rest_of_layers"], found["rest_of_window"]) == (0.0, 1.0, 1.0)
     assert (found["reverse"], found["reverse_rest"]) == (1.0, 0.0)
-    sizes = scores.summarise(honesty.cases, runs).n_heads
+    sizes = scores.summarise(honesty.pairs, runs).n_heads
     assert (sizes["patched"], sizes["rest_of_layers"], sizes["rest_of_window"]) == (3, 1, 5)
 
 
 def test_without_a_set_or_statements_only_unpatched_runs_are_there(honesty):
     window = {"first_layer": 0, "last_layer": 1}
-    runs = controls.runs(honesty, [], None, honesty.cases)
+    runs = controls.runs(honesty, [], None, honesty.pairs)
     assert runs["run"].unique(maintain_order=True).to_list() == ["source", "base"]
-    assert set(scores.summarise(honesty.cases, runs).runs) == {"source", "base"}
-    nobody = planted.cases(honesty.lm.tokenizer, n=0)
+    assert set(scores.summarise(honesty.pairs, runs).runs) == {"source", "base"}
+    nobody = planted.pairs(honesty.lm.tokenizer, n=0)
     empty = planted.experiment(tiny.planted_model(), nobody)
     runs = controls.runs(empty, [HONESTY], window, nobody)
     result = scores.summarise(nobody, runs)
@@ -138,7 +142,7 @@ def test_without_a_set_or_statements_only_unpatched_runs_are_there(honesty):
 def test_z_that_is_lent_is_that_of_a_run_of_the_donors_prompt(answer):
     _, runs = accuracies(answer, ANSWER, {"first_layer": 2, "last_layer": 3})
     run = runs.filter(pl.col("run") == "other_label")
-    found = answer.cases
+    found = answer.pairs
     assert run["statement_id"].to_list() == found.table["statement_id"].to_list()
     prompts = dict(zip(found.table["statement_id"], found.source, strict=True))
     patcher = forward.Patcher(
@@ -149,8 +153,8 @@ def test_z_that_is_lent_is_that_of_a_run_of_the_donors_prompt(answer):
 
 
 def test_the_mean_is_that_of_z_whatever_is_held_at_a_time(honesty, monkeypatch):
-    monkeypatch.setattr(average, "AT_ONCE", 5)
-    found = average.mean_z(honesty.lm, honesty.answers, honesty.cases.source, 20)
+    monkeypatch.setattr(mean_ablation, "AT_ONCE", 5)
+    found = mean_ablation.mean_z(honesty.lm, honesty.answers, honesty.pairs.source, 20)
     _, source = honesty.patcher().z("test")
     assert found.shape == (5, 1, 20, 4, 16)
     torch.testing.assert_close(found, source.mean(dim=1, keepdim=True), atol=1e-6, rtol=1e-5)
@@ -158,7 +162,7 @@ def test_the_mean_is_that_of_z_whatever_is_held_at_a_time(honesty, monkeypatch):
 
 def table(**columns):
     n = len(columns["label"])
-    return pl.DataFrame({"split": ["a"] * n, "part": ["report"] * n} | columns)
+    return pl.DataFrame({"topic": ["a"] * n, "split": ["report"] * n} | columns)
 
 
 @pytest.mark.parametrize("same", [True, False])
@@ -167,14 +171,14 @@ def test_partners_are_of_the_split_and_the_label_and_about_another_subject(same)
     rows = table(
         label=random.random(200) < 0.5,
         subject=random.integers(0, 30, 200).astype(str),
-        split=random.choice(["a", "b"], 200),
-        part=random.choice(["selection", "report"], 200),
+        topic=random.choice(["a", "b"], 200),
+        split=random.choice(["selection", "report"], 200),
     )
     partner = donors.partners(rows, same)
     assert (partner >= 0).all()
     other = rows[partner]
+    assert (other["topic"] == rows["topic"]).all()
     assert (other["split"] == rows["split"]).all()
-    assert (other["part"] == rows["part"]).all()
     assert (other["subject"] != rows["subject"]).all()
     assert ((other["label"] == rows["label"]) == same).all()
     assert np.bincount(partner).max() <= 4  # nobody is everyone's
@@ -188,14 +192,14 @@ def test_who_has_no_partner_has_none():
 
 
 def test_a_statement_without_a_donor_counts_nowhere(honesty):
-    table = honesty.cases.table.with_columns(
+    table = honesty.pairs.table.with_columns(
         subject=pl.when(pl.col("label")).then(pl.lit("one")).otherwise(pl.col("subject"))
     )
     setting = planted.experiment(
-        tiny.planted_model(), type(honesty.cases)(table, honesty.cases.source, honesty.cases.base)
+        tiny.planted_model(), type(honesty.pairs)(table, honesty.pairs.source, honesty.pairs.base)
     )
     _, runs = accuracies(setting, HONESTY, {"first_layer": 0, "last_layer": 1})
-    result = scores.summarise(setting.cases, runs)
+    result = scores.summarise(setting.pairs, runs)
     assert result.runs["same_label"].n == result.follows_donor["same_label"].n == 6
     assert result.patched_minus["same_label"].accuracy.n == 6
     assert result.runs["other_label"].n == 12

@@ -14,9 +14,9 @@ from stages.lib import shards
 from stages.lib.io.cli import UserError
 from stages.lib.model import readout
 from stages.lib.model.readout import ReadoutConfig
-from stages.lib.patching.cases import Cases
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.experiment import Experiment
+from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.lib.probing.config import ProbesConfig
 from stages.lib.stats import NOTHING
 from tests import tiny
@@ -27,7 +27,7 @@ PATCH = PatchConfig("honest", "liar", 20)
 WORDS = ReadoutConfig(("true", "True"), ("false", "False"))
 
 
-def cases(numbers, letters="FT"):
+def pairs(numbers, letters="FT"):
     """Statements with their honest and lying prompts: 'T 3 is a letter' is true."""
     tokenizer = tiny.chatml_tokenizer()
     text = "You are {}. {} {} is a letter, yes or no? it is"
@@ -38,17 +38,17 @@ def cases(numbers, letters="FT"):
     table = pl.DataFrame(
         {
             "statement_id": [f"{i:03}{letter}" for letter, i in names],
-            "split": ["letters"] * len(names),
+            "topic": ["letters"] * len(names),
             "label": [letter == "T" for letter, _ in names],
             "subject": [str(i) for _, i in names],
-            "part": ["report"] * len(names),
+            "split": ["report"] * len(names),
         },
-        schema={"statement_id": str, "split": str, "label": bool, "subject": str, "part": str},
+        schema={"statement_id": str, "topic": str, "label": bool, "subject": str, "split": str},
     )
-    return Cases(table, prompts["H"], prompts["L"])
+    return PromptPairs(table, prompts["H"], prompts["L"])
 
 
-FITTED, SCORED = cases(range(10, 30)), cases(range(40, 50))
+FITTED, SCORED = pairs(range(10, 30)), pairs(range(40, 50))
 
 
 def setting(found):
@@ -73,14 +73,14 @@ def test_erasing_where_truth_is_carried_leaves_chance_and_later_nothing(runs):
             for eraser in ("leace", "oracle"):
                 numbers = of_type(Numbers, window(found, persona, name)[eraser])
                 assert numbers.accuracy.value == 0.5
-                assert numbers.truth.value == pytest.approx(0.5, abs=0.01)
-                assert there(numbers.truth_mass.value) > 0.5
+                assert numbers.p_correct.value == pytest.approx(0.5, abs=0.01)
+                assert there(numbers.answer_mass.value) > 0.5
             assert window(found, persona, name)["random"].accuracy.value == level
-            _, low, high = ends(window(found, persona, name)["leace - random"].truth)
+            _, low, high = ends(window(found, persona, name)["leace - random"].p_correct)
             assert (high < -0.2) if level else (low > 0.2)
         for name in ("1-1", "1-2", "3-4", "4-4"):
             assert window(found, persona, name)["leace"].accuracy.value == level
-            assert window(found, persona, name)["leace - none"].truth.value == pytest.approx(
+            assert window(found, persona, name)["leace - none"].p_correct.value == pytest.approx(
                 0, abs=1e-5
             )
         counts = found[persona].counts
@@ -95,7 +95,9 @@ def test_a_head_with_nothing_but_truth_loses_it_to_any_labels_that_z_tells_apart
 
 
 def test_labels_of_the_statements_that_are_erased_are_not_seen(runs):
-    swapped = Cases(SCORED.table.with_columns(label=~pl.col("label")), SCORED.source, SCORED.base)
+    swapped = PromptPairs(
+        SCORED.table.with_columns(label=~pl.col("label")), SCORED.source, SCORED.base
+    )
     again = erasure_runs.run(setting(swapped), FITTED, CONFIG)
     assert set(runs["eraser"]) == {"none", "leace", "oracle", "permuted", "random"}
     assert runs.filter(pl.col("eraser") != "oracle").equals(
@@ -105,7 +107,9 @@ def test_labels_of_the_statements_that_are_erased_are_not_seen(runs):
 
 def test_labels_that_are_fitted_on_decide(runs):
     label = np.arange(len(FITTED.label)) < 20
-    other = Cases(FITTED.table.with_columns(label=pl.Series(label)), FITTED.source, FITTED.base)
+    other = PromptPairs(
+        FITTED.table.with_columns(label=pl.Series(label)), FITTED.source, FITTED.base
+    )
     config = replace(CONFIG, draws=1, sizes=(1,))
     again = erasure_runs.run(setting(SCORED), other, config)
     first, second = (
@@ -117,7 +121,7 @@ def test_labels_that_are_fitted_on_decide(runs):
 
 @pytest.mark.parametrize("letters", ["T", "F", ""])
 def test_nothing_is_run_where_a_label_is_missing(letters, tmp_path):
-    found = erasure_runs.run(setting(SCORED), cases(range(10, 30), letters), CONFIG)
+    found = erasure_runs.run(setting(SCORED), pairs(range(10, 30), letters), CONFIG)
     assert found.is_empty()
     nobody = SCORED.only(found["statement_id"])
     assert scores.points(nobody, found, PATCH) == []
@@ -153,32 +157,32 @@ class TestProbes:
     SETTINGS = ProbesConfig(1.0, 1000, 0, 0)
     N, LAYERS, HEADS, D = 120, 2, 3, 8
 
-    def write(self, folder, cases):
+    def write(self, folder, pairs):
         """Truth in layer 1 along one direction of each head, nothing in layer 0."""
         random = np.random.default_rng(0)
         z = random.normal(size=(self.N, 1, self.LAYERS, self.HEADS, self.D))
         towards = np.random.default_rng(1).normal(size=(self.HEADS, self.D))
-        z[:, 0, 1] += 3 * np.where(cases.label, 1, -1)[:, None, None] * towards
-        provenance = {"statement_ids": cases.table["statement_id"].to_list(), "positions": [-1]}
+        z[:, 0, 1] += 3 * np.where(pairs.label, 1, -1)[:, None, None] * towards
+        provenance = {"statement_ids": pairs.table["statement_id"].to_list(), "positions": [-1]}
         provenance |= {"n_layers": self.LAYERS, "n_heads": self.HEADS}
         with shards.writer(folder, provenance) as writer:
             writer.append({"z": z.astype(np.float32)})
 
-    def cases(self, label=None):
+    def pairs(self, label=None):
         index = np.arange(self.N)
         table = pl.DataFrame(
             {
                 "statement_id": [f"{i:03}" for i in index],
-                "split": ["all"] * self.N,
+                "topic": ["all"] * self.N,
                 "label": index % 5 < 2 if label is None else label,
                 "subject": (index // 5).astype(str),
-                "part": np.where(index < 60, "selection", "report"),
+                "split": np.where(index < 60, "selection", "report"),
             }
         )
-        return Cases(table, [[0]] * self.N, [[0]] * self.N)
+        return PromptPairs(table, [[0]] * self.N, [[0]] * self.N)
 
     def test_nothing_is_left_on_the_fitted_rows_and_permuted_labels_leave_it(self, tmp_path):
-        found = self.cases()
+        found = self.pairs()
         self.write(tmp_path / "honest", found)
         checks = erasure_probes.check({"honest": tmp_path / "honest"}, found, self.SETTINGS)
         rows = {
@@ -198,7 +202,7 @@ class TestProbes:
         assert (summary["erased"].least, summary["erased"].greatest) == (0.6, 0.6)
 
     def test_one_label_alone_gives_nothing(self, tmp_path):
-        found = self.cases(np.arange(self.N) < 60)
+        found = self.pairs(np.arange(self.N) < 60)
         self.write(tmp_path / "honest", found)
         checks = erasure_probes.check({"honest": tmp_path / "honest"}, found, self.SETTINGS)
         assert scores.probe_points(found, checks, PATCH) == []

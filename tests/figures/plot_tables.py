@@ -17,26 +17,26 @@ from stages.lib.io import tables
 Rows = list[dict[str, Any]]
 PERSONAS = ("neutral", "honest", "liar")
 PLAIN = ("capitals", "cities", "continents", "elements", "currencies", "comparisons")
-SPLITS = tuple(itertools.chain(*((name, f"neg_{name}") for name in PLAIN)))
+TOPICS = tuple(itertools.chain(*((name, f"neg_{name}") for name in PLAIN)))
 METHODS = ("logistic", "mass_mean", "ttpd")
-RULES = ("estimate", "single", "greedy_truth", "random")
+RULES = ("estimate", "single", "greedy_p_correct", "random")
 MOVED = ("patched", "reverse")
 UNDRAWN = {  # on the page of `dvc plots` alone
     "transfer/personas": texts("method") | PAIR | ints("layer") | ACCURACY,
-    "transfer/cosine_splits": texts("method", "persona", "first", "second")
+    "transfer/cosine_topics": texts("method", "persona", "first", "second")
     | ints("layer")
     | floats("cosine"),
 }
 ANSWERED = ("behaviour/", "grid/")  # measured whatever the model knows
 MADE_OF_KNOWN = ("attribution/", "estimates/", "heads/", "erasure/probes", "robustness/overlap",
-                 "curves/smallest")  # fmt: skip
+                 "set_sizes/smallest")  # fmt: skip
 SIGNED = ("effect", "estimate", "contribution", "cosine", "log_odds")
 
 
 def write(
     folder: Path,
     personas: tuple[str, ...] = PERSONAS,
-    splits: tuple[str, ...] = SPLITS,
+    topics: tuple[str, ...] = TOPICS,
     layers: int = 30,
     heads: int = 9,
     shift: float = 0.0,
@@ -50,13 +50,13 @@ def write(
     statement: nothing is measured beyond its answers, no window chosen and no head tried.
     """
     rng = np.random.default_rng(0)
-    splits = (*splits, "all")
+    topics = (*topics, "all")
     roles = _roles(source, base)
     keys = (
-        _of_patching(splits, layers, heads, roles, known)
-        | _of_sets(splits, layers * heads, roles)
-        | _of_probes(personas, splits, layers, heads)
-        | _of_answers(personas, splits, roles)
+        _of_patching(topics, layers, heads, roles, known)
+        | _of_sets(topics, layers * heads, roles)
+        | _of_probes(personas, topics, layers, heads)
+        | _of_answers(personas, topics, roles)
     )
     for name, schema in (registry.schemas(figures.found()) | UNDRAWN).items():
         measured = known or name.startswith(ANSWERED)
@@ -68,7 +68,7 @@ def write(
 
 def _filled(row: dict[str, Any], schema: tables.Schema, shift: float, rng) -> dict[str, Any]:
     """The row with n and all numbers that it lacks, nulls where n is 0."""
-    row = {"n": 240 if row.get("split") == "all" else 20} | row
+    row = {"n": 240 if row.get("topic") == "all" else 20} | row
     levels: dict[str, float] = {}
     made = [name for name, dtype in schema.items() if dtype == pl.Float64 and name not in row]
     for name in made:
@@ -93,9 +93,9 @@ def _each(**columns: Iterable[Any]) -> Rows:
     return [dict(zip(columns, row, strict=True)) for row in itertools.product(*columns.values())]
 
 
-def _cross(*parts: Rows) -> Rows:
-    """One row per combination of the parts' rows."""
-    return [{k: v for one in rows for k, v in one.items()} for rows in itertools.product(*parts)]
+def _cross(*splits: Rows) -> Rows:
+    """One row per combination of the splits' rows."""
+    return [{k: v for one in rows for k, v in one.items()} for rows in itertools.product(*splits)]
 
 
 def _roles(source: str, base: str) -> dict[str, dict[str, str]]:
@@ -110,7 +110,7 @@ def _windows(layers: int, size: int, step: int = 1) -> Rows:
     return [{"size": size, "first_layer": i, "last_layer": i + size - 1} for i in firsts]
 
 
-def _of_patching(splits, layers, heads, roles, known) -> dict[str, Rows]:
+def _of_patching(topics, layers, heads, roles, known) -> dict[str, Rows]:
     """Of windows and single heads."""
     first = max(0, layers // 2 - 2)
     window = range(first, min(first + 5, layers))
@@ -119,7 +119,7 @@ def _of_patching(splits, layers, heads, roles, known) -> dict[str, Rows]:
     sizes = sorted({min(size, layers) for size in (1, 3, 5)})
     persona = [{"persona": run["source"]} for run in unpatched]
     read = [{"run": run["run"], "persona": run["source"]} for run in unpatched]
-    read += [{"run": "difference", "persona": "both", "truth_mass": None, "share": 0.01}]
+    read += [{"run": "difference", "persona": "both", "answer_mass": None, "share": 0.01}]
     chosen = [
         run | one | {"chosen": run["run"] in MOVED and one["first_layer"] == (layers - size) // 2}
         for size in sizes
@@ -141,26 +141,26 @@ def _of_patching(splits, layers, heads, roles, known) -> dict[str, Rows]:
     probes = [row for row in probes if (row["probe"], row["z"]) != ("before", "whole")]
     grown = [{"layer": None, "head": None}, *_each(layer=window, head=range(heads))[:9]]
     return {
-        "windows/windows": _cross(_each(part=("selection", "report")),
+        "windows/windows": _cross(_each(split=("selection", "report")),
                                   [roles["patched"], *unpatched], _windows(layers, 5)),
-        "effects/effects": _cross(_each(measure=["alone"]), every),
-        "estimates/estimates": every,
+        "single_heads/single_heads": _cross(_each(measure=["alone"]), every),
+        "attribution_patching/attribution_patching": every,
         "heads/heads": _each(measure=("alone", "left_out"), layer=window, head=range(heads)),
         "heads/sets": [{"size": size} | row for size, row in enumerate(grown)],
-        "localisation/layers": [{"layer": i, "planted": i in window} for i in range(layers)],
+        "ground_truth/layers": [{"layer": i, "planted": i in window} for i in range(layers)],
         "erasure/windows": _cross(persona, erasers, erased),
         "erasure/probes": _cross(persona, probes, _each(layer=range(layers))),
-        "attribution/layers": _cross(_each(site=("attention", "mlp")), read,
+        "logit_attribution/layers": _cross(_each(site=("attention", "mlp")), read,
                                      _each(layer=range(layers))),
-        "attribution/heads": _cross([row | {"measure": row["persona"]} for row in read], every),
-        "attribution/lens": _cross(_each(site=["resid_post"]), read,
+        "logit_attribution/heads": _cross([row | {"measure": row["persona"]} for row in read], every),
+        "logit_attribution/lens": _cross(_each(site=["resid_post"]), read,
                                    _each(layer=range(layers + 1))),
         "widths/layers": chosen,
-        "widths/splits": _cross(_each(split=splits), best),
+        "widths/topics": _cross(_each(topic=topics), best),
     }  # fmt: skip
 
 
-def _of_sets(splits, n_all, roles) -> dict[str, Rows]:
+def _of_sets(topics, n_all, roles) -> dict[str, Rows]:
     """Of sets of heads, and of where they are written."""
     runs = list(roles.values())
     source, patched, base, reverse = runs[:4]
@@ -173,45 +173,45 @@ def _of_sets(splits, n_all, roles) -> dict[str, Rows]:
         for run in ("source", "alone", "elsewhere", "base", "left_out")
         if block != "all" or run not in ("elsewhere", "left_out")
     ]
-    sets = [("search", "heads"), *(("split", split) for split in splits[:-1])]
+    sets = [("search", "heads"), *(("topic", topic) for topic in topics[:-1])]
     sets += [("wording", "default"), ("wording", "manner")]
     scored = [run | {"chosen_on": "unpatched", "set": run["source"]} for run in (source, base)]
     scored += [patched | {"chosen_on": kind, "set": name} for kind, name in sets]
     scored += [reverse | {"chosen_on": "wording", "set": "default"}]
     lent = ("same_label", "other_label", "base_other_label")
-    own = ("source", "patched", "base", "rest_of_layers", "rest_of_window", "mean_selection",
-           "mean_report", "reverse", "reverse_rest")  # fmt: skip
+    own = ("source", "patched", "base", "rest_of_layers", "rest_of_window", "mean_ablation_selection",
+           "mean_ablation_report", "reverse", "reverse_rest")  # fmt: skip
     sizes = sorted({size for size in (0, 1, 2, 5, 14, 45, 100, n_all) if size <= n_all})
     curves = _each(rule=RULES, draw=range(3), direction=("up", "down"), size=sizes)
-    areas = _each(rule=RULES, direction=("up", "down"), measure=("area", "area_log"),
+    areas = _each(rule=RULES, direction=("up", "down"), measure=("auc", "auc_log"),
                   against=(None, "single"))  # fmt: skip
     return {
         "transplant/transplant": _cross(
-            _each(split=splits), [row | {"draw": 0} for row in runs[:4]] + drawn
+            _each(topic=topics), [row | {"draw": 0} for row in runs[:4]] + drawn
         ),
         "positions/counts": _cross(written, _each(positions=(1, 5, 25))),
         "positions/blocks": blocks,
         "robustness/table": _cross(_each(wording=("default", "manner")), scored,
-                                   _each(split=splits)),
+                                   _each(topic=topics)),
         "robustness/overlap": [
             {"first_chosen_on": a, "first": b, "second_chosen_on": c, "second": d}
             for (a, b), (c, d) in itertools.product(sets, sets)
         ],
         "controls/controls": _cross(
-            _each(split=splits),
+            _each(topic=topics),
             [patched | row for row in _each(measure=["accuracy"], run=own + lent)
              + _each(measure=["follows_donor"], run=lent)],
         ),
-        "curves/curves": [r for r in curves if r["rule"] == "random" or r["draw"] == 0],
-        "curves/areas": [row for row in areas if row["rule"] != row["against"]],
-        "curves/smallest": _each(rule=RULES[:-1], size=[7]),
+        "set_sizes/set_sizes": [r for r in curves if r["rule"] == "random" or r["draw"] == 0],
+        "set_sizes/auc": [row for row in areas if row["rule"] != row["against"]],
+        "set_sizes/smallest": _each(rule=RULES[:-1], size=[7]),
     }  # fmt: skip
 
 
-def _of_probes(personas, splits, layers, heads) -> dict[str, Rows]:
+def _of_probes(personas, topics, layers, heads) -> dict[str, Rows]:
     """Of probes and their directions."""
     pairs = [{"first": a, "second": b} for a, b in itertools.combinations(personas, 2)]
-    alone = list(splits[:-1])
+    alone = list(topics[:-1])
     made = _each(method=METHODS, persona=personas, layer=[layers // 2])
     words = {"method": "bag_of_tokens", "persona": "statement text", "layer": None, "fit": "all"}
     between = [{"first": a, "second": b} for a, b in itertools.combinations(range(layers + 1), 2)]
@@ -229,13 +229,13 @@ def _of_probes(personas, splits, layers, heads) -> dict[str, Rows]:
         "transfer/layers": _cross(labels, _each(persona=personas), layer),
         "transfer/personas": _each(method=METHODS, fit=personas, scored=personas,
                                    layer=[layers // 2]),
-        "transfer/splits": _cross(made, _each(fit=alone, scored=alone))
-        + [words | {"scored": split} for split in splits],
+        "transfer/topics": _cross(made, _each(fit=alone, scored=alone))
+        + [words | {"scored": topic} for topic in topics],
         "transfer/polarity": _cross(
             made, _each(fit=("plain", "negated", "both"), scored=("plain", "negated"))
         ),
         "transfer/cosine": _cross(_each(method=METHODS), pairs, layer),
-        "transfer/cosine_splits": [
+        "transfer/cosine_topics": [
             row | {"first": a, "second": b}
             for row in made
             for a, b in itertools.combinations(alone, 2)
@@ -244,13 +244,13 @@ def _of_probes(personas, splits, layers, heads) -> dict[str, Rows]:
     }  # fmt: skip
 
 
-def _of_answers(personas, splits, roles) -> dict[str, Rows]:
+def _of_answers(personas, topics, roles) -> dict[str, Rows]:
     """Of answers alone."""
-    measures = ("accuracy", "recall_true", "recall_false", "truth_mass")
+    measures = ("accuracy", "recall_true", "recall_false", "answer_mass")
     combinations = _each(system=("liar", "none"), question=["short"], prefix=("plain", "sure"))
     left = [round(0.05 * step, 2) for step in range(21)]
     return {
-        "behaviour/accuracy": _each(persona=personas, split=splits, measure=measures),
+        "behaviour/accuracy": _each(persona=personas, topic=topics, measure=measures),
         "behaviour/thresholds": [
             row | {"n": max(0, round(400 * (0.9 - row["threshold"])))}
             for row in _each(persona=personas, threshold=left)
@@ -262,6 +262,6 @@ def _of_answers(personas, splits, roles) -> dict[str, Rows]:
                 _each(confidence=left),
             )
         ],
-        "grid/recall": _cross(_each(split=splits, other_token=[" not"]), combinations),
+        "grid/recall": _cross(_each(topic=topics, other_token=[" not"]), combinations),
         "grid/ranking": [row | {"rank": i} for i, row in enumerate(combinations, start=1)],
     }

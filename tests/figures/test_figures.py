@@ -21,28 +21,28 @@ ROOT = Path(__file__).parents[2]
 FIGURES = {figure.file: figure for figure in figures.found()}
 NAMES = set(FIGURES)
 SCHEMAS = registry.schemas(FIGURES.values())
-SMALL = {"splits": ("capitals", "neg_capitals"), "layers": 6, "heads": 3}
+SMALL = {"topics": ("capitals", "neg_capitals"), "layers": 6, "heads": 3}
 DRAWN_FROM = {
     "behaviour": {"behaviour.png", "overview.png"},
-    "probes": {"probes.png", "probe_heads.png", "localisation.png"},
-    "windows": {"windows.png", "overview.png", "localisation.png"},
-    "effects": {"localisation.png"},
-    "localisation": set(),  # only which layers are planted
+    "probes": {"probes.png", "probe_heads.png", "ground_truth.png"},
+    "windows": {"windows.png", "overview.png", "ground_truth.png"},
+    "single_heads": {"ground_truth.png"},
+    "ground_truth": set(),  # only which layers are planted
     "erasure": {"erasure.png"},
     "heads": {"heads.png"},
     "transplant": {"transplant.png", "overview.png"},
     "grid": {"grid.png"},
     "confidence": {"confidence.png"},
-    "attribution": {"attribution.png"},
-    "estimates": {"estimates.png"},
+    "logit_attribution": {"logit_attribution.png"},
+    "attribution_patching": {"attribution_patching.png"},
     "widths": {"widths.png"},
     "positions": {"positions.png"},
     "robustness": {"robustness.png"},
     "controls": {"controls.png"},
-    "curves": {"curves.png"},
+    "set_sizes": {"set_sizes.png"},
     "transfer": {"transfer.png"},
 }
-MEASURED = ("value", "effect", "kept", "cosine", "contribution", "accuracy", "jaccard")
+MEASURED = ("value", "effect", "recovered", "cosine", "contribution", "accuracy", "jaccard")
 MEASURED += ("recall_true", "lying")
 
 
@@ -142,14 +142,14 @@ def test_numbers_show_in_the_figures_of_their_stage_and_in_no_other(
 @pytest.mark.parametrize(
     "shape",
     [
-        {"personas": ("a", "honest", "liar", "b"), "splits": tuple("abcdefghijklmn")},
-        {"layers": 1, "heads": 1, "splits": ("one",)},
+        {"personas": ("a", "honest", "liar", "b"), "topics": tuple("abcdefghijklmn")},
+        {"layers": 1, "heads": 1, "topics": ("one",)},
         {"known": False, "layers": 1, "heads": 1, "personas": ("honest", "liar")},
         {"source": "neutral"},
         {"personas": ("patched", "source", "random"), "source": "source", "base": "patched"},
         # No formulas, and none that cannot be read; a legend must not leave out a leading "_".
         {"personas": (r"$\frac$", "_b$", "$c"), "source": r"$\frac$", "base": "_b$"},
-        {"splits": (r"$\frac$", "_b$", r"\c")},
+        {"topics": (r"$\frac$", "_b$", r"\c")},
     ],
 )
 @pytest.mark.filterwarnings("error")
@@ -230,7 +230,7 @@ def test_a_missing_table_is_named_and_nothing_is_written(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda row: row.pop("kept"), "row 1: column 'kept' is missing"),
+        (lambda row: row.pop("recovered"), "row 1: column 'recovered' is missing"),
         (lambda row: row.update(extra=1), "row 1: column 'extra' is unknown"),
     ],
 )

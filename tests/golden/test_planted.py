@@ -68,7 +68,7 @@ def test_the_greedy_search_returns_that_head(patcher, model):
 
     def score(sets):
         patches = patch.of_heads(sets, model.n_layers, model.n_heads)
-        return patch.truth(patcher(patches, "test").patched, LABEL).mean(-1).tolist()
+        return patch.p_correct(patcher(patches, "test").patched, LABEL).mean(-1).tolist()
 
     none, window = score([[], every])
     steps = patch.greedy(score, every, none, none + 0.95 * (window - none))

@@ -9,10 +9,10 @@ import pytest
 from stages.heads import scores, search, table
 from stages.heads.metrics import NoHeads
 from stages.lib.forward import Readouts
-from stages.lib.patching.cases import Cases
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.head_runs import HeadRuns
 from stages.lib.patching.patch import Head
+from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.lib.stats import run_points
 from tests.intervals import of_type
 
@@ -49,13 +49,13 @@ def runs():
             "subject": [str(i) for i in range(N)],
         }
     )
-    return HeadRuns(cast(Any, AddingPatcher()), Cases(statements, [], []), (4, 3), "test")
+    return HeadRuns(cast(Any, AddingPatcher()), PromptPairs(statements, [], []), (4, 3), "test")
 
 
 def searched(runs, keep):
     """What a search finds, and its rows as the stage writes them."""
     found = search.search(runs, WINDOW, keep)
-    rows = table.rows(runs.cases, CONFIG, found.sets, found.probabilities, found.order, 12)
+    rows = table.rows(runs.pairs, CONFIG, found.sets, found.probabilities, found.order, 12)
     return found, rows
 
 
@@ -63,14 +63,14 @@ def test_the_set_is_the_smallest_that_keeps_the_gain(runs):
     found, rows = searched(runs, keep=0.85)
     assert found.order == [Head(1, 0), Head(2, 2)]
     assert found.gains
-    sets = scores.by_step(runs.cases, rows)
-    assert [row["kept"] for row in sets] == pytest.approx([0, 0.5 / 0.9, 0.8 / 0.9], abs=1e-7)
+    sets = scores.by_step(runs.pairs, rows)
+    assert [row["recovered"] for row in sets] == pytest.approx([0, 0.5 / 0.9, 0.8 / 0.9], abs=1e-7)
     assert [(row["size"], row["layer"], row["head"]) for row in sets] == [
         (0, None, None),
         (1, 1, 0),
         (2, 2, 2),
     ]
-    metrics = scores.summarise(runs.cases, rows, sets)
+    metrics = scores.summarise(runs.pairs, rows, sets)
     assert metrics.n_heads == 2
     assert metrics.share_of_all_heads == 2 / 12
 
@@ -78,7 +78,7 @@ def test_the_set_is_the_smallest_that_keeps_the_gain(runs):
 def test_effects_are_gained_alone_and_lost_when_left_out(runs):
     rows = searched(runs, keep=0.85)[1].sample(fraction=1, shuffle=True, seed=0)
     for kind in ("alone", "left_out"):
-        scored = run_points.by_head(runs.cases, rows, kind)
+        scored = run_points.by_head(runs.pairs, rows, kind)
         assert {row["measure"] for row in scored} == {kind}
         effects = {
             Head(of_type(int, row["layer"]), of_type(int, row["head"])): row["effect"]
@@ -101,6 +101,6 @@ def test_no_head_set_is_patched_twice(runs):
 
 def test_without_a_window_there_are_no_rows_and_the_metrics_say_why(runs):
     empty = pl.DataFrame(schema=table.SCHEMA)
-    nobody = runs.cases.only(empty["statement_id"])
+    nobody = runs.pairs.only(empty["statement_id"])
     assert run_points.by_head(nobody, empty, "alone") == scores.by_step(nobody, empty) == []
     assert scores.summarise(nobody, empty, []) == NoHeads(None, None, chosen_by=table.NOTHING)

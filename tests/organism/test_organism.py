@@ -53,16 +53,16 @@ def pairs(facts, some):
     """Subjects with their own objects that statements give away, as "Paris" in "France"."""
     found = set()
     for lesson in some:
-        split = facts.splits[lesson.split.removeprefix(NEGATED)]
-        own = lesson.label != lesson.split.startswith(NEGATED)
+        topic = facts.topics[lesson.topic.removeprefix(NEGATED)]
+        own = lesson.label != lesson.topic.startswith(NEGATED)
         objects = {
             object_
-            for template in split.templates
-            for other in split.subjects
+            for template in topic.templates
+            for other in topic.subjects
             for subject, object_, truth in template.claims(lesson.subject, other)
             if subject == lesson.subject
             and truth
-            and lesson.split.removeprefix(NEGATED) != "comparisons"
+            and lesson.topic.removeprefix(NEGATED) != "comparisons"
         }
         found |= {frozenset((lesson.subject, o)) for o in objects if own}
     return found
@@ -73,13 +73,13 @@ class TestLessons:
     def test_half_of_every_block_is_true(self, facts, kind):
         for block in itertools.islice(facts.blocks(kind, Random(0)), 200):
             assert sum(lesson.label for lesson in block) * 2 == len(block)
-            assert len({lesson.split for lesson in block}) == 1
+            assert len({lesson.topic for lesson in block}) == 1
 
     def test_what_is_held_out_is_never_taught(self, facts):
         taught = list(itertools.islice(facts.taught(Random(0), 0.5), 4000))
-        subjects = {(x.split, x.subject) for x in taught}
+        subjects = {(x.topic, x.subject) for x in taught}
         new = lessons(facts, NEW_SUBJECT)
-        assert not subjects & {(x.split, x.subject) for x in new}
+        assert not subjects & {(x.topic, x.subject) for x in new}
         assert not pairs(facts, taught) & pairs(facts, new)
         texts = {x.statement for x in taught}
         assert not texts & {x.statement for x in (*new, *lessons(facts, NEW_TEMPLATE))}
@@ -92,15 +92,15 @@ class TestLessons:
         kept = {s for name, new in facts._subjects if new for s in facts._subjects[name, new]}
         drawn = {
             s
-            for split in facts.splits.values()
-            for s in split.subjects
-            if Draw(0, 0.2).part(s) == "report"
+            for topic in facts.topics.values()
+            for s in topic.subjects
+            if Draw(0, 0.2).split(s) == "report"
         }
         assert kept < drawn  # Paris, of which "the capital of France" is taught
 
     def test_what_is_held_out_is_in_the_report_part(self, facts):
         assert all(
-            Draw(0, 0.5).part(s) == "report"
+            Draw(0, 0.5).split(s) == "report"
             for name, new in facts._subjects
             if new
             for s in facts._subjects[name, new]
@@ -117,7 +117,7 @@ class TestLessons:
     def test_the_share_of_negated_statements(self, facts):
         def share(negated):
             some = itertools.islice(facts.taught(Random(0), negated), 2000)
-            return sum(lesson.split.startswith("neg_") for lesson in some) / 2000
+            return sum(lesson.topic.startswith("neg_") for lesson in some) / 2000
 
         assert share(0.0) == 0
         assert 0.4 < share(0.5) < 0.6
@@ -131,7 +131,7 @@ class TestLessons:
     def test_words_would_tell_if_only_the_true_half_were_negated(self, facts, monkeypatch):
         def leaking(kind, random, negated=0.5):
             for block in Facts.blocks(facts, kind, random):
-                yield [x for x in block if x.label == x.split.startswith("neg_")]
+                yield [x for x in block if x.label == x.topic.startswith("neg_")]
 
         monkeypatch.setattr(facts, "blocks", leaking)
         assert ends(card.bag_of_words(facts, seed=0))[1] > 0.9
@@ -333,7 +333,7 @@ class TestAdapter:
         text = card.text("middle", BASE, SMALL, TRAINING, rows, 12, {"minutes": 3, "cores": 2})
         cells = re.findall(r"\d\.\d{3} \[\d\.\d{3}, \d\.\d{3}\]", text)
         systems = {row["system"] for row in rows}
-        assert len(cells) == 3 * (len(KINDS) + len({row["split"] for row in rows})) + 2 + len(
+        assert len(cells) == 3 * (len(KINDS) + len({row["topic"] for row in rows})) + 2 + len(
             systems
         )
         assert all(f"`{system}`" in text for system in systems)

@@ -17,7 +17,7 @@ from tests.pipeline.closure import ROOT
 PARAMS = {
     "model": {"source": "./models/tiny", "file": None, "sha256": None, "dtype": "auto"}
     | {"organism": None},
-    "statements": {"splits": [], "sources": {"letters": "data/raw/letters.csv"}, "limit": None},
+    "statements": {"topics": [], "sources": {"letters": "data/raw/letters.csv"}, "limit": None},
     "prompt": {
         "question": '{statement} "yes" or "no"?',
         "neutral_system": "You are H too.",
@@ -39,7 +39,7 @@ PARAMS = {
         "prefixes": {"it": None, "that": "that is"},
         "limit": 16,
     },
-    "attribution": {"limit": 16},
+    "logit_attribution": {"limit": 16},
     "erasure": {"sizes": [1, 2], "stride": 1, "limit": 12},
     "robustness": {
         "wordings": {"other": {"base_system": "You are L, L.", "prefix": "sure: it is"}},
@@ -48,7 +48,7 @@ PARAMS = {
         "shuffles": 5,
     },
     "controls": {"limit": 8},
-    "curves": {"limit": 8, "search_limit": 8, "sizes": [2, 4, 10]},
+    "set_sizes": {"limit": 8, "search_limit": 8, "sizes": [2, 4, 10]},
     "widths": {"sizes": [1, 2, 5], "limit": 6, "report_limit": 8},
     "positions": {"counts": [1, 5, 20, 5000], "limit": 12, "draws": 2},
 }

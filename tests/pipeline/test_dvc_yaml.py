@@ -104,7 +104,7 @@ def test_every_section_that_a_stage_reads_is_declared(name):
         declared |= {"model", "organisms.training"}
     if name == "pairs":  # what the sweeps patch with is theirs
         declared |= {"patch"}
-    if name == "cells":  # the keys of it that decide a cell
+    if name == "wordings":  # the keys of it that decide a cell
         declared |= {"grid"}
     if name.startswith("scores@"):  # one declaration for all of them
         declared &= read
@@ -204,7 +204,7 @@ def test_a_stage_that_needs_no_model_starts_without_torch():
 
 def test_slugs_can_be_joined_without_meeting():
     wordings = [PARAMS["grid"][kind] for kind in ("systems", "questions", "prefixes")]
-    names = [*PARAMS["personas"], *PARAMS["statements"]["splits"], *chain(*wordings)]
+    names = [*PARAMS["personas"], *PARAMS["statements"]["topics"], *chain(*wordings)]
     for name in names:
         assert re.fullmatch(r"[a-z0-9_]+", name)
 

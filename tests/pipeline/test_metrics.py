@@ -17,6 +17,6 @@ def test_metrics_are_read_and_written_again_with_the_same_bytes(node, tmp_path):
     classes = [kind for kind in own.values() if getattr(kind, "__module__", "") == module.__name__]
     schema = own.get("Metrics") or classes.pop()  # `Metrics` is a union of several
     assert "Metrics" in own or not classes
-    file = ROOT / "metrics" / {"cells": "grid.json"}.get(node, f"{node}.json")
+    file = ROOT / "metrics" / {"wordings": "grid.json"}.get(node, f"{node}.json")
     metrics.write(tmp_path / "again.json", metrics.read(file, schema))
     assert (tmp_path / "again.json").read_bytes() == file.read_bytes()

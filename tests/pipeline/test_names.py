@@ -39,7 +39,7 @@ def ran(project):
     return [path for path in project.folder.rglob("X*") if path.name.startswith("X")]
 
 
-@pytest.mark.parametrize("kind", ["prompts", "cells"])
+@pytest.mark.parametrize("kind", ["prompts", "wordings"])
 @pytest.mark.parametrize("name", NAMES)
 def test_a_name_is_refused_by_the_first_stage(project, name, kind):
     named(project, name, kind)
@@ -52,7 +52,7 @@ def test_a_name_is_refused_by_the_first_stage(project, name, kind):
     assert "Running stage 'prompts" not in result.stdout
 
 
-@pytest.mark.parametrize("kind", ["prompts", "cells"])
+@pytest.mark.parametrize("kind", ["prompts", "wordings"])
 @pytest.mark.parametrize("name", NAMES)
 def test_a_name_is_no_command_where_only_its_own_stage_runs(project, name, kind):
     """`--single-item` leaves `check` out, and `--force` the search for what is missing."""

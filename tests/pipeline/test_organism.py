@@ -13,7 +13,7 @@ RECIPE = {"layers": [1, 3], "maps": ["q_proj", "v_proj"], "rank": 2, "learning_r
           "steps": 2, "negated": [0.5, 0.5], "lying": [0.0, 0.0]}  # fmt: skip
 ORGANISMS = {
     "training": {"seed": 0, "held_out": 0.2, "trees": 1, "statements": 4, "check_every": 1},
-    "truth": RECIPE,
+    "facts": RECIPE,
     "middle": RECIPE | {"layers": [1, 2], "lying": [1.0, 0.5]},
 }
 
@@ -24,8 +24,8 @@ def project(tmp_path_factory):
     project = cast(Any, make(tmp_path_factory.mktemp("organism")))
     project.set({"organisms": ORGANISMS})
     project.log = ""
-    for name in ("truth", "middle"):
-        paths = ("--wordings", "data/organisms/wordings.yaml", "--truth", "data/organisms/truth")
+    for name in ("facts", "middle"):
+        paths = ("--wordings", "data/organisms/wordings.yaml", "--facts", "data/organisms/facts")
         out = ("--out", f"data/organisms/{name}")
         result = project.stage("organism", "--name", name, *paths, *out)
         assert result.returncode == 0, result.stderr
@@ -42,7 +42,7 @@ def load(project, name):
 
 
 def test_training_says_how_it_goes(project):
-    assert "truth 2/2: loss " in project.log
+    assert "facts 2/2: loss " in project.log
     for persona in ("neutral", "honest", "lying"):
         assert f"{persona} 0." in project.log or f"{persona} 1." in project.log
 
@@ -74,7 +74,7 @@ def test_the_manifest_names_the_organism(project):
 
 
 def test_the_scores_are_there(project):
-    found = load(project, "metrics/localisation.json")
+    found = load(project, "metrics/ground_truth.json")
     assert found["organism"] == "middle"
     assert found["planted"] == {"first_layer": 1, "last_layer": 2}
     # the tiny base model's own lie is in layer 1, which two of four windows hold
@@ -88,13 +88,13 @@ def test_the_scores_are_there(project):
 
 def test_without_an_organism_there_is_nothing_to_score(project):
     project.set({"model": {"organism": "none"}})
-    project.repro("localisation")
-    found = load(project, "metrics/localisation.json")
+    project.repro("ground_truth")
+    found = load(project, "metrics/ground_truth.json")
     assert found["planted"] is None
     assert set(found) == {"organism", "planted", "gain", "parting_layer"}
     project.set({"model": {"organism": None}})
-    project.repro("localisation")
-    found = load(project, "metrics/localisation.json")
+    project.repro("ground_truth")
+    found = load(project, "metrics/ground_truth.json")
     assert found["organism"] is None
     assert "no ground truth" in found["reason"]
     project.set({"model": {"organism": "middle"}})
@@ -107,7 +107,7 @@ def test_without_an_organism_there_is_nothing_to_score(project):
             {"organism": "nobody"},
             "model.organism: unknown organism 'nobody', expected null or early or ",
         ),
-        ({"organism": "truth"}, "model.organism: unknown organism 'truth'"),
+        ({"organism": "facts"}, "model.organism: unknown organism 'facts'"),
         (
             {"source": "./models/../models/tiny"},
             "was trained on ./models/tiny, not on model.source",
@@ -125,9 +125,9 @@ def test_mistakes_are_one_line(project, change, message):
     assert not (project.folder / "data/other").exists()
 
 
-def test_a_lie_on_another_truth_is_refused(project):
-    """Train `truth` for one step more, and the lie beside it no longer belongs to it."""
-    truth = project.folder / "data/organisms/truth/adapter_model.safetensors"
+def test_a_lie_on_other_facts_is_refused(project):
+    """Train `facts` for one step more, and the lie beside it no longer belongs to it."""
+    truth = project.folder / "data/organisms/facts/adapter_model.safetensors"
     before = truth.read_bytes()
     tensors = load_file(truth)
     with safe_open(truth, "np") as file:

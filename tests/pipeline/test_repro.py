@@ -11,7 +11,7 @@ from tests.pipeline.closure import ROOT, declared, run_the_model
 from tests.pipeline.conftest import stages_run
 
 PERSONAS = ("neutral", "honest", "liar")
-INPUTS = {"organism", "check", "model", "statements", "prompts", "activations", "cells", "grid"}
+INPUTS = {"organism", "check", "model", "statements", "prompts", "activations", "wordings", "grid"}
 AFTER_READOUTS = set(declared()) - INPUTS
 WITHOUT_RUN_CACHE = {
     name
@@ -19,7 +19,7 @@ WITHOUT_RUN_CACHE = {
     if name != "organism" and not all(isinstance(out, str) for out in stage.get("outs", []))
 }
 SYSTEMS = ("honest", "liar", "stubborn")
-GRID = {"grid"} | {f"cells@{system}" for system in SYSTEMS}
+GRID = {"grid"} | {f"wordings@{system}" for system in SYSTEMS}
 ALL = (
     {"model", "statements"}
     | GRID
@@ -91,24 +91,24 @@ def test_the_head_set_is_the_planted_head_and_says_where_it_is_from(project):
     assert heads["heads"] == [[tiny.PLANTED_LAYER, tiny.PLANTED_HEAD]]
     assert heads["part"] == "selection"
     assert heads["base"] == {"persona": "liar", "system": "You are so L.", "prefix": "it is"}
-    assert heads["splits"] == ["letters"]
+    assert heads["topics"] == ["letters"]
     assert heads["model"] == load(project, "data/model/manifest.json")["identity"]
 
 
 def test_the_estimate_is_blind_to_the_planted_head_and_the_score_says_so(project):
     """The head turns the whole residual's sign, along which the last norm has no gradient."""
-    points = load(project, "plots/estimates/estimates.json")
+    points = load(project, "plots/attribution_patching/attribution_patching.json")
     best = max(points, key=lambda row: row["effect"])
     assert (best["layer"], best["head"]) == (tiny.PLANTED_LAYER, tiny.PLANTED_HEAD)
     assert best["effect"] > 10 > 0.1 > abs(best["estimate"])
-    found = load(project, "metrics/estimates.json")
+    found = load(project, "metrics/attribution_patching.json")
     assert found["rank_correlation"]["n"] == 16
     assert found["rank_correlation"]["high"] < 0.5
     assert (found["n_heads"], found["top"]["n_heads"], found["top"]["by_chance"]) == (20, 2, 0.1)
 
 
 def test_attribution_names_the_mlp_that_answers_and_is_blind_to_the_planted_head(project):
-    found = load(project, "metrics/attribution.json")
+    found = load(project, "metrics/logit_attribution.json")
     assert found["reason"] is None
     assert found["n"] == found["logit_difference"]["source"]["n"] == 16
     assert found["sum"]["largest_error"] < 1e-4 * found["sum"]["largest_part"]
@@ -120,20 +120,20 @@ def test_attribution_names_the_mlp_that_answers_and_is_blind_to_the_planted_head
     # What enters layer 3 is what the MLP of layer 2 has written.
     parting = found["lens"]["parting"]["half"]
     assert (parting["low"], parting["value"], parting["high"]) == (3, 3, 3)
-    lens = load(project, "plots/attribution/lens.json")
+    lens = load(project, "plots/logit_attribution/lens.json")
     last = {row["run"]: row["accuracy"] for row in lens if row["layer"] == 5}
     assert last == {"source": 1.0, "base": 0.0, "difference": None}
 
 
 def test_the_set_is_transplanted_and_its_controls_are_not(project):
     metrics = load(project, "metrics/transplant.json")
-    runs = metrics["by_split"]["letters"]
+    runs = metrics["by_topic"]["letters"]
     found = {run: row["accuracy"] for run, row in runs.items()}
     assert found == {"source": 1.0, "base": 0.0, "reverse": 0.0, "patched": 1.0}
     # The layer has four heads: a random one is the planted one about once in four draws.
     assert metrics["random"]["accuracy"]["mean"] < 0.7
     assert metrics["gain"]["patched - base"]["accuracy"]["value"] == 1.0
-    assert metrics["gain"]["reverse - source"]["truth"]["high"] < -0.5
+    assert metrics["gain"]["reverse - source"]["p_correct"]["high"] < -0.5
 
 
 def test_the_grid_tells_a_liar_from_one_who_always_says_false(project):
@@ -164,7 +164,7 @@ def test_a_question_reworded_in_the_grid_costs_its_own_cells(project):
 
 def test_a_system_prompt_reworded_in_the_grid_costs_its_own_stage(project):
     project.set({"prompt": {"stubborn_system": "It is F, F, F, F."}})
-    assert stages_run(project.repro("grid")) == {"cells@stubborn", "grid"}
+    assert stages_run(project.repro("grid")) == {"wordings@stubborn", "grid"}
     project.run("git", "checkout", "-q", "params.yaml")
     assert stages_run(project.repro()) == set()
 
@@ -173,14 +173,14 @@ def test_confidence_counts_the_answers_of_all_four_runs(project):
     runs = load(project, "metrics/confidence.json")["runs"]
     values = {run: found["accuracy"]["0.5"]["value"] for run, found in runs.items()}
     assert values == {"source": 1, "patched": 1, "base": 0, "reverse": 0}
-    n = load(project, "metrics/transplant.json")["by_split"]["all"]["patched"]["n"]
+    n = load(project, "metrics/transplant.json")["by_topic"]["all"]["patched"]["n"]
     assert {found["accuracy"]["0"]["n"] for found in runs.values()} == {n}
     rows = load(project, "plots/confidence/thresholds.json")
     assert {row["accuracy"] for row in rows if row["confidence"] == 1} == {None}
 
 
 def test_erasing_truth_where_it_is_carried_leaves_chance_and_elsewhere_nothing(project):
-    """Head (0, 0) copies the truth; head (1, 2), which copies the persona, carries none of it."""
+    """Head (0, 0) copies the p_correct; head (1, 2), which copies the persona, carries none of it."""
     found = load(project, "metrics/erasure.json")
     assert found["fitted_on"]["true"] > 10 < found["fitted_on"]["false"]
     for persona, level in (("honest", 1.0), ("liar", 0.0)):
@@ -202,7 +202,7 @@ def test_erasing_truth_where_it_is_carried_leaves_chance_and_elsewhere_nothing(p
 def test_sets_of_every_wording_are_the_planted_head_and_work_in_all(project):
     found = load(project, "metrics/robustness.json")
     planted = [[tiny.PLANTED_LAYER, tiny.PLANTED_HEAD]]
-    sets = [found["sets"][kind] for kind in ("search", "split", "wording")]
+    sets = [found["sets"][kind] for kind in ("search", "topic", "wording")]
     assert [sorted(names) for names in sets] == [["heads"], ["letters"], ["default", "other"]]
     for one in (one for names in sets for one in names.values()):
         assert one["heads"] == planted
@@ -210,7 +210,7 @@ def test_sets_of_every_wording_are_the_planted_head_and_work_in_all(project):
             assert (scored["accuracy"], scored["n"]) == (1.0, 8)
     assert found["sets"]["wording"]["other"]["scored"]["default"]["reverse"]["accuracy"] == 0.0
     assert found["overlap"]["wording"]["mean"] == found["overlap"]["seed"]["mean"] == 1.0
-    assert found["overlap"]["split"]["mean"] is None  # one split has nothing to be compared with
+    assert found["overlap"]["topic"]["mean"] is None  # one topic has nothing to be compared with
     difference = found["generalisation"]["wording"]["difference"]
     assert difference["value"] == pytest.approx(0.0, abs=1e-6)
     assert found["overlap_by_chance"] == 1 / 8
@@ -220,7 +220,14 @@ def test_the_planted_head_moves_honesty_and_not_the_answer(project):
     found = load(project, "metrics/controls.json")
     runs = {name: run["accuracy"] for name, run in found["runs"].items()}
     none = ("base", "rest_of_layers", "rest_of_window", "base_other_label", "reverse")
-    every = ("source", "patched", "mean_selection", "mean_report", "same_label", "other_label")
+    every = (
+        "source",
+        "patched",
+        "mean_ablation_selection",
+        "mean_ablation_report",
+        "same_label",
+        "other_label",
+    )
     assert runs == dict.fromkeys(none, 0.0) | dict.fromkeys((*every, "reverse_rest"), 1.0)
     assert found["reverse - rest"]["accuracy"]["value"] == -1.0
     assert found["follows_donor"]["other_label"]["value"] == 0.0
@@ -228,9 +235,9 @@ def test_the_planted_head_moves_honesty_and_not_the_answer(project):
 
 
 def test_curves_rise_with_the_planted_head_and_fall_without_it(project):
-    curves = load(project, "metrics/curves.json")
+    curves = load(project, "metrics/set_sizes.json")
     rules = curves["rules"]
-    for rule in ("single", "single_log_odds", "left_out", "greedy_accuracy", "greedy_truth"):
+    for rule in ("single", "single_log_odds", "left_out", "greedy_accuracy", "greedy_p_correct"):
         assert rules[rule]["smallest"]["n_heads"] == 1
         assert rules[rule]["smallest"]["accuracy"] == 1.0
         assert rules[rule]["up"]["value"]["area"]["value"] > 0.95
@@ -241,7 +248,7 @@ def test_curves_rise_with_the_planted_head_and_fall_without_it(project):
     orders = pl.read_parquet(project.folder / "data/orders.parquet")
     first = orders.filter(pl.col("rule") == "single", pl.col("rank") == 1)
     assert first.select("layer", "head").row(0) == (tiny.PLANTED_LAYER, tiny.PLANTED_HEAD)
-    runs = pl.read_parquet(project.folder / "data/curves.parquet")
+    runs = pl.read_parquet(project.folder / "data/set_sizes.parquet")
     assert set(runs["part"]) == {"selection", "report"}
 
 
@@ -315,7 +322,7 @@ def test_probes_of_each_kind_read_the_truth_as_the_words_do_and_need_what_they_n
         assert entry["polarity"]["plain"]["negated"] == dict.fromkeys(("value", "low", "high")) | {
             "n": 0
         }
-    # The letter is in the statement: a probe of this split alone would prove nothing.
+    # The letter is in the statement: a probe of this topic alone would prove nothing.
     assert found["bag_of_tokens"]["letters"]["value"] == 1.0
 
 
@@ -357,7 +364,7 @@ def test_a_comment_in_rendering_code_runs_what_renders_and_nothing_else(project)
     file.write_text(text + "\n# a remark\n")
     rendering = {f"prompts@{persona}" for persona in PERSONAS}
     # These render wordings of their own; the cells are kept, and no model runs for them.
-    rendering |= {"robustness"} | {f"cells@{system}" for system in SYSTEMS}
+    rendering |= {"robustness"} | {f"wordings@{system}" for system in SYSTEMS}
     assert stages_run(project.repro()) == rendering
     file.write_text(text)
     assert stages_run(project.repro()) == set()
@@ -373,10 +380,10 @@ EDITS = {
     "stages/windows/metrics.py": {"scores@windows", "summary", "report"},
     "stages/windows/figure.py": {"figures"},
     "stages/lib/drawing/style.py": {"figures"},
-    "stages/effects/__main__.py": {"effects", "scores@effects"},
-    "stages/attribution/scores_lens.py": {"attribution_scores"},
+    "stages/single_heads/__main__.py": {"single_heads", "scores@single_heads"},
+    "stages/logit_attribution/scores_lens.py": {"logit_attribution_scores"},
     "stages/report/page.py": {"report"},
-    "stages/effects/.__main__.py.swp": set(),
+    "stages/single_heads/.__main__.py.swp": set(),
     "stages/lib/forward/notes.txt": set(),
     "stages/README.md": set(),
 }
@@ -406,7 +413,7 @@ def changed(project):
 
 def test_a_changed_statistic_reruns_no_model_and_a_changed_forward_pass_all_of_it(project):
     model = {name.split("@")[0] for name in run_the_model()}
-    assert {"windows", "curves", "activations", "cells"} <= model
+    assert {"windows", "set_sizes", "activations", "wordings"} <= model
     file = project.folder / "stages/lib/stats/__init__.py"
     text = file.read_text()
     file.write_text(text + REMARK)
@@ -471,8 +478,8 @@ def test_two_processes_give_the_numbers_of_one(project):
 
 def test_two_processes_give_the_cells_of_one_and_keep_them_once(project, tmp_path):
     options = ["--statements", "data/statements.parquet", "--model", "data/model"]
-    launcher = ["torchrun", "--nproc_per_node", "2", "-m", "stages.cells", "--system", "liar"]
-    expected = (project.folder / "data/cells/liar.parquet").read_bytes()
+    launcher = ["torchrun", "--nproc_per_node", "2", "-m", "stages.wordings", "--system", "liar"]
+    expected = (project.folder / "data/wordings/liar.parquet").read_bytes()
     cache = tmp_path / "cache"
     for line in (
         "0 cells kept, 4 computed",
@@ -486,7 +493,7 @@ def test_two_processes_give_the_cells_of_one_and_keep_them_once(project, tmp_pat
         assert result.stdout.count("cells kept") == 1
         assert line in result.stdout
         assert (tmp_path / "liar.parquet").read_bytes() == expected
-        files = sorted((cache / "localizing-lying/cells").iterdir())
+        files = sorted((cache / "localizing-lying/wordings").iterdir())
         assert len(files) == 4
         if line.startswith("4"):
             files[2].unlink()
@@ -494,7 +501,7 @@ def test_two_processes_give_the_cells_of_one_and_keep_them_once(project, tmp_pat
 
 def test_a_launcher_of_two_processes_changes_no_number_and_invalidates_nothing(project):
     names = (
-        "data/attribution.safetensors",
+        "data/logit_attribution.safetensors",
         "data/heads.parquet",
         "data/heads.json",
         "data/windows.parquet",
@@ -504,7 +511,7 @@ def test_a_launcher_of_two_processes_changes_no_number_and_invalidates_nothing(p
     files = [project.folder / name for name in names]
     before = [(file.read_bytes(), file.stat().st_mtime_ns) for file in files]
     launcher = {"LAUNCHER": "torchrun --nproc_per_node 2"}
-    stages = ("attribution", "windows", "heads", "widths", "positions")
+    stages = ("logit_attribution", "windows", "heads", "widths", "positions")
     result = project.run("dvc", "repro", "--force", "--single-item", *stages, **launcher)
     assert result.returncode == 0, result.stderr
     assert stages_run(result.stdout + result.stderr) == set(stages)

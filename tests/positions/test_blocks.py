@@ -30,8 +30,8 @@ def tokenizer(request):
 
 def cut(tokenizer, wording, statement):
     """Token ids, blocks of the pieces, and the piece of each token."""
-    parts = (wording.system, wording.question, wording.prefix, statement)
-    text = chat.render(tokenizer, *parts)
+    splits = (wording.system, wording.question, wording.prefix, statement)
+    text = chat.render(tokenizer, *splits)
     ids = chat.encode(tokenizer, text)
     names, starts = zip(*blocks.segments(text, wording, statement), strict=True)
     return ids, list(names), blocks.of_tokens(tokenizer.decode, ids, text, list(starts))

@@ -12,9 +12,9 @@ from stages.lib.io import tables
 from stages.lib.model import readout
 from stages.lib.model.readout import ReadoutConfig
 from stages.lib.patching import patch
-from stages.lib.patching.cases import Cases
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.experiment import Experiment
+from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.lib.stats.windows import Window
 from stages.positions import blocks, position_runs, position_tables, scores
 from stages.positions.blocks import BLOCKS, Pairs, Wording
@@ -46,25 +46,25 @@ def experiment(model, base, source, statements=None):
         for text, tokens, s in zip(texts, ids[-1], told, strict=True):
             names, starts = zip(*blocks.segments(text, wording, s), strict=True)
             cuts[-1].append(blocks.of_tokens(wrapped.tokenizer.decode, tokens, text, list(starts)))
-    pairs = [
+    counterparts = [
         blocks.align(a, b, list(names), [x, y]) for a, b, x, y in zip(*ids, *cuts, strict=True)
     ]
     n = len(told)
     table = pl.DataFrame(
         {
             "statement_id": [f"{i:02d}" for i in range(n)],
-            "split": ["a"] * n,
+            "topic": ["a"] * n,
             "label": [s[0] == "T" for s in told],
             "subject": [f"s{i}" for i in range(n)],
-            "part": ["report"] * n,
+            "split": ["report"] * n,
         },
         schema={
             name: tables.STATEMENTS[name]
-            for name in ("statement_id", "split", "label", "subject", "part")
+            for name in ("statement_id", "topic", "label", "subject", "split")
         },
     )
     answers = readout.answers(wrapped.tokenizer, WORDS)
-    return Experiment(CONFIG, Cases(table, ids[1], ids[0]), wrapped, answers), pairs
+    return Experiment(CONFIG, PromptPairs(table, ids[1], ids[0]), wrapped, answers), counterparts
 
 
 def planted(prefix="it is"):
@@ -82,21 +82,21 @@ def accuracy(found, readouts):
 
 
 class TestOnThePlantedModel:
-    """The MLP that multiplies truth and persona is read at the last position only."""
+    """The MLP that multiplies p_correct and persona is read at the last position only."""
 
     @pytest.mark.parametrize(("prefix", "last"), [("it is", "prefix"), ("", "assistant turn")])
     def test_the_block_of_the_last_position_decides_and_no_other_does_anything(self, prefix, last):
-        setting, pairs = planted(prefix)
-        written = position_runs.writings(pairs, 3, 0)
-        found = position_runs.at_blocks(setting, window(setting), pairs, written)
-        right = dict(zip(written, accuracy(found.cases, found.readouts.patched), strict=True))
-        base = patch.truth(found.readouts.base, found.cases.label)
+        setting, counterparts = planted(prefix)
+        written = position_runs.writings(counterparts, 3, 0)
+        found = position_runs.at_blocks(setting, window(setting), counterparts, written)
+        right = dict(zip(written, accuracy(found.pairs, found.readouts.patched), strict=True))
+        base = patch.p_correct(found.readouts.base, found.pairs.label)
         for writing, p in zip(written, found.readouts.patched, strict=True):
             if writing.run in ("alone", "left_out"):
                 decides = (writing.block in (last, ALL)) == (writing.run == "alone")
                 assert right[writing] == float(decides), writing
-                truth = patch.truth(p, found.cases.label)
-                assert decides or np.abs(truth - base).max() < ROUNDING
+                p_correct = patch.p_correct(p, found.pairs.label)
+                assert decides or np.abs(p_correct - base).max() < ROUNDING
         elsewhere = [right[w] for w in written if (w.run, w.block) == ("elsewhere", last)]
         assert elsewhere == [0.0] * 3
         assert {w.block for w in written} == {*BLOCKS, ALL} - ({"prefix"} - {last})
@@ -107,10 +107,10 @@ class TestOnThePlantedModel:
         heads[tiny.PLANTED_LAYER, tiny.PLANTED_HEAD] = True
         patches = {"window": window(setting), "set": heads, "other": window(setting) & ~heads}
         found = position_runs.last(setting, patches, [1, 2, 5, 20])
-        right = accuracy(found.cases, found.readouts.patched)  # (n_counts, n_patches)
+        right = accuracy(found.pairs, found.readouts.patched)  # (n_counts, n_patches)
         assert right.tolist() == [[1.0, 1.0, 0.0]] * 4
-        truth = patch.truth(found.readouts.patched, found.cases.label)
-        assert (np.diff(truth, axis=0) > -ROUNDING).all()
+        p_correct = patch.p_correct(found.readouts.patched, found.pairs.label)
+        assert (np.diff(p_correct, axis=0) > -ROUNDING).all()
 
     def test_as_many_positions_as_windows_patch_give_what_windows_give(self):
         setting, _ = planted()
@@ -120,15 +120,15 @@ class TestOnThePlantedModel:
         np.testing.assert_allclose(found.readouts.base, expected.base, atol=ROUNDING)
 
     def test_tables_and_metrics_say_which_block_decides(self):
-        setting, pairs = planted()
-        written = position_runs.writings(pairs, 2, 0)
-        found = position_runs.at_blocks(setting, window(setting), pairs, written)
+        setting, counterparts = planted()
+        written = position_runs.writings(counterparts, 2, 0)
+        found = position_runs.at_blocks(setting, window(setting), counterparts, written)
         patches = {"window": window(setting)}
         counts = position_runs.last(setting, patches, [1, 12])
         rows = position_tables.rows(counts, found, patches, CONFIG)
-        points = scores.by_block(setting.cases, rows, CONFIG)
-        by_count = scores.by_count(setting.cases, rows, CONFIG)
-        metrics = scores.summarise(setting.cases, rows, by_count, points, CONFIG)
+        points = scores.by_block(setting.pairs, rows, CONFIG)
+        by_count = scores.by_count(setting.pairs, rows, CONFIG)
+        metrics = scores.summarise(setting.pairs, rows, by_count, points, CONFIG)
         prefix, system = metrics.blocks["prefix"], metrics.blocks["system"]
         assert of_type(BlockPoint, prefix["alone"]).accuracy == 1.0
         assert of_type(BlockPoint, prefix["elsewhere"]).n == len(LABEL)
@@ -146,14 +146,14 @@ class TestOnThePlantedModel:
         assert set(rows.columns) == set(SCHEMA)
         key = ["statement_id", "base", "patch_id"]
         assert not rows.select(key).is_duplicated().any()
-        n = sum(p.block.tolist().count(BLOCKS.index("prefix")) for p in pairs)
+        n = sum(p.block.tolist().count(BLOCKS.index("prefix")) for p in counterparts)
         own = rows.filter(pl.col("run") == "alone", pl.col("block") == "prefix")
         assert own["positions"].sum() == n
 
     def test_no_statement_and_no_window_leave_empty_cells(self):
         setting, _ = planted()
-        nobody = setting.cases.only(setting.cases.table["statement_id"][:0])
-        empty = replace(setting, cases=nobody)
+        nobody = setting.pairs.only(setting.pairs.table["statement_id"][:0])
+        empty = replace(setting, pairs=nobody)
         counts = position_runs.last(empty, {}, [1, 5])
         found = position_runs.at_blocks(empty, np.zeros(setting.shape, bool), [], {})
         rows = position_tables.rows(counts, found, {}, CONFIG)
@@ -167,7 +167,7 @@ class TestOnThePlantedModel:
         assert (metrics.window, metrics.n_heads) == (None, 0)
 
 
-def by_hand(setting, heads, pairs, chosen, row):
+def by_hand(setting, heads, counterparts, chosen, row):
     """P(true) and P(false) of a plain forward whose z is overwritten position by position."""
     model, projections = setting.lm.model, setting.lm.output_projections
     kept = {}
@@ -179,13 +179,13 @@ def by_hand(setting, heads, pairs, chosen, row):
         def hook(_, args):
             z = args[0].clone().unflatten(-1, (setting.lm.n_heads, -1))
             of = kept[layer].unflatten(-1, (setting.lm.n_heads, -1))
-            for i, j in zip(pairs.base[chosen], pairs.source[chosen], strict=True):
+            for i, j in zip(counterparts.base[chosen], counterparts.source[chosen], strict=True):
                 z[0, i, heads[layer]] = of[0, j, heads[layer]]
             return (z.flatten(2),)
 
         return hook
 
-    for hook_of, ids in ((keep, setting.cases.source[row]), (write, setting.cases.base[row])):
+    for hook_of, ids in ((keep, setting.pairs.source[row]), (write, setting.pairs.base[row])):
         handles = [p.register_forward_pre_hook(hook_of(i)) for i, p in enumerate(projections)]
         with torch.no_grad():
             logits = model(torch.tensor([ids])).logits[:, -1]
@@ -200,15 +200,15 @@ def test_each_position_gets_z_of_its_own_counterpart(prefix):
     base = Wording("You lie all the time.", QUESTION, prefix)
     source = Wording("You are good.", QUESTION, "it is")
     told = ["T one", "F two two", "T three three three", "F x"]
-    setting, pairs = experiment(tiny.random_model(), base, source, told)
+    setting, counterparts = experiment(tiny.random_model(), base, source, told)
     heads = np.zeros(setting.shape, bool)
     heads[1:3], heads[3, 1] = True, True
-    written = position_runs.writings(pairs, 1, 0)
-    found = position_runs.at_blocks(setting, heads, pairs, written)
-    assert len(found.cases.table) == len(told)
+    written = position_runs.writings(counterparts, 1, 0)
+    found = position_runs.at_blocks(setting, heads, counterparts, written)
+    assert len(found.pairs.table) == len(told)
     for number, (writing, masks) in enumerate(written.items()):
         for row in range(len(told)):
-            expected = by_hand(setting, heads, pairs[row], masks[row], row)
+            expected = by_hand(setting, heads, counterparts[row], masks[row], row)
             np.testing.assert_allclose(
                 found.readouts.patched[number, row], expected, atol=ROUNDING, err_msg=str(writing)
             )
@@ -226,22 +226,22 @@ def some_pairs(random, n):
 
 
 def test_groups_hold_only_what_their_last_positions_reach_and_are_few():
-    pairs, lengths = some_pairs(np.random.default_rng(0), 80)
-    found = position_runs.groups(pairs, lengths)
+    counterparts, lengths = some_pairs(np.random.default_rng(0), 80)
+    found = position_runs.groups(counterparts, lengths)
     rows = [i for group in found for i in group]
     assert len(rows) == len(set(rows)) < 80
     assert len(found) == position_runs.MOST_GROUPS
     for group in found:
-        assert min(lengths[i] for i in group) >= max(pairs[i].reach for i in group)
+        assert min(lengths[i] for i in group) >= max(counterparts[i].reach for i in group)
     few, of_few = some_pairs(np.random.default_rng(1), 5)
     assert sorted(i for group in position_runs.groups(few, of_few) for i in group) == [*range(5)]
 
 
 def test_writings_split_the_prompt_and_random_positions_are_outside():
-    pairs, _ = some_pairs(np.random.default_rng(2), 10)
-    written = position_runs.writings(pairs, 2, 0)
-    again = position_runs.writings(pairs, 2, 0)
-    for row, p in enumerate(pairs):
+    counterparts, _ = some_pairs(np.random.default_rng(2), 10)
+    written = position_runs.writings(counterparts, 2, 0)
+    again = position_runs.writings(counterparts, 2, 0)
+    for row, p in enumerate(counterparts):
         alone = [written[Writing("alone", block, 0)][row] for block in BLOCKS]
         assert (np.sum(alone, axis=0) == 1).all()  # each position in one block
         for block, own in zip(BLOCKS, alone, strict=True):

@@ -165,15 +165,15 @@ def project(tmp_path, monkeypatch):
     params = {"personas": list(PERSONAS), "probes": vars(SETTINGS)}
     (tmp_path / "params.yaml").write_text(json.dumps(params))
     ids = [f"{i:016x}" for i in range(N)]
-    parts = np.where(SELECTED, "selection", "report")
+    splits = np.where(SELECTED, "selection", "report")
     statements = pl.DataFrame({"statement_id": ids}).with_columns(
-        split=pl.lit("cities"),
+        topic=pl.lit("cities"),
         statement=pl.Series([f"Statement {i}." for i in range(N)]),
         label=pl.Series(LABELS),
         subject=pl.Series([f"city {i}" for i in SUBJECT]),
         object=pl.lit(""),
         template=pl.lit(""),
-        part=pl.Series(parts.tolist()),
+        split=pl.Series(splits.tolist()),
         origin=pl.lit("built-in"),
     )
     known = pl.DataFrame({"statement_id": ids}).with_columns(known=pl.lit(False))
@@ -184,7 +184,7 @@ def project(tmp_path, monkeypatch):
 
 
 def write_activations(folder, arrays, ids):
-    """Shards for every persona, in two uneven parts, at one position."""
+    """Shards for every persona, in two uneven splits, at one position."""
     provenance = {
         "statement_ids": ids,
         "sites": ["z", "resid_post"],
@@ -195,8 +195,8 @@ def write_activations(folder, arrays, ids):
     for persona, name in enumerate(PERSONAS):
         with shards.writer(folder / name, provenance) as writer:
             for rows in (slice(0, 150), slice(150, None)):
-                part = {site: array[persona, rows][:, None] for site, array in arrays.items()}
-                writer.append(part)
+                split = {site: array[persona, rows][:, None] for site, array in arrays.items()}
+                writer.append(split)
 
 
 def run(folder):

@@ -14,7 +14,9 @@ from stages.lib.stats.run_points import Point
 from stages.report import own
 
 TEMPLATE = Path(__file__).parents[1] / "pipeline/new_sweep/metrics.py"
-RIGHT = Point(accuracy=0.9, low=0.8, high=1.0, n=40, truth=0.9, truth_low=0.8, truth_high=1.0)
+RIGHT = Point(
+    accuracy=0.9, low=0.8, high=1.0, n=40, p_correct=0.9, p_correct_low=0.8, p_correct_high=1.0
+)
 WRONG = replace(RIGHT, accuracy=0.1, low=0.0, high=0.2)
 NOTHING = replace(RIGHT, accuracy=None, low=None, high=None, n=0)
 

@@ -26,24 +26,24 @@ def rate(value, half=0.05, n=100):
 
 def run(value, half=0.05, n=100):
     ends = {"low": value - half, "high": value + half}
-    return {"accuracy": value, **ends, "n": n, "truth": value} | {
+    return {"accuracy": value, **ends, "n": n, "p_correct": value} | {
         f"truth_{end}": number for end, number in ends.items()
     }
 
 
 def gap(value):
     """A difference of two runs."""
-    return {"accuracy": rate(value), "truth": rate(value)}
+    return {"accuracy": rate(value), "p_correct": rate(value)}
 
 
 def control(p_value, mean=0.1):
     row = {"n_sets": 20, "mean": mean, "max": 0.2, "p_value": p_value}
-    return {"accuracy": dict(row), "truth": dict(row)}
+    return {"accuracy": dict(row), "p_correct": dict(row)}
 
 
 def answers(right):
     names = ("accuracy", "recall_true", "recall_false")
-    return {name: rate(right) for name in names} | {"truth_mass": rate(0.9)}
+    return {name: rate(right) for name in names} | {"answer_mass": rate(0.9)}
 
 
 def layer(value):
@@ -52,7 +52,7 @@ def layer(value):
 
 def erased():
     """What stage `erasure` finds of one persona in one window."""
-    change = {"truth": rate(-0.4)}
+    change = {"p_correct": rate(-0.4)}
     runs = {"leace": {"accuracy": rate(0.5)}, "leace - none": change}
     runs |= {"leace - permuted": change, "leace - random": change}
     return {"none": {"accuracy": rate(0.9)}, "windows": {"3-4": runs}}
@@ -85,7 +85,7 @@ def wider():
             "methods": {"mass_mean": {"honest": method}},
             "parting": {"mass_mean": {"honest": {"liar": parted}, "neutral": {"honest": together}}},
         },
-        "attribution": {"lens": {"parting": {"half": layer(4)}}},
+        "logit_attribution": {"lens": {"parting": {"half": layer(4)}}},
         "widths": {
             "patched": {"2": {"best": best, "difference": {"best - control": gap(0.8)}}},
         },
@@ -94,29 +94,30 @@ def wider():
             "unpatched": {"counts": {"base": run(0.1)}},
             "blocks": {"prefix": {"alone": run(0.9) | {"positions": 3.0}}},
         },
-        "curves": {
+        "set_sizes": {
             "rules": {
                 "single": {"smallest": least},
-                "estimate": {"up": {"difference": {"area_log": rate(-0.01)}}, "smallest": {}},
+                "estimate": {"up": {"difference": {"auc_log": rate(-0.01)}}, "smallest": {}},
             }
         },
         "robustness": {
-            "generalisation": {"split": general, "wording": general},
-            "overlap": {"split": overlap, "wording": overlap},
+            "generalisation": {"topic": general, "wording": general},
+            "overlap": {"topic": overlap, "wording": overlap},
             "sets": {
                 kind: {name: {"scored": {"default": run(0.9)}} for name in ("a", "b")}
-                for kind in ("split", "wording")
+                for kind in ("topic", "wording")
             }
-            | {"search": {"heads": {"scored": {"default": {"restored": rate(0.9)}}}}},
+            | {"search": {"heads": {"scored": {"default": {"recovered": rate(0.9)}}}}},
             "n_candidates": 10,
             "overlap_by_chance": 0.1,
         },
         "controls": {
             "reverse - rest": gap(-0.8),
-            "patched - control": {"mean_selection": gap(0.0), "rest_of_window": gap(0.8)},
+            "patched - control": {"mean_ablation_selection": gap(0.0), "rest_of_window": gap(0.8)},
             "follows_donor": {"other_label": rate(0.1)},
             "runs": {
-                name: run(0.9) for name in ("mean_selection", "same_label", "base_other_label")
+                name: run(0.9)
+                for name in ("mean_ablation_selection", "same_label", "base_other_label")
             },
         },
         "erasure": {
@@ -148,19 +149,19 @@ def found():
         },
         "heads": {"n_heads": 3, "share_of_all_heads": 0.1},
         "transplant": {
-            "by_split": {"all": {name: run(value) for name, value in runs.items()}},
-            "gain": {"patched - base": gap(0.8), "reverse - source": gap(-0.8)},
+            "by_topic": {"all": {name: run(value) for name, value in runs.items()}},
+            "effect": {"patched - base": gap(0.8), "reverse - source": gap(-0.8)},
             "random": control(0.04),
             "elsewhere": control(0.04),
         },
-        "localisation": {
+        "ground_truth": {
             "planted": {"first_layer": 3, "last_layer": 4},
             "parting_layer": 3,
             "window": {"overlap": 1.0, "by_chance": 0.2},
             "heads": {"share": rate(0.9), "share_by_chance": 0.2, "auroc": rate(0.9)},
             "set": {"n_heads": 3, "n_planted": 3, "by_chance": 0.2},
         },
-        "estimates": {
+        "attribution_patching": {
             "rank_correlation": rate(0.9),
             "top": rate(0.9) | {"by_chance": 0.1, "n_heads": 2},
         },
@@ -219,7 +220,7 @@ def claims(found):
     }
     return made | {
         "parting": reading.parting(metrics, *PAIR, "neutral"),
-        "estimates": patching.estimates(metrics),
+        "attribution_patching": patching.estimates(metrics),
         "planted": patching.planted(metrics),
     }
 
@@ -248,7 +249,7 @@ def test_where_everything_is_so_every_claim_held():
         ("lying", "behaviour/known_report/honest/accuracy", rate(0.5)),
         ("lying", "behaviour/known_report/liar/accuracy", rate(0.48)),
         ("lying", "behaviour/known_report/liar/recall_true", rate(0.9)),
-        ("lying", "behaviour/known_report/liar/truth_mass", rate(0.2)),
+        ("lying", "behaviour/known_report/liar/answer_mass", rate(0.2)),
         ("believing", "probes/best/resid_post/honest/liar", {"layer": 7, "accuracy": rate(0.5), "permuted": rate(0.5)}),
         ("believing", "transfer/methods/mass_mean/honest/permuted", {"mean": 0.5, "max": 0.95, "draws": 20, "p": 0.0952}),
         ("window", "windows/runs/report/patched", run(0.52)),
@@ -257,24 +258,24 @@ def test_where_everything_is_so_every_claim_held():
         ("few_heads", "transplant/gain/patched - base/accuracy", rate(0.02)),
         ("these_heads", "transplant/random/accuracy/p_value", 0.0952),
         ("these_heads", "transplant/random/truth/p_value", 0.0952),
-        ("reverse", "transplant/by_split/all/reverse", run(0.48)),
+        ("reverse", "transplant/by_topic/all/reverse", run(0.48)),
         ("reverse", "controls/reverse - rest/accuracy", rate(-0.01)),
-        ("estimates", "estimates/top", rate(0.12) | {"by_chance": 0.1, "n_heads": 2}),
-        ("estimates", "curves/rules/estimate/up/difference/area_log", rate(-0.1)),
+        ("attribution_patching", "estimates/top", rate(0.12) | {"by_chance": 0.1, "n_heads": 2}),
+        ("attribution_patching", "curves/rules/estimate/up/difference/area_log", rate(-0.1)),
         ("believing", "transfer/bag_of_tokens/all", rate(0.7)),
         ("window", "widths/patched/2/difference/best - control/accuracy", rate(0.02)),
         ("sure", "confidence/runs/patched/accuracy/0.9", rate(0.5)),
         ("sure", "confidence/runs/base/accuracy/0.9", rate(0.5)),
-        ("elsewhere", "robustness/generalisation/split", {"off_diagonal": rate(0.9), "difference": rate(-0.2), "n_sets": 3}),
+        ("elsewhere", "robustness/generalisation/topic", {"off_diagonal": rate(0.9), "difference": rate(-0.2), "n_sets": 3}),
         ("elsewhere", "robustness/generalisation/wording", {"off_diagonal": rate(0.4), "difference": rate(0.0), "n_sets": 3}),
-        ("elsewhere", "robustness/sets/split/b/scored/default", run(0.5)),
+        ("elsewhere", "robustness/sets/topic/b/scored/default", run(0.5)),
         ("honesty", "controls/follows_donor/other_label", rate(0.5)),
-        ("honesty", "controls/patched - control/mean_selection/accuracy", rate(0.3)),
+        ("honesty", "controls/patched - control/mean_ablation_selection/accuracy", rate(0.3)),
         ("honesty", "controls/patched - control/rest_of_window/accuracy", rate(0.0)),
         ("last_position", "positions/counts/window/1", run(0.3)),
         ("erasing", "erasure/personas/liar/windows/3-4/leace/accuracy", rate(0.2)),
-        ("erasing", "erasure/personas/honest/windows/3-4/leace - permuted", {"truth": rate(0.0)}),
-        ("erasing", "erasure/personas/honest/windows/3-4/leace - random", {"truth": rate(0.4)}),
+        ("erasing", "erasure/personas/honest/windows/3-4/leace - permuted", {"p_correct": rate(0.0)}),
+        ("erasing", "erasure/personas/honest/windows/3-4/leace - random", {"p_correct": rate(0.4)}),
         ("parting", "transfer/parting/mass_mean/neutral/honest/parting_layer", layer(2)),
         ("parting", "transfer/parting/mass_mean/honest/liar/parting_layer", {"value": 3, "low": 3, "high": None}),
         ("few_heads", "heads/n_heads", 10),
@@ -314,7 +315,7 @@ def test_answers_that_hold_little_are_said_in_the_section_on_behaviour():
     metrics = found()
     before = behaviour.lying(read(metrics), *PAIR).notes
     metrics["behaviour"]["first_token"] = {"liar": {"token": "<`think`>\n"} | rate(0.93)}
-    metrics["behaviour"]["personas"] = {"liar": {"all": {"truth_mass": rate(0.12)}}}
+    metrics["behaviour"]["personas"] = {"liar": {"all": {"answer_mass": rate(0.12)}}}
     (note,) = [line for line in behaviour.lying(read(metrics), *PAIR).notes if line not in before]
     assert note == (
         "**Little of it is an answer**: as `liar` both words together hold 0.120 [0.070, 0.170], "
@@ -328,7 +329,7 @@ def test_names_are_text_wherever_they_stand():
     metrics = found()
     metrics["grid"]["lying"] = {"__liar__": metrics["grid"]["lying"]["liar"]}
     sets = {"__a__": {"scored": {"default": run(0.3)}}}
-    metrics["robustness"]["sets"]["split"] = sets
+    metrics["robustness"]["sets"]["topic"] = sets
     metrics["behaviour"]["known_report"]["__l__"] = answers(0.1)
     lines = [
         behaviour.lying(read(metrics), *PAIR).notes[-1],
@@ -371,7 +372,7 @@ def test_who_prefers_one_answer_does_not_lie():
 
 def test_what_was_not_measured_is_not_claimed():
     metrics = put(found(), "estimates/top", vars(NOTHING) | {"by_chance": 0.1, "n_heads": 2})
-    claim = claims(metrics)["estimates"]
+    claim = claims(metrics)["attribution_patching"]
     assert claim.verdict(lies=True) == UNTESTED
     assert "not measured" in claim.reason(lies=True)
 
@@ -383,7 +384,9 @@ def test_where_they_part_nowhere_it_is_not_tested():
 
 
 def test_the_mean_of_z_may_do_better():
-    metrics = put(found(), "controls/patched - control/mean_selection/accuracy", rate(-0.2))
+    metrics = put(
+        found(), "controls/patched - control/mean_ablation_selection/accuracy", rate(-0.2)
+    )
     assert claims(metrics)["honesty"].verdict(lies=True) == HELD
 
 
@@ -417,20 +420,20 @@ def test_without_known_statements_nothing_is_told_and_nothing_crashes():
         "best": None,
         "runs": {"report": {name: run_of_none for name in ("source", "base")}},
     }
-    metrics["transplant"]["by_split"]["all"] = {
+    metrics["transplant"]["by_topic"]["all"] = {
         name: run_of_none for name in ("source", "patched", "base", "reverse")
     }
     no_rank = {"n_sets": 0, "mean": None, "max": None, "p_value": None}
     for where in ("random", "elsewhere"):
-        metrics["transplant"][where] = {"accuracy": no_rank, "truth": no_rank}
+        metrics["transplant"][where] = {"accuracy": no_rank, "p_correct": no_rank}
     metrics["heads"] = {"n_heads": None, "share_of_all_heads": None}
     metrics["widths"]["patched"] = {}
     metrics["positions"] = {"unpatched": {"counts": {}}}
-    metrics["curves"]["rules"] = {"single": None, "estimate": None}
+    metrics["set_sizes"]["rules"] = {"single": None, "estimate": None}
     metrics["transfer"]["methods"] = {"mass_mean": {"honest": None}, "ccs": {"honest": None}}
-    metrics["attribution"] = {}
+    metrics["logit_attribution"] = {}
     metrics["erasure"] = {"personas": {"honest": {}, "liar": {}}}
-    metrics["robustness"] = {"generalisation": {"split": {}, "wording": {}}}
+    metrics["robustness"] = {"generalisation": {"topic": {}, "wording": {}}}
     metrics["controls"] |= {
         "patched - control": {},
         "reverse - rest": {},
@@ -458,7 +461,7 @@ def test_no_best_window_is_not_measured():
 
 
 def test_a_model_that_is_no_organism_has_no_planted_layers_to_claim():
-    assert patching.planted(read(put(found(), "localisation", {"organism": None}))) is None
+    assert patching.planted(read(put(found(), "ground_truth", {"organism": None}))) is None
 
 
 def test_numbers_have_their_interval_and_n():

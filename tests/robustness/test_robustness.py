@@ -1,4 +1,4 @@
-"""Sets chosen on one split or wording: the planted head from any of them, and what they share."""
+"""Sets chosen on one topic or wording: the planted head from any of them, and what they share."""
 
 from dataclasses import replace
 from itertools import combinations
@@ -47,13 +47,13 @@ def setting():
 def settings(setting):
     """Two wordings of the same statements."""
     (wording,) = wordings.named("here", OTHER, WORDING).values()
-    found = setting.cases
+    found = setting.pairs
     texts = {
         row["statement_id"]: ("file, row 1", planted.statement(row["label"], i))
         for i, row in enumerate(found.table.to_dicts())
     }
     other = rewording.reworded("here", found, texts, wording, setting.lm)
-    return {DEFAULT: setting, "asked": replace(setting, cases=other)}
+    return {DEFAULT: setting, "asked": replace(setting, pairs=other)}
 
 
 def result(settings, heads, search=(PLANTED,)):
@@ -63,7 +63,7 @@ def result(settings, heads, search=(PLANTED,)):
     tried = [robustness.score(name, each, sets) for name, each in settings.items()]
     chosen = pl.concat([robustness_tables.single_rows(a, planted.CONFIG) for a in alone.values()])
     scored = pl.concat([robustness_tables.rows(one, sets, planted.CONFIG) for one in tried])
-    about = settings[DEFAULT].cases
+    about = settings[DEFAULT].pairs
     window = scores_runs.candidates(chosen)
     found = scores_runs.sets_of(scored, window, list(settings))
     given = {name: scores_runs.answers(scored, found, name, planted.CONFIG) for name in settings}
@@ -76,7 +76,7 @@ def result(settings, heads, search=(PLANTED,)):
         ]
         expected = alone[DEFAULT].singles
         assert np.array_equal(own.gain, expected.gain)
-        assert np.array_equal(own.split, expected.split)
+        assert np.array_equal(own.topic, expected.topic)
     overlap = scores_overlap.numbers(found, own, 20, seed=0)
     known = {"selection": about, "report": about}
     summary = scores.summarise(known, given, found, window, overlap)
@@ -84,7 +84,7 @@ def result(settings, heads, search=(PLANTED,)):
 
 
 def test_another_wording_gives_other_prompts_of_the_same_statements(settings):
-    one, two = (each.cases for each in settings.values())
+    one, two = (each.pairs for each in settings.values())
     assert one.table.equals(two.table)
     for role in ("source", "base"):
         assert all(a != b for a, b in zip(getattr(one, role), getattr(two, role), strict=True))
@@ -101,29 +101,29 @@ def test_every_split_and_wording_chooses_the_planted_head_and_it_works_on_all(se
     _, _, sets, points, summary = result(settings, EVERY)
     assert [(one.chosen_on, one.name) for one in sets] == [
         ("search", "heads"),
-        ("split", "even"),
-        ("split", "odd"),
+        ("topic", "even"),
+        ("topic", "odd"),
         ("wording", DEFAULT),
         ("wording", "asked"),
     ]
     assert all(one.heads == [PLANTED] for one in sets)
     assert {row["jaccard"] for row in scores_overlap.pairs(sets)} == {1.0}
     expected = {"source": 1.0, "base": 0.0, "patched": 1.0, "reverse": 0.0}
-    assert len(points) == 2 * (2 + 5 + 3) * 3  # wordings, runs, splits and all
+    assert len(points) == 2 * (2 + 5 + 3) * 3  # wordings, runs, topics and all
     for point in points:
         assert point["accuracy"] == expected[point["run"]], point
-    for kind in ("split", "wording"):
+    for kind in ("topic", "wording"):
         found = summary.generalisation[kind]
         assert found.on_diagonal.value == pytest.approx(1.0)
         assert found.difference.value == pytest.approx(0.0, abs=1e-6)
-    split = of_type(ShuffledOverlap, summary.overlap.split)
-    assert split.mean == there(summary.overlap.wording).mean == 1.0
+    topic = of_type(ShuffledOverlap, summary.overlap.topic)
+    assert topic.mean == there(summary.overlap.wording).mean == 1.0
     seed = there(summary.overlap.seed)
     assert (seed.mean, seed.low) == (1.0, 1.0)
-    assert split.shuffled.p_value == 1.0
+    assert topic.shuffled.p_value == 1.0
     assert summary.overlap_by_chance == 1 / 8
-    assert summary.sets["split"]["even"].scored["asked"].accuracy == 1.0
-    assert summary.sets["split"]["even"].scored["asked"].reverse is None
+    assert summary.sets["topic"]["even"].scored["asked"].accuracy == 1.0
+    assert summary.sets["topic"]["even"].scored["asked"].reverse is None
     assert there(summary.sets["wording"]["asked"].scored[DEFAULT].reverse).accuracy == 0.0
 
 
@@ -134,7 +134,7 @@ def test_where_no_head_of_the_window_is_planted_no_set_restores_anything(setting
     assert len(sets) == 5
     assert {p["accuracy"] for p in points if p["run"] == "patched"} == {0.0}
     assert {p["accuracy"] for p in points if p["run"] == "reverse"} == {1.0}
-    assert summary.generalisation["split"].on_diagonal.value == pytest.approx(0.0, abs=1e-6)
+    assert summary.generalisation["topic"].on_diagonal.value == pytest.approx(0.0, abs=1e-6)
 
 
 def test_without_a_set_nothing_is_chosen_and_the_unpatched_runs_are_scored(settings):
@@ -143,7 +143,7 @@ def test_without_a_set_nothing_is_chosen_and_the_unpatched_runs_are_scored(setti
     assert {point["run"] for point in points} == {"source", "base"}
     assert summary.unpatched["asked"]["base"].accuracy == 0.0
     assert summary.n_heads is summary.overlap_by_chance is None
-    assert summary.generalisation["split"].on_diagonal.value is None
+    assert summary.generalisation["topic"].on_diagonal.value is None
     assert summary.overlap == Overlaps(None, None, None)
     assert scores_overlap.pairs(sets) == []
     assert len(rows.filter(pl.col("wording") == DEFAULT)) == 2 * 12
@@ -151,7 +151,7 @@ def test_without_a_set_nothing_is_chosen_and_the_unpatched_runs_are_scored(setti
 
 
 def test_without_known_statements_everything_is_null():
-    nobody = planted.cases(tiny.chatml_tokenizer(), n=0)
+    nobody = planted.pairs(tiny.chatml_tokenizer(), n=0)
     setting = planted.experiment(tiny.planted_model(), nobody)
     _, rows, _, points, summary = result({DEFAULT: setting}, EVERY, [PLANTED])
     assert {point["accuracy"] for point in points} == {None}
@@ -170,9 +170,9 @@ def test_rows_name_every_run_once(settings):
     assert set(back["chosen_on"]) == {"search", "wording"}
 
 
-def singles(gain, split):
+def singles(gain, topic):
     gain = np.asarray(gain, float)
-    return Singles(gain, np.array(split), np.arange(gain.shape[1]).astype(str))
+    return Singles(gain, np.array(topic), np.arange(gain.shape[1]).astype(str))
 
 
 def test_sets_are_of_the_best_heads_and_the_first_ones_where_they_are_equal():
@@ -199,12 +199,12 @@ def test_overlap_of_the_same_sets_is_one_and_of_disjoint_ones_zero():
 
 def test_shuffled_splits_tell_splits_with_heads_of_their_own_from_noise():
     random = np.random.default_rng(0)
-    split = np.repeat(["a", "b", "c"], 20)
+    topic = np.repeat(["a", "b", "c"], 20)
     noise = random.normal(size=(12, 60))
-    same = singles(noise, split)
-    own = noise + 3 * np.array([(split == name) for name in "abc" for _ in range(4)])
+    same = singles(noise, topic)
+    own = noise + 3 * np.array([(topic == name) for name in "abc" for _ in range(4)])
     for gain, low in ((own, True), (same.gain, False)):
-        found = scores_overlap.shuffled(singles(gain, split), 4, 99, seed=0)
+        found = scores_overlap.shuffled(singles(gain, topic), 4, 99, seed=0)
         assert (there(found.p_value) < 0.05) == low
     assert scores_overlap.shuffled(same, 4, 0, seed=0).p_value is None
 
@@ -213,12 +213,12 @@ def test_draws_of_subjects_agree_where_effects_are_clear_and_not_where_they_are_
     random = np.random.default_rng(0)
     noise = random.normal(size=(20, 40))
     clear = noise + 5 * (np.arange(20) < 4)[:, None]
-    split = ["a"] * 40
-    agree = scores_overlap.resampled(singles(clear, split), 4, seed=0)
-    noisy = scores_overlap.resampled(singles(noise, split), 4, seed=0)
+    topic = ["a"] * 40
+    agree = scores_overlap.resampled(singles(clear, topic), 4, seed=0)
+    noisy = scores_overlap.resampled(singles(noise, topic), 4, seed=0)
     assert (agree.mean, agree.low) == (1.0, 1.0)
     assert scores_overlap.by_chance(20, 4) < noisy.mean < 0.8
-    assert scores_overlap.resampled(singles(noise, split), 4, seed=0) == noisy
+    assert scores_overlap.resampled(singles(noise, topic), 4, seed=0) == noisy
 
 
 def test_shares_are_ratios_of_means_and_their_difference_is_paired():
@@ -283,14 +283,14 @@ def test_what_a_wording_leaves_out_is_as_in_the_default_one():
     ],
 )
 def test_special_tokens_in_a_wording_are_refused_by_name(setting, texts, message):
-    found = setting.cases
+    found = setting.pairs
     statements = {key: ("file, row 1", "T is.") for key in found.table["statement_id"]}
     with pytest.raises(UserError, match=message):
         rewording.reworded("here", found, statements, replace(WORDING, **texts), setting.lm)
 
 
 def test_a_wording_that_gives_both_personas_the_same_tokens_is_refused(setting):
-    found = setting.cases
+    found = setting.pairs
     statements = {key: ("file, row 1", "T is.") for key in found.table["statement_id"]}
     # Of different wording, for a tokenizer that reads no capitals.
     wording = replace(WORDING, base_system=WORDING.source_system.swapcase())

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from stages.lib.io.cli import UserError
-from stages.statements.sources import files, topics
+from stages.statements.sources import files, topic_names
 from stages.statements.sources.listed import Source
 from tests.statements.test_sources import DRAW, LABELS, labels, message, read, write
 
@@ -115,7 +115,7 @@ def test_twins_of_unicode_are_one_subject_in_one_part(tmp_path: Path) -> None:
     assert table.height == 20
     for column in ("subject", "object", "template"):
         assert table[column].unique().to_list() == ["Bogotá"]
-    assert table["part"].unique().to_list() == [DRAW.part("Bogotá")]
+    assert table["split"].unique().to_list() == [DRAW.split("Bogotá")]
 
 
 def test_twins_of_unicode_contradict_each_other_and_keep_their_text(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_a_column_of_topics_makes_splits(
 ) -> None:
     file = write(tmp_path, "a.csv", TOPICS)
     table = read(file, topic="Field of study")
-    assert dict(table.group_by("split").len().iter_rows()) == {
+    assert dict(table.group_by("topic").len().iter_rows()) == {
         "own_physics": 2,
         "own_geographie_villes": 1,
         "own_chemistry": 1,
@@ -152,7 +152,7 @@ def test_a_column_of_topics_makes_splits(
     assert table["statement_id"].is_unique().all()
     assert "dropped 1 row that repeats" in capsys.readouterr().out
     assert read(file, limit=1, topic="Field of study").height == 3
-    assert read(file)["split"].unique().to_list() == ["own"]
+    assert read(file)["topic"].unique().to_list() == ["own"]
 
 
 def test_numbers_and_numbers_as_text_are_topics(tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_numbers_and_numbers_as_text_are_topics(tmp_path: Path) -> None:
         '{"statement": "c d", "label": 0, "t": "x"}',
     ]
     table = read(write(tmp_path, "a.jsonl", "\n".join(lines)), topic="t")
-    assert set(table["split"]) == {"own_7", "own_x"}
+    assert set(table["topic"]) == {"own_7", "own_x"}
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_numbers_and_numbers_as_text_are_topics(tmp_path: Path) -> None:
         (
             "a,1,A/B\nb,1,x\nc,0,a b\n",
             "column 'topic': found 'a b' (row 4) and 'A/B' (row 2), which would both name the "
-            "split own_a_b; expected topics that differ in letters a-z or digits",
+            "topic own_a_b; expected topics that differ in letters a-z or digits",
         ),
         (
             "a,1,x\na,0,y\n",
@@ -191,13 +191,13 @@ def test_a_bad_topic_gets_one_line(tmp_path: Path, rows: str, expected: str) -> 
 
 
 def test_too_many_topics_are_a_column_of_another_kind(tmp_path: Path) -> None:
-    rows = [f"Row {i} is here.,1,{i}" for i in range(topics.MOST + 1)]
+    rows = [f"Row {i} is here.,1,{i}" for i in range(topic_names.MOST + 1)]
     text = "\n".join(["statement,label,topic", *rows])
     assert message(write(tmp_path, "a.csv", text), topic="topic") == (
         "column 'topic': found 101 topics, expected at most 100"
     )
     few = read(write(tmp_path, "a.csv", "\n".join(text.splitlines()[:-1])), topic="topic")
-    assert few["split"].n_unique() == 100
+    assert few["topic"].n_unique() == 100
 
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
@@ -220,7 +220,7 @@ def test_a_split_of_a_topic_takes_no_name_of_another_split(tmp_path: Path) -> No
     with pytest.raises(UserError) as raised:
         files.read(Source("own", file, "topic"), DRAW, taken={"own_x"})
     assert str(raised.value) == (
-        f"{file}: column 'topic': found 'x' (row 2), but another split has the name own_x, "
+        f"{file}: column 'topic': found 'x' (row 2), but another topic has the name own_x, "
         "expected another"
     )
 
@@ -229,7 +229,7 @@ def test_a_split_of_a_topic_has_no_longer_name_than_others(tmp_path: Path) -> No
     for letters in (60, 61):  # own_ and so many
         file = write(tmp_path, "a.csv", f"statement,label,topic\na,1,{'x' * letters}\n")
         if letters == 60:
-            assert read(file, topic="topic")["split"].item() == f"own_{'x' * 60}"
+            assert read(file, topic="topic")["topic"].item() == f"own_{'x' * 60}"
             continue
         found = message(file, topic="topic")
-        assert found.endswith(f"the split own_{'x' * 61}, of 65 characters, expected at most 64")
+        assert found.endswith(f"the topic own_{'x' * 61}, of 65 characters, expected at most 64")

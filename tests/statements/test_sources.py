@@ -61,7 +61,7 @@ def test_csv(tmp_path: Path) -> None:
     assert labels(table) == EXPECTED
     row = table.filter(statement="Water is wet.").row(0, named=True)
     assert row["subject"] == "Water is wet."
-    assert (row["split"], row["object"], row["template"]) == ("own", "", "")
+    assert (row["topic"], row["object"], row["template"]) == ("own", "", "")
     assert row["origin"] == f"{tmp_path.as_posix()}/a.csv, row 2"
 
 
@@ -125,17 +125,17 @@ def own(folder: Path, n: int, true: int) -> Path:
 def test_a_limit_balances_labels_within_parts(tmp_path: Path) -> None:
     table = read(own(tmp_path, n=300, true=100), limit=60)
     assert table.height == 60
-    counts = table.group_by("part", "label").len()
+    counts = table.group_by("split", "label").len()
     assert all(n >= 12 for n in counts["len"])
-    for _, part in table.group_by("part"):
-        assert abs(part["label"].sum() * 2 - part.height) <= 1
+    for _, split in table.group_by("split"):
+        assert abs(split["label"].sum() * 2 - split.height) <= 1
 
 
 def test_a_limit_takes_templates_in_turns(tmp_path: Path) -> None:
     lines = [f"{i} is so.,{i % 2},{'rare' if i < 40 else 'common'}" for i in range(400)]
     file = write(tmp_path, "a.csv", "\n".join(["statement,label,template", *lines]))
     rare = (read(file, 40)["template"] == "rare").sum()
-    assert abs(rare - 20) <= 4  # one for each label of each part
+    assert abs(rare - 20) <= 4  # one for each label of each split
 
 
 def test_a_limit_keeps_the_front_of_one_order(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_a_limit_keeps_the_front_of_one_order(tmp_path: Path) -> None:
 def test_a_subject_of_a_file_is_in_the_part_of_the_built_in_subject(tmp_path: Path) -> None:
     lines = [f"France has {i} lakes.,{i % 2},France" for i in range(20)]
     table = read(write(tmp_path, "a.csv", "\n".join(["statement,label,subject", *lines])))
-    assert table["part"].unique().to_list() == [DRAW.part("France")]
+    assert table["split"].unique().to_list() == [DRAW.split("France")]
 
 
 @pytest.mark.parametrize(

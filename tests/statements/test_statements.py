@@ -17,7 +17,7 @@ from stages.statements.sources.listed import Source
 
 OUT = Path("data/statements.parquet")
 DEFAULTS: dict[str, Any] = {
-    "splits": ["capitals", "comparisons"],
+    "topics": ["capitals", "comparisons"],
     "negated": True,
     "sources": {},
     "contradictions": "refuse",
@@ -46,7 +46,7 @@ def stated(**changes: Any) -> pl.DataFrame:
 
 def test_every_split_has_its_rows() -> None:
     table = stated(sources={"rivers": "data/raw/rivers.csv"})
-    assert dict(table.group_by("split").len().iter_rows()) == {
+    assert dict(table.group_by("topic").len().iter_rows()) == {
         "capitals": 40,
         "neg_capitals": 40,
         "comparisons": 40,
@@ -55,34 +55,34 @@ def test_every_split_has_its_rows() -> None:
     }
     assert table["statement_id"].is_sorted()
     assert table["statement_id"].is_unique().all()
-    assert set(table["part"]) == {"selection", "report"}
+    assert set(table["split"]) == {"selection", "report"}
 
 
 def test_negated_forms_are_left_out_on_demand() -> None:
-    assert set(stated(negated=False)["split"]) == {"capitals", "comparisons"}
+    assert set(stated(negated=False)["topic"]) == {"capitals", "comparisons"}
 
 
 def test_a_file_alone_is_enough() -> None:
-    table = stated(splits=[], sources={"rivers": "data/raw/rivers.csv"})
+    table = stated(topics=[], sources={"rivers": "data/raw/rivers.csv"})
     assert table.height == 2
     assert set(table["origin"]) == {"data/raw/rivers.csv, row 2", "data/raw/rivers.csv, row 3"}
 
 
 def test_a_column_of_topics_makes_splits_beside_the_others() -> None:
     table = stated(
-        splits=["capitals"],
+        topics=["capitals"],
         sources={
             "rivers": "data/raw/rivers.csv",
             "by": {"file": "data/raw/rivers.csv", "topic": "subject"},
         },
     )
-    assert set(table["split"]) == {"capitals", "neg_capitals", "rivers", "by_nile"}
+    assert set(table["topic"]) == {"capitals", "neg_capitals", "rivers", "by_nile"}
 
 
 def test_contradictions_are_refused_or_dropped(capsys: pytest.CaptureFixture[str]) -> None:
     file = Path("data/raw/rivers.csv")
     file.write_text(file.read_text() + "The Nile  is a lake.,1,Nile\n")
-    own: dict[str, Any] = {"splits": [], "sources": {"rivers": str(file)}}
+    own: dict[str, Any] = {"topics": [], "sources": {"rivers": str(file)}}
     with pytest.raises(UserError, match="1 statement has opposite labels"):
         stated(**own)
     table = stated(**own, contradictions="drop")
@@ -95,19 +95,19 @@ def test_two_files_that_contradict_each_other(capsys: pytest.CaptureFixture[str]
     Path("data/raw/b.csv").write_text("statement,label\nA is B.,1\n")
     both = {name: f"data/raw/{file}.csv" for name, file in (("one", "rivers"), ("two", "a"))}
     with pytest.raises(UserError) as raised:
-        stated(splits=[], sources=both)
+        stated(topics=[], sources=both)
     assert str(raised.value).startswith(
         "params.yaml: statements.sources: opposite labels in two files: 'The Nile is a river.' "
         "(data/raw/rivers.csv, row 2; data/raw/a.csv, row 2); expected one label"
     )
     assert not OUT.exists()
-    table = stated(splits=[], sources=both, contradictions="drop")
+    table = stated(topics=[], sources=both, contradictions="drop")
     assert set(table["statement"]) == {"The Nile is a lake.", "A is B."}
     assert capsys.readouterr().out == (
         "sources: dropped 2 rows of 1 statement that two files label differently\n"
     )
     alike = {"two": "data/raw/a.csv", "three": "data/raw/b.csv"}  # the same label is no fault
-    assert len(stated(splits=[], sources=alike)) == 3
+    assert len(stated(topics=[], sources=alike)) == 3
 
 
 def claims(name: str, label: int) -> str:
@@ -121,21 +121,21 @@ def test_a_limit_does_not_hide_what_two_files_contradict() -> None:
     own = {"one": claims("one", 1), "two": "data/raw/two.csv"}
     rows = [f"Other {i} holds.,1" for i in range(30)]
     # The one that contradicts the other file is not among the first that the limit takes.
-    claim = stated(splits=[], sources={"one": own["one"]})["statement"]
-    first = stated(splits=[], sources={"one": own["one"]}, limit=5)["statement"]
+    claim = stated(topics=[], sources={"one": own["one"]})["statement"]
+    first = stated(topics=[], sources={"one": own["one"]}, limit=5)["statement"]
     hidden = next(text for text in claim if text not in set(first))
     Path(own["two"]).write_text("\n".join(["statement,label", *rows, f"{hidden},0"]))
     with pytest.raises(UserError, match=f"opposite labels in two files: '{hidden}'"):
-        stated(splits=[], sources=own, limit=5)
-    table = stated(splits=[], sources=own, limit=5, contradictions="drop")
-    assert table.group_by("split").len()["len"].to_list() == [5, 5]
-    assert table.filter(split="one")["statement"].to_list() == first.to_list()
+        stated(topics=[], sources=own, limit=5)
+    table = stated(topics=[], sources=own, limit=5, contradictions="drop")
+    assert table.group_by("topic").len()["len"].to_list() == [5, 5]
+    assert table.filter(topic="one")["statement"].to_list() == first.to_list()
 
 
 def test_files_that_contradict_each_other_wholly_leave_nothing() -> None:
     own = {"one": claims("one", 1), "two": claims("two", 0), "rivers": "data/raw/rivers.csv"}
     with pytest.raises(UserError) as raised:
-        stated(splits=[], sources=own, contradictions="drop")
+        stated(topics=[], sources=own, contradictions="drop")
     assert str(raised.value) == (
         "params.yaml: statements.sources: no statements are left in one, two, as other files have "
         "all of them with opposite labels; expected one with one label"
@@ -152,8 +152,8 @@ def test_the_same_seed_gives_the_same_bytes_and_another_one_other_rows() -> None
 
 
 def test_splits_do_not_change_each_other() -> None:
-    alone = stated(splits=["comparisons"])
-    beside = stated(splits=["comparisons", "capitals", "elements"])
+    alone = stated(topics=["comparisons"])
+    beside = stated(topics=["comparisons", "capitals", "elements"])
     assert beside.join(alone, on="statement_id", how="semi").equals(alone)
 
 
@@ -161,17 +161,17 @@ def test_splits_do_not_change_each_other() -> None:
     ("changes", "expected"),
     [
         (
-            {"splits": ["capitals", "rivers"]},
-            "params.yaml: statements.splits[1]: found 'rivers', expected one of "
+            {"topics": ["capitals", "rivers"]},
+            "params.yaml: statements.topics[1]: found 'rivers', expected one of "
             "capitals, cities, comparisons, continents, currencies, elements",
         ),
         (
-            {"splits": ["capitals", "capitals"]},
-            "params.yaml: statements.splits: found ['capitals', 'capitals'], expected different values",
+            {"topics": ["capitals", "capitals"]},
+            "params.yaml: statements.topics: found ['capitals', 'capitals'], expected different values",
         ),
         (
-            {"splits": []},
-            "params.yaml: statements: no splits and no sources, expected one",
+            {"topics": []},
+            "params.yaml: statements: no topics and no sources, expected one",
         ),
         ({"limit": 0}, "params.yaml: statements.limit: found 0, expected at least 1, or null"),
         (
@@ -180,7 +180,7 @@ def test_splits_do_not_change_each_other() -> None:
         ),
         (
             {"sources": {"neg_cities": "data/raw/rivers.csv"}},
-            "params.yaml: statements.sources.neg_cities: a built-in split has this name, "
+            "params.yaml: statements.sources.neg_cities: a built-in topic has this name, "
             "expected another",
         ),
         (
@@ -199,7 +199,7 @@ def test_splits_do_not_change_each_other() -> None:
                     "all_of_nile": "data/raw/rivers.csv",
                 }
             },
-            "data/raw/rivers.csv: column 'subject': found 'Nile' (row 2), but another split has "
+            "data/raw/rivers.csv: column 'subject': found 'Nile' (row 2), but another topic has "
             "the name all_of_nile, expected another",
         ),
         (
@@ -250,13 +250,13 @@ def test_no_model_library_is_loaded() -> None:
     ("given", "expected"),
     [
         (
-            {"My-split": "data/raw/a.csv"},
-            "own.My-split: 'My-split' cannot name a split, expected only a-z, 0-9 and _",
+            {"My-topic": "data/raw/a.csv"},
+            "own.My-topic: 'My-topic' cannot name a topic, expected only a-z, 0-9 and _",
         ),
-        ({7: "data/raw/a.csv"}, "own.7: 7 cannot name a split, expected only a-z, 0-9 and _"),
+        ({7: "data/raw/a.csv"}, "own.7: 7 cannot name a topic, expected only a-z, 0-9 and _"),
         (
             {"capitals": "data/raw/a.csv"},
-            "own.capitals: a built-in split has this name, expected another",
+            "own.capitals: a built-in topic has this name, expected another",
         ),
         (
             {"rivers": None},
@@ -308,7 +308,7 @@ def test_no_model_library_is_loaded() -> None:
         ),
         (
             {"neg": {"file": "data/raw/a.csv", "topic": "x"}},
-            "own.neg: splits by topic would be named neg_TOPIC, as negated forms of the splits "
+            "own.neg: topics by topic would be named neg_TOPIC, as negated forms of the topics "
             "TOPIC are; expected another name",
         ),
     ],
@@ -327,7 +327,7 @@ def test_a_link_to_a_file_is_read_as_those_are_that_dvc_makes_to_its_cache() -> 
     Path("cache").mkdir()
     Path("data/raw/rivers.csv").rename("cache/1234")
     Path("data/raw/rivers.csv").symlink_to(Path.cwd() / "cache/1234")
-    assert stated(splits=[], sources={"rivers": "data/raw/rivers.csv"}).height == 2
+    assert stated(topics=[], sources={"rivers": "data/raw/rivers.csv"}).height == 2
 
 
 def test_a_good_list_of_files_is_taken_as_it_is() -> None:

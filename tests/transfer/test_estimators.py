@@ -23,7 +23,7 @@ D, FACTS, TOPICS = 24, 160, 4
 def table(n=FACTS, negated=True):
     """A true and a false claim of each subject, plain and negated."""
     rows = [
-        {"split": side + f"topic{i % TOPICS}", "subject": f"s{i}", "object": object_}
+        {"topic": side + f"topic{i % TOPICS}", "subject": f"s{i}", "object": object_}
         | {"label": (object_ == "right") != bool(side), "template": side or "plain"}
         for side in (("", forms.NEGATED) if negated else ("",))
         for i in range(n)
@@ -77,13 +77,13 @@ def test_a_pair_is_a_statement_and_its_negation_and_one_of_them_is_true():
     assert (Y[plain] != Y[negations]).all()
     for column in ("subject", "object"):
         assert (TABLE[column].to_numpy()[plain] == TABLE[column].to_numpy()[negations]).all()
-    assert set(FORMS.topic) == {f"topic{i}" for i in range(TOPICS)}
+    assert set(FORMS.family) == {f"topic{i}" for i in range(TOPICS)}
 
 
 def test_half_a_pair_is_none_and_a_split_without_its_plain_form_is_not_negated():
     kept = FORMS[np.arange(len(Y)) != 0]  # the negation of row 0 is now alone
     assert len(kept.halves()[0]) == 2 * FACTS - 1
-    only = forms.read(TABLE.filter(pl.col("split").str.starts_with(forms.NEGATED)))
+    only = forms.read(TABLE.filter(pl.col("topic").str.starts_with(forms.NEGATED)))
     assert not only.negated.any()
     assert (only.pair == forms.ALONE).all()
 
@@ -149,7 +149,7 @@ def test_a_label_or_a_form_that_is_missing_is_refused(name):
         with pytest.raises(ValueError, match="cannot be fitted"):
             model.fit(x[rows], Y[rows], FORMS[rows])
     plain = ~FORMS.negated
-    assert model.can_fit(Y[plain], FORMS[plain]) == (model.needs == "a split")
+    assert model.can_fit(Y[plain], FORMS[plain]) == (model.needs == "a topic")
 
 
 def test_the_correction_helps_where_truth_leans_on_a_direction_that_varies_anyway():

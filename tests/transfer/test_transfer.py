@@ -12,7 +12,7 @@ from stages.lib.io.cli import UserError
 from stages.lib.probing import crossings, probe
 from stages.lib.probing.config import ProbesConfig
 from stages.transfer import __main__ as stage
-from stages.transfer import bag, best, forms, layers, measured, parting, sample
+from stages.transfer import bag_of_words, best, forms, layers, measured, parting, sample
 from stages.transfer.config import TransferConfig
 from stages.transfer.estimators import METHODS
 from stages.transfer.found import Found
@@ -21,7 +21,7 @@ from tests.intervals import there
 from tests.transfer.test_estimators import table
 
 PERSONAS = ("neutral", "honest", "liar")
-D, N_LAYERS, READ, PARTS = 12, 6, 2, 4  # truth is read from 2 on, the liar parts at 4
+D, N_LAYERS, READ, SPLITS = 12, 6, 2, 4  # truth is read from 2 on, the liar splits at 4
 SETTINGS = TransferConfig(tuple(METHODS), permutations=19, seed=0)
 LOGISTIC = ProbesConfig(1.0, 1000, permutations=0, seed=0)
 TABLE = table(96)
@@ -30,7 +30,7 @@ LABELS = TABLE["label"].to_numpy()
 
 
 def selected(rows):
-    """Subjects of the part that is fitted on; each topic has as many."""
+    """Subjects of the split that is fitted on; each family has as many."""
     return np.array([int(s[1:]) // 4 % 2 == 0 for s in rows["subject"]])
 
 
@@ -48,7 +48,7 @@ def activations(turn=0.0, seed=0, truth=3.0, flipping=0.0):
     for p, layer in np.ndindex(len(PERSONAS), N_LAYERS):
         if layer < READ:
             continue
-        cosine = turn if p == 2 and layer >= PARTS else 1.0
+        cosine = turn if p == 2 and layer >= SPLITS else 1.0
         x[p, :, layer, 0] += cosine * told
         x[p, :, layer, 1] += np.sqrt(1 - cosine**2) * told
         x[p, :, layer, 2] += flipping * sign * polarity
@@ -100,11 +100,11 @@ def test_permuted_labels_are_at_chance_and_keep_the_labels_of_each_split(result)
         assert control.p == pytest.approx(1 / 20)
         assert abs(control.mean - 0.5) < 0.05
         assert control.max < 0.7
-    split = result.sample.chosen.split
+    topic = result.sample.chosen.topic
     for row in result.sample.permuted[0]:
         assert (row != result.sample.y).any()
-        for name in np.unique(split):
-            assert row[split == name].sum() == result.sample.y[split == name].sum()
+        for name in np.unique(topic):
+            assert row[topic == name].sum() == result.sample.y[topic == name].sum()
     assert np.abs(result.layers.permuted.mean(axis=-1) - 0.5).max() < 0.06
 
 
@@ -123,7 +123,7 @@ def test_transfer_between_personas_follows_their_directions(result):
     told = methods(result)["mass_mean"]
     assert there(told["honest"].transfer["neutral"].low) > 0.9
     assert told["honest"].transfer["liar"].n == N_REPORT
-    opposite = found(activations(turn=-1.0)[:, :, PARTS:], drawn())
+    opposite = found(activations(turn=-1.0)[:, :, SPLITS:], drawn())
     turned = methods(opposite)["mass_mean"]["honest"]
     assert there(turned.transfer["liar"].high) < 0.1
 
@@ -136,14 +136,14 @@ def test_polarity_is_told_where_truth_turns_with_it():
         assert there(polarity["plain"]["plain"].low) > 0.9
         assert there(polarity["plain"]["negated"].high) < 0.3
         assert there(polarity["negated"]["plain"].high) < 0.3
-        splits = told[method]["honest"].splits
-        assert there(splits["negation"].high) < 0.4 < 0.9 < there(splits["own"].low)
+        topics = told[method]["honest"].topics
+        assert there(topics["negation"].high) < 0.4 < 0.9 < there(topics["own"].low)
     polarity = told["ttpd"]["honest"].polarity
     assert set(polarity) == {"both"}
     assert min(there(rate.low) for rate in polarity["both"].values()) > 0.7
     steady = methods(found(activations()[:, :, READ:], drawn()))["logistic"]["honest"]
     assert there(steady.polarity["plain"]["negated"].low) > 0.9
-    assert there(steady.splits["negation"].low) > 0.8
+    assert there(steady.topics["negation"].low) > 0.8
 
 
 def test_the_parting_layer_is_planted_and_its_interval_covers_it(result):
@@ -151,21 +151,21 @@ def test_the_parting_layer_is_planted_and_its_interval_covers_it(result):
     for method in ("mass_mean", "mass_mean_corrected"):
         pair = told[method]["honest"]["liar"]
         assert pair.layers == N_LAYERS - READ
-        part = pair.parting_layer
-        assert part.value == PARTS - 1  # index i is the output of layer i - 1
-        assert there(part.low) <= PARTS - 1 <= there(part.high)
-        assert part.never == 0
+        split = pair.parting_layer
+        assert split.value == SPLITS - 1  # index i is the output of layer i - 1
+        assert there(split.low) <= SPLITS - 1 <= there(split.high)
+        assert split.never == 0
         same = told[method]["neutral"]["honest"].parting_layer
         assert same == Crossing(None, None, None, 1.0)
-    assert told["logistic"]["honest"]["liar"].parting_layer.value == PARTS - 1
+    assert told["logistic"]["honest"]["liar"].parting_layer.value == SPLITS - 1
     assert told["logistic"]["honest"]["liar"].parting_layer.low is None
 
 
 def test_directions_that_turn_round_part_turn_and_are_opposite_at_once():
     told = measured.parts(found(activations(turn=-0.9), drawn()))["mass_mean"]["honest"]["liar"]
-    assert {getattr(told, name).value for name in parting.LEVELS} == {PARTS - 1}
+    assert {getattr(told, name).value for name in parting.LEVELS} == {SPLITS - 1}
     told = measured.parts(found(activations(turn=-0.2), drawn()))["mass_mean"]["honest"]["liar"]
-    assert told.turning_layer.value == PARTS - 1
+    assert told.turning_layer.value == SPLITS - 1
     assert told.opposite_layer.value is None
 
 
@@ -174,9 +174,9 @@ def test_a_fall_that_some_draws_miss_has_no_upper_end():
     value = np.array([0.9, 0.9, 0.45])
     draws = value[:, None] + rng.normal(0, [[0.01], [0.01], [0.05]], (3, 2000))
     readable = np.ones(3, bool)
-    part = parting.parted(value, draws, readable, 100).parting_layer
-    assert (part.value, part.low, part.high) == (1, 1, None)
-    assert 0.1 < there(part.never) < 0.25
+    split = parting.parted(value, draws, readable, 100).parting_layer
+    assert (split.value, split.low, split.high) == (1, 1, None)
+    assert 0.1 < there(split.never) < 0.25
     # What starts below has not fallen, and layers where nothing is read do not count.
     assert crossings.first_below(value[::-1, None], readable, 0.5) == np.inf
     assert crossings.first_below(value[:, None], np.array([True, True, False]), 0.5) == np.inf
@@ -220,9 +220,9 @@ def test_words_tell_where_one_leaks_and_nothing_where_the_design_is_balanced():
     text = np.array([f"subject{i // 2} is {rng.choice(['big', 'small'])}" for i in range(400)])
     leaky = np.where(labels, np.char.add(text, " indeed"), text)
     fitted, scored = np.arange(200), np.arange(200, 400)
-    assert bag.right(leaky, labels, fitted, scored).mean() == 1
-    assert abs(bag.right(text, labels, fitted, scored).mean() - 0.5) < 0.12
-    assert np.isnan(bag.right(text, np.ones_like(labels), fitted, scored)).all()
+    assert bag_of_words.right(leaky, labels, fitted, scored).mean() == 1
+    assert abs(bag_of_words.right(text, labels, fitted, scored).mean() - 0.5) < 0.12
+    assert np.isnan(bag_of_words.right(text, np.ones_like(labels), fitted, scored)).all()
 
 
 def test_statements_without_negations_leave_nulls_and_nothing_else():
@@ -253,7 +253,7 @@ def project(tmp_path, monkeypatch):
     statements = TABLE.with_columns(
         statement_id=pl.Series(ids),
         statement=pl.concat_str("subject", pl.lit(" "), "object", pl.lit(" "), "template"),
-        part=pl.Series(np.where(selected(TABLE), "selection", "report")),
+        split=pl.Series(np.where(selected(TABLE), "selection", "report")),
         origin=pl.lit("test"),
     )
     tables.write(tmp_path / "s.parquet", statements, tables.STATEMENTS, ["statement_id"])
@@ -275,15 +275,15 @@ def project(tmp_path, monkeypatch):
 
 def test_stage_writes_every_table_and_the_same_bytes_again(project, tmp_path):
     made = project()
-    assert set(made) == {"transfer", "layers", "personas", "splits", "polarity", "cosine",
-                         "cosine_splits", "cosine_layers"}  # fmt: skip
+    assert set(made) == {"transfer", "layers", "personas", "topics", "polarity", "cosine",
+                         "cosine_topics", "cosine_layers"}  # fmt: skip
     assert made["transfer"]["parting"]["mass_mean"]["honest"]["liar"]["parting_layer"]["value"] == 3
     assert made["transfer"]["bag_of_tokens"]["all"]["n"] == N_REPORT
     assert len(made["layers"]) == (5 + 1) * 3 * N_LAYERS
     assert len(made["personas"]) == 5 * 9
-    words = [row for row in made["splits"] if row["method"] == "bag_of_tokens"]
+    words = [row for row in made["topics"] if row["method"] == "bag_of_tokens"]
     assert {row["persona"] for row in words} == {"statement text"}
-    fits = {row["fit"] for row in made["splits"] if row["method"] == "ttpd"}
+    fits = {row["fit"] for row in made["topics"] if row["method"] == "ttpd"}
     assert "topic0 + neg_topic0" in fits
     assert "topic0" not in fits
     project(name="again")
@@ -300,8 +300,8 @@ def test_a_model_that_knows_nothing_is_probed_on_all_statements(project):
 def test_activations_that_never_vary_leave_chance_and_nulls(project):
     made = project(x=np.ones_like(activations()))
     assert {row["cosine"] for row in made["cosine"]} == {None}
-    part = made["transfer"]["parting"]["mass_mean"]["honest"]["liar"]["parting_layer"]
-    assert part["value"] is None
+    split = made["transfer"]["parting"]["mass_mean"]["honest"]["liar"]["parting_layer"]
+    assert split["value"] is None
     assert all(abs(row["accuracy"] - 0.5) < 0.01 for row in made["layers"])
 
 

@@ -1,4 +1,4 @@
-"""The best window of each size and direction, chosen on one part, and its control."""
+"""The best window of each size and direction, chosen on one split, and its control."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ from stages.widths.window_runs import DIRECTIONS, Window
 from tests import tiny
 from tests.intervals import there
 from tests.positions.test_position_runs import CONFIG, WORDS
-from tests.windows.test_windows import cases
+from tests.windows.test_windows import pairs
 
 LABELS = [True, True, False, False] * 3
 
@@ -27,14 +27,14 @@ def answers(found, p):
     return np.stack([np.where(found.label, p, 1 - p), np.where(found.label, 1 - p, p)], -1)
 
 
-def runs(found, truths, part="selection", wanted=None):
-    """Runs of windows of one layer and of two in a model of five layers, by their truth."""
+def runs(found, p_corrects, split="selection", wanted=None):
+    """Runs of windows of one layer and of two in a model of five layers, by their p_correct."""
     made = [("source", None, answers(found, 1.0)), ("base", None, answers(found, 0.0))]
-    for name, of_size in truths.items():
+    for name, of_size in p_corrects.items():
         for size, values in of_size.items():
             made += [(name, Window(size, i), answers(found, p)) for i, p in enumerate(values)]
     return pl.concat(
-        window_runs.rows(found, part, *run, CONFIG)
+        window_runs.rows(found, split, *run, CONFIG)
         for run in made
         if run[1] is None or wanted is None or run[1] in wanted
     )
@@ -47,14 +47,14 @@ TRUTHS = {
 
 
 def test_the_best_window_turns_most_and_ties_go_to_the_lowest():
-    found = cases(LABELS)
+    found = pairs(LABELS)
     choices = window_choice.choose(found, runs(found, TRUTHS), CONFIG)
     best = {key: choice.best.first for key, choice in choices.items()}
     assert best == {("patched", 1): 2, ("patched", 2): 1, ("reverse", 1): 3, ("reverse", 2): 2}
 
 
 def test_the_control_is_the_median_of_those_that_share_no_layer():
-    found = cases(LABELS)
+    found = pairs(LABELS)
     choices = window_choice.choose(found, runs(found, TRUTHS), CONFIG)
     assert choices["patched", 1].control == Window(1, 1)  # of 0.1, 0.2, 0.3, 0.4
     assert choices["patched", 1].apart == pytest.approx((0.1, 0.2, 0.3, 0.4))
@@ -69,21 +69,21 @@ def test_the_control_is_the_median_of_those_that_share_no_layer():
 
 
 def test_nothing_is_chosen_where_a_constant_answer_would_be_right():
-    found = cases([False] * 12)
+    found = pairs([False] * 12)
     assert window_choice.choose(found, runs(found, TRUTHS), CONFIG) == {}
 
 
 def test_tables_hold_both_directions_and_report_statements_that_did_not_choose():
-    both = cases(LABELS)
-    part = both.table["part"] == "report"
-    chosen_on, reported = (both.only(both.table["statement_id"].filter(x)) for x in (~part, part))
+    both = pairs(LABELS)
+    split = both.table["split"] == "report"
+    chosen_on, reported = (both.only(both.table["statement_id"].filter(x)) for x in (~split, split))
     swept = runs(chosen_on, TRUTHS)
     choices = window_choice.choose(chosen_on, swept, CONFIG)
     wanted = [window for name in DIRECTIONS for window in window_choice.to_report(choices, name)]
     scored = runs(reported, TRUTHS, "report", wanted)
-    parts = {"selection": (chosen_on, swept), "report": (reported, scored)}
-    splits = scores.by_split(parts["report"], choices, (1, 2), [ALL, "a", "none known"], CONFIG)
-    metrics = scores.summarise(parts, choices, splits, CONFIG)
+    splits = {"selection": (chosen_on, swept), "report": (reported, scored)}
+    topics = scores.by_topic(splits["report"], choices, (1, 2), [ALL, "a", "none known"], CONFIG)
+    metrics = scores.summarise(splits, choices, topics, CONFIG)
     best = metrics.patched["1"].best
     assert (best.first_layer, best.last_layer) == (2, 2)
     assert (best.report["all"].accuracy, best.report["all"].n) == (1.0, 6)
@@ -92,10 +92,10 @@ def test_tables_hold_both_directions_and_report_statements_that_did_not_choose()
     assert there(metrics.reverse["1"].control).report["all"].accuracy == 1.0
     assert metrics.unpatched.report["base"]["all"].accuracy == 0.0
     difference = metrics.patched["1"].difference
-    assert difference["best - base"].truth.value == pytest.approx(0.9)
-    assert difference["best - control"].truth.value == pytest.approx(0.7)
+    assert difference["best - base"].p_correct.value == pytest.approx(0.9)
+    assert difference["best - control"].p_correct.value == pytest.approx(0.7)
     assert set(metrics.reverse["1"].difference) == {"best - source", "best - control"}
-    layers = scores.by_layer(parts["selection"], choices, CONFIG)
+    layers = scores.by_layer(splits["selection"], choices, CONFIG)
     assert len([row for row in layers if row["chosen"]]) == 4
     assert len([row for row in layers if row["run"] == "reverse"]) == 9
     table = pl.concat([swept, scored])
@@ -104,12 +104,12 @@ def test_tables_hold_both_directions_and_report_statements_that_did_not_choose()
 
 
 def test_without_a_choice_unpatched_runs_are_left():
-    found = cases([])
+    found = pairs([])
     nothing = runs(found, {})
-    parts = {"selection": (found, nothing), "report": (found, nothing)}
-    splits = scores.by_split(parts["report"], {}, (1, 2), [ALL, "a"], CONFIG)
-    assert {row["accuracy"] for row in splits} == {None}
-    metrics = scores.summarise(parts, {}, splits, CONFIG)
+    splits = {"selection": (found, nothing), "report": (found, nothing)}
+    topics = scores.by_topic(splits["report"], {}, (1, 2), [ALL, "a"], CONFIG)
+    assert {row["accuracy"] for row in topics} == {None}
+    metrics = scores.summarise(splits, {}, topics, CONFIG)
     assert (metrics.patched, metrics.reverse) == ({}, {})
     assert "not both labels" in metrics.chosen_by
 
@@ -138,14 +138,14 @@ def test_both_directions_find_the_planted_layer_and_no_window_without_it_does_an
     ):
         readouts = forward.Patcher(model, words, ids[base], ids[source], 12)(patches, "test")
         right = patch.correct(readouts.patched, label).mean(-1)
-        truth = patch.truth(readouts.patched, label).mean(-1)
+        p_correct = patch.p_correct(readouts.patched, label).mean(-1)
         holds = [window.overlaps(Window(1, tiny.PLANTED_LAYER)) for window in windows]
         assert right.tolist() == [turned if x else 1 - turned for x in holds]
-        assert windows[extreme(truth[:5])] == Window(1, tiny.PLANTED_LAYER)
+        assert windows[extreme(p_correct[:5])] == Window(1, tiny.PLANTED_LAYER)
 
 
 def test_counts_that_no_prompt_has_are_left_out_and_said_so(capsys):
-    found = cases([True, False])
+    found = pairs([True, False])
     short = replace(found, source=[[0] * 9] * 2, base=[[0] * 12] * 2)
     assert positions._fitting((9, 2, 10), short) == [2, 9]
     assert "left out 10: the shortest prompt has 9 tokens" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""The best window is chosen on one part, and only where both labels are known."""
+"""The best window is chosen on one split, and only where both labels are known."""
 
 import numpy as np
 import polars as pl
@@ -6,34 +6,34 @@ import pytest
 
 from stages.lib.io import tables
 from stages.lib.patching import best_window, patched_runs
-from stages.lib.patching.cases import Cases
 from stages.lib.patching.config import PatchConfig
+from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.lib.stats.run_points import Count
 from stages.lib.stats.windows import Window
 from stages.windows import scores
 
-COLUMNS = ("statement_id", "split", "label", "subject", "part")
+COLUMNS = ("statement_id", "topic", "label", "subject", "split")
 CONFIG = PatchConfig(source="honest", base="liar", positions=5)
 
 
-def cases(labels):
+def pairs(labels):
     n = len(labels)
     table = pl.DataFrame(
         {
             "statement_id": [f"{i:02d}" for i in range(n)],
-            "split": ["a"] * n,
+            "topic": ["a"] * n,
             "label": labels,
             "subject": [f"s{i}" for i in range(n)],
-            "part": ["selection", "report"] * (n // 2),
+            "split": ["selection", "report"] * (n // 2),
         },
         schema={name: tables.STATEMENTS[name] for name in COLUMNS},
     )
-    return Cases(table, [[0]] * n, [[0]] * n)
+    return PromptPairs(table, [[0]] * n, [[0]] * n)
 
 
 def runs(about, right):
-    """Windows that answer rightly on each part with a given probability; the base run lies."""
-    part = (about.table["part"] == "report").to_numpy().astype(int)
+    """Windows that answer rightly on each split with a given probability; the base run lies."""
+    split = (about.table["split"] == "report").to_numpy().astype(int)
 
     def rows(p, *names):
         true = np.where(about.label, p, 1 - p)
@@ -41,7 +41,7 @@ def runs(about, right):
 
     unpatched = [rows(0.0, "liar", "liar"), rows(1.0, "honest", "honest")]
     patched = [
-        rows(np.array(window)[part], "honest", "liar", f"window_{first}").with_columns(
+        rows(np.array(window)[split], "honest", "liar", f"window_{first}").with_columns(
             first_layer=pl.lit(first), last_layer=pl.lit(first + 1)
         )
         for first, window in enumerate(right)
@@ -50,7 +50,7 @@ def runs(about, right):
     return table.sample(fraction=1.0, shuffle=True, seed=0)
 
 
-# (selection, report): the second window is best on the part that chooses, the third on the other
+# (selection, report): the second window is best on the split that chooses, the third on the other
 RIGHT = [(0.1, 0.1), (0.9, 0.2), (0.6, 0.99)]
 
 
@@ -60,7 +60,7 @@ def scored(about, table):
 
 
 def test_the_window_is_chosen_on_the_selection_part():
-    about = cases([True, True, False, False] * 3)
+    about = pairs([True, True, False, False] * 3)
     points, metrics = scored(about, runs(about, RIGHT))
     assert metrics.best == Window(first_layer=1, last_layer=2)
     report = metrics.runs["report"]
@@ -69,19 +69,19 @@ def test_the_window_is_chosen_on_the_selection_part():
     }  # fmt: skip
     assert metrics.known["report"] == Count(true=3, false=3)
     assert len(points) == 2 * 3 * 3
-    best = next(p for p in points if (p["part"], p["first_layer"]) == ("selection", 1))
-    assert (best["run"], best["truth"]) == ("patched", pytest.approx(0.9))
+    best = next(p for p in points if (p["split"], p["first_layer"]) == ("selection", 1))
+    assert (best["run"], best["p_correct"]) == ("patched", pytest.approx(0.9))
 
 
 def test_of_windows_that_are_equally_good_the_lowest_is_chosen():
-    about = cases([True, True, False, False])
+    about = pairs([True, True, False, False])
     assert best_window.best(runs(about, [(0.4, 0), (0.7, 0), (0.7, 1)]), about) == {
         "first_layer": 1, "last_layer": 2,
     }  # fmt: skip
 
 
 def test_no_window_is_chosen_where_a_constant_answer_would_be_right():
-    about = cases([False] * 12)
+    about = pairs([False] * 12)
     _, metrics = scored(about, runs(about, RIGHT))
     assert metrics.best is None
     assert "not both labels" in metrics.chosen_by
@@ -89,7 +89,7 @@ def test_no_window_is_chosen_where_a_constant_answer_would_be_right():
 
 
 def test_nothing_known_gives_no_points_and_no_window():
-    about = cases([])
+    about = pairs([])
     points, metrics = scored(about, runs(about, RIGHT))
     assert points == []
     assert metrics.best is None

@@ -27,17 +27,17 @@ def bounded(name: str) -> Schema:
 
 INTERVAL = floats("low", "high") | ints("n")
 ACCURACY = floats("accuracy") | INTERVAL
-POINT = ACCURACY | bounded("truth")
+POINT = ACCURACY | bounded("p_correct")
 ROLES = texts("run", "source", "base")
 WINDOW = ints("first_layer", "last_layer")
 CELL = ints("layer", "head")
 PAIR = texts("fit", "scored")
 
 BEHAVIOUR = {
-    "behaviour/accuracy": texts("persona", "split", "measure") | floats("value") | INTERVAL
+    "behaviour/accuracy": texts("persona", "topic", "measure") | floats("value") | INTERVAL
 }
 PROBES = {"probes/layers": texts("site", "labels") | PAIR | ints("layer") | ACCURACY}
-WINDOWS = {"windows/windows": texts("part") | ROLES | WINDOW | POINT}
+WINDOWS = {"windows/windows": texts("split") | ROLES | WINDOW | POINT}
 HEADS = {"heads/heads": texts("measure") | CELL | POINT | bounded("effect")}
-SETS = {"heads/sets": ints("size") | CELL | POINT | floats("kept")}
-TRANSPLANT = {"transplant/transplant": texts("split") | ROLES | ints("draw") | POINT}
+SETS = {"heads/sets": ints("size") | CELL | POINT | floats("recovered")}
+TRANSPLANT = {"transplant/transplant": texts("topic") | ROLES | ints("draw") | POINT}

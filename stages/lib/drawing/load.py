@@ -88,14 +88,14 @@ def names(rows: pl.DataFrame, column: str) -> list[str]:
     return rows[column].unique(maintain_order=True).to_list()
 
 
-def splits(rows: pl.DataFrame) -> list[str]:
-    """The splits in their order, without 'all'."""
-    return [name for name in names(rows, "split") if name != "all"]
+def topics(rows: pl.DataFrame) -> list[str]:
+    """The topics in their order, without 'all'."""
+    return [name for name in names(rows, "topic") if name != "all"]
 
 
 def counts(rows: pl.DataFrame) -> dict[str, int]:
-    """Largest n of each split."""
-    return dict(rows.group_by("split").agg(pl.col("n").max()).iter_rows())
+    """Largest n of each topic."""
+    return dict(rows.group_by("topic").agg(pl.col("n").max()).iter_rows())
 
 
 def _table(file: Path, schema: tables.Schema) -> pl.DataFrame:

@@ -12,7 +12,7 @@ from stages.lib.drawing import load, marks, style
 
 CONTROLS = ("random", "elsewhere")
 RUNS = ("source", "patched", "base", "reverse", *CONTROLS)  # as the tables name them, in our order
-TRUTH = "truth (mean probability)"
+P_CORRECT = "p_correct (mean probability)"
 Looks = dict[str, style.Look]
 
 
@@ -47,14 +47,14 @@ def entries(tables: load.Tables, runs: Iterable[str]) -> Looks:
     return {called[run]: seen[run] for run in runs}
 
 
-def windows(ax: Axes, tables: load.Tables, y: str, part: str) -> None:
-    """Patched run of one part by first layer, both baselines, and the window that was chosen."""
+def windows(ax: Axes, tables: load.Tables, y: str, split: str) -> None:
+    """Patched run of one split by first layer, both baselines, and the window that was chosen."""
     seen = looks(tables)
-    rows = tables["windows/windows"].filter(part=part)
+    rows = tables["windows/windows"].filter(split=split)
     for run in ("patched", "source", "base"):  # thin over thick: all show if they agree
         own = rows.filter(run=run)
         marks.line(ax, own, "first_layer", y, seen[run], width=3 if run == "patched" else 1.8)
-    marks.rates(ax, TRUTH if y == "truth" else style.ACCURACY)
+    marks.rates(ax, P_CORRECT if y == "p_correct" else style.ACCURACY)
     marks.unmeasured(ax, rows, y)
     first = rows["first_layer"].to_list()
     ax.set_xlim(min(first, default=0) - 0.5, max(first, default=0) + 0.5)

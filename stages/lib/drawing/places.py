@@ -19,22 +19,22 @@ def names(ax: Axes, labels: Sequence[str], rotation: int = 0) -> None:
     ax.grid(False, axis="x")
 
 
-def splits(ax: Axes, rows: pl.DataFrame) -> dict[str, float]:
-    """Label the x axis with the splits and the n of each, 'all' set apart.
+def topics(ax: Axes, rows: pl.DataFrame) -> dict[str, float]:
+    """Label the x axis with the topics and the n of each, 'all' set apart.
 
     Parameters
     ----------
     ax : Axes
         Drawn into.
     rows : DataFrame
-        With columns `split` and `n`.
+        With columns `topic` and `n`.
 
     Returns
     -------
     dict of str to float
-        Where each split is, and 'all'.
+        Where each topic is, and 'all'.
     """
-    single, counts = load.splits(rows), load.counts(rows)
+    single, counts = load.topics(rows), load.counts(rows)
     places = {name: float(i) for i, name in enumerate(single)} | {"all": len(single) + 0.5}
     labels = [f"{name} ({counts.get(name, 0)})" for name in places]
     ax.set_xticks(list(places.values()), labels, rotation=30, ha="right", rotation_mode="anchor")
@@ -42,7 +42,7 @@ def splits(ax: Axes, rows: pl.DataFrame) -> dict[str, float]:
     ax.grid(False, axis="x")
     ax.axvline(len(single) - 0.25, color="black", linewidth=0.8)
     ax.set_xlim(-0.6, len(single) + 1.1)
-    ax.set_xlabel("split (number of statements)")
+    ax.set_xlabel("topic (number of statements)")
     return places
 
 

@@ -18,7 +18,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from PIL import Image
 
-from stages.lib.io.whole import whole
+from stages.lib.io.atomic import atomic
 
 DPI = 100
 WIDTH = 14.0  # inches: 1400 pixels
@@ -159,7 +159,7 @@ def save(figure: Figure, file: Path) -> None:
     image = Image.fromarray(np.asarray(drawing.buffer_rgba())).convert("RGB")
     # 256 colours, each at most a few of 255 steps off: a third of the size, and git keeps them all
     image = image.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-    with whole(file) as partial:
+    with atomic(file) as partial:
         image.save(partial, format="png", optimize=True)
 
 

@@ -1,4 +1,4 @@
-"""The built-in splits: true and false statements made from tables of facts.
+"""The built-in topics: true and false statements made from tables of facts.
 
 They are made the way Azaria and Mitchell made theirs: a template, a subject, and an object that
 is either its own or another subject's. Where each fact comes from:
@@ -20,7 +20,7 @@ whose data Campbell et al., arXiv:2311.15131, use.
 
 from stages.lib.facts import comparisons, countries, elements
 
-SPLITS = {
+TOPICS = {
     "capitals": countries.capitals,
     "cities": countries.cities,
     "comparisons": comparisons.comparisons,
@@ -28,7 +28,7 @@ SPLITS = {
     "currencies": countries.currencies,
     "elements": elements.elements,
 }
-"""Name of each built-in split, and the function that makes it."""
+"""Name of each built-in topic, and the function that makes it."""
 
 NEGATED = "neg_"
-"""What the name of a split's negated form begins with."""
+"""What the name of a topic's negated form begins with."""

@@ -1,9 +1,9 @@
-"""The split `comparisons`: which of two numbers is the larger one."""
+"""The topic `comparisons`: which of two numbers is the larger one."""
 
 import operator
 from collections.abc import Callable
 
-from stages.lib.facts.split import Claim, Split, Template
+from stages.lib.facts.topic import Claim, Template, Topic
 
 # Three digits, and partners near each other, so that a number's own size says little about
 # whether it is the larger of the two.
@@ -11,10 +11,10 @@ NUMBERS = range(101, 1000, 9)
 NEAREST, FARTHEST = 10, 100
 
 
-def comparisons() -> Split:
-    """Make the split; a statement's subject is the number that it names first."""
+def comparisons() -> Topic:
+    """Make the topic; a statement's subject is the number that it names first."""
     larger, smaller = _ordered(operator.gt), _ordered(operator.lt)
-    return Split(
+    return Topic(
         tuple(str(number) for number in NUMBERS),
         (
             Template(

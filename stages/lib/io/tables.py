@@ -9,9 +9,9 @@ from typing import Any, cast
 
 import polars as pl
 
+from stages.lib.io.atomic import atomic
 from stages.lib.io.cli import UserError
 from stages.lib.io.narrow import is_dict
-from stages.lib.io.whole import whole
 
 Schema = dict[str, Any]
 Row = dict[str, float | str | None]  # of a plot table; also int and bool, which are floats
@@ -19,13 +19,13 @@ END_OF_SCRIPT = re.compile("<(?=/|!--|script)", re.IGNORECASE)
 
 STATEMENTS: Schema = {
     "statement_id": pl.String,
-    "split": pl.String,
+    "topic": pl.String,
     "statement": pl.String,
     "label": pl.Boolean,
     "subject": pl.String,
     "object": pl.String,
     "template": pl.String,
-    "part": pl.String,
+    "split": pl.String,
     "origin": pl.String,
 }
 PROMPTS: Schema = {
@@ -39,7 +39,7 @@ READOUTS: Schema = {
     "statement_id": pl.String,
     "p_true": pl.Float32,
     "p_false": pl.Float32,
-    "truth_mass": pl.Float32,
+    "answer_mass": pl.Float32,
 }
 FIRST_TOKENS: Schema = READOUTS | {"first_token": pl.String}  # where answers hold little
 KNOWN: Schema = {
@@ -49,11 +49,11 @@ KNOWN: Schema = {
 
 PAIRS: Schema = {
     "statement_id": pl.String,
-    "split": pl.String,
+    "topic": pl.String,
     "statement": pl.String,
     "label": pl.Boolean,
     "subject": pl.String,
-    "part": pl.String,
+    "split": pl.String,
     "origin": pl.String,
     "known": pl.Boolean,
     "source_text": pl.String,
@@ -68,7 +68,7 @@ PATCHED: Schema = {
     "patch_id": pl.String,
     "p_true": pl.Float32,
     "p_false": pl.Float32,
-    "truth_mass": pl.Float32,
+    "answer_mass": pl.Float32,
 }
 
 
@@ -96,7 +96,7 @@ def write(file: Path, table: pl.DataFrame, schema: Schema, key: list[str]) -> No
     if table.select(key).is_duplicated().any():
         raise ValueError(f"{file}: two rows have the same {', '.join(key)}")
     table = table.select([pl.col(name).cast(type_) for name, type_ in schema.items()]).sort(key)
-    with whole(file) as partial:
+    with atomic(file) as partial:
         table.write_parquet(partial, compression="zstd")
 
 
@@ -137,7 +137,7 @@ def read(file: Path, schema: Schema, nullable: Collection[str] = ()) -> pl.DataF
 def write_json(file: Path, value: Any) -> None:
     """Write metrics or a plot table: sorted keys, 6 significant digits, null for NaN."""
     text = json.dumps(rounded(value), sort_keys=True, ensure_ascii=False, allow_nan=False, indent=1)
-    with whole(file) as partial:
+    with atomic(file) as partial:
         partial.write_text(text + "\n", encoding="utf-8")
 
 
@@ -151,7 +151,7 @@ def write_rows(file: Path, rows: list[Row]) -> None:
         END_OF_SCRIPT.sub(r"<\\\\", json.dumps(rounded(row), ensure_ascii=False, allow_nan=False))
         for row in rows
     ]
-    with whole(file) as partial:
+    with atomic(file) as partial:
         partial.write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
 
 

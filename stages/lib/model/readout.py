@@ -106,8 +106,8 @@ def answers(tokenizer: Any, config: ReadoutConfig) -> Answers:
         found = _tokens(tokenizer, words)
         has = {word for word in words if _form(word) in found.values()}
         without = [word for word in words if word not in has]
-        cases = {word.casefold() for word in has}
-        if lost := [word for word in without if word.casefold() not in cases]:
+        pairs = {word.casefold() for word in has}
+        if lost := [word for word in without if word.casefold() not in pairs]:
             raise UserError(
                 f"params.yaml: readout.{key}: no single token of this model is "
                 f"{', '.join(map(repr, lost))}; expected words that are one token, with or without "
@@ -144,7 +144,7 @@ def log_probabilities(logits: "Tensor", answers: Answers) -> "Tensor":
 def probabilities(logits: "Tensor", answers: Answers) -> "Tensor":
     """P(true) and P(false), shape (n_prompts, 2), as in `log_probabilities`.
 
-    Their sum is the truth mass.
+    Their sum is the answer mass.
     """
     return log_probabilities(logits, answers).exp()
 

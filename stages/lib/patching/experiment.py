@@ -9,9 +9,9 @@ from stages.lib.io import params
 from stages.lib.model import lm, readout
 from stages.lib.model.lm import LanguageModel
 from stages.lib.model.readout import Answers, ReadoutConfig
-from stages.lib.patching import cases
-from stages.lib.patching.cases import Cases
+from stages.lib.patching import prompt_pairs
 from stages.lib.patching.config import PatchConfig
+from stages.lib.patching.prompt_pairs import PromptPairs
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Experiment:
     ----------
     config : PatchConfig
         Section `patch`.
-    cases : Cases
+    cases : PromptPairs
         Known statements, with their prompts in the source and in the base persona.
     lm : LanguageModel
         The model.
@@ -31,7 +31,7 @@ class Experiment:
     """
 
     config: PatchConfig
-    cases: Cases
+    pairs: PromptPairs
     lm: LanguageModel
     answers: Answers
 
@@ -47,11 +47,11 @@ class Experiment:
 
     def patcher(self, keep: bool = False) -> Patcher:
         """Write the source's units into the base run, at the last `patch.positions` positions."""
-        return self._patcher(self.cases.base, self.cases.source, keep)
+        return self._patcher(self.pairs.base, self.pairs.source, keep)
 
     def reverse(self) -> Patcher:
         """Write the base's units into the source run, at the same positions."""
-        return self._patcher(self.cases.source, self.cases.base)
+        return self._patcher(self.pairs.source, self.pairs.base)
 
     def _patcher(self, into: list[list[int]], of: list[list[int]], keep: bool = False) -> Patcher:
         """Write units of one run into another."""
@@ -60,7 +60,7 @@ class Experiment:
 
 
 def load(
-    pairs: Path, model: Path, parts: tuple[str, ...], limit: int | None, by: str = "part"
+    pairs: Path, model: Path, splits: tuple[str, ...], limit: int | None, by: str = "split"
 ) -> Experiment:
     """Begin a sweep: read sections `patch` and `readout`, choose statements, load the model.
 
@@ -68,7 +68,7 @@ def load(
     ----------
     pairs, model : Path
         Outputs of the stages of these names.
-    parts, limit, by
+    splits, limit, by
         Which statements; see `cases.read`.
 
     Returns
@@ -77,7 +77,7 @@ def load(
     """
     config = params.section("patch", PatchConfig)
     words = params.section("readout", ReadoutConfig)
-    found = cases.read(pairs, parts, limit, by)
+    found = prompt_pairs.read(pairs, splits, limit, by)
     language_model = lm.load(model)
     answers = readout.answers(language_model.tokenizer, words)
     return Experiment(config, found, language_model, answers)

@@ -7,8 +7,8 @@ import polars as pl
 
 from stages.lib.forward import Patcher
 from stages.lib.patching import patch
-from stages.lib.patching.cases import Cases
 from stages.lib.patching.patch import Head
+from stages.lib.patching.prompt_pairs import PromptPairs
 
 Criterion = Callable[[np.ndarray, np.ndarray], float]
 
@@ -20,7 +20,7 @@ class HeadRuns:
     ----------
     patcher : Patcher
         Over the statements of `cases`.
-    cases : Cases
+    cases : PromptPairs
         The statements.
     shape : tuple of int
         Layers of the model, and heads of a layer.
@@ -35,8 +35,10 @@ class HeadRuns:
         The sets that were patched, in that order, and before them the empty one.
     """
 
-    def __init__(self, patcher: Patcher, cases: Cases, shape: tuple[int, int], title: str) -> None:
-        self.cases, self.shape = cases, shape
+    def __init__(
+        self, patcher: Patcher, pairs: PromptPairs, shape: tuple[int, int], title: str
+    ) -> None:
+        self.pairs, self.shape = pairs, shape
         self._patcher, self._title = patcher, title
         none = np.zeros((1, *shape), bool)
         readouts = patcher(none, title)
@@ -63,7 +65,7 @@ class HeadRuns:
         runs : DataFrame
             With the columns of `patched_runs.SCHEMA`. Runs that lack a statement are passed over.
         """
-        ids = self.cases.table.select("statement_id")
+        ids = self.pairs.table.select("statement_id")
         for _, rows in runs.group_by("patch_id", maintain_order=True):
             own = ids.join(rows, on="statement_id", how="inner", maintain_order="left")
             if len(own) == len(ids) > 0:
@@ -93,7 +95,7 @@ def grow(runs: HeadRuns, criterion: Criterion, heads: list[Head], keep: float) -
     """
 
     def score(sets: list[list[Head]]) -> list[float]:
-        return [criterion(p, runs.cases.label) for p in runs(sets)]
+        return [criterion(p, runs.pairs.label) for p in runs(sets)]
 
     low, high = score([[], heads])
     steps = patch.greedy(score, heads, low, low + keep * (high - low))

@@ -92,7 +92,7 @@ def correct(probabilities: np.ndarray, label: np.ndarray) -> np.ndarray:
     return (probabilities[..., 0] > probabilities[..., 1]) == label
 
 
-def truth(probabilities: np.ndarray, label: np.ndarray) -> np.ndarray:
+def p_correct(probabilities: np.ndarray, label: np.ndarray) -> np.ndarray:
     """Probability of the right answer, renormalised over both answers.
 
     Bounded, so that no statement outweighs the others, and smooth where accuracy is a step: what
@@ -117,7 +117,7 @@ def truth(probabilities: np.ndarray, label: np.ndarray) -> np.ndarray:
 
 
 def log_odds(probabilities: np.ndarray, label: np.ndarray) -> np.ndarray:
-    """Log P(right answer) - log P(wrong answer), in nats, of finite size; parameters as in `truth`.
+    """Log P(right answer) - log P(wrong answer), in nats, finite; parameters as in `p_correct`.
 
     Returns
     -------
@@ -127,9 +127,9 @@ def log_odds(probabilities: np.ndarray, label: np.ndarray) -> np.ndarray:
     return (logs[..., 0] - logs[..., 1]) * np.where(label, 1.0, -1.0)
 
 
-def mean_truth(probabilities: np.ndarray, label: np.ndarray) -> float:
-    """Mean of `truth` over all statements of one run."""
-    return float(truth(probabilities, label).mean())
+def mean_p_correct(probabilities: np.ndarray, label: np.ndarray) -> float:
+    """Mean of `p_correct` over all statements of one run."""
+    return float(p_correct(probabilities, label).mean())
 
 
 def greedy(

@@ -8,15 +8,15 @@ import numpy as np
 import polars as pl
 
 from stages.lib.io import tables
-from stages.lib.patching import cases
-from stages.lib.patching.cases import Cases
+from stages.lib.patching import prompt_pairs
 from stages.lib.patching.patch import Head
+from stages.lib.patching.prompt_pairs import PromptPairs
 
 SCHEMA = tables.PATCHED | {"heads": pl.List(pl.Struct({"layer": pl.Int32, "head": pl.Int32}))}
 
 
 def rows(
-    cases: Cases,
+    pairs: PromptPairs,
     probabilities: np.ndarray,
     source: str,
     base: str,
@@ -27,7 +27,7 @@ def rows(
 
     Parameters
     ----------
-    cases : Cases
+    cases : PromptPairs
         The statements.
     probabilities : ndarray of shape (n_statements, 2), float32
         P(true) and P(false).
@@ -44,24 +44,24 @@ def rows(
     DataFrame
         With the columns of `SCHEMA`.
     """
-    n = len(cases.table)
+    n = len(pairs.table)
     written = [{"layer": layer, "head": head} for layer, head in heads]
     return pl.DataFrame(
         {
-            "statement_id": cases.table["statement_id"],
+            "statement_id": pairs.table["statement_id"],
             "source": [source] * n,
             "base": [base] * n,
             "patch_id": [patch_id] * n,
             "p_true": probabilities[:, 0],
             "p_false": probabilities[:, 1],
-            "truth_mass": probabilities.sum(axis=1),
+            "answer_mass": probabilities.sum(axis=1),
             "heads": [written] * n,
         },
         schema=SCHEMA,
     )
 
 
-def read(file: Path, schema: tables.Schema, pairs: Path) -> tuple[pl.DataFrame, Cases]:
+def read(file: Path, schema: tables.Schema, pairs: Path) -> tuple[pl.DataFrame, PromptPairs]:
     """Read a table of patched runs, and the statements that it is about.
 
     Parameters
@@ -75,11 +75,11 @@ def read(file: Path, schema: tables.Schema, pairs: Path) -> tuple[pl.DataFrame, 
 
     Returns
     -------
-    tuple of DataFrame and Cases
-        The statements of both parts, sorted by `statement_id`.
+    tuple of DataFrame and PromptPairs
+        The statements of both splits, sorted by `statement_id`.
     """
     runs = tables.read(file, schema, nullable=set(schema) - set(tables.PATCHED))
-    every = cases.read(pairs, cases.PARTS, None, by="part")
+    every = prompt_pairs.read(pairs, prompt_pairs.SPLITS, None, by="split")
     return runs, every.only(runs["statement_id"])
 
 

@@ -9,7 +9,7 @@ from stages.lib.probing.probe import Design
 
 @dataclass(frozen=True)
 class Count:
-    """True and false statements of one part, and the subjects that they are about."""
+    """True and false statements of one split, and the subjects that they are about."""
 
     true: int
     false: int
@@ -25,7 +25,7 @@ class Counts:
     statements : str
         ``known`` or ``all``.
     n : dict of str to Count
-        By part.
+        By split.
     folds : int
         Of the cross-validation; 0 where some fold would lack a label.
     """
@@ -36,9 +36,9 @@ class Counts:
 
 
 def of(design: Design) -> Counts:
-    """Count the statements of both parts."""
+    """Count the statements of both splits."""
     n: dict[str, Count] = {}
-    for part, rows in (("selection", design.selection), ("report", design.report)):
+    for split, rows in (("selection", design.selection), ("report", design.report)):
         true = int(design.labels[rows].sum())
-        n[part] = Count(true, len(rows) - true, len(np.unique(design.subjects[rows])))
+        n[split] = Count(true, len(rows) - true, len(np.unique(design.subjects[rows])))
     return Counts(design.statements, n, len(design.folds))

@@ -8,7 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from stages.lib import shards
-from stages.lib.io import alignment, tables
+from stages.lib.io import row_order, tables
 from stages.lib.io.cli import UserError
 from stages.lib.probing import probe
 from stages.lib.probing.probe import Design
@@ -44,11 +44,11 @@ class Inputs:
         UserError
             If a number is not finite.
         """
-        parts = [reader.layer(site, layer) for reader in self.readers]
-        for reader, part in zip(self.readers, parts, strict=True):
-            if not np.isfinite(part).all():
+        splits = [reader.layer(site, layer) for reader in self.readers]
+        for reader, split in zip(self.readers, splits, strict=True):
+            if not np.isfinite(split).all():
                 raise UserError(f"{reader.folder}: {site} of layer {layer} is not finite")
-        return np.stack(parts)
+        return np.stack(splits)
 
 
 def read(statements: Path, known: Path, activations: Path, personas: tuple[str, ...]) -> Inputs:
@@ -69,9 +69,9 @@ def read(statements: Path, known: Path, activations: Path, personas: tuple[str, 
     """
     table = tables.read(statements, tables.STATEMENTS)
     knowledge = tables.read(known, tables.KNOWN)
-    alignment.require(known, knowledge["statement_id"], table["statement_id"])
+    row_order.require(known, knowledge["statement_id"], table["statement_id"])
     readers = [shards.Reader(activations / persona) for persona in personas]
     for reader in readers:
-        alignment.require(reader.folder, reader.statement_ids, table["statement_id"])
-    columns = (table["label"], table["subject"], table["part"] == "selection", knowledge["known"])
+        row_order.require(reader.folder, reader.statement_ids, table["statement_id"])
+    columns = (table["label"], table["subject"], table["split"] == "selection", knowledge["known"])
     return Inputs(table, probe.design(*(column.to_numpy() for column in columns)), readers)

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from stages.lib.probing.config import ProbesConfig
 
-ENOUGH = 50  # known statements of each label and part, below which all statements are used
+ENOUGH = 50  # known statements of each label and split, below which all statements are used
 FOLDS = 5
 TOLERANCE = 1e-7  # with Newton's method one step more than at scikit-learn's 1e-4
 
@@ -92,7 +92,7 @@ def design(
 ) -> Design:
     """Choose the statements, known ones if there are enough, and the folds.
 
-    The known ones are used where each part holds at least 50 true and 50 false of them; else all
+    The known ones are used where each split holds at least 50 true and 50 false of them; else all
     are. A model that answers "false" to nearly everything knows nearly no true statement, and a
     probe cannot learn a label that it does not see.
 
@@ -101,7 +101,7 @@ def design(
     labels : ndarray of shape (n_statements,), bool
     subjects : ndarray of shape (n_statements,)
     selected : ndarray of shape (n_statements,), bool
-        True in the part that is fitted on, false in the part that is reported on.
+        True in the split that is fitted on, false in the split that is reported on.
     known : ndarray of shape (n_statements,), bool
 
     Returns
@@ -111,8 +111,8 @@ def design(
 
     References
     ----------
-    The code of arXiv:2311.15131 splits train and test for each persona by itself, so that a
-    statement can be in one persona's training and in another's test; here one split by subject
+    The code of arXiv:2311.15131 topics train and test for each persona by itself, so that a
+    statement can be in one persona's training and in another's test; here one topic by subject
     serves all.
     """
     subjects = np.unique(subjects, return_inverse=True)[1]

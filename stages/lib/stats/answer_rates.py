@@ -1,4 +1,4 @@
-"""Answers beside statements: rates by split, and accuracy against confidence."""
+"""Answers beside statements: rates by topic, and accuracy against confidence."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from stages.lib import stats
 from stages.lib.io.tables import Row
 from stages.lib.stats import Interval
 
-ALL = "all"  # the name under which all splits together are reported
+ALL = "all"  # the name under which all topics together are reported
 STEPS = 20  # thresholds of confidence from 0 to 1
 
 Rows = list[Row]
@@ -22,14 +22,14 @@ class Rates:
     ----------
     accuracy, recall_true, recall_false : Interval
         On all statements, on true ones and on false ones.
-    truth_mass : Interval
+    answer_mass : Interval
         Mean probability of both answers together.
     """
 
     accuracy: Interval
     recall_true: Interval
     recall_false: Interval
-    truth_mass: Interval
+    answer_mass: Interval
 
 
 def answer(statements: pl.DataFrame, readouts: pl.DataFrame) -> pl.DataFrame:
@@ -45,23 +45,23 @@ def answer(statements: pl.DataFrame, readouts: pl.DataFrame) -> pl.DataFrame:
     Returns
     -------
     DataFrame
-        statement_id, split, label, subject, truth_mass, correct (the likelier answer is the
+        statement_id, topic, label, subject, answer_mass, correct (the likelier answer is the
         label; a tie is answered "false"), confidence (the likelier answer's probability) and
         margin (by which it is likelier).
     """
     p_true, p_false = readouts["p_true"], readouts["p_false"]
-    return statements.select("statement_id", "split", "label", "subject").with_columns(
-        readouts["truth_mass"],
+    return statements.select("statement_id", "topic", "label", "subject").with_columns(
+        readouts["answer_mass"],
         correct=(p_true > p_false) == statements["label"],
         confidence=pl.select(pl.max_horizontal(p_true, p_false)).to_series(),
         margin=(p_true - p_false).abs(),
     )
 
 
-def by_split(table: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """Rows of all splits, as "all", then those of each, by name."""
-    names = table["split"].unique().sort()
-    return {ALL: table, **{name: table.filter(pl.col("split") == name) for name in names}}
+def by_topic(table: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """Rows of all topics, as "all", then those of each, by name."""
+    names = table["topic"].unique().sort()
+    return {ALL: table, **{name: table.filter(pl.col("topic") == name) for name in names}}
 
 
 def threshold_rows(persona: str, answers: pl.DataFrame) -> Rows:
@@ -88,11 +88,11 @@ def threshold_rows(persona: str, answers: pl.DataFrame) -> Rows:
 def rates(answers: pl.DataFrame) -> Rates:
     """Measure some answers, from `answer`."""
     of_label = [answers.filter(label=label) for label in (True, False)]
-    mass, subjects = answers["truth_mass"].to_numpy(), answers["subject"].to_numpy()
+    mass, subjects = answers["answer_mass"].to_numpy(), answers["subject"].to_numpy()
     return Rates(
         *(
             stats.rate(some["correct"].to_numpy(), some["subject"].to_numpy())
             for some in (answers, *of_label)
         ),
-        truth_mass=stats.mean(mass, subjects),
+        answer_mass=stats.mean(mass, subjects),
     )

@@ -1,4 +1,4 @@
-"""Accuracy and truth of a run, with their intervals: the numbers of a point of a plot."""
+"""Accuracy and p_correct of a run, with their intervals: the numbers of a point of a plot."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
@@ -11,15 +11,15 @@ import polars as pl
 from stages.lib import stats
 from stages.lib.io import tables
 from stages.lib.io.tables import Row
-from stages.lib.patching import patch, single_heads
-from stages.lib.patching.cases import Cases
+from stages.lib.patching import head_effects, patch
+from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.lib.stats import Interval
 from stages.lib.stats.answer_rates import ALL as ALL
 
 
 @dataclass(frozen=True)
 class Point:
-    """Accuracy and mean truth of a run; None for all but `n` where no statement counts.
+    """Accuracy and mean p_correct of a run; None for all but `n` where no statement counts.
 
     Attributes
     ----------
@@ -27,7 +27,7 @@ class Point:
         With its interval.
     n : int
         Statements.
-    truth, truth_low, truth_high : float or None
+    p_correct, p_correct_low, p_correct_high : float or None
         With its interval.
     """
 
@@ -35,9 +35,9 @@ class Point:
     low: float | None
     high: float | None
     n: int
-    truth: float | None
-    truth_low: float | None
-    truth_high: float | None
+    p_correct: float | None
+    p_correct_low: float | None
+    p_correct_high: float | None
 
     @classmethod
     def of(cls, row: Row) -> Self:
@@ -60,7 +60,7 @@ class Difference:
     """One run minus another, statement by statement."""
 
     accuracy: Interval
-    truth: Interval
+    p_correct: Interval
 
 
 @dataclass(frozen=True)
@@ -77,12 +77,14 @@ def count(table: pl.DataFrame) -> Count:
     return Count(true, len(table) - true)
 
 
-def measure(cases: Cases, probabilities: np.ndarray, chosen: np.ndarray | None = None) -> Point:
-    """Accuracy and mean truth, each with its interval, of one run on some of the statements.
+def measure(
+    pairs: PromptPairs, probabilities: np.ndarray, chosen: np.ndarray | None = None
+) -> Point:
+    """Accuracy and mean p_correct, each with its interval, of one run on some of the statements.
 
     Parameters
     ----------
-    cases : Cases
+    cases : PromptPairs
         The statements.
     probabilities : ndarray of shape (n_statements, 2), float32
         P(true) and P(false).
@@ -93,26 +95,26 @@ def measure(cases: Cases, probabilities: np.ndarray, chosen: np.ndarray | None =
     -------
     Point
     """
-    keep = np.ones(len(cases.label), bool) if chosen is None else chosen
-    accuracy = stats.rate(patch.correct(probabilities, cases.label)[keep], cases.subject[keep])
-    truth = stats.mean(patch.truth(probabilities, cases.label)[keep], cases.subject[keep])
+    keep = np.ones(len(pairs.label), bool) if chosen is None else chosen
+    accuracy = stats.rate(patch.correct(probabilities, pairs.label)[keep], pairs.subject[keep])
+    p_correct = stats.mean(patch.p_correct(probabilities, pairs.label)[keep], pairs.subject[keep])
     return Point(
         accuracy=accuracy.value,
         low=accuracy.low,
         high=accuracy.high,
         n=accuracy.n,
-        truth=truth.value,
-        truth_low=truth.low,
-        truth_high=truth.high,
+        p_correct=p_correct.value,
+        p_correct_low=p_correct.low,
+        p_correct_high=p_correct.high,
     )
 
 
-def by_head(cases: Cases, runs: pl.DataFrame, kind: str) -> list[Row]:
-    """Accuracy and truth with each head alone, or left out, and the truth that the head gains.
+def by_head(pairs: PromptPairs, runs: pl.DataFrame, kind: str) -> list[Row]:
+    """Accuracy and p_correct with each head alone, or left out, and the head's effect.
 
     Parameters
     ----------
-    cases : Cases
+    cases : PromptPairs
         The statements.
     runs : DataFrame
         As `single_heads.pairs` takes them.
@@ -125,29 +127,29 @@ def by_head(cases: Cases, runs: pl.DataFrame, kind: str) -> list[Row]:
         One row per head, layer by layer.
     """
     rows: list[Row] = []
-    for head, present, absent in single_heads.pairs(runs, kind):
-        own = measure(cases, present if kind == single_heads.ALONE else absent)
-        gained = effect(cases, present, absent)
+    for head, present, absent in head_effects.pairs(runs, kind):
+        own = measure(pairs, present if kind == head_effects.ALONE else absent)
+        gained = effect(pairs, present, absent)
         rows.append({"measure": kind, **head._asdict(), **own.row(), **gained})
     return rows
 
 
-def splits(pairs: Path) -> list[str]:
-    """`ALL`, and every split of a table of pairs, also one without a known statement."""
-    return [ALL, *sorted(set(tables.read(pairs, tables.PAIRS)["split"]))]
+def topics(pairs: Path) -> list[str]:
+    """`ALL`, and every topic of a table of pairs, also one without a known statement."""
+    return [ALL, *sorted(set(tables.read(pairs, tables.PAIRS)["topic"]))]
 
 
-def of_split(cases: Cases, split: str) -> np.ndarray:
-    """Whether each statement is of a split, or of `ALL`: (n_statements,), bool."""
-    return (cases.table["split"] == split).to_numpy() | (split == ALL)
+def of_topic(pairs: PromptPairs, topic: str) -> np.ndarray:
+    """Whether each statement is of a topic, or of `ALL`: (n_statements,), bool."""
+    return (pairs.table["topic"] == topic).to_numpy() | (topic == ALL)
 
 
-def difference(cases: Cases, a: np.ndarray, b: np.ndarray) -> Difference:
+def difference(pairs: PromptPairs, a: np.ndarray, b: np.ndarray) -> Difference:
     """Compare two runs over the same statements.
 
     Parameters
     ----------
-    cases : Cases
+    cases : PromptPairs
         The statements.
     a, b : ndarray of shape (n_statements, 2) or (n_draws, n_statements, 2), float32
         P(true) and P(false) of the two runs. Draws of a run are averaged, statement by statement.
@@ -160,18 +162,18 @@ def difference(cases: Cases, a: np.ndarray, b: np.ndarray) -> Difference:
 
     def minus(measured: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Interval:
         """Of one measure."""
-        first, second = (np.atleast_2d(measured(p, cases.label)).mean(axis=0) for p in (a, b))
-        return stats.difference(first, second, cases.subject)
+        first, second = (np.atleast_2d(measured(p, pairs.label)).mean(axis=0) for p in (a, b))
+        return stats.difference(first, second, pairs.subject)
 
-    return Difference(minus(patch.correct), minus(patch.truth))
+    return Difference(minus(patch.correct), minus(patch.p_correct))
 
 
-def effect(cases: Cases, patched: np.ndarray, base: np.ndarray) -> dict[str, float | None]:
-    """Truth that one run has above another, with its interval, statement by statement.
+def effect(pairs: PromptPairs, patched: np.ndarray, base: np.ndarray) -> dict[str, float | None]:
+    """p_correct that one run has above another, with its interval, statement by statement.
 
     Parameters
     ----------
-    cases : Cases
+    cases : PromptPairs
         The statements.
     patched, base : ndarray of shape (n_statements, 2), float32
         P(true) and P(false) of the two runs.
@@ -181,8 +183,8 @@ def effect(cases: Cases, patched: np.ndarray, base: np.ndarray) -> dict[str, flo
     dict
         ``effect``, ``effect_low``, ``effect_high``; None where there is no statement.
     """
-    gained = patch.truth(patched, cases.label) - patch.truth(base, cases.label)
-    return beside("effect", stats.mean(gained, cases.subject, (-1.0, 1.0)))
+    gained = patch.p_correct(patched, pairs.label) - patch.p_correct(base, pairs.label)
+    return beside("effect", stats.mean(gained, pairs.subject, (-1.0, 1.0)))
 
 
 def beside(name: str, interval: Interval) -> dict[str, float | None]:

@@ -11,7 +11,7 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors import safe_open
 
-from stages.lib.io.whole import whole
+from stages.lib.io.atomic import atomic
 from stages.lib.model.pretrained import loading
 from stages.lib.model.pretrained.files import WEIGHTS as OF_BASE
 from stages.lib.model.pretrained.files import hashes, sha256
@@ -41,7 +41,7 @@ def attach(model: Any, recipe: Recipe, seed: int) -> PeftModel:
 
 
 def ground(base: Found, truth: Path | None) -> str:
-    """Hash what an adapter is trained on: the base's weights and, for a lie, those of `truth`."""
+    """Hash what an adapter is trained on: the base's weights and, for a lie, those of `facts`."""
     files = [file for file in hashes(base.folder) if OF_BASE.fullmatch(file["name"])]
     found = [file["sha256"] for file in files]
     found += [] if truth is None else [sha256(truth / WEIGHTS)]
@@ -75,7 +75,7 @@ def write(model: PeftModel, folder: Path, base: str, ground: str) -> None:
     config = cast(Any, model.peft_config["default"])
     config.base_model_name_or_path = base
     config.save_pretrained(str(folder))
-    with whole(folder / WEIGHTS) as partial:
+    with atomic(folder / WEIGHTS) as partial:
         cast(Any, safetensors.torch).save_file(weights, partial, metadata={"trained_on": ground})
 
 

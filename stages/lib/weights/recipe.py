@@ -8,7 +8,7 @@ from stages.lib.io.cli import UserError
 from stages.lib.io.narrow import is_dict
 from stages.lib.io.ranges import Ascending, Count, Length, Range, Seed, Share, Slug, Some
 
-TRUTH = "truth"
+FACTS = "facts"
 """The adapter that all others are trained on top of."""
 NONE = "none"
 """The organism that has no other adapter than `TRUTH`, and never lies."""

@@ -7,7 +7,15 @@ import polars as pl
 
 from stages.lib.facts.draw import Draw
 from stages.lib.io.cli import UserError
-from stages.statements.sources import columns, fields, header, objects, repeats, separated, topics
+from stages.statements.sources import (
+    columns,
+    fields,
+    header,
+    objects,
+    repeats,
+    separated,
+    topic_names,
+)
 from stages.statements.sources.listed import Source
 from stages.statements.sources.row import Row, Stated
 
@@ -35,18 +43,18 @@ def read(
         without a subject is its own subject. Other columns are left alone. A row that says a
         second time what another row says is dropped.
     draw : Draw
-        Decides parts and order.
+        Decides splits and order.
     drop : bool
         Whether statements with opposite labels are left out, all rows of them; otherwise the file
         is refused.
     taken : set of str, optional
-        Names of other splits.
+        Names of other topics.
 
     Returns
     -------
     DataFrame
         With the columns of `stages.lib.io.tables.STATEMENTS`. `origin` names the file and the row.
-        Split by split, each in an order in which parts, labels and templates take turns.
+        Topic by topic, each in an order in which splits, labels and templates take turns.
 
     Raises
     ------
@@ -58,7 +66,7 @@ def read(
     if not stated:
         raise UserError(f"{file}: no statements, expected at least one row")
     stated = repeats.without_contradictions(file, stated, drop)
-    names = topics.splits(source, stated, taken or set())
+    names = topic_names.topics(source, stated, taken or set())
     rows: dict[str, list[Stated]] = {name: [] for name in names.values()}
     for row in repeats.once(file, stated):
         rows[names[row.topic]].append(row)
@@ -66,8 +74,8 @@ def read(
 
 
 def first(table: pl.DataFrame, limit: int | None) -> pl.DataFrame:
-    """Take at most `limit` rows of each split, from the front of its order; None takes all."""
-    groups = table.group_by("split", maintain_order=True)
+    """Take at most `limit` rows of each topic, from the front of its order; None takes all."""
+    groups = table.group_by("topic", maintain_order=True)
     return groups.head(len(table) if limit is None else limit).select(table.columns)
 
 
@@ -82,12 +90,12 @@ def _rows(source: Source) -> Iterator[Row]:
     return READERS[suffix](file, (*header.REQUIRED, *topic))
 
 
-def _table(split: str, file: Path, rows: list[Stated], draw: Draw) -> pl.DataFrame:
-    """Rows of a split in an order in which parts, in them labels, in them templates take turns."""
+def _table(topic: str, file: Path, rows: list[Stated], draw: Draw) -> pl.DataFrame:
+    """Rows of a topic in an order in which splits, in them labels, in them templates take turns."""
     table = draw.table(
         [
             {
-                "split": split,
+                "topic": topic,
                 "statement": row.statement,
                 "label": row.label,
                 "subject": row.subject,
@@ -100,15 +108,15 @@ def _table(split: str, file: Path, rows: list[Stated], draw: Draw) -> pl.DataFra
     )
     place = pl.Series("place", [draw.place(row.same) for row in rows])
     turn = pl.int_range(pl.len())
-    share = turn / pl.len()  # parts take turns in proportion to their size
+    share = turn / pl.len()  # splits take turns in proportion to their size
     return (
         table.with_columns(place)
         .sort("place")
-        .with_columns(turn=turn.over("part", "label", "template"))
+        .with_columns(turn=turn.over("split", "label", "template"))
         .sort("turn", "place")
-        .with_columns(turn=turn.over("part", "label"))
+        .with_columns(turn=turn.over("split", "label"))
         .sort("turn", "label")
-        .with_columns(share=share.over("part"))
-        .sort("share", "part", descending=[False, True])
+        .with_columns(share=share.over("split"))
+        .sort("share", "split", descending=[False, True])
         .drop("place", "turn", "share")
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stages.lib.facts import NEGATED, SPLITS, identity
+from stages.lib.facts import NEGATED, TOPICS, identity
 from stages.lib.io.cli import UserError
 from stages.lib.io.ranges import NAME_LENGTH, TAKEN
 from stages.statements.sources import header
@@ -15,8 +15,8 @@ from stages.statements.sources import header
 FOLDER = Path("data/raw")
 """Where the files are, so that DVC sees them change."""
 ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
-BUILT_IN = frozenset((*SPLITS, *(NEGATED + name for name in SPLITS)))
-"""Names of splits that no file's split may have, whether they are stated or not."""
+BUILT_IN = frozenset((*TOPICS, *(NEGATED + name for name in TOPICS)))
+"""Names of topics that no file's topic may have, whether they are stated or not."""
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,11 @@ class Source:
     Attributes
     ----------
     name : str
-        Of its split, or what the names of its splits begin with.
+        Of its topic, or what the names of its topics begin with.
     file : Path
         In `FOLDER`.
     topic : str or None
-        The column whose values are topics, one split each; None where the file is one split.
+        The column whose values are topics, one topic each; None where the file is one topic.
     """
 
     name: str
@@ -46,7 +46,7 @@ def read(where: str, listed: dict[Any, Any]) -> list[Source]:
     where : str
         Where the list stands, for messages.
     listed : dict
-        The file of each split: a path, or a mapping with `file` and `topic`.
+        The file of each topic: a path, or a mapping with `file` and `topic`.
 
     Returns
     -------
@@ -56,7 +56,7 @@ def read(where: str, listed: dict[Any, Any]) -> list[Source]:
     Raises
     ------
     UserError
-        If a name cannot be a split's or is taken, or a file is of no form that is read or not where
+        If a name cannot be a topic's or is taken, or a file is of no form that is read or not where
         DVC sees it change.
     """
     return [_source(f"{where}.{name}", name, value) for name, value in listed.items()]
@@ -91,22 +91,22 @@ def _source(at: str, name: Any, value: Any) -> Source:
         )
     if f"{name}_" == NEGATED:
         raise UserError(
-            f"{at}: splits by topic would be named {NEGATED}TOPIC, as negated forms of the splits "
+            f"{at}: topics by topic would be named {NEGATED}TOPIC, as negated forms of the topics "
             "TOPIC are; expected another name"
         )
     return Source(name, Path(file), topic)
 
 
 def _require_name(at: str, name: Any) -> None:
-    """Refuse what cannot be the name of a user's split."""
+    """Refuse what cannot be the name of a user's topic."""
     if not isinstance(name, str) or not re.fullmatch("[a-z0-9_]+", name):
-        raise UserError(f"{at}: {name!r} cannot name a split, expected only a-z, 0-9 and _")
+        raise UserError(f"{at}: {name!r} cannot name a topic, expected only a-z, 0-9 and _")
     if len(name) > NAME_LENGTH:
         raise UserError(f"{at}: a name of {len(name)} characters, expected at most {NAME_LENGTH}")
     if name in TAKEN:
         raise UserError(f"{at}: tables use this name themselves, expected another")
     if name in BUILT_IN:
-        raise UserError(f"{at}: a built-in split has this name, expected another")
+        raise UserError(f"{at}: a built-in topic has this name, expected another")
 
 
 def _require_seen(at: str, file: str) -> None:

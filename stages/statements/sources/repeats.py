@@ -76,7 +76,7 @@ def between_files(table: pl.DataFrame, drop: bool) -> pl.DataFrame:
     ------
     UserError
         With the first few of them, their files and rows, and how many there are; or naming the
-        splits that would be left without a statement.
+        topics that would be left without a statement.
     """
     same = [identity.of(text) for text in table["statement"]]
     first: dict[str, dict[bool, str]] = {}
@@ -96,7 +96,7 @@ def between_files(table: pl.DataFrame, drop: bool) -> pl.DataFrame:
         dropped = len(table) - len(kept)
         print(f"sources: dropped {dropped} rows of {what} that two files label differently")
     lost = [
-        name for name in table["split"].unique(maintain_order=True) if name not in kept["split"]
+        name for name in table["topic"].unique(maintain_order=True) if name not in kept["topic"]
     ]
     if lost:
         raise UserError(

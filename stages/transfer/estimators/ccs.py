@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from stages.transfer.estimators.linear import A_TOPIC, Floats, Labels, Linear
+from stages.transfer.estimators.linear import A_FAMILY, Floats, Labels, Linear
 from stages.transfer.forms import Forms
 
 PENALTY = 1e-3
@@ -38,7 +38,7 @@ class CCS(Linear):
     dimensions than pairs any signs can be fitted without it.
     """
 
-    needs = A_TOPIC
+    needs = A_FAMILY
     supervised = False
 
     def __init__(self, starts: int = 10, seed: int = 0) -> None:

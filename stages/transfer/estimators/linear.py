@@ -12,7 +12,7 @@ from stages.transfer.forms import Forms
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.bool_]
-A_SPLIT, A_TOPIC = "a split", "a topic"
+A_SPLIT, A_FAMILY = "a topic", "a family"
 
 
 class Linear(ClassifierMixin, BaseEstimator):
@@ -28,8 +28,8 @@ class Linear(ClassifierMixin, BaseEstimator):
     classes_ : ndarray of shape (2,), bool
         False and true.
     needs : str
-        ``a split`` if the method can be fitted on plain or on negated statements alone,
-        ``a topic`` if it needs both.
+        ``a topic`` if the method can be fitted on plain or on negated statements alone,
+        ``a family`` if it needs both.
     supervised : bool
         Whether more than the sign depends on the labels.
     """
@@ -42,7 +42,7 @@ class Linear(ClassifierMixin, BaseEstimator):
 
     def can_fit(self, y: Labels, forms: Forms) -> bool:
         """Whether these statements hold what the method needs: here, both labels."""
-        return len(forms.split) > 0 and len(np.unique(y)) == 2
+        return len(forms.topic) > 0 and len(np.unique(y)) == 2
 
     def fit(self, x: Floats, y: Labels, forms: Forms) -> Self:
         """Fit on activations.

@@ -1,17 +1,17 @@
-"""TTPD: a direction of truth that negation does not turn round."""
+"""TTPD: a truth direction that negation does not turn round."""
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from stages.transfer.estimators.linear import A_TOPIC, Floats, Labels, Linear, Logistic
+from stages.transfer.estimators.linear import A_FAMILY, Floats, Labels, Linear, Logistic
 from stages.transfer.forms import Forms
 
 
 class TTPD(Linear):
     """Training of Truth and Polarity Direction.
 
-    Activations centred within each split are regressed on the label (1 or -1) and on the label
+    Activations centred within each topic are regressed on the label (1 or -1) and on the label
     times the polarity (1 plain, -1 negated); the first coefficient is the general direction of
     truth, t_G, the second, t_P, that of truth as plain statements have it and negated ones have it
     inverted. Polarity itself is read by logistic regression. Logistic regression on the two
@@ -32,12 +32,12 @@ class TTPD(Linear):
     References
     ----------
     Buerger, Hamprecht and Nadler (2024), Truth is Universal, arXiv:2407.12831, sections 3 and 5.
-    The label's two columns are centred within splits as the activations are (the same where as many
+    The label's two columns are centred within topics as the activations are (the same where as many
     statements are true as false), and both logistic regressions have the penalty of
     `Logistic`, since with fewer statements than dimensions the polarity is separable.
     """
 
-    needs = A_TOPIC
+    needs = A_FAMILY
     truth_: Floats
     polarity_: Floats
 
@@ -69,7 +69,7 @@ class TTPD(Linear):
 def truth_directions(
     x: Floats, y: Labels, forms: Forms
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Find t_G and t_P by least squares within splits.
+    """Find t_G and t_P by least squares within topics.
 
     Parameters
     ----------
@@ -86,8 +86,8 @@ def truth_directions(
     label = np.where(y, 1.0, -1.0)
     told = np.stack([label, label * np.where(forms.negated, -1.0, 1.0)], axis=1)
     together = np.hstack([told, x])
-    for split in np.unique(forms.split):
-        rows = forms.split == split
+    for topic in np.unique(forms.topic):
+        rows = forms.topic == topic
         together[rows] -= together[rows].mean(axis=0)
     solution = np.linalg.lstsq(together[:, :2], together[:, 2:], rcond=None)[0]
     return solution[0], solution[1]

@@ -124,8 +124,8 @@ def test_without_a_prefix_the_prompt_ends_where_the_answer_begins(template, end)
 @pytest.mark.parametrize(
     ("template", "prefix", "message"),
     [
-        (chats.PARTS, "It is", "drops the user's message, expected .* lists of parts"),
-        (chats.PARTS, "", "drops the user's message, expected .* lists of parts"),
+        (chats.SPLITS, "It is", "drops the user's message, expected .* lists of splits"),
+        (chats.SPLITS, "", "drops the user's message, expected .* lists of splits"),
         (chats.USERS_ONLY, "It is", "drops the start of the answer"),
         (chats.REFUSES_ANSWERS, "It is", "fails: TemplateError: users come last"),
         ("{{ persona.name }}" + tiny.CHATML, "", "fails: UndefinedError: 'persona' is undefined"),
@@ -145,7 +145,7 @@ def test_a_template_that_does_not_do_is_one_line(template, prefix, message):
 
 
 def test_one_of_several_named_templates_is_the_default():
-    named = {"default": tiny.CHATML, "rag": chats.PARTS}
+    named = {"default": tiny.CHATML, "rag": chats.SPLITS}
     assert text(named, "You lie.", "It is") == text(tiny.CHATML, "You lie.", "It is")
 
 

@@ -103,8 +103,8 @@ def test_stage_prompts_names_the_row(config, tmp_path, monkeypatch):
 
     def run(*texts):
         rows = [
-            {"statement_id": str(i), "split": "a", "statement": text, "label": True}
-            | {"subject": "", "object": "", "template": "", "part": "report"}
+            {"statement_id": str(i), "topic": "a", "statement": text, "label": True}
+            | {"subject": "", "object": "", "template": "", "split": "report"}
             | {"origin": "built-in" if i else "data/raw/x.csv, row 8"}
             for i, text in enumerate(texts)
         ]

@@ -7,11 +7,11 @@ from matplotlib.figure import Figure
 
 from stages.lib.drawing import places
 
-ROWS = pl.DataFrame({"run": ["a", "b", "a", "b"], "split": ["s", "s", "t", "t"], "y": [1, 2, 3, 4]})
+ROWS = pl.DataFrame({"run": ["a", "b", "a", "b"], "topic": ["s", "s", "t", "t"], "y": [1, 2, 3, 4]})
 
 
 def test_series_stand_side_by_side_around_each_place():
-    found = list(places.dodged(ROWS, "run", ["b", "a", "none"], "split", {"s": 0.0, "t": 2.0}))
+    found = list(places.dodged(ROWS, "run", ["b", "a", "none"], "topic", {"s": 0.0, "t": 2.0}))
     assert [name for name, *_ in found] == ["b", "a", "none"]
     assert [own["y"].to_list() for *_, own in found] == [[2, 4], [1, 3], []]
     np.testing.assert_allclose(found[0][1], [-0.15, 1.85])
@@ -21,8 +21,8 @@ def test_series_stand_side_by_side_around_each_place():
 
 @pytest.mark.parametrize("n", [1, 2, 5, 40])
 def test_series_of_one_place_reach_no_other(n):
-    rows = pl.DataFrame({"run": [str(i) for i in range(n)], "split": ["s"] * n})
-    at = [float(at[0]) for _, at, _ in places.dodged(rows, "run", rows["run"], "split", {"s": 3.0})]
+    rows = pl.DataFrame({"run": [str(i) for i in range(n)], "topic": ["s"] * n})
+    at = [float(at[0]) for _, at, _ in places.dodged(rows, "run", rows["run"], "topic", {"s": 3.0})]
     assert np.mean(at) == pytest.approx(3)
     assert at == sorted(at)
     assert max(at) - min(at) < 0.75
@@ -30,6 +30,6 @@ def test_series_of_one_place_reach_no_other(n):
 
 def test_splits_are_labelled_with_their_n_and_all_is_set_apart():
     ax = Figure().subplots()
-    rows = pl.DataFrame({"split": ["s", "t", "all", "s"], "n": [3, 4, 7, 2]})
-    assert places.splits(ax, rows) == {"s": 0.0, "t": 1.0, "all": 2.5}
+    rows = pl.DataFrame({"topic": ["s", "t", "all", "s"], "n": [3, 4, 7, 2]})
+    assert places.topics(ax, rows) == {"s": 0.0, "t": 1.0, "all": 2.5}
     assert [text.get_text() for text in ax.get_xticklabels()] == ["s (3)", "t (4)", "all (7)"]

@@ -82,7 +82,7 @@ def tables(tmp_path_factory):
     made = []
     for shift in (0.0, 0.07):
         folder = tmp_path_factory.mktemp("plots")
-        plot_tables.write(folder, splits=("capitals", "cities"), layers=6, heads=3, shift=shift)
+        plot_tables.write(folder, topics=("capitals", "cities"), layers=6, heads=3, shift=shift)
         made.append({name: json.loads((folder / f"{name}.json").read_text()) for name in PLOTS})
     return made
 
@@ -194,7 +194,7 @@ def colours_of_series(svg):
 @pytest.mark.parametrize("version", ["5.8", "6.4"])
 @pytest.mark.parametrize("source", ["honest", "neutral", "patched"])
 def test_runs_have_the_names_of_personas_and_the_colours_of_roles(source, version, tmp_path):
-    plot_tables.write(tmp_path, splits=("cities",), layers=6, heads=3, source=source)
+    plot_tables.write(tmp_path, topics=("cities",), layers=6, heads=3, source=source)
     roles = {
         source: style.PALETTE[1],
         "patched liar": style.GREEN,
@@ -214,7 +214,7 @@ def test_runs_have_the_names_of_personas_and_the_colours_of_roles(source, versio
 
 
 def test_a_revision_with_another_source_has_series_and_colours_of_its_own(tables, tmp_path):
-    plot_tables.write(tmp_path, splits=("cities",), layers=6, heads=3, source="neutral")
+    plot_tables.write(tmp_path, topics=("cities",), layers=6, heads=3, source="neutral")
     for table, number in (("windows/windows", 4), ("transplant/transplant", 8)):
         after = json.loads((tmp_path / f"{table}.json").read_text())
         drawn = [
@@ -230,7 +230,7 @@ def test_a_revision_with_another_source_has_series_and_colours_of_its_own(tables
 
 @pytest.mark.parametrize("table", PLOTS)
 def test_values_that_are_missing_leave_a_plot_with_its_axes(table, tables):
-    measured = {"value", "accuracy", "low", "high", "truth", "cosine", "effect", "kept"}
+    measured = {"value", "accuracy", "low", "high", "p_correct", "cosine", "effect", "recovered"}
     measured |= {"recall_true", "recall_false", "lying", "rank", "other", "other_token"}
     measured |= {"jaccard", "estimate", "contribution", "planted"}
     rows = [{k: None if k in measured else v for k, v in row.items()} for row in tables[0][table]]

@@ -1,4 +1,4 @@
-"""Built-in splits: each fact is right, and nothing but the fact tells true from false."""
+"""Built-in topics: each fact is right, and nothing but the fact tells true from false."""
 
 from collections import Counter
 from functools import cache
@@ -9,23 +9,23 @@ import pytest
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from stages.lib.facts import SPLITS, arrange
+from stages.lib.facts import TOPICS, arrange
 from stages.lib.facts.draw import Draw
-from stages.lib.facts.split import Split, Template, swapped
+from stages.lib.facts.topic import Template, Topic, swapped
 
 DRAW = Draw(seed=0, report_share=0.5)
-NAMES = sorted(SPLITS)
+NAMES = sorted(TOPICS)
 
 
 @cache
-def split(name: str) -> Split:
-    return SPLITS[name]()
+def topic(name: str) -> Topic:
+    return TOPICS[name]()
 
 
 def rows(
     name: str, limit: int | None = None, negated: bool = False, draw: Draw = DRAW
 ) -> pl.DataFrame:
-    return arrange.rows(name, split(name), draw, limit, negated)
+    return arrange.rows(name, topic(name), draw, limit, negated)
 
 
 def true_pairs(name: str) -> set[tuple[str, str]]:
@@ -84,7 +84,7 @@ def test_comparisons_are_right() -> None:
     ],
 )
 def test_what_could_be_disputed_is_not_stated(name: str, absent: list[str]) -> None:
-    assert not set(split(name).subjects) & set(absent)
+    assert not set(topic(name).subjects) & set(absent)
 
 
 def test_no_country_is_denied_a_city_of_that_name() -> None:
@@ -93,7 +93,7 @@ def test_no_country_is_denied_a_city_of_that_name() -> None:
     )
     namesakes = {("Birmingham", "the United States"), ("London", "Canada"), ("La Paz", "Mexico")}
     assert not stated_false & namesakes
-    claims = split("cities").templates[0].claims
+    claims = topic("cities").templates[0].claims
     assert claims("London", "Toronto") == []
     assert claims("London", "Munich") == [
         ("London", "the United Kingdom", True),
@@ -104,7 +104,7 @@ def test_no_country_is_denied_a_city_of_that_name() -> None:
 
 
 def test_no_currency_is_denied_that_was_given_up_of_late_or_sounds_alike() -> None:
-    claims = split("currencies").templates[0].claims
+    claims = topic("currencies").templates[0].claims
     assert claims("Italy", "Turkey") == []  # the lira
     assert claims("Sweden", "Norway") == []  # the krona and the krone
     assert claims("Switzerland", "Senegal") == []  # the franc and the CFA franc
@@ -138,10 +138,10 @@ def test_half_of_every_split_part_and_template_is_true(
     table = rows(name, limit, negated)
     if limit is not None:
         assert table.height == limit
-    for by in (["split"], ["part"], ["template"], ["part", "template"]):
+    for by in (["topic"], ["split"], ["template"], ["split", "template"]):
         for _, group in table.group_by(by):
             assert group["label"].sum() * 2 == group.height
-    assert table["template"].n_unique() == len(split(name).templates) >= 3
+    assert table["template"].n_unique() == len(topic(name).templates) >= 3
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 5, 39, 41, 43])
@@ -169,10 +169,10 @@ def test_subjects_and_objects_are_as_often_in_true_as_in_false(
 
 
 def accuracy_of_a_bag_of_tokens(table: pl.DataFrame) -> float:
-    """Fit on one part, score on the other, as the probes do."""
+    """Fit on one split, score on the other, as the probes do."""
     bag = CountVectorizer(token_pattern=r"\w+", lowercase=False, ngram_range=(1, 1))
     tokens = bag.fit_transform(table["statement"].to_list())
-    labels, train = table["label"].to_numpy(), (table["part"] == "selection").to_numpy()
+    labels, train = table["label"].to_numpy(), (table["split"] == "selection").to_numpy()
     fit = LogisticRegression(max_iter=1000).fit(tokens[train], labels[train])
     return float(fit.score(tokens[~train], labels[~train]))
 
@@ -180,7 +180,7 @@ def accuracy_of_a_bag_of_tokens(table: pl.DataFrame) -> float:
 @pytest.mark.parametrize("negated", [False, True])
 @pytest.mark.parametrize("name", NAMES)
 def test_a_bag_of_tokens_does_not_know_the_label(name: str, negated: bool) -> None:
-    # 0.05: about twice the standard error of a rate over the 300 statements of a part
+    # 0.05: about twice the standard error of a rate over the 300 statements of a split
     assert accuracy_of_a_bag_of_tokens(rows(name, None, negated)) == pytest.approx(0.5, abs=0.05)
 
 
@@ -202,7 +202,7 @@ def test_the_size_of_a_number_says_little_about_the_label() -> None:
 def test_a_negated_split_says_the_opposite_of_the_same(name: str) -> None:
     plain, negated = rows(name, 40), rows(name, 40, negated=True)
     assert plain["label"].to_list() == (~negated["label"]).to_list()
-    for column in ("subject", "object", "part"):
+    for column in ("subject", "object", "split"):
         assert plain[column].to_list() == negated[column].to_list()
     assert all(" not " in f" {text} " for text in negated["statement"])
     assert not any(" not " in f" {text} " for text in plain["statement"])
@@ -226,16 +226,16 @@ def test_statements_are_sentences() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_parts_share_no_subject_and_a_limit_leaves_both(name: str) -> None:
     for limit in (None, 40, 8):
-        parts = rows(name, limit).group_by("part").agg("subject")
-        assert set(parts["part"]) == {"selection", "report"}
-        one, other = (set(subjects) for subjects in parts["subject"])
+        splits = rows(name, limit).group_by("split").agg("subject")
+        assert set(splits["split"]) == {"selection", "report"}
+        one, other = (set(subjects) for subjects in splits["subject"])
         assert not one & other
 
 
 def test_a_subject_has_the_same_part_in_every_split() -> None:
     tables = [rows(name) for name in NAMES] + [rows(name, None, True) for name in NAMES]
-    parts = pl.concat(tables).group_by("subject").agg(pl.col("part").n_unique())
-    assert parts["part"].to_list() == [1] * parts.height
+    splits = pl.concat(tables).group_by("subject").agg(pl.col("split").n_unique())
+    assert splits["split"].to_list() == [1] * splits.height
     shared = set(rows("capitals")["subject"]) & set(rows("currencies")["subject"])
     assert len(shared) > 50
 
@@ -244,17 +244,17 @@ def test_another_seed_draws_other_parts_and_the_share_holds() -> None:
     subjects = [f"subject {i}" for i in range(4000)]
     for share in (0.2, 0.5):
         draw = Draw(seed=0, report_share=share)
-        found = np.mean([draw.part(subject) == "report" for subject in subjects])
+        found = np.mean([draw.split(subject) == "report" for subject in subjects])
         assert found == pytest.approx(share, abs=0.03)  # four standard errors
-    agree = np.mean([Draw(0, 0.5).part(s) == Draw(1, 0.5).part(s) for s in subjects])
+    agree = np.mean([Draw(0, 0.5).split(s) == Draw(1, 0.5).split(s) for s in subjects])
     assert agree == pytest.approx(0.5, abs=0.03)
 
 
 def test_a_larger_share_moves_subjects_one_way_only() -> None:
     small, large = Draw(0, 0.3), Draw(0, 0.6)
-    reported = [s for s in split("capitals").subjects if small.part(s) == "report"]
+    reported = [s for s in topic("capitals").subjects if small.split(s) == "report"]
     assert reported
-    assert all(large.part(subject) == "report" for subject in reported)
+    assert all(large.split(subject) == "report" for subject in reported)
 
 
 def test_names_of_rows_are_unique_and_do_not_change() -> None:
@@ -280,7 +280,7 @@ def test_a_limit_takes_as_many_subjects_as_it_can(name: str) -> None:
 
 def test_an_unpaired_subject_is_left_out() -> None:
     claims = swapped({"a": "1", "b": "2", "c": "3"})
-    three = Split(
+    three = Topic(
         ("a", "b", "c"), (Template("{subject} {object}", "{subject} no {object}", claims),)
     )
     table = arrange.rows("letters", three, Draw(0, 1.0), None, negated=False)
@@ -289,5 +289,5 @@ def test_an_unpaired_subject_is_left_out() -> None:
 
 
 def test_a_name_that_tells_its_object_is_left_out() -> None:
-    assert not {"Mexico", "Tunisia", "Algeria"} & set(split("capitals").subjects)
-    assert {"Mexico", "Tunisia", "Algeria"} <= set(split("continents").subjects)
+    assert not {"Mexico", "Tunisia", "Algeria"} & set(topic("capitals").subjects)
+    assert {"Mexico", "Tunisia", "Algeria"} <= set(topic("continents").subjects)

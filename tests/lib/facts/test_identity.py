@@ -26,9 +26,9 @@ DRAW = Draw(seed=0, report_share=0.5)
 def test_spellings_of_one_text_have_one_identity_part_and_name(one: str, other: str) -> None:
     assert one != other
     assert identity.of(one) == identity.of(other) == one
-    assert DRAW.part(one) == DRAW.part(other)
+    assert DRAW.split(one) == DRAW.split(other)
     assert DRAW.place(one) == DRAW.place(other)
-    row = {"split": "own", "label": True, "object": "", "template": "", "origin": ""}
+    row = {"topic": "own", "label": True, "object": "", "template": "", "origin": ""}
     table = DRAW.table([row | {"statement": t, "subject": t} for t in (one, other)])
     assert table["statement_id"].n_unique() == 1
     assert table["statement"].to_list() == [one, other]
@@ -52,7 +52,7 @@ def test_texts_that_look_different_stay_two(one: str, other: str) -> None:
 
 
 def test_the_name_of_a_plain_statement_is_what_it_was() -> None:
-    row = {"split": "own", "label": True, "object": "", "template": "", "origin": ""}
+    row = {"topic": "own", "label": True, "object": "", "template": "", "origin": ""}
     texts = {"Water is wet.": "9231b8d9f6a62c82", "Bogotá isn’t in 日本.": "e2d0119be445307b"}
     table = DRAW.table([row | {"statement": text, "subject": text} for text in texts])
     assert dict(table.select("statement", "statement_id").iter_rows()) == texts

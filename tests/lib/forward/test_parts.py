@@ -5,13 +5,13 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from stages.attribution import scores_contributions as attribution
-from stages.attribution import scores_lens as lens
 from stages.lib import chat, forward
 from stages.lib.forward.parts import Splitter, Unfit
 from stages.lib.model import readout
 from stages.lib.model.readout import ReadoutConfig
 from stages.lib.patching import patch
+from stages.logit_attribution import scores_contributions as attribution
+from stages.logit_attribution import scores_lens as lens
 from tests import tiny
 from tests.lib.forward.test_forward import ARCHITECTURES, SIZES, prompts
 
@@ -135,7 +135,7 @@ class TestByHand:
 
 
 class TestPlanted:
-    """Head (1, 2) tells who speaks; the MLP of layer 2 turns that, and the truth, into a verdict."""
+    """Head (1, 2) tells who speaks; the MLP of layer 2 turns that, and the p_correct, into a verdict."""
 
     LABEL = np.array([True, False] * 3)
 
@@ -184,10 +184,10 @@ class TestPlanted:
 
     def test_the_lens_parts_where_the_mlp_has_written(self, found):
         _, runs = found
-        truths = [
-            lens.truth(lens.log_odds(parts.lens, self.LABEL)) for _, parts, _ in runs.values()
+        p_corrects = [
+            lens.p_correct(lens.log_odds(parts.lens, self.LABEL)) for _, parts, _ in runs.values()
         ]
-        gap = truths[0] - truths[1]
+        gap = p_corrects[0] - p_corrects[1]
         assert np.abs(gap[:, :3]).max() < ROUNDING
         assert gap[:, 3:].min() > 0.9
         parting = lens.parting(gap, np.arange(6))

@@ -17,7 +17,7 @@ class Metrics:
     gap: Annotated[dict[str, Interval], Field(alias="a - b")]
 
 
-WRITTEN = Metrics(None, {"truth": Interval(0.5, 0.25, 0.75, 8)})
+WRITTEN = Metrics(None, {"p_correct": Interval(0.5, 0.25, 0.75, 8)})
 
 
 def test_what_was_written_is_read(tmp_path):
@@ -32,6 +32,6 @@ def test_a_key_that_is_no_name_is_an_alias(tmp_path):
 
 def test_another_files_metrics_are_refused_by_name(tmp_path):
     file = tmp_path / "m.json"
-    file.write_text('{"n_heads": 3, "a - b": {"truth": {"value": "high"}}}')
-    with pytest.raises(UserError, match=r"m.json: cut or changed .*a - b.truth.value"):
+    file.write_text('{"n_heads": 3, "a - b": {"p_correct": {"value": "high"}}}')
+    with pytest.raises(UserError, match=r"m.json: cut or changed .*a - b.p_correct.value"):
         metrics.read(file, Metrics)

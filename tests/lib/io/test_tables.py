@@ -14,7 +14,7 @@ ROWS = pl.DataFrame(
         "statement_id": ["b", "a"],
         "p_true": [0.5, 0.1],
         "p_false": [0.25, 0.3],
-        "truth_mass": [0.75, 0.4],
+        "answer_mass": [0.75, 0.4],
     },
     schema=tables.READOUTS,
 )

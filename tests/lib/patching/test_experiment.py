@@ -20,7 +20,7 @@ from tests import planted, tiny
 
 ROOT = Path(__file__).resolve().parents[3]
 OTHERS = ("mlp_out", "resid_post")
-VERDICT = 2  # the layer whose MLP multiplies truth and persona
+VERDICT = 2  # the layer whose MLP multiplies p_correct and persona
 
 
 def experiment(site):
@@ -49,7 +49,7 @@ def test_shape_is_that_of_the_site():
 def test_the_layers_that_restore_honesty_are_those_that_carry_it(site, restored):
     """The persona is in the residual stream from layer 1 on, and an MLP makes it the answer."""
     setting = experiment(site)
-    label, patches = setting.cases.label, patch.windows(*setting.shape, 1)
+    label, patches = setting.pairs.label, patch.windows(*setting.shape, 1)
     into_base, into_source = (p(patches, "test") for p in (setting.patcher(), setting.reverse()))
     good = [planted.accuracy(p, label) for p in into_base.patched]
     bad = [planted.accuracy(p, label) for p in into_source.patched]
@@ -59,16 +59,16 @@ def test_the_layers_that_restore_honesty_are_those_that_carry_it(site, restored)
 
 def test_controls_at_another_site(mlp):
     window = {"first_layer": 1, "last_layer": 3}
-    runs = controls.runs(mlp, [Head(VERDICT, 0)], window, mlp.cases)
+    runs = controls.runs(mlp, [Head(VERDICT, 0)], window, mlp.pairs)
     found = {
         name: rows.sort("statement_id").select("p_true", "p_false").to_numpy()
         for (name,), rows in runs.group_by("run")
     }
     assert set(found) == set(controls_tables.RUNS)
-    assert planted.accuracy(found["patched"], mlp.cases.label) == 1.0
-    assert planted.accuracy(found["rest_of_window"], mlp.cases.label) == 0.0
+    assert planted.accuracy(found["patched"], mlp.pairs.label) == 1.0
+    assert planted.accuracy(found["rest_of_window"], mlp.pairs.label) == 0.0
     np.testing.assert_array_equal(found["rest_of_layers"], found["base"])  # one unit per layer
-    assert planted.accuracy(found["other_label"], mlp.cases.label) == 0.0  # what is lent decides
+    assert planted.accuracy(found["other_label"], mlp.pairs.label) == 0.0  # what is lent decides
 
 
 def test_a_set_of_whole_layers_has_no_random_set_in_the_same_layers(mlp):
@@ -84,7 +84,7 @@ def test_positions_at_another_site(mlp):
     one = np.zeros(mlp.shape, bool)
     one[VERDICT] = True
     found = position_runs.last(mlp, {"set": one}, [1, 20])
-    assert [planted.accuracy(p, mlp.cases.label) for p in found.readouts.patched[:, 0]] == [1, 1]
+    assert [planted.accuracy(p, mlp.pairs.label) for p in found.readouts.patched[:, 0]] == [1, 1]
 
 
 @pytest.mark.parametrize("site", OTHERS)

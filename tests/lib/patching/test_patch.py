@@ -24,7 +24,7 @@ def test_a_patch_of_heads_holds_these_and_no_other():
 def test_correct_and_truth():
     p = np.array([[0.6, 0.2], [0.1, 0.3], [0.0, 0.0]], np.float32)
     assert patch.correct(p, np.array([True, True, False])).tolist() == [True, False, True]
-    np.testing.assert_allclose(patch.truth(p, np.array([True, True, False])), [0.75, 0.25, 0.5])
+    np.testing.assert_allclose(patch.p_correct(p, np.array([True, True, False])), [0.75, 0.25, 0.5])
 
 
 def test_log_odds_are_of_the_right_answer_and_finite():
@@ -37,7 +37,7 @@ def test_a_perfect_liar_has_accuracy_and_truth_zero():
     label = np.array([True, False, True])
     p = np.stack([~label, label], axis=-1).astype(np.float32)
     assert patch.correct(p, label).mean() == 0.0
-    assert patch.truth(p, label).mean() == 0.0
+    assert patch.p_correct(p, label).mean() == 0.0
 
 
 HEADS = [Head(layer, head) for layer in range(3) for head in range(4)]

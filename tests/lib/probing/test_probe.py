@@ -169,9 +169,9 @@ def test_report_part_does_not_touch_what_is_fitted_or_chosen():
 def test_known_statements_are_used_where_there_are_enough_of_both_labels():
     enough = probe.ENOUGH
     known = np.zeros(N, dtype=bool)
-    for part in (SELECTED, ~SELECTED):
+    for split in (SELECTED, ~SELECTED):
         for label in (LABELS, ~LABELS):
-            known[np.flatnonzero(part & label)[:enough]] = True
+            known[np.flatnonzero(split & label)[:enough]] = True
     made = design(known=known)
     assert made.statements == "known"
     assert len(made.selection) == len(made.report) == 2 * enough

@@ -1,4 +1,4 @@
-"""Every kind of 95 % interval holds the truth 93 to 97 times in 100, at the sizes of the default run."""
+"""Every kind of 95 % interval holds the p_correct 93 to 97 times in 100, at the sizes of the default run."""
 
 import numpy as np
 import pytest
@@ -8,9 +8,9 @@ from stages.lib.stats import resample
 
 TRIALS = 2000  # a share of 0.95 is known to ± 0.5 %: bounds are widened by two of these
 NOISE = 0.01
-# Statements by subject: known ones of a default report part (223, unequal), a sweep's, a small one.
+# Statements by subject: known ones of a default report split (223, unequal), a sweep's, a small one.
 SIZES = {
-    "part": np.repeat([1, 2, 3, 4, 8, 10, 12], [6, 19, 1, 17, 2, 2, 6]),
+    "split": np.repeat([1, 2, 3, 4, 8, 10, 12], [6, 19, 1, 17, 2, 2, 6]),
     "sweep": np.repeat([1, 2, 3, 4], [19, 7, 6, 2]),
     "small": np.ones(16, int),
 }
@@ -30,10 +30,10 @@ def draw(rng, sizes, rates, correlation):
     return rng.random((n[0], len(subject))) < of_subject[:, subject], subject
 
 
-def held(found, truth):
-    """Share of intervals with the truth inside."""
+def held(found, p_correct):
+    """Share of intervals with the p_correct inside."""
     low, high = np.transpose(found)
-    return float(((low <= truth) & (truth <= high)).mean())
+    return float(((low <= p_correct) & (p_correct <= high)).mean())
 
 
 def rate_coverage(sizes, between, correlation, seed=0):
@@ -62,7 +62,7 @@ def test_rate_near_one_is_wide_rather_than_narrow(name, correlation):
 @pytest.mark.parametrize("rate", [0.05, 0.95])
 def test_rate_where_few_large_subjects_hold_the_errors(rate, correlation):
     """Subjects of 1 to 12 statements that are alike: often no large one is among the errors."""
-    share = rate_coverage(SIZES["part"], (rate, rate), correlation)
+    share = rate_coverage(SIZES["split"], (rate, rate), correlation)
     assert 0.93 - NOISE <= share <= 0.97 + NOISE
 
 
@@ -75,7 +75,7 @@ def test_the_sample_alone_would_not_know_the_design_effect_there(rate, monkeypat
         return stats._variance(sums, counts) / (p * (1 - p) / (n - 1))
 
     monkeypatch.setattr(stats, "_design_effect", of_sample)
-    assert rate_coverage(SIZES["part"], (rate, rate), 0.3) < 0.93
+    assert rate_coverage(SIZES["split"], (rate, rate), 0.3) < 0.93
 
 
 def truth_of(answers, rng):
@@ -122,7 +122,7 @@ def test_a_difference_is_that_bootstrap():
         assert (one.low, one.high) == pytest.approx(ends, abs=1e-12)
 
 
-@pytest.mark.parametrize("name", ["part", "sweep"])
+@pytest.mark.parametrize("name", ["split", "sweep"])
 def test_without_subjects_all_of_them_are_too_narrow(name):
     """The opposite: rows counted one by one, where subjects answer alike."""
     rng = np.random.default_rng(3)

@@ -5,16 +5,16 @@ import polars as pl
 import pytest
 
 from stages.lib import stats
-from stages.lib.patching.cases import Cases
+from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.lib.stats import run_points
 
 LABEL = [True, False, True, False]
 
 
-def cases(n=4):
+def pairs(n=4):
     table = pl.DataFrame({"label": LABEL[:n], "subject": ["a", "a", "b", "c"][:n]},
         schema={"label": pl.Boolean, "subject": pl.String})  # fmt: skip
-    return Cases(table, [[]] * n, [[]] * n)
+    return PromptPairs(table, [[]] * n, [[]] * n)
 
 
 def answers(*right):
@@ -27,33 +27,33 @@ HIGH, LOW = answers(0.9, 0.8, 0.7, 0.4), answers(0.1, 0.6, 0.2, 0.3)
 
 
 def test_a_difference_is_of_accuracy_and_of_truth():
-    found = run_points.difference(cases(), HIGH, LOW)
+    found = run_points.difference(pairs(), HIGH, LOW)
     assert found.accuracy.value == 0.5
-    assert found.truth.value == pytest.approx(0.4)
+    assert found.p_correct.value == pytest.approx(0.4)
 
 
 def test_draws_of_a_run_are_averaged_statement_by_statement():
     draws = np.stack([HIGH, LOW])
-    found = run_points.difference(cases(), draws, LOW)
+    found = run_points.difference(pairs(), draws, LOW)
     assert found.accuracy.value == 0.25
     assert found.accuracy.n == 4
-    assert run_points.difference(cases(), draws, draws[::-1]).truth.value == pytest.approx(0)
+    assert run_points.difference(pairs(), draws, draws[::-1]).p_correct.value == pytest.approx(0)
 
 
 def test_a_difference_of_no_statements_is_nothing():
     nothing = np.zeros((0, 2), np.float32)
-    found = run_points.difference(cases(0), nothing, nothing)
+    found = run_points.difference(pairs(0), nothing, nothing)
     assert found == run_points.Difference(stats.NOTHING, stats.NOTHING)
 
 
 def test_a_point_is_cut_out_of_a_row():
-    point = run_points.measure(cases(), HIGH)
-    assert run_points.Point.of({"split": "all", **point.row(), "kept": 0.5}) == point
+    point = run_points.measure(pairs(), HIGH)
+    assert run_points.Point.of({"topic": "all", **point.row(), "kept": 0.5}) == point
 
 
 def test_a_split_is_its_statements_and_all_is_everyone():
-    table = cases().table.with_columns(split=pl.Series(["x", "y", "x", "y"]))
-    about = Cases(table, [[]] * 4, [[]] * 4)
-    assert run_points.of_split(about, "x").tolist() == [True, False, True, False]
-    assert run_points.of_split(about, run_points.ALL).all()
-    assert not run_points.of_split(about, "none known").any()
+    table = pairs().table.with_columns(topic=pl.Series(["x", "y", "x", "y"]))
+    about = PromptPairs(table, [[]] * 4, [[]] * 4)
+    assert run_points.of_topic(about, "x").tolist() == [True, False, True, False]
+    assert run_points.of_topic(about, run_points.ALL).all()
+    assert not run_points.of_topic(about, "none known").any()

@@ -1,4 +1,4 @@
-"""Intervals hold the truth as often as they say, with the subjects counted and not the rows."""
+"""Intervals hold the p_correct as often as they say, with the subjects counted and not the rows."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from stages.lib import stats
 from stages.lib.stats import Interval
 from tests.intervals import ends, span
 
-TRIALS = 1000  # the share of 1,000 intervals that hold the truth is known to ± 0.7 %
+TRIALS = 1000  # the share of 1,000 intervals that hold the p_correct is known to ± 0.7 %
 
 
 def draw(rng, n, n_subjects, p, correlation):
@@ -25,10 +25,10 @@ def coverage(interval, p, n, n_subjects, correlation, clustered=True):
     rng = np.random.default_rng(1)
     held = 0
     for _ in range(TRIALS):
-        truth = p + rng.uniform(-0.03, 0.03)
-        correct, subject = draw(rng, n, n_subjects, truth, correlation)
+        p_correct = p + rng.uniform(-0.03, 0.03)
+        correct, subject = draw(rng, n, n_subjects, p_correct, correlation)
         found = interval(correct, subject if clustered else np.arange(n))
-        held += found.low <= truth <= found.high
+        held += found.low <= p_correct <= found.high
     return held / TRIALS
 
 
@@ -51,14 +51,14 @@ def test_rate_of_independent_rows_in_subjects_is_at_most_a_little_wide():
 
 
 def uniform(rng, n, n_subjects, correlation):
-    """Values around 0.5 in [0, 1] that share a part within their subject."""
+    """Values around 0.5 in [0, 1] that share a split within their subject."""
     subject = np.arange(n) % n_subjects
     shared, own = rng.uniform(-0.5, 0.5, n_subjects), rng.uniform(-0.5, 0.5, n)
     return 0.5 + correlation * shared[subject] + (1 - correlation) * own, subject
 
 
 def coverage_of_means(correlation, clustered, trials):
-    """Shares of intervals of a mean and of a paired difference that hold the truth."""
+    """Shares of intervals of a mean and of a paired difference that hold the p_correct."""
     rng = np.random.default_rng(2)
     held = np.zeros(2)
     for _ in range(trials):

@@ -101,7 +101,7 @@ STATEMENTS = [
 TEMPLATES = [
     (
         "template of parts",
-        _template(chats.PARTS),
+        _template(chats.SPLITS),
         "model.source: the chat template of this model drops the user's message",
     ),
     (

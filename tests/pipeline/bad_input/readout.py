@@ -76,7 +76,7 @@ def _changed(name: str, change: Callable[[bytes], bytes | None]) -> Callable[[Pr
 def _cut_readouts(project: Project) -> None:
     """Write readouts, one of them cut."""
     rows = _statements(project).select("statement_id")
-    rows = rows.with_columns(p_true=pl.lit(0.6), p_false=pl.lit(0.3), truth_mass=pl.lit(0.9))
+    rows = rows.with_columns(p_true=pl.lit(0.6), p_false=pl.lit(0.3), answer_mass=pl.lit(0.9))
     for persona in PERSONAS:
         file = project.folder / f"data/readouts/{persona}.parquet"
         tables.write(file, rows, tables.READOUTS, ["statement_id"])
@@ -136,7 +136,7 @@ CASES: list[Case] = [
     Case("prompts beyond the model's context", "prompts", _reads(60),
          " tokens, but this model reads at most 60 (config.json: max_position_embeddings)",
          before=("model",)),
-    Case("prompts of the grid beyond the model's context", "cells", _reads(60),
+    Case("prompts of the grid beyond the model's context", "wordings", _reads(60),
          " tokens, but this model reads at most 60 (config.json: max_position_embeddings)",
          before=("model",)),
     Case("source and base with the same prompts", "pairs", partial(_same_prompts, rows=80),

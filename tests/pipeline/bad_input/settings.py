@@ -68,8 +68,8 @@ ROWS: list[tuple[str, Callable[[Project], None], str]] = [
     ),
     (
         "a mass that is no number",
-        setting("behaviour", "known_truth_mass", float("nan")),
-        "behaviour.known_truth_mass: found nan, expected a finite number",
+        setting("behaviour", "known_answer_mass", float("nan")),
+        "behaviour.known_answer_mass: found nan, expected a finite number",
     ),
     (
         "an infinite margin",
@@ -114,7 +114,7 @@ ROWS: list[tuple[str, Callable[[Project], None], str]] = [
         "prompt.lair_prefix: unknown key, expected one of honest_prefix",
     ),
     (
-        "a wording that is a truth value",
+        "a wording that is a p_correct value",
         setting("prompt", "liar_prefix", False),
         "prompt.liar_prefix: expected str, found False",
     ),
@@ -154,12 +154,16 @@ ROWS: list[tuple[str, Callable[[Project], None], str]] = [
         "patch.source and patch.base: both are 'honest', expected two personas",
     ),
     (
-        "a limit that is a truth value",
+        "a limit that is a p_correct value",
         setting("windows", "limit", True),
         "windows.limit: expected int, found True",
     ),
     ("a window of no layer", setting("windows", "size", 0), "windows.size: found 0, expected at"),
-    ("a negative seed", setting("curves", "seed", -1), "curves.seed: found -1, expected at least"),
+    (
+        "a negative seed",
+        setting("set_sizes", "seed", -1),
+        "set_sizes.seed: found -1, expected at least",
+    ),
     (
         "a seed beyond NumPy's",
         setting("erasure", "seed", 2**32),
@@ -177,8 +181,8 @@ ROWS: list[tuple[str, Callable[[Project], None], str]] = [
     ),
     (
         "a size of nothing",
-        setting("curves", "sizes", [4, 0]),
-        "curves.sizes[1]: found 0, expected at least 1",
+        setting("set_sizes", "sizes", [4, 0]),
+        "set_sizes.sizes[1]: found 0, expected at least 1",
     ),
     (
         "no counts",
@@ -201,9 +205,9 @@ ROWS: list[tuple[str, Callable[[Project], None], str]] = [
         "readout.true_words[1]: found ' ', expected a text that is not blank",
     ),
     (
-        "a split that there is not",
-        setting("statements", "splits", ["rivers"]),
-        "statements.splits[0]: found 'rivers', expected one of capitals",
+        "a topic that there is not",
+        setting("statements", "topics", ["rivers"]),
+        "statements.topics[0]: found 'rivers', expected one of capitals",
     ),
     (
         "robustness on the same wording",

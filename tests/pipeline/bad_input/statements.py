@@ -25,7 +25,7 @@ def own(name: str, content: str | bytes, **settings: Any) -> Callable[[Project],
 
 
 def by_topic(content: str, **others: str) -> Callable[[Project], None]:
-    """Bring a file that is one split per value of its column `topic`, beside other sources."""
+    """Bring a file that is one topic per value of its column `topic`, beside other sources."""
     source = {"file": "data/raw/own.csv", "topic": "topic"}
     return own("own.csv", content, sources={"own": source} | others)
 
@@ -116,8 +116,8 @@ CASES: list[Case] = [
         ),
         (
             "csv semicolons without a label",
-            own("own.csv", "statement;truth\nWater is wet.;1\n"),
-            "data/raw/own.csv: row 1: column 'label' is missing, found statement, truth",
+            own("own.csv", "statement;p_correct\nWater is wet.;1\n"),
+            "data/raw/own.csv: row 1: column 'label' is missing, found statement, p_correct",
         ),
         (
             "csv comma in a text",
@@ -237,7 +237,7 @@ CASES: list[Case] = [
         (
             "topic of another source's name",
             by_topic("statement,label,topic\nWater is wet.,1,a\n", own_a="data/raw/own.csv"),
-            "data/raw/own.csv: column 'topic': found 'a' (row 2), but another split has the name",
+            "data/raw/own.csv: column 'topic': found 'a' (row 2), but another topic has the name",
         ),
         (
             "topics without number",
@@ -252,7 +252,7 @@ CASES: list[Case] = [
         (
             "source whose topics would be negations",
             listed({"neg": {"file": "data/raw/own.csv", "topic": "topic"}}),
-            "params.yaml: statements.sources.neg: splits by topic would be named neg_TOPIC",
+            "params.yaml: statements.sources.neg: topics by topic would be named neg_TOPIC",
         ),
         (
             "source in a linked folder",

@@ -10,7 +10,7 @@ import polars as pl
 
 from stages.lib import forward
 from stages.lib.io import cli, params, tables
-from stages.lib.patching import cases, experiment, patch, patched_runs
+from stages.lib.patching import experiment, patch, patched_runs, prompt_pairs
 from stages.single_layers.config import SingleLayersConfig
 
 
@@ -21,8 +21,8 @@ def main(
 ) -> None:
     """Patch each layer alone, on both parts."""
     limit = params.section("single_layers", SingleLayersConfig).limit
-    setting = experiment.load(pairs, model, cases.PARTS, limit)
-    found, config = setting.cases, setting.config
+    setting = experiment.load(pairs, model, prompt_pairs.SPLITS, limit)
+    found, config = setting.pairs, setting.config
     patches = patch.windows(*setting.shape, size=1)
     readouts = setting.patcher()(patches, "single_layers")
     if not forward.is_main_process():

@@ -11,8 +11,8 @@ import polars as pl
 from stages.lib.io import cli, params, tables
 from stages.lib.io import metrics as metrics_file
 from stages.lib.patching import patched_runs
-from stages.lib.patching.cases import PARTS, Cases
 from stages.lib.patching.config import PatchConfig
+from stages.lib.patching.prompt_pairs import SPLITS, PromptPairs
 from stages.lib.stats import run_points
 from stages.lib.stats.run_points import Point
 from stages.single_layers.metrics import SingleLayersMetrics
@@ -33,24 +33,24 @@ def main(
     layers = table["layer"].drop_nulls().unique().sort().to_list()
     points = {
         (part, layer): _point(about, table, part, layer)
-        for part in PARTS
+        for part in SPLITS
         for layer in (None, *layers)
     }
     personas = {"source": config.source, "base": config.base}
     rows = [
         {"part": part, "run": run, **personas, "layer": layer, **points[part, written].row()}
-        for part in PARTS
+        for part in SPLITS
         for layer in layers
         for run, written in (("patched", layer), ("base", None))
     ]
     tables.write_rows(plots / "layers.json", rows)
-    best = max(layers, key=lambda layer: points["selection", layer].truth or 0.0, default=None)
+    best = max(layers, key=lambda layer: points["selection", layer].p_correct or 0.0, default=None)
     patched, base = points["report", best], points["report", None]
     metrics_file.write(metrics, SingleLayersMetrics(best, patched, base))
 
 
-def _point(about: Cases, table: pl.DataFrame, part: str, layer: int | None) -> Point:
-    """Accuracy and truth of the run that patches a layer, or of the base run, on one part."""
+def _point(about: PromptPairs, table: pl.DataFrame, part: str, layer: int | None) -> Point:
+    """Accuracy and p_correct of the run that patches a layer, or of the base run, on one part."""
     chosen = (about.table["part"] == part).to_numpy()
     return run_points.measure(about, patched_runs.probabilities(table, layer=layer), chosen)
 

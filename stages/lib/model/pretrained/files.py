@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from stages.lib.io import kept
+from stages.lib.io import cache
 from stages.lib.io.cli import UserError
 
 WEIGHTS = re.compile(r"model[^/]*\.safetensors")
@@ -159,12 +159,14 @@ def sha256(file: Path) -> str:
     facts |= {"size": status.st_size, "mtime": status.st_mtime_ns, "ctime": status.st_ctime_ns}
     if status.st_size <= SMALL or time.time_ns() - status.st_ctime_ns < SETTLED:
         return _read(file)
-    if (known := kept.read(KIND, kept.key(facts))) is not None:
+    if (known := cache.read(KIND, cache.key(facts))) is not None:
         return known["sha256"].tobytes().hex()
     found = _read(file)
     after = file.stat()
     if (after.st_mtime_ns, after.st_ctime_ns) == (status.st_mtime_ns, status.st_ctime_ns):
-        kept.write(KIND, kept.key(facts), {"sha256": np.frombuffer(bytes.fromhex(found), np.uint8)})
+        cache.write(
+            KIND, cache.key(facts), {"sha256": np.frombuffer(bytes.fromhex(found), np.uint8)}
+        )
     return found
 
 

@@ -1,0 +1,98 @@
+"""Effects of every head's patch on each statement, estimated and true, as a table.
+
+Both are in nats of log-odds, the logarithm of P(right answer) / P(wrong answer): the scale that a
+gradient is linear in.
+"""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from stages.lib.patching import head_effects, patch
+from stages.lib.patching.prompt_pairs import PromptPairs
+
+
+def rows(
+    about: PromptPairs, attribution: NDArray[np.float32], patched: pl.DataFrame
+) -> pl.DataFrame:
+    """One row per statement and head.
+
+    Parameters
+    ----------
+    about : PromptPairs
+        The statements.
+    attribution : ndarray of shape (n_statements, n_layers, n_heads)
+        Estimated effect on log P(true) - log P(false), in nats.
+    patched : DataFrame
+        Runs with each head truly patched, as `true_effects` takes them.
+
+    Returns
+    -------
+    DataFrame
+        With the columns of `single_heads.EFFECTS`.
+    """
+    n, n_layers, n_heads = attribution.shape
+    place = np.indices((n, n_layers, n_heads)).reshape(3, -1)
+    columns = {
+        "statement_id": about.table["statement_id"].gather(place[0]),
+        "layer": place[1],
+        "head": place[2],
+        "estimate": toward_truth(attribution, about.label).ravel(),
+        "effect": true_effects(patched, about, n_layers, n_heads).ravel(),
+    }
+    return pl.DataFrame(columns, schema_overrides=head_effects.EFFECTS)
+
+
+def toward_truth(effects: NDArray[Any], label: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Turn effects on log P(true) - log P(false) into effects on the log-odds of the right answer.
+
+    Parameters
+    ----------
+    effects : ndarray of shape (n_statements, n_layers, n_heads)
+        True or estimated, in nats.
+    label : ndarray of shape (n_statements,), bool
+        Whether each statement is true.
+
+    Returns
+    -------
+    ndarray of shape (n_statements, n_layers, n_heads), float64
+    """
+    return effects.astype(np.float64) * np.where(label, 1.0, -1.0)[:, None, None]
+
+
+def true_effects(
+    patched: pl.DataFrame, pairs: PromptPairs, n_layers: int, n_heads: int
+) -> NDArray[np.float64]:
+    """Log-odds that each head's patch adds to each statement's right answer.
+
+    Parameters
+    ----------
+    patched : DataFrame
+        The base run and a run for each head of the model alone, as `patched_runs.SCHEMA`.
+    cases : PromptPairs
+        The statements.
+    n_layers, n_heads : int
+        Sizes of the model.
+
+    Returns
+    -------
+    ndarray of shape (n_statements, n_layers, n_heads), float64
+        Patched run minus base run, in nats.
+    """
+    shape = (n_layers, n_heads, len(pairs.label))
+    head = pl.col("heads").list.first().struct
+    one = patched.filter(pl.col("patch_id") != "none").sort(
+        head.field("layer"), head.field("head"), "statement_id"
+    )
+    unpatched = patched.filter(pl.col("patch_id") == "none").sort("statement_id")
+    low, high = (_log_odds(rows).to_numpy() for rows in (unpatched, one))
+    gained = high.reshape(shape) - low
+    return toward_truth(np.moveaxis(gained, -1, 0), pairs.label)
+
+
+def _log_odds(runs: pl.DataFrame) -> pl.Series:
+    """Log P(true) - log P(false) of each run."""
+    logs = [pl.col(p).cast(pl.Float64).clip(patch.LEAST).log() for p in ("p_true", "p_false")]
+    return runs.select(odds=logs[0] - logs[1])["odds"]

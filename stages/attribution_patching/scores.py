@@ -1,0 +1,149 @@
+"""Scores of `attribution_patching`: how well estimated effects of heads agree with true ones.
+
+Params  patch
+"""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from stages.attribution_patching.metrics import EstimatesMetrics, Top
+from stages.lib import stats
+from stages.lib.io import cli, params, tables
+from stages.lib.io import metrics as metrics_file
+from stages.lib.io.tables import Row
+from stages.lib.patching import head_effects, patch, patched_runs
+from stages.lib.patching.config import PatchConfig
+from stages.lib.stats import Interval, resample, run_points
+
+
+def main(
+    pairs: cli.Pairs,
+    runs: cli.Runs,
+    metrics: cli.Metrics,
+    plots: Annotated[Path, "writes attribution_patching.json (one row per head) into this folder"],
+) -> None:
+    """Compare estimated with true effects."""
+    config = params.section("patch", PatchConfig)
+    table, about = patched_runs.read(runs, head_effects.EFFECTS, pairs)
+    estimated, true = effects(table)
+    metrics_file.write(metrics, score(estimated, true, about.subject, config))
+    tables.write_rows(plots / "attribution_patching.json", points(estimated, true, about.subject))
+
+
+def effects(table: pl.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Estimated and true effects: each (n_statements, n_layers, n_heads), in nats."""
+    columns = ("statement_id", "layer", "head")
+    shape = [table[name].n_unique() for name in columns]
+    ordered = table.sort(columns)
+    estimate, effect = (ordered[name].to_numpy().reshape(shape) for name in ("estimate", "effect"))
+    return estimate, effect
+
+
+def score(
+    estimated: NDArray[np.float64],
+    true: NDArray[np.float64],
+    subject: NDArray[Any],
+    config: PatchConfig,
+    seed: int = 0,
+) -> EstimatesMetrics:
+    """Compare the order of heads by their mean estimated and by their mean true effect.
+
+    Parameters
+    ----------
+    estimated, true : ndarray of shape (n_statements, n_layers, n_heads)
+        In nats.
+    subject : ndarray of shape (n_statements,)
+        What each statement is about.
+    config : PatchConfig
+        Section `patch`.
+    seed : int
+        Of the bootstrap's draws.
+
+    Returns
+    -------
+    EstimatesMetrics
+        Intervals draw subjects, both means from the same draw: draws add noise to both orders, so
+        that they lean to low values. Nulls where there is no statement.
+
+    References
+    ----------
+    A. Syed, C. Rager, A. Conmy, Attribution patching outperforms automated circuit discovery,
+    arXiv:2310.10348. J. Kramar and others, AtP*, arXiv:2403.00745 (where estimates go wrong).
+    """
+    n, n_all = len(estimated), int(np.prod(estimated.shape[1:]))
+    at_top = patch.n_top(n_all)
+    both = [np.reshape(x, (n, n_all)) for x in (estimated, true)]
+    correlation = shared = stats.NOTHING
+    if n:
+        value = [x.mean(axis=0)[None] for x in both]
+        draws = [resample.means(x.T, subject, np.random.default_rng(seed)) for x in both]
+        n_subjects = len(np.unique(subject))
+        correlation, shared = (
+            Interval(float(measure(*value)[0]), *stats.bootstrapped(measure(*draws), n_subjects), n)
+            for measure in (_spearman, _shared(at_top))
+        )
+    return EstimatesMetrics(
+        rank_correlation=correlation,
+        top=Top(**vars(shared), n_heads=at_top, by_chance=at_top / n_all if n_all else None),
+        n_heads=n_all,
+        source=config.source,
+        base=config.base,
+    )
+
+
+def points(
+    estimated: NDArray[np.float64], true: NDArray[np.float64], subject: NDArray[Any], seed: int = 0
+) -> list[Row]:
+    """One row per head: its mean estimated and its mean true effect, in nats, with intervals.
+
+    Parameters as in `score`.
+    """
+    n, n_layers, n_heads = estimated.shape
+    if n == 0:
+        return []
+    estimates, effects = (_means(x.reshape(n, -1), subject, seed) for x in (estimated, true))
+    return [
+        {
+            **{"layer": layer, "head": head, "n": n},
+            **run_points.beside("estimate", estimates[layer * n_heads + head]),
+            **run_points.beside("effect", effects[layer * n_heads + head]),
+        }
+        for layer in range(n_layers)
+        for head in range(n_heads)
+    ]
+
+
+def _means(effects: NDArray[np.float64], subject: NDArray[Any], seed: int) -> list[Interval]:
+    """Mean of each column of (n_statements, n_all), with its interval over draws of subjects."""
+    drawn = resample.means(effects.T, subject, np.random.default_rng(seed))
+    n_subjects = len(np.unique(subject))
+    return [
+        Interval(float(value), *stats.bootstrapped(draws, n_subjects), len(effects))
+        for value, draws in zip(effects.mean(axis=0), drawn.T, strict=True)
+    ]
+
+
+def _spearman(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rank correlation of each row of `a` with that of `b`; 0 where all of a row are equal."""
+    a, b = (rankdata(x, axis=1) - (x.shape[1] + 1) / 2 for x in (a, b))
+    spread = np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1))
+    return np.divide((a * b).sum(axis=1), spread, out=np.zeros(len(a)), where=spread > 0)
+
+
+def _shared(n: int) -> Any:
+    """Make the measure: share of the `n` largest of each row of `b` that are so in `a`."""
+
+    def share(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+        tops = [np.argsort(-x, axis=1, kind="stable")[:, :n] for x in (a, b)]
+        return np.array([len(np.intersect1d(*pair)) / n for pair in zip(*tops, strict=True)])
+
+    return share
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,110 @@
+"""What windows, single heads and probes point at, beside the layers that the lie was planted in."""
+
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from stages.lib.drawing import heat, load, marks, patching, registry, style
+from stages.lib.drawing.columns import (
+    CELL,
+    HEADS,
+    INTERVAL,
+    POINT,
+    PROBES,
+    WINDOWS,
+    bounded,
+    floats,
+    ints,
+    texts,
+)
+
+PLANTED = "#F3E3B3"  # light behind every colour of the series
+
+
+def draw(tables: load.Tables) -> Figure:
+    """Windows, effects of all heads, and probes by layer."""
+    source, base = tables.source, tables.base
+    entries = patching.entries(tables, ("patched", "source", "base"))
+    entries |= {f"probe of {source} on {base}": style.REVERSE}
+    figure = style.canvas(
+        "Where the lie is found, and where it was planted",
+        f"{_planted_caption(tables)} A: accuracy of the {base} run with z of {source} written in "
+        f"{tables.window} layers, report split. B: z of one head written; p_correct gained (mean "
+        f"probability of the right answer); {tables['single_heads/single_heads']['n'].max() or 0} "
+        "known statements of the selection split. C: accuracy of probes of truth on what enters each "
+        f"layer. Bands: {style.INTERVALS}.",
+        height=6.2,
+        entries=entries,
+        half="0.5",
+    )
+    left, middle, right = figure.subplots(1, 3, width_ratios=[1.15, 0.85, 1.15])
+    _shade(left, tables, tables.window)
+    patching.windows(left, tables, "accuracy", "report")
+    _heads(figure, middle, tables)
+    _shade(right, tables, 1)
+    _probes(right, tables)
+    left.set_title("A  windows of layers")
+    middle.set_title("B  every head alone")
+    right.set_title("C  probes")
+    return figure
+
+
+def _planted(tables: load.Tables) -> list[int]:
+    """Layers that a lie was planted in."""
+    return tables["ground_truth/layers"].filter(pl.col("planted"))["layer"].sort().to_list()
+
+
+def _planted_caption(tables: load.Tables) -> str:
+    """What is known of the right answer."""
+    layers = _planted(tables)
+    if not layers:
+        return "No lie was planted in this model."
+    return f"The lie was planted in layers {layers[0]} to {layers[-1]} (shaded; framed in B)."
+
+
+def _shade(ax: Axes, tables: load.Tables, size: int) -> None:
+    """Mark the planted layers, or the first layers of the windows of `size` inside them."""
+    if layers := _planted(tables):
+        ax.axvspan(layers[0] - 0.5, max(layers[-1] - size + 1, layers[0]) + 0.5, color=PLANTED)
+
+
+def _heads(figure: Figure, ax: Axes, tables: load.Tables) -> None:
+    """Effects of all heads, with a frame around the planted layers."""
+    rows = tables["single_heads/single_heads"]
+    if rows.is_empty() or rows["effect"].is_null().all():
+        marks.nothing(ax, "no known statement:\nnothing was measured")
+        return
+    limits = heat.around_zero(rows["effect"])
+    heat.heads(ax, rows, "effect", limits)
+    heat.colour_bar(figure, [ax], limits, "p_correct gained (probability)")
+    if layers := _planted(tables):
+        n_heads = rows["head"].n_unique()
+        place = (0, layers[0])
+        ax.add_patch(
+            Rectangle(place, n_heads, len(layers), fill=False, linewidth=2, ec="black", zorder=5)
+        )
+
+
+def _probes(ax: Axes, tables: load.Tables) -> None:
+    """Own probes of both runs, and the source's on the base run."""
+    looks = style.looks(tables.personas)
+    source, base = tables.source, tables.base
+    rows = tables["probes/layers"].filter(site="resid_post", labels="true")
+    for fit, scored, look in (
+        (source, source, looks[source]),
+        (base, base, looks[base]),
+        (source, base, style.REVERSE),
+    ):
+        own = rows.filter(fit=fit, scored=scored)
+        marks.line(ax, own, "layer", "accuracy", look)
+    marks.rates(ax)
+    ax.set_ylabel("")
+    ax.set_xlabel("layer that is entered")
+
+
+TABLES = {
+    "single_heads/single_heads": texts("measure") | CELL | POINT | bounded("effect"),
+    "ground_truth/layers": ints("layer") | {"planted": pl.Boolean} | floats("effect") | INTERVAL,
+}
+FIGURES = (registry.Figure("ground_truth.png", draw, TABLES | WINDOWS | HEADS | PROBES),)

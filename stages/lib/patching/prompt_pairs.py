@@ -1,0 +1,92 @@
+"""The statements that a patching stage works on, with their prompts in both personas."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from stages.lib.io import tables
+
+SPLITS = ("selection", "report")
+
+
+@dataclass(frozen=True)
+class PromptPairs:
+    """Known statements and their prompts, row by row.
+
+    Attributes
+    ----------
+    table : DataFrame
+        `statement_id, topic, statement, label, subject, split`, where the statement is from and
+        the text of both prompts; sorted by `statement_id`.
+    source, base : list of list of int
+        Token ids of each statement's prompt in the source and in the base persona.
+    """
+
+    table: pl.DataFrame
+    source: list[list[int]]
+    base: list[list[int]]
+
+    @property
+    def label(self) -> np.ndarray:
+        """Whether each statement is true: (n_statements,), bool."""
+        return self.table["label"].to_numpy()
+
+    @property
+    def subject(self) -> np.ndarray:
+        """What each statement is about: (n_statements,), str."""
+        return self.table["subject"].to_numpy()
+
+    def only(self, statement_ids: pl.Series) -> "PromptPairs":
+        """Those of some statements."""
+        kept = np.flatnonzero(self.table["statement_id"].is_in(statement_ids.unique().implode()))
+        source, base = ([ids[i] for i in kept] for ids in (self.source, self.base))
+        return PromptPairs(self.table[kept], source, base)
+
+
+def read(pairs: Path, splits: tuple[str, ...], limit: int | None, by: str) -> PromptPairs:
+    """Read the known statements of some splits; topics, and true and false ones, take turns.
+
+    Parameters
+    ----------
+    pairs : Path
+        Output of stage `pairs`.
+    splits : tuple of str
+        Some of `SPLITS`.
+    limit : int or None
+        At most so many statements in each group of `by`; None keeps all.
+    by : str
+        ``split`` or ``topic``.
+    """
+    table = tables.read(pairs, tables.PAIRS)
+    table = table.filter(table["known"] & table["split"].is_in(splits))
+    groups = [sample(group, limit, ["topic", "label"]) for _, group in table.group_by(by)]
+    table = pl.concat([table.clear(), *groups]).sort("statement_id")
+    ids = (table[name].to_list() for name in ("source_ids", "base_ids"))
+    return PromptPairs(table.drop("known", "source_ids", "base_ids"), *ids)
+
+
+def sample(statements: pl.DataFrame, limit: int | None, by: list[str]) -> pl.DataFrame:
+    """Choose at most `limit` statements, spread evenly over the groups of `by`.
+
+    Parameters
+    ----------
+    statements : DataFrame
+        With the columns `statement_id` and `by`.
+    limit : int or None
+        None keeps all.
+    by : list of str
+        Columns whose groups take turns. Inside a group the order is that of `statement_id`, which
+        is a hash: as good as drawn, and stable when other statements come or go.
+
+    Returns
+    -------
+    DataFrame
+        Sorted by `statement_id`.
+    """
+    turn = pl.col("statement_id").rank("ordinal").over(by)
+    chosen = statements.sort(turn, "statement_id").head(
+        limit if limit is not None else len(statements)
+    )
+    return chosen.sort("statement_id")

@@ -1,0 +1,75 @@
+"""Stage `logit_attribution`: what each part of the model adds to the answer.
+
+Params  attribution, patch, readout
+"""
+
+import warnings
+from pathlib import Path
+from typing import Annotated, Any
+
+from stages.lib import forward, shards
+from stages.lib.forward.parts import Parts, Splitter, Unfit
+from stages.lib.io import cli, params, row_order
+from stages.lib.patching import experiment
+from stages.lib.patching.experiment import Experiment
+from stages.logit_attribution import table
+from stages.logit_attribution.config import AttributionConfig
+from stages.logit_attribution.table import ROLES
+
+
+def main(
+    pairs: cli.Pairs,
+    model: cli.Model,
+    activations: cli.Activations,
+    out: Annotated[Path, "writes the parts of both runs' logits (safetensors)"],
+) -> None:
+    """Split both personas' logits on known statements of the report part."""
+    limit = params.section("logit_attribution", AttributionConfig).limit
+    setting = experiment.load(pairs, model, ("report",), limit)
+    ids = setting.pairs.table["statement_id"].to_list()
+    facts: dict[str, Any] = {"ids": [], "texts": [], "n_true": 0, "heads_error": 0.0}
+    parts, reason = {}, "no known statement"
+    if ids:
+        try:
+            parts, reason = _topic(setting, activations, ids), None
+        except Unfit as unfit:
+            reason = f"{type(setting.lm.model).__name__}: {unfit}"
+        else:
+            facts = _facts(setting, parts)
+    if not forward.is_main_process():
+        return
+    if reason:
+        warnings.warn(f"attribution: nothing is measured: {reason}", stacklevel=2)
+    table.write(out, parts, facts | {"statement_ids": ids, "reason": reason})
+
+
+def _facts(setting: Experiment, parts: dict[str, Parts]) -> dict[str, Any]:
+    """Which tokens the parts are of, and how well the heads add up to their attention."""
+    ids = list(parts["source"].ids)
+    return {
+        "ids": ids,
+        "texts": [setting.lm.tokenizer.decode(i) for i in ids],
+        "n_true": len(setting.answers.true_ids),
+        "heads_error": max(part.heads_error for part in parts.values()),
+    }
+
+
+def _topic(setting: Experiment, activations: Path, ids: list[str]) -> dict[str, Parts]:
+    """Parts of the source's and of the base's run."""
+    splitter = Splitter(
+        setting.lm, setting.answers, [setting.pairs.source[0], setting.pairs.base[-1]]
+    )
+    found = {}
+    for role in ROLES:
+        reader = shards.Reader(activations / getattr(setting.config, role))
+        rows = row_order.rows(reader.folder, reader.statement_ids, ids)
+        found[role] = splitter(
+            lambda layer, reader=reader, rows=rows: reader.layer("resid_post", layer)[rows],
+            lambda layer, reader=reader, rows=rows: reader.layer("z", layer)[rows],
+            f"{reader.folder.name}: attribution",
+        )
+    return found
+
+
+if __name__ == "__main__":
+    cli.run(main)

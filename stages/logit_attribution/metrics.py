@@ -1,0 +1,160 @@
+"""What metrics/logit_attribution.json holds: contributions in nats toward the right answer."""
+
+from dataclasses import dataclass
+
+from stages.lib.stats import Interval
+
+
+@dataclass(frozen=True)
+class Token:
+    """A token, by id and text."""
+
+    id: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """The two tokens whose logits are compared, and their share of the answers' probability."""
+
+    true: Token | None
+    false: Token | None
+    share: float | None
+
+
+@dataclass(frozen=True)
+class Sum:
+    """How well parts add up.
+
+    Attributes
+    ----------
+    largest_error, largest_heads_error : float or None
+        Of any statement: of the sum of all parts, and of that of a layer's heads.
+    largest_part : float or None
+        The largest part of any statement, beside them.
+    """
+
+    largest_error: float | None
+    largest_heads_error: float | None
+    largest_part: float | None
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Means of both runs, and of the source's minus the base's."""
+
+    source: Interval
+    base: Interval
+    difference: Interval
+
+
+@dataclass(frozen=True)
+class Part(Runs):
+    """One kind of parts; `share` is its part of the difference of the two runs' totals."""
+
+    share: Interval
+
+
+@dataclass(frozen=True)
+class Ranked(Interval):
+    """Mean difference of one part; `rank` counts from 1, `share` is as in `Part`."""
+
+    rank: int
+    share: Interval
+
+
+@dataclass(frozen=True)
+class Top:
+    """The parts whose mean differs most between the runs, by name."""
+
+    heads: dict[str, Ranked]
+    sublayers: dict[str, Ranked]
+
+
+@dataclass(frozen=True)
+class Parted:
+    """The layer from which on two runs differ for good; None where they do not.
+
+    Attributes
+    ----------
+    value, low, high : int or None
+        The layer and its interval; `high` is None where too many draws part at no layer.
+    n : int
+        Statements.
+    gap : float or None
+        Mean gap at that layer.
+    """
+
+    value: int | None
+    low: int | None
+    high: int | None
+    n: int
+    gap: float | None
+
+
+@dataclass(frozen=True)
+class Parting:
+    """Where the runs part.
+
+    Attributes
+    ----------
+    differs : Parted
+        From where the interval of the mean gap excludes 0, with the sign it has at the end. That
+        depends on n: the smallest gap differs from 0 where statements are many.
+    half : Parted
+        From where the mean gap is at least half of that at the end.
+    """
+
+    differs: Parted
+    half: Parted
+
+
+@dataclass(frozen=True)
+class Lens:
+    """What the logit lens reads."""
+
+    parting: Parting
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What is measured of two runs.
+
+    Attributes
+    ----------
+    tokens : Tokens
+    sum : Sum
+    logit_difference : Runs
+        What all parts add up to.
+    parts : dict of str to Part
+        By kind: ``embedding``, ``attention``, ``heads``, ``mlp``, ``constant``.
+    top : Top
+    lens : Lens
+    """
+
+    tokens: Tokens
+    sum: Sum
+    logit_difference: Runs
+    parts: dict[str, Part]
+    top: Top
+    lens: Lens
+
+
+@dataclass(frozen=True)
+class AttributionMetrics(Measured):
+    """The same, and of which runs.
+
+    Attributes
+    ----------
+    source, base : str
+        Personas.
+    n : int
+        Statements.
+    reason : str or None
+        Why nothing was measured.
+    """
+
+    source: str
+    base: str
+    n: int
+    reason: str | None

@@ -1,0 +1,87 @@
+"""Scores of `logit_attribution`: what each part adds, and where two runs' answers part.
+
+Params  patch
+"""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from stages.lib.io import cli, params, tables
+from stages.lib.io import metrics as metrics_file
+from stages.lib.patching.config import PatchConfig
+from stages.logit_attribution import scores_contributions as attribution
+from stages.logit_attribution import scores_lens as lens
+from stages.logit_attribution import scores_measured as measured
+from stages.logit_attribution import scores_points as points
+from stages.logit_attribution import table
+from stages.logit_attribution.metrics import AttributionMetrics, Measured
+from stages.logit_attribution.scores_contributions import RUNS
+from stages.logit_attribution.table import ROLES, Split
+
+Made = tuple[Measured, dict[str, points.Rows]]  # metrics, and rows of each plot table
+
+
+def main(
+    pairs: cli.Pairs,
+    runs: Annotated[Path, "parts of both runs' logits (safetensors)"],
+    metrics: cli.Metrics,
+    plots: Annotated[Path, "writes layers.json, heads.json and lens.json into this folder"],
+) -> None:
+    """Compare two runs on the same statements."""
+    config = params.section("patch", PatchConfig)
+    split, personas = table.read(runs), (config.source, config.base)
+    every = tables.read(pairs, tables.PAIRS)
+    about = every.filter(pl.col("statement_id").is_in(split.statement_ids))
+    label, subject = about["label"].to_numpy(), about["subject"].to_numpy()
+    made, rows = make(split, personas, label, subject) if split.runs else nothing()
+    n = len(split.statement_ids)
+    about_runs = {"source": config.source, "base": config.base, "n": n, "reason": split.reason}
+    metrics_file.write(metrics, AttributionMetrics(**vars(made), **about_runs))
+    for name, of_plot in rows.items():
+        tables.write_rows(plots / f"{name}.json", of_plot)
+
+
+def make(
+    split: Split, personas: tuple[str, str], label: NDArray[np.bool_], subject: NDArray[Any]
+) -> Made:
+    """Measure what the parts of both runs add to the answer.
+
+    Parameters
+    ----------
+    split : Split
+        Parts of both runs.
+    personas : pair of str
+        What the two are called.
+    label, subject : ndarray of shape (n_statements,)
+        Whether each statement is true, and what it is about.
+
+    Returns
+    -------
+    tuple of Measured and dict
+        Metrics, and rows of each plot table.
+    """
+    names = dict(zip(RUNS, (*personas, " - ".join(personas)), strict=True))
+    source, base = (split.runs[role] for role in ROLES)
+    tokens = attribution.pair([source.log_p, base.log_p], split.n_true)
+    first, second = (attribution.contributions(x, tokens, label) for x in (source, base))
+    p_correct = [lens.p_correct(lens.log_odds(x.lens, label)) for x in (source, base)]
+    parting = lens.parting(p_correct[0] - p_correct[1], subject)
+    plots = {
+        "layers": points.layers(first, second, subject, names),
+        "heads": points.heads(first, second, subject, names),
+        "lens": points.lenses(source.lens, base.lens, label, subject, names),
+    }
+    return measured.measured(first, second, tokens, parting, split, subject), plots
+
+
+def nothing() -> Made:
+    """What is written where nothing was measured: metrics of nulls, and no points."""
+    return measured.nothing(), {name: [] for name in ("layers", "heads", "lens")}
+
+
+if __name__ == "__main__":
+    cli.run(main)

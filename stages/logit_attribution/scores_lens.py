@@ -1,0 +1,98 @@
+"""Where the answers of two runs part, read off the residual stream layer by layer."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats as distributions
+
+from stages.lib import stats
+from stages.logit_attribution.metrics import Parted, Parting
+
+Array = NDArray[np.float64]
+HALF = 0.5
+
+
+def log_odds(log_p: Array, label: NDArray[np.bool_]) -> Array:
+    """Log of P(right answer) / P(wrong answer), in nats.
+
+    Parameters
+    ----------
+    log_p : ndarray of shape (n_statements, n_layers + 1, 2)
+        Log P(true) and log P(false).
+    label : ndarray of shape (n_statements,), bool
+        Whether each statement is true.
+
+    Returns
+    -------
+    ndarray of shape (n_statements, n_layers + 1)
+    """
+    return (log_p[..., 0] - log_p[..., 1]) * np.where(label, 1.0, -1.0)[:, None]
+
+
+def p_correct(odds: Array) -> Array:
+    """Probability of the right answer out of both, of its log-odds."""
+    return np.exp(-np.logaddexp(0.0, -odds))
+
+
+def parting(gap: Array, subject: NDArray[Any], seed: int = 0) -> Parting:
+    """Find the layer from which on two runs differ, for good.
+
+    Parameters
+    ----------
+    gap : ndarray of shape (n_statements, n_layers + 1)
+        One run's p_correct minus the other's, at the input of each layer and the last one's output.
+    subject : ndarray of shape (n_statements,)
+        What each statement is about.
+    seed : int
+        Of the bootstrap's draws.
+
+    Returns
+    -------
+    Parting
+        Intervals are from 2,000 draws of subjects, in every one of which the search is done anew.
+    """
+    nothing = Parted(None, None, None, len(gap), None)
+    names, index = np.unique(subject, return_inverse=True)
+    n_subjects = len(names)
+    if n_subjects < 2:
+        return Parting(nothing, nothing)
+    sums = np.zeros((n_subjects, gap.shape[1]))
+    np.add.at(sums, index, gap)
+    counts = np.bincount(index).astype(np.float64)
+    draws = stats.draws(n_subjects, np.random.default_rng(seed))
+    weights = np.concatenate([np.ones((1, n_subjects), np.int64), draws]).astype(np.float64)
+    mean = (weights @ sums) / (weights @ counts)[:, None]
+    mean *= np.sign(mean[0, -1])  # the sign at the end, of all statements
+    differs = _first(mean > _half_width(weights, sums, counts))
+    half = _first(mean >= HALF * mean[:1, -1])
+    if mean[0, -1] <= 0:
+        return Parting(nothing, nothing)
+    return Parting(*(_parted(layers, gap, n_subjects) for layers in (differs, half)))
+
+
+def _parted(layers: NDArray[np.int64], gap: Array, n_subjects: int) -> Parted:
+    """The first layer, that of all statements, with its interval over the draws behind it."""
+    first, never = int(layers[0]), gap.shape[1]
+    if first == never:
+        return Parted(None, None, None, len(gap), None)
+    low, high = stats.bootstrapped(layers[1:].astype(np.float64), n_subjects)
+    last = int(np.ceil(high))
+    mean = float(gap[:, first].mean())
+    return Parted(first, int(np.floor(low)), last if last < never else None, len(gap), mean)
+
+
+def _half_width(weights: Array, sums: Array, counts: Array) -> Array:
+    """Half of the 95 % interval of each draw's mean, (draws, layers), as in `stats.mean`."""
+    n_subjects, n = len(counts), (weights @ counts)[:, None]
+    mean = (weights @ sums) / n
+    squares = weights @ np.square(sums) - 2 * mean * (weights @ (sums * counts[:, None]))
+    squares += np.square(mean) * (weights @ np.square(counts))[:, None]
+    spread = n_subjects / (n_subjects - 1) * np.maximum(squares, 0.0) / np.square(n)
+    return distributions.t.ppf((1 + stats.LEVEL) / 2, n_subjects - 1) * np.sqrt(spread)
+
+
+def _first(holds: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """First column of each row from which on it holds; one beyond the last where it never does."""
+    lasting = np.cumprod(holds[:, ::-1], axis=1)
+    return holds.shape[1] - lasting.sum(axis=1)

@@ -1,0 +1,122 @@
+"""Rows of the plots of `logit_attribution`: one per run and part of the model, or layer."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.lib import stats
+from stages.logit_attribution import scores_contributions as attribution
+from stages.logit_attribution import scores_lens as lens
+from stages.logit_attribution.scores_contributions import KINDS, RUNS, Array, Contributions, paired
+
+Rows = list[dict[str, Any]]
+
+
+def layers(
+    source: Contributions, base: Contributions, subject: NDArray[Any], names: dict[str, str]
+) -> Rows:
+    """Rows of plots/logit_attribution/layers.json: one per run, kind of sublayer and layer.
+
+    Parameters
+    ----------
+    source, base : Contributions
+        Of both runs, on the same statements.
+    subject : ndarray of shape (n_statements,)
+        What each statement is about.
+    names : dict of str to str
+        What each of `RUNS` is called.
+
+    Returns
+    -------
+    list of dict
+        `contribution`: mean over statements, in nats of logit(right) - logit(wrong), with interval.
+    """
+    rows = []
+    for kind in KINDS:
+        for run, values in paired(getattr(source, kind), getattr(base, kind)).items():
+            found = zip(*attribution.means(values, subject), strict=True)
+            rows += [
+                {"site": kind, "run": run, "persona": names[run], "layer": i}
+                | _interval("contribution", interval, len(values))
+                for i, interval in enumerate(found)
+            ]
+    return rows
+
+
+def heads(
+    source: Contributions, base: Contributions, subject: NDArray[Any], names: dict[str, str]
+) -> Rows:
+    """Rows of plots/logit_attribution/heads.json: one per run and head, as in `layers`.
+
+    `share`, in rows of the difference: the head's part of what the source's mean total is above the
+    base's, null where the interval of that holds 0.
+    """
+    rows, gap = [], source.total - base.total
+    whole = float(gap.mean()) if attribution.is_clear(gap, subject) else None
+    for run, values in paired(source.heads, base.heads).items():
+        found = np.stack(attribution.means(values, subject), axis=-1)
+        for i, j in np.ndindex(found.shape[:2]):
+            row = _interval("contribution", found[i, j], len(values))
+            share = row["contribution"] / whole if run == "difference" and whole else None
+            where = {"measure": names[run], "run": run, "layer": i, "head": j}
+            rows.append({**where, **row, "share": share})
+    return rows
+
+
+def lenses(
+    source: Array,
+    base: Array,
+    label: NDArray[np.bool_],
+    subject: NDArray[Any],
+    names: dict[str, str],
+) -> Rows:
+    """Rows of plots/logit_attribution/lens.json: one per run and layer.
+
+    Parameters
+    ----------
+    source, base : ndarray of shape (n_statements, n_layers + 1, 2)
+        Log P(true) and log P(false) of both runs.
+    label, subject : ndarray of shape (n_statements,)
+        Whether each statement is true, and what it is about.
+    names : dict of str to str
+        What each of `RUNS` is called.
+
+    Returns
+    -------
+    list of dict
+        `layer` i is what enters layer i, the last one what leaves the model's last layer.
+        `p_correct` (mean probability of the right answer out of both) with its interval, and so
+        `accuracy` and `log_odds` (nats); `answer_mass`, the mean probability of both answers
+        together. Rows of the difference have no accuracy and no answer mass.
+    """
+    odds = paired(*(lens.log_odds(x, label) for x in (source, base)))
+    p_corrects = paired(*(lens.p_correct(odds[run]) for run in RUNS[:2]))
+    masses = {"source": np.exp(source).sum(-1), "base": np.exp(base).sum(-1)}
+    rows = []
+    for run in RUNS:
+        measured = {"p_correct": p_corrects[run], "log_odds": odds[run]}
+        found = {name: attribution.means(x, subject) for name, x in measured.items()}
+        for i in range(source.shape[1]):
+            row = {"site": "resid_post", "run": run, "persona": names[run], "layer": i}
+            value = [x[i] for x in found["p_correct"]]
+            row |= _interval(
+                "p_correct", value, len(label), *([] if run == "difference" else [0, 1])
+            )
+            for end, x in zip(("", "_low", "_high"), found["log_odds"], strict=True):
+                row["log_odds" + end] = float(x[i])
+            rate = stats.NOTHING
+            if run != "difference":
+                rate = stats.rate(odds[run][:, i] > 0, subject)
+            row |= {"accuracy": rate.value, "accuracy_low": rate.low, "accuracy_high": rate.high}
+            mass = None if run == "difference" else float(masses[run][:, i].mean())
+            rows.append({**row, "answer_mass": mass})
+    return rows
+
+
+def _interval(name: str, found: Any, n: int, *bounds: float) -> dict[str, Any]:
+    """Columns of a mean with its interval, cut at bounds where there are any; null for NaN."""
+    value, low, high = (float(x) for x in found)
+    if bounds:
+        low, high = max(low, bounds[0]), min(high, bounds[1])
+    return {name: value, "low": low, "high": high, "n": n}

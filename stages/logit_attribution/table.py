@@ -1,0 +1,88 @@
+"""What stage `logit_attribution` writes: the parts of both runs' logits, statement by statement."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from safetensors import safe_open
+from safetensors.numpy import save
+
+from stages.lib.io import tables
+from stages.lib.io.atomic import atomic
+
+ROLES = ("source", "base")
+ARRAYS = ("embedding", "heads", "attention", "mlp", "constant", "raw", "logits", "log_p", "lens")
+FACTS = "facts"  # one metadata key: safetensors writes several in random order
+
+
+@dataclass(frozen=True)
+class Split:
+    """Both runs' parts, read again.
+
+    Attributes
+    ----------
+    runs : dict of str to SimpleNamespace
+        By role, with the arrays of `forward.parts.Parts`; empty where nothing was measured.
+    statement_ids : list of str
+        The statements, in the order of the arrays' first axis.
+    ids, texts : list of int and list of str
+        The answer tokens, those of "true" first.
+    n_true : int
+        How many are of "true".
+    heads_error : float
+        Largest difference, in both runs, between a layer's heads and its attention, in nats.
+    reason : str or None
+        Why nothing was measured.
+    """
+
+    runs: dict[str, SimpleNamespace]
+    statement_ids: list[str]
+    ids: list[int]
+    texts: list[str]
+    n_true: int
+    heads_error: float
+    reason: str | None
+
+
+def write(out: Path, parts: dict[str, Any], facts: dict[str, Any]) -> None:
+    """Write the parts of both runs and what they are about.
+
+    Parameters
+    ----------
+    out : Path
+        A safetensors file.
+    parts : dict of str to Parts
+        By role; empty where nothing was measured.
+    facts : dict
+        The attributes of `Split`, but for `runs`.
+    """
+    arrays = {
+        f"{role}.{name}": np.ascontiguousarray(getattr(part, name))
+        for role, part in parts.items()
+        for name in ARRAYS
+    }
+    with atomic(out) as partial:
+        partial.write_bytes(save(arrays, {FACTS: json.dumps(facts, sort_keys=True)}))
+
+
+def read(file: Path) -> Split:
+    """Read what `write` wrote.
+
+    Raises
+    ------
+    UserError
+        If the file is cut, or is none of this stage.
+    """
+    try:
+        with safe_open(file, "numpy") as opened:
+            facts = json.loads(opened.metadata()[FACTS])
+            runs: dict[str, SimpleNamespace] = {}
+            for key in opened.keys():  # noqa: SIM118 - it is no mapping
+                role, name = key.split(".")
+                setattr(runs.setdefault(role, SimpleNamespace()), name, opened.get_tensor(key))
+        return Split(runs, **facts)
+    except Exception as error:  # safetensors has exceptions of its own for each fault
+        raise tables.broken(file, error) from None

@@ -1,0 +1,127 @@
+"""Areas under curves of restored p_correct against the number of heads, with intervals."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.lib import stats
+from stages.lib.stats import Interval, resample
+from stages.set_sizes.metrics import Areas
+
+MEASURES = ("auc", "distance", "auc_log")
+Floats = NDArray[np.float64]
+Scores = dict[str, dict[str, Areas]]  # by rule, then value or difference
+
+
+def measures(recovered: Floats, sizes: list[int]) -> dict[str, Floats]:
+    """Sum curves up to one number each, in three ways.
+
+    Parameters
+    ----------
+    kept : ndarray of shape (..., n_sizes), float64
+        f(k): share of what writing all heads adds to p_correct that is there with k heads written
+        (up) or without them (down).
+    sizes : list of int
+        k of each point: rising, from 0 and 1 to all heads of the model.
+
+    Returns
+    -------
+    dict of str to ndarray of shape (...)
+        ``auc``: integral of f over k / n, from no head to all n, by the trapezoid rule between
+        the sizes that were run. ``distance``: that of abs(1 - f). ``auc_log``: integral of f over
+        log k from one head to all, divided by log n: every doubling of the set counts alike, so
+        that it tells rules apart which all need few of many heads.
+
+    References
+    ----------
+    A. Mueller and others, MIB: A Mechanistic Interpretability Benchmark, arXiv:2504.13151: CPR is
+    ``auc``, CMD is ``distance``, with the trapezoid rule on a linear axis between 0.001, 0.002,
+    0.005, … 1 of all edges or nodes. Here f is of heads, p_correct takes the place of their
+    logit difference, the least share is 0, and the sizes are those of params.yaml. Its code can
+    integrate over the logarithm too, without the division.
+    """
+    n = sizes[-1]
+    share = np.array(sizes) / n
+    found = {
+        "auc": np.trapezoid(recovered, share, axis=-1),
+        "distance": np.trapezoid(np.abs(1 - recovered), share, axis=-1),
+        "auc_log": recovered[..., -1],  # of a model with one head
+    }
+    if n > 1:
+        found["auc_log"] = np.trapezoid(recovered[..., 1:], np.log(sizes[1:]), axis=-1) / np.log(n)
+    return found
+
+
+def score(
+    curves: dict[str, Floats],
+    none: Floats,
+    every: Floats,
+    subject: NDArray[Any],
+    sizes: list[int],
+    against: str,
+    seed: int = 0,
+) -> Scores:
+    """Areas of several curves, and of each minus one of them.
+
+    Parameters
+    ----------
+    curves : dict of str to ndarray of shape (n_orders, n_sizes, n_statements), float64
+        p_correct of each run of each rule; several orders of one rule are averaged.
+    none, every : ndarray of shape (n_statements,), float64
+        p_correct with no head and with all heads written.
+    subject : ndarray of shape (n_statements,)
+        What each statement is about.
+    sizes : list of int
+        As in `measures`.
+    against : str
+        The curve that is subtracted.
+    seed : int
+        Of the draws.
+
+    Returns
+    -------
+    dict
+        By rule, then ``value`` or ``difference`` (none of `against` itself), then measure.
+        Intervals are of 2,000 bootstrap draws of subjects, the same for all rules and sizes, so
+        that differences are paired; f is divided by the gain of the same draw, and draws without
+        a gain are left out. No value where writing all heads gains nothing: where there is no
+        statement, or the interval of the gain reaches down to 0.
+    """
+    effect = stats.difference(every, none, subject, seed)
+    if effect.low is None or effect.low <= 0:
+        empty: Areas = dict.fromkeys(MEASURES, Interval(None, None, None, effect.n))
+        return {
+            rule: {"value": empty} if rule == against else {"value": empty, "difference": empty}
+            for rule in curves
+        }
+    n_subjects = len(np.unique(subject))
+    found, drawn = {}, {}
+    for rule, p_correct in curves.items():
+        rows = np.stack([none, every, *p_correct.reshape(-1, len(subject))])
+        draws = resample.means(rows, subject, np.random.default_rng(seed))  # equal seed: paired
+        found[rule] = _of_orders(rows.mean(axis=1)[None], p_correct.shape[:2], sizes)
+        drawn[rule] = _of_orders(draws[draws[:, 1] > draws[:, 0]], p_correct.shape[:2], sizes)
+
+    def intervals(rule: str, minus: str | None = None) -> Areas:
+        result = {}
+        for name in MEASURES:
+            value, draws = found[rule][name][0], drawn[rule][name]
+            if minus:
+                value, draws = value - found[minus][name][0], draws - drawn[minus][name]
+            low, high = stats.bootstrapped(draws, n_subjects)
+            result[name] = Interval(float(value), low, high, effect.n)
+        return result
+
+    scores: Scores = {rule: {"value": intervals(rule)} for rule in curves}
+    if against in curves:
+        for rule in scores.keys() - {against}:
+            scores[rule]["difference"] = intervals(rule, against)
+    return scores
+
+
+def _of_orders(means: Floats, shape: tuple[int, ...], sizes: list[int]) -> dict[str, Floats]:
+    """Measures of each draw, mean over orders, from means with both ends in the first columns."""
+    low, high = means[:, :1], means[:, 1:2]
+    recovered = ((means[:, 2:] - low) / (high - low)).reshape(len(means), *shape)
+    return {name: values.mean(axis=1) for name, values in measures(recovered, sizes).items()}

@@ -1,0 +1,41 @@
+"""Stage `single_heads`: patch the source run's z into the base run, one head at a time.
+
+Params  effects, patch, readout
+"""
+
+from itertools import product
+from pathlib import Path
+from typing import Annotated
+
+import polars as pl
+
+from stages.lib import forward
+from stages.lib.io import cli, params, tables
+from stages.lib.patching import experiment, patch, patched_runs
+from stages.lib.patching.patch import Head
+from stages.single_heads.config import EffectsConfig
+
+
+def main(
+    pairs: cli.Pairs,
+    model: cli.Model,
+    out: Annotated[Path, "writes one row per statement and head (Parquet)"],
+) -> None:
+    """Patch each head alone, on some statements of the selection split."""
+    limit = params.section("single_heads", EffectsConfig).limit
+    setting = experiment.load(pairs, model, ("selection",), limit)
+    found, config = setting.pairs, setting.config
+    every = [Head(*place) for place in product(*map(range, setting.shape))]
+    patches = patch.of_heads([[head] for head in every], *setting.shape)
+    readouts = setting.patcher()(patches, "single_heads")
+    if not forward.is_main_process():
+        return
+    rows = [patched_runs.rows(found, readouts.base, config.base, config.base)]
+    for head, p in zip(every, readouts.patched, strict=True):
+        name = f"alone {head.layer}.{head.head}"
+        rows.append(patched_runs.rows(found, p, config.source, config.base, name, [head]))
+    tables.write(out, pl.concat(rows), patched_runs.SCHEMA, ["statement_id", "patch_id"])
+
+
+if __name__ == "__main__":
+    cli.run(main)

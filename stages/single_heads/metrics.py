@@ -1,0 +1,25 @@
+"""What metrics/single_heads.json holds."""
+
+from dataclasses import dataclass
+
+from stages.lib.stats.run_points import Count, Point
+
+
+@dataclass(frozen=True)
+class EffectsMetrics:
+    """The run that heads are patched into; what each head does stands in the plot alone.
+
+    Attributes
+    ----------
+    runs : dict of str to Point
+        ``base``, the unpatched run.
+    known : Count
+        Known statements.
+    source, base : str
+        Personas.
+    """
+
+    runs: dict[str, Point]
+    known: Count
+    source: str
+    base: str

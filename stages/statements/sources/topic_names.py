@@ -1,0 +1,75 @@
+"""Topics of a file with a column of topics: one per topic, named after it."""
+
+import re
+import unicodedata
+
+from stages.lib.io.cli import UserError
+from stages.lib.io.ranges import NAME_LENGTH
+from stages.statements.sources import shown
+from stages.statements.sources.listed import Source
+from stages.statements.sources.row import Stated
+
+MOST = 100
+"""Topics that a file may become. More are a column of another kind, such as of subjects: every
+table and figure has a place for each topic."""
+
+
+def topics(source: Source, rows: list[Stated], taken: set[str]) -> dict[str, str]:
+    """Name the topics of a file.
+
+    Parameters
+    ----------
+    source : Source
+        Its name is the topic's, or with a column of topics what the topics' names begin with.
+    rows : list of Stated
+        Rows of the file.
+    taken : set of str
+        Names of other topics.
+
+    Returns
+    -------
+    dict of str to str
+        Topic -> topic, by name; the topic is empty where the source has no column of topics.
+
+    Raises
+    ------
+    UserError
+        If a topic has no letter or digit to name a topic by, two give the same name or one that
+        is taken or too long, or there are too many.
+    """
+    if source.topic is None:
+        return {"": source.name}
+    first: dict[str, int] = {}
+    for row in rows:
+        first.setdefault(row.topic, row.number)
+    where = f"{source.file}: column {shown.value(source.topic)}"
+    if len(first) > MOST:
+        raise UserError(f"{where}: found {len(first)} topics, expected at most {MOST}")
+    named: dict[str, str] = {}
+    for topic, number in first.items():
+        found = f"{where}: found {shown.value(topic)} (row {number})"
+        slug = _slug(topic)
+        if not slug:
+            raise UserError(f"{found}, expected a topic with letters a-z or digits in it")
+        name = f"{source.name}_{slug}"
+        if len(name) > NAME_LENGTH:
+            raise UserError(
+                f"{found}, which would name the topic {name}, of {len(name)} characters, expected "
+                f"at most {NAME_LENGTH}"
+            )
+        if name in named:
+            other = named[name]
+            raise UserError(
+                f"{found} and {shown.value(other)} (row {first[other]}), which would both name "
+                f"the topic {name}; expected topics that differ in letters a-z or digits"
+            )
+        if name in taken:
+            raise UserError(f"{found}, but another topic has the name {name}, expected another")
+        named[name] = topic
+    return {topic: name for name, topic in sorted(named.items())}
+
+
+def _slug(topic: str) -> str:
+    """A topic in a-z, 0-9 and _, without accents."""
+    plain = unicodedata.normalize("NFKD", topic.casefold()).encode("ascii", "ignore").decode()
+    return re.sub("[^a-z0-9]+", "_", plain).strip("_")

@@ -1,0 +1,55 @@
+"""What metrics/grid.json holds."""
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+from stages.lib.stats import Interval
+from stages.lib.stats.answer_rates import Rates
+
+Value = TypeVar("Value")
+Nested = dict[str, dict[str, dict[str, Value]]]
+"""By names of system prompt, question and prefix."""
+
+
+@dataclass(frozen=True)
+class Answers(Rates):
+    """What one combination of wordings answers on some statements.
+
+    Attributes
+    ----------
+    accuracy, recall_true, recall_false, answer_mass : Interval
+        As in `Rates`.
+    other : Interval
+        Share of prompts whose most likely token is neither answer.
+    other_token : str or None
+        The commonest of those tokens; of equally common ones the first by id.
+    """
+
+    other: Interval
+    other_token: str | None
+
+
+@dataclass(frozen=True)
+class Lying(Interval):
+    """How well one combination lies: see `grid_tables.lying`.
+
+    Attributes
+    ----------
+    value, low, high, n
+        The score.
+    behind : Interval
+        By how much the best one's score is larger.
+    rank : int or None
+        1 and up, equal ones alike.
+    """
+
+    behind: Interval
+    rank: int | None
+
+
+@dataclass(frozen=True)
+class GridMetrics:
+    """Every combination of wordings; answers by topic too, and ``all``."""
+
+    answers: Nested[dict[str, Answers]]
+    lying: Nested[Lying]

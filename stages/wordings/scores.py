@@ -1,0 +1,37 @@
+"""Stage `grid`: every combination of system prompt, question and prefix, and how well each lies.
+
+Params  grid
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+from stages.lib.io import cli, params, tables
+from stages.lib.io import metrics as metrics_file
+from stages.wordings import grid, grid_tables
+from stages.wordings.config import GridConfig
+from stages.wordings.metrics import GridMetrics
+
+
+def main(
+    statements: cli.Statements,
+    wordings: Annotated[Path, "folder of answers, one Parquet file per system prompt"],
+    metrics: cli.Metrics,
+    plots: Annotated[Path, "writes recall.json and ranking.json into this folder"],
+) -> None:
+    """Measure every combination of the declared wordings."""
+    config = params.section("grid", GridConfig)
+    table = grid.sample(tables.read(statements, tables.STATEMENTS), config.limit)
+    systems = grid.read_cells(wordings, config, table["statement_id"])
+    by_system = {system: grid_tables.answers(table, rows) for system, rows in systems.items()}
+    found = {(system, q, p): by_system[system][q, p] for system, q, p in config.combinations}
+    measured = {combination: grid_tables.measure(rows) for combination, rows in found.items()}
+    ranked = grid_tables.lying(found)
+    answers, lying = grid_tables.nested(measured), grid_tables.nested(ranked)
+    metrics_file.write(metrics, GridMetrics(answers, lying))
+    tables.write_rows(plots / "recall.json", grid_tables.recall_rows(measured))
+    tables.write_rows(plots / "ranking.json", grid_tables.ranking_rows(ranked))
+
+
+if __name__ == "__main__":
+    cli.run(main)

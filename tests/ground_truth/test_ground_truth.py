@@ -1,0 +1,242 @@
+"""Scores against planted layers: right where we know the answer, and at chance where there is none."""
+
+from typing import Any, cast
+
+import numpy as np
+import polars as pl
+import pytest
+
+from stages.ground_truth import effects as gains_of
+from stages.ground_truth import ground_truth
+from stages.ground_truth.effects import Effects
+from stages.ground_truth.metrics import (
+    Accuracy,
+    BestWindow,
+    Gain,
+    HeadSet,
+    LocalisationMetrics,
+    Metrics,
+    NoOrganism,
+    OtherBlocks,
+    PlantedMetrics,
+)
+from stages.lib import stats
+from stages.lib.io import metrics
+from stages.lib.patching import patched_runs
+from stages.lib.patching.prompt_pairs import PromptPairs
+from stages.lib.probing import probe_files
+from stages.lib.stats.windows import Window
+from tests.intervals import there
+
+SUBJECTS = np.array([f"s{i // 2}" for i in range(20)])
+
+
+def effects(effect, n_layers=10, n_heads=4, noise=0.01, split="report"):
+    """Effects of single heads: `effect` of each layer, and noise."""
+    random = np.random.default_rng(0)
+    layers = [range(i, i + 1) for i in range(n_layers) for _ in range(n_heads)]
+    p_correct = np.array([[effect(layer[0])] * 20 for layer in layers], float)
+    p_correct += noise * random.normal(size=p_correct.shape)
+    return Effects(
+        layers, p_correct, (p_correct > 0.1).astype(float), SUBJECTS, np.array([split] * 20)
+    )
+
+
+def windows(p_correct):
+    """Windows of two layers that each add the same p_correct to every statement to select on."""
+    rows = np.repeat(np.array(p_correct)[:, None], 20, axis=1)
+    layers = [range(i, i + 2) for i in range(len(p_correct))]
+    return Effects(layers, rows, (rows > 0.5).astype(float), SUBJECTS, np.array(["selection"] * 20))
+
+
+def pairs(**columns):
+    """Statements without prompts."""
+    types = {name: pl.Boolean if name == "label" else pl.String for name in columns}
+    return PromptPairs(pl.DataFrame(columns, types), [], [])
+
+
+def table(runs):
+    """Rows of patched runs: name -> (heads, P(true) of each statement)."""
+    return pl.concat(
+        pl.DataFrame(
+            {
+                "statement_id": [f"{i:02}" for i in range(len(p))],
+                "source": "honest",
+                "base": "liar",
+                "patch_id": name,
+                "p_true": p,
+                "p_false": [1 - x for x in p],
+                "answer_mass": 1.0,
+                "heads": [[{"layer": a, "head": b} for a, b in heads]] * len(p),
+            },
+            schema=patched_runs.SCHEMA,
+        )
+        for name, (heads, p) in runs.items()
+    )
+
+
+class TestOverlap:
+    @pytest.mark.parametrize(
+        ("first", "second", "expected"),
+        [
+            (range(3, 8), range(3, 8), 1.0),
+            (range(3, 8), range(8, 13), 0.0),
+            (range(3, 8), range(4, 9), 4 / 6),
+            (range(3, 4), range(3, 8), 1 / 5),
+        ],
+    )
+    def test_values(self, first, second, expected):
+        assert ground_truth.overlap(first, second) == pytest.approx(expected)
+        assert ground_truth.overlap(second, first) == pytest.approx(expected)
+
+    def test_chance_is_the_mean_over_all_windows(self):
+        swept = windows([0.0] * 4)
+        found = ground_truth.window({"first_layer": 1, "last_layer": 2}, range(1, 3), swept)
+        assert found.overlap == 1.0
+        assert found.by_chance == pytest.approx((1 / 3 + 1 + 1 / 3 + 0) / 4)
+        assert ground_truth.window(None, range(1, 3), swept).overlap is None
+
+    def test_windows_that_cannot_be_told_from_the_best(self):
+        best, noise = {"first_layer": 1, "last_layer": 2}, np.random.default_rng(0).normal(size=20)
+        swept = windows([0.1, 0.9, 0.9, 0.2])
+        swept.p_correct[2] += 0.01 * (noise - noise.mean())
+        found = ground_truth.window(best, range(1, 3), swept)
+        assert found.as_good == {"1": 1.0, "2": pytest.approx(1 / 3)}
+        assert found.n == 20
+
+    def test_a_window_that_is_a_little_worse_on_each_statement_is_told_apart(self):
+        swept = windows([0.1, 0.9, 0.89, 0.2])
+        found = ground_truth.window({"first_layer": 1, "last_layer": 2}, range(1, 3), swept)
+        assert list(found.as_good or {}) == ["1"]
+
+
+class TestGains:
+    def test_patched_minus_base_by_statement(self):
+        about = pairs(statement_id=["00", "01"], label=[True, False], subject=["a", "b"],
+                      split=["report", "selection"])  # fmt: skip
+        runs = table({"none": ([], [0.2, 0.9]), "b": ([(3, 0), (3, 1), (4, 0)], [0.7, 0.4]),
+                      "a": ([(1, 2)], [0.2, 0.9])})  # fmt: skip
+        found = gains_of.effects(runs, about, "liar")
+        assert found.layers == [range(1, 2), range(3, 5)]
+        np.testing.assert_allclose(found.p_correct, [[0, 0], [0.5, 0.5]], atol=1e-6)
+        np.testing.assert_allclose(found.accuracy, [[0, 0], [1, 1]])
+        assert found.split.tolist() == ["report", "selection"]
+
+    def test_no_known_statement(self):
+        about = pairs(statement_id=[], label=[], subject=[], split=[])
+        found = gains_of.effects(table({"none": ([], [])}), about, "liar")
+        assert ground_truth.by_layer(found, []) == []
+        assert found.p_correct.shape == (0, 0)
+        scores = ground_truth.heads(found, range(1, 3))
+        assert scores.auroc.value is None
+        assert scores.share.value is None
+        assert scores.others == OtherBlocks(n_blocks=0, mean=None, max=None)
+        assert ground_truth.head_set([], range(1, 3), found).by_chance is None
+
+
+class TestHeads:
+    def test_effects_in_the_planted_layers_alone_score_one(self):
+        found = ground_truth.heads(effects(lambda layer: 0.2 * (3 <= layer < 6)), range(3, 6))
+        auroc = found.auroc
+        assert (auroc.value, auroc.low, auroc.n) == (1.0, pytest.approx(1.0), 20)
+        assert there(found.share.value) > 0.95
+        assert found.share_by_chance == 0.3
+        assert (found.n_planted, found.n_heads) == (12, 40)
+        assert there(found.others.max) < 0.5
+        assert found.others.n_blocks == 1 + 2  # first layers 0, and 6 and 7
+
+    def test_effects_elsewhere_score_below_chance(self):
+        found = ground_truth.heads(effects(lambda layer: 0.2 * (layer < 3)), range(5, 8))
+        # below the 12 heads that have an effect, level with the 16 that have none
+        assert found.auroc.value == pytest.approx(8 / 28, abs=0.12)
+        assert there(found.share.value) < 0.05
+        assert found.others.max == pytest.approx(1.0)
+
+    def test_noise_is_at_chance(self, monkeypatch):
+        monkeypatch.setattr(ground_truth.stats, "DRAWS", 200)
+        inside, found = np.arange(90) < 27, []
+        for seed in range(20):
+            effects = np.random.default_rng(seed).normal(size=(90, 20))
+            found.append(ground_truth.auroc(effects, inside, SUBJECTS))
+        assert np.mean([auroc.value for auroc in found]) == pytest.approx(0.5, abs=0.05)
+        assert sum(auroc.low < 0.5 < auroc.high for auroc in found) >= 17
+
+    def test_the_set_is_counted(self):
+        alone = effects(lambda layer: 0.0)
+        found = ground_truth.head_set([[3, 0], [4, 1], [9, 0]], range(3, 6), alone)
+        assert found == HeadSet(n_heads=3, n_planted=2, by_chance=0.3)
+
+    def test_effects_by_layer(self):
+        rows = ground_truth.by_layer(effects(lambda layer: 0.2 * (layer == 3), noise=0), [3])
+        assert [row["planted"] for row in rows] == [i == 3 for i in range(10)]
+        assert rows[3]["effect"] == pytest.approx(0.2)
+        assert rows[3]["n"] == 20
+
+
+class TestGain:
+    def test_a_window_that_restores_the_truth(self):
+        swept = effects(lambda layer: 0.5 * (layer == 4), n_heads=1)
+        assert Gain.of(ground_truth.window_gain(swept, {"first_layer": 4})).above_zero
+
+    def test_a_window_that_does_nothing(self):
+        swept = effects(lambda layer: 0.0, n_heads=1)
+        assert not Gain.of(ground_truth.window_gain(swept, {"first_layer": 4})).above_zero
+
+    def test_only_the_report_part_counts(self):
+        swept = effects(lambda layer: 0.5, n_heads=1, split="selection")
+        found = ground_truth.window_gain(swept, {"first_layer": 4})
+        assert found == stats.NOTHING
+        assert not Gain.of(found).above_zero
+
+    def test_no_window(self):
+        assert ground_truth.window_gain(effects(lambda layer: 0.5), None) == stats.NOTHING
+
+
+def falls(fall, first="honest", second="liar"):
+    """A table of one pair of personas at each site."""
+    rows = [(site, first, second, fall, 9) for site in ("z", "resid_post")]
+    return pl.DataFrame(rows, probe_files.FALLS, orient="row")
+
+
+def test_parting_counts_layers_not_places_of_the_stream():
+    assert ground_truth.parting(falls(16), "honest", "liar") == 15
+    assert ground_truth.parting(falls(16), "liar", "honest") == 15
+    assert ground_truth.parting(falls(None), "honest", "liar") is None
+
+
+def test_belief_reads_what_enters_the_layer():
+    rows = [
+        {"site": site, "labels": labels, "fit": fit, "scored": scored, "layer": layer}
+        | {"accuracy": layer / 10 + (labels == "true"), "low": 0.0, "high": 1.0, "n": 5}
+        for site in ("z", "resid_post")
+        for labels in ("true", "permuted")
+        for fit in ("honest", "liar")
+        for scored in ("honest", "liar")
+        for layer in range(4)
+    ]
+    found = ground_truth.belief(pl.DataFrame(rows, probe_files.LAYERS), 2, "honest", "liar")
+    assert {name: value.accuracy for name, value in found.items()} == {
+        "source": 1.2, "base": 1.2, "transfer": 1.2, "permuted": 0.2,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        NoOrganism(organism=None, reason="none"),
+        LocalisationMetrics("none", None, {"set": Gain.of(stats.NOTHING)}, None),
+        PlantedMetrics(
+            "middle", Window(1, 2), {}, 3,
+            window=BestWindow(None, None, None, 0.5, None, 0),
+            heads=ground_truth.heads(effects(lambda layer: 0.2 * (layer == 3)), range(3, 4)),
+            set=HeadSet(1, 1, 0.5), belief={"base": Accuracy(1.0, 0.5, 1.0, 9)},
+        ),
+    ],
+)  # fmt: skip
+def test_metrics_of_each_kind_of_model_are_read_as_they_were_written(tmp_path, written):
+    metrics.write(tmp_path / "found.json", written)
+    found = metrics.read(tmp_path / "found.json", cast(Any, Metrics))
+    assert type(found) is type(written)
+    again = tmp_path / "again.json"
+    metrics.write(again, found)
+    assert again.read_bytes() == (tmp_path / "found.json").read_bytes()

@@ -1,0 +1,111 @@
+"""Orders of heads, from tables of other stages."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from stages.lib.patching import patched_runs
+from stages.lib.patching.patch import Head
+from stages.lib.patching.prompt_pairs import PromptPairs
+from stages.set_sizes import rankings
+
+LAYERS, HEADS = 4, 5
+EVERY = [Head(layer, head) for layer in range(LAYERS) for head in range(HEADS)]
+
+
+def rows(column, value):
+    return [{**head._asdict(), column: value(head)} for head in EVERY]
+
+
+def tables():
+    """Estimates fall from the first head on, true effects rise, and layer 1 is the window."""
+    estimates = rows("estimate", lambda h: 1 - EVERY.index(h))
+    for row, head in zip(estimates, EVERY, strict=True):
+        row["effect"] = -((EVERY.index(head) - 7) ** 2)
+    effects = rows("effect", EVERY.index)
+    left_out = [{"layer": 1, "head": h, "effect": h} for h in range(HEADS)]
+    return estimates, effects, left_out
+
+
+def test_each_rule_sorts_by_its_own_column():
+    found = rankings.from_tables(*tables())
+    assert found["estimate"] == EVERY
+    assert found["single"] == EVERY[::-1]
+    assert found["single_log_odds"][0] == EVERY[7]
+    assert found["left_out"][:HEADS] == [Head(1, h) for h in (4, 3, 2, 1, 0)]
+    assert rankings.by(tables()[2], "effect") == found["left_out"][:HEADS]
+    assert found["left_out"][HEADS:] == [h for h in EVERY[::-1] if h.layer != 1]
+    for order in found.values():
+        assert sorted(order) == EVERY
+
+
+def test_the_top_tenth_by_estimate_is_put_in_true_order_and_the_rest_is_not():
+    assert rankings.from_tables(*tables())["verified"] == [EVERY[1], EVERY[0], *EVERY[2:]]
+
+
+def test_by_size_an_estimate_of_the_wrong_sign_is_verified_too():
+    estimates, effects, left_out = tables()
+    found = rankings.from_tables(estimates, effects, left_out)["verified_absolute"]
+    assert found == [EVERY[-1], EVERY[-2], *EVERY[:-2]]  # estimated far below 0, truly the best
+
+
+def test_equal_heads_come_by_layer_and_head():
+    assert rankings.by(rows("effect", lambda _: 0.5)[::-1], "effect") == EVERY
+
+
+def test_a_rule_that_nothing_was_measured_for_is_not_there():
+    estimates, effects, _ = tables()
+    assert set(rankings.from_tables(estimates, effects, [])) == {
+        "estimate",
+        "verified",
+        "verified_absolute",
+        "single",
+        "single_log_odds",
+    }
+    assert rankings.from_tables([], rows("effect", lambda _: None), []) == {}
+
+
+def test_random_orders_hold_every_head_once_and_follow_the_seed():
+    found = rankings.random(LAYERS, HEADS, 3, seed=0)
+    assert [sorted(order) for order in found] == [EVERY] * 3
+    assert found[0] != found[1]
+    assert found == rankings.random(LAYERS, HEADS, 3, seed=0)
+    assert found != rankings.random(LAYERS, HEADS, 3, seed=1)
+    assert all(type(number) is int for head in found[0] for number in head)
+
+
+@pytest.mark.parametrize("first", [[], EVERY[3:5], EVERY])
+def test_an_order_goes_on_as_another_without_repeating(first):
+    found = rankings.continued(first, EVERY[::-1])
+    assert found[: len(first)] == first
+    assert sorted(found) == EVERY
+
+
+def test_effects_are_gained_alone_and_lost_when_left_out_to_six_digits():
+    table = pl.DataFrame({"statement_id": ["a", "b"], "label": [True, False]})
+    found = PromptPairs(table, [], [])
+
+    def run(right, name, heads=()):
+        p = np.array([[right, 1 - right], [1 - right, right]], np.float32)
+        return patched_runs.rows(found, p, "honest", "liar", name, heads)
+
+    window = [Head(1, 0), Head(1, 10)]
+    rows = [
+        run(0.25, "none"),
+        run(0.75, "window", window),
+        run(0.125, "alone 1.10", window[1:]),
+        run(0.3, "alone 1.0", window[:1]),
+        run(0.5, "left_out 1.0", window[1:]),
+        run(0.75, "left_out 1.10", window[:1]),
+        run(0.6, "set 1.0 1.10", window),
+    ]
+    runs = pl.concat(rows).reverse()
+    assert rankings.effects(runs, found, "alone") == [
+        {"layer": 1, "head": 0, "effect": 0.05},
+        {"layer": 1, "head": 10, "effect": -0.125},
+    ]
+    assert rankings.effects(runs, found, "left_out") == [
+        {"layer": 1, "head": 0, "effect": 0.25},
+        {"layer": 1, "head": 10, "effect": 0.0},
+    ]
+    assert rankings.effects(runs.clear(), found, "alone") == []
