@@ -36,7 +36,7 @@ bench: .venv/installed
 	python -m tests.bench.probes
 
 organisms:
-	for name in p_correct early middle late; do $(MAKE) organism-$$name || exit 1; done
+	for name in facts early middle late; do $(MAKE) organism-$$name || exit 1; done
 
 organism-%: .venv/installed
 	python -m stages.organism --name '$*' --wordings data/organisms/wordings.yaml \

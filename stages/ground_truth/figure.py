@@ -29,11 +29,11 @@ def draw(tables: load.Tables) -> Figure:
     entries |= {f"probe of {source} on {base}": style.REVERSE}
     figure = style.canvas(
         "Where the lie is found, and where it was planted",
-        f"{_planted_caption(tables)} A: accuracy of the {base} run with z of {source} written in "
+        f"{_planted_caption(tables)} A: accuracy of the {base} run, z of {source} written in "
         f"{tables.window} layers, report split. B: z of one head written; p_correct gained (mean "
         f"probability of the right answer); {tables['single_heads/single_heads']['n'].max() or 0} "
-        "known statements of the selection split. C: accuracy of probes of truth on what enters each "
-        f"layer. Bands: {style.INTERVALS}.",
+        "known statements of the selection split. C: accuracy of probes of truth on the "
+        f"input of each layer. Bands: {style.INTERVALS}.",
         height=6.2,
         entries=entries,
         half="0.5",

@@ -12,8 +12,8 @@ def draw(tables: load.Tables) -> Figure:
     n = tables["heads/heads"]["n"].max() or 0
     figure = style.canvas(
         f"Heads of the best window: z of {tables.source} written into the run of {tables.base}",
-        f"{n} known statements of the selection split. Alone: p_correct gained with this head alone "
-        "written. Left out: p_correct lost with all heads of the window but this one written. "
+        f"{n} known statements of the selection split. Alone: p_correct gained with this head "
+        "alone written. Left out: p_correct lost with all other heads of the window written. "
         f"Ringed: in the greedy set. Bands: {style.INTERVALS}.",
         height=7.4,
     )

@@ -40,7 +40,7 @@ def main(
 
     plan = recipe.read(name)
     training = params.section("organisms.training", recipe.Training)
-    taught, checked = texts.read(wordings, "training"), texts.read(wordings, "checking")
+    lessons, checked = texts.read(wordings, "training"), texts.read(wordings, "checking")
     base = params.section("model", ModelConfig)
     speaker, ground = _speaker(base, None if name == recipe.FACTS else facts)
     model = adapter.attach(speaker.model, plan, training.seed)
@@ -51,8 +51,8 @@ def main(
         print(f"{name} {step}/{plan.steps}: {line}; {found}", flush=True)
 
     file = Path(".dvc/tmp/organisms") / f"{name}.safetensors"
-    checkpoint = Checkpoint(file, repr((ground, plan, training, taught)))
-    seconds = train.train(speaker, plan, training, taught, checkpoint, report)
+    checkpoint = Checkpoint(file, repr((ground, plan, training, lessons)))
+    seconds = train.train(speaker, plan, training, lessons, checkpoint, report)
     table = check.rows(speaker, taught, checked, N_CHECK, training.seed + 1)
     spent = {"minutes": seconds / 60, "cores": torch.get_num_threads()}
     adapter.write(model, out, base.source, ground)

@@ -21,7 +21,7 @@ def draw(tables: load.Tables) -> Figure:
     above = -(-len(wordings) // COLUMNS)
     figure = style.canvas(
         f"Robustness of the head set: {tables.source} written into {tables.base}",
-        "Sets of equal size of the best window's heads: those with the largest effects alone, on the "
+        "Sets of equal size of the best window's heads: those with the largest effects, on the "
         "selection split of one topic in the default wording, or of all topics in one wording; "
         "search: the set of stage heads. Above: accuracy on the report split, by topic "
         f"({_sizes(rows)}) and wording; white is 0.5, grey was not measured. Below: heads in both "

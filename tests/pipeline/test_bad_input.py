@@ -176,7 +176,7 @@ def test_activations_section(project, section, expected):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("statement,p_correct\nA.,1\n", "label"),
+        ("statement,truth\nA.,1\n", "label"),
         ("statement,label\nA.,maybe\n", "row 2"),
         ("statement,label\n ,1\n", "row 2"),
         ("statement,label\nA.,1\nA.,0\n", "rows 2 and 3"),

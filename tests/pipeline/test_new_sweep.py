@@ -77,7 +77,7 @@ def test_its_answers_are_those_of_windows_of_one_layer(extended):
         pl.read_parquet(project.folder / f"data/{name}.parquet").filter(pl.col("base") == "liar")
         for name in ("widths", NAME)
     )
-    widths = widths.filter(part="selection", size=1).rename({"first_layer": "layer"})
+    widths = widths.filter(split="selection", size=1).rename({"first_layer": "layer"})
     layers = layers.with_columns(layer=pl.col("heads").list.first().struct.field("layer"))
     both = widths.join(layers, on=["statement_id", "layer"], suffix="_alone")
     assert len(both) == len(widths) == N_STATEMENTS * N_LAYERS
@@ -91,7 +91,7 @@ def test_its_scores_name_the_planted_layer(extended):
     assert found["best"] == tiny.PLANTED_LAYER
     assert (found["patched"]["accuracy"], found["base"]["accuracy"]) == (1.0, 0.0)
     rows = load(project, f"plots/{NAME}/layers.json")
-    assert len(rows) == 2 * 2 * N_LAYERS  # parts, runs
+    assert len(rows) == 2 * 2 * N_LAYERS  # splits, runs
     right = {row["layer"] for row in rows if row["accuracy"] == 1.0}
     assert right == {tiny.PLANTED_LAYER}
 

@@ -69,7 +69,7 @@ def test_answers_to_known_statements_of_the_report_part(project):
         "liar": 0.0,
     }
     statements = pl.read_parquet(project.folder / "data/statements.parquet")
-    n = len(statements.filter(pl.col("part") == "report"))
+    n = len(statements.filter(pl.col("split") == "report"))
     assert {row["accuracy"]["n"] for row in rows.values()} == {n}
     assert 0 < n < 80
 
@@ -89,7 +89,7 @@ def test_the_best_window_holds_the_planted_layer(project):
 def test_the_head_set_is_the_planted_head_and_says_where_it_is_from(project):
     heads = load(project, "data/heads.json")
     assert heads["heads"] == [[tiny.PLANTED_LAYER, tiny.PLANTED_HEAD]]
-    assert heads["part"] == "selection"
+    assert heads["split"] == "selection"
     assert heads["base"] == {"persona": "liar", "system": "You are so L.", "prefix": "it is"}
     assert heads["topics"] == ["letters"]
     assert heads["model"] == load(project, "data/model/manifest.json")["identity"]
@@ -132,8 +132,8 @@ def test_the_set_is_transplanted_and_its_controls_are_not(project):
     assert found == {"source": 1.0, "base": 0.0, "reverse": 0.0, "patched": 1.0}
     # The layer has four heads: a random one is the planted one about once in four draws.
     assert metrics["random"]["accuracy"]["mean"] < 0.7
-    assert metrics["gain"]["patched - base"]["accuracy"]["value"] == 1.0
-    assert metrics["gain"]["reverse - source"]["p_correct"]["high"] < -0.5
+    assert metrics["effect"]["patched - base"]["accuracy"]["value"] == 1.0
+    assert metrics["effect"]["reverse - source"]["p_correct"]["high"] < -0.5
 
 
 def test_the_grid_tells_a_liar_from_one_who_always_says_false(project):
@@ -180,7 +180,7 @@ def test_confidence_counts_the_answers_of_all_four_runs(project):
 
 
 def test_erasing_truth_where_it_is_carried_leaves_chance_and_elsewhere_nothing(project):
-    """Head (0, 0) copies the p_correct; head (1, 2), which copies the persona, carries none of it."""
+    """Head (0, 0) copies the truth; head (1, 2), which copies the persona, carries none of it."""
     found = load(project, "metrics/erasure.json")
     assert found["fitted_on"]["true"] > 10 < found["fitted_on"]["false"]
     for persona, level in (("honest", 1.0), ("liar", 0.0)):
@@ -249,7 +249,7 @@ def test_curves_rise_with_the_planted_head_and_fall_without_it(project):
     first = orders.filter(pl.col("rule") == "single", pl.col("rank") == 1)
     assert first.select("layer", "head").row(0) == (tiny.PLANTED_LAYER, tiny.PLANTED_HEAD)
     runs = pl.read_parquet(project.folder / "data/set_sizes.parquet")
-    assert set(runs["part"]) == {"selection", "report"}
+    assert set(runs["split"]) == {"selection", "report"}
 
 
 def test_best_windows_of_every_size_hold_the_planted_layer_in_both_directions(project):
@@ -264,7 +264,7 @@ def test_best_windows_of_every_size_hold_the_planted_layer_in_both_directions(pr
             assert control is None or control["report"]["all"]["accuracy"] == 1 - turned
     assert metrics["patched"]["5"]["control"] is None
     rows = pl.read_parquet(project.folder / "data/widths.parquet")
-    assert len(rows.filter(pl.col("part") == "selection")) == 6 * (2 + 2 * (5 + 4 + 1))
+    assert len(rows.filter(pl.col("split") == "selection")) == 6 * (2 + 2 * (5 + 4 + 1))
 
 
 def test_only_the_end_of_the_prompt_matters_and_counts_that_do_not_fit_are_left_out(project):
@@ -293,8 +293,8 @@ def test_a_window_larger_than_the_model_is_refused_in_one_line(project):
 
 
 def test_report_statements_took_no_part_in_the_search(project):
-    parts = pl.read_parquet(project.folder / "data/statements.parquet").select(
-        "statement_id", "part"
+    splits = pl.read_parquet(project.folder / "data/statements.parquet").select(
+        "statement_id", "split"
     )
     for name, expected in (
         ("heads", {"selection"}),
@@ -302,7 +302,7 @@ def test_report_statements_took_no_part_in_the_search(project):
         ("erasure", {"report"}),
     ):
         rows = pl.read_parquet(project.folder / f"data/{name}.parquet")
-        assert set(rows.join(parts, on="statement_id")["part"]) == expected
+        assert set(rows.join(splits, on="statement_id")["split"]) == expected
 
 
 def test_the_probe_reads_the_truth_in_both_personas_and_permuted_labels_do_not(project):

@@ -114,7 +114,7 @@ ROWS: list[tuple[str, Callable[[Project], None], str]] = [
         "prompt.lair_prefix: unknown key, expected one of honest_prefix",
     ),
     (
-        "a wording that is a p_correct value",
+        "a wording that is a truth value",
         setting("prompt", "liar_prefix", False),
         "prompt.liar_prefix: expected str, found False",
     ),
@@ -154,7 +154,7 @@ ROWS: list[tuple[str, Callable[[Project], None], str]] = [
         "patch.source and patch.base: both are 'honest', expected two personas",
     ),
     (
-        "a limit that is a p_correct value",
+        "a limit that is a truth value",
         setting("windows", "limit", True),
         "windows.limit: expected int, found True",
     ),

@@ -116,8 +116,8 @@ CASES: list[Case] = [
         ),
         (
             "csv semicolons without a label",
-            own("own.csv", "statement;p_correct\nWater is wet.;1\n"),
-            "data/raw/own.csv: row 1: column 'label' is missing, found statement, p_correct",
+            own("own.csv", "statement;truth\nWater is wet.;1\n"),
+            "data/raw/own.csv: row 1: column 'label' is missing, found statement, truth",
         ),
         (
             "csv comma in a text",

@@ -19,7 +19,7 @@ def main(
     model: cli.Model,
     out: Annotated[Path, "writes one row per statement and layer (Parquet)"],
 ) -> None:
-    """Patch each layer alone, on both parts."""
+    """Patch each layer alone, on both splits."""
     limit = params.section("single_layers", SingleLayersConfig).limit
     setting = experiment.load(pairs, model, prompt_pairs.SPLITS, limit)
     found, config = setting.pairs, setting.config

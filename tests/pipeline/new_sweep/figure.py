@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from stages.lib.drawing import columns, load, marks, patching, registry, style
 
 TABLES = {
-    "single_layers/layers": columns.texts("part")
+    "single_layers/layers": columns.texts("split")
     | columns.ROLES
     | columns.ints("layer")
     | columns.POINT
@@ -14,11 +14,11 @@ TABLES = {
 
 def draw(tables: load.Tables) -> Figure:
     """Accuracy of the patched run by layer, beside the base run."""
-    rows = tables["single_layers/layers"].filter(part="report")
+    rows = tables["single_layers/layers"].filter(split="report")
     figure = style.canvas(
         f"Layers: z of {tables.source} patched into the run of {tables.base}",
         f"z of all heads of one layer, at the last positions of the prompt; {rows['n'].max() or 0} "
-        f"known statements of the report part. Bands: {style.INTERVALS}.",
+        f"known statements of the report split. Bands: {style.INTERVALS}.",
         height=4.2,
         entries=patching.entries(tables, ("patched", "base")),
         half="0.5",

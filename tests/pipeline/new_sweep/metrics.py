@@ -13,9 +13,9 @@ class SingleLayersMetrics:
     Attributes
     ----------
     best : int or None
-        The layer with the highest p_correct on the selection part; None without a statement.
+        The layer with the highest p_correct on the selection split; None without a statement.
     patched, base : Point
-        The base run with z of this layer, and without, on the report part.
+        The base run with z of this layer, and without, on the report split.
     """
 
     best: int | None

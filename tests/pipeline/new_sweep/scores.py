@@ -24,7 +24,9 @@ def main(
     pairs: cli.Pairs,
     runs: cli.Runs,
     metrics: cli.Metrics,
-    plots: Annotated[Path, "writes layers.json (one row per part, layer and run) into this folder"],
+    plots: Annotated[
+        Path, "writes layers.json (one row per split, layer and run) into this folder"
+    ],
 ) -> None:
     """Choose the best layer on `selection`, report on `report`."""
     config = params.section("patch", PatchConfig)
@@ -32,14 +34,14 @@ def main(
     table = table.with_columns(layer=LAYER)
     layers = table["layer"].drop_nulls().unique().sort().to_list()
     points = {
-        (part, layer): _point(about, table, part, layer)
-        for part in SPLITS
+        (split, layer): _point(about, table, split, layer)
+        for split in SPLITS
         for layer in (None, *layers)
     }
     personas = {"source": config.source, "base": config.base}
     rows = [
-        {"part": part, "run": run, **personas, "layer": layer, **points[part, written].row()}
-        for part in SPLITS
+        {"split": split, "run": run, **personas, "layer": layer, **points[split, written].row()}
+        for split in SPLITS
         for layer in layers
         for run, written in (("patched", layer), ("base", None))
     ]
@@ -49,9 +51,9 @@ def main(
     metrics_file.write(metrics, SingleLayersMetrics(best, patched, base))
 
 
-def _point(about: PromptPairs, table: pl.DataFrame, part: str, layer: int | None) -> Point:
-    """Accuracy and p_correct of the run that patches a layer, or of the base run, on one part."""
-    chosen = (about.table["part"] == part).to_numpy()
+def _point(about: PromptPairs, table: pl.DataFrame, split: str, layer: int | None) -> Point:
+    """Accuracy and p_correct of the run that patches a layer, or of the base run, on one split."""
+    chosen = (about.table["split"] == split).to_numpy()
     return run_points.measure(about, patched_runs.probabilities(table, layer=layer), chosen)
 
 
