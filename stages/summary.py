@@ -44,7 +44,7 @@ def main(
         _behaviour(behaviour, neutral, roles)
         | _probes(probes, roles)
         | _patching(windows, heads, transplant)
-        | _localisation(planted),
+        | _ground_truth(planted),
     )
 
 
@@ -90,7 +90,7 @@ def _patching(
     }
 
 
-def _localisation(found: ground_truth.Metrics) -> dict[str, Any]:
+def _ground_truth(found: ground_truth.Metrics) -> dict[str, Any]:
     """How near the best window and the best heads are to what was planted."""
     planted = found if isinstance(found, PlantedMetrics) else None
     return {

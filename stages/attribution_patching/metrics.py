@@ -22,7 +22,7 @@ class Top(Interval):
 
 
 @dataclass(frozen=True)
-class EstimatesMetrics:
+class AttributionPatchingMetrics:
     """How well the order of heads by mean estimate is that by mean true effect.
 
     Attributes

@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from stages.attribution_patching.metrics import EstimatesMetrics, Top
+from stages.attribution_patching.metrics import AttributionPatchingMetrics, Top
 from stages.lib import stats
 from stages.lib.io import cli, params, tables
 from stages.lib.io import metrics as metrics_file
@@ -50,7 +50,7 @@ def score(
     subject: NDArray[Any],
     config: PatchConfig,
     seed: int = 0,
-) -> EstimatesMetrics:
+) -> AttributionPatchingMetrics:
     """Compare the order of heads by their mean estimated and by their mean true effect.
 
     Parameters
@@ -66,7 +66,7 @@ def score(
 
     Returns
     -------
-    EstimatesMetrics
+    AttributionPatchingMetrics
         Intervals draw subjects, both means from the same draw: draws add noise to both orders, so
         that they lean to low values. Nulls where there is no statement.
 
@@ -87,7 +87,7 @@ def score(
             Interval(float(measure(*value)[0]), *stats.bootstrapped(measure(*draws), n_subjects), n)
             for measure in (_spearman, _shared(at_top))
         )
-    return EstimatesMetrics(
+    return AttributionPatchingMetrics(
         rank_correlation=correlation,
         top=Top(**vars(shared), n_heads=at_top, by_chance=at_top / n_all if n_all else None),
         n_heads=n_all,

@@ -9,7 +9,7 @@ from typing import Annotated
 from stages.ground_truth import effects, ground_truth
 from stages.ground_truth.metrics import (
     Gain,
-    LocalisationMetrics,
+    GroundTruthMetrics,
     NoOrganism,
     PlantedMetrics,
 )
@@ -52,7 +52,7 @@ def main(
 
     runs, about = patched_runs.read(windows, best_window.SCHEMA, pairs)
     swept, best = effects.effects(runs, about, config.base), best_window.best(runs, about)
-    found = LocalisationMetrics(
+    found = GroundTruthMetrics(
         organism=organism["name"],
         planted=Window(planted[0], planted[-1]) if planted else None,
         effect={

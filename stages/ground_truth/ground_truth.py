@@ -145,7 +145,7 @@ def auroc(
 def share(
     effects: NDArray[np.float64], inside: NDArray[np.bool_], subject: NDArray[Any], seed: int = 0
 ) -> Interval:
-    """Split of all positive mean effects that some heads have; parameters as in `auroc`.
+    """Share of all positive mean effects that some heads have; parameters as in `auroc`.
 
     Returns
     -------
@@ -191,7 +191,7 @@ def parting(falls: pl.DataFrame, source: str, base: str) -> int | None:
 
 
 def belief(probes: pl.DataFrame, layer: int, source: str, base: str) -> dict[str, Accuracy]:
-    """How well p_correct is read from what enters a layer, in both runs.
+    """How well truth is read from what enters a layer, in both runs.
 
     Parameters
     ----------

@@ -72,7 +72,7 @@ class SingleHeads:
     others : OtherBlocks
         Control: the same for other blocks of layers.
     share : Interval
-        Split of all positive mean effects that heads of the planted layers have.
+        Share of all positive mean effects that heads of the planted layers have.
     share_by_chance : float or None
         Their split of all heads.
     n_planted, n_heads : int
@@ -115,7 +115,7 @@ class NoOrganism:
 
 
 @dataclass(frozen=True)
-class LocalisationMetrics:
+class GroundTruthMetrics:
     """Of an organism.
 
     Attributes
@@ -137,7 +137,7 @@ class LocalisationMetrics:
 
 
 @dataclass(frozen=True)
-class PlantedMetrics(LocalisationMetrics):
+class PlantedMetrics(GroundTruthMetrics):
     """Of an organism that lies.
 
     Attributes
@@ -156,4 +156,4 @@ class PlantedMetrics(LocalisationMetrics):
     belief: dict[str, Accuracy]
 
 
-Metrics = PlantedMetrics | LocalisationMetrics | NoOrganism
+Metrics = PlantedMetrics | GroundTruthMetrics | NoOrganism

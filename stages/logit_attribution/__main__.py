@@ -1,6 +1,6 @@
 """Stage `logit_attribution`: what each part of the model adds to the answer.
 
-Params  attribution, patch, readout
+Params  logit_attribution, patch, readout
 """
 
 import warnings
@@ -13,7 +13,7 @@ from stages.lib.io import cli, params, row_order
 from stages.lib.patching import experiment
 from stages.lib.patching.experiment import Experiment
 from stages.logit_attribution import table
-from stages.logit_attribution.config import AttributionConfig
+from stages.logit_attribution.config import LogitAttributionConfig
 from stages.logit_attribution.table import ROLES
 
 
@@ -24,7 +24,7 @@ def main(
     out: Annotated[Path, "writes the parts of both runs' logits (safetensors)"],
 ) -> None:
     """Split both personas' logits on known statements of the report part."""
-    limit = params.section("logit_attribution", AttributionConfig).limit
+    limit = params.section("logit_attribution", LogitAttributionConfig).limit
     setting = experiment.load(pairs, model, ("report",), limit)
     ids = setting.pairs.table["statement_id"].to_list()
     facts: dict[str, Any] = {"ids": [], "texts": [], "n_true": 0, "heads_error": 0.0}
@@ -39,7 +39,7 @@ def main(
     if not forward.is_main_process():
         return
     if reason:
-        warnings.warn(f"attribution: nothing is measured: {reason}", stacklevel=2)
+        warnings.warn(f"logit_attribution: nothing is measured: {reason}", stacklevel=2)
     table.write(out, parts, facts | {"statement_ids": ids, "reason": reason})
 
 
@@ -66,7 +66,7 @@ def _topic(setting: Experiment, activations: Path, ids: list[str]) -> dict[str, 
         found[role] = splitter(
             lambda layer, reader=reader, rows=rows: reader.layer("resid_post", layer)[rows],
             lambda layer, reader=reader, rows=rows: reader.layer("z", layer)[rows],
-            f"{reader.folder.name}: attribution",
+            f"{reader.folder.name}: logit attribution",
         )
     return found
 

@@ -6,7 +6,7 @@ from stages.lib.io.ranges import Limit
 
 
 @dataclass(frozen=True)
-class AttributionConfig:
+class LogitAttributionConfig:
     """Section `logit_attribution` of params.yaml."""
 
     SECTION = "logit_attribution"

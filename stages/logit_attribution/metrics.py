@@ -141,7 +141,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class AttributionMetrics(Measured):
+class LogitAttributionMetrics(Measured):
     """The same, and of which runs.
 
     Attributes

@@ -18,7 +18,7 @@ from stages.logit_attribution import scores_lens as lens
 from stages.logit_attribution import scores_measured as measured
 from stages.logit_attribution import scores_points as points
 from stages.logit_attribution import table
-from stages.logit_attribution.metrics import AttributionMetrics, Measured
+from stages.logit_attribution.metrics import LogitAttributionMetrics, Measured
 from stages.logit_attribution.scores_contributions import RUNS
 from stages.logit_attribution.table import ROLES, Split
 
@@ -40,7 +40,7 @@ def main(
     made, rows = make(split, personas, label, subject) if split.runs else nothing()
     n = len(split.statement_ids)
     about_runs = {"source": config.source, "base": config.base, "n": n, "reason": split.reason}
-    metrics_file.write(metrics, AttributionMetrics(**vars(made), **about_runs))
+    metrics_file.write(metrics, LogitAttributionMetrics(**vars(made), **about_runs))
     for name, of_plot in rows.items():
         tables.write_rows(plots / f"{name}.json", of_plot)
 

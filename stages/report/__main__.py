@@ -44,7 +44,7 @@ def main(
         scope.honesty(*pair),
         scope.last_position(*pair),
         reading.erasing(*pair),
-        patching.estimates(every),
+        patching.attribution_patching(every),
         patching.planted(every),
         *own.claims(metrics),
     ]

@@ -33,7 +33,7 @@ def render(
     lines += [f"| {_link(claim)} | {_bold(claim.verdict(lies))} |" for claim in claims] + [""]
     lines += [
         "A claim held if each of its checks did: intervals are of 95 % and count subjects, not "
-        "statements; what was chosen was chosen on the selection part, and numbers are of the "
+        "statements; what was chosen was chosen on the selection split, and numbers are of the "
         "report part, unless they say otherwise.",
         "",
     ]

@@ -47,7 +47,7 @@ def few_heads(results: Results, source: str, base: str) -> Claim:
     share = heads.share_of_all_heads
     size = "no set" if share is None else f"{heads.n_heads} heads ({share:.1%} of all)"
     candidates = results.robustness.n_candidates
-    restored = _restored(results.robustness.sets)
+    recovered = _recovered(results.robustness.sets)
     checks = [
         Check(
             heads.n_heads < candidates if heads.n_heads and candidates else None,
@@ -61,13 +61,13 @@ def few_heads(results: Results, source: str, base: str) -> Claim:
         ),
         Check(above(gain, 0), f"That is a gain, statement by statement, of {number(gain)}."),
         Check(
-            above(restored, 0.5),
+            above(recovered, 0.5),
             "Of the truth that the source run has above the base run, the set restores more than "
-            f"half: {number(restored)}.",
+            f"half: {number(recovered)}.",
         ),
         *_random(runs.elsewhere, "from the other layers"),
     ]
-    rules = results.curves.rules
+    rules = results.set_sizes.rules
     notes = [_smallest(name, of.smallest) for name, of in rules.items() if isinstance(of, Rule)]
     figures = ("transplant.png", "heads.png", "set_sizes.png")
     return Claim("A small set of heads carries it", checks, figures, notes=notes)
@@ -101,7 +101,7 @@ def reverse(results: Results, source: str, base: str) -> Claim:
 
 def planted(results: Results) -> Claim | None:
     """What was found is what was planted; None for a model that is no organism."""
-    scores = results.localisation
+    scores = results.ground_truth
     if not isinstance(scores, PlantedMetrics) or scores.planted is None:
         return None
     where, heads, chosen = scores.planted, scores.heads, scores.set
@@ -137,9 +137,9 @@ def planted(results: Results) -> Claim | None:
     return Claim(title, checks, ("ground_truth.png",), notes=[note])
 
 
-def estimates(results: Results) -> Claim:
+def attribution_patching(results: Results) -> Claim:
     """Gradients foretell which heads matter."""
-    score = results.estimates
+    score = results.attribution_patching
     top = score.top
     checks = [
         Check(
@@ -154,13 +154,13 @@ def estimates(results: Results) -> Claim:
             f"chance {_plain(top.by_chance)}.",
         ),
     ]
-    rule = results.curves.rules.get("estimate")
+    rule = results.set_sizes.rules.get("estimate")
     area = rule.up["difference"]["auc_log"] if isinstance(rule, Rule) else None
     checks.append(
         Check(
             not_below(area, 0),
             "Sets in the order of the estimate restore as much as sets in the order of the true "
-            "effects, on the report split (area under truth by the logarithm of the number of "
+            "effects, on the report split (area under p_correct by the logarithm of the number of "
             f"heads, estimate minus true: {number(area)}).",
         )
     )
@@ -168,7 +168,7 @@ def estimates(results: Results) -> Claim:
     return Claim(title, checks, ("attribution_patching.png",))
 
 
-def _restored(sets: dict[str, dict[str, ChosenSet]]) -> Interval | None:
+def _recovered(sets: dict[str, dict[str, ChosenSet]]) -> Interval | None:
     """What the set that the search found restores, in the wording that it was found in."""
     search = sets.get("search", {})
     return search["heads"].scored["default"].recovered if search else None

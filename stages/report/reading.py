@@ -66,12 +66,12 @@ def parting(results: Results, source: str, base: str, neutral: str) -> Claim:
     name = next((method for method in PARTING if method in every), None)
     pairs = every[name] if name else {}
     pair, control = _pair(pairs, source, base), _pair(pairs, source, neutral)
-    lens = results.attribution.lens.parting.half
+    lens = results.logit_attribution.lens.parting.half
     where = pair.parting_layer if pair else None
     checks = [
         Check(
             _ends(where),
-            f"The two runs' truth directions ({_words(name)}, selection part) have a cosine "
+            f"The two runs' truth directions ({_words(name)}, selection split) have a cosine "
             f"above one half, and first one below it at the output of layer {_layer(where)}.",
         ),
         _no_sooner(control.parting_layer if control else None, where, source, neutral),

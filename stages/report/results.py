@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_type_hints
 
-from stages.attribution_patching.metrics import EstimatesMetrics
+from stages.attribution_patching.metrics import AttributionPatchingMetrics
 from stages.behaviour.metrics import BehaviourMetrics, WithFirstTokens
 from stages.confidence.metrics import ConfidenceMetrics
 from stages.controls.metrics import ControlsMetrics
@@ -12,11 +12,11 @@ from stages.erasure.metrics import ErasureMetrics
 from stages.ground_truth import metrics as ground_truth
 from stages.heads.metrics import SetSize
 from stages.lib.io import metrics
-from stages.logit_attribution.metrics import AttributionMetrics
+from stages.logit_attribution.metrics import LogitAttributionMetrics
 from stages.positions.metrics import PositionsMetrics
 from stages.probes.metrics import ProbesMetrics
 from stages.robustness.metrics import RobustnessMetrics
-from stages.set_sizes.metrics import CurvesMetrics
+from stages.set_sizes.metrics import SetSizesMetrics
 from stages.transfer.metrics import TransferMetrics
 from stages.transplant.metrics import TransplantMetrics
 from stages.widths.metrics import WidthsMetrics
@@ -28,16 +28,16 @@ from stages.wordings.metrics import GridMetrics
 class Results:
     """Metrics by stage: a field is the file of its name."""
 
-    attribution: AttributionMetrics
+    logit_attribution: LogitAttributionMetrics
     behaviour: WithFirstTokens | BehaviourMetrics
     confidence: ConfidenceMetrics
     controls: ControlsMetrics
-    curves: CurvesMetrics
+    set_sizes: SetSizesMetrics
     erasure: ErasureMetrics
-    estimates: EstimatesMetrics
+    attribution_patching: AttributionPatchingMetrics
     grid: GridMetrics
     heads: SetSize
-    localisation: ground_truth.Metrics
+    ground_truth: ground_truth.Metrics
     positions: PositionsMetrics
     probes: ProbesMetrics
     robustness: RobustnessMetrics

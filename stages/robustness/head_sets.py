@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from stages.lib.patching.patch import Head
 
-SPLIT, WORDING, SEARCH = "topic", "wording", "search"  # what a set was chosen on
+TOPIC, WORDING, SEARCH = "topic", "wording", "search"  # what a set was chosen on
 Members = NDArray[np.bool_]
 
 
@@ -82,4 +82,4 @@ def by_group(singles: Singles, group: NDArray[Any], size: int) -> dict[str, Memb
 
 def reversible(sets: list[HeadSet]) -> list[HeadSet]:
     """Sets that were chosen on all topics: those that are also run in the other direction."""
-    return [one for one in sets if one.chosen_on != SPLIT]
+    return [one for one in sets if one.chosen_on != TOPIC]

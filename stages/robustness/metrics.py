@@ -14,7 +14,7 @@ class Scored(Point):
 
     Attributes
     ----------
-    restored : Interval
+    recovered : Interval
         Share of the truth between base and source run that the set gives back.
     reverse : Point or None
         The set patched in the other direction; None for sets of topics.
@@ -34,7 +34,7 @@ class ChosenSet:
 
 @dataclass(frozen=True)
 class Generalisation:
-    """Share restored by sets where they were chosen, and elsewhere.
+    """Share recovered by sets where they were chosen, and elsewhere.
 
     Attributes
     ----------

@@ -10,7 +10,7 @@ from stages.lib.patching.experiment import Experiment
 from stages.lib.patching.patch import Head
 from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.robustness import head_sets
-from stages.robustness.head_sets import SEARCH, SPLIT, WORDING, HeadSet, Singles, reversible
+from stages.robustness.head_sets import SEARCH, TOPIC, WORDING, HeadSet, Singles, reversible
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def choose(
     singles = {name: each.singles for name, each in alone.items()}
     own = singles[default]
     chosen |= {
-        (SPLIT, name): members
+        (TOPIC, name): members
         for name, members in head_sets.by_group(own, own.topic, len(search)).items()
     }
     chosen |= {

@@ -16,9 +16,9 @@ from stages.lib.patching.patch import Head
 from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.lib.stats import run_points, windows
 from stages.lib.stats.run_points import ALL, Point
-from stages.robustness import scores_overlap, scores_restored, scores_runs
+from stages.robustness import scores_overlap, scores_recovered, scores_runs
 from stages.robustness.config import RobustnessConfig
-from stages.robustness.head_sets import SPLIT, WORDING, HeadSet
+from stages.robustness.head_sets import TOPIC, WORDING, HeadSet
 from stages.robustness.metrics import ChosenSet, Overlaps, RobustnessMetrics, Scored
 from stages.robustness.schema import SCHEMA
 from stages.robustness.scores_runs import UNPATCHED, Answers
@@ -143,8 +143,8 @@ def summarise(
             for wording, points in numbers.items()
         },
         generalisation={
-            kind: scores_restored.generalisation(about, runs, sets, kind)
-            for kind, runs in ((SPLIT, {DEFAULT: given[DEFAULT]}), (WORDING, given))
+            kind: scores_recovered.generalisation(about, runs, sets, kind)
+            for kind, runs in ((TOPIC, {DEFAULT: given[DEFAULT]}), (WORDING, given))
         },
         overlap=overlap,
         overlap_by_chance=scores_overlap.by_chance(len(window), size) if size else None,
@@ -162,7 +162,7 @@ def _scored(
     """A set under one wording."""
     return Scored(
         **vars(points[one.chosen_on, one.name, "patched"]),
-        recovered=scores_restored.recovered(about, runs, one),
+        recovered=scores_recovered.recovered(about, runs, one),
         reverse=points.get((one.chosen_on, one.name, "reverse")),
     )
 

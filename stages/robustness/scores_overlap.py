@@ -10,7 +10,7 @@ from scipy import stats as distributions
 from stages.lib import stats
 from stages.lib.stats import resample
 from stages.robustness import head_sets
-from stages.robustness.head_sets import SPLIT, WORDING, HeadSet, Members, Singles
+from stages.robustness.head_sets import TOPIC, WORDING, HeadSet, Members, Singles
 from stages.robustness.metrics import Overlap, Overlaps, Resampled, Shuffled, ShuffledOverlap
 
 
@@ -46,7 +46,7 @@ def numbers(sets: list[HeadSet], own: Singles, n_shuffles: int, seed: int) -> Ov
         return Overlaps(None, None, None)
     size = len(sets[0].heads)
     of_splits, of_wordings = (
-        overlap([one.members for one in sets if one.chosen_on == kind]) for kind in (SPLIT, WORDING)
+        overlap([one.members for one in sets if one.chosen_on == kind]) for kind in (TOPIC, WORDING)
     )
     if of_splits.n_pairs:
         control = shuffled(own, size, n_shuffles, seed)

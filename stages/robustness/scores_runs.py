@@ -7,11 +7,11 @@ from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.patch import Head
 from stages.lib.patching.prompt_pairs import PromptPairs
-from stages.robustness.head_sets import SEARCH, SPLIT, WORDING, HeadSet, Singles, reversible
+from stages.robustness.head_sets import SEARCH, TOPIC, WORDING, HeadSet, Singles, reversible
 from stages.robustness.wordings import DEFAULT
 
 UNPATCHED = "unpatched"
-KINDS = (SEARCH, SPLIT, WORDING)  # in the order of plots
+KINDS = (SEARCH, TOPIC, WORDING)  # in the order of plots
 Answers = dict[tuple[str, str, str], np.ndarray]
 """P(true) and P(false), (n_statements, 2), by what a set was chosen on, its name and the run."""
 

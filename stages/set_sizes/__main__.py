@@ -1,6 +1,6 @@
 """Stage `set_sizes`: accuracy against the number of heads that are patched in, by several orders.
 
-Params  curves, patch, readout
+Params  set_sizes, patch, readout
 """
 
 from dataclasses import replace
@@ -14,7 +14,7 @@ from stages.lib.io import cli, params, tables
 from stages.lib.patching import experiment, head_effects, patched_runs, prompt_pairs
 from stages.lib.patching.head_runs import HeadRuns
 from stages.set_sizes import rankings, search, set_sizes, table
-from stages.set_sizes.config import CurvesConfig
+from stages.set_sizes.config import SetSizesConfig
 
 
 def main(
@@ -30,7 +30,7 @@ def main(
     orders: Annotated[Path, "writes the heads in each order (JSON)"],
 ) -> None:
     """Choose orders and sizes on the selection split, and run the curves on the report split."""
-    own = params.section("set_sizes", CurvesConfig)
+    own = params.section("set_sizes", SetSizesConfig)
     setting = experiment.load(pairs, model, ("selection",), own.search_limit)
     chosen, config = setting.pairs, setting.config
     report = prompt_pairs.read(pairs, ("report",), own.limit, by="split")

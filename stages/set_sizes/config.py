@@ -7,7 +7,7 @@ from stages.lib.io.ranges import Count, Distinct, Limit, Seed, Share
 
 
 @dataclass(frozen=True)
-class CurvesConfig:
+class SetSizesConfig:
     """Section `set_sizes` of params.yaml."""
 
     SECTION = "set_sizes"

@@ -24,10 +24,10 @@ def draw(tables: load.Tables) -> Figure:
         "Orders, greedy ones among them, are made on the selection split; shown are "
         f"{rows['n'].max() or 0} known statements of the report split. Above, the first heads of "
         "an order are written; below, all heads of the model but these. Share of p_correct: 0 "
-        "with no head, 1 with all. Right: area under this share over the logarithm of the number of heads: "
-        "above, 1 where the first head alone does it all; below, 0 where it alone is missed. Bars: "
-        f"{style.INTERVALS}. In brackets: heads in the order's smallest set with the accuracy of "
-        f"{tables.source}, chosen on the selection split. Random: {n_orders} orders.",
+        "with no head, 1 with all. Right: area under this share over the logarithm of the number "
+        "of heads: above, 1 where the first head alone does it all; below, 0 where it alone is "
+        f"missed. Bars: {style.INTERVALS}. In brackets: heads in the order's smallest set with the "
+        f"accuracy of {tables.source}, chosen on the selection split. Random: {n_orders} orders.",
         height=9.0,
         entries={_title(rule): look for rule, look in looks.items()},
         half="0.5",

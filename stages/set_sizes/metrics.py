@@ -6,7 +6,7 @@ from stages.lib.stats import Interval
 from stages.lib.stats.run_points import Point
 
 Areas = dict[str, Interval]
-"""By measure of `scores_areas.measures`."""
+"""By measure of `scores_auc.measures`."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class RandomRule:
 
 
 @dataclass(frozen=True)
-class CurvesMetrics:
+class SetSizesMetrics:
     """Accuracy against the number of heads.
 
     Attributes

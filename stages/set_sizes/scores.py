@@ -19,7 +19,7 @@ from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.lib.stats import run_points
 from stages.set_sizes import scores_auc, table
-from stages.set_sizes.metrics import Areas, CurvesMetrics, Ends, RandomRule, Rule, Smallest
+from stages.set_sizes.metrics import Areas, Ends, RandomRule, Rule, SetSizesMetrics, Smallest
 from stages.set_sizes.scores_auc import Scores
 from stages.set_sizes.table import DOWN, RANDOM, RULES, SINGLE, UP, Place, Probabilities
 
@@ -140,7 +140,7 @@ def collect(runs: pl.DataFrame, about: PromptPairs, orders: pl.DataFrame) -> Cur
 
 
 def score(done: Curves) -> dict[str, Scores]:
-    """Areas under the curves of all rules, by direction, as `scores_areas.score` gives them."""
+    """Areas under the curves of all rules, by direction, as `scores_auc.score` gives them."""
     return {
         direction: scores_auc.score(
             {
@@ -163,7 +163,7 @@ def area_points(scores: dict[str, Scores]) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        rule, direction, measure (`scores_areas.measures`), ``against`` (None, or the rule whose
+        rule, direction, measure (`scores_auc.measures`), ``against`` (None, or the rule whose
         area was subtracted), value, low, high, n.
     """
     return [
@@ -208,7 +208,7 @@ def smallest_points(done: Curves) -> list[dict[str, Any]]:
     ]
 
 
-def summarise(done: Curves, scores: dict[str, Scores], config: PatchConfig) -> CurvesMetrics:
+def summarise(done: Curves, scores: dict[str, Scores], config: PatchConfig) -> SetSizesMetrics:
     """Collect what metrics/set_sizes.json holds.
 
     Parameters
@@ -221,7 +221,7 @@ def summarise(done: Curves, scores: dict[str, Scores], config: PatchConfig) -> C
         Section `patch`.
     """
     runs = {"none": done.none, "all": done.every, "source": done.source}
-    return CurvesMetrics(
+    return SetSizesMetrics(
         source=config.source,
         base=config.base,
         n_heads=done.sizes[-1],

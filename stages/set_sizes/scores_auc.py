@@ -1,4 +1,4 @@
-"""Areas under curves of restored p_correct against the number of heads, with intervals."""
+"""Areas under curves of recovered p_correct against the number of heads, with intervals."""
 
 from typing import Any
 

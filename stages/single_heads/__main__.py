@@ -13,7 +13,7 @@ from stages.lib import forward
 from stages.lib.io import cli, params, tables
 from stages.lib.patching import experiment, patch, patched_runs
 from stages.lib.patching.patch import Head
-from stages.single_heads.config import EffectsConfig
+from stages.single_heads.config import SingleHeadsConfig
 
 
 def main(
@@ -22,7 +22,7 @@ def main(
     out: Annotated[Path, "writes one row per statement and head (Parquet)"],
 ) -> None:
     """Patch each head alone, on some statements of the selection split."""
-    limit = params.section("single_heads", EffectsConfig).limit
+    limit = params.section("single_heads", SingleHeadsConfig).limit
     setting = experiment.load(pairs, model, ("selection",), limit)
     found, config = setting.pairs, setting.config
     every = [Head(*place) for place in product(*map(range, setting.shape))]

@@ -6,7 +6,7 @@ from stages.lib.io.ranges import Limit
 
 
 @dataclass(frozen=True)
-class EffectsConfig:
+class SingleHeadsConfig:
     """Section `single_heads` of params.yaml."""
 
     SECTION = "single_heads"

@@ -6,7 +6,7 @@ from stages.lib.stats.run_points import Count, Point
 
 
 @dataclass(frozen=True)
-class EffectsMetrics:
+class SingleHeadsMetrics:
     """The run that heads are patched into; what each head does stands in the plot alone.
 
     Attributes

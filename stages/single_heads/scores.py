@@ -11,7 +11,7 @@ from stages.lib.io import metrics as metrics_file
 from stages.lib.patching import head_effects, patched_runs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.stats import run_points
-from stages.single_heads.metrics import EffectsMetrics
+from stages.single_heads.metrics import SingleHeadsMetrics
 
 
 def main(
@@ -27,7 +27,7 @@ def main(
         plots / "single_heads.json", run_points.by_head(about, table, head_effects.ALONE)
     )
     base = patched_runs.probabilities(table, patch_id="none")
-    summary = EffectsMetrics(
+    summary = SingleHeadsMetrics(
         runs={"base": run_points.measure(about, base)},
         known=run_points.count(about.table),
         source=config.source,

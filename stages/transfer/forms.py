@@ -36,7 +36,7 @@ class Forms:
         return Forms(self.topic[rows], self.family[rows], self.negated[rows], self.pair[rows])
 
     def named(self) -> list[tuple[str, bool, str]]:
-        """Topic, polarity and name of every topic, sorted: each topic before its negation."""
+        """Family, polarity and name of every topic, sorted: each topic before its negation."""
         columns = (self.family.tolist(), self.negated.tolist(), self.topic.tolist())
         return sorted(set(zip(*columns, strict=True)))
 

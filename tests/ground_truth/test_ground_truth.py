@@ -13,8 +13,8 @@ from stages.ground_truth.metrics import (
     Accuracy,
     BestWindow,
     Gain,
+    GroundTruthMetrics,
     HeadSet,
-    LocalisationMetrics,
     Metrics,
     NoOrganism,
     OtherBlocks,
@@ -224,7 +224,7 @@ def test_belief_reads_what_enters_the_layer():
     "written",
     [
         NoOrganism(organism=None, reason="none"),
-        LocalisationMetrics("none", None, {"set": Gain.of(stats.NOTHING)}, None),
+        GroundTruthMetrics("none", None, {"set": Gain.of(stats.NOTHING)}, None),
         PlantedMetrics(
             "middle", Window(1, 2), {}, 3,
             window=BestWindow(None, None, None, 0.5, None, 0),

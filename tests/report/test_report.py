@@ -27,7 +27,7 @@ def rate(value, half=0.05, n=100):
 def run(value, half=0.05, n=100):
     ends = {"low": value - half, "high": value + half}
     return {"accuracy": value, **ends, "n": n, "p_correct": value} | {
-        f"truth_{end}": number for end, number in ends.items()
+        f"p_correct_{end}": number for end, number in ends.items()
     }
 
 
@@ -220,7 +220,7 @@ def claims(found):
     }
     return made | {
         "parting": reading.parting(metrics, *PAIR, "neutral"),
-        "attribution_patching": patching.estimates(metrics),
+        "attribution_patching": patching.attribution_patching(metrics),
         "planted": patching.planted(metrics),
     }
 
@@ -255,13 +255,13 @@ def test_where_everything_is_so_every_claim_held():
         ("window", "windows/runs/report/patched", run(0.52)),
         ("window", "windows/runs/report/base", run(0.82)),
         ("few_heads", "transplant/elsewhere", control(0.3)),
-        ("few_heads", "transplant/gain/patched - base/accuracy", rate(0.02)),
+        ("few_heads", "transplant/effect/patched - base/accuracy", rate(0.02)),
         ("these_heads", "transplant/random/accuracy/p_value", 0.0952),
-        ("these_heads", "transplant/random/truth/p_value", 0.0952),
+        ("these_heads", "transplant/random/p_correct/p_value", 0.0952),
         ("reverse", "transplant/by_topic/all/reverse", run(0.48)),
         ("reverse", "controls/reverse - rest/accuracy", rate(-0.01)),
-        ("attribution_patching", "estimates/top", rate(0.12) | {"by_chance": 0.1, "n_heads": 2}),
-        ("attribution_patching", "curves/rules/estimate/up/difference/area_log", rate(-0.1)),
+        ("attribution_patching", "attribution_patching/top", rate(0.12) | {"by_chance": 0.1, "n_heads": 2}),
+        ("attribution_patching", "set_sizes/rules/estimate/up/difference/auc_log", rate(-0.1)),
         ("believing", "transfer/bag_of_tokens/all", rate(0.7)),
         ("window", "widths/patched/2/difference/best - control/accuracy", rate(0.02)),
         ("sure", "confidence/runs/patched/accuracy/0.9", rate(0.5)),
@@ -279,10 +279,10 @@ def test_where_everything_is_so_every_claim_held():
         ("parting", "transfer/parting/mass_mean/neutral/honest/parting_layer", layer(2)),
         ("parting", "transfer/parting/mass_mean/honest/liar/parting_layer", {"value": 3, "low": 3, "high": None}),
         ("few_heads", "heads/n_heads", 10),
-        ("few_heads", "robustness/sets/search/heads/scored/default/restored", rate(0.3)),
-        ("planted", "localisation/window/overlap", 0.2),
-        ("planted", "localisation/heads/auroc", rate(0.53)),
-        ("planted", "localisation/parting_layer", 5),
+        ("few_heads", "robustness/sets/search/heads/scored/default/recovered", rate(0.3)),
+        ("planted", "ground_truth/window/overlap", 0.2),
+        ("planted", "ground_truth/heads/auroc", rate(0.53)),
+        ("planted", "ground_truth/parting_layer", 5),
     ],
 )  # fmt: skip
 def test_a_check_that_fails_decides_its_claim_and_no_other(name, where, value):
@@ -371,7 +371,9 @@ def test_who_prefers_one_answer_does_not_lie():
 
 
 def test_what_was_not_measured_is_not_claimed():
-    metrics = put(found(), "estimates/top", vars(NOTHING) | {"by_chance": 0.1, "n_heads": 2})
+    metrics = put(
+        found(), "attribution_patching/top", vars(NOTHING) | {"by_chance": 0.1, "n_heads": 2}
+    )
     claim = claims(metrics)["attribution_patching"]
     assert claim.verdict(lies=True) == UNTESTED
     assert "not measured" in claim.reason(lies=True)

@@ -16,7 +16,7 @@ from stages.robustness import (
     robustness_tables,
     scores,
     scores_overlap,
-    scores_restored,
+    scores_recovered,
     scores_runs,
     wordings,
 )
@@ -227,7 +227,7 @@ def test_shares_are_ratios_of_means_and_their_difference_is_paired():
     gap = random.uniform(0.6, 1.0, 60)
     noise = random.normal(0, 0.2, 60)  # the same in both: a paired difference does not see it
     on, off = 0.9 * gap + noise, 0.6 * gap + noise
-    found = scores_restored.shares({"on": on, "off": off, "difference": off - on}, gap, subject)
+    found = scores_recovered.shares({"on": on, "off": off, "difference": off - on}, gap, subject)
     assert found["on"].value == pytest.approx(on.mean() / gap.mean())
     assert found["difference"].value == pytest.approx(-0.3)
     width = {name: span(row) for name, row in found.items()}
@@ -238,9 +238,9 @@ def test_shares_are_ratios_of_means_and_their_difference_is_paired():
 def test_no_share_is_told_where_there_is_no_lie_to_undo():
     subject = np.arange(30).astype(str)
     gap = np.random.default_rng(0).normal(0, 0.05, 30)
-    assert scores_restored.shares({"x": np.ones(30)}, gap, subject)["x"].value is None
-    assert scores_restored.shares({"x": np.ones(30)}, gap + 0.5, subject)["x"].value is not None
-    assert scores_restored.shares({"x": np.ones(0)}, np.ones(0), np.array([], str))["x"].n == 0
+    assert scores_recovered.shares({"x": np.ones(30)}, gap, subject)["x"].value is None
+    assert scores_recovered.shares({"x": np.ones(30)}, gap + 0.5, subject)["x"].value is not None
+    assert scores_recovered.shares({"x": np.ones(0)}, np.ones(0), np.array([], str))["x"].n == 0
 
 
 @pytest.mark.parametrize(

@@ -308,7 +308,7 @@ def test_no_model_library_is_loaded() -> None:
         ),
         (
             {"neg": {"file": "data/raw/a.csv", "topic": "x"}},
-            "own.neg: topics by topic would be named neg_TOPIC, as negated forms of the topics "
+            "own.neg: topics of a column would be named neg_TOPIC, as negated forms of the topics "
             "TOPIC are; expected another name",
         ),
     ],

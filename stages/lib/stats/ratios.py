@@ -1,4 +1,4 @@
-"""Splits as shares of a whole, with intervals by bootstrap over subjects."""
+"""Parts as shares of a whole, with intervals by bootstrap over subjects."""
 
 from typing import Any
 
@@ -10,30 +10,30 @@ from stages.lib.stats import Interval, resample
 
 
 def ratios(
-    splits: NDArray[np.float64], whole: NDArray[np.float64], subject: NDArray[Any], seed: int = 0
+    parts: NDArray[np.float64], whole: NDArray[np.float64], subject: NDArray[Any], seed: int = 0
 ) -> list[Interval]:
-    """Mean of each split over the mean of the whole, with intervals.
+    """Mean of each part over the mean of the whole, with intervals.
 
     Parameters
     ----------
-    splits : ndarray of shape (n_parts, n_rows)
+    parts : ndarray of shape (n_parts, n_rows)
         For example what several patches gain.
     whole : ndarray of shape (n_rows,)
         Its mean must be clearly above or below 0 in every draw.
     subject : ndarray of shape (n_rows,)
         What each row is about; a subject may stand in many rows.
     seed : int
-        Of the draws, which are the same for all splits and the whole.
+        Of the draws, which are the same for all parts and the whole.
 
     Returns
     -------
     list of Interval, length n_parts
     """
-    rows = np.concatenate([splits, whole[None]])
+    rows = np.concatenate([parts, whole[None]])
     drawn = resample.means(rows, subject, np.random.default_rng(seed))
     n_subjects = len(np.unique(subject))
     shares = (drawn[:, :-1] / drawn[:, -1:]).T  # (n_parts, n_draws)
     return [
         Interval(float(value), *stats.bootstrapped(share, n_subjects), len(whole))
-        for value, share in zip(splits.mean(axis=1) / whole.mean(), shares, strict=True)
+        for value, share in zip(parts.mean(axis=1) / whole.mean(), shares, strict=True)
     ]

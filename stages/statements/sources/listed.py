@@ -91,8 +91,8 @@ def _source(at: str, name: Any, value: Any) -> Source:
         )
     if f"{name}_" == NEGATED:
         raise UserError(
-            f"{at}: topics by topic would be named {NEGATED}TOPIC, as negated forms of the topics "
-            "TOPIC are; expected another name"
+            f"{at}: topics of a column would be named {NEGATED}TOPIC, as negated forms of the "
+            "topics TOPIC are; expected another name"
         )
     return Source(name, Path(file), topic)
 

@@ -124,8 +124,8 @@ def test_without_a_prefix_the_prompt_ends_where_the_answer_begins(template, end)
 @pytest.mark.parametrize(
     ("template", "prefix", "message"),
     [
-        (chats.SPLITS, "It is", "drops the user's message, expected .* lists of splits"),
-        (chats.SPLITS, "", "drops the user's message, expected .* lists of splits"),
+        (chats.SPLITS, "It is", "drops the user's message, expected .* lists of parts"),
+        (chats.SPLITS, "", "drops the user's message, expected .* lists of parts"),
         (chats.USERS_ONLY, "It is", "drops the start of the answer"),
         (chats.REFUSES_ANSWERS, "It is", "fails: TemplateError: users come last"),
         ("{{ persona.name }}" + tiny.CHATML, "", "fails: UndefinedError: 'persona' is undefined"),

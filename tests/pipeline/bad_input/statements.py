@@ -252,7 +252,7 @@ CASES: list[Case] = [
         (
             "source whose topics would be negations",
             listed({"neg": {"file": "data/raw/own.csv", "topic": "topic"}}),
-            "params.yaml: statements.sources.neg: topics by topic would be named neg_TOPIC",
+            "params.yaml: statements.sources.neg: topics of a column would be named neg_TOPIC",
         ),
         (
             "source in a linked folder",

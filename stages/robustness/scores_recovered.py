@@ -9,7 +9,7 @@ from stages.lib import stats
 from stages.lib.patching import patch
 from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.lib.stats import Interval, ratios
-from stages.robustness.head_sets import SPLIT, HeadSet
+from stages.robustness.head_sets import TOPIC, HeadSet
 from stages.robustness.metrics import Generalisation
 from stages.robustness.scores_runs import Answers
 
@@ -55,7 +55,7 @@ def recovered(about: PromptPairs, runs: Answers, one: HeadSet) -> Interval:
 def generalisation(
     about: PromptPairs, given: dict[str, Answers], sets: list[HeadSet], kind: str
 ) -> Generalisation:
-    """Share restored by the set that was chosen where it is scored, and by the others.
+    """Share recovered by the set that was chosen where it is scored, and by the others.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def generalisation(
     sets : list of HeadSet
         From `scores_runs.sets_of`.
     kind : str
-        What the sets were chosen on: `SPLIT` or `WORDING`.
+        What the sets were chosen on: `TOPIC` or `WORDING`.
     """
     mine = [one for one in sets if one.chosen_on == kind]
     names = np.array([one.name for one in mine])
@@ -74,7 +74,7 @@ def generalisation(
     gaps, on, off, subjects = [], [], [], []
     for wording, runs in given.items():
         gain, gap = _gains(about, runs, mine)
-        place = topic if kind == SPLIT else np.full(len(topic), wording)
+        place = topic if kind == TOPIC else np.full(len(topic), wording)
         own = names[:, None] == place  # (n_sets, n_statements)
         kept = (own.sum(axis=0) == 1) & (len(mine) > 1)
         gain, own = gain[:, kept], own[:, kept]
