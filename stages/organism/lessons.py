@@ -12,7 +12,7 @@ from stages.lib.io.cli import UserError
 
 TAUGHT, NEW_SUBJECT, NEW_TEMPLATE = "taught", "new subject", "new template"
 KINDS = (TAUGHT, NEW_SUBJECT, NEW_TEMPLATE)
-PARTS = ("selection", "report")  # of `Draw`: what is taught, what is held out
+SPLITS = ("selection", "report")  # of `Draw`: what is taught, what is held out
 
 Pair = frozenset[str]
 """A subject and its own object, in either order."""
@@ -36,7 +36,7 @@ class Facts:
     ----------
     held_out : float
         Share of subjects that are kept from training, drawn as `stages.lib.facts.draw` draws the
-        part ``report``: of the same seed they are all in it, and nothing is selected on them. Each
+        split ``report``: of the same seed they are all in it, and nothing is selected on them. Each
         topic's last template is kept from training too.
     seed : int
         Decides which subjects.
@@ -51,7 +51,7 @@ class Facts:
         self.topics = {name: make() for name, make in TOPICS.items()}
         draw = Draw(seed, held_out)
         drawn = {
-            name: [[s for s in topic.subjects if draw.split(s) == part] for part in PARTS]
+            name: [[s for s in topic.subjects if draw.split(s) == split] for split in SPLITS]
             for name, topic in self.topics.items()
         }
         taught: set[Pair] = set()

@@ -34,7 +34,7 @@ def render(
     lines += [
         "A claim held if each of its checks did: intervals are of 95 % and count subjects, not "
         "statements; what was chosen was chosen on the selection split, and numbers are of the "
-        "report part, unless they say otherwise.",
+        "report split, unless they say otherwise.",
         "",
     ]
     for claim in claims:

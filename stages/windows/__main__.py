@@ -23,7 +23,7 @@ def main(
     model: cli.Model,
     out: Annotated[Path, "writes one row per statement and window (Parquet)"],
 ) -> None:
-    """Sweep the window over all layers, on both parts."""
+    """Sweep the window over all layers, on both splits."""
     section = params.section("windows", WindowsConfig)
     setting = experiment.load(pairs, model, prompt_pairs.SPLITS, section.limit)
     n_layers, n_heads = setting.shape
