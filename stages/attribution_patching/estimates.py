@@ -71,7 +71,7 @@ def true_effects(
     ----------
     patched : DataFrame
         The base run and a run for each head of the model alone, as `patched_runs.SCHEMA`.
-    cases : PromptPairs
+    pairs : PromptPairs
         The statements.
     n_layers, n_heads : int
         Sizes of the model.

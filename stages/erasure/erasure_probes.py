@@ -37,7 +37,7 @@ def check(folders: dict[str, Path], pairs: PromptPairs, settings: ProbesConfig) 
     ----------
     folders : dict of str to Path
         Activations of each persona.
-    cases : PromptPairs
+    pairs : PromptPairs
         Known statements of both splits.
     settings : ProbesConfig
         How to fit.

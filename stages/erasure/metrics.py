@@ -12,7 +12,7 @@ class Numbers:
 
     Attributes
     ----------
-    accuracy, truth : Interval
+    accuracy, p_correct : Interval
     answer_mass : Interval
         Probability of both answers together.
     log_odds : Interval

@@ -124,7 +124,7 @@ class GroundTruthMetrics:
         Its name.
     planted : Window or None
         Where it was taught to lie; None for the one that never lies.
-    gain : dict of str to Gain
+    effect : dict of str to Gain
         What ``window``, the best one, and ``set``, the head set, add.
     parting_layer : int or None
         First layer after which truth directions of source and base have parted.

@@ -15,7 +15,7 @@ class Step(Point):
         Heads in the set.
     layer, head : int or None
         The head that was added last; None in the empty set.
-    kept : float or None
+    recovered : float or None
         Share of the window's gain of p_correct; None where the window gains nothing.
     """
 

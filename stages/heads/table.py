@@ -24,7 +24,7 @@ def rows(
 
     Parameters
     ----------
-    cases : PromptPairs
+    pairs : PromptPairs
         The statements.
     config : PatchConfig
         Section `patch`.

@@ -40,7 +40,7 @@ class Counts:
 
     Attributes
     ----------
-    cases : PromptPairs
+    pairs : PromptPairs
         The statements.
     counts : list of int
         How many positions.
@@ -62,7 +62,7 @@ class Blocks:
 
     Attributes
     ----------
-    cases : PromptPairs
+    pairs : PromptPairs
         The statements.
     n_written : dict of Writing to ndarray of shape (n_statements,), int
         At how many positions each run writes.
@@ -112,7 +112,7 @@ def writings(counterparts: list[Pairs], draws: int, seed: int) -> dict[Writing, 
 
     Parameters
     ----------
-    pairs : list of Pairs
+    counterparts : list of Pairs
         Positions of each statement.
     draws : int
         Random draws for each block.
@@ -143,7 +143,7 @@ def groups(counterparts: list[Pairs], lengths: list[int]) -> list[list[int]]:
 
     Parameters
     ----------
-    pairs : list of Pairs
+    counterparts : list of Pairs
         Positions of each statement.
     lengths : list of int
         Tokens of the shorter one of its two prompts.
@@ -176,7 +176,7 @@ def at_blocks(
         Statements and model.
     patch : ndarray of shape (n_layers, n_heads), bool
         Heads to overwrite.
-    pairs : list of Pairs
+    counterparts : list of Pairs
         Positions of each statement.
     written : dict of Writing to list of ndarray of bool
         From `writings`.

@@ -21,7 +21,7 @@ class Alone:
     ----------
     wording : str
         Its name.
-    cases : PromptPairs
+    pairs : PromptPairs
         The statements.
     heads : list of Head
         Heads of the window.
@@ -53,7 +53,7 @@ class Scored:
     ----------
     wording : str
         Its name.
-    cases : PromptPairs
+    pairs : PromptPairs
         The statements.
     into_base : Readouts
         Every set, from the source into the base run.

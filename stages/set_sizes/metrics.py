@@ -91,7 +91,7 @@ class SetSizesMetrics:
         Personas.
     n_heads : int
         Of the model.
-    gain : Interval
+    effect : Interval
         p_correct that all heads of the model together add.
     runs : dict of str to Point
         ``none`` and ``all`` heads patched in, and ``source``, unpatched.

@@ -20,7 +20,7 @@ def effects(runs: pl.DataFrame, pairs: PromptPairs, measure: str) -> Rows:
     ----------
     runs : DataFrame
         With the columns of `patched_runs.SCHEMA`.
-    cases : PromptPairs
+    pairs : PromptPairs
         The statements of the runs.
     measure : str
         ``alone`` or ``left_out``; see `single_heads.pairs`.

@@ -49,7 +49,7 @@ class Curves:
 
     Attributes
     ----------
-    cases : PromptPairs
+    pairs : PromptPairs
         The statements.
     sizes : list of int
         Of the head sets of every curve, from none to all heads.

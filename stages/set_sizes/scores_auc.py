@@ -19,7 +19,7 @@ def measures(recovered: Floats, sizes: list[int]) -> dict[str, Floats]:
 
     Parameters
     ----------
-    kept : ndarray of shape (..., n_sizes), float64
+    recovered : ndarray of shape (..., n_sizes), float64
         f(k): share of what writing all heads adds to p_correct that is there with k heads written
         (up) or without them (down).
     sizes : list of int

@@ -66,7 +66,7 @@ def rows(
         Section `patch`.
     split : str
         That the statements are of.
-    cases : PromptPairs
+    pairs : PromptPairs
         The statements.
     done : dict of Place to ndarray of shape (n_statements, 2)
         P(true) and P(false) of each run.

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from stages.transfer.estimators.linear import A_SPLIT, Linear
+from stages.transfer.estimators.linear import A_TOPIC, Linear
 from stages.transfer.forms import Forms
 from stages.transfer.layers import Place, permuted_accuracy, unit
 from stages.transfer.sample import Sample
@@ -100,7 +100,7 @@ def examine_one(place: Place, sample: Sample, name: str, p: int, layer: int) -> 
     report = place[:, design.report].astype(np.float64)
     forms, scored = sample.chosen, sample.scored
     polarity = {BOTH: np.ones_like(forms.negated)}
-    if method.needs == A_SPLIT:
+    if method.needs == A_TOPIC:
         polarity = {PLAIN: ~forms.negated, NEGATED: forms.negated} | polarity
     with threadpool_limits(1):
         method.fit(x, sample.y, forms)
@@ -123,7 +123,7 @@ def examine_one(place: Place, sample: Sample, name: str, p: int, layer: int) -> 
 def groups(method: Linear, forms: Forms) -> dict[str, list[str]]:
     """Topics, by name, that a method is fitted on one by one: alone, or with their negation."""
     named = forms.named()
-    if method.needs == A_SPLIT:
+    if method.needs == A_TOPIC:
         return {topic: [topic] for _, _, topic in named}
     result: dict[str, list[str]] = {}
     for family in dict.fromkeys(family for family, _, _ in named):

@@ -45,7 +45,7 @@ class TransplantMetrics:
         Known statements.
     by_topic : dict of str to dict of str to Point
         By topic, ``all`` included, then by run: those of `runs.RUNS`.
-    gain : dict of str to Difference
+    effect : dict of str to Difference
         ``patched - base`` and ``reverse - source``.
     random, elsewhere : Ranks
         Among random sets of the set's own layers, and of the other layers.

@@ -22,7 +22,7 @@ class Experiment:
     ----------
     config : PatchConfig
         Section `patch`.
-    cases : PromptPairs
+    pairs : PromptPairs
         Known statements, with their prompts in the source and in the base persona.
     lm : LanguageModel
         The model.

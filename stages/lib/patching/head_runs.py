@@ -19,8 +19,8 @@ class HeadRuns:
     Parameters
     ----------
     patcher : Patcher
-        Over the statements of `cases`.
-    cases : PromptPairs
+        Over the statements of `pairs`.
+    pairs : PromptPairs
         The statements.
     shape : tuple of int
         Layers of the model, and heads of a layer.

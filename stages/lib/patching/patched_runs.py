@@ -27,7 +27,7 @@ def rows(
 
     Parameters
     ----------
-    cases : PromptPairs
+    pairs : PromptPairs
         The statements.
     probabilities : ndarray of shape (n_statements, 2), float32
         P(true) and P(false).

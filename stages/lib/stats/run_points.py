@@ -84,7 +84,7 @@ def measure(
 
     Parameters
     ----------
-    cases : PromptPairs
+    pairs : PromptPairs
         The statements.
     probabilities : ndarray of shape (n_statements, 2), float32
         P(true) and P(false).
@@ -114,7 +114,7 @@ def by_head(pairs: PromptPairs, runs: pl.DataFrame, kind: str) -> list[Row]:
 
     Parameters
     ----------
-    cases : PromptPairs
+    pairs : PromptPairs
         The statements.
     runs : DataFrame
         As `single_heads.pairs` takes them.
@@ -149,7 +149,7 @@ def difference(pairs: PromptPairs, a: np.ndarray, b: np.ndarray) -> Difference:
 
     Parameters
     ----------
-    cases : PromptPairs
+    pairs : PromptPairs
         The statements.
     a, b : ndarray of shape (n_statements, 2) or (n_draws, n_statements, 2), float32
         P(true) and P(false) of the two runs. Draws of a run are averaged, statement by statement.
@@ -173,7 +173,7 @@ def effect(pairs: PromptPairs, patched: np.ndarray, base: np.ndarray) -> dict[st
 
     Parameters
     ----------
-    cases : PromptPairs
+    pairs : PromptPairs
         The statements.
     patched, base : ndarray of shape (n_statements, 2), float32
         P(true) and P(false) of the two runs.

@@ -12,7 +12,7 @@ from stages.transfer.forms import Forms
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.bool_]
-A_SPLIT, A_FAMILY = "a topic", "a family"
+A_TOPIC, A_FAMILY = "a topic", "a family"
 
 
 class Linear(ClassifierMixin, BaseEstimator):
@@ -34,7 +34,7 @@ class Linear(ClassifierMixin, BaseEstimator):
         Whether more than the sign depends on the labels.
     """
 
-    needs = A_SPLIT
+    needs = A_TOPIC
     supervised = True
     coef_: Floats
     intercepts_: Floats
