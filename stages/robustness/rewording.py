@@ -15,7 +15,7 @@ def reworded(
     wording: Wording,
     model: LanguageModel,
 ) -> PromptPairs:
-    """The same cases with the prompts of another wording.
+    """The same pairs with the prompts of another wording.
 
     Parameters
     ----------

@@ -69,7 +69,7 @@ def load(
     pairs, model : Path
         Outputs of the stages of these names.
     splits, limit, by
-        Which statements; see `cases.read`.
+        Which statements; see `prompt_pairs.read`.
 
     Returns
     -------
