@@ -35,6 +35,8 @@ def main(
         base_text=bases["text"],
         source_ids=sources["token_ids"],
         base_ids=bases["token_ids"],
+        source_prefix_ids=sources["prefix_ids"],
+        base_prefix_ids=bases["prefix_ids"],
     )
     tables.write(out, joined.select(list(tables.PAIRS)), tables.PAIRS, ["statement_id"])
 

@@ -36,6 +36,7 @@ def main(
         persona=pl.lit(persona),
         text=pl.Series(found.texts, dtype=pl.String),
         token_ids=pl.Series(found.token_ids, dtype=pl.List(pl.UInt32)),
+        prefix_ids=pl.lit(found.prefix_ids, dtype=pl.List(pl.UInt32)),
         n_tokens=pl.Series([len(ids) for ids in found.token_ids], dtype=pl.UInt32),
     )
     tables.write(out, rows, tables.PROMPTS, key=["statement_id"])

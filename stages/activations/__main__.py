@@ -36,6 +36,7 @@ def main(
     language_model = lm.load(model)
     answers = readout.answers(language_model.tokenizer, words)
     persona, token_ids = table["persona"][0], table["token_ids"].to_list()
+    prefix = table["prefix_ids"][0].to_list()
     chunks = forward.capture(
         language_model,
         answers,
@@ -43,13 +44,15 @@ def main(
         positions,
         shards.rows_per_shard(_row_bytes(language_model, len(positions))),
         f"{persona}: activations",
+        prefix=prefix,
     )
 
     def first_tokens(p: np.ndarray) -> list[str] | None:
         """Look at what else is answered, every process its share, where that is the most."""
         if readout.enough(p):
             return None
-        return _first_tokens(language_model, answers, token_ids, f"{persona}: first tokens")
+        title = f"{persona}: first tokens"
+        return _first_tokens(language_model, answers, token_ids, prefix, title)
 
     if not forward.is_main_process():  # takes its share of each; the main process writes
         first_tokens(np.concatenate([arrays["readout"] for arrays in chunks]))
@@ -82,10 +85,14 @@ def _row_bytes(model: lm.LanguageModel, n_positions: int) -> int:
 
 
 def _first_tokens(
-    model: lm.LanguageModel, answers: readout.Answers, token_ids: list[list[int]], title: str
+    model: lm.LanguageModel,
+    answers: readout.Answers,
+    token_ids: list[list[int]],
+    prefix: list[int],
+    title: str,
 ) -> list[str]:
     """Text of the most probable token after each prompt."""
-    (found,) = forward_answers.read(model, answers, [token_ids], title)
+    (found,) = forward_answers.read(model, answers, [token_ids], title, [prefix])
     texts = {i: model.tokenizer.decode([i]) for i in set(found["top"].tolist())}
     return [texts[i] for i in found["top"].tolist()]
 

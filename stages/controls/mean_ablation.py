@@ -17,6 +17,7 @@ def mean_z(
     token_ids: list[list[int]],
     n_positions: int,
     site: Site = Z,
+    prefix: list[int] | None = None,
 ) -> Tensor:
     """Average z of every head over prompts, position by position from the end.
 
@@ -32,6 +33,8 @@ def mean_z(
         How many of the last positions.
     site : Site
         Where in each layer.
+    prefix : list of int or None
+        What the prompts start with; see `forward.capture`.
 
     Returns
     -------
@@ -40,7 +43,8 @@ def mean_z(
     """
     positions = list(range(-n_positions, 0))
     total = None
-    for chunk in forward.capture(lm, answers, token_ids, positions, AT_ONCE, "mean z", site):
+    chunks = forward.capture(lm, answers, token_ids, positions, AT_ONCE, "mean z", site, prefix)
+    for chunk in chunks:
         part = torch.from_numpy(chunk["z"]).double().sum(dim=0)
         total = part if total is None else total + part
     if total is None:

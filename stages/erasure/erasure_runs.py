@@ -70,15 +70,15 @@ def run(setting: Experiment, fitted: PromptPairs, config: ErasureConfig) -> pl.D
         patch[layers.start : layers.stop] = True
     found, known = setting.pairs, {}
     if fitted.label.any() and not fitted.label.all():
-        both = _patcher(setting, fitted.base, fitted.source, config).z("erasure: fit")
+        both = _patcher(setting, "base", "source", config, fitted).z("erasure: fit")
         known = dict(zip((setting.config.base, setting.config.source), both, strict=True))
     else:
         found = found.only(found.table["statement_id"].clear())
-    prompts = {setting.config.source: found.source, setting.config.base: found.base}
     made = []
-    for persona, ids in prompts.items():
-        patcher = _patcher(setting, ids, ids, config)
-        z = patcher.z(f"erasure: {persona}")[0] if ids else None
+    for role in ("source", "base"):
+        persona = getattr(setting.config, role)
+        patcher = _patcher(setting, role, role, config, found)
+        z = patcher.z(f"erasure: {persona}")[0] if len(found.table) else None
         for name, draw in _names(config):
             changed = None
             if z is not None:
@@ -131,8 +131,18 @@ def _changed(name: str, fitted: Tensor, z: Tensor, label: np.ndarray, seed: list
 
 
 def _patcher(
-    setting: Experiment, base: list[list[int]], source: list[list[int]], config: ErasureConfig
+    setting: Experiment, into: str, of: str, config: ErasureConfig, found: PromptPairs
 ) -> Patcher:
     """Patch at the last `erasure.positions` positions; every eraser starts from the same runs."""
-    key, keep = "erasure.positions", base is source
-    return Patcher(setting.lm, setting.answers, base, source, config.positions, keep, key)
+    ids = {"source": found.source, "base": found.base}
+    prefixes = dict(zip(ids, found.prefixes or (), strict=False))
+    return Patcher(
+        setting.lm,
+        setting.answers,
+        ids[into],
+        ids[of],
+        config.positions,
+        keep=into == of,
+        key="erasure.positions",
+        prefixes=(prefixes[into], prefixes[of]) if prefixes else None,
+    )

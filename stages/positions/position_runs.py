@@ -194,8 +194,16 @@ def at_blocks(
     for part in parts:
         reach = max(counterparts[i].reach for i in part)
         ours, other = ([prompts[i] for i in part] for prompts in (base, source))
+        prefixes = setting.pairs.prefixes and setting.pairs.prefixes[::-1]
         patcher = Patcher(
-            setting.lm, setting.answers, ours, other, reach, keep=True, site=setting.site
+            setting.lm,
+            setting.answers,
+            ours,
+            other,
+            reach,
+            keep=True,
+            site=setting.site,
+            prefixes=prefixes,
         )
         z = _moved(patcher, [counterparts[i] for i in part], reach)
         unpatched = patcher(patch[None][:0], "unpatched")

@@ -42,12 +42,13 @@ def reworded(
     """
     named = [statements[key] for key in found.table["statement_id"]]
 
-    def prompts(role: str, system: str, prefix: str) -> list[list[int]]:
+    def prompts(role: str, system: str, prefix: str) -> chat.Prompts:
         keys = f"{where}.{role}_system", f"{where}.question", f"{where}.{role}_prefix"
         texts = chat.Wording(system, wording.question, prefix, keys)
-        return chat.prompts(model.tokenizer, texts, named, model.model.config).token_ids
+        return chat.prompts(model.tokenizer, texts, named, model.model.config)
 
     source = prompts("source", wording.source_system, wording.source_prefix)
     base = prompts("base", wording.base_system, wording.base_prefix)
-    row_order.require_apart(f"{where}: source and base persona", source, base)
-    return PromptPairs(found.table, source, base)
+    ids = (source.token_ids, base.token_ids)
+    row_order.require_apart(f"{where}: source and base persona", *ids)
+    return PromptPairs(found.table, *ids, (source.prefix_ids, base.prefix_ids))

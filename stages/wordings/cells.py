@@ -10,7 +10,6 @@ import numpy as np
 import polars as pl
 
 from stages.lib import chat, forward
-from stages.lib.chat import Named
 from stages.lib.forward import answers as forward_answers
 from stages.lib.io import cache, tables
 from stages.lib.model import lm, pretrained, readout
@@ -30,11 +29,14 @@ class Cell:
         Names of the wordings; the system prompt is the stage's.
     token_ids : list of list of int
         One prompt per statement.
+    prefix_ids : list of int
+        What all of them start with.
     """
 
     question: str
     prefix: str
     token_ids: list[list[int]]
+    prefix_ids: list[int]
 
 
 def render(
@@ -67,12 +69,13 @@ def render(
     """
     named = chat.named(statements, file)
 
-    def token_ids(question: Named, prefix: Named) -> list[list[int]]:
-        keys, texts = zip(wordings.system, question, prefix, strict=True)
-        return chat.prompts(tokenizer, chat.Wording(*texts, keys=keys), named, config).token_ids
+    def cell(question: str, prefix: str) -> Cell:
+        where = wordings.questions[question], wordings.prefixes[prefix]
+        keys, texts = zip(wordings.system, *where, strict=True)
+        made = chat.prompts(tokenizer, chat.Wording(*texts, keys=keys), named, config)
+        return Cell(question, prefix, made.token_ids, made.prefix_ids)
 
-    pairs = itertools.product(wordings.questions.items(), wordings.prefixes.items())
-    return [Cell(q, p, token_ids(question, prefix)) for (q, question), (p, prefix) in pairs]
+    return [cell(*names) for names in itertools.product(wordings.questions, wordings.prefixes)]
 
 
 def keys(cells: Iterable[Cell], model: Path, answers: Answers) -> list[str]:
@@ -90,7 +93,8 @@ def keys(cells: Iterable[Cell], model: Path, answers: Answers) -> list[str]:
         "device": "cuda" if torch.cuda.is_available() else "cpu",
         "code": cache.code(forward, lm, pretrained, readout, forward_answers),
     }
-    return [cache.key({**facts, "token_ids": cell.token_ids}) for cell in cells]
+    texts = ({"token_ids": cell.token_ids, "prefix_ids": cell.prefix_ids} for cell in cells)
+    return [cache.key({**facts, **ids}) for ids in texts]
 
 
 def run(
@@ -124,8 +128,12 @@ def run(
         print(f"{title}: {len(cells) - len(missing)} cells kept, {len(missing)} computed")
     computed: Iterator[dict[str, np.ndarray]] = iter(())
     if missing:
-        token_ids = [cells[i].token_ids for i in missing]
-        computed = forward_answers.read(lm.load(model), answers, token_ids, title)
+        token_ids, prefixes = zip(
+            *((cells[i].token_ids, cells[i].prefix_ids) for i in missing), strict=True
+        )
+        computed = forward_answers.read(
+            lm.load(model), answers, list(token_ids), title, list(prefixes)
+        )
     for name, arrays in zip(names, found, strict=True):
         if arrays is None:
             arrays = next(computed)

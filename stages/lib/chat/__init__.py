@@ -7,6 +7,7 @@ tokenizer, does not allow for that, there are no prompts but a line that says wh
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import polars as pl
@@ -22,6 +23,7 @@ from stages.lib.io.cli import UserError
 
 PLACEHOLDER = "{statement}"
 QUOTED = 60  # characters of a text that is quoted in a line
+STATEMENTS = ("The", "a", "7", "Élan", '"')  # begin as statements may, each in another way
 
 
 @dataclass(frozen=True)
@@ -67,12 +69,15 @@ class Prompts:
         Special tokens as text.
     token_ids : list of list of int
         What the model reads.
+    prefix_ids : list of int
+        What prompts of this wording start with, whatever the statement.
     added : str
         The system prompt that the template wrote of its own, as there was none.
     """
 
     texts: list[str]
     token_ids: list[list[int]]
+    prefix_ids: list[int]
     added: str
 
 
@@ -111,17 +116,20 @@ def prompts(
     reserved = chat_tokens.reserved(tokenizer, chat_frame.written(tokenizer))
     reserved.require_none([*wording.named, *statements])
     _require_as_it_is(tokenizer, frame, wording, statements)
-    texts = [
-        frame.filled(wording.system, _question(wording, statement), wording.prefix)
-        for _, statement in statements
-    ]
+
+    def filled(statement: str) -> str:
+        return frame.filled(wording.system, _question(wording, statement), wording.prefix)
+
+    texts = [filled(statement) for _, statement in statements]
+    begun = chat_tokens.encode(tokenizer, [("", filled(statement)) for statement in STATEMENTS])
     named = [(where, text) for (where, _), text in zip(statements, texts, strict=True)]
     token_ids = chat_tokens.encode(tokenizer, named)
     _require_no_more_turns(reserved, frame, wording, statements, token_ids)
     if config is not None:
         origins = (where for where, _ in statements)
         context.refuse_long_prompts(config, zip(origins, token_ids, strict=True))
-    return Prompts(texts, token_ids, frame.added)
+    same = takewhile(lambda tokens: len(set(tokens)) == 1, zip(*begun, strict=False))
+    return Prompts(texts, token_ids, [tokens[0] for tokens in same], frame.added)
 
 
 def named(statements: pl.DataFrame, file: Any) -> list[Named]:

@@ -19,7 +19,11 @@ Found = TypeVar("Found")
 
 
 def read(
-    lm: LanguageModel, answers: Answers, cells: list[list[list[int]]], title: str
+    lm: LanguageModel,
+    answers: Answers,
+    cells: list[list[list[int]]],
+    title: str,
+    prefixes: list[list[int]] | None = None,
 ) -> Iterator[dict[str, np.ndarray]]:
     """Readouts and the most likely token of the prompts of some cells, one cell after the other.
 
@@ -33,6 +37,8 @@ def read(
         Token ids, one prompt a row, of each cell: the prompts of one wording, which begin alike.
     title : str
         Shown beside the progress bar.
+    prefixes : list of list of int, or None
+        What the prompts of each cell start with; None takes what they have in common.
 
     Yields
     ------
@@ -46,8 +52,8 @@ def read(
         return
     exact = all(batches.gather([shortcut_is_exact(lm, every, 1)]))
     with batches.progress(title, len(every)) as bar:
-        for token_ids in cells:
-            prompts = (Prompts if exact else PlainPrompts)(lm, token_ids, 1)
+        for token_ids, prefix in zip(cells, prefixes or [None] * len(cells), strict=True):
+            prompts = (Prompts if exact else PlainPrompts)(lm, token_ids, 1, prefix=prefix)
             results: list[batches.Rows] = []
             all_rows, at_once = range(len(token_ids)), batches.prompts_at_once(prompts)
             for _, rows in batches.share(batches.of_like_length(token_ids, all_rows, at_once)):

@@ -25,6 +25,9 @@ from stages.lib.model.lm import LanguageModel
 NAME = "kept_keys"  # what transformers knows `attend` by
 FUSED: Any = getattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu", None)
 BLOCKED = -1e4  # added to a score: e^-10000 is 0, and 1e4 is a number in float16
+# Own tokens fill whole vectors of the kernel, and its blocks where they are more than one, so that
+# the order of its sums over a row's tokens does not depend on the longest row of the batch.
+VECTOR, BLOCK = 16, 512
 
 
 @dataclass
@@ -44,6 +47,11 @@ class Piece:
     keys: list[Tensor] = field(default_factory=list[Tensor])
     values: list[Tensor] = field(default_factory=list[Tensor])
 
+    def of(self, n: int) -> "Piece":
+        """The piece of the first prompts."""
+        keys, values = ([x[:, :n] for x in both] for both in (self.keys, self.values))
+        return Piece(self.positions[:n], keys, values)
+
 
 @dataclass
 class Kept:
@@ -54,7 +62,8 @@ class Kept:
     shared : Piece or None
         Tokens that all prompts start with.
     middle : Piece or None
-        Each prompt's tokens between those and the new ones.
+        Each prompt's tokens between those and the new ones. A row whose own tokens, in `middle` and
+        `new`, begin before the shared ones end sees the shared ones up to there.
     new : Piece
         The new tokens' positions, one row a prompt; `attend` fills in keys and values if `record`.
     n_patches : int
@@ -81,13 +90,21 @@ class Kept:
         """
         key = (window, device)
         if key not in self._masks:
-            own = [piece.positions for piece in (self.middle, self.new) if piece]
-            of = [self.shared.positions] if self.shared else []
-            seen = [self._seen(positions, window) for positions in (*of, torch.cat(own, dim=1))]
+            own = self._own()
+            seen = [self._seen(own, window)]
+            if self.shared:
+                start = torch.where(own < 0, torch.iinfo(own.dtype).max, own).amin(1)[:, None, None]
+                of = self.shared.positions
+                seen.insert(0, self._seen(of, window) & (of[:, None, :] < start))
             self._masks[key] = [
                 None if s.all() else (~s)[:, None].to(device, dtype) * BLOCKED for s in seen
             ]
         return self._masks[key]
+
+    def _own(self) -> Tensor:
+        """Positions of each row's own tokens: (n_prompts, n_tokens), with padding in front."""
+        own = torch.cat([x.positions for x in (self.middle, self.new) if x], dim=1)
+        return pad(own, (_n_front(own.shape[1]), 0), value=-1)
 
     def _seen(self, positions: Tensor, window: int | None) -> Tensor:
         """Which of some tokens each new token sees: (n_prompts, n_new, n_tokens), bool."""
@@ -100,14 +117,23 @@ class Kept:
         if self.record:
             self.new.keys.append(key.contiguous())
             self.new.values.append(value.contiguous())
-        if self.middle:
-            old_key, old_value = self.middle.keys[layer], self.middle.values[layer]
-            if self.n_patches > 1:
-                old_key = old_key.repeat_interleave(self.n_patches, dim=1)
-                old_value = old_value.repeat_interleave(self.n_patches, dim=1)
-            key, value = torch.cat([old_key, key], dim=2), torch.cat([old_value, value], dim=2)
+        old = (self.middle.keys[layer], self.middle.values[layer]) if self.middle else (None, None)
+        own = tuple(self._after(*both) for both in zip(old, (key, value), strict=True))
         shared = [(self.shared.keys[layer], self.shared.values[layer])] if self.shared else []
-        return [*shared, (key, value)]
+        return [*shared, own]
+
+    def _after(self, old: Tensor | None, new: Tensor) -> Tensor:
+        """New tokens' keys or values after those of the middle, with zeros in front."""
+        n_old = 0 if old is None else old.shape[2]
+        n_front = _n_front(n_old + new.shape[2])
+        if not n_old and not n_front:
+            return new
+        front = new.new_zeros(1, 1, 1, 1).expand(*new.shape[:2], n_front, new.shape[3])
+        if old is None:
+            return torch.cat([front, new], dim=2)
+        if self.n_patches > 1:
+            old = old.repeat_interleave(self.n_patches, dim=1)
+        return torch.cat([front, old, new], dim=2)
 
 
 @contextmanager
@@ -193,6 +219,11 @@ def attend(
     return z.expand(-1, n_new, -1, -1), None
 
 
+def _n_front(width: int) -> int:
+    """Columns that own tokens lack to fill whole vectors, or whole blocks."""
+    return -width % (VECTOR if width <= BLOCK else BLOCK)
+
+
 def _widen(*tensors: Tensor) -> tuple[Tensor, ...]:
     """Give all the width of the widest, by zeros: they add nothing to a score, nor to z."""
     width = max(x.shape[-1] for x in tensors)
@@ -219,7 +250,8 @@ def _fused(
         found.append((z.reshape(query.shape), total.reshape(query.shape[:-1])))
     z, total = found[0]
     for other, its_total in found[1:]:  # there are two at most
-        share = torch.sigmoid(its_total - total)[..., None]
+        # not `sigmoid`, whose kernel is another one for the last few elements of a tensor
+        share = (1 / (1 + torch.exp(total - its_total)))[..., None]
         z = torch.lerp(z, other, share.to(z.dtype))
     return z
 

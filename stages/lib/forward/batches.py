@@ -1,5 +1,6 @@
 """Batches of prompts, shared among the processes that a launcher started."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,9 +22,8 @@ def is_main_process() -> bool:
 
 def prompts_at_once(prompts: Prompts) -> int:
     """Prompts in a batch; the same in all processes, as each cuts the same list into batches."""
-    n_own = prompts.longest - prompts.n_shared
     at_once = budget.prompts_at_once(
-        prompts.lm, n_own, prompts.n_tail, prompts.longest, prompts.site
+        prompts.lm, prompts.n_own, prompts.n_tail, prompts.longest, prompts.site
     )
     return min(gather([at_once]))
 
@@ -33,13 +33,19 @@ def numbers(x: Tensor) -> np.ndarray:
     return x.float().cpu().numpy()
 
 
-def of_like_length(token_ids: list[list[int]], rows: range, at_once: int) -> list[list[int]]:
-    """Cut rows into batches of like length, so that little is padding, and of like size."""
+def of_like_length(
+    token_ids: list[list[int]], rows: range, at_once: int, multiple: int = 1
+) -> list[list[int]]:
+    """Cut rows into batches of like length, so that little is padding, and of like size.
+
+    All but one have a multiple of so many rows.
+    """
     order = sorted(rows, key=lambda row: (len(token_ids[row]), row))
-    return parts(order, at_once)
+    blocks = parts(range(0, len(order), multiple), max(1, at_once // multiple))
+    return [order[starts[0] : starts[-1] + multiple] for starts in blocks]
 
 
-def parts(rows: list[int], at_once: int) -> list[list[int]]:
+def parts(rows: Sequence[int], at_once: int) -> list[list[int]]:
     """Cut a list into parts of like size, none of them longer than so."""
     n = -(-len(rows) // at_once)
     return [part.tolist() for part in np.array_split(rows, n)] if n else []

@@ -17,10 +17,15 @@ class PlainPrompts(Prompts):
     """The same as `Prompts`, without any shortcut: only prompts of one length share a forward."""
 
     def __init__(
-        self, lm: LanguageModel, token_ids: list[list[int]], n_tail: int, site: Site = Z
+        self,
+        lm: LanguageModel,
+        token_ids: list[list[int]],
+        n_tail: int,
+        site: Site = Z,
+        prefix: list[int] | None = None,
     ) -> None:
-        super().__init__(lm, token_ids, n_tail, site)
-        self.n_shared, self.n_graph = 0, self.longest
+        super().__init__(lm, token_ids, n_tail, site, prefix)
+        self.n_own = self.n_graph = self.longest
 
     @torch.no_grad()
     def run(self, rows: list[int], keep: bool = False) -> Run:

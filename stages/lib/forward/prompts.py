@@ -3,10 +3,16 @@
 Peers run one whole forward for each patch; most of that repeats work that is already done. Here the
 tokens of a prompt fall into three pieces, and what a piece gives is kept for the next one:
 
-    shared  what all prompts of a persona start with     run once, for all rows
+    shared  the wording's own tokens before the          run once, for all rows
+            statement, which all prompts start with
     middle  from there to the last `n_tail` tokens       run once a batch, padded on the left
     tail    the last `n_tail` tokens, as many in all     run once, then again from the first
             rows                                         patched layer for each patch
+
+What a run gives does not depend on the other rows of its batch, bit by bit, on CPUs in float32: a
+product's rows are summed alike in any number of rows but a few, so that a batch has no fewer
+(`filled`); and tokens of a row stand at the same places of the attention kernel's vectors
+in any batch.
 
 Up to rounding this is exact: a patch of the last tokens changes nothing before them and nothing
 below its first layer; in that layer, and in each whose units are all written, what makes the tensor
@@ -25,11 +31,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stages.lib.forward import hooks, unembed
+from stages.lib.forward import filled, hooks, unembed
 from stages.lib.forward.attention import Kept, Piece, attending
 from stages.lib.forward.site import Site, Z
 from stages.lib.io.cli import UserError
 from stages.lib.model.lm import LanguageModel
+
+WIDTH = 4  # rows of a batch that have other widths are padded to a multiple of it
 
 
 @dataclass(frozen=True)
@@ -69,30 +77,44 @@ class Prompts:
         as many tokens (`require_tokens`).
     site : Site
         Where in each layer.
+    prefix : list of int or None
+        Tokens that prompts of this wording start with, whatever the statement; None takes what
+        these prompts start with.
     """
 
     def __init__(
-        self, lm: LanguageModel, token_ids: list[list[int]], n_tail: int, site: Site = Z
+        self,
+        lm: LanguageModel,
+        token_ids: list[list[int]],
+        n_tail: int,
+        site: Site = Z,
+        prefix: list[int] | None = None,
     ) -> None:
-        lengths = [len(ids) for ids in token_ids]
-        shortest, self.longest = min(lengths), max(lengths)
         self.lm, self.token_ids, self.n_tail, self.site = lm, token_ids, n_tail, site
-        self.n_shared = _n_shared(token_ids, shortest - n_tail)
+        self.longest = max(map(len, token_ids))
+        most = min(map(len, token_ids)) - n_tail
+        self.prefix = token_ids[0][: min(_n_common(token_ids), most)] if prefix is None else prefix
+        # where each prompt's own tokens begin
+        self._starts = [min(_n_common([ids, self.prefix]), len(ids) - n_tail) for ids in token_ids]
+        pairs = zip(token_ids, self._starts, strict=True)
+        self.n_own = max(len(ids) - start for ids, start in pairs)
         self.n_graph = n_tail  # tokens that `gradient` keeps a graph of
         self._shared: Piece | None = None
 
     @torch.no_grad()
     def run(self, rows: list[int], keep: bool = False) -> Run:
         """Run the prompts of these rows; `keep` what patched runs of them start from."""
-        if self._shared is None and self.n_shared:
+        if self._shared is None and self.prefix:
             self._shared = self._run_shared()
+        n, rows = len(rows), filled.rows(self.lm, rows, filled.least(self.lm))
         middle = self._middle(rows) if keep else None
         with ExitStack() as stack:
             if self.n_tail == 1 or (keep and self.site is Z):  # other sites come after the MLP
                 stack.enter_context(hooks.last_position(self.lm))
             captured = stack.enter_context(hooks.capture(self.lm, self.n_tail, self.site))
             last = self._tail(rows, middle) if keep else self._rest(rows)
-        return Run(last, self._units(captured["z"]), self._stack(captured["residual"]), middle)
+        z, residual = self._units(captured["z"]), self._stack(captured["residual"])
+        return Run(last[:n], z[:, :n], residual[:, :n], middle and middle.of(n))
 
     @torch.no_grad()
     def patched(
@@ -123,6 +145,7 @@ class Prompts:
         Tensor of shape (n_patches, n_prompts, d_model)
             What the decoder gives at the last position, to be unembedded.
         """
+        n, patches = len(patches), filled.patches(self.lm, patches, len(rows))
         lm, chosen = self.lm, torch.as_tensor(patches).to(self.lm.device)
         first = int(np.flatnonzero(patches.any(axis=(0, 2)))[0])
         residual = base.residual[first].repeat_interleave(len(patches), dim=0)
@@ -139,7 +162,7 @@ class Prompts:
                     new = (z[layer], chosen[:, layer], at)
                     stack.enter_context(hooks.write(lm, layer, *new, self.site))
             last = self._tail(rows, base.middle, len(patches), narrow=lm.n_layers - 1)
-        return torch.unflatten(last, 0, (len(rows), len(patches))).transpose(0, 1)
+        return torch.unflatten(last, 0, (len(rows), len(patches))).transpose(0, 1)[:n]
 
     def gradient(self, rows: list[int], base: Run, score: Callable[[Tensor], Tensor]) -> Tensor:
         """Differentiate a score of the last position's logits by every unit.
@@ -177,16 +200,18 @@ class Prompts:
     def _rest(self, rows: list[int]) -> Tensor:
         """Run what stands after the shared piece; (n_prompts, d_model) at the last position."""
         prompts = [self.token_ids[row] for row in rows]
-        tokens, ends = [ids[self.n_shared :] for ids in prompts], [len(ids) for ids in prompts]
-        return self._forward(tokens, ends)[0]
+        starts, ends = [self._starts[row] for row in rows], [len(ids) for ids in prompts]
+        tokens = [ids[start:] for ids, start in zip(prompts, starts, strict=True)]
+        return self._forward(tokens, ends, multiple=WIDTH)[0]
 
     def _middle(self, rows: list[int]) -> Piece | None:
         """Keys and values between the shared piece and the tail, if there is anything."""
-        prompts = [self.token_ids[row] for row in rows]
-        tokens = [ids[self.n_shared : -self.n_tail] for ids in prompts]
-        ends = [len(ids) - self.n_tail for ids in prompts]
+        tokens = [self.token_ids[row][self._starts[row] : -self.n_tail] for row in rows]
+        ends = [len(self.token_ids[row]) - self.n_tail for row in rows]
+        if not max(map(len, tokens)):
+            return None
         with hooks.last_position(self.lm):
-            return self._forward(tokens, ends, record=True)[1] if max(map(len, tokens)) else None
+            return self._forward(tokens, ends, record=True, multiple=WIDTH)[1]
 
     def _tail(
         self, rows: list[int], middle: Piece | None, n_patches: int = 1, narrow: int | None = None
@@ -204,12 +229,14 @@ class Prompts:
         n_patches: int = 1,
         record: bool = False,
         narrow: int | None = None,
+        multiple: int = 1,
     ) -> tuple[Tensor, Piece]:
         """Run tokens that stand in their prompts before `ends`, after what is kept.
 
-        Returns the decoder's output at the last position, and the tokens as a piece.
+        Rows are padded to a multiple of so many tokens. Returns the decoder's output at the last
+        position, and the tokens as a piece.
         """
-        width = max(map(len, tokens))
+        width = -(-max(map(len, tokens)) // multiple) * multiple
         ids = torch.tensor([[0] * (width - len(row)) + row for row in tokens])
         column = torch.arange(width)
         text = column >= width - torch.tensor([len(row) for row in tokens])[:, None]
@@ -226,8 +253,8 @@ class Prompts:
 
     def _run_shared(self) -> Piece:
         """Keys and values of what all prompts start with."""
-        piece = Piece(torch.arange(self.n_shared)[None])
-        ids = torch.tensor([self.token_ids[0][: self.n_shared]], device=self.lm.device)
+        piece = Piece(torch.arange(len(self.prefix))[None])
+        ids = torch.tensor([self.prefix], device=self.lm.device)
         kept = Kept(None, None, piece, record=True)
         with attending(self.lm), hooks.last_position(self.lm):
             self.lm.decoder(input_ids=ids, use_cache=False, kept=kept)
@@ -259,8 +286,8 @@ def require_tokens(key: str, n_tail: int, token_ids: list[list[int]]) -> None:
         )
 
 
-def _n_shared(token_ids: list[list[int]], most: int) -> int:
-    """Count the tokens that all prompts start with, up to so many."""
+def _n_common(token_ids: list[list[int]]) -> int:
+    """Count the tokens that all of some prompts start with."""
     low, high = min(token_ids), max(token_ids)  # the two that differ earliest, in sorted order
-    n = next((i for i, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), len(low))
-    return min(n, most)
+    both = enumerate(zip(low, high, strict=False))
+    return next((i for i, (a, b) in both if a != b), min(len(low), len(high)))

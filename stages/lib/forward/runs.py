@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from stages.lib.forward import batches, budget, unembed
+from stages.lib.forward import batches, budget, filled, unembed
 from stages.lib.forward.check import shortcut_is_exact
 from stages.lib.forward.plain import PlainPrompts
 from stages.lib.forward.prompts import Prompts, Run, require_tokens
@@ -46,6 +46,7 @@ def capture(
     n_rows: int,
     title: str,
     site: Site = Z,
+    prefix: list[int] | None = None,
 ) -> Iterator[dict[str, np.ndarray]]:
     """Activations and readouts of one persona's prompts, so many at a time as memory should hold.
 
@@ -65,6 +66,8 @@ def capture(
         Shown beside the progress bar.
     site : Site
         Where in each layer.
+    prefix : list of int or None
+        What prompts of this wording start with; None takes what these prompts start with.
 
     Yields
     ------
@@ -77,7 +80,7 @@ def capture(
     n_tail = -min(positions)
     require_tokens("activations.positions", n_tail, token_ids)
     exact = all(batches.gather([shortcut_is_exact(lm, token_ids, n_tail, site)]))
-    prompts = (Prompts if exact else PlainPrompts)(lm, token_ids, n_tail, site)
+    prompts = (Prompts if exact else PlainPrompts)(lm, token_ids, n_tail, site, prefix)
     columns = [n_tail + position for position in positions]
     at_once = batches.prompts_at_once(prompts)
     with batches.progress(title, len(token_ids)) as bar:
@@ -119,6 +122,9 @@ class Patcher:
         Of params.yaml, which says how many positions; for a message.
     site : Site
         Where in each layer the source run is read and the base run is written.
+    prefixes : pair of list of int, or None
+        What prompts of the base's and of the source's wording start with; None takes what these
+        prompts start with.
 
     Raises
     ------
@@ -140,6 +146,7 @@ class Patcher:
         keep: bool = False,
         key: str = "patch.positions",
         site: Site = Z,
+        prefixes: tuple[list[int], list[int]] | None = None,
     ) -> None:
         self.lm, self.answers, self.keep, self.site = lm, answers, keep, site
         self._base_ids, self._batches = base, []
@@ -147,9 +154,13 @@ class Patcher:
             require_tokens(key, n_positions, [*base, *source])
             exact = [shortcut_is_exact(lm, ids, n_positions, site) for ids in (base, source)]
             kind = Prompts if all(batches.gather(exact)) else PlainPrompts
-            self.base, self.source = (kind(lm, ids, n_positions, site) for ids in (base, source))
+            self.base, self.source = (
+                kind(lm, ids, n_positions, site, prefix)
+                for ids, prefix in zip((base, source), prefixes or (None, None), strict=True)
+            )
             at_once = min(batches.prompts_at_once(prompts) for prompts in (self.base, self.source))
-            self._batches = batches.of_like_length(base, range(len(base)), at_once)
+            cut = batches.of_like_length(base, range(len(base)), at_once, filled.multiple(lm))
+            self._batches = [filled.rows(lm, rows) for rows in cut]
         self._kept: dict[int, tuple[Run, Run]] = {}
 
     def __call__(

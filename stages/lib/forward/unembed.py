@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
-from stages.lib.forward import budget, hooks
+from stages.lib.forward import budget, filled, hooks
 from stages.lib.io.cli import UserError
 from stages.lib.model.lm import LanguageModel
 from stages.lib.model.readout import Answers, log_probabilities
@@ -44,10 +44,12 @@ def logits(lm: LanguageModel, last: Tensor) -> Tensor:
     Tensor of shape (n_rows, vocab_size)
         Logits, in nats.
     """
+    n = len(last)
+    last = last[filled.rows(lm, list(range(n)), filled.least(lm))]
     output = _Decoded(last_hidden_state=last[:, None])  # pyright: ignore[reportArgumentType]
     ids = torch.zeros(len(last), 1, dtype=torch.long, device=lm.device)
     with hooks.stand_in(lm.decoder, hooks.always(output)):
-        return lm.model(input_ids=ids, use_cache=False).logits[:, -1]
+        return lm.model(input_ids=ids, use_cache=False).logits[:n, -1]
 
 
 def readouts(

@@ -33,6 +33,7 @@ PROMPTS: Schema = {
     "persona": pl.String,
     "text": pl.String,
     "token_ids": pl.List(pl.UInt32),
+    "prefix_ids": pl.List(pl.UInt32),
     "n_tokens": pl.UInt32,
 }
 READOUTS: Schema = {
@@ -60,6 +61,8 @@ PAIRS: Schema = {
     "base_text": pl.String,
     "source_ids": pl.List(pl.UInt32),
     "base_ids": pl.List(pl.UInt32),
+    "source_prefix_ids": pl.List(pl.UInt32),
+    "base_prefix_ids": pl.List(pl.UInt32),
 }
 PATCHED: Schema = {
     "statement_id": pl.String,

@@ -11,7 +11,7 @@ from stages.lib.model.lm import LanguageModel
 from stages.lib.model.readout import Answers, ReadoutConfig
 from stages.lib.patching import prompt_pairs
 from stages.lib.patching.config import PatchConfig
-from stages.lib.patching.prompt_pairs import PromptPairs
+from stages.lib.patching.prompt_pairs import Prefixes, PromptPairs
 
 
 @dataclass(frozen=True)
@@ -47,16 +47,31 @@ class Experiment:
 
     def patcher(self, keep: bool = False) -> Patcher:
         """Write the source's units into the base run, at the last `patch.positions` positions."""
-        return self._patcher(self.pairs.base, self.pairs.source, keep)
+        prefixes = self.pairs.prefixes and self.pairs.prefixes[::-1]
+        return self._patcher(self.pairs.base, self.pairs.source, prefixes, keep)
 
     def reverse(self) -> Patcher:
         """Write the base's units into the source run, at the same positions."""
-        return self._patcher(self.pairs.source, self.pairs.base)
+        return self._patcher(self.pairs.source, self.pairs.base, self.pairs.prefixes)
 
-    def _patcher(self, into: list[list[int]], of: list[list[int]], keep: bool = False) -> Patcher:
+    def _patcher(
+        self,
+        into: list[list[int]],
+        of: list[list[int]],
+        prefixes: Prefixes | None,
+        keep: bool = False,
+    ) -> Patcher:
         """Write units of one run into another."""
-        n_positions = self.config.positions
-        return Patcher(self.lm, self.answers, into, of, n_positions, keep, site=self.site)
+        return Patcher(
+            self.lm,
+            self.answers,
+            into,
+            of,
+            self.config.positions,
+            keep,
+            site=self.site,
+            prefixes=prefixes,
+        )
 
 
 def load(
