@@ -26,8 +26,9 @@ NAME = "kept_keys"  # what transformers knows `attend` by
 FUSED: Any = getattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu", None)
 BLOCKED = -1e4  # added to a score: e^-10000 is 0, and 1e4 is a number in float16
 # Own tokens fill whole vectors of the kernel, and its blocks where they are more than one, so that
-# the order of its sums over a row's tokens does not depend on the longest row of the batch.
-VECTOR, BLOCK = 16, 512
+# the order of its sums over a row's tokens does not depend on the longest row of the batch. Queries
+# that are fewer than its rows fill whole vectors too: each thread's memory is then aligned alike.
+VECTOR, BLOCK, ROWS = 16, 512, 32
 
 
 @dataclass
@@ -244,9 +245,14 @@ def _fused(
         if mask is not None:
             mask = mask.expand(-1, query.shape[2], -1, -1)
             mask = mask.reshape(keys.shape[1], 1, -1, keys.shape[2])
-        of_rows = (x.transpose(0, 1) for x in (_fold(query, keys), keys, values))
+        folded = _fold(query, keys)
+        n = folded.shape[2]
+        if lacking := -n % VECTOR if n < ROWS else 0:
+            folded = pad(folded, (0, 0, 0, lacking))
+            mask = None if mask is None else pad(mask, (0, 0, 0, lacking))
+        of_rows = (x.transpose(0, 1) for x in (folded, keys, values))
         made: tuple[Tensor, Tensor] = FUSED(*of_rows, attn_mask=mask, scale=1.0)
-        z, total = (x.transpose(0, 1) for x in made)
+        z, total = (x.transpose(0, 1)[:, :, :n] for x in made)
         found.append((z.reshape(query.shape), total.reshape(query.shape[:-1])))
     z, total = found[0]
     for other, its_total in found[1:]:  # there are two at most

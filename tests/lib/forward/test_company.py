@@ -1,0 +1,127 @@
+"""What a run gives does not depend on the runs beside it: same bytes alone and in any company."""
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from stages.lib import forward
+from stages.lib.forward import budget, filled
+from stages.lib.model import readout
+from stages.lib.model.readout import ReadoutConfig
+from tests import tiny
+
+TAIL = 5
+N = 14
+SIZES = {"vocab_size": 277, "num_hidden_layers": 3, "initializer_range": 0.2}
+TINY = {"hidden_size": 32, "intermediate_size": 48, "num_attention_heads": 4}
+TINY |= {"num_key_value_heads": 2, "head_dim": 16}
+MODELS = {
+    # the shapes of the embedded model
+    "llama": {"hidden_size": 576, "intermediate_size": 1536, "num_attention_heads": 9}
+    | {"num_key_value_heads": 3},
+    "qwen3": TINY,
+    "mistral": TINY | {"sliding_window": 12},
+    "phi3": TINY | {"pad_token_id": 0, "intermediate_size": 44},
+    "gpt2": {"n_embd": 32, "n_layer": 3, "n_head": 4},
+}
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def model(request):
+    torch.manual_seed(0)
+    config = AutoConfig.for_model(request.param, **(SIZES | MODELS[request.param]))
+    return tiny.wrap(AutoModelForCausalLM.from_config(config).eval())
+
+
+@pytest.fixture(scope="module")
+def answers(model):
+    return readout.answers(model.tokenizer, ReadoutConfig(("true",), ("false",)))
+
+
+@pytest.fixture(params=[1, 2], ids=["one thread", "two threads"])
+def _threads(request):
+    own = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield
+    torch.set_num_threads(own)
+
+
+def prompts(seed, prefix):
+    """Prompts that start with `prefix`: the shortest end in it, the longest are far longer."""
+    random = np.random.default_rng(seed)
+    return [[*prefix, *random.integers(0, 250, 3 + 2 * i).tolist()] for i in range(N)]
+
+
+PREFIXES = [np.random.default_rng(seed).integers(0, 250, 21).tolist() for seed in (1, 2)]
+IDS = [prompts(seed, prefix) for seed, prefix in enumerate(PREFIXES, 3)]
+
+
+def patches(model):
+    """Single units, whole layers, sets of units in several layers; some first layers in common."""
+    heads = np.zeros((6, model.n_layers, model.n_heads), bool)
+    heads[0, 0, 1] = heads[1, 1, :] = heads[2, 1, 0] = heads[3, 1, 2] = heads[4, 2, 1] = True
+    heads[2, 2, 3] = heads[3, 2, :] = True
+    return heads
+
+
+def patched(model, answers, rows, some):
+    """P(true) and P(false) of the base, the source and patched runs of some rows."""
+    base, source = ([ids[row] for row in rows] for ids in IDS)
+    first, second = PREFIXES
+    patcher = forward.Patcher(model, answers, base, source, TAIL, prefixes=(first, second))
+    found = patcher(patches(model)[some], "test")
+    return np.stack([found.base, found.source, *found.patched])
+
+
+def captured(model, answers, rows, n_rows=99):
+    """Activations and readouts of some rows."""
+    ids = [IDS[0][row] for row in rows]
+    chunks = list(
+        forward.capture(model, answers, ids, [-1, -3], n_rows, "test", prefix=PREFIXES[0])
+    )
+    return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
+
+
+COMPANIES = {"turned": range(N)[::-1], "one": [6], "shortest": [0], "some": [1, 4, 11]}
+
+
+@pytest.mark.usefixtures("_threads")
+@pytest.mark.parametrize("rows", COMPANIES.values(), ids=COMPANIES)
+def test_patched_runs_are_the_same_in_any_company(model, answers, rows):
+    every = patched(model, answers, range(N), range(6))
+    np.testing.assert_array_equal(patched(model, answers, rows, range(6)), every[:, rows])
+    for one in range(6):
+        alone = patched(model, answers, rows, [one])[2]
+        np.testing.assert_array_equal(alone, every[2 + one][rows])
+
+
+@pytest.mark.usefixtures("_threads")
+@pytest.mark.parametrize("rows", COMPANIES.values(), ids=COMPANIES)
+def test_activations_are_the_same_in_any_company(model, answers, rows):
+    every, some = captured(model, answers, range(N)), captured(model, answers, rows)
+    for name in every:
+        np.testing.assert_array_equal(some[name], every[name][rows], err_msg=name)
+
+
+@pytest.mark.usefixtures("_threads")
+def test_memory_and_shards_change_nothing(model, answers, monkeypatch):
+    runs, activations = (
+        patched(model, answers, range(N), range(6)),
+        captured(model, answers, range(N)),
+    )
+    monkeypatch.setenv(budget.VARIABLE, "1e-6")
+    np.testing.assert_array_equal(patched(model, answers, range(N), range(6)), runs)
+    for name, found in captured(model, answers, range(N), n_rows=3).items():
+        np.testing.assert_array_equal(found, activations[name], err_msg=name)
+
+
+def test_a_batch_is_filled_but_no_more(model):
+    multiple = filled.multiple(model)
+    assert filled.rows(model, [7]) == [7] * multiple
+    many = list(range(2 * multiple))
+    assert filled.rows(model, many) == many
+    assert len(filled.rows(model, many[1:], 99)) == -(-99 // multiple) * multiple
+    one = np.zeros((1, 3, 4), bool)
+    assert len(filled.patches(model, one, n_prompts=4)) == filled.LEAST // 4
+    assert filled.patches(model, one, n_prompts=99) is not None
