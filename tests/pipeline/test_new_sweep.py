@@ -30,7 +30,7 @@ def merge(into, values):
             into[key] = value
 
 
-def add_sweep(project.folder):
+def add_sweep(folder):
     """Do what stages/README.md says of a new sweep."""
     node = folder / "stages" / NAME
     node.mkdir()
