@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
+from scipy.stats import rankdata
 
 from stages.ground_truth.effects import Effects
 from stages.ground_truth.metrics import Accuracy, BestWindow, HeadSet, OtherBlocks, SingleHeads
@@ -90,7 +90,7 @@ def heads(alone: Effects, planted: range) -> SingleHeads:
     layer = np.array([layers[0] for layers in alone.layers], np.int64)
     inside, size = np.isin(layer, planted), len(planted)
     others = [
-        _area((layer >= first) & (layer < first + size), alone.p_correct.mean(axis=1))
+        float(area((layer >= first) & (layer < first + size), alone.p_correct.mean(axis=1)))
         for first in range(layer.max(initial=-1) + 2 - size)
         if abs(first - planted[0]) >= size
     ]
@@ -134,12 +134,30 @@ def auroc(
         return stats.NOTHING
     random = np.random.default_rng(seed)
     groups = [np.flatnonzero(inside), np.flatnonzero(~inside)]
-    areas = []
-    for mean in resample.means(effects, subject, random):
-        some = np.concatenate([random.choice(group, len(group)) for group in groups])
-        areas.append(_area(inside[some], mean[some]))
-    low, high = stats.bootstrapped(np.array(areas), len(set(subject)))
-    return Interval(_area(inside, effects.mean(axis=1)), low, high, effects.shape[1])
+    means = resample.means(effects, subject, random)
+    drawn = [[random.choice(group, len(group)) for group in groups] for _ in means]
+    some = np.array([np.concatenate(draw) for draw in drawn])
+    areas = area(inside[some], np.take_along_axis(means, some, axis=1))
+    low, high = stats.bootstrapped(areas, len(set(subject)))
+    value = float(area(inside, effects.mean(axis=1)))
+    return Interval(value, low, high, effects.shape[1])
+
+
+def area(inside: NDArray[np.bool_], effects: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Area under the ROC curve: the chance that a head inside has more effect than one outside.
+
+    Parameters
+    ----------
+    inside, effects : ndarray of shape (..., n_heads)
+        Heads inside and outside; of two with the same effect each counts half.
+
+    Returns
+    -------
+    ndarray of shape (...)
+    """
+    n_inside, n_outside = inside.sum(axis=-1), (~inside).sum(axis=-1)
+    ranks = np.where(inside, rankdata(effects, axis=-1), 0.0).sum(axis=-1)
+    return (ranks - n_inside * (n_inside + 1) / 2) / (n_inside * n_outside)
 
 
 def share(
@@ -256,8 +274,3 @@ def set_gain(transplant: Path, pairs: Path) -> Interval:
         for run in ("patched", "base")
     )
     return stats.difference(patched, base, about.subject)
-
-
-def _area(inside: NDArray[np.bool_], effects: NDArray[np.float64]) -> float:
-    """Area under the ROC curve."""
-    return float(roc_auc_score(inside, effects))

@@ -5,6 +5,7 @@ from typing import Any, cast
 import numpy as np
 import polars as pl
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from stages.ground_truth import effects as gains_of
 from stages.ground_truth import ground_truth
@@ -25,6 +26,7 @@ from stages.lib.io import metrics
 from stages.lib.patching import patched_runs
 from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.lib.probing import probe_files
+from stages.lib.stats import resample
 from stages.lib.stats.windows import Window
 from tests.intervals import there
 
@@ -160,6 +162,26 @@ class TestHeads:
             found.append(ground_truth.auroc(effects, inside, SUBJECTS))
         assert np.mean([auroc.value for auroc in found]) == pytest.approx(0.5, abs=0.05)
         assert sum(auroc.low < 0.5 < auroc.high for auroc in found) >= 17
+
+    @pytest.mark.parametrize("n_values", [2, 3, 1000])
+    def test_areas_are_those_of_scikit_learn_with_ties_too(self, n_values):
+        random = np.random.default_rng(n_values)
+        effects = random.integers(0, n_values, (200, 30)) / 7
+        inside = np.sort(random.random((200, 30)) < 0.3, axis=1)[:, ::-1]
+        inside[:, 0], inside[:, -1] = True, False
+        expected = [roc_auc_score(*rows) for rows in zip(inside, effects, strict=True)]
+        np.testing.assert_allclose(ground_truth.area(inside, effects), expected, atol=1e-12)
+        assert len(set(expected)) > 20
+
+    def test_the_interval_is_that_of_draws_taken_one_by_one(self):
+        given = np.random.default_rng(0).normal(size=(12, 20)).round(1)
+        inside, areas, random = np.arange(12) % 3 == 0, [], np.random.default_rng(0)
+        for mean in resample.means(given, SUBJECTS, random):
+            some = [random.choice(np.flatnonzero(one), one.sum()) for one in (inside, ~inside)]
+            areas.append(roc_auc_score(inside[np.concatenate(some)], mean[np.concatenate(some)]))
+        found = ground_truth.auroc(given, inside, SUBJECTS)
+        expected = stats.bootstrapped(np.array(areas), 10)
+        assert (found.low, found.high) == pytest.approx(expected, abs=1e-12)
 
     def test_the_set_is_counted(self):
         alone = effects(lambda layer: 0.0)

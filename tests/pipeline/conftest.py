@@ -1,17 +1,19 @@
 """A copy of the repository with a planted tiny model, run for real with `dvc repro`."""
 
+import fcntl
 import os
 import re
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from dvc.utils.serialize import modify_yaml
 
 from tests import tiny
+from tests.pipeline import warm
 from tests.pipeline.closure import ROOT
 
 PARAMS = {
@@ -56,18 +58,32 @@ PARAMS = {
 
 @dataclass
 class Project:
-    """A checkout with its own DVC cache."""
+    """A checkout with its own DVC cache.
+
+    Attributes
+    ----------
+    folder : Path
+        Where it is.
+    cold : bool
+        Whether every command is a process of its own, with no help of `warm`.
+    first : str
+        What `dvc repro` printed when it first ran.
+    """
 
     folder: Path
+    cold: bool = False
+    first: str = ""
 
     def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a command in the checkout, whatever its status."""
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        path = [str(Path(sys.executable).parent), os.environ["PATH"]]
+        if not self.cold:
+            path = warm.commands(environment) + path
         return subprocess.run(
             command,
             cwd=self.folder,
             env=os.environ
-            | {"PATH": path, "OMP_NUM_THREADS": "1", "DVC_NO_ANALYTICS": "1"}
+            | {"PATH": os.pathsep.join(path), "OMP_NUM_THREADS": "1", "DVC_NO_ANALYTICS": "1"}
             | {"XDG_CACHE_HOME": f"{self.folder}.cache"}
             | environment,
             capture_output=True,
@@ -148,9 +164,33 @@ def make(folder: Path) -> Project:
     return project
 
 
+def copied(project: Project, folder: Path) -> Project:
+    """Copy a project with its DVC cache, and what its stages keep beside it."""
+    shutil.copytree(project.folder, folder, symlinks=True)
+    if Path(f"{project.folder}.cache").is_dir():
+        shutil.copytree(f"{project.folder}.cache", f"{folder}.cache")
+    return replace(project, folder=folder)
+
+
 @pytest.fixture(scope="session")
-def project(tmp_path_factory) -> Project:
-    """Make a project whose pipeline has run once."""
-    project = make(tmp_path_factory.mktemp("project"))
-    project.first = project.repro()  # pyright: ignore[reportAttributeAccessIssue]
-    return project
+def finished(tmp_path_factory) -> Project:
+    """Make a project whose pipeline has run once, each stage in a process of its own; only copy it.
+
+    All workers of pytest have the same.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    folder, printed = shared / "finished", shared / "finished.txt"
+    with (shared / "finished.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not printed.exists():
+            folder.mkdir()
+            printed.write_text(replace(make(folder), cold=True).repro())
+    return Project(folder, first=printed.read_text())
+
+
+@pytest.fixture(scope="module")
+def project(finished, tmp_path_factory) -> Project:
+    """A copy of it."""
+    return copied(finished, tmp_path_factory.mktemp("module") / "project")

@@ -6,6 +6,7 @@ import pytest
 
 from tests import tiny
 from tests.pipeline.conftest import make
+from tests.pipeline.warm import HUB
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -22,8 +23,7 @@ def project(tmp_path_factory):
 
 
 def test_weights_stay_in_the_cache_and_later_stages_find_them(project):
-    offline = {"HF_HOME": str(project.folder / "cache"), "HF_HUB_OFFLINE": "1"}
-    result = project.model("data/model", **offline)
+    result = project.model("data/model", **HUB)
     assert result.returncode == 0, result.stderr
     assert [file.name for file in (project.folder / "data/model").iterdir()] == ["manifest.json"]
     manifest = json.loads((project.folder / "data/model/manifest.json").read_text())
@@ -44,17 +44,16 @@ def test_weights_stay_in_the_cache_and_later_stages_find_them(project):
         "--persona",
         "liar",
     ]
-    result = project.stage("prompts", *options, "--out", "data/prompts/liar.parquet", **offline)
+    result = project.stage("prompts", *options, "--out", "data/prompts/liar.parquet", **HUB)
     assert result.returncode == 0, result.stderr
     options = ["--prompts", "data/prompts/liar.parquet", "--model", "data/model"]
     outs = ["--out", "data/activations/liar", "--readouts", "data/readouts/liar.parquet"]
-    result = project.stage("activations", *options, *outs, **offline)
+    result = project.stage("activations", *options, *outs, **HUB)
     assert result.returncode == 0, result.stderr
 
 
 def test_identity_is_that_of_the_same_files_in_a_folder(project):
-    offline = {"HF_HOME": str(project.folder / "cache"), "HF_HUB_OFFLINE": "1"}
-    assert project.model("data/hub", **offline).returncode == 0
+    assert project.model("data/hub", **HUB).returncode == 0
     project.set({"model": {"source": "./models/tiny"}})
     assert project.model("data/folder").returncode == 0
     project.set({"model": {"source": f"org/tiny@{COMMIT}"}})

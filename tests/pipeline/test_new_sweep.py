@@ -10,7 +10,7 @@ from dvc.utils.serialize import modify_yaml
 from ruamel.yaml import YAML
 
 from tests import tiny
-from tests.pipeline.conftest import Project, stages_run
+from tests.pipeline.conftest import stages_run
 
 TEMPLATE = Path(__file__).parent / "new_sweep"
 NAME = "single_layers"
@@ -42,14 +42,11 @@ def add_sweep(folder):
 
 
 @pytest.fixture(scope="module")
-def extended(project, tmp_path_factory):
-    """Add the sweep to a copy of a project whose pipeline has run, and run it again."""
-    folder = tmp_path_factory.mktemp("extended") / "project"
-    shutil.copytree(project.folder, folder, symlinks=True)
-    project = Project(folder)
+def extended(project):
+    """Add the sweep to a project whose pipeline has run, and run it again."""
     for command in (["add", "."], ["commit", "-qm", "all that has run"]):
         assert project.run("git", *command).returncode == 0
-    add_sweep(folder)
+    add_sweep(project.folder)
     project.run("git", "add", ".")
     touched = project.run("git", "diff", "--cached", "--name-only").stdout.splitlines()
     return project, touched, project.repro()

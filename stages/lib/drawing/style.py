@@ -165,7 +165,9 @@ def save(figure: Figure, file: Path) -> None:
 
 def _settle(figure: Figure) -> None:
     """Lay the axes out and round their places: the solver's last digits differ from run to run."""
-    figure.draw_without_rendering()
+    engine = figure.get_layout_engine()
+    assert engine
+    engine.execute(figure)
     figure.set_layout_engine("none")
     for ax in figure.axes:
         left, bottom, width, height = ax.get_position(original=True).bounds

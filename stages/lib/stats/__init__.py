@@ -4,6 +4,7 @@ Two statements about one subject (a statement and its negation, or its capital a
 are not two independent facts about a model. Every interval here counts subjects, not rows.
 """
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -185,7 +186,7 @@ def difference(a: ArrayLike, b: ArrayLike, subject: ArrayLike, seed: int = 0) ->
     n, n_subjects = int(counts.sum()), len(counts)
     if n == 0:
         return NOTHING
-    drawn = draws(n_subjects, np.random.default_rng(seed))
+    drawn = _same_draws(n_subjects, seed)
     means = (drawn @ sums) / (drawn @ counts)
     low, high = bootstrapped(means, n_subjects)
     return Interval(float(sums.sum() / n), low, high, n)
@@ -234,6 +235,13 @@ def _design_effect(sums: NDArray[np.float64], counts: NDArray[np.float64]) -> fl
     return float(_variance(sums, counts) / (p * (1 - p) / (n - 1)))
 
 
+@functools.lru_cache(maxsize=1)
+def _same_draws(n_subjects: int, seed: int) -> NDArray[np.int64]:
+    """Draws of a seed, kept for the next difference over as many subjects."""
+    return draws(n_subjects, np.random.default_rng(seed))
+
+
+@functools.cache
 def _t(n_subjects: int) -> float:
     """Two-sided quantile of Student's t with n_subjects - 1 degrees of freedom."""
     return float(STUDENT.ppf((1 + LEVEL) / 2, n_subjects - 1))

@@ -12,13 +12,13 @@ from safetensors.torch import load_file, save_file
 
 from tests.pipeline.bad_input.case import Case
 from tests.pipeline.conftest import Project
+from tests.pipeline.warm import HUB
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 WEIGHTS = "models/tiny/model.safetensors"
 CONFIG = "models/tiny/config.json"
 TOKENIZER = "models/tiny/tokenizer.json"
 POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 538090408\n"
-HUB = {"HF_HUB_OFFLINE": "1", "HF_HOME": "cache"}
 Spoil = Callable[[Project], None]
 
 
