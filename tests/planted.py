@@ -48,7 +48,7 @@ def pairs(tokenizer, n: int = 12, topics: tuple[str, ...] = ("even", "odd")) -> 
         ]
         for system in SYSTEMS.values()
     ]
-    return PromptPairs(table, *prompts)
+    return PromptPairs(table, prompts[0], prompts[1])
 
 
 def experiment(model: LlamaForCausalLM, found: PromptPairs | None = None) -> Experiment:

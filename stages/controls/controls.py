@@ -55,9 +55,13 @@ def runs(
     made.append(_rows(setting, names.REVERSE_REST, lied[1], rest_of_window))
     base_z, source_z = patcher.z("z of both runs")
     n_positions = setting.config.positions
-    prefix = averaged.prefixes and averaged.prefixes[0]
     mean = mean_ablation.mean_z(
-        setting.lm, setting.answers, averaged.source, n_positions, setting.site, prefix
+        setting.lm,
+        setting.answers,
+        averaged.source,
+        n_positions,
+        setting.site,
+        averaged.source_prefix,
     )
     for name, z in (
         (names.MEAN_SELECTION, mean),

@@ -135,7 +135,7 @@ def _patcher(
 ) -> Patcher:
     """Patch at the last `erasure.positions` positions; every eraser starts from the same runs."""
     ids = {"source": found.source, "base": found.base}
-    prefixes = dict(zip(ids, found.prefixes or (), strict=False))
+    prefixes = {"source": found.source_prefix, "base": found.base_prefix}
     return Patcher(
         setting.lm,
         setting.answers,
@@ -144,5 +144,5 @@ def _patcher(
         config.positions,
         keep=into == of,
         key="erasure.positions",
-        prefixes=(prefixes[into], prefixes[of]) if prefixes else None,
+        prefixes=(prefixes[into], prefixes[of]),
     )

@@ -194,7 +194,6 @@ def at_blocks(
     for part in parts:
         reach = max(counterparts[i].reach for i in part)
         ours, other = ([prompts[i] for i in part] for prompts in (base, source))
-        prefixes = setting.pairs.prefixes and setting.pairs.prefixes[::-1]
         patcher = Patcher(
             setting.lm,
             setting.answers,
@@ -203,7 +202,7 @@ def at_blocks(
             reach,
             keep=True,
             site=setting.site,
-            prefixes=prefixes,
+            prefixes=(setting.pairs.base_prefix, setting.pairs.source_prefix),
         )
         z = _moved(patcher, [counterparts[i] for i in part], reach)
         unpatched = patcher(patch[None][:0], "unpatched")

@@ -51,4 +51,4 @@ def reworded(
     base = prompts("base", wording.base_system, wording.base_prefix)
     ids = (source.token_ids, base.token_ids)
     row_order.require_apart(f"{where}: source and base persona", *ids)
-    return PromptPairs(found.table, *ids, (source.prefix_ids, base.prefix_ids))
+    return PromptPairs(found.table, *ids, source.prefix_ids, base.prefix_ids)

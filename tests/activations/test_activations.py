@@ -35,6 +35,7 @@ def run(tmp_path, monkeypatch):
                 "persona": ["liar"] * 6,
                 "text": texts,
                 "token_ids": ids,
+                "prefix_ids": [ids[0][:2]] * 6,
                 "n_tokens": list(map(len, ids)),
             }
         )

@@ -119,7 +119,7 @@ class Kept:
             self.new.keys.append(key.contiguous())
             self.new.values.append(value.contiguous())
         old = (self.middle.keys[layer], self.middle.values[layer]) if self.middle else (None, None)
-        own = tuple(self._after(*both) for both in zip(old, (key, value), strict=True))
+        own = (self._after(old[0], key), self._after(old[1], value))
         shared = [(self.shared.keys[layer], self.shared.values[layer])] if self.shared else []
         return [*shared, own]
 

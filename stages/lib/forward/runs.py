@@ -122,7 +122,7 @@ class Patcher:
         Of params.yaml, which says how many positions; for a message.
     site : Site
         Where in each layer the source run is read and the base run is written.
-    prefixes : pair of list of int, or None
+    prefixes : pair of list of int or None
         What prompts of the base's and of the source's wording start with; None takes what these
         prompts start with.
 
@@ -146,7 +146,7 @@ class Patcher:
         keep: bool = False,
         key: str = "patch.positions",
         site: Site = Z,
-        prefixes: tuple[list[int], list[int]] | None = None,
+        prefixes: tuple[list[int] | None, list[int] | None] = (None, None),
     ) -> None:
         self.lm, self.answers, self.keep, self.site = lm, answers, keep, site
         self._base_ids, self._batches = base, []
@@ -156,7 +156,7 @@ class Patcher:
             kind = Prompts if all(batches.gather(exact)) else PlainPrompts
             self.base, self.source = (
                 kind(lm, ids, n_positions, site, prefix)
-                for ids, prefix in zip((base, source), prefixes or (None, None), strict=True)
+                for ids, prefix in zip((base, source), prefixes, strict=True)
             )
             at_once = min(batches.prompts_at_once(prompts) for prompts in (self.base, self.source))
             cut = batches.of_like_length(base, range(len(base)), at_once, filled.multiple(lm))

@@ -11,7 +11,7 @@ from stages.lib.model.lm import LanguageModel
 from stages.lib.model.readout import Answers, ReadoutConfig
 from stages.lib.patching import prompt_pairs
 from stages.lib.patching.config import PatchConfig
-from stages.lib.patching.prompt_pairs import Prefixes, PromptPairs
+from stages.lib.patching.prompt_pairs import PromptPairs
 
 
 @dataclass(frozen=True)
@@ -47,18 +47,19 @@ class Experiment:
 
     def patcher(self, keep: bool = False) -> Patcher:
         """Write the source's units into the base run, at the last `patch.positions` positions."""
-        prefixes = self.pairs.prefixes and self.pairs.prefixes[::-1]
+        prefixes = (self.pairs.base_prefix, self.pairs.source_prefix)
         return self._patcher(self.pairs.base, self.pairs.source, prefixes, keep)
 
     def reverse(self) -> Patcher:
         """Write the base's units into the source run, at the same positions."""
-        return self._patcher(self.pairs.source, self.pairs.base, self.pairs.prefixes)
+        prefixes = (self.pairs.source_prefix, self.pairs.base_prefix)
+        return self._patcher(self.pairs.source, self.pairs.base, prefixes)
 
     def _patcher(
         self,
         into: list[list[int]],
         of: list[list[int]],
-        prefixes: Prefixes | None,
+        prefixes: tuple[list[int] | None, list[int] | None],
         keep: bool = False,
     ) -> Patcher:
         """Write units of one run into another."""

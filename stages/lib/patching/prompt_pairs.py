@@ -1,6 +1,6 @@
 """The statements that a patching stage works on, with their prompts in both personas."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +9,6 @@ import polars as pl
 from stages.lib.io import tables
 
 SPLITS = ("selection", "report")
-Prefixes = tuple[list[int], list[int]]
-"""Token ids that the prompts of two personas start with."""
 
 
 @dataclass(frozen=True)
@@ -24,14 +22,15 @@ class PromptPairs:
         the text of both prompts; sorted by `statement_id`.
     source, base : list of list of int
         Token ids of each statement's prompt in the source and in the base persona.
-    prefixes : tuple of list of int, or None
-        What prompts of the source and of the base persona start with; None where that is not known.
+    source_prefix, base_prefix : list of int, or None
+        What all prompts of a persona start with; None where that is not known.
     """
 
     table: pl.DataFrame
     source: list[list[int]]
     base: list[list[int]]
-    prefixes: Prefixes | None = None
+    source_prefix: list[int] | None = None
+    base_prefix: list[int] | None = None
 
     @property
     def label(self) -> np.ndarray:
@@ -47,7 +46,7 @@ class PromptPairs:
         """Those of some statements."""
         kept = np.flatnonzero(self.table["statement_id"].is_in(statement_ids.unique().implode()))
         source, base = ([ids[i] for i in kept] for ids in (self.source, self.base))
-        return PromptPairs(self.table[kept], source, base, self.prefixes)
+        return replace(self, table=self.table[kept], source=source, base=base)
 
 
 def read(pairs: Path, splits: tuple[str, ...], limit: int | None, by: str) -> PromptPairs:
@@ -65,13 +64,13 @@ def read(pairs: Path, splits: tuple[str, ...], limit: int | None, by: str) -> Pr
         ``split`` or ``topic``.
     """
     table = tables.read(pairs, tables.PAIRS)
-    first = table.head(1).select("source_prefix_ids", "base_prefix_ids").rows()
+    prefixes = table.select("source_prefix_ids", "base_prefix_ids").head(1)
     table = table.filter(table["known"] & table["split"].is_in(splits))
     groups = [sample(group, limit, ["topic", "label"]) for _, group in table.group_by(by)]
     table = pl.concat([table.clear(), *groups]).sort("statement_id")
     ids = (table[name].to_list() for name in ("source_ids", "base_ids"))
     rest = table.drop("known", "^(source|base)_(prefix_)?ids$")
-    return PromptPairs(rest, *ids, first[0] if first else None)
+    return PromptPairs(rest, *ids, *(prefixes.rows() or [(None, None)])[0])
 
 
 def sample(statements: pl.DataFrame, limit: int | None, by: list[str]) -> pl.DataFrame:

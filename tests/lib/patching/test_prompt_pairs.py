@@ -82,6 +82,7 @@ def files(tmp_path, monkeypatch):
                 "persona": [persona] * 12,
                 "text": [""] * 12,
                 "token_ids": [[first, first + i] for i in range(12)],
+                "prefix_ids": [[first]] * 12,
                 "n_tokens": [2] * 12,
             }
         )
@@ -89,15 +90,19 @@ def files(tmp_path, monkeypatch):
     return Files(tmp_path)
 
 
-def test_known_statements_of_a_part_with_the_prompts_that_are_theirs(files):
+def test_known_statements_of_a_split_with_the_prompts_that_are_theirs(files):
     found = files.read(splits=("report",), limit=None, by="split")
     assert found.table["statement_id"].to_list() == ["06", "07", "08", "09"]
     assert found.source == [[100, 106], [100, 107], [100, 108], [100, 109]]
     assert found.base == [[200, 206], [200, 207], [200, 208], [200, 209]]
     assert found.label.tolist() == [False, False, True, True]
+    some = found.only(found.table["statement_id"].head(1))
+    assert (some.source, some.base) == ([[100, 106]], [[200, 206]])
+    for one in (found, some):
+        assert (one.source_prefix, one.base_prefix) == ([100], [200])
 
 
-def test_the_limit_counts_by_part_or_by_split(files):
+def test_the_limit_counts_by_split_or_by_topic(files):
     by_split = files.read(splits=prompt_pairs.SPLITS, limit=3, by="split")
     assert by_split.table["split"].value_counts().sort("split")["count"].to_list() == [3, 3]
     by_topic = files.read(splits=prompt_pairs.SPLITS, limit=2, by="topic")
