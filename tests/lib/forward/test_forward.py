@@ -483,10 +483,10 @@ class TestStacks:
         self, model, answers, monkeypatch, budget
     ):
         patches = np.concatenate([mask(model, (2, 1)), mask(model, (2, 0))])
-        both = [[ids[:20] for ids in prompts(seed, 40)] for seed in (22, 23)]
-        expected = forward.Patcher(model, answers, *both, POSITIONS)(patches, "test").patched
+        base, source = ([ids[:20] for ids in prompts(seed, 40)] for seed in (22, 23))
+        expected = forward.Patcher(model, answers, base, source, POSITIONS)(patches, "test").patched
         monkeypatch.setenv("MEMORY_BUDGET_GB", budget)
-        patcher = forward.Patcher(model, answers, *both, POSITIONS)
+        patcher = forward.Patcher(model, answers, base, source, POSITIONS)
         assert len(patcher._batches) == {"1e-9": 3, "1e-3": 3, "1": 1}[budget]
         np.testing.assert_array_equal(patcher(patches, "test").patched, expected)
 
