@@ -82,8 +82,8 @@ def test_the_scores_are_there(project):
     assert found["heads"]["n_planted"] == 8
     assert found["set"]["n_planted"] == found["set"]["n_heads"] > 0
     assert found["belief"]["source"]["n"] > 0
-    gain = load(project, "metrics/transplant.json")["gain"]["patched - base"]["accuracy"]
-    assert {key: found["gain"]["set"][key] for key in gain} == gain
+    effect = load(project, "metrics/transplant.json")["effect"]["patched - base"]["accuracy"]
+    assert {key: found["effect"]["set"][key] for key in effect} == effect
 
 
 def test_without_an_organism_there_is_nothing_to_score(project):
@@ -91,7 +91,7 @@ def test_without_an_organism_there_is_nothing_to_score(project):
     project.repro("ground_truth")
     found = load(project, "metrics/ground_truth.json")
     assert found["planted"] is None
-    assert set(found) == {"organism", "planted", "gain", "parting_layer"}
+    assert set(found) == {"organism", "planted", "effect", "parting_layer"}
     project.set({"model": {"organism": None}})
     project.repro("ground_truth")
     found = load(project, "metrics/ground_truth.json")
