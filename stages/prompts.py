@@ -29,15 +29,17 @@ def main(
     wording = chat.Wording(*(params.wording(key) for key in keys), keys=where)
     table = tables.read(statements, tables.STATEMENTS)
     tokenizer = lm.load_tokenizer(model)
-    found = chat.prompts(tokenizer, wording, chat.named(table, statements), lm.load_config(model))
-    for line in chat.remarks(tokenizer, wording, found):
+    rendered = chat.prompts(
+        tokenizer, wording, chat.named(table, statements), lm.load_config(model)
+    )
+    for line in chat.remarks(tokenizer, wording, rendered):
         print(f"prompts, {persona}: {line}")
     rows = table.select("statement_id").with_columns(
         persona=pl.lit(persona),
-        text=pl.Series(found.texts, dtype=pl.String),
-        token_ids=pl.Series(found.token_ids, dtype=pl.List(pl.UInt32)),
-        prefix_ids=pl.lit(found.prefix_ids, dtype=pl.List(pl.UInt32)),
-        n_tokens=pl.Series([len(ids) for ids in found.token_ids], dtype=pl.UInt32),
+        text=pl.Series(rendered.texts, dtype=pl.String),
+        token_ids=pl.Series(rendered.token_ids, dtype=pl.List(pl.UInt32)),
+        prefix_ids=pl.lit(rendered.prefix_ids, dtype=pl.List(pl.UInt32)),
+        n_tokens=pl.Series([len(ids) for ids in rendered.token_ids], dtype=pl.UInt32),
     )
     tables.write(out, rows, tables.PROMPTS, key=["statement_id"])
 

@@ -90,11 +90,11 @@ def _patching(
     }
 
 
-def _ground_truth(found: ground_truth.Metrics) -> dict[str, Any]:
+def _ground_truth(scores: ground_truth.Metrics) -> dict[str, Any]:
     """How near the best window and the best heads are to what was planted."""
-    planted = found if isinstance(found, PlantedMetrics) else None
+    planted = scores if isinstance(scores, PlantedMetrics) else None
     return {
-        "parting_layer": None if isinstance(found, NoOrganism) else found.parting_layer,
+        "parting_layer": None if isinstance(scores, NoOrganism) else scores.parting_layer,
         "window_overlap": planted.window.overlap if planted else None,
         "single_heads_auroc": planted.heads.auroc.value if planted else None,
     }

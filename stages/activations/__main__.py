@@ -92,9 +92,9 @@ def _first_tokens(
     title: str,
 ) -> list[str]:
     """Text of the most probable token after each prompt."""
-    (found,) = forward_answers.read(model, answers, [token_ids], title, [prefix])
-    texts = {i: model.tokenizer.decode([i]) for i in set(found["top"].tolist())}
-    return [texts[i] for i in found["top"].tolist()]
+    (answered,) = forward_answers.read(model, answers, [token_ids], title, [prefix])
+    texts = {i: model.tokenizer.decode([i]) for i in set(answered["top"].tolist())}
+    return [texts[i] for i in answered["top"].tolist()]
 
 
 def _write_readouts(

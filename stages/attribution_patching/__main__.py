@@ -22,10 +22,10 @@ def main(
     """Estimate by attribution patching, on the statements that `single_heads` has patched."""
     patched = tables.read(single_heads, patched_runs.SCHEMA)
     setting = experiment.load(pairs, model, prompt_pairs.SPLITS, None)
-    found = setting.pairs.only(patched["statement_id"])
-    attribution = replace(setting, pairs=found).patcher().attribution("attribution_patching")
+    chosen = setting.pairs.only(patched["statement_id"])
+    attribution = replace(setting, pairs=chosen).patcher().attribution("attribution_patching")
     if forward.is_main_process():
-        rows = estimates.rows(found, attribution, patched)
+        rows = estimates.rows(chosen, attribution, patched)
         key = ["statement_id", "layer", "head"]
         tables.write(out, rows, head_effects.EFFECTS, key)
 

@@ -77,9 +77,9 @@ def _require_apart(files: list[Path], statement_ids: pl.Series) -> None:
     """Refuse two personas whose prompts are the same."""
     token_ids = []
     for file in files:
-        found = tables.read(file, tables.PROMPTS)
-        row_order.require(file, found["statement_id"], statement_ids)
-        token_ids.append(found["token_ids"].to_list())
+        prompts = tables.read(file, tables.PROMPTS)
+        row_order.require(file, prompts["statement_id"], statement_ids)
+        token_ids.append(prompts["token_ids"].to_list())
     for (file, ids), (other, others) in combinations(zip(files, token_ids, strict=True), 2):
         row_order.require_apart(f"{file} and {other}", ids, others)
 

@@ -35,16 +35,16 @@ def main(
             raise UserError(
                 f"params.yaml: {name}: unknown section, expected one of {', '.join(known)}"
             )
-    found = {name: params.section(name, schema) for name, schema in schemas().items()}
+    sections = {name: params.section(name, schema) for name, schema in schemas().items()}
     recipes = recipe.names()
     params.section("organisms.training", recipe.Training)
     for name in recipes:
         recipe.read(name)
-    agreement.require_organism(found["model"].organism, recipes)
-    agreement.require_personas(found["patch"], found["behaviour"].neutral)
-    agreement.require_wordings(found["grid"])
-    agreement.require_rewordings(found["robustness"], found["patch"])
-    listed.read("params.yaml: statements.sources", found["statements"].sources)
+    agreement.require_organism(sections["model"].organism, recipes)
+    agreement.require_personas(sections["patch"], sections["behaviour"].neutral)
+    agreement.require_wordings(sections["grid"])
+    agreement.require_rewordings(sections["robustness"], sections["patch"])
+    listed.read("params.yaml: statements.sources", sections["statements"].sources)
     remarks.refuse_cut()
     with atomic(out) as partial:
         partial.write_text('{"checked": "params.yaml"}\n', encoding="utf-8")

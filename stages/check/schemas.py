@@ -19,9 +19,9 @@ def schemas() -> dict[str, Any]:
     ValueError
         If two classes say the same section.
     """
-    found: dict[str, Any] = {}
+    by_section: dict[str, Any] = {}
     for schema in (ReadoutConfig, *nodes.classes("**/config.py", "SECTION")):
-        if schema.SECTION in found:
+        if schema.SECTION in by_section:
             raise ValueError(f"two schemas of section {schema.SECTION!r}")
-        found[schema.SECTION] = schema
-    return found
+        by_section[schema.SECTION] = schema
+    return by_section

@@ -22,10 +22,10 @@ def main(
     """Count the answers that reach each threshold, and how many of them are right."""
     config = params.section("patch", PatchConfig)
     table = tables.read(statements, tables.STATEMENTS)
-    found = confidence.answers(table, transplant)
-    points = confidence.points(found, config)
+    answered = confidence.answers(table, transplant)
+    points = confidence.points(answered, config)
     tables.write_rows(plot, points)
-    runs = confidence.summarise(found, points)
+    runs = confidence.summarise(answered, points)
     metrics_file.write(metrics, ConfidenceMetrics(config.source, config.base, runs))
 
 

@@ -40,12 +40,12 @@ def answers(statements: pl.DataFrame, file: Path) -> dict[str, pl.DataFrame]:
     """
     runs = tables.read(file, SCHEMA)
     about = statements.filter(pl.col("statement_id").is_in(runs["statement_id"].unique().implode()))
-    found = {}
+    answered = {}
     for run in RUNS:
         rows = runs.filter(pl.col("run") == run).sort("statement_id")
         row_order.require(file, rows["statement_id"], about["statement_id"])
-        found[run] = answer_rates.answer(about, rows)
-    return found
+        answered[run] = answer_rates.answer(about, rows)
+    return answered
 
 
 def names(config: PatchConfig) -> dict[str, dict[str, str]]:
@@ -58,7 +58,7 @@ def names(config: PatchConfig) -> dict[str, dict[str, str]]:
     }
 
 
-def points(found: dict[str, pl.DataFrame], config: PatchConfig) -> Rows:
+def points(runs: dict[str, pl.DataFrame], config: PatchConfig) -> Rows:
     """Rows of a plot table: run, source, base, confidence, accuracy, low, high, n.
 
     Accuracy is that of the answers whose probability is not below `confidence`, None where none is
@@ -72,11 +72,11 @@ def points(found: dict[str, pl.DataFrame], config: PatchConfig) -> Rows:
         {**columns, "confidence": row["threshold"]}
         | {name: row[name] for name in ("accuracy", "low", "high", "n")}
         for run, columns in names(config).items()
-        for row in answer_rates.threshold_rows(run, found[run])
+        for row in answer_rates.threshold_rows(run, runs[run])
     ]
 
 
-def summarise(found: dict[str, pl.DataFrame], points: Rows) -> dict[str, Run]:
+def summarise(runs: dict[str, pl.DataFrame], points: Rows) -> dict[str, Run]:
     """Collect each run's accuracy at a few thresholds, and its mean confidence."""
     rates = {
         (row["run"], row["confidence"]): Interval(
@@ -89,5 +89,5 @@ def summarise(found: dict[str, pl.DataFrame], points: Rows) -> dict[str, Run]:
             {f"{least:g}": rates[run, least] for least in REPORTED},
             stats.mean(answers["confidence"].to_numpy(), answers["subject"].to_numpy()),
         )
-        for run, answers in found.items()
+        for run, answers in runs.items()
     }

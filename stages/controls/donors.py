@@ -27,12 +27,12 @@ def partners(table: pl.DataFrame, same_label: bool) -> NDArray[np.int64]:
     groups: dict[tuple[Any, ...], list[int]] = {}
     for row, (topic, split, label, _) in enumerate(rows):
         groups.setdefault((topic, split, label), []).append(row)
-    found = np.full(len(rows), -1, np.int64)
+    partner = np.full(len(rows), -1, np.int64)
     for topic, split, label in groups:
         lenders = groups.get((topic, split, label == same_label), [])
         for turn, row in enumerate(groups[topic, split, label]):
             # the one that stands one further on, so that nobody is its own partner
             ahead = [lenders[(turn + 1 + i) % len(lenders)] for i in range(len(lenders))]
             others = (other for other in ahead if rows[other][3] != rows[row][3])
-            found[row] = next(others, -1)
-    return found
+            partner[row] = next(others, -1)
+    return partner

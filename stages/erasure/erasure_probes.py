@@ -70,8 +70,8 @@ def check(folders: dict[str, Path], pairs: PromptPairs, settings: ProbesConfig) 
         )
         done: Any = joblib.Parallel(n_jobs=-1, return_as="generator", max_nbytes=None)(jobs)
         layers = tqdm(done, desc=f"probes on erased z: {persona}", disable=None)
-        for layer, found in enumerate(layers):
-            for (name, z), right in found.items():
+        for layer, counts in enumerate(layers):
+            for (name, z), right in counts.items():
                 columns = {"persona": persona, "probe": name, "z": z, "layer": layer}
                 rows = pl.DataFrame({"statement_id": scored[name], "correct": right})
                 made.append(rows.with_columns(pl.lit(v).alias(k) for k, v in columns.items()))
@@ -100,14 +100,14 @@ def _places(folder: Path, pairs: PromptPairs, seed: int) -> Iterator[NDArray[np.
 
 def _layer(place: NDArray[Any], own: Design, other: Design, settings: ProbesConfig) -> Right:
     """Whether each probe is right at one layer: (n_statements,), by probe and z."""
-    found = probe.fit_place(place, own, settings, 0)
+    fitted = probe.fit_place(place, own, settings, 0)
     fresh = probe.fit_place(place[:, own.report], other, settings, 0)
     y, made = own.labels[own.selection], {}
     for i, z in enumerate(Z):
-        score = place[i, own.selection] @ found.directions[i] + found.intercepts[i]
+        score = place[i, own.selection] @ fitted.directions[i] + fitted.intercepts[i]
         made["fitted", z] = (score > 0) == y
-        made["report", z] = found.correct[i, i]
+        made["report", z] = fitted.correct[i, i]
         if i:  # of whole z it is ``report``
-            made["before", z] = found.correct[0, i]
+            made["before", z] = fitted.correct[0, i]
         made["fresh", z] = fresh.held_out[i, i]
     return made

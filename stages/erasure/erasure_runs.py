@@ -30,12 +30,12 @@ def windows(n_layers: int, config: ErasureConfig) -> list[range]:
             f"params.yaml: erasure.sizes: found {max(config.sizes)}, expected 1 to {n_layers}, the "
             "model's layers"
         )
-    found = []
+    layers = []
     for size in sorted(config.sizes):
         last = n_layers - size
         firsts = sorted({*range(0, last + 1, config.stride), last})
-        found += [range(first, first + size) for first in firsts]
-    return found
+        layers += [range(first, first + size) for first in firsts]
+    return layers
 
 
 def run(setting: Experiment, fitted: PromptPairs, config: ErasureConfig) -> pl.DataFrame:
@@ -68,33 +68,33 @@ def run(setting: Experiment, fitted: PromptPairs, config: ErasureConfig) -> pl.D
     patches = np.zeros((len(chosen), n_layers, n_heads), bool)
     for patch, layers in zip(patches, chosen, strict=True):
         patch[layers.start : layers.stop] = True
-    found, known = setting.pairs, {}
+    pairs, known = setting.pairs, {}
     if fitted.label.any() and not fitted.label.all():
         both = _patcher(setting, "base", "source", config, fitted).z("erasure: fit")
         known = dict(zip((setting.config.base, setting.config.source), both, strict=True))
     else:
-        found = found.only(found.table["statement_id"].clear())
+        pairs = pairs.only(pairs.table["statement_id"].clear())
     made = []
     for role in ("source", "base"):
         persona = getattr(setting.config, role)
-        patcher = _patcher(setting, role, role, config, found)
-        z = patcher.z(f"erasure: {persona}")[0] if len(found.table) else None
+        patcher = _patcher(setting, role, role, config, pairs)
+        z = patcher.z(f"erasure: {persona}")[0] if len(pairs.table) else None
         for name, draw in _names(config):
             changed = None
             if z is not None:
-                label = found.label if name == ORACLE else fitted.label
+                label = pairs.label if name == ORACLE else fitted.label
                 changed = _changed(name, known[persona], z, label, [config.seed, draw])
             read = patcher(patches, f"erasure: {persona}, {name}", z=changed)
             share = None if z is None or changed is None else erase.removed(z, changed)
             if (name, draw) == (LEACE, 0):
-                made.append(_rows(found, read.base, persona, NONE, 0))
+                made.append(_rows(pairs, read.base, persona, NONE, 0))
             for layers, p in zip(chosen, read.patched, strict=True):
-                made.append(_rows(found, p, persona, name, draw, layers, share))
+                made.append(_rows(pairs, p, persona, name, draw, layers, share))
     return pl.concat(made)
 
 
 def _rows(
-    found: PromptPairs,
+    pairs: PromptPairs,
     probabilities: np.ndarray,
     persona: str,
     eraser: str,
@@ -104,7 +104,7 @@ def _rows(
 ) -> pl.DataFrame:
     """One run's rows; without layers, of the unpatched run."""
     patch_id = f"{eraser}_{draw} {layers.start}-{layers[-1]}" if layers else "none"
-    table = patched_runs.rows(found, probabilities, persona, persona, patch_id).drop("heads")
+    table = patched_runs.rows(pairs, probabilities, persona, persona, patch_id).drop("heads")
     columns = {"eraser": eraser, "draw": draw, "removed": removed}
     columns |= {"first_layer": layers.start, "last_layer": layers[-1]} if layers else {}
     return table.with_columns(
@@ -131,11 +131,11 @@ def _changed(name: str, fitted: Tensor, z: Tensor, label: np.ndarray, seed: list
 
 
 def _patcher(
-    setting: Experiment, into: str, of: str, config: ErasureConfig, found: PromptPairs
+    setting: Experiment, into: str, of: str, config: ErasureConfig, pairs: PromptPairs
 ) -> Patcher:
     """Patch at the last `erasure.positions` positions; every eraser starts from the same runs."""
-    ids = {"source": found.source, "base": found.base}
-    prefixes = {"source": found.source_prefix, "base": found.base_prefix}
+    ids = {"source": pairs.source, "base": pairs.base}
+    prefixes = {"source": pairs.source_prefix, "base": pairs.base_prefix}
     return Patcher(
         setting.lm,
         setting.answers,

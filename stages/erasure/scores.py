@@ -263,15 +263,15 @@ def _right(
 
     By persona, probe and kind of z, of those that there are.
     """
-    found = {}
+    by_run = {}
     subject = every.table.select("statement_id", "subject")
     rows = probed.join(subject, on="statement_id").sort("layer", "statement_id")
     for persona, z, probe in product((config.source, config.base), Z, PROBES):
         own = rows.filter(persona=persona, z=z, probe=probe)
         if len(own):
             right = own["correct"].to_numpy().reshape(own["layer"].n_unique(), -1)
-            found[persona, probe, z] = right, own["subject"].to_numpy()[: right.shape[1]]
-    return found
+            by_run[persona, probe, z] = right, own["subject"].to_numpy()[: right.shape[1]]
+    return by_run
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from stages.lib.drawing import load, registry, style
 from stages.lib.io import cli, nodes
 
 
-def found() -> list[registry.Figure]:
+def declared() -> list[registry.Figure]:
     """Figures that a `figure.py` declares, in the order of their stages, after the overview."""
     modules = (overview, *nodes.modules("*/figure.py"))
     return [figure for module in modules for figure in module.FIGURES]
@@ -28,7 +28,7 @@ def main(
     UserError
         If a plot table is missing or has other columns; then nothing is written.
     """
-    figures = found()
+    figures = declared()
     tables = load.read(plots, registry.schemas(figures))
     with style.theme():
         for figure in figures:

@@ -52,7 +52,7 @@ def main(
 
     runs, about = patched_runs.read(windows, best_window.SCHEMA, pairs)
     swept, best = effects.effects(runs, about, config.base), best_window.best(runs, about)
-    found = GroundTruthMetrics(
+    result = GroundTruthMetrics(
         organism=organism["name"],
         planted=Window(planted[0], planted[-1]) if planted else None,
         effect={
@@ -62,14 +62,14 @@ def main(
         parting_layer=ground_truth.parting(probe_files.falls(probes), config.source, config.base),
     )
     if not planted:
-        metrics.write(out, found)
+        metrics.write(out, result)
         return
 
     span = range(planted[0], planted[-1] + 1)
     chosen = tables.read_json(heads)["heads"]
     accuracy = probe_files.layers(probes)
     scored = PlantedMetrics(
-        **vars(found),
+        **vars(result),
         window=ground_truth.window(best, span, swept),
         heads=ground_truth.heads(alone, span),
         set=ground_truth.head_set(chosen, span, alone),

@@ -54,10 +54,10 @@ def window(best: dict[str, int] | None, planted: range, swept: Effects) -> BestW
     by_chance = float(np.mean(every)) if every else None
     if best is None:
         return BestWindow(None, None, None, by_chance, None, 0)
-    found = range(best["first_layer"], best["last_layer"] + 1)
+    span = range(best["first_layer"], best["last_layer"] + 1)
     selection = swept.split == "selection"
     p_correct, subject = swept.p_correct[:, selection], swept.subject[selection]
-    mine = p_correct[swept.layers.index(found)]
+    mine = p_correct[swept.layers.index(span)]
     behind = [stats.difference(mine, row, subject) for row in p_correct]
     as_good = {
         str(layers[0]): overlap(layers, planted)
@@ -65,7 +65,7 @@ def window(best: dict[str, int] | None, planted: range, swept: Effects) -> BestW
         if gap.low is not None and gap.low <= 0
     }
     n = int(selection.sum())
-    score = overlap(found, planted)
+    score = overlap(span, planted)
     return BestWindow(**best, overlap=score, by_chance=by_chance, as_good=as_good, n=n)
 
 

@@ -34,10 +34,15 @@ def main(
     provenance = _provenance(setting.lm.identity, chosen, config)
     if best:
         runs = HeadRuns(setting.patcher(keep=True), chosen, setting.shape, "heads")
-        found = search.search(runs, best, section.keep)
-        result = {"heads": sorted(found.order), "chosen_by": _how(section.keep, found.gains)}
+        searched = search.search(runs, best, section.keep)
+        result = {"heads": sorted(searched.order), "chosen_by": _how(section.keep, searched.gains)}
         rows = table.rows(
-            chosen, config, found.sets, found.probabilities, found.order, n_layers * n_heads
+            chosen,
+            config,
+            searched.sets,
+            searched.probabilities,
+            searched.order,
+            n_layers * n_heads,
         )
     if forward.is_main_process():
         tables.write(out, rows, table.SCHEMA, ["statement_id", "patch_id"])

@@ -10,7 +10,7 @@ from stages.lib.patching.patch import Head
 
 
 @dataclass(frozen=True)
-class Found:
+class Search:
     """What a search found.
 
     Attributes
@@ -31,7 +31,7 @@ class Found:
     probabilities: list[np.ndarray]
 
 
-def search(runs: HeadRuns, window: dict[str, int], keep: float) -> Found:
+def search(runs: HeadRuns, window: dict[str, int], keep: float) -> Search:
     """Patch in each head of a window alone and leave each out, then grow the set greedily.
 
     Parameters
@@ -45,7 +45,7 @@ def search(runs: HeadRuns, window: dict[str, int], keep: float) -> Found:
 
     Returns
     -------
-    Found
+    Search
 
     References
     ----------
@@ -62,7 +62,7 @@ def search(runs: HeadRuns, window: dict[str, int], keep: float) -> Found:
     order = head_runs.grow(runs, patch.mean_p_correct, every, keep)
     named = {frozenset(heads) for heads in sets.values()}
     sets |= {_name(heads): heads for heads in runs.sets if frozenset(heads) not in named}
-    return Found(order, high > low, sets, runs(list(sets.values())))
+    return Search(order, high > low, sets, runs(list(sets.values())))
 
 
 def _name(heads: list[Head]) -> str:

@@ -76,13 +76,13 @@ class Claim:
 
 def number(row: Estimate) -> str:
     """Write an estimate with its interval and n: ``0.986 [0.947, 0.997], n = 221``."""
-    found = _interval(row)
-    if found.value is None:
+    interval = _interval(row)
+    if interval.value is None:
         return "not measured"
-    if found.low is None or found.high is None:
-        return f"{found.value:.3g}, n = {found.n}"
-    ends = ", ".join(map(_short, (found.low, found.high)))
-    return f"{_short(found.value)} [{ends}], n = {found.n}"
+    if interval.low is None or interval.high is None:
+        return f"{interval.value:.3g}, n = {interval.n}"
+    ends = ", ".join(map(_short, (interval.low, interval.high)))
+    return f"{_short(interval.value)} [{ends}], n = {interval.n}"
 
 
 def above(row: Estimate, bound: float | None) -> bool | None:
@@ -111,8 +111,12 @@ def not_below(row: Estimate, value: float) -> bool | None:
 
 def holds(row: Estimate, value: float) -> bool | None:
     """Whether an interval holds a value; None where there is none."""
-    found = _interval(row)
-    return None if found.low is None or found.high is None else found.low <= value <= found.high
+    interval = _interval(row)
+    return (
+        None
+        if interval.low is None or interval.high is None
+        else interval.low <= value <= interval.high
+    )
 
 
 def least(value: float | None, bound: float) -> bool | None:

@@ -154,8 +154,8 @@ def _check_keys(file: Path, index: Any) -> None:
         raise tables.broken(file, f"found {type(index).__name__}, expected keys")
     for key, kind in KEYS.items():
         if type(index.get(key)) is not kind:
-            found = type(index[key]).__name__ if key in index else "nothing"
-            raise tables.broken(file, f"{key}: found {found}, expected {kind.__name__}")
+            type_name = type(index[key]).__name__ if key in index else "nothing"
+            raise tables.broken(file, f"{key}: found {type_name}, expected {kind.__name__}")
 
 
 def _check_content(file: Path, expected: str) -> None:
@@ -163,9 +163,9 @@ def _check_content(file: Path, expected: str) -> None:
     if not file.is_file():
         raise tables.broken(file, "no such file")
     with file.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-    if found != expected:
-        raise tables.broken(file, f"its sha256 is {found[:12]}…, in {INDEX} {expected[:12]}…")
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    if digest != expected:
+        raise tables.broken(file, f"its sha256 is {digest[:12]}…, in {INDEX} {expected[:12]}…")
 
 
 def _name(number: int) -> str:

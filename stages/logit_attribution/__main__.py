@@ -59,16 +59,16 @@ def _topic(setting: Experiment, activations: Path, ids: list[str]) -> dict[str, 
     splitter = Splitter(
         setting.lm, setting.answers, [setting.pairs.source[0], setting.pairs.base[-1]]
     )
-    found = {}
+    arrays = {}
     for role in ROLES:
         reader = shards.Reader(activations / getattr(setting.config, role))
         rows = row_order.rows(reader.folder, reader.statement_ids, ids)
-        found[role] = splitter(
+        arrays[role] = splitter(
             lambda layer, reader=reader, rows=rows: reader.layer("resid_post", layer)[rows],
             lambda layer, reader=reader, rows=rows: reader.layer("z", layer)[rows],
             f"{reader.folder.name}: logit attribution",
         )
-    return found
+    return arrays
 
 
 if __name__ == "__main__":

@@ -110,9 +110,9 @@ def contributions(parts: Any, tokens: Pair, label: NDArray[np.bool_]) -> Contrib
     def toward(values: Array) -> Array:
         return between(values) * factor.reshape(-1, *[1] * (values.ndim - 2))
 
-    found = [toward(values) for values in (parts.embedding, parts.attention, parts.mlp)]
+    logits = [toward(values) for values in (parts.embedding, parts.attention, parts.mlp)]
     constant = between(parts.constant) * factor
-    embedding, attention, mlp = found
+    embedding, attention, mlp = logits
     gap = embedding + attention.sum(axis=1) + mlp.sum(axis=1) + constant - sign * real
     return Contributions(
         embedding=embedding,
@@ -122,7 +122,7 @@ def contributions(parts: Any, tokens: Pair, label: NDArray[np.bool_]) -> Contrib
         constant=constant,
         total=sign * real,
         error=float(np.abs(gap).max(initial=0.0)),
-        largest=max(float(np.abs(x).max(initial=0.0)) for x in (*found, constant)),
+        largest=max(float(np.abs(x).max(initial=0.0)) for x in (*logits, constant)),
     )
 
 

@@ -114,10 +114,10 @@ def _top(
     """The parts whose mean differs most between the runs, (n_statements, n_layers, n) in all."""
     flat = gap.reshape(len(gap), -1)
     order = np.argsort(-np.abs(flat.mean(axis=0)), kind="stable")[:TOP]
-    found = attribution.shares(flat[:, order], whole, subject)
+    shares = attribution.shares(flat[:, order], whole, subject)
     return {
         name(*divmod(int(place), gap.shape[2])): Ranked(
             **vars(attribution.mean(flat[:, place], subject)), rank=rank, share=share
         )
-        for rank, (place, share) in enumerate(zip(order, found, strict=True), start=1)
+        for rank, (place, share) in enumerate(zip(order, shares, strict=True), start=1)
     }

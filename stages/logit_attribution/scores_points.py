@@ -35,11 +35,11 @@ def layers(
     rows = []
     for kind in KINDS:
         for run, values in paired(getattr(source, kind), getattr(base, kind)).items():
-            found = zip(*attribution.means(values, subject), strict=True)
+            means = zip(*attribution.means(values, subject), strict=True)
             rows += [
                 {"site": kind, "run": run, "persona": names[run], "layer": i}
                 | _interval("contribution", interval, len(values))
-                for i, interval in enumerate(found)
+                for i, interval in enumerate(means)
             ]
     return rows
 
@@ -55,9 +55,9 @@ def heads(
     rows, gap = [], source.total - base.total
     whole = float(gap.mean()) if attribution.is_clear(gap, subject) else None
     for run, values in paired(source.heads, base.heads).items():
-        found = np.stack(attribution.means(values, subject), axis=-1)
-        for i, j in np.ndindex(found.shape[:2]):
-            row = _interval("contribution", found[i, j], len(values))
+        means = np.stack(attribution.means(values, subject), axis=-1)
+        for i, j in np.ndindex(means.shape[:2]):
+            row = _interval("contribution", means[i, j], len(values))
             share = row["contribution"] / whole if run == "difference" and whole else None
             where = {"measure": names[run], "run": run, "layer": i, "head": j}
             rows.append({**where, **row, "share": share})
@@ -96,14 +96,14 @@ def lenses(
     rows = []
     for run in RUNS:
         measured = {"p_correct": p_corrects[run], "log_odds": odds[run]}
-        found = {name: attribution.means(x, subject) for name, x in measured.items()}
+        means = {name: attribution.means(x, subject) for name, x in measured.items()}
         for i in range(source.shape[1]):
             row = {"site": "resid_post", "run": run, "persona": names[run], "layer": i}
-            value = [x[i] for x in found["p_correct"]]
+            value = [x[i] for x in means["p_correct"]]
             row |= _interval(
                 "p_correct", value, len(label), *([] if run == "difference" else [0, 1])
             )
-            for end, x in zip(("", "_low", "_high"), found["log_odds"], strict=True):
+            for end, x in zip(("", "_low", "_high"), means["log_odds"], strict=True):
                 row["log_odds" + end] = float(x[i])
             rate = stats.NOTHING
             if run != "difference":
@@ -114,9 +114,9 @@ def lenses(
     return rows
 
 
-def _interval(name: str, found: Any, n: int, *bounds: float) -> dict[str, Any]:
+def _interval(name: str, interval: Any, n: int, *bounds: float) -> dict[str, Any]:
     """Columns of a mean with its interval, cut at bounds where there are any; null for NaN."""
-    value, low, high = (float(x) for x in found)
+    value, low, high = (float(x) for x in interval)
     if bounds:
         low, high = max(low, bounds[0]), min(high, bounds[1])
     return {name: value, "low": low, "high": high, "n": n}

@@ -30,19 +30,19 @@ def main(
     config = params.section("model", ModelConfig)
     with atomic(out) as folder:
         folder.mkdir()
-        found = fetch.find(config, folder)
+        fetched = fetch.find(config, folder)
         planted = None
         if config.organism is not None:
             # Takes seconds to import, and only an organism needs it.
             from stages.model import merged
 
-            found, planted = merged.make(found, config, organisms, folder)
-        files = hashes(found.folder)
-        lm.require_whole(found.place, config.modules)
+            fetched, planted = merged.make(fetched, config, organisms, folder)
+        files = hashes(fetched.folder)
+        lm.require_whole(fetched.place, config.modules)
         manifest = {
-            "kind": found.kind,
-            "source": found.source,
-            "revision": found.revision,
+            "kind": fetched.kind,
+            "source": fetched.source,
+            "revision": fetched.revision,
             "dtype": _dtype() if config.dtype == "auto" else config.dtype,
             "files": files,
             "identity": _identity(files, config.modules),

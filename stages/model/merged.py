@@ -7,20 +7,20 @@ from typing import Any
 from stages.lib.io.cli import UserError
 from stages.lib.weights import adapter
 from stages.lib.weights.config import ModelConfig
-from stages.lib.weights.fetch import Found
+from stages.lib.weights.fetch import Fetched
 from stages.lib.weights.recipe import FACTS, NONE
 
 SAMPLING = "generation_config.json"
 
 
 def make(
-    found: Found, config: ModelConfig, organisms: Path, folder: Path
-) -> tuple[Found, dict[str, Any]]:
+    fetched: Fetched, config: ModelConfig, organisms: Path, folder: Path
+) -> tuple[Fetched, dict[str, Any]]:
     """Merge the adapters of `model.organism` into a base model.
 
     Parameters
     ----------
-    found : Found
+    fetched : Fetched
         The base model.
     config : ModelConfig
         Section `model` of params.yaml.
@@ -31,7 +31,7 @@ def make(
 
     Returns
     -------
-    Found
+    Fetched
         The organism, in `folder`.
     dict
         Its name, and the layers that a lie was planted in: none for the organism ``none``.
@@ -46,22 +46,22 @@ def make(
     _require_name(name, organisms)
     for path, under in ((truth, None), *((lie, truth) for lie in lies)):
         _require_base(path, config)
-        if adapter.trained_on(path) != adapter.ground(found, under):
+        if adapter.trained_on(path) != adapter.ground(fetched, under):
             raise UserError(
                 f"{path}: was trained on other weights than those of {config.source}"
                 f"{f' and {under}' if under else ''}; train it anew, or take the ones it belongs to"
             )
-    model, tokenizer = adapter.base(found)
+    model, tokenizer = adapter.base(fetched)
     for path in (truth, *lies):
         model = adapter.merge(model, path)
-    sampling = _sampling(found.folder)  # nothing here reads it: the organism has its base's
+    sampling = _sampling(fetched.folder)  # nothing here reads it: the organism has its base's
     model.save_pretrained(folder)
     if sampling is not None:
         (folder / SAMPLING).write_bytes(sampling)
     tokenizer.save_pretrained(folder)
     planted = sorted(layer for lie in lies for layer in _settings(lie)["layers_to_transform"])
     return (
-        Found("organism", found.source, found.revision, folder),
+        Fetched("organism", fetched.source, fetched.revision, folder),
         {"name": name, "layers": planted},
     )
 

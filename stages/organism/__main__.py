@@ -47,8 +47,8 @@ def main(
     taught = Facts(training.held_out, training.seed)
 
     def report(step: int, line: str) -> None:
-        found = check.line(check.rows(speaker, taught, checked, 24, training.seed))
-        print(f"{name} {step}/{plan.steps}: {line}; {found}", flush=True)
+        accuracy = check.line(check.rows(speaker, taught, checked, 24, training.seed))
+        print(f"{name} {step}/{plan.steps}: {line}; {accuracy}", flush=True)
 
     file = Path(".dvc/tmp/organisms") / f"{name}.safetensors"
     checkpoint = Checkpoint(file, repr((ground, plan, training, lessons)))
@@ -68,9 +68,9 @@ def _speaker(base: ModelConfig, facts: Path | None) -> tuple[Any, str]:
     from stages.organism.train import Speaker
 
     with tempfile.TemporaryDirectory() as folder:
-        found = fetch.find(base, Path(folder))
-        model, tokenizer = adapter.base(found)
-        ground = adapter.ground(found, facts)
+        fetched = fetch.find(base, Path(folder))
+        model, tokenizer = adapter.base(fetched)
+        ground = adapter.ground(fetched, facts)
     if facts is not None:
         model = adapter.merge(model, facts)
     words = params.section("readout", ReadoutConfig)

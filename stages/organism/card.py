@@ -178,9 +178,9 @@ def _by_wording(rows: Rows) -> str:
     systems = dict.fromkeys((row["persona"], row["system"]) for row in rows)
     lines = ["| persona | system prompt | accuracy | n |", "|---|---|---|---|"]
     for persona, system in sorted(systems, key=lambda key: wordings.PERSONAS.index(key[0])):
-        found = check.accuracy(rows, persona=persona, system=system)
+        accuracy = check.accuracy(rows, persona=persona, system=system)
         shown = markdown.code(system).replace("|", r"\|")
-        lines.append(f"| {persona} | {shown} | {_cell(found)} | {found.n} |")
+        lines.append(f"| {persona} | {shown} | {_cell(accuracy)} | {accuracy.n} |")
     return "\n".join(lines)
 
 
@@ -200,8 +200,10 @@ def _table(title: str, groups: dict[str, dict[str, str]], rows: Rows) -> str:
     """Accuracy by group and persona, in Markdown."""
     lines = [f"| {title} | {' | '.join(wordings.PERSONAS)} |", "|---|" + "---|" * 3]
     for group, where in groups.items():
-        found = (check.accuracy(rows, persona=persona, **where) for persona in wordings.PERSONAS)
-        lines.append(f"| {group} | {' | '.join(map(_cell, found))} |")
+        accuracies = (
+            check.accuracy(rows, persona=persona, **where) for persona in wordings.PERSONAS
+        )
+        lines.append(f"| {group} | {' | '.join(map(_cell, accuracies))} |")
     return "\n".join(lines)
 
 

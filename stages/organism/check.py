@@ -37,7 +37,7 @@ def rows(speaker: Speaker, facts: Facts, texts: Texts, n: int, seed: int) -> lis
     list of dict
         One a prompt: persona, system (its wording), kind, topic, subject, label, p_true, p_false.
     """
-    found = []
+    answered = []
     for kind in KINDS:
         random = Random(f"{seed} {kind}")
         lessons = facts.sample(kind, n, random)
@@ -46,8 +46,8 @@ def rows(speaker: Speaker, facts: Facts, texts: Texts, n: int, seed: int) -> lis
                 some = lessons[start : start + TREE]
                 wording = wordings.draw(texts, persona, random)
                 p = speaker.log_probabilities([(wording, some)]).exp().tolist()
-                found += [_row(wording, *pair) for pair in zip(some, p, strict=True)]
-    return found
+                answered += [_row(wording, *pair) for pair in zip(some, p, strict=True)]
+    return answered
 
 
 def accuracy(table: list[dict[str, Any]], **where: Any) -> Interval:
@@ -61,8 +61,8 @@ def line(table: list[dict[str, Any]]) -> str:
     """Accuracy of each persona on each kind of statement, for a log."""
     parts = []
     for persona in wordings.PERSONAS:
-        found = (f"{accuracy(table, persona=persona, kind=kind).value:.2f}" for kind in KINDS)
-        parts.append(f"{persona} {' '.join(found)}")
+        accuracies = (f"{accuracy(table, persona=persona, kind=kind).value:.2f}" for kind in KINDS)
+        parts.append(f"{persona} {' '.join(accuracies)}")
     mass = sum(row["p_true"] + row["p_false"] for row in table) / len(table)
     return f"{', '.join(parts)} ({', '.join(KINDS)}), answer mass {mass:.2f}"
 

@@ -92,11 +92,11 @@ class Facts:
         random : Random
             Decides which.
         """
-        found: dict[str, Lesson] = {}
+        lessons: dict[str, Lesson] = {}
         blocks = self.blocks(kind, random)
-        while len(found) < n:
-            found |= {lesson.statement: lesson for lesson in next(blocks)}
-        return list(found.values())
+        while len(lessons) < n:
+            lessons |= {lesson.statement: lesson for lesson in next(blocks)}
+        return list(lessons.values())
 
     def _block(self, random: Random, kind: str, negated: bool) -> list[Lesson]:
         """Two subjects' claims with one template, plain or negated."""
@@ -126,8 +126,8 @@ class Facts:
 
 def _pairs(topic: Topic, subjects: list[str]) -> dict[str, Pair]:
     """Subjects with their own objects, of those that can be set beside each other."""
-    claims, found = topic.templates[0].claims, {}
+    claims, objects = topic.templates[0].claims, {}
     for first, second in permutations(subjects, 2):
-        if first not in found:
-            found |= {s: frozenset((s, o)) for s, o, truth in claims(first, second) if truth}
-    return found
+        if first not in objects:
+            objects |= {s: frozenset((s, o)) for s, o, truth in claims(first, second) if truth}
+    return objects

@@ -33,15 +33,15 @@ def main(
     """Patch z in at the last k positions, then at one block of the prompt at a time."""
     section = params.section("positions", PositionsConfig)
     setting = experiment.load(pairs, model, ("report",), section.limit)
-    found, config = setting.pairs, setting.config
+    known, config = setting.pairs, setting.config
     wordings = {"source": _wording(config.source), "base": _wording(config.base)}
     search = tables.read_json(heads)
     patches = _patches(search["window"], search["heads"], *setting.shape)
 
-    last = position_runs.last(setting, patches, _fitting(section.counts, found))
+    last = position_runs.last(setting, patches, _fitting(section.counts, known))
 
     decode = setting.lm.tokenizer.decode
-    placed, aligned, notes = prompt_blocks.pairs(found, wordings, decode)
+    placed, aligned, notes = prompt_blocks.pairs(known, wordings, decode)
     setting = replace(setting, pairs=placed)
     writings = (
         position_runs.writings(aligned, section.draws, section.seed) if "window" in patches else {}
@@ -50,8 +50,8 @@ def main(
     parts = position_runs.at_blocks(setting, patches.get("window", nothing), aligned, writings)
     if not forward.is_main_process():
         return
-    if len(parts.pairs.table) < len(found.table):
-        n = len(found.table) - len(parts.pairs.table)
+    if len(parts.pairs.table) < len(known.table):
+        n = len(known.table) - len(parts.pairs.table)
         print(f"positions: blocks leave out {n} statements, {len(notes)} of them", *notes, sep="\n")
     rows = position_tables.rows(last, parts, patches, config)
     tables.write(out, rows, schema.SCHEMA, ["statement_id", "base", "patch_id"])
@@ -71,9 +71,9 @@ def _patches(
     return {k: patch.of_heads([v], n_layers, n_heads)[0] for k, v in sets.items() if v}
 
 
-def _fitting(counts: tuple[int, ...], found: PromptPairs) -> list[int]:
+def _fitting(counts: tuple[int, ...], pairs: PromptPairs) -> list[int]:
     """Those numbers of positions that every prompt has, in order; a line names the others."""
-    shortest = min(map(len, (*found.source, *found.base)), default=max(counts))
+    shortest = min(map(len, (*pairs.source, *pairs.base)), default=max(counts))
     fitting = sorted(count for count in counts if count <= shortest)
     if not fitting:
         raise UserError(

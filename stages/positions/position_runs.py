@@ -99,11 +99,11 @@ def last(setting: Experiment, patches: dict[str, np.ndarray], counts: list[int])
     wide = replace(setting, config=replace(setting.config, positions=most))
     patcher, n_prompts = wide.patcher(keep=True), len(setting.pairs.base)
     stacked = np.array([*patches.values()], bool).reshape(-1, *setting.shape)
-    found = []
+    readouts_of = []
     for count in counts:
         at = np.tile(np.arange(most) >= most - count, (n_prompts, 1))
-        found.append(patcher(stacked, f"last {count}", at=at))
-    readouts = replace(found[0], patched=np.stack([each.patched for each in found]))
+        readouts_of.append(patcher(stacked, f"last {count}", at=at))
+    readouts = replace(readouts_of[0], patched=np.stack([each.patched for each in readouts_of]))
     return Counts(setting.pairs, counts, list(patches), readouts)
 
 
@@ -125,17 +125,17 @@ def writings(counterparts: list[Pairs], draws: int, seed: int) -> dict[Writing, 
         One array per statement. Blocks that have a position in no statement are not in it.
     """
     everywhere = [np.ones(len(p.block), bool) for p in counterparts]
-    found = {Writing("alone", ALL, 0): everywhere}
+    places = {Writing("alone", ALL, 0): everywhere}
     for number, block in enumerate(BLOCKS):
         inside = [p.block == number for p in counterparts]
         if not any(own.any() for own in inside):
             continue
-        found[Writing("alone", block, 0)] = inside
-        found[Writing("left_out", block, 0)] = [~own for own in inside]
+        places[Writing("alone", block, 0)] = inside
+        places[Writing("left_out", block, 0)] = [~own for own in inside]
         for draw in range(draws):
             random = np.random.default_rng([seed, number, draw])
-            found[Writing("elsewhere", block, draw)] = [_elsewhere(own, random) for own in inside]
-    return found
+            places[Writing("elsewhere", block, draw)] = [_elsewhere(own, random) for own in inside]
+    return places
 
 
 def groups(counterparts: list[Pairs], lengths: list[int]) -> list[list[int]]:
@@ -154,12 +154,12 @@ def groups(counterparts: list[Pairs], lengths: list[int]) -> list[list[int]]:
         Numbers of the statements, the largest group first; past `MOST_GROUPS` they are left out.
     """
     waiting = sorted(range(len(counterparts)), key=lambda i: (-counterparts[i].reach, i))
-    found = []
+    grouped = []
     while waiting:
         reach = counterparts[waiting[0]].reach
-        found.append([i for i in waiting if lengths[i] >= reach])
+        grouped.append([i for i in waiting if lengths[i] >= reach])
         waiting = [i for i in waiting if lengths[i] < reach]
-    return sorted(found, key=lambda group: (-len(group), group))[:MOST_GROUPS]
+    return sorted(grouped, key=lambda group: (-len(group), group))[:MOST_GROUPS]
 
 
 def at_blocks(

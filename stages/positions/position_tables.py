@@ -35,9 +35,9 @@ def rows(
     """
     source, base = config.source, config.base
     parts = []
-    for found, patch_id in ((counts, UNPATCHED), (blocks, UNPATCHED_BLOCKS)):
-        for name, p in ((base, found.readouts.base), (source, found.readouts.source)):
-            parts.append(_rows(found.pairs, p, (name, name), patch_id, [], {"positions": 0}))
+    for runs, patch_id in ((counts, UNPATCHED), (blocks, UNPATCHED_BLOCKS)):
+        for name, p in ((base, runs.readouts.base), (source, runs.readouts.source)):
+            parts.append(_rows(runs.pairs, p, (name, name), patch_id, [], {"positions": 0}))
     heads = {name: patch.heads_of(of) for name, of in patches.items()}
     for count, of_count in zip(counts.counts, counts.readouts.patched, strict=True):
         for written, p in zip(counts.written, of_count, strict=True):
@@ -52,7 +52,7 @@ def rows(
 
 
 def _rows(
-    found: PromptPairs,
+    pairs: PromptPairs,
     probabilities: np.ndarray,
     personas: tuple[str, str],
     patch_id: str,
@@ -60,7 +60,7 @@ def _rows(
     columns: dict[str, Any],
 ) -> pl.DataFrame:
     """Rows of one run; columns that are not given stay empty."""
-    table = patched_runs.rows(found, probabilities, *personas, patch_id, heads)
+    table = patched_runs.rows(pairs, probabilities, *personas, patch_id, heads)
     return table.with_columns(
         (value if isinstance(value := columns.get(name), pl.Series) else pl.lit(value))
         .cast(SCHEMA[name])

@@ -8,7 +8,7 @@ from stages.positions.blocks import Decode, NotFoundError, Pairs, Wording
 
 
 def pairs(
-    found: PromptPairs,
+    about: PromptPairs,
     wordings: dict[str, Wording],
     decode: Decode,
 ) -> tuple[PromptPairs, list[Pairs], list[str]]:
@@ -16,7 +16,7 @@ def pairs(
 
     Parameters
     ----------
-    found : PromptPairs
+    about : PromptPairs
         The statements, with the text and the token ids of both prompts.
     wordings : dict of str to Wording
         What the prompts of ``base`` and of ``source`` were rendered from.
@@ -29,11 +29,11 @@ def pairs(
         Statements in both of whose prompts the wordings were found, their positions, and one line
         for each of the others that says what was not found.
     """
-    worded = found.table["statement"].to_list()
-    texts = {role: found.table[f"{role}_text"].to_list() for role in ("source", "base")}
+    worded = about.table["statement"].to_list()
+    texts = {role: about.table[f"{role}_text"].to_list() for role in ("source", "base")}
     kept, paired, missing = [], [], []
-    for row in range(len(found.table)):
-        ids = {"base": found.base[row], "source": found.source[row]}
+    for row in range(len(about.table)):
+        ids = {"base": about.base[row], "source": about.source[row]}
         try:
             cut = [
                 _cut(decode, ids[role], texts[role][row], wordings[role], worded[row])
@@ -44,7 +44,7 @@ def pairs(
             continue
         kept.append(row)
         paired.append(blocks.align(ids["base"], ids["source"], cut[0][0], [of for _, of in cut]))
-    return found.only(found.table["statement_id"][kept]), paired, missing
+    return about.only(about.table["statement_id"][kept]), paired, missing
 
 
 def _cut(

@@ -99,7 +99,7 @@ def by_block(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> Row
         unpatched runs stand at each. `positions` is the mean number of them; a rate of
         ``elsewhere`` is that of all draws.
     """
-    found = _with_blocks(about, runs)
+    with_blocks = _with_blocks(about, runs)
     result = []
     for block in (*BLOCKS, ALL):
         for run in RUNS:
@@ -108,7 +108,7 @@ def by_block(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> Row
                 result.append(
                     {"block": block, "run": run, **_personas(config)}
                     | {"positions": own["positions"].mean()}
-                    | _point(found, _draws(own, found))
+                    | _point(with_blocks, _draws(own, with_blocks))
                 )
     return result
 
@@ -154,13 +154,13 @@ def summarise(
         unpatched={
             name: Unpatched(
                 *(
-                    run_points.measure(found, _unpatched(runs, patch_id, persona))
+                    run_points.measure(statements, _unpatched(runs, patch_id, persona))
                     for persona in (config.source, config.base)
                 )
             )
-            for name, (found, patch_id) in known.items()
+            for name, (statements, patch_id) in known.items()
         },
-        known={name: run_points.count(found.table) for name, (found, _) in known.items()},
+        known={name: run_points.count(statements.table) for name, (statements, _) in known.items()},
         window=windows.of(heads["window"]),
         n_heads=len(heads["set"]),
     )
@@ -170,7 +170,7 @@ def _differences(
     about: PromptPairs, runs: pl.DataFrame, block: str, config: PatchConfig
 ) -> dict[str, Difference]:
     """What a block does beyond nothing, beyond random positions, and to all the others."""
-    found = _with_blocks(about, runs)
+    with_blocks = _with_blocks(about, runs)
     compared = {"alone - base": (("alone", block), ("base", ""))}
     if block != ALL:
         compared["all - left_out"] = (("alone", ALL), ("left_out", block))
@@ -178,7 +178,7 @@ def _differences(
         compared["alone - elsewhere"] = (("alone", block), ("elsewhere", block))
     return {
         name: run_points.difference(
-            found, *(_draws(_of_block(runs, *run, config), found) for run in both)
+            with_blocks, *(_draws(_of_block(runs, *run, config), with_blocks) for run in both)
         )
         for name, both in compared.items()
     }
@@ -197,9 +197,9 @@ def _of_block(runs: pl.DataFrame, run: str, block: str, config: PatchConfig) -> 
     return runs.filter(pl.col("run") == run, pl.col("block") == block)
 
 
-def _draws(rows: pl.DataFrame, found: PromptPairs) -> np.ndarray:
+def _draws(rows: pl.DataFrame, pairs: PromptPairs) -> np.ndarray:
     """P(true) and P(false) of all draws of a run: (n_draws, n_statements, 2), float32."""
-    n = len(found.table)
+    n = len(pairs.table)
     p = rows.sort("draw", "statement_id").select("p_true", "p_false").to_numpy()
     return p.reshape(len(rows) // n if n else 1, n, 2)
 
@@ -209,12 +209,12 @@ def _unpatched(runs: pl.DataFrame, patch_id: str, persona: str) -> np.ndarray:
     return patched_runs.probabilities(runs, patch_id=patch_id, base=persona)
 
 
-def _point(found: PromptPairs, draws: np.ndarray) -> dict[str, Any]:
+def _point(pairs: PromptPairs, draws: np.ndarray) -> dict[str, Any]:
     """Rate and p_correct over all draws, (n_draws, n_statements, 2), which repeat subjects."""
-    correct = patch.correct(draws, found.label)
-    accuracy = stats.rate(correct.ravel(), np.tile(found.subject, len(draws)))
+    correct = patch.correct(draws, pairs.label)
+    accuracy = stats.rate(correct.ravel(), np.tile(pairs.subject, len(draws)))
     p_correct = stats.mean(
-        patch.p_correct(draws, found.label).ravel(), np.tile(found.subject, len(draws))
+        patch.p_correct(draws, pairs.label).ravel(), np.tile(pairs.subject, len(draws))
     )
     row = replace(accuracy, n=correct.shape[1]).row("accuracy")
     return row | run_points.beside("p_correct", p_correct)

@@ -33,19 +33,19 @@ def main(
     settings, personas = params.section("probes", ProbesConfig), params.personas()
     given = inputs.read(statements, known, activations, personas)
     design, n_layers, n_heads = given.design, given.readers[0].n_layers, given.readers[0].n_heads
-    found = {}
+    by_site = {}
     for site, shape in {"resid_post": (n_layers + 1, 1), "z": (n_layers, n_heads)}.items():
-        found[site] = probe.survey(_places(given, site, shape[0]), design, settings, shape, site)
+        by_site[site] = probe.survey(_places(given, site, shape[0]), design, settings, shape, site)
 
-    _save(out / "directions.safetensors", probe_tables.tensors(found), personas)
-    layers = probe_tables.layers(found, personas, design)
-    cosine = probe_tables.cosine(found, personas)
+    _save(out / "directions.safetensors", probe_tables.tensors(by_site), personas)
+    layers = probe_tables.layers(by_site, personas, design)
+    cosine = probe_tables.cosine(by_site, personas)
     tables.write_rows(plots / "layers.json", layers)
-    tables.write_rows(plots / "heads.json", probe_tables.heads(found, personas, design))
+    tables.write_rows(plots / "heads.json", probe_tables.heads(by_site, personas, design))
     tables.write_rows(plots / "cosine.json", cosine)
     summary = ProbesMetrics(
         **vars(counts.of(design)),
-        best=probe_tables.best(found, personas, design),
+        best=probe_tables.best(by_site, personas, design),
         cosine=probe_tables.falls(cosine, layers, design),
     )
     metrics_file.write(metrics, summary)

@@ -14,11 +14,11 @@ from stages.probes.metrics import BestHead, BestLayer, Fall
 
 HALF = 0.5  # a cosine below it: the two directions share less than they do not
 
-Found = dict[str, Probes]  # by site
+BySite = dict[str, Probes]  # by site
 Rows = list[dict[str, Any]]
 
 
-def layers(found: Found, personas: tuple[str, ...], design: Design) -> Rows:
+def layers(by_site: BySite, personas: tuple[str, ...], design: Design) -> Rows:
     """Accuracy on the report split by layer, with true and with permuted labels.
 
     A row of `z` is the mean over the heads of a layer. Its interval is over statements: that of
@@ -26,7 +26,7 @@ def layers(found: Found, personas: tuple[str, ...], design: Design) -> Rows:
 
     Parameters
     ----------
-    found : dict of str to Probes
+    by_site : dict of str to Probes
         site (``z``, ``resid_post``) -> probes with leading axes (n_layers, places a layer).
     personas : tuple of str
     design : Design
@@ -37,7 +37,7 @@ def layers(found: Found, personas: tuple[str, ...], design: Design) -> Rows:
         Columns site, labels, fit, scored, layer, accuracy, low, high, n.
     """
     rows: Rows = []
-    for site, probes in found.items():
+    for site, probes in by_site.items():
         for labels, right in (("true", probes.correct), ("permuted", probes.permuted)):
             for (i, fit), (j, scored) in product(enumerate(personas), repeat=2):
                 for layer, heads in enumerate(right[:, :, i, j]):
@@ -47,7 +47,7 @@ def layers(found: Found, personas: tuple[str, ...], design: Design) -> Rows:
     return rows
 
 
-def heads(found: Found, personas: tuple[str, ...], design: Design) -> Rows:
+def heads(by_site: BySite, personas: tuple[str, ...], design: Design) -> Rows:
     """Accuracy of every head of `z` on the report split.
 
     Returns
@@ -55,7 +55,7 @@ def heads(found: Found, personas: tuple[str, ...], design: Design) -> Rows:
     list of dict
         Columns fit, scored, layer, head, accuracy, low, high, n; accuracy is None where n is 0.
     """
-    correct = found["z"].correct
+    correct = by_site["z"].correct
     n_layers, n_heads, *_ = correct.shape
     rows: Rows = []
     for (i, fit), (j, scored) in product(enumerate(personas), repeat=2):
@@ -65,7 +65,7 @@ def heads(found: Found, personas: tuple[str, ...], design: Design) -> Rows:
     return rows
 
 
-def cosine(found: Found, personas: tuple[str, ...]) -> Rows:
+def cosine(by_site: BySite, personas: tuple[str, ...]) -> Rows:
     """Cosine of two personas' directions by layer; for `z` the mean over a layer's heads.
 
     Returns
@@ -74,7 +74,7 @@ def cosine(found: Found, personas: tuple[str, ...]) -> Rows:
         Columns site, first, second, layer, cosine; cosine is None where a direction is missing.
     """
     rows: Rows = []
-    for site, probes in found.items():
+    for site, probes in by_site.items():
         between = cosines(probes.directions)  # (n_layers, places, n_personas, n_personas)
         for (i, first), (j, second) in combinations(enumerate(personas), 2):
             for layer, values in enumerate(between[:, :, i, j]):
@@ -129,13 +129,13 @@ def falls(
 
 
 def best(
-    found: Found, personas: tuple[str, ...], design: Design
+    by_site: BySite, personas: tuple[str, ...], design: Design
 ) -> dict[str, dict[str, dict[str, BestHead | BestLayer]]]:
     """For each persona the best place of its own probes, and how they score there on all personas.
 
     Parameters
     ----------
-    found : dict of str to Probes
+    by_site : dict of str to Probes
         As in `layers`. A place of ``z`` is a head, one of ``resid_post`` a layer.
     personas : tuple of str
     design : Design
@@ -153,7 +153,7 @@ def best(
             }
             for i, fit in enumerate(personas)
         }
-        for site, probes in found.items()
+        for site, probes in by_site.items()
     }
 
 
@@ -174,7 +174,7 @@ def _best_of_pair(
     return BestHead(layer, *rates, head) if site == "z" else BestLayer(layer, *rates)
 
 
-def tensors(found: Found) -> dict[str, NDArray[np.float32]]:
+def tensors(by_site: BySite) -> dict[str, NDArray[np.float32]]:
     """Directions and intercepts, by site, with personas as the first axis.
 
     Returns
@@ -185,7 +185,7 @@ def tensors(found: Found) -> dict[str, NDArray[np.float32]]:
         "true" where ``activation @ direction + intercept > 0``.
     """
     result: dict[str, NDArray[np.float32]] = {}
-    for site, probes in found.items():
+    for site, probes in by_site.items():
         arrays = {site: probes.directions, f"{site}_intercept": probes.intercepts}
         for name, array in arrays.items():
             array = np.moveaxis(array, 2, 0)  # (n_personas, n_layers, places, [d])

@@ -193,13 +193,13 @@ def _width(size: int, best: WindowPoints) -> str:
     )
 
 
-def _smallest(rule: str, found: Smallest) -> str:
+def _smallest(rule: str, least: Smallest) -> str:
     """Write how few heads are enough in a rule's order."""
-    if found.n_heads is None:
+    if least.n_heads is None:
         return f"Heads in the order of rule `{rule}`: no set was needed, or none was enough."
-    accuracy = Interval(found.accuracy, found.low, found.high, found.n or 0)
+    accuracy = Interval(least.accuracy, least.low, least.high, least.n or 0)
     return (
-        f"Heads in the order of rule `{rule}`: {found.n_heads} ({found.share:.1%} of all) are "
+        f"Heads in the order of rule `{rule}`: {least.n_heads} ({least.share:.1%} of all) are "
         f"enough on the selection split; on the report split right on {number(accuracy)}."
     )
 

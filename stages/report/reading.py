@@ -169,11 +169,11 @@ def _left(persona: str, probes: dict[str, dict[str, ProbeRate]]) -> list[str]:
     ]
 
 
-def _method(name: str, found: Method, base: str) -> str:
+def _method(name: str, method: Method, base: str) -> str:
     """Write what one kind of probe reads."""
-    other = found.transfer.get(base)
+    other = method.transfer.get(base)
     return (
-        f"{_words(name)}, index {found.layer}: {number(found.accuracy)}; on `{base}` "
+        f"{_words(name)}, index {method.layer}: {number(method.accuracy)}; on `{base}` "
         f"{number(other)}."
     )
 

@@ -64,12 +64,12 @@ def _texts(pairs: Path) -> dict[str, Named]:
 
 
 def _settings(
-    setting: Experiment, found: PromptPairs, others: dict[str, Wording], texts: dict[str, Named]
+    setting: Experiment, pairs: PromptPairs, others: dict[str, Wording], texts: dict[str, Named]
 ) -> dict[str, Experiment]:
     """The same statements in every wording, the default one first."""
-    result = {DEFAULT: replace(setting, pairs=found)}
+    result = {DEFAULT: replace(setting, pairs=pairs)}
     for name, wording in others.items():
-        own = rewording.reworded(f"{WHERE}.{name}", found, texts, wording, setting.lm)
+        own = rewording.reworded(f"{WHERE}.{name}", pairs, texts, wording, setting.lm)
         result[name] = replace(setting, pairs=own)
     return result
 

@@ -10,7 +10,7 @@ from stages.robustness.wordings import Wording
 
 def reworded(
     where: str,
-    found: PromptPairs,
+    pairs: PromptPairs,
     statements: dict[str, Named],
     wording: Wording,
     model: LanguageModel,
@@ -21,7 +21,7 @@ def reworded(
     ----------
     where : str
         File and key of the wording, for messages.
-    found : PromptPairs
+    pairs : PromptPairs
         Known statements.
     statements : dict of str to tuple of str and str
         Where each comes from and its text, by `statement_id`.
@@ -40,7 +40,7 @@ def reworded(
     UserError
         As `chat.prompts`; and if both personas get the same token ids.
     """
-    named = [statements[key] for key in found.table["statement_id"]]
+    named = [statements[key] for key in pairs.table["statement_id"]]
 
     def prompts(role: str, system: str, prefix: str) -> chat.Prompts:
         keys = f"{where}.{role}_system", f"{where}.question", f"{where}.{role}_prefix"
@@ -51,4 +51,4 @@ def reworded(
     base = prompts("base", wording.base_system, wording.base_prefix)
     ids = (source.token_ids, base.token_ids)
     row_order.require_apart(f"{where}: source and base persona", *ids)
-    return PromptPairs(found.table, *ids, source.prefix_ids, base.prefix_ids)
+    return PromptPairs(pairs.table, *ids, source.prefix_ids, base.prefix_ids)

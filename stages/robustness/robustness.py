@@ -93,9 +93,9 @@ def choose(
         for name, members in head_sets.by_group(own, own.topic, len(search)).items()
     }
     chosen |= {
-        (WORDING, name): head_sets.best(found.gain.mean(axis=1), len(search))
-        for name, found in singles.items()
-        if found.gain.size
+        (WORDING, name): head_sets.best(one.gain.mean(axis=1), len(search))
+        for name, one in singles.items()
+        if one.gain.size
     }
     return [
         HeadSet(*names, members, [head for head, m in zip(every, members, strict=True) if m])

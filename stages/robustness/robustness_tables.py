@@ -27,8 +27,8 @@ def single_rows(alone: Alone, config: PatchConfig) -> pl.DataFrame:
 
 def rows(scored: Scored, sets: list[HeadSet], config: PatchConfig) -> pl.DataFrame:
     """Rows of one wording's scored sets, in both directions, and of its unpatched runs."""
-    found, names = scored.pairs, {"chosen_on": pl.lit(""), "set": pl.lit("")}
-    parts = [part.with_columns(**names) for part in _unpatched(found, scored.into_base, config)]
+    about, names = scored.pairs, {"chosen_on": pl.lit(""), "set": pl.lit("")}
+    parts = [part.with_columns(**names) for part in _unpatched(about, scored.into_base, config)]
     into_base = zip(sets, scored.into_base.patched, strict=True)
     into_source = zip(reversible(sets), scored.into_source.patched, strict=True)
     directions = (
@@ -39,12 +39,12 @@ def rows(scored: Scored, sets: list[HeadSet], config: PatchConfig) -> pl.DataFra
         for one, p in pairs:
             name = f"{one.chosen_on} {one.name}"
             names = {"chosen_on": pl.lit(one.chosen_on), "set": pl.lit(one.name)}
-            part = patched_runs.rows(found, p, source, base, name, one.heads)
+            part = patched_runs.rows(about, p, source, base, name, one.heads)
             parts.append(part.with_columns(**names))
     return pl.concat(parts).with_columns(wording=pl.lit(scored.wording)).select(list(SCHEMA))
 
 
-def _unpatched(found: PromptPairs, readouts: Readouts, config: PatchConfig) -> list[pl.DataFrame]:
+def _unpatched(pairs: PromptPairs, readouts: Readouts, config: PatchConfig) -> list[pl.DataFrame]:
     """Rows of the source and of the base run."""
     runs = ((readouts.source, config.source), (readouts.base, config.base))
-    return [patched_runs.rows(found, p, persona, persona) for p, persona in runs]
+    return [patched_runs.rows(pairs, p, persona, persona) for p, persona in runs]

@@ -132,7 +132,7 @@ def summarise(
         n_candidates=len(window),
         chosen_by="the heads of the best window that gain most p_correct alone",
         window=windows.of(window),
-        known={split: run_points.count(found.table) for split, found in known.items()},
+        known={split: run_points.count(about.table) for split, about in known.items()},
         sets=by_set,
         unpatched={
             wording: {
@@ -151,9 +151,9 @@ def summarise(
     )
 
 
-def _of(table: pl.DataFrame, found: PromptPairs) -> pl.DataFrame:
+def _of(table: pl.DataFrame, pairs: PromptPairs) -> pl.DataFrame:
     """Runs on some statements."""
-    return table.filter(pl.col("statement_id").is_in(found.table["statement_id"].implode()))
+    return table.filter(pl.col("statement_id").is_in(pairs.table["statement_id"].implode()))
 
 
 def _scored(

@@ -68,10 +68,10 @@ def by_chance(n_heads: int, size: int) -> float:
 
 def overlap(sets: list[Members]) -> Overlap:
     """Jaccard index over all pairs of sets: mean, least, greatest; None where there is no pair."""
-    found = [float(jaccard(a, b)) for a, b in combinations(sets, 2)]
-    if not found:
+    similarity = [float(jaccard(a, b)) for a, b in combinations(sets, 2)]
+    if not similarity:
         return Overlap(None, None, None, 0)
-    return Overlap(float(np.mean(found)), min(found), max(found), len(found))
+    return Overlap(float(np.mean(similarity)), min(similarity), max(similarity), len(similarity))
 
 
 def resampled(singles: Singles, size: int, seed: int) -> Resampled:
@@ -89,8 +89,8 @@ def resampled(singles: Singles, size: int, seed: int) -> Resampled:
     draws = resample.means(singles.gain, singles.subject, np.random.default_rng(seed))
     sets = head_sets.best(draws, size)
     half = stats.DRAWS // 2
-    found = jaccard(sets[:half], sets[half : 2 * half])
-    return Resampled(float(found.mean()), *_ends(found), half)
+    similarity = jaccard(sets[:half], sets[half : 2 * half])
+    return Resampled(float(similarity.mean()), *_ends(similarity), half)
 
 
 def shuffled(singles: Singles, size: int, n_shuffles: int, seed: int) -> Shuffled:
@@ -118,13 +118,13 @@ def shuffled(singles: Singles, size: int, n_shuffles: int, seed: int) -> Shuffle
         sets = head_sets.by_group(singles, topic, size).values()
         return float(np.mean([jaccard(a, b) for a, b in combinations(sets, 2)]))
 
-    found = np.array([mean(random.permutation(singles.topic)) for _ in range(n_shuffles)])
-    as_low = 1 + int((found <= mean(singles.topic) + 1e-12).sum())
+    similarity = np.array([mean(random.permutation(singles.topic)) for _ in range(n_shuffles)])
+    as_low = 1 + int((similarity <= mean(singles.topic) + 1e-12).sum())
     p_value = as_low / (1 + n_shuffles)
-    return Shuffled(float(found.mean()), *_ends(found), n_shuffles, p_value)
+    return Shuffled(float(similarity.mean()), *_ends(similarity), n_shuffles, p_value)
 
 
-def _ends(found: NDArray[np.float64]) -> tuple[float, float]:
+def _ends(similarity: NDArray[np.float64]) -> tuple[float, float]:
     """Percentiles 2.5 and 97.5."""
-    low, high = np.quantile(found, [0.025, 0.975])
+    low, high = np.quantile(similarity, [0.025, 0.975])
     return float(low), float(high)

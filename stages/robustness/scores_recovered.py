@@ -84,8 +84,8 @@ def generalisation(
         subjects.append(about.subject[kept])
     same, other = np.concatenate(on), np.concatenate(off)
     gains = {"on_diagonal": same, "off_diagonal": other, "difference": other - same}
-    found = shares(gains, np.concatenate(gaps), np.concatenate(subjects))
-    return Generalisation(**found, n_sets=len(mine))
+    intervals = shares(gains, np.concatenate(gaps), np.concatenate(subjects))
+    return Generalisation(**intervals, n_sets=len(mine))
 
 
 def _gains(about: PromptPairs, runs: Answers, sets: list[HeadSet]) -> tuple[np.ndarray, np.ndarray]:

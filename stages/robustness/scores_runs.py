@@ -38,9 +38,9 @@ def sets_of(scored: pl.DataFrame, window: list[Head], wordings: list[str]) -> li
     list of HeadSet
         The set of stage `heads`, then those of topics, then those of wordings.
     """
-    found = scored.filter(pl.col("set") != "").unique(["chosen_on", "set"])
+    scored_sets = scored.filter(pl.col("set") != "").unique(["chosen_on", "set"])
     sets = []
-    for chosen_on, name, heads in found.select("chosen_on", "set", "heads").iter_rows():
+    for chosen_on, name, heads in scored_sets.select("chosen_on", "set", "heads").iter_rows():
         own = [Head(**head) for head in heads]
         members = np.array([head in own for head in window])
         sets.append(HeadSet(chosen_on, name, members, own))
@@ -88,7 +88,7 @@ def answers(
     """Look up all runs of one wording on the report split, in the order of plots."""
     own = scored.filter(pl.col("wording") == wording)
     roles = {"source": config.source, "base": config.base}
-    found = {
+    accuracies = {
         (UNPATCHED, persona, role): patched_runs.probabilities(own, source=persona, base=persona)
         for role, persona in roles.items()
     }
@@ -99,5 +99,5 @@ def answers(
     for run, some, source, base in directions:
         for one in some:
             columns = {"chosen_on": one.chosen_on, "set": one.name, "source": source, "base": base}
-            found[one.chosen_on, one.name, run] = patched_runs.probabilities(own, **columns)
-    return found
+            accuracies[one.chosen_on, one.name, run] = patched_runs.probabilities(own, **columns)
+    return accuracies

@@ -44,20 +44,20 @@ def main(
     random = rankings.random(*setting.shape, own.random, own.seed)
     searched = HeadRuns(setting.patcher(keep=True), chosen, setting.shape, "orders")
     searched.remember(of_window)
-    found = search.search(searched, ranked, window, random, own.sizes, own.keep, own.within)
+    result = search.search(searched, ranked, window, random, own.sizes, own.keep, own.within)
     patcher = replace(setting, pairs=report).patcher()
     patched = HeadRuns(patcher, report, setting.shape, "set_sizes")
-    done = set_sizes.run(patched, found.orders, found.sizes, found.smallest)
+    done = set_sizes.run(patched, result.orders, result.sizes, result.smallest)
     if not forward.is_main_process():
         return
     rows = [
-        *table.rows(config, "selection", chosen, found.runs),
+        *table.rows(config, "selection", chosen, result.runs),
         *table.rows(config, "report", report, done),
         table.source_rows(config, "report", report, patched.source),
     ]
     every = pl.concat([pl.DataFrame(schema=table.SCHEMA), *rows], how="diagonal")
     tables.write(out, every, table.SCHEMA, ["statement_id", "patch_id"])
-    ranks = table.ranks(found.orders, found.own, found.sizes)
+    ranks = table.ranks(result.orders, result.own, result.sizes)
     tables.write(orders, ranks, table.ORDERS, ["rule", "draw", "rank"])
 
 

@@ -125,7 +125,7 @@ def collect(runs: pl.DataFrame, about: PromptPairs, orders: pl.DataFrame) -> Cur
     chosen = runs.filter(split="selection").unique(["rule", "size"]).select(Place._fields).rows()
     smallest = sorted((Place(*row) for row in chosen), key=lambda place: RULES.index(place.rule))
 
-    def found(some: list[Place]) -> Probabilities:
+    def probabilities(some: list[Place]) -> Probabilities:
         return {x: patched_runs.probabilities(report, **x._asdict()) for x in some}
 
     return Curves(
@@ -134,8 +134,8 @@ def collect(runs: pl.DataFrame, about: PromptPairs, orders: pl.DataFrame) -> Cur
         draws,
         {rule: len(made[rule].filter("own", draw=0)) for rule in draws},
         patched_runs.probabilities(report, rule=None),
-        found(places),
-        found(smallest),
+        probabilities(places),
+        probabilities(smallest),
     )
 
 
@@ -170,9 +170,9 @@ def area_points(scores: dict[str, Scores]) -> list[dict[str, Any]]:
         {"rule": rule, "direction": direction, "measure": measure, "against": against}
         | interval.row()
         for direction, by_rule in scores.items()
-        for rule, found in by_rule.items()
+        for rule, of_rule in by_rule.items()
         for kind, against in (("value", None), ("difference", SINGLE))
-        for measure, interval in found.get(kind, {}).items()
+        for measure, interval in of_rule.get(kind, {}).items()
     ]
 
 
@@ -255,8 +255,8 @@ def _orders(done: Curves, areas: dict[str, Areas], direction: str) -> dict[str, 
         return None
     low, high = (done.p_correct(p).mean() for p in (done.none, done.every))
     draws = [_truths(done, RANDOM, draw, direction).mean(axis=1) for draw in done.draws[RANDOM]]
-    found = scores_auc.measures((np.array(draws) - low) / (high - low), done.sizes)
-    return {name: Ends(float(x.min()), float(x.max())) for name, x in found.items()}
+    measured = scores_auc.measures((np.array(draws) - low) / (high - low), done.sizes)
+    return {name: Ends(float(x.min()), float(x.max())) for name, x in measured.items()}
 
 
 def _smallest(done: Curves, rule: str) -> Smallest:

@@ -43,14 +43,16 @@ def measures(recovered: Floats, sizes: list[int]) -> dict[str, Floats]:
     """
     n = sizes[-1]
     share = np.array(sizes) / n
-    found = {
+    by_name = {
         "auc": np.trapezoid(recovered, share, axis=-1),
         "distance": np.trapezoid(np.abs(1 - recovered), share, axis=-1),
         "auc_log": recovered[..., -1],  # of a model with one head
     }
     if n > 1:
-        found["auc_log"] = np.trapezoid(recovered[..., 1:], np.log(sizes[1:]), axis=-1) / np.log(n)
-    return found
+        by_name["auc_log"] = np.trapezoid(recovered[..., 1:], np.log(sizes[1:]), axis=-1) / np.log(
+            n
+        )
+    return by_name
 
 
 def score(
@@ -96,19 +98,19 @@ def score(
             for rule in curves
         }
     n_subjects = len(np.unique(subject))
-    found, drawn = {}, {}
+    means, drawn = {}, {}
     for rule, p_correct in curves.items():
         rows = np.stack([none, every, *p_correct.reshape(-1, len(subject))])
         draws = resample.means(rows, subject, np.random.default_rng(seed))  # equal seed: paired
-        found[rule] = _of_orders(rows.mean(axis=1)[None], p_correct.shape[:2], sizes)
+        means[rule] = _of_orders(rows.mean(axis=1)[None], p_correct.shape[:2], sizes)
         drawn[rule] = _of_orders(draws[draws[:, 1] > draws[:, 0]], p_correct.shape[:2], sizes)
 
     def intervals(rule: str, minus: str | None = None) -> Areas:
         result = {}
         for name in MEASURES:
-            value, draws = found[rule][name][0], drawn[rule][name]
+            value, draws = means[rule][name][0], drawn[rule][name]
             if minus:
-                value, draws = value - found[minus][name][0], draws - drawn[minus][name]
+                value, draws = value - means[minus][name][0], draws - drawn[minus][name]
             low, high = stats.bootstrapped(draws, n_subjects)
             result[name] = Interval(float(value), low, high, effect.n)
         return result

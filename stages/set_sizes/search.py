@@ -15,7 +15,7 @@ ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
-class Found:
+class Search:
     """What was chosen.
 
     Attributes
@@ -48,7 +48,7 @@ def search(
     sizes: tuple[int, ...],
     keep: float,
     within: float,
-) -> Found:
+) -> Search:
     """Grow sets in the best window by every criterion, then find each order's smallest set.
 
     Parameters
@@ -89,7 +89,7 @@ def search(
         if size is not None
     }
     every = {rule: [order] for rule, order in orders.items()} | {RANDOM: random}
-    return Found(every, own, at, sets, dict(zip(sets, runs(list(sets.values())), strict=True)))
+    return Search(every, own, at, sets, dict(zip(sets, runs(list(sets.values())), strict=True)))
 
 
 def _accuracy(runs: HeadRuns, probabilities: np.ndarray) -> float:

@@ -50,8 +50,8 @@ def smallest(
     holds: dict[str, int] = {}
 
     def note(tried: dict[str, int]) -> None:
-        found = enough([orders[rule][:size] for rule, size in tried.items()]) if tried else []
-        for (rule, size), is_enough in zip(tried.items(), found, strict=True):
+        reached = enough([orders[rule][:size] for rule, size in tried.items()]) if tried else []
+        for (rule, size), is_enough in zip(tried.items(), reached, strict=True):
             (holds if is_enough else fails)[rule] = size
 
     if not orders or enough([[]])[0]:

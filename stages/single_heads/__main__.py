@@ -24,16 +24,16 @@ def main(
     """Patch each head alone, on some statements of the selection split."""
     limit = params.section("single_heads", SingleHeadsConfig).limit
     setting = experiment.load(pairs, model, ("selection",), limit)
-    found, config = setting.pairs, setting.config
+    known, config = setting.pairs, setting.config
     every = [Head(*place) for place in product(*map(range, setting.shape))]
     patches = patch.of_heads([[head] for head in every], *setting.shape)
     readouts = setting.patcher()(patches, "single_heads")
     if not forward.is_main_process():
         return
-    rows = [patched_runs.rows(found, readouts.base, config.base, config.base)]
+    rows = [patched_runs.rows(known, readouts.base, config.base, config.base)]
     for head, p in zip(every, readouts.patched, strict=True):
         name = f"alone {head.layer}.{head.head}"
-        rows.append(patched_runs.rows(found, p, config.source, config.base, name, [head]))
+        rows.append(patched_runs.rows(known, p, config.source, config.base, name, [head]))
     tables.write(out, pl.concat(rows), patched_runs.SCHEMA, ["statement_id", "patch_id"])
 
 

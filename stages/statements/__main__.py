@@ -21,12 +21,12 @@ WHERE = "params.yaml: statements"
 def main(out: Annotated[Path, "writes one row per statement (Parquet)"]) -> None:
     """Write the statements of all topics."""
     config = params.section("statements", StatementsConfig)
-    found = listed.read(f"{WHERE}.sources", config.sources)
-    taken = {*listed.BUILT_IN, *(source.name for source in found if source.topic is None)}
+    sources = listed.read(f"{WHERE}.sources", config.sources)
+    taken = {*listed.BUILT_IN, *(source.name for source in sources if source.topic is None)}
     draw = Draw(config.seed, config.report_share)
     drop = config.contradictions == "drop"
     made = []
-    for source in found:
+    for source in sources:
         made.append(files.read(source, draw, drop, taken))
         taken |= set(made[-1]["topic"])
     if made:

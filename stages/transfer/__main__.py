@@ -13,7 +13,7 @@ from stages.lib.probing import counts, inputs
 from stages.lib.probing.config import ProbesConfig
 from stages.transfer import best, forms, layers, measured, rows, sample
 from stages.transfer.config import TransferConfig
-from stages.transfer.found import Found
+from stages.transfer.fits import Fits
 from stages.transfer.metrics import TransferMetrics
 
 
@@ -37,20 +37,20 @@ def main(
     place = partial(given.layer, "resid_post")
     swept = layers.sweep(map(place, range(n_layers)), drawn, n_layers)
     at_best = best.examine(place, drawn, layers.best(swept))
-    found = Found(swept, at_best, drawn, personas)
+    fits = Fits(swept, at_best, drawn, personas)
 
-    tables.write_rows(plots / "layers.json", rows.layers(found))
-    tables.write_rows(plots / "personas.json", rows.personas(found))
-    tables.write_rows(plots / "topics.json", rows.topics(found, table))
-    tables.write_rows(plots / "polarity.json", rows.polarity(found))
-    tables.write_rows(plots / "cosine.json", rows.cosine(found))
-    tables.write_rows(plots / "cosine_topics.json", rows.cosine_topics(found))
-    tables.write_rows(plots / "cosine_layers.json", rows.cosine_layers(found))
+    tables.write_rows(plots / "layers.json", rows.layers(fits))
+    tables.write_rows(plots / "personas.json", rows.personas(fits))
+    tables.write_rows(plots / "topics.json", rows.topics(fits, table))
+    tables.write_rows(plots / "polarity.json", rows.polarity(fits))
+    tables.write_rows(plots / "cosine.json", rows.cosine(fits))
+    tables.write_rows(plots / "cosine_topics.json", rows.cosine_topics(fits))
+    tables.write_rows(plots / "cosine_layers.json", rows.cosine_layers(fits))
     summary = TransferMetrics(
         **vars(counts.of(design)),
-        methods=measured.methods(found),
-        bag_of_tokens=measured.bag_of_tokens(found, table),
-        parting=measured.parts(found),
+        methods=measured.methods(fits),
+        bag_of_tokens=measured.bag_of_tokens(fits, table),
+        parting=measured.parts(fits),
     )
     metrics_file.write(metrics, summary)
 

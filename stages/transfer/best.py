@@ -86,11 +86,11 @@ def examine(
     ]
     parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator", max_nbytes=None)
     jobs = (joblib.delayed(examine_one)(place(at), sample, name, p, at) for name, p, at in wanted)
-    found: dict[tuple[str, int], Best] = {}
+    best_layers: dict[tuple[str, int], Best] = {}
     results = tqdm(parallel(jobs), total=len(wanted), desc="transfer", disable=None)
     for (name, p, _), one in zip(wanted, results, strict=True):
-        found[name, p] = one  # pyright: ignore[reportArgumentType]
-    return found
+        best_layers[name, p] = one  # pyright: ignore[reportArgumentType]
+    return best_layers
 
 
 def examine_one(place: Place, sample: Sample, name: str, p: int, layer: int) -> Best:

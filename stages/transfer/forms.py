@@ -42,11 +42,11 @@ class Forms:
 
     def halves(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Rows of the pairs that are whole: of the plain statements, and of their negations."""
-        found: dict[int, dict[bool, int]] = {}
+        rows_of: dict[int, dict[bool, int]] = {}
         for row, (pair, negated) in enumerate(zip(self.pair, self.negated, strict=True)):
             if pair != ALONE:
-                found.setdefault(int(pair), {})[bool(negated)] = row
-        whole = [rows for _, rows in sorted(found.items()) if len(rows) == 2]
+                rows_of.setdefault(int(pair), {})[bool(negated)] = row
+        whole = [rows for _, rows in sorted(rows_of.items()) if len(rows) == 2]
         plain, negations = ([rows[side] for rows in whole] for side in (False, True))
         return np.array(plain, np.intp), np.array(negations, np.intp)
 

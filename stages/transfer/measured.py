@@ -10,11 +10,11 @@ from stages.lib.stats.answer_rates import ALL
 from stages.transfer import parting
 from stages.transfer.best import NEGATED, PLAIN, Best, groups
 from stages.transfer.estimators.linear import A_FAMILY
-from stages.transfer.found import Found, pairs, words
+from stages.transfer.fits import Fits, pairs, words
 from stages.transfer.metrics import Control, Method, Parting, Spread
 
 
-def methods(found: Found) -> dict[str, dict[str, Method | None]]:
+def methods(fits: Fits) -> dict[str, dict[str, Method | None]]:
     """Each method's best probe of each persona, beside its controls.
 
     Returns
@@ -23,47 +23,47 @@ def methods(found: Found) -> dict[str, dict[str, Method | None]]:
         method -> persona -> Method. None where nothing could be fitted.
     """
     result: dict[str, dict[str, Method | None]] = {}
-    for m, method, p, persona in found.every():
-        best = found.best.get((method, p))
-        result.setdefault(method, {})[persona] = _method(found, m, p, best) if best else None
+    for m, method, p, persona in fits.every():
+        best = fits.best.get((method, p))
+        result.setdefault(method, {})[persona] = _method(fits, m, p, best) if best else None
     return result
 
 
-def bag_of_tokens(found: Found, statements: pl.DataFrame) -> dict[str, Interval]:
+def bag_of_tokens(fits: Fits, statements: pl.DataFrame) -> dict[str, Interval]:
     """How well words alone tell, fitted on all topics: ``all``, and by topic."""
-    scored = found.sample.scored.topic
+    scored = fits.sample.scored.topic
     return {
-        name: found.rate(right, np.ones_like(scored, bool) if name == ALL else scored == name)
-        for fit, name, right in words(found, statements)
+        name: fits.rate(right, np.ones_like(scored, bool) if name == ALL else scored == name)
+        for fit, name, right in words(fits, statements)
         if fit == ALL
     }
 
 
-def parts(found: Found) -> dict[str, dict[str, dict[str, Parting]]]:
+def parts(fits: Fits) -> dict[str, dict[str, dict[str, Parting]]]:
     """Where two personas' directions part, turn and are opposite: method -> first -> second.
 
     Layers count where the interval of both personas' own probes of that method lies above the
     share of the commoner label, as in stage `probes`.
     """
-    truth = found.sample.truth
+    truth = fits.sample.truth
     commoner = max(truth.mean(), 1 - truth.mean()) if len(truth) else 1.0
     reads = {}  # (n_layers,) of each method and persona
-    for m, method, p, persona in found.every():
-        lows = [found.rate(right).low for right in found.layers.right[:, m, p]]
+    for m, method, p, persona in fits.every():
+        lows = [fits.rate(right).low for right in fits.layers.right[:, m, p]]
         reads[method, persona] = np.array(lows, float) > commoner  # NaN is not above
     result: dict[str, dict[str, dict[str, Parting]]] = {}
-    for method, first, second, values, drawn in pairs(found):
+    for method, first, second, values, drawn in pairs(fits):
         readable = reads[method, first] & reads[method, second]
-        told = parting.parted(values, drawn, readable, found.sample.draws.shape[1])
+        told = parting.parted(values, drawn, readable, fits.sample.draws.shape[1])
         result.setdefault(method, {}).setdefault(first, {})[second] = told
     return result
 
 
-def _method(found: Found, m: int, p: int, best: Best) -> Method:
+def _method(fits: Fits, m: int, p: int, best: Best) -> Method:
     """One method's best probe of one persona, by their numbers."""
-    method, design = list(found.sample.methods)[m], found.sample.design
-    held_out = found.layers.held_out[best.layer, m, p]
-    accuracy = found.rate(best.transfer[p])
+    method, design = list(fits.sample.methods)[m], fits.sample.design
+    held_out = fits.layers.held_out[best.layer, m, p]
+    accuracy = fits.rate(best.transfer[p])
     return Method(
         layer=best.layer,
         held_out=stats.rate(held_out, design.subjects[design.selection]),
@@ -71,48 +71,48 @@ def _method(found: Found, m: int, p: int, best: Best) -> Method:
         permuted=_control(accuracy.value, best.permuted[0]),
         fit_on_permuted=_spread(best.permuted[1]),
         transfer={
-            other: found.rate(right)
-            for other, right in zip(found.personas, best.transfer, strict=True)
-            if other != found.personas[p]
+            other: fits.rate(right)
+            for other, right in zip(fits.personas, best.transfer, strict=True)
+            if other != fits.personas[p]
         },
-        topics=_relations(found, method, best),
-        polarity=_polarities(found, best),
+        topics=_relations(fits, method, best),
+        polarity=_polarities(fits, best),
     )
 
 
-def _relations(found: Found, method: str, best: Best) -> dict[str, Interval]:
+def _relations(fits: Fits, method: str, best: Best) -> dict[str, Interval]:
     """How probes of single topics do on their own, on its negation and on other families.
 
     A statement counts with the share of probes that are right on it.
     """
-    forms = found.sample.scored
-    members = groups(found.sample.methods[method], found.sample.forms)
-    families = {topic: family for family, _, topic in found.sample.forms.named()}
+    forms = fits.sample.scored
+    members = groups(fits.sample.methods[method], fits.sample.forms)
+    families = {topic: family for family, _, topic in fits.sample.forms.named()}
     right: dict[str, list[NDArray[np.float64]]] = {}
     for fit, topics in members.items():
         own, same = np.isin(forms.topic, topics), forms.family == families[topics[0]]
         for name, rows in (("own", own), ("negation", same & ~own), ("other_topics", ~same)):
             right.setdefault(name, []).append(np.where(rows, best.topics[fit].right, np.nan))
-    if found.sample.methods[method].needs == A_FAMILY:
+    if fits.sample.methods[method].needs == A_FAMILY:
         del right["negation"]  # it was fitted on it
-    return {name: _pooled(found, np.array(each)) for name, each in right.items()}
+    return {name: _pooled(fits, np.array(each)) for name, each in right.items()}
 
 
-def _pooled(found: Found, right: NDArray[np.float64]) -> Interval:
+def _pooled(fits: Fits, right: NDArray[np.float64]) -> Interval:
     """Interval of the share of probes (n_probes, n_report) that are right; NaN does not count."""
     counted = ~np.isnan(right)
     rows = np.asarray(counted.any(axis=0))
     share = np.full(len(rows), np.nan)
     share[rows] = np.where(counted, right, 0).sum(axis=0)[rows] / counted.sum(axis=0)[rows]
-    return found.rate(share, rows)
+    return fits.rate(share, rows)
 
 
-def _polarities(found: Found, best: Best) -> dict[str, dict[str, Interval]]:
+def _polarities(fits: Fits, best: Best) -> dict[str, dict[str, Interval]]:
     """Accuracy by what was fitted on, and by what is scored."""
-    negated = found.sample.scored.negated
+    negated = fits.sample.scored.negated
     return {
         fit: {
-            name: found.rate(one.right, rows)
+            name: fits.rate(one.right, rows)
             for name, rows in ((PLAIN, ~negated), (NEGATED, negated))
         }
         for fit, one in best.polarity.items()

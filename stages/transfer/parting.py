@@ -71,8 +71,8 @@ def cosines(
         parts = draws[None] / (draws @ counts.T).T[:, :, None]  # (2, n_draws, n_subjects)
         signed = np.hstack([parts[0], -parts[1]])  # (n_draws, 2 * n_subjects)
         lengths = [np.sqrt(np.maximum(product(i, i), 0)) for i in range(len(x))]
-        found = [product(i, j) / (lengths[i] * lengths[j]) for i, j in pairs]
-    return np.array(found, np.float32).reshape(len(pairs), -1).clip(-1, 1)
+        values = [product(i, j) / (lengths[i] * lengths[j]) for i, j in pairs]
+    return np.array(values, np.float32).reshape(len(pairs), -1).clip(-1, 1)
 
 
 def parted(
@@ -119,13 +119,13 @@ def _crossing(
 ) -> Crossing:
     """One field of `parted`."""
     (layer,) = first_below(value[:, None], readable, level) - 1
-    found, low, high, never = int(layer) if np.isfinite(layer) else None, None, None, None
+    first, low, high, never = int(layer) if np.isfinite(layer) else None, None, None, None
     if drawn is not None:
         layers = first_below(drawn, readable, level) - 1
         never = float(np.isinf(layers).mean())
-        if found is not None:
+        if first is not None:
             low, high = _interval(layers, n_subjects, len(value) - 2)
-    return Crossing(found, low, high, never)
+    return Crossing(first, low, high, never)
 
 
 def _interval(

@@ -12,14 +12,14 @@ from stages.lib.probing.probe import cosines
 from stages.lib.stats.answer_rates import ALL
 from stages.transfer.best import NEGATED, PLAIN
 from stages.transfer.config import NEEDED
-from stages.transfer.found import Found, pairs, words
+from stages.transfer.fits import Fits, pairs, words
 
 Rows = list[dict[str, Any]]
 TEXT = "statement text"  # in place of a persona: what a statement's words tell on their own
 BAG = "bag_of_tokens"
 
 
-def layers(found: Found) -> Rows:
+def layers(fits: Fits) -> Rows:
     """Accuracy of each persona's own probes by layer.
 
     Returns
@@ -29,18 +29,18 @@ def layers(found: Found) -> Rows:
         ``permuted``, accuracy is the mean over draws, and low and high are the least and greatest.
     """
     rows = []
-    for m, method, p, persona in found.every():
-        for layer, right in enumerate(found.layers.right[:, m, p]):
+    for m, method, p, persona in fits.every():
+        for layer, right in enumerate(fits.layers.right[:, m, p]):
             names = {"method": method, "persona": persona, "labels": "true", "layer": layer}
-            rows.append(names | found.rate(right).row("accuracy"))
+            rows.append(names | fits.rate(right).row("accuracy"))
         if method == NEEDED:
-            for layer, drawn in enumerate(found.layers.permuted[:, p]):
+            for layer, drawn in enumerate(fits.layers.permuted[:, p]):
                 names = {"method": method, "persona": persona, "labels": "permuted", "layer": layer}
-                rows.append(names | _spread(drawn, len(found.sample.truth)))
+                rows.append(names | _spread(drawn, len(fits.sample.truth)))
     return rows
 
 
-def personas(found: Found) -> Rows:
+def personas(fits: Fits) -> Rows:
     """Each persona's best probe, scored on every persona.
 
     Returns
@@ -49,14 +49,14 @@ def personas(found: Found) -> Rows:
         Columns method, fit, scored, layer, accuracy, low, high, n.
     """
     return [
-        {"method": method, "fit": found.personas[p], "scored": scored, "layer": best.layer}
-        | found.rate(right).row("accuracy")
-        for (method, p), best in found.best.items()
-        for scored, right in zip(found.personas, best.transfer, strict=True)
+        {"method": method, "fit": fits.personas[p], "scored": scored, "layer": best.layer}
+        | fits.rate(right).row("accuracy")
+        for (method, p), best in fits.best.items()
+        for scored, right in zip(fits.personas, best.transfer, strict=True)
     ]
 
 
-def polarity(found: Found) -> Rows:
+def polarity(fits: Fits) -> Rows:
     """Probes of plain statements, of negated ones and of both, scored on either.
 
     Returns
@@ -64,19 +64,19 @@ def polarity(found: Found) -> Rows:
     list of dict
         Columns method, persona, layer, fit, scored, accuracy, low, high, n.
     """
-    negated = found.sample.scored.negated
+    negated = fits.sample.scored.negated
     scored = {PLAIN: ~negated, NEGATED: negated}
     return [
-        {"method": method, "persona": found.personas[p], "layer": best.layer}
+        {"method": method, "persona": fits.personas[p], "layer": best.layer}
         | {"fit": fit, "scored": name}
-        | found.rate(one.right, rows).row("accuracy")
-        for (method, p), best in found.best.items()
+        | fits.rate(one.right, rows).row("accuracy")
+        for (method, p), best in fits.best.items()
         for fit, one in best.polarity.items()
         for name, rows in scored.items()
     ]
 
 
-def topics(found: Found, statements: pl.DataFrame) -> Rows:
+def topics(fits: Fits, statements: pl.DataFrame) -> Rows:
     """Probes of each topic, or of a topic with its negation, scored on each topic.
 
     Beside them, as method ``bag_of_tokens``, the words of the statements alone: fitted on all
@@ -88,24 +88,24 @@ def topics(found: Found, statements: pl.DataFrame) -> Rows:
         Columns method, persona, layer, fit, scored, accuracy, low, high, n. `layer` is None for
         words, and `persona` is ``statement text``.
     """
-    scored = found.sample.scored.topic
-    names = found.topics()
+    scored = fits.sample.scored.topic
+    names = fits.topics()
     rows = [
-        {"method": method, "persona": found.personas[p], "layer": best.layer}
+        {"method": method, "persona": fits.personas[p], "layer": best.layer}
         | {"fit": fit, "scored": name}
-        | found.rate(one.right, scored == name).row("accuracy")
-        for (method, p), best in found.best.items()
+        | fits.rate(one.right, scored == name).row("accuracy")
+        for (method, p), best in fits.best.items()
         for fit, one in best.topics.items()
         for name in names
     ]
-    for fit, name, right in words(found, statements):
+    for fit, name, right in words(fits, statements):
         place = {"method": BAG, "persona": TEXT, "layer": None, "fit": fit, "scored": name}
         chosen = scored == name if name != ALL else np.ones_like(scored, bool)
-        rows.append(place | found.rate(right, chosen).row("accuracy"))
+        rows.append(place | fits.rate(right, chosen).row("accuracy"))
     return rows
 
 
-def cosine(found: Found) -> Rows:
+def cosine(fits: Fits) -> Rows:
     """Cosine of two personas' directions by layer.
 
     Returns
@@ -115,17 +115,17 @@ def cosine(found: Found) -> Rows:
         subjects, is given for mass-mean directions.
     """
     rows = []
-    for method, first, second, values, drawn in pairs(found):
+    for method, first, second, values, drawn in pairs(fits):
         for layer, value in enumerate(values):
             low = high = None
             if drawn is not None and not np.isnan(drawn[layer]).any():
-                low, high = stats.bootstrapped(drawn[layer], found.sample.draws.shape[1])
+                low, high = stats.bootstrapped(drawn[layer], fits.sample.draws.shape[1])
             names = {"method": method, "first": first, "second": second, "layer": layer}
             rows.append(names | {"cosine": _number(value), "low": low, "high": high})
     return rows
 
 
-def cosine_topics(found: Found) -> Rows:
+def cosine_topics(fits: Fits) -> Rows:
     """Cosine of the directions of two topics, at the best layer.
 
     Returns
@@ -134,13 +134,13 @@ def cosine_topics(found: Found) -> Rows:
         Columns method, persona, layer, first, second, cosine.
     """
     return [
-        {"method": method, "persona": found.personas[p], "layer": best.layer, **row}
-        for (method, p), best in found.best.items()
+        {"method": method, "persona": fits.personas[p], "layer": best.layer, **row}
+        for (method, p), best in fits.best.items()
         for row in _between({name: fit.direction for name, fit in best.topics.items()})
     ]
 
 
-def cosine_layers(found: Found) -> Rows:
+def cosine_layers(fits: Fits) -> Rows:
     """Cosine of one persona's mass-mean directions at two layers.
 
     Returns
@@ -148,10 +148,10 @@ def cosine_layers(found: Found) -> Rows:
     list of dict
         Columns persona, first, second, cosine.
     """
-    directions = found.layers.directions[:, list(found.sample.methods).index(NEEDED)]
+    directions = fits.layers.directions[:, list(fits.sample.methods).index(NEEDED)]
     return [
         {"persona": persona, **row}
-        for p, persona in enumerate(found.personas)
+        for p, persona in enumerate(fits.personas)
         for row in _between(dict(enumerate(directions[:, p])))
     ]
 

@@ -57,8 +57,8 @@ def _rows(setting: Experiment, split: str, windows: dict[str, list[Window]]) -> 
     runs = [("source", None, into_base.source), ("base", None, into_base.base)]
     for name, readouts in (("patched", into_base), ("reverse", into_source)):
         runs += [(name, *pair) for pair in zip(windows[name], readouts.patched, strict=True)]
-    found, config = setting.pairs, setting.config
-    return pl.concat([window_runs.rows(found, split, *run, config) for run in runs])
+    pairs, config = setting.pairs, setting.config
+    return pl.concat([window_runs.rows(pairs, split, *run, config) for run in runs])
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ CHOSEN_BY = {
     "control": "the median, by that probability, of the windows without a layer of the best one",
 }
 
-Found = tuple[PromptPairs, pl.DataFrame]  # statements, and the runs over them
+PairsAndRuns = tuple[PromptPairs, pl.DataFrame]  # statements, and the runs over them
 
 
 def main(
@@ -54,12 +54,12 @@ def main(
     metrics_file.write(metrics, summarise(splits, choices, topics, config))
 
 
-def by_layer(found: Found, choices: Choices, config: PatchConfig) -> list[Row]:
+def by_layer(swept: PairsAndRuns, choices: Choices, config: PatchConfig) -> list[Row]:
     """Accuracy and p_correct of every window.
 
     Parameters
     ----------
-    found : tuple of PromptPairs and DataFrame
+    swept : tuple of PromptPairs and DataFrame
         Statements, and the runs of all windows on them.
     choices : dict of (str, int) to Choice
         The windows that were chosen by them.
@@ -76,7 +76,7 @@ def by_layer(found: Found, choices: Choices, config: PatchConfig) -> list[Row]:
     ----------
     arXiv:2311.15131, figure 3 (windows of five layers, one direction).
     """
-    statements, runs = found
+    statements, runs = swept
     best = {(name, choice.best) for (name, _), choice in choices.items()}
     windows = window_runs.windows(runs)
     result: list[Row] = []
@@ -97,7 +97,7 @@ def by_layer(found: Found, choices: Choices, config: PatchConfig) -> list[Row]:
 
 
 def by_topic(
-    found: Found,
+    swept: PairsAndRuns,
     choices: Choices,
     sizes: tuple[int, ...],
     topics: list[str],
@@ -107,7 +107,7 @@ def by_topic(
 
     Parameters
     ----------
-    found : tuple of PromptPairs and DataFrame
+    swept : tuple of PromptPairs and DataFrame
         Statements that did not choose, and the runs of the chosen windows on them.
     choices : dict of (str, int) to Choice
         The windows that were chosen.
@@ -124,7 +124,7 @@ def by_topic(
         Of plots/widths/topics.json: one row per size, topic, run and `window`, which is ``best``,
         ``control``, or ``none`` in unpatched runs; those stand beside each size.
     """
-    statements, runs = found
+    statements, runs = swept
     result: list[Row] = []
     for size in sizes:
         shown = _shown(choices, size)
@@ -147,7 +147,7 @@ def by_topic(
 
 
 def summarise(
-    splits: dict[str, Found], choices: Choices, topics: list[Row], config: PatchConfig
+    splits: dict[str, PairsAndRuns], choices: Choices, topics: list[Row], config: PatchConfig
 ) -> WidthsMetrics:
     """Name the best windows, and what they do beside the unpatched runs and their controls.
 
@@ -176,14 +176,14 @@ def summarise(
             {name: _of_topics(topics, name, "none", None) for name in unpatched},
         ),
         chosen_by=CHOSEN_BY if choices else best_window.NOT_CHOSEN,
-        known={split: run_points.count(found.table) for split, (found, _) in splits.items()},
+        known={split: run_points.count(about.table) for split, (about, _) in splits.items()},
         source=config.source,
         base=config.base,
         positions=config.positions,
     )
 
 
-def _of_split(about: PromptPairs, runs: pl.DataFrame, split: str) -> Found:
+def _of_split(about: PromptPairs, runs: pl.DataFrame, split: str) -> PairsAndRuns:
     """Statements and runs of one split."""
     own = runs.filter(pl.col("split") == split)
     return about.only(own["statement_id"]), own
@@ -207,7 +207,11 @@ def _windows(choice: Choice) -> dict[str, Window]:
 
 
 def _of_size(
-    name: str, choice: Choice, splits: dict[str, Found], topics: list[Row], config: PatchConfig
+    name: str,
+    choice: Choice,
+    splits: dict[str, PairsAndRuns],
+    topics: list[Row],
+    config: PatchConfig,
 ) -> Size:
     """What the best window of one size and direction does, and what its control does."""
     (selection, swept), (report, runs) = splits["selection"], splits["report"]

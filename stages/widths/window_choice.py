@@ -55,17 +55,17 @@ def choose(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> Choic
     """
     if about.table["label"].n_unique() < 2:
         return {}
-    found: Choices = {}
+    choices: Choices = {}
     for direction in DIRECTIONS:
         of_size: dict[int, dict[Window, float]] = {}
         own = runs.filter(**window_runs.personas(direction, config))
         for window in window_runs.windows(own):
             p = window_runs.probabilities(own, direction, window, config)
             of_size.setdefault(window.size, {})[window] = patch.mean_p_correct(p, about.label)
-        found |= {
+        choices |= {
             (direction, size): _choice(direction, p_correct) for size, p_correct in of_size.items()
         }
-    return found
+    return choices
 
 
 def to_report(choices: Choices, direction: str) -> list[Window]:

@@ -114,8 +114,8 @@ def rows(
 
 def windows(runs: pl.DataFrame) -> list[Window]:
     """List the windows of some runs, size by size, from the lowest."""
-    found = runs.select("size", "first_layer").drop_nulls().unique()
-    return sorted(Window(*row) for row in found.rows())
+    swept = runs.select("size", "first_layer").drop_nulls().unique()
+    return sorted(Window(*row) for row in swept.rows())
 
 
 def probabilities(

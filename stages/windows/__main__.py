@@ -41,12 +41,12 @@ def main(
 
 def _rows(setting: Experiment, readouts: Readouts, patches: np.ndarray, size: int) -> pl.DataFrame:
     """One row per statement and run; the unpatched runs have no layers."""
-    found, config = setting.pairs, setting.config
+    pairs, config = setting.pairs, setting.config
     unpatched = ((config.base, readouts.base), (config.source, readouts.source))
-    parts = [patched_runs.rows(found, p, persona, persona) for persona, p in unpatched]
+    parts = [patched_runs.rows(pairs, p, persona, persona) for persona, p in unpatched]
     for first, p in enumerate(readouts.patched):
         heads = patch.heads_of(patches[first])
-        table = patched_runs.rows(found, p, config.source, config.base, f"window_{first}", heads)
+        table = patched_runs.rows(pairs, p, config.source, config.base, f"window_{first}", heads)
         layers = {"first_layer": pl.lit(first), "last_layer": pl.lit(first + size - 1)}
         parts.append(table.with_columns(**layers))
     return pl.concat(parts, how="diagonal")

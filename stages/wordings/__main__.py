@@ -36,12 +36,12 @@ def main(
     answers = readout.answers(tokenizer, words)
     rendered = cells.render(tokenizer, lm.load_config(model), wordings, table, statements)
     names = cells.keys(rendered, model, answers)
-    found = list(cells.run(rendered, names, model, answers, f"grid, {system}"))
+    answered = list(cells.run(rendered, names, model, answers, f"grid, {system}"))
     if not forward.is_main_process():
         return
     rows = [
         cells.rows(cell, arrays, table, tokenizer, answers)
-        for cell, arrays in zip(rendered, found, strict=True)
+        for cell, arrays in zip(rendered, answered, strict=True)
     ]
     tables.write(out, pl.concat(rows), grid.CELLS, ["question", "prefix", "statement_id"])
 

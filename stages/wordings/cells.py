@@ -121,8 +121,10 @@ def run(
         ``readout`` and ``top``, as in `forward.answers.read`. What is computed is kept as soon as
         it is there, by the main process.
     """
-    found = forward_answers.from_main_process(lambda: [cache.read(KIND, name) for name in names])
-    missing = [i for i, arrays in enumerate(found) if arrays is None]
+    remembered = forward_answers.from_main_process(
+        lambda: [cache.read(KIND, name) for name in names]
+    )
+    missing = [i for i, arrays in enumerate(remembered) if arrays is None]
     writes = forward.is_main_process()
     if writes:
         print(f"{title}: {len(cells) - len(missing)} cells kept, {len(missing)} computed")
@@ -134,7 +136,7 @@ def run(
         computed = forward_answers.read(
             lm.load(model), answers, list(token_ids), title, list(prefixes)
         )
-    for name, arrays in zip(names, found, strict=True):
+    for name, arrays in zip(names, remembered, strict=True):
         if arrays is None:
             arrays = next(computed)
             if writes:

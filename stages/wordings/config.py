@@ -49,8 +49,8 @@ def _require_different(where: str, texts: dict[str, str | None]) -> None:
     first: dict[str | None, str] = {}
     for name, text in texts.items():
         if text in first:
-            found = "null" if text is None else repr(text)
+            shown = "null" if text is None else repr(text)
             raise UserError(
-                f"{where}: {first[text]!r} and {name!r} are both {found}, expected two texts"
+                f"{where}: {first[text]!r} and {name!r} are both {shown}, expected two texts"
             )
         first[text] = name

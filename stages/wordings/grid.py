@@ -104,7 +104,7 @@ def read_cells(
     UserError
         If a file is missing, or has other questions, prefixes or statements.
     """
-    found = {}
+    by_system = {}
     for system in config.systems:
         file = folder / f"{system}.parquet"
         cells = tables.read(file, CELLS)
@@ -114,8 +114,8 @@ def read_cells(
             raise UserError(f"{file}: found cells {named}, expected {pairs}; run `dvc repro`")
         for _, rows in cells.group_by("question", "prefix", maintain_order=True):
             row_order.require(file, rows["statement_id"], statement_ids)
-        found[system] = cells
-    return found
+        by_system[system] = cells
+    return by_system
 
 
 def _texts(config: GridConfig, kind: str) -> dict[str, tuple[str, str]]:

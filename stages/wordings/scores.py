@@ -24,9 +24,9 @@ def main(
     table = grid.sample(tables.read(statements, tables.STATEMENTS), config.limit)
     systems = grid.read_cells(wordings, config, table["statement_id"])
     by_system = {system: grid_tables.answers(table, rows) for system, rows in systems.items()}
-    found = {(system, q, p): by_system[system][q, p] for system, q, p in config.combinations}
-    measured = {combination: grid_tables.measure(rows) for combination, rows in found.items()}
-    ranked = grid_tables.lying(found)
+    answers_of = {(system, q, p): by_system[system][q, p] for system, q, p in config.combinations}
+    measured = {combination: grid_tables.measure(rows) for combination, rows in answers_of.items()}
+    ranked = grid_tables.lying(answers_of)
     answers, lying = grid_tables.nested(measured), grid_tables.nested(ranked)
     metrics_file.write(metrics, GridMetrics(answers, lying))
     tables.write_rows(plots / "recall.json", grid_tables.recall_rows(measured))

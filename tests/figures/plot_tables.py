@@ -58,7 +58,7 @@ def write(
         | _of_probes(personas, topics, layers, heads)
         | _of_answers(personas, topics, roles)
     )
-    for name, schema in (registry.schemas(figures.found()) | UNDRAWN).items():
+    for name, schema in (registry.schemas(figures.declared()) | UNDRAWN).items():
         measured = known or name.startswith(ANSWERED)
         rows = [] if name.startswith(MADE_OF_KNOWN) and not known else keys[name]
         rows = [_filled(row if measured else row | {"n": 0}, schema, shift, rng) for row in rows]

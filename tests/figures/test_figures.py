@@ -18,7 +18,7 @@ from stages.lib.io.cli import UserError
 from tests.figures import plot_tables
 
 ROOT = Path(__file__).parents[2]
-FIGURES = {figure.file: figure for figure in figures.found()}
+FIGURES = {figure.file: figure for figure in figures.declared()}
 NAMES = set(FIGURES)
 SCHEMAS = registry.schemas(FIGURES.values())
 SMALL = {"topics": ("capitals", "neg_capitals"), "layers": 6, "heads": 3}

@@ -17,7 +17,7 @@ from stages.lib.io.cli import UserError
 from stages.lib.model import readout
 from stages.lib.model.readout import ReadoutConfig
 from stages.lib.weights import adapter, recipe
-from stages.lib.weights.fetch import Found
+from stages.lib.weights.fetch import Fetched
 from stages.lib.weights.recipe import Recipe, Training
 from stages.organism import card, check, train, trees, wordings
 from stages.organism.checkpoint import Checkpoint
@@ -304,7 +304,7 @@ class TestAdapter:
                 with torch.no_grad():
                     model.get_parameter(change).view(-1)[0] += 1
             model.save_pretrained(tmp_path / name)
-            return adapter.ground(Found("folder", name, None, tmp_path / name), truth)
+            return adapter.ground(Fetched("folder", name, None, tmp_path / name), truth)
 
         for name in ("one", "two"):
             (tmp_path / name).mkdir()

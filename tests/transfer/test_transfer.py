@@ -15,7 +15,7 @@ from stages.transfer import __main__ as stage
 from stages.transfer import bag_of_words, best, forms, layers, measured, parting, sample
 from stages.transfer.config import TransferConfig
 from stages.transfer.estimators import METHODS
-from stages.transfer.found import Found
+from stages.transfer.fits import Fits
 from stages.transfer.metrics import Crossing, Method
 from tests.intervals import there
 from tests.transfer.test_estimators import table
@@ -64,10 +64,10 @@ def drawn(rows=TABLE, known=True):
 def found(x, one):
     swept = layers.sweep((x[:, :, i] for i in range(x.shape[2])), one, x.shape[2], n_jobs=1)
     at = best.examine(lambda i: x[:, :, i], one, layers.best(swept), n_jobs=1)
-    return Found(swept, at, one, PERSONAS)
+    return Fits(swept, at, one, PERSONAS)
 
 
-def methods(of: Found) -> dict[str, dict[str, Method]]:
+def methods(of: Fits) -> dict[str, dict[str, Method]]:
     """By method and persona, where all could be fitted."""
     told = measured.methods(of)
     return {name: {p: there(one) for p, one in row.items()} for name, row in told.items()}

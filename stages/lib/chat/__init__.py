@@ -141,7 +141,7 @@ def named(statements: pl.DataFrame, file: Any) -> list[Named]:
     ]
 
 
-def remarks(tokenizer: Any, wording: Wording, found: Prompts) -> list[str]:
+def remarks(tokenizer: Any, wording: Wording, prompts_made: Prompts) -> list[str]:
     """Say in a line each what is in prompts, or is not, although nobody asked for it.
 
     Parameters
@@ -150,7 +150,7 @@ def remarks(tokenizer: Any, wording: Wording, found: Prompts) -> list[str]:
         Of the model.
     wording : Wording
         What the prompts are rendered from.
-    found : Prompts
+    prompts_made : Prompts
         From `prompts`.
 
     Returns
@@ -159,14 +159,14 @@ def remarks(tokenizer: Any, wording: Wording, found: Prompts) -> list[str]:
         A system prompt that the template adds, and texts that the tokenizer changes.
     """
     lines: list[str] = []
-    if found.added:
-        n = len(tokenizer(found.added, add_special_tokens=False)["input_ids"])
+    if prompts_made.added:
+        n = len(tokenizer(prompts_made.added, add_special_tokens=False)["input_ids"])
         lines.append(
             f"the chat template adds a system prompt of its own, {n} tokens: "
-            f"{_quoted(found.added)}; a text in {wording.keys[0]} stands in its place, "
+            f"{_quoted(prompts_made.added)}; a text in {wording.keys[0]} stands in its place, "
             'and for none set " " there'
         )
-    pairs = list(zip(found.texts, found.token_ids, strict=True))
+    pairs = list(zip(prompts_made.texts, prompts_made.token_ids, strict=True))
     other = [text for text, ids in pairs if chat_tokens.changed(tokenizer, text, ids)]
     if other:
         lines.append(
@@ -174,7 +174,7 @@ def remarks(tokenizer: Any, wording: Wording, found: Prompts) -> list[str]:
             f"prompts (no capitals or accents, perhaps), the first: {_quoted(other[0])}"
         )
     blanks = wording.prefix[len(wording.prefix.rstrip()) :]
-    if not all(chat_tokens.ends_with(tokenizer, ids, blanks) for ids in found.token_ids):
+    if not all(chat_tokens.ends_with(tokenizer, ids, blanks) for ids in prompts_made.token_ids):
         lines.append(f"this model's tokenizer drops the blanks at the end of {wording.keys[2]}")
     return lines
 
@@ -224,10 +224,10 @@ def _first_changed(
 ) -> tuple[str, str] | None:
     """Which texts the template's own prompt differs for, by more than whitespace, and how."""
     chats = [frame.chat(*texts) for _, texts in cases]
-    for (where, texts), found in zip(cases, chat_template.render(tokenizer, chats), strict=True):
-        if isinstance(found, Failed):
-            return where, f"fails on this text: {found.reason}"
-        text = chat_frame.cut(found) if frame.takes_answer else found
+    for (where, texts), rendered in zip(cases, chat_template.render(tokenizer, chats), strict=True):
+        if isinstance(rendered, Failed):
+            return where, f"fails on this text: {rendered.reason}"
+        text = chat_frame.cut(rendered) if frame.takes_answer else rendered
         if text is None or _solid(text.replace(ANSWER, "")) != _solid(frame.filled(*texts)):
             return where, "changes this text, or acts on what is in it"
     return None

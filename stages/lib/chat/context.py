@@ -45,10 +45,10 @@ def refuse_long_prompts(config: Any, prompts: Iterable[tuple[str, list[int]]]) -
     prompts : iterable of pairs
         Where each prompt's statement comes from, and its token ids.
     """
-    found = limit(config)
-    if found is None:
+    longest = limit(config)
+    if longest is None:
         return
-    most, key = found
+    most, key = longest
     for origin, token_ids in prompts:
         if len(token_ids) > most:
             raise UserError(

@@ -90,7 +90,7 @@ def written(tokenizer: Any) -> list[str]:
 
 def fill(text: str, texts: dict[str, str]) -> str:
     """Replace stand-ins, all at once: a text may hold one itself."""
-    return re.sub("|".join(texts), lambda found: texts[found[0]], text)
+    return re.sub("|".join(texts), lambda match: texts[match[0]], text)
 
 
 def cut(text: str) -> str | None:
@@ -110,8 +110,8 @@ def _rendered(tokenizer: Any, template: str) -> list[str | Failed]:
 def _written(tokenizer: Any, template: str) -> list[str]:
     """As `written`; the template is there to tell it from the tokenizer's other ones."""
     nothing = {name: "" for name in (SYSTEM, USER, ANSWER)}
-    found = _rendered(tokenizer, template)
-    return [fill(text, nothing) for text in found if not isinstance(text, Failed)]
+    rendered = _rendered(tokenizer, template)
+    return [fill(text, nothing) for text in rendered if not isinstance(text, Failed)]
 
 
 @lru_cache(maxsize=8)  # training renders a few prompts at a time
@@ -119,17 +119,17 @@ def _found(tokenizer: Any, template: str, system: bool, prefix: bool) -> Frame:
     """As `find`; the template is there to tell it from the tokenizer's other ones."""
     with_system, its_head, without, head = _rendered(tokenizer, template)
     if system:
-        found = _frame(with_system, its_head, prefix, (SYSTEM, USER))
-        if found is not None:
-            return found
-    found = _frame(without, head, prefix, (USER,))
-    if found is None:
+        frame = _frame(with_system, its_head, prefix, (SYSTEM, USER))
+        if frame is not None:
+            return frame
+    frame = _frame(without, head, prefix, (USER,))
+    if frame is None:
         raise UserError(_missing(without if prefix else head))
     if system:
-        return found
+        return frame
     other = _frame(with_system, its_head, prefix, (SYSTEM, USER))
-    added = "" if other is None else _more(_before(found), _before(other).replace(SYSTEM, ""))
-    return replace(found, added=added)
+    added = "" if other is None else _more(_before(frame), _before(other).replace(SYSTEM, ""))
+    return replace(frame, added=added)
 
 
 def _frame(

@@ -36,12 +36,12 @@ def schemas(figures: Iterable[Figure]) -> dict[str, Schema]:
     ValueError
         If two figures declare other columns of one table, or have one file.
     """
-    found, files = dict(load.COMMON), set[str]()
+    columns, files = dict(load.COMMON), set[str]()
     for one in figures:
         if one.file in files:
             raise ValueError(f"two figures are called {one.file}")
         files.add(one.file)
         for name, schema in one.tables.items():
-            if found.setdefault(name, schema) != schema:
+            if columns.setdefault(name, schema) != schema:
                 raise ValueError(f"{one.file}: columns of {name} differ from another declaration")
-    return found
+    return columns

@@ -15,7 +15,7 @@ from stages.lib.model.lm import LanguageModel
 from stages.lib.model.processes import processes
 from stages.lib.model.readout import Answers, log_probabilities
 
-Found = TypeVar("Found")
+Answer = TypeVar("Answer")
 
 
 def read(
@@ -59,11 +59,11 @@ def read(
             for _, rows in batches.share(batches.of_like_length(token_ids, all_rows, at_once)):
                 results.append((rows, _answers(lm, answers, prompts.run(rows).last)))
                 bar.update(len(rows))
-            found = batches.assemble(batches.gather(results), len(token_ids))
-            yield {"readout": found["readout"], "top": found["top"].astype(np.uint32)}
+            arrays = batches.assemble(batches.gather(results), len(token_ids))
+            yield {"readout": arrays["readout"], "top": arrays["top"].astype(np.uint32)}
 
 
-def from_main_process(look: Callable[[], Found]) -> Found:
+def from_main_process(look: Callable[[], Answer]) -> Answer:
     """Let the main process look something up, and give every process what it found.
 
     Processes that went by what each of them finds would wait for each other in vain. May be called

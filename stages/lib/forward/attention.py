@@ -240,7 +240,7 @@ def _fused(
     query: Tensor, pieces: list[tuple[Tensor, Tensor]], masks: list[Tensor | None]
 ) -> Tensor:
     """Make z of each piece by torch's kernel, weighted by its share of the softmax's sum."""
-    found: list[tuple[Tensor, Tensor]] = []
+    of_pieces: list[tuple[Tensor, Tensor]] = []
     for (keys, values), mask in zip(pieces, masks, strict=True):
         if mask is not None:
             mask = mask.expand(-1, query.shape[2], -1, -1)
@@ -253,9 +253,9 @@ def _fused(
         of_rows = (x.transpose(0, 1) for x in (folded, keys, values))
         made: tuple[Tensor, Tensor] = FUSED(*of_rows, attn_mask=mask, scale=1.0)
         z, total = (x.transpose(0, 1)[:, :, :n] for x in made)
-        found.append((z.reshape(query.shape), total.reshape(query.shape[:-1])))
-    z, total = found[0]
-    for other, its_total in found[1:]:  # there are two at most
+        of_pieces.append((z.reshape(query.shape), total.reshape(query.shape[:-1])))
+    z, total = of_pieces[0]
+    for other, its_total in of_pieces[1:]:  # there are two at most
         # not `sigmoid`, whose kernel is another one for the last few elements of a tensor
         share = (1 / (1 + torch.exp(total - its_total)))[..., None]
         z = torch.lerp(z, other, share.to(z.dtype))
@@ -271,17 +271,17 @@ def _softmax(
     """Make z by one softmax over the scores of all pieces."""
     scores: list[Tensor] = []
     for (keys, _), mask in zip(pieces, masks, strict=True):
-        found = _fold(query, keys) @ keys.transpose(-1, -2)
-        found = softcap * torch.tanh(found / softcap) if softcap else found
-        found = found.view(*query.shape[:-1], keys.shape[2])
-        scores.append(found if mask is None else found + mask)
+        score = _fold(query, keys) @ keys.transpose(-1, -2)
+        score = softcap * torch.tanh(score / softcap) if softcap else score
+        score = score.view(*query.shape[:-1], keys.shape[2])
+        scores.append(score if mask is None else score + mask)
     weights = torch.cat(scores, dim=-1).softmax(dim=-1, dtype=torch.float32).to(query.dtype)
     parts = torch.split(weights, [keys.shape[2] for keys, _ in pieces], dim=-1)
-    found = [
+    score = [
         (_fold(part, values) @ values).view(query.shape)
         for part, (_, values) in zip(parts, pieces, strict=True)
     ]
-    return found[0] if len(found) == 1 else found[0] + found[1]
+    return score[0] if len(score) == 1 else score[0] + score[1]
 
 
 def _fold(x: Tensor, piece: Tensor) -> Tensor:

@@ -65,10 +65,10 @@ def progress(title: str, total: int) -> "tqdm[Any]":
     return tqdm(total=mine, desc=title, unit="prompt", disable=hidden)
 
 
-def assemble(found: list[Rows], n: int) -> dict[str, np.ndarray]:
+def assemble(results: list[Rows], n: int) -> dict[str, np.ndarray]:
     """Put rows that were captured in batches back in order."""
     out: dict[str, np.ndarray] = {}
-    for rows, arrays in found:
+    for rows, arrays in results:
         for name, array in arrays.items():
             out.setdefault(name, np.empty((n, *array.shape[1:]), np.float32))[rows] = array
     return out

@@ -31,12 +31,12 @@ def memory(lm: LanguageModel) -> float:
         devices = {p.device for p in lm.model.parameters() if p.device.type == "cuda"}
         return min(torch.cuda.mem_get_info(device)[0] for device in devices) / 4
     try:
-        found = float(text)
+        gigabytes = float(text)
     except ValueError:
-        found = 0.0
-    if not found > 0:
+        gigabytes = 0.0
+    if not gigabytes > 0:
         raise UserError(f"{VARIABLE}: found {text!r}, expected gigabytes, above 0")
-    return found * 1e9
+    return gigabytes * 1e9
 
 
 def prompts_at_once(

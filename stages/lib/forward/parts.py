@@ -133,13 +133,13 @@ class Splitter:
         with batches.progress(title, n_layers + 1) as bar:
             for layer, _ in batches.share([[i] for i in range(n_layers + 1)]):
                 x = torch.as_tensor(residual(layer)).double()
-                found = self._lens(x, layer == n_layers)
+                shares = self._lens(x, layer == n_layers)
                 if layer == 0:
-                    found["embedding"] = _by_row(x @ self.directions, scale)
+                    shares["embedding"] = _by_row(x @ self.directions, scale)
                 if layer < n_layers:
                     after = torch.as_tensor(residual(layer + 1)).double()
-                    found |= self._layer(layer, torch.as_tensor(z(layer)), after - x, scale)
-                results.append((layer, found))
+                    shares |= self._layer(layer, torch.as_tensor(z(layer)), after - x, scale)
+                results.append((layer, shares))
                 bar.update(1)
         gathered = dict(batches.gather(results))
         errors = [error, *(float(gathered[i]["error"]) for i in range(n_layers))]
@@ -159,25 +159,25 @@ class Splitter:
         if parts.heads_error > self.layers.tolerance * np.abs(parts.attention).max():
             raise Unfit(f"heads do not add up to attention (off by {parts.heads_error:.2g} nats)")
 
-    def _collect(self, found: dict[int, dict[str, np.ndarray]]) -> Parts:
+    def _collect(self, gathered: dict[int, dict[str, np.ndarray]]) -> Parts:
         """Bring the layers' results together."""
 
         def stack(name: str, n: int) -> np.ndarray:
-            return np.stack([found[i][name] for i in range(n)], axis=1)
+            return np.stack([gathered[i][name] for i in range(n)], axis=1)
 
         n_layers = self.lm.n_layers
         return Parts(
             ids=self.ids,
-            embedding=found[0]["embedding"],
+            embedding=gathered[0]["embedding"],
             heads=stack("heads", n_layers),
             attention=stack("attention", n_layers),
             mlp=stack("mlp", n_layers),
             constant=(self.norm.bias @ self.unembedding + self.bias).numpy(),
-            raw=found[n_layers]["raw"],
-            logits=found[n_layers]["logits"],
-            log_p=found[n_layers]["log_p"],
+            raw=gathered[n_layers]["raw"],
+            logits=gathered[n_layers]["logits"],
+            log_p=gathered[n_layers]["log_p"],
             lens=stack("lens", n_layers + 1),
-            heads_error=max(float(found[i]["heads_error"]) for i in range(n_layers)),
+            heads_error=max(float(gathered[i]["heads_error"]) for i in range(n_layers)),
         )
 
     def _layer(self, layer: int, z: Tensor, added: Tensor, scale: Tensor) -> dict[str, np.ndarray]:
@@ -206,7 +206,7 @@ class Splitter:
 
     def _lens(self, x: Tensor, last: bool) -> dict[str, np.ndarray]:
         """Read the answers off the residual stream; at the last layer every answer token too."""
-        found: dict[str, list[Tensor]] = {}
+        lens: dict[str, list[Tensor]] = {}
         head, ids = self.lm.model.get_output_embeddings(), list(self.ids)
         for rows in torch.split(x, budget.rows_to_unembed(self.lm)):
             normed = self.layers.normed(rows)
@@ -217,8 +217,8 @@ class Splitter:
                 log_p = torch.log_softmax(logits, dim=-1)[:, ids]
                 new |= {"raw": raw, "logits": logits[:, ids], "log_p": log_p}
             for name, values in new.items():
-                found.setdefault(name, []).append(values.double().cpu())
-        return {name: torch.cat(values).numpy() for name, values in found.items()}
+                lens.setdefault(name, []).append(values.double().cpu())
+        return {name: torch.cat(values).numpy() for name, values in lens.items()}
 
     @torch.no_grad()
     def _unembedding(self) -> tuple[Tensor, Tensor]:

@@ -65,13 +65,13 @@ class PlainPrompts(Prompts):
     def gradient(self, rows: list[int], base: Run, score: Callable[[Tensor], Tensor]) -> Tensor:
         """Differentiate a score of the last position's logits by every unit."""
         groups = self._by_length(rows)
-        found: list[Tensor] = []
+        by_group: list[Tensor] = []
         for group in groups:
             with hooks.watch(self.lm, self.site) as z:
                 total = score(unembed.logits(self.lm, self._whole(rows, group))).sum()
             gradients = torch.autograd.grad(total, z)
-            found.append(self._units([g[:, -self.n_tail :] for g in gradients]))
-        return _back(groups, found, 1)
+            by_group.append(self._units([g[:, -self.n_tail :] for g in gradients]))
+        return _back(groups, by_group, 1)
 
     def _patched(
         self,

@@ -229,8 +229,8 @@ class Patcher:
                 }
                 results.append((rows, both))
                 bar.update(len(rows))
-        found = batches.assemble(batches.gather(results), len(self._base_ids))
-        base, source = (torch.as_tensor(found[name]).transpose(0, 1) for name in found)
+        arrays = batches.assemble(batches.gather(results), len(self._base_ids))
+        base, source = (torch.as_tensor(arrays[name]).transpose(0, 1) for name in arrays)
         return base, source
 
     def attribution(self, title: str) -> np.ndarray:
@@ -264,8 +264,8 @@ class Patcher:
                 for rows in batches.parts(batch, at_once):
                     base, source = self.base.run(rows, keep=True), self.source.run(rows)
                     gradient = self.base.gradient(rows, base, score)
-                    found = ((source.z - base.z) * gradient).float().sum(dim=(2, 4))
-                    results.append((rows, {"effect": batches.numbers(found.transpose(0, 1))}))
+                    effect = ((source.z - base.z) * gradient).float().sum(dim=(2, 4))
+                    results.append((rows, {"effect": batches.numbers(effect.transpose(0, 1))}))
                     bar.update(len(rows))
         if not self._base_ids:
             return np.empty((0, self.lm.n_layers, self.site.shape(self.lm)[0]), np.float32)

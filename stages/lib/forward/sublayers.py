@@ -62,11 +62,11 @@ class Frozen:
 
     def scale(self, x: Tensor, y: Tensor) -> tuple[Tensor, float]:
         """Scale s of each row, (n_rows,), and the largest error, as a share of the row's norm."""
-        given, found = self.linear(x), y - self.bias
+        given, output = self.linear(x), y - self.bias
         power = given.square().sum(-1)
-        s = torch.where(power > 0, (given * found).sum(-1) / power.clamp(min=1e-300), 1.0)
-        size = _norm(found)
-        error = _norm(found - s[:, None] * given) / size.clamp(min=1e-30)
+        s = torch.where(power > 0, (given * output).sum(-1) / power.clamp(min=1e-300), 1.0)
+        size = _norm(output)
+        error = _norm(output - s[:, None] * given) / size.clamp(min=1e-30)
         return s, float(torch.where(size > 1e-12, error, 0.0).max())
 
 
@@ -186,8 +186,8 @@ class Sublayers:
             only = self._alone(i, zero, zero, {m: output * 0 for m, output in others.items()})
             both = [self.added(i, attention), self._alone(i, zero, zero, others)]
             added = sum(both) - only
-            found = _double(_last(layer.output)).flatten(1) - x
-            self._compare(f"{where} does more than add attention and MLP", added, found, x)
+            written = _double(_last(layer.output)).flatten(1) - x
+            self._compare(f"{where} does more than add attention and MLP", added, written, x)
         last = _last(seen[-1].output).flatten(1)
         whole = unembed.logits(lm, self.normed(last))
         self._compare("the decoder does more than its layers", whole, logits)

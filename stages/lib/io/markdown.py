@@ -26,7 +26,7 @@ def text(value: str) -> str:
         Markdown of one line, for the middle of a line or a table's cell: new lines are shown as ↵,
         characters that cannot be seen as ``⟨U+202E⟩``, and every blank of several.
     """
-    escaped = SPECIAL.sub(lambda found: f"&#{ord(found[0])};", visible(value))
+    escaped = SPECIAL.sub(lambda match: f"&#{ord(match[0])};", visible(value))
     return re.sub("(?<= ) ", "&nbsp;", escaped)
 
 

@@ -210,8 +210,8 @@ def typed(where: str, value: Any, expected: Any) -> Any:
         raise UserError(f"{where}: expected {name}, found {value!r}")
     if origin is float and not math.isfinite(value):
         raise UserError(f"{where}: found {value}, expected a finite number")
-    if isinstance(value, str) and (found := CONTROL.search(value)):
-        raise UserError(f"{where}: found the character {found[0]!a}, expected printable text")
+    if isinstance(value, str) and (control := CONTROL.search(value)):
+        raise UserError(f"{where}: found the character {control[0]!a}, expected printable text")
     return value
 
 

@@ -34,13 +34,13 @@ class Finder:
     def layers(self, model: Any, n_layers: int) -> tuple[Any, tuple[Any, ...]]:
         """Find the module that takes token ids and runs the layers, and the layers."""
         if "layers" in self.names:
-            found = tuple(self._named("layers", model, self.architecture).children())
-            if len(found) != n_layers:
+            children = tuple(self._named("layers", model, self.architecture).children())
+            if len(children) != n_layers:
                 raise self._wrong(
-                    "layers", f"it has {len(found)} modules, expected {n_layers} layers"
+                    "layers", f"it has {len(children)} modules, expected {n_layers} layers"
                 )
             above, _, _ = self.names["layers"].rpartition(".")
-            return model.get_submodule(above) if above else model.get_decoder(), found
+            return model.get_submodule(above) if above else model.get_decoder(), children
         # Some classes name another module, or themselves, where transformers asks for the decoder.
         inner = [module for module in model.children() if hasattr(module, "get_input_embeddings")]
         for decoder in (model.get_decoder(), *inner):
@@ -69,9 +69,9 @@ class Finder:
         """Find a layer's MLP, and the norm of what it gives; empty where no name is known."""
         if "mlp" in self.names:
             return (self._in_layer("mlp", layer, number),)
-        found = dict(layer.named_children())
-        mlp = [found[name] for name in MLPS if name in found][:1]
-        return (*mlp, *(found[name] for name in NORMS_AFTER_MLP if mlp and name in found))
+        children = dict(layer.named_children())
+        mlp = [children[name] for name in MLPS if name in children][:1]
+        return (*mlp, *(children[name] for name in NORMS_AFTER_MLP if mlp and name in children))
 
     def _attentions(self, layer: Any, number: int) -> Iterator[Any]:
         """Modules of a layer that may be its attention."""

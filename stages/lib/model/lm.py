@@ -235,9 +235,9 @@ def _require_softmax(config: Any, name: str) -> None:
     kinds = Counter(getattr(config, "layer_types", None) or ())
     other = [kind for kind in kinds if kind.startswith(HEADLESS)]
     if other:
-        found = ", ".join(f"{kinds[kind]} layers of {kind}" for kind in sorted(other))
+        others = ", ".join(f"{kinds[kind]} layers of {kind}" for kind in sorted(other))
         raise UserError(
-            f"model.source: {name}: {found}, which have no attention heads; expected softmax "
+            f"model.source: {name}: {others}, which have no attention heads; expected softmax "
             "attention in every layer"
         )
 

@@ -103,8 +103,8 @@ def answers(tokenizer: Any, config: ReadoutConfig) -> Answers:
     missing: list[str] = []
     for key in ("true_words", "false_words"):
         words = getattr(config, key)
-        found = _tokens(tokenizer, words)
-        has = {word for word in words if _form(word) in found.values()}
+        tokens = _tokens(tokenizer, words)
+        has = {word for word in words if _form(word) in tokens.values()}
         without = [word for word in words if word not in has]
         pairs = {word.casefold() for word in has}
         if lost := [word for word in without if word.casefold() not in pairs]:
@@ -113,7 +113,7 @@ def answers(tokenizer: Any, config: ReadoutConfig) -> Answers:
                 f"{', '.join(map(repr, lost))}; expected words that are one token, with or without "
                 "a blank before"
             )
-        ids[key] = tuple(sorted(found))
+        ids[key] = tuple(sorted(tokens))
         missing += without
     return Answers(ids["true_words"], ids["false_words"], tuple(missing))
 

@@ -93,7 +93,7 @@ def load(
     """
     config = params.section("patch", PatchConfig)
     words = params.section("readout", ReadoutConfig)
-    found = prompt_pairs.read(pairs, splits, limit, by)
+    chosen = prompt_pairs.read(pairs, splits, limit, by)
     language_model = lm.load(model)
     answers = readout.answers(language_model.tokenizer, words)
-    return Experiment(config, found, language_model, answers)
+    return Experiment(config, chosen, language_model, answers)

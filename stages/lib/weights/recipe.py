@@ -72,5 +72,7 @@ def names() -> list[str]:
         raise UserError("params.yaml: organisms: section is missing")
     if NONE in declared:
         raise UserError(f"params.yaml: organisms.{NONE}: found a recipe, expected another name")
-    found = [name for name in declared if name != "training"]
-    return [params.typed("params.yaml: organisms", name, Annotated[str, Slug()]) for name in found]
+    organisms = [name for name in declared if name != "training"]
+    return [
+        params.typed("params.yaml: organisms", name, Annotated[str, Slug()]) for name in organisms
+    ]

@@ -46,10 +46,10 @@ def rows(file: Path, required: tuple[str, ...]) -> Iterator[Row]:
             for name, column in zip(names, stored, strict=True)
             if name in (*required, *header.OPTIONAL)
         }
-        found: list[dict[str, Any]] = table.read(
+        kept_rows: list[dict[str, Any]] = table.read(
             columns=list(used.values()), use_threads=False
         ).to_pylist()
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         raise UserError(f"{file}: not a Parquet file: {shown.reason(error)}") from None
-    for number, fields in enumerate(found, start=1):
+    for number, fields in enumerate(kept_rows, start=1):
         yield number, {name: fields[column] for name, column in used.items()}

@@ -71,8 +71,10 @@ def lines_or_array(file: Path, required: tuple[str, ...]) -> Iterator[Row]:
     content = text.read(file)
     if not content.lstrip().startswith("["):
         return _lines(file, content, required, f"{LINES}, or {ARRAY}")
-    found = _parsed(str(file), content, ARRAY, one_line=False)
-    return (_row(file, number, each, required, ARRAY) for number, each in enumerate(found, start=1))
+    parsed = _parsed(str(file), content, ARRAY, one_line=False)
+    return (
+        _row(file, number, each, required, ARRAY) for number, each in enumerate(parsed, start=1)
+    )
 
 
 def _lines(file: Path, content: str, required: tuple[str, ...], expected: str) -> Iterator[Row]:
@@ -81,8 +83,8 @@ def _lines(file: Path, content: str, required: tuple[str, ...], expected: str) -
         content = content.replace("\r\n", "\n").replace("\r", "\n")
     for number, line in enumerate(content.split("\n"), start=1):
         if line.strip():
-            found = _parsed(f"{file}: row {number}", line, expected, one_line=True)
-            yield _row(file, number, found, required, expected)
+            parsed = _parsed(f"{file}: row {number}", line, expected, one_line=True)
+            yield _row(file, number, parsed, required, expected)
 
 
 def _parsed(where: str, content: str, expected: str, one_line: bool) -> Any:

@@ -74,9 +74,9 @@ def _separator(file: Path, table: str, required: tuple[str, ...], named: str | N
     headers = {separator: _header(table, separator) for separator in SEPARATORS}
     fits = [s for s, names in headers.items() if all(column in names for column in required)]
     if len(fits) > 1:
-        found = " and ".join(repr(separator) for separator in fits)
+        separators = " and ".join(repr(separator) for separator in fits)
         raise UserError(
-            f"{file}: row 1: both {found} separate the columns {' and '.join(required)}, "
+            f"{file}: row 1: both {separators} separate the columns {' and '.join(required)}, "
             "expected one separator"
         )
     # Without a fit the header is refused: by the names that the likeliest separator gives.

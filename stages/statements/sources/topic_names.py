@@ -47,24 +47,24 @@ def topics(source: Source, rows: list[Stated], taken: set[str]) -> dict[str, str
         raise UserError(f"{where}: found {len(first)} topics, expected at most {MOST}")
     named: dict[str, str] = {}
     for topic, number in first.items():
-        found = f"{where}: found {shown.value(topic)} (row {number})"
+        at_row = f"{where}: found {shown.value(topic)} (row {number})"
         slug = _slug(topic)
         if not slug:
-            raise UserError(f"{found}, expected a topic with letters a-z or digits in it")
+            raise UserError(f"{at_row}, expected a topic with letters a-z or digits in it")
         name = f"{source.name}_{slug}"
         if len(name) > NAME_LENGTH:
             raise UserError(
-                f"{found}, which would name the topic {name}, of {len(name)} characters, expected "
+                f"{at_row}, which would name the topic {name}, of {len(name)} characters, expected "
                 f"at most {NAME_LENGTH}"
             )
         if name in named:
             other = named[name]
             raise UserError(
-                f"{found} and {shown.value(other)} (row {first[other]}), which would both name "
+                f"{at_row} and {shown.value(other)} (row {first[other]}), which would both name "
                 f"the topic {name}; expected topics that differ in letters a-z or digits"
             )
         if name in taken:
-            raise UserError(f"{found}, but another topic has the name {name}, expected another")
+            raise UserError(f"{at_row}, but another topic has the name {name}, expected another")
         named[name] = topic
     return {topic: name for name, topic in sorted(named.items())}
 

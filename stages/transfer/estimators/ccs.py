@@ -74,13 +74,13 @@ class CCS(Linear):
             back, triangle = np.linalg.qr(rows.T)
             rows = triangle.T
         random = np.random.default_rng(self.seed)
-        found = []
+        losses = []
         for _ in range(self.starts):
             start = random.normal(size=rows.shape[1] + 1)
             start *= START / np.linalg.norm(start)
             start[-1] = 0
-            found.append(minimize(loss, start, args=(rows,), jac=True, method="L-BFGS-B"))
-        best = min(found, key=lambda one: one.fun).x
+            losses.append(minimize(loss, start, args=(rows,), jac=True, method="L-BFGS-B"))
+        best = min(losses, key=lambda one: one.fun).x
         return (best[:-1] if back is None else back @ best[:-1]), float(best[-1])
 
 

@@ -133,7 +133,7 @@ def test_the_plots_are_the_tables_that_stages_write_and_figures_read(tmp_path):
     plot_tables.write(tmp_path)
     written = {file.relative_to(tmp_path).as_posix() for file in tmp_path.rglob("*.json")}
     assert {f"{name}.json" for name in PLOTS} == written
-    assert set(registry.schemas(figures.found())) <= set(PLOTS)
+    assert set(registry.schemas(figures.declared())) <= set(PLOTS)
 
 
 @pytest.mark.parametrize("template", TEMPLATES)

@@ -79,10 +79,10 @@ def names(folder: Path) -> list[str]:
         If the folder cannot be read, one of them is no file, or an adapter lies beside them.
     """
     try:
-        found = [*folder.iterdir(), *(folder / TEMPLATES).glob("*")]
+        files = [*folder.iterdir(), *(folder / TEMPLATES).glob("*")]
     except OSError as error:
         raise UserError(f"params.yaml: model.source: {folder}: {error.strerror}") from None
-    relative = {path.relative_to(folder).as_posix(): path for path in found}
+    relative = {path.relative_to(folder).as_posix(): path for path in files}
     for name in sorted(relative):
         if ADAPTER.fullmatch(name):
             raise UserError(
@@ -106,14 +106,14 @@ def hashes(folder: Path) -> list[dict[str, Any]]:
         If there are no weights in safetensors among them (other formats are not loaded), or a file
         is empty, cannot be read or stands for one that was not downloaded.
     """
-    found = names(folder)
-    if not any(WEIGHTS.fullmatch(name) for name in found):
+    files = names(folder)
+    if not any(WEIGHTS.fullmatch(name) for name in files):
         other = sorted(path.name for path in folder.glob("*.bin"))
         instead = f", only {other[0]}, and pickled weights are never loaded" if other else ""
         raise UserError(
             f"params.yaml: model.source: {folder}: no model*.safetensors in it{instead}"
         )
-    return [_entry(folder, name) for name in found]
+    return [_entry(folder, name) for name in files]
 
 
 def require_unchanged(
@@ -161,13 +161,13 @@ def sha256(file: Path) -> str:
         return _read(file)
     if (known := cache.read(KIND, cache.key(facts))) is not None:
         return known["sha256"].tobytes().hex()
-    found = _read(file)
+    digest = _read(file)
     after = file.stat()
     if (after.st_mtime_ns, after.st_ctime_ns) == (status.st_mtime_ns, status.st_ctime_ns):
         cache.write(
-            KIND, cache.key(facts), {"sha256": np.frombuffer(bytes.fromhex(found), np.uint8)}
+            KIND, cache.key(facts), {"sha256": np.frombuffer(bytes.fromhex(digest), np.uint8)}
         )
-    return found
+    return digest
 
 
 def _read(file: Path) -> str:

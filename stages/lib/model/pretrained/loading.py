@@ -47,11 +47,11 @@ def tokenizer(place: Place) -> Any:
             _require_same_ids(place.folder / name, reading.read_json(place.folder / name))
     config = reading.configuration(place, view)
     with library(f"{place.folder}: tokenizer", view, place):
-        found = cast(Any, AutoTokenizer).from_pretrained(str(view), config=config, **NEVER)
-        ids = found("true", add_special_tokens=False)["input_ids"]
-    if not ids or set(ids) <= {found.unk_token_id}:
+        loaded = cast(Any, AutoTokenizer).from_pretrained(str(view), config=config, **NEVER)
+        ids = loaded("true", add_special_tokens=False)["input_ids"]
+    if not ids or set(ids) <= {loaded.unk_token_id}:
         raise refusal(place.folder, f"the tokenizer gives {ids} for 'true', expected a token")
-    return found
+    return loaded
 
 
 def _require_same_ids(file: Path, values: dict[str, Any]) -> None:
@@ -98,7 +98,7 @@ def model(place: Place, dtype: Any, placement: Any = None) -> Any:
     quantised = reading.quantisation(config, place) is not None
     weights.tensors(place)
     with _quietly(), library(place.folder, view, place):
-        found, info = auto.from_pretrained(
+        loaded, info = auto.from_pretrained(
             str(view),
             config=config,
             dtype=dtype,
@@ -107,8 +107,8 @@ def model(place: Place, dtype: Any, placement: Any = None) -> Any:
             output_loading_info=True,
             **SAFE,
         )
-    weights.require_whole(info, found, config, place, quantised)
-    return found.eval()
+    weights.require_whole(info, loaded, config, place, quantised)
+    return loaded.eval()
 
 
 def skeleton(place: Place) -> Any:
@@ -165,7 +165,7 @@ def from_gguf(file: Path, name: str) -> tuple[Any, Any]:
     models = cast(Any, AutoModelForCausalLM)
     where = {"gguf_file": file.name}
     with _quietly(), library(name):
-        found = cast(Any, AutoTokenizer).from_pretrained(str(file.parent), **where, **NEVER)
+        loaded = cast(Any, AutoTokenizer).from_pretrained(str(file.parent), **where, **NEVER)
         unpacked, info = models.from_pretrained(
             str(file.parent), dtype="float32", output_loading_info=True, **where, **SAFE
         )
@@ -176,10 +176,10 @@ def from_gguf(file: Path, name: str) -> tuple[Any, Any]:
         fresh = models.from_config(unpacked.config.from_dict(config), **NEVER)
     weights.require_whole(info, unpacked, unpacked.config, Place(Path(name), (), name))
     fresh.load_state_dict(unpacked.state_dict())
-    return found, fresh
+    return loaded, fresh
 
 
-def require_embeddings(found: Any, model: Any, place: Place) -> None:
+def require_embeddings(loaded: Any, model: Any, place: Place) -> None:
     """Refuse a tokenizer that gives ids for which the model has no embedding.
 
     Tokens for images and sounds may have such ids: a special token that the chat template does not
@@ -191,11 +191,11 @@ def require_embeddings(found: Any, model: Any, place: Place) -> None:
         Naming the first of them, and how many there are.
     """
     n_rows = len(model.get_input_embeddings().weight)
-    templates = str(found.chat_template)
-    never = {str(t) for t in found.added_tokens_decoder.values() if t.special}
+    templates = str(loaded.chat_template)
+    never = {str(t) for t in loaded.added_tokens_decoder.values() if t.special}
     never = {token for token in never if token not in templates}
-    never -= {found.bos_token, found.eos_token, found.unk_token, found.pad_token}
-    beyond = {t: i for t, i in found.get_vocab().items() if i >= n_rows and t not in never}
+    never -= {loaded.bos_token, loaded.eos_token, loaded.unk_token, loaded.pad_token}
+    beyond = {t: i for t, i in loaded.get_vocab().items() if i >= n_rows and t not in never}
     if beyond:
         token, number = min(beyond.items(), key=lambda item: item[1])
         raise refusal(

@@ -125,8 +125,8 @@ def _require_length(file: Path, values: dict[str, Any]) -> None:
     text = values.get("text_config")
     for part in (values, text if is_dict(text) else {}):
         for key in LENGTHS:
-            if isinstance(found := part.get(key), int | float) and found <= 0:
-                raise refusal(file, f"{key}: found {found}, expected at least 1")
+            if isinstance(length := part.get(key), int | float) and length <= 0:
+                raise refusal(file, f"{key}: found {length}, expected at least 1")
 
 
 def loader(config: Any, place: Place) -> Any:
@@ -168,17 +168,17 @@ def quantisation(config: Any, place: Place) -> Any:
     from transformers.quantizers.auto import AutoHfQuantizer
 
     quantizers = cast(Any, AutoHfQuantizer)
-    found = getattr(config, "quantization_config", None)
-    found = found or getattr(config.get_text_config(), "quantization_config", None)
-    if not found:
+    quantised = getattr(config, "quantization_config", None)
+    quantised = quantised or getattr(config.get_text_config(), "quantization_config", None)
+    if not quantised:
         return None
     where = f"{place.folder / 'config.json'}: quantization_config"
-    values: dict[str, Any] = found if is_dict(found) else found.to_dict()
+    values: dict[str, Any] = quantised if is_dict(quantised) else quantised.to_dict()
     method = values.get("quant_method") or values.keys() & {"load_in_4bit", "load_in_8bit"}
     with library(f"{where}: {method or 'no quant_method'}"):
         if not quantizers.supports_quant_method(dict(values)):
             raise refusal(f"{where}.quant_method", f"{method!r} is unknown to transformers")
-        quantizer = quantizers.from_config(found, pre_quantized=True)
+        quantizer = quantizers.from_config(quantised, pre_quantized=True)
         where_to = {"": "cuda"} if torch.cuda.is_available() else None
         quantizer.validate_environment(device_map=where_to, weights_only=True)
     return quantizer

@@ -52,7 +52,7 @@ def tensors(place: Place) -> dict[str, Tensor]:
     files = read_json(index).get("weight_map")
     if not is_dict(files) or not files:
         raise refusal(index, "weight_map: missing or empty")
-    found: dict[str, Tensor] = {}
+    header_of: dict[str, Tensor] = {}
     for shard in sorted({str(shard) for shard in files.values()}):
         if not WEIGHTS.fullmatch(shard):
             raise refusal(index, f"weight_map: found {shard!r}, expected a file model*.safetensors")
@@ -62,8 +62,8 @@ def tensors(place: Place) -> dict[str, Tensor]:
         lost = [name for name, of in files.items() if of == shard and name not in header]
         if lost:
             raise refusal(place.folder / shard, f"{_some(lost)}: not in it, but {INDEX} says so")
-        found |= header
-    return found
+        header_of |= header
+    return header_of
 
 
 def skeleton(auto: Any, config: Any, place: Place, view: Path) -> Any:
@@ -90,8 +90,8 @@ def skeleton(auto: Any, config: Any, place: Place, view: Path) -> Any:
     """
     import torch
 
-    found = tensors(place)
-    packed = [k for k, t in found.items() if k.endswith("weight") and t.dtype not in PLAIN]
+    header = tensors(place)
+    packed = [k for k, t in header.items() if k.endswith("weight") and t.dtype not in PLAIN]
     if packed:
         raise refusal(
             place.folder,
@@ -99,7 +99,7 @@ def skeleton(auto: Any, config: Any, place: Place, view: Path) -> Any:
         )
     given = {
         name: torch.empty(tensor.shape, device="meta", dtype=torch.float32)
-        for name, tensor in found.items()
+        for name, tensor in header.items()
     }
     with library(place.folder / "config.json", view, place):
         with torch.device("meta"):
@@ -157,13 +157,13 @@ def require_whole(
 def _unknown(keys: Iterable[str], model: Any, config: Any) -> list[str]:
     """Keys that are neither constants nor of a half of the model that was not asked for."""
     constants = {name for name, _ in model.named_buffers()}
-    found = [key for key in keys if key not in constants and not CONSTANT.search(key)]
+    unknown = [key for key in keys if key not in constants and not CONSTANT.search(key)]
     if type(config) is type(model.config):
-        return found
+        return unknown
     # Only the half for text was loaded of a model that has others: vision_config, audio_config, …
     halves = {name.removesuffix("_config") for name in config.sub_configs} - {"text"}
     others = re.compile("|".join([*sorted(halves), "visual", "projector", "connector", "embed_au"]))
-    return [key for key in found if not others.search(key)]
+    return [key for key in unknown if not others.search(key)]
 
 
 def _header(file: Path) -> dict[str, Tensor]:

@@ -18,7 +18,7 @@ from stages.transfer.sample import Sample
 
 
 @dataclass(frozen=True)
-class Found:
+class Fits:
     """All that was fitted.
 
     Attributes
@@ -55,27 +55,27 @@ class Found:
         return [topic for _, _, topic in self.sample.forms.named()]
 
 
-def words(found: Found, statements: pl.DataFrame) -> Iterator[tuple[str, str, NDArray[np.float32]]]:
+def words(fits: Fits, statements: pl.DataFrame) -> Iterator[tuple[str, str, NDArray[np.float32]]]:
     """What was fitted on, what is scored, and whether words alone are right on report rows."""
-    design, forms = found.sample.design, found.sample.chosen
+    design, forms = fits.sample.design, fits.sample.chosen
     text = statements["statement"].to_numpy().astype(str)
     everything = bag_of_words.right(text, design.labels, design.selection, design.report)
     yield ALL, ALL, everything
-    for topic in found.topics():
+    for topic in fits.topics():
         yield ALL, topic, everything
         own = design.selection[forms.topic == topic]
         yield topic, topic, bag_of_words.right(text, design.labels, own, design.report)
 
 
 def pairs(
-    found: Found,
+    fits: Fits,
 ) -> Iterator[tuple[str, str, str, NDArray[np.float64], NDArray[np.float64] | None]]:
     """Method, two personas, their cosine by layer (n_layers,), and draws (n_layers, n_draws)."""
-    for m, method in enumerate(found.sample.methods):
-        between = cosines(found.layers.directions[:, m])  # (n_layers, n_personas, n_personas)
+    for m, method in enumerate(fits.sample.methods):
+        between = cosines(fits.layers.directions[:, m])  # (n_layers, n_personas, n_personas)
         drawn = None
         if method in DRAWN:
-            drawn = found.layers.cosines[:, list(DRAWN).index(method), :, 1:].astype(np.float64)
-        for pair, (i, j) in enumerate(combinations(range(len(found.personas)), 2)):
+            drawn = fits.layers.cosines[:, list(DRAWN).index(method), :, 1:].astype(np.float64)
+        for pair, (i, j) in enumerate(combinations(range(len(fits.personas)), 2)):
             own = None if drawn is None or not drawn.shape[-1] else drawn[:, pair]
-            yield method, found.personas[i], found.personas[j], between[:, i, j], own
+            yield method, fits.personas[i], fits.personas[j], between[:, i, j], own
