@@ -28,7 +28,12 @@ def _started(hub: bool) -> str:
     command = [sys.executable, HERE / "server.py", folder / "socket"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"} | (HUB if hub else {})
     server = subprocess.Popen(
-        command, cwd=folder, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        command,
+        cwd=folder,
+        env=environment,
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     )
     assert server.stdout
     assert server.stdout.readline() == "ready\n"
