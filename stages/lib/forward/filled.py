@@ -38,7 +38,7 @@ def rows(lm: LanguageModel, some: list[int], at_least: int = 1) -> list[int]:
     return some + some[-1:] * (n - len(some))
 
 
-def patches(lm: LanguageModel, some: np.ndarray, n_prompts: int) -> np.ndarray:
-    """Repeat the last patch until patches and prompts make enough rows."""
-    n = max(len(some), math.ceil(least(lm) / n_prompts))
+def patches(some: np.ndarray, n_prompts: int, at_least: int) -> np.ndarray:
+    """Repeat the last patch until patches and prompts make so many rows."""
+    n = max(len(some), math.ceil(at_least / n_prompts))
     return np.concatenate([some, some[-1:].repeat(n - len(some), axis=0)])

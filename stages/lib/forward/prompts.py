@@ -80,6 +80,9 @@ class Prompts:
     prefix : list of int or None
         Tokens that prompts of this wording start with, whatever the statement; None takes what
         these prompts start with.
+    fill : bool
+        Whether batches of few rows are filled, so that each row is summed alike in any batch; a
+        look at two prompts need not.
     """
 
     def __init__(
@@ -89,8 +92,10 @@ class Prompts:
         n_tail: int,
         site: Site = Z,
         prefix: list[int] | None = None,
+        fill: bool = True,
     ) -> None:
         self.lm, self.token_ids, self.n_tail, self.site = lm, token_ids, n_tail, site
+        self._least = filled.least(lm) if fill else 0
         self.longest = max(map(len, token_ids))
         most = min(map(len, token_ids)) - n_tail
         self.prefix = token_ids[0][: min(_n_common(token_ids), most)] if prefix is None else prefix
@@ -106,7 +111,7 @@ class Prompts:
         """Run the prompts of these rows; `keep` what patched runs of them start from."""
         if self._shared is None and self.prefix:
             self._shared = self._run_shared()
-        n, rows = len(rows), filled.rows(self.lm, rows, filled.least(self.lm))
+        n, rows = len(rows), filled.rows(self.lm, rows, self._least) if self._least else rows
         middle = self._middle(rows) if keep else None
         with ExitStack() as stack:
             if self.n_tail == 1 or (keep and self.site is Z):  # other sites come after the MLP
@@ -145,7 +150,7 @@ class Prompts:
         Tensor of shape (n_patches, n_prompts, d_model)
             What the decoder gives at the last position, to be unembedded.
         """
-        n, patches = len(patches), filled.patches(self.lm, patches, len(rows))
+        n, patches = len(patches), filled.patches(patches, len(rows), self._least)
         lm, chosen = self.lm, torch.as_tensor(patches).to(self.lm.device)
         first = int(np.flatnonzero(patches.any(axis=(0, 2)))[0])
         residual = base.residual[first].repeat_interleave(len(patches), dim=0)

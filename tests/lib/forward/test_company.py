@@ -123,5 +123,5 @@ def test_a_batch_is_filled_but_no_more(model):
     assert filled.rows(model, many) == many
     assert len(filled.rows(model, many[1:], 99)) == -(-99 // multiple) * multiple
     one = np.zeros((1, 3, 4), bool)
-    assert len(filled.patches(model, one, n_prompts=4)) == filled.LEAST // 4
-    assert filled.patches(model, one, n_prompts=99) is not None
+    assert len(filled.patches(one, n_prompts=4, at_least=filled.LEAST)) == filled.LEAST // 4
+    assert filled.patches(one, n_prompts=99, at_least=filled.LEAST).shape == one.shape
