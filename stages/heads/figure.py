@@ -56,7 +56,7 @@ def _greedy(recovered: Axes, accuracy: Axes, tables: load.Tables) -> None:
     marks.line(accuracy, rows, "size", "accuracy", style.PATCHED)
     recovered.axhline(1, color="black", linewidth=1)
     recovered.set_title("greedy set: share of the window's effect")
-    recovered.set_ylabel("effect kept (share)")
+    recovered.set_ylabel("effect recovered (share)")
     accuracy.set_title("accuracy of the base run with the set written")
     marks.rates(accuracy)
     step = -(-len(rows) // 15)

@@ -37,7 +37,7 @@ def draw(tables: load.Tables) -> Figure:
         own = rows.filter(direction=direction)
         for ax, y in zip(axes, ("accuracy", "recovered"), strict=False):
             _curves(ax, own, y, looks)
-            marks.rates(ax, style.ACCURACY if y == "accuracy" else "share of p_correct gained")
+            marks.rates(ax, style.ACCURACY if y == "accuracy" else "p_correct recovered (share)")
             marks.unmeasured(ax, own, y)
         axes[0].set_title(title)
         axes[1].set_ylim(-0.08, 1.08)
@@ -79,7 +79,7 @@ def _areas(ax: Axes, tables: load.Tables, direction: str, looks: dict[str, style
     ax.set_ylim(len(looks) - 0.5, -0.5)
     ax.set_xlim(-0.03, 1.03)
     ax.grid(False, axis="y")
-    ax.set_title("auc")
+    ax.set_title("area under the curve")
     ax.set_xlabel("area (share, 0 to 1)")
     marks.unmeasured(ax, rows, "value")
 
