@@ -68,7 +68,7 @@ def _shortcut(
     lm: LanguageModel, pair: list[list[int]], n_tail: int, expected: Tensor, site: Site
 ) -> tuple[bool, str]:
     """Whether the shortcut gives these logits, and what was found if not."""
-    prompts = Prompts(lm, pair, n_tail, site, fill=False)
+    prompts = Prompts(lm, pair, n_tail, site)
     units = np.zeros((1, lm.n_layers, site.shape(lm)[0]), bool)
     units[:, lm.n_layers // 2] = units[:, -1, 0] = True
     try:

@@ -1,4 +1,4 @@
-"""How many rows a batch has, so that each row is summed alike whatever the others are.
+"""How many rows a product has, so that each row is summed alike whatever the others are.
 
 On CPUs a product of matrices sums every row in the same order, whichever and however many the other
 rows are, as long as they are more than a few: for those it has another kernel. And an activation
@@ -9,17 +9,18 @@ are chosen by shape all the same, and nothing is filled.
 
 import math
 
-import numpy as np
+import torch
+from torch import Tensor
 
 from stages.lib.model.lm import LanguageModel
 
-LEAST = 16  # rows; MKL has other kernels for fewer than 4, and with two threads fewer than 11
+LEAST = 16  # rows; MKL has other kernels for fewer than 4, and with two threads fewer than 12
 ROWS = 4  # rows that the attention kernel takes at once
 VECTORS = 64  # elements that an elementwise kernel takes at once: four vectors of 16
 
 
 def multiple(lm: LanguageModel) -> int:
-    """Rows of which a batch has a multiple."""
+    """Prompts of which a batch has a multiple."""
     if lm.device.type != "cpu":
         return 1
     config = lm.model.config.get_text_config()
@@ -27,18 +28,14 @@ def multiple(lm: LanguageModel) -> int:
     return ROWS * (VECTORS // math.gcd(VECTORS, width))
 
 
-def least(lm: LanguageModel) -> int:
-    """Rows that a forward has at least."""
-    return LEAST if lm.device.type == "cpu" else 1
+def prompts(lm: LanguageModel, rows: list[int], n_tokens: int) -> list[int]:
+    """Repeat the last row until rows of so many tokens are a multiple, and enough for a product."""
+    least = LEAST // n_tokens if lm.device.type == "cpu" else 1
+    n = math.ceil(max(len(rows), least) / multiple(lm)) * multiple(lm)
+    return rows + rows[-1:] * (n - len(rows))
 
 
-def rows(lm: LanguageModel, some: list[int], at_least: int = 1) -> list[int]:
-    """Repeat the last row until there is a multiple, and so many at least."""
-    n = math.ceil(max(len(some), at_least) / multiple(lm)) * multiple(lm)
-    return some + some[-1:] * (n - len(some))
-
-
-def patches(some: np.ndarray, n_prompts: int, at_least: int) -> np.ndarray:
-    """Repeat the last patch until patches and prompts make so many rows."""
-    n = max(len(some), math.ceil(at_least / n_prompts))
-    return np.concatenate([some, some[-1:].repeat(n - len(some), axis=0)])
+def enough(x: Tensor) -> Tensor:
+    """Repeat the last row of a tensor until there are enough for a product."""
+    n = len(x) if x.device.type != "cpu" else max(len(x), LEAST)
+    return x[torch.arange(n).clamp(max=len(x) - 1)] if n > len(x) else x.contiguous()

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from stages.lib.forward import filled
 from stages.lib.forward.site import Site, Z
 from stages.lib.model.lm import LanguageModel
 
@@ -159,17 +160,13 @@ def last_position(lm: LanguageModel, z: bool = True) -> Generator[None]:
     reads `z` there either, the same holds for what makes queries and for the output projection, and
     attention is to be narrow in that layer.
     """
-
-    def narrow(_: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
-        return (args[0][:, -1:].contiguous(), *args[1:])
-
     with ExitStack() as stack:
         if lm.last_mlp is not None:
-            stack.callback(lm.last_mlp.register_forward_pre_hook(narrow).remove)
+            stack.enter_context(stand_in(lm.last_mlp, _at_last(lm.last_mlp.forward)))
         query = getattr(lm.attentions[-1], "q_proj", None)  # None where one matrix makes q, k, v
         for projection in () if z else (lm.output_projections[-1], query):
             if projection is not None:
-                stack.enter_context(stand_in(projection, _at_last(projection.forward)))
+                stack.enter_context(stand_in(projection, _everywhere(projection.forward)))
         yield
 
 
@@ -218,9 +215,19 @@ def with_given(
     return ((x, *args[1:]), kwargs) if args else (args, kwargs | {"hidden_states": x})
 
 
-def _at_last(forward: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+def _at_last(forward: Callable[..., Any]) -> Callable[..., Any]:
+    """Run on the last position only."""
+
+    def run(x: Tensor, *args: Any, **kwargs: Any) -> Any:
+        output = forward(filled.enough(x[:, -1:]), *args, **kwargs)
+        return with_first(output, first(output)[: len(x)])
+
+    return run
+
+
+def _everywhere(forward: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
     """Run on the last position only, and give what that gives at every position."""
-    return lambda x: forward(x[:, -1:].contiguous()).expand(-1, x.shape[1], -1)
+    return lambda x: _at_last(forward)(x).expand(-1, x.shape[1], -1)
 
 
 def _return_input(hidden_states: Tensor, *_: Any, **__: Any) -> Tensor:

@@ -80,9 +80,6 @@ class Prompts:
     prefix : list of int or None
         Tokens that prompts of this wording start with, whatever the statement; None takes what
         these prompts start with.
-    fill : bool
-        Whether batches of few rows are filled, so that each row is summed alike in any batch; a
-        look at two prompts need not.
     """
 
     def __init__(
@@ -92,10 +89,8 @@ class Prompts:
         n_tail: int,
         site: Site = Z,
         prefix: list[int] | None = None,
-        fill: bool = True,
     ) -> None:
         self.lm, self.token_ids, self.n_tail, self.site = lm, token_ids, n_tail, site
-        self._least = filled.least(lm) if fill else 0
         self.longest = max(map(len, token_ids))
         most = min(map(len, token_ids)) - n_tail
         self.prefix = token_ids[0][: min(_n_common(token_ids), most)] if prefix is None else prefix
@@ -111,7 +106,7 @@ class Prompts:
         """Run the prompts of these rows; `keep` what patched runs of them start from."""
         if self._shared is None and self.prefix:
             self._shared = self._run_shared()
-        n, rows = len(rows), filled.rows(self.lm, rows, self._least) if self._least else rows
+        n, rows = len(rows), filled.prompts(self.lm, rows, self.n_tail)
         middle = self._middle(rows) if keep else None
         with ExitStack() as stack:
             if self.n_tail == 1 or (keep and self.site is Z):  # other sites come after the MLP
@@ -150,7 +145,6 @@ class Prompts:
         Tensor of shape (n_patches, n_prompts, d_model)
             What the decoder gives at the last position, to be unembedded.
         """
-        n, patches = len(patches), filled.patches(patches, len(rows), self._least)
         lm, chosen = self.lm, torch.as_tensor(patches).to(self.lm.device)
         first = int(np.flatnonzero(patches.any(axis=(0, 2)))[0])
         residual = base.residual[first].repeat_interleave(len(patches), dim=0)
@@ -167,7 +161,7 @@ class Prompts:
                     new = (z[layer], chosen[:, layer], at)
                     stack.enter_context(hooks.write(lm, layer, *new, self.site))
             last = self._tail(rows, base.middle, len(patches), narrow=lm.n_layers - 1)
-        return torch.unflatten(last, 0, (len(rows), len(patches))).transpose(0, 1)[:n]
+        return torch.unflatten(last, 0, (len(rows), len(patches))).transpose(0, 1)
 
     def gradient(self, rows: list[int], base: Run, score: Callable[[Tensor], Tensor]) -> Tensor:
         """Differentiate a score of the last position's logits by every unit.

@@ -160,7 +160,7 @@ class Patcher:
             )
             at_once = min(batches.prompts_at_once(prompts) for prompts in (self.base, self.source))
             cut = batches.of_like_length(base, range(len(base)), at_once, filled.multiple(lm))
-            self._batches = [filled.rows(lm, rows) for rows in cut]
+            self._batches = [filled.prompts(lm, rows, n_positions) for rows in cut]
         self._kept: dict[int, tuple[Run, Run]] = {}
 
     def __call__(

@@ -44,8 +44,7 @@ def logits(lm: LanguageModel, last: Tensor) -> Tensor:
     Tensor of shape (n_rows, vocab_size)
         Logits, in nats.
     """
-    n = len(last)
-    last = last[filled.rows(lm, list(range(n)), filled.least(lm))]
+    n, last = len(last), filled.enough(last)
     output = _Decoded(last_hidden_state=last[:, None])  # pyright: ignore[reportArgumentType]
     ids = torch.zeros(len(last), 1, dtype=torch.long, device=lm.device)
     with hooks.stand_in(lm.decoder, hooks.always(output)):

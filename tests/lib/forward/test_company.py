@@ -118,10 +118,11 @@ def test_memory_and_shards_change_nothing(model, answers, monkeypatch):
 
 def test_a_batch_is_filled_but_no_more(model):
     multiple = filled.multiple(model)
-    assert filled.rows(model, [7]) == [7] * multiple
-    many = list(range(2 * multiple))
-    assert filled.rows(model, many) == many
-    assert len(filled.rows(model, many[1:], 99)) == -(-99 // multiple) * multiple
-    one = np.zeros((1, 3, 4), bool)
-    assert len(filled.patches(one, n_prompts=4, at_least=filled.LEAST)) == filled.LEAST // 4
-    assert filled.patches(one, n_prompts=99, at_least=filled.LEAST).shape == one.shape
+    assert filled.prompts(model, [7], n_tokens=filled.LEAST) == [7] * multiple
+    assert filled.prompts(model, [7], n_tokens=1) == [7] * max(multiple, filled.LEAST)
+    many = list(range(max(2 * multiple, filled.LEAST)))
+    assert filled.prompts(model, many, n_tokens=1) == many
+    x = torch.arange(6.0).view(3, 2)
+    assert torch.equal(filled.enough(x)[:3], x)
+    assert torch.equal(filled.enough(x)[3:], x[-1:].expand(filled.LEAST - 3, 2))
+    assert len(filled.enough(torch.zeros(99, 2))) == 99
