@@ -134,7 +134,7 @@ def test_numbers_show_in_the_figures_of_their_stage_and_in_no_other(
     # The others are given no table of the stage.
     given = {file: set(figure.tables) | set(load.COMMON) for file, figure in FIGURES.items()}
     able = {file for file, names in given.items() if any(n.startswith(f"{stage}/") for n in names)}
-    monkeypatch.setattr(figures, "found", lambda: [FIGURES[file] for file in sorted(able)])
+    monkeypatch.setattr(figures, "declared", lambda: [FIGURES[file] for file in sorted(able)])
     second = draw(plots, tmp_path / "out")
     assert {name for name in second if first[name] != second[name]} == DRAWN_FROM[stage]
 
