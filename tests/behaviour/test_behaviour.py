@@ -165,6 +165,7 @@ def write_prompts(folder, persona, first, ids=None):
             "persona": [persona] * len(ids),
             "text": [""] * len(ids),
             "token_ids": [[first, 10 + i] for i in range(len(ids))],
+            "prefix_ids": [[first]] * len(ids),
             "n_tokens": [2] * len(ids),
         }
     )

@@ -45,6 +45,7 @@ def _same_prompts(project: Project, rows: int) -> None:
             persona=pl.lit(persona),
             text=pl.lit(""),
             token_ids=pl.Series(tokens, dtype=pl.List(pl.UInt32)),
+            prefix_ids=pl.lit([1], dtype=pl.List(pl.UInt32)),
             n_tokens=pl.lit(2),
         )
         file = project.folder / f"data/prompts/{persona}.parquet"
