@@ -46,7 +46,7 @@ def effects(runs: pl.DataFrame, about: PromptPairs, base: str) -> Effects:
 
     Returns
     -------
-    Gains
+    Effects
         Patches by first layer, then by name; statements by `statement_id`.
     """
     low = patched_runs.probabilities(runs, base=base, patch_id="none")

@@ -74,7 +74,7 @@ def heads(alone: Effects, planted: range) -> SingleHeads:
 
     Parameters
     ----------
-    alone : Gains
+    alone : Effects
         Of every head of the model.
     planted : range
         Layers.
@@ -247,7 +247,7 @@ def window_gain(swept: Effects, best: dict[str, int] | None) -> Interval:
 
     Parameters
     ----------
-    swept : Gains
+    swept : Effects
         Of all windows.
     best : dict or None
         The window that was chosen.
