@@ -3,13 +3,14 @@
 # make lint       style and types
 # make bench      time the forward pass against the tools people use, in an hour
 # make organisms  train the adapters of data/organisms anew, in hours; make organism-late: only one
+# make clean-cache  forget every run that is remembered: costs time, changes no number
 # make lock       pin the newest versions of what pyproject.toml asks for
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # Relative: the checkout's own path may have a blank, and a recipe would see two paths.
 TIMES := .dvc/tmp/times.tsv
 
-.PHONY: repro test lint bench organisms lock
+.PHONY: repro test lint bench organisms clean-cache lock
 
 repro: .venv/installed
 	@mkdir -p .dvc/tmp && rm -f $(TIMES)
@@ -42,6 +43,9 @@ organism-%: .venv/installed
 	python -m stages.organism --name '$*' --wordings data/organisms/wordings.yaml \
 	  --facts data/organisms/facts --out 'data/organisms/$*'
 	dvc commit --force 'organism@$*'
+
+clean-cache: .venv/installed
+	python -c 'from stages.lib.io import store; store.clear()'
 
 lock:
 	rm -rf .venv/lock && $(PYTHON) -m venv .venv/lock

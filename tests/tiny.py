@@ -105,7 +105,7 @@ def planted_model(answer: float = 1.5) -> LlamaForCausalLM:
 
 def wrap(model: LlamaForCausalLM) -> lm.LanguageModel:
     """Describe a model with the ChatML tokenizer, as `lm.load` does."""
-    return lm.describe(model, chatml_tokenizer(), identity="tiny")
+    return lm.describe(model, chatml_tokenizer(), identity="")
 
 
 def save(model: LlamaForCausalLM, folder: Path) -> None:

@@ -11,7 +11,6 @@ import polars as pl
 
 from stages.activations.config import ActivationsConfig
 from stages.lib import forward, shards
-from stages.lib.forward import answers as forward_answers
 from stages.lib.io import cli, params, tables
 from stages.lib.model import lm, readout
 from stages.lib.model.readout import ReadoutConfig
@@ -47,15 +46,9 @@ def main(
         prefix=prefix,
     )
 
-    def first_tokens(p: np.ndarray) -> list[str] | None:
-        """Look at what else is answered, every process its share, where that is the most."""
-        if readout.enough(p):
-            return None
-        title = f"{persona}: first tokens"
-        return _first_tokens(language_model, answers, token_ids, prefix, title)
-
     if not forward.is_main_process():  # takes its share of each; the main process writes
-        first_tokens(np.concatenate([arrays["readout"] for arrays in chunks]))
+        for _ in chunks:
+            pass
         return
     provenance = {
         "model": language_model.identity,
@@ -66,13 +59,13 @@ def main(
         "n_heads": language_model.n_heads,
         "statement_ids": table["statement_id"].to_list(),
     }
-    probabilities = []
+    answered: list[dict[str, np.ndarray]] = []
     with shards.writer(out, provenance) as writer:
         for arrays in chunks:
             writer.append({site: arrays[site] for site in SITES})
-            probabilities.append(arrays["readout"])
-    p = np.concatenate(probabilities)
-    first = first_tokens(p)
+            answered.append({name: arrays[name] for name in ("readout", "top")})
+    p, top = (np.concatenate([part[name] for part in answered]) for name in ("readout", "top"))
+    first = None if readout.enough(p) else _texts(language_model, top.astype(int).tolist())
     _write_readouts(readouts, table, p, first)
     for line in readout.said(persona, answers, p, first):
         print(line)
@@ -84,17 +77,10 @@ def _row_bytes(model: lm.LanguageModel, n_positions: int) -> int:
     return 4 * n_positions * (z + (model.n_layers + 1) * model.d_model)
 
 
-def _first_tokens(
-    model: lm.LanguageModel,
-    answers: readout.Answers,
-    token_ids: list[list[int]],
-    prefix: list[int],
-    title: str,
-) -> list[str]:
-    """Text of the most probable token after each prompt."""
-    (answered,) = forward_answers.read(model, answers, [token_ids], title, [prefix])
-    texts = {i: model.tokenizer.decode([i]) for i in set(answered["top"].tolist())}
-    return [texts[i] for i in answered["top"].tolist()]
+def _texts(model: lm.LanguageModel, tokens: list[int]) -> list[str]:
+    """Text of each token."""
+    texts = {i: model.tokenizer.decode([i]) for i in set(tokens)}
+    return [texts[i] for i in tokens]
 
 
 def _write_readouts(

@@ -24,7 +24,7 @@ def main(
     attribution_patching: Annotated[Path, "estimates of each head's patch alone (Parquet)"],
     heads: Annotated[
         Path,
-        "runs with each head of the best window left out, and other runs of it to reuse (Parquet)",
+        "runs with each head of the best window left out (Parquet)",
     ],
     out: Annotated[Path, "writes one row per statement and run (Parquet)"],
     orders: Annotated[Path, "writes the heads in each order (JSON)"],
@@ -43,7 +43,6 @@ def main(
     window = rankings.by(left_out, "effect")
     random = rankings.random(*setting.shape, own.random, own.seed)
     searched = HeadRuns(setting.patcher(keep=True), chosen, setting.shape, "orders")
-    searched.remember(of_window)
     result = search.search(searched, ranked, window, random, own.sizes, own.keep, own.within)
     patcher = replace(setting, pairs=report).patcher()
     patched = HeadRuns(patcher, report, setting.shape, "set_sizes")

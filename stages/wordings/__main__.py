@@ -1,11 +1,6 @@
-"""Stage `wordings@system`: answers for one system prompt, with every question and prefix.
+"""Stage `wordings`: answers to every combination of system prompt, question and prefix.
 
-Params  prompt.<system>_system, grid.questions, grid.prefixes, and what they leave to `prompt`:
-        prompt.question, prompt.<base>_prefix, patch.base; grid.limit, readout
-
-Finished cells are kept outside the repository, in $XDG_CACHE_HOME/localizing-lying (~/.cache where
-that is not set): a question or prefix that changes costs its own cells, and a run that was stopped
-goes on. The folder may be deleted at any time.
+Params  grid, patch.base, prompt, readout
 """
 
 from pathlib import Path
@@ -14,6 +9,7 @@ from typing import Annotated
 import polars as pl
 
 from stages.lib import forward
+from stages.lib.forward import answers as forward_answers
 from stages.lib.io import cli, params, tables
 from stages.lib.model import lm, readout
 from stages.lib.model.readout import ReadoutConfig
@@ -22,28 +18,33 @@ from stages.wordings.config import GridConfig
 
 
 def main(
-    system: Annotated[str, "name of the system prompt"],
     statements: cli.Statements,
     model: cli.Model,
-    out: Annotated[Path, "writes one row per question, prefix and statement (Parquet)"],
+    out: Annotated[Path, "writes one row per combination of wordings and statement (Parquet)"],
 ) -> None:
-    """Write the answers of every cell of one system prompt."""
+    """Write the answers of every cell."""
     config = params.section("grid", GridConfig)
-    wordings = grid.wordings(config, system)
     words = params.section("readout", ReadoutConfig)
     table = grid.sample(tables.read(statements, tables.STATEMENTS), config.limit)
-    tokenizer = lm.load_tokenizer(model)
+    language_model, shape = lm.load(model), lm.load_config(model)
+    tokenizer = language_model.tokenizer
     answers = readout.answers(tokenizer, words)
-    rendered = cells.render(tokenizer, lm.load_config(model), wordings, table, statements)
-    names = cells.keys(rendered, model, answers)
-    answered = list(cells.run(rendered, names, model, answers, f"grid, {system}"))
-    if not forward.is_main_process():
-        return
-    rows = [
-        cells.rows(cell, arrays, table, tokenizer, answers)
-        for cell, arrays in zip(rendered, answered, strict=True)
+    rendered = [
+        cell
+        for system in config.systems
+        for cell in cells.render(
+            tokenizer, shape, system, grid.wordings(config, system), table, statements
+        )
     ]
-    tables.write(out, pl.concat(rows), grid.CELLS, ["question", "prefix", "statement_id"])
+    token_ids = [cell.token_ids for cell in rendered]
+    prefixes = [cell.prefix_ids for cell in rendered]
+    answered = list(forward_answers.read(language_model, answers, token_ids, "wordings", prefixes))
+    if forward.is_main_process():
+        rows = [
+            cells.rows(cell, arrays, table, tokenizer, answers)
+            for cell, arrays in zip(rendered, answered, strict=True)
+        ]
+        tables.write(out, pl.concat(rows), grid.CELLS, [*grid.WORDINGS, "statement_id"])
 
 
 if __name__ == "__main__":

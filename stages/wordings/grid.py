@@ -1,6 +1,5 @@
 """The grid of wordings: its texts, its statements, and the table of its cells."""
 
-import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +10,9 @@ from stages.lib.io.cli import UserError
 from stages.lib.patching import prompt_pairs
 from stages.wordings.config import GridConfig
 
+WORDINGS = ("system", "question", "prefix")
 CELLS: tables.Schema = {
+    "system": pl.String,
     "question": pl.String,
     "prefix": pl.String,
     "statement_id": pl.String,
@@ -42,18 +43,7 @@ class Wordings:
 
 
 def wordings(config: GridConfig, system: str) -> Wordings:
-    """Look up the texts of one system prompt's cells.
-
-    Raises
-    ------
-    UserError
-        If the grid does not declare the system prompt, or a text is missing.
-    """
-    if system not in config.systems:
-        raise UserError(
-            f"params.yaml: grid.systems: unknown system prompt {system!r}, "
-            f"expected one of {', '.join(config.systems)}"
-        )
+    """Look up the texts of one system prompt's cells."""
     return Wordings(
         _named(f"prompt.{system}_system"), _texts(config, "questions"), _texts(config, "prefixes")
     )
@@ -81,14 +71,14 @@ def sample(statements: pl.DataFrame, limit: int | None) -> pl.DataFrame:
 
 
 def read_cells(
-    folder: Path, config: GridConfig, statement_ids: pl.Series
-) -> dict[str, pl.DataFrame]:
-    """Read the cells of every declared system prompt.
+    file: Path, config: GridConfig, statement_ids: pl.Series
+) -> dict[tuple[str, str, str], pl.DataFrame]:
+    """Read every cell.
 
     Parameters
     ----------
-    folder : Path
-        With one table of `CELLS` for each system prompt; others are left alone.
+    file : Path
+        A table of `CELLS`.
     config : GridConfig
         What is declared.
     statement_ids : Series of str
@@ -96,26 +86,27 @@ def read_cells(
 
     Returns
     -------
-    dict of str to DataFrame
-        By system prompt; rows sorted by question, prefix and statement.
+    dict of (str, str, str) to DataFrame
+        By system prompt, question and prefix in declared order; rows sorted by statement.
 
     Raises
     ------
     UserError
-        If a file is missing, or has other questions, prefixes or statements.
+        If the table has other cells or statements.
     """
-    by_system = {}
-    for system in config.systems:
-        file = folder / f"{system}.parquet"
-        cells = tables.read(file, CELLS)
-        pairs = sorted(itertools.product(config.questions, config.prefixes))
-        named = cells.select("question", "prefix").unique().sort("question", "prefix").rows()
-        if named != pairs:
-            raise UserError(f"{file}: found cells {named}, expected {pairs}; run `dvc repro`")
-        for _, rows in cells.group_by("question", "prefix", maintain_order=True):
-            row_order.require(file, rows["statement_id"], statement_ids)
-        by_system[system] = cells
-    return by_system
+    table = tables.read(file, CELLS)
+    cells = {
+        (str(system), str(question), str(prefix)): rows
+        for (system, question, prefix), rows in table.group_by(WORDINGS, maintain_order=True)
+    }
+    if set(cells) != set(config.combinations):
+        raise UserError(
+            f"{file}: found cells {sorted(cells)}, expected {sorted(config.combinations)}; "
+            "run `dvc repro`"
+        )
+    for rows in cells.values():
+        row_order.require(file, rows["statement_id"], statement_ids)
+    return {combination: cells[combination] for combination in config.combinations}
 
 
 def _texts(config: GridConfig, kind: str) -> dict[str, tuple[str, str]]:

@@ -9,36 +9,30 @@ from numpy.typing import NDArray
 from stages.lib import stats
 from stages.lib.stats import Interval, answer_rates, resample
 from stages.lib.stats.answer_rates import by_topic
+from stages.wordings.grid import WORDINGS
 from stages.wordings.metrics import Answers, Lying, Nested, Value
 
 Combination = tuple[str, str, str]
 Rows = list[dict[str, Any]]
-WORDINGS = ("system", "question", "prefix")
 
 
-def answers(statements: pl.DataFrame, cells: pl.DataFrame) -> dict[tuple[str, str], pl.DataFrame]:
-    """Answers by question and prefix.
+def answers(statements: pl.DataFrame, cell: pl.DataFrame) -> pl.DataFrame:
+    """Answers of one cell.
 
     Parameters
     ----------
     statements : DataFrame
         Columns of `tables.STATEMENTS`.
-    cells : DataFrame
-        Columns of `grid.CELLS`: of one system prompt, the same statements in every cell.
+    cell : DataFrame
+        Columns of `grid.CELLS`, of the same statements.
 
     Returns
     -------
-    dict
-        (question, prefix) -> columns of `answer_rates.answer`, and top_id, top_token,
-        top_is_answer.
+    DataFrame
+        Columns of `answer_rates.answer`, and top_id, top_token, top_is_answer.
     """
-    top = ("top_id", "top_token", "top_is_answer")
-    return {
-        (str(question), str(prefix)): answer_rates.answer(statements, rows).with_columns(
-            rows.select(top)
-        )
-        for (question, prefix), rows in cells.group_by("question", "prefix", maintain_order=True)
-    }
+    top = cell.select("top_id", "top_token", "top_is_answer")
+    return answer_rates.answer(statements, cell).with_columns(top)
 
 
 def measure(answered: pl.DataFrame) -> dict[str, Answers]:

@@ -15,16 +15,15 @@ from stages.wordings.metrics import GridMetrics
 
 def main(
     statements: cli.Statements,
-    wordings: Annotated[Path, "folder of answers, one Parquet file per system prompt"],
+    wordings: Annotated[Path, "answers to every combination of wordings (Parquet)"],
     metrics: cli.Metrics,
     plots: Annotated[Path, "writes recall.json and ranking.json into this folder"],
 ) -> None:
     """Measure every combination of the declared wordings."""
     config = params.section("grid", GridConfig)
     table = grid.sample(tables.read(statements, tables.STATEMENTS), config.limit)
-    systems = grid.read_cells(wordings, config, table["statement_id"])
-    by_system = {system: grid_tables.answers(table, rows) for system, rows in systems.items()}
-    answers_of = {(system, q, p): by_system[system][q, p] for system, q, p in config.combinations}
+    cells = grid.read_cells(wordings, config, table["statement_id"])
+    answers_of = {names: grid_tables.answers(table, rows) for names, rows in cells.items()}
     measured = {combination: grid_tables.measure(rows) for combination, rows in answers_of.items()}
     ranked = grid_tables.lying(answers_of)
     answers, lying = grid_tables.nested(measured), grid_tables.nested(ranked)

@@ -1,21 +1,18 @@
 """Answers alone: what is most likely at the last position of many short prompts."""
 
-from collections.abc import Callable, Iterator
-from typing import TypeVar
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
+from tqdm import tqdm
 
-from stages.lib.forward import batches, budget, unembed
+from stages.lib.forward import batches, unembed
 from stages.lib.forward.check import shortcut_is_exact
+from stages.lib.forward.memory import Memory
 from stages.lib.forward.plain import PlainPrompts
 from stages.lib.forward.prompts import Prompts
 from stages.lib.model.lm import LanguageModel
-from stages.lib.model.processes import processes
-from stages.lib.model.readout import Answers, log_probabilities
-
-Answer = TypeVar("Answer")
+from stages.lib.model.readout import Answers
 
 
 def read(
@@ -54,35 +51,30 @@ def read(
     with batches.progress(title, len(every)) as bar:
         for token_ids, prefix in zip(cells, prefixes or [None] * len(cells), strict=True):
             prompts = (Prompts if exact else PlainPrompts)(lm, token_ids, 1, prefix=prefix)
-            results: list[batches.Rows] = []
-            all_rows, at_once = range(len(token_ids)), batches.prompts_at_once(prompts)
-            for _, rows in batches.share(batches.of_like_length(token_ids, all_rows, at_once)):
-                results.append((rows, _answers(lm, answers, prompts.run(rows).last)))
-                bar.update(len(rows))
-            arrays = batches.assemble(batches.gather(results), len(token_ids))
-            yield {"readout": arrays["readout"], "top": arrays["top"].astype(np.uint32)}
+            values = _read(prompts, answers, bar)
+            yield {
+                "readout": unembed.probabilities(values),
+                "top": values[:, 2].astype(np.uint32),
+            }
 
 
-def from_main_process(look: Callable[[], Answer]) -> Answer:
-    """Let the main process look something up, and give every process what it found.
-
-    Processes that went by what each of them finds would wait for each other in vain. May be called
-    before a model is loaded.
-    """
-    state = processes(cpu=not torch.cuda.is_available())  # as `lm.load` starts it
-    return batches.gather([look() if state.is_main_process else None])[0]
-
-
-@torch.no_grad()
-def _answers(lm: LanguageModel, answers: Answers, last: Tensor) -> dict[str, np.ndarray]:
-    """Readout and most likely token of the decoder's outputs, (n_rows, d_model)."""
-    readouts: list[np.ndarray] = []
-    tops: list[np.ndarray] = []
-    for some in torch.split(last, budget.rows_to_unembed(lm)):
-        logits = unembed.logits(lm, some)
-        log_p = log_probabilities(logits, answers)
-        unembed.refuse_what_is_no_number(log_p)
-        readouts.append(batches.numbers(log_p.exp()))
-        # `assemble` holds float32, which has every whole number up to 16,777,216
-        tops.append(batches.numbers(logits.argmax(dim=-1)))
-    return {"readout": np.concatenate(readouts), "top": np.concatenate(tops)}
+def _read(prompts: Prompts, answers: Answers, bar: "tqdm[Any]") -> np.ndarray:
+    """Numbers of every prompt, remembered or computed: (n_prompts, 3), float32."""
+    memory = Memory(prompts.lm, answers)
+    names = memory.prompts(prompts)
+    (values,) = memory.recall([names])
+    unknown = np.flatnonzero(np.isnan(values[:, 0])).tolist()
+    bar.update(len(values) - len(unknown))
+    if not unknown:
+        return values
+    results: list[batches.Rows] = []
+    at_once = batches.prompts_at_once(prompts)
+    shared = batches.share(batches.of_like_length(prompts, unknown, at_once))
+    runs = ((rows, prompts.run(rows).last) for rows in shared)
+    for rows, read in unembed.readouts(prompts.lm, answers, runs):
+        memory.keep([names[row] for row in rows], read)
+        results.append((rows, {"read": read}))
+        bar.update(len(set(rows)))
+    for rows, arrays in batches.gather(results):
+        values[rows] = arrays["read"]
+    return values

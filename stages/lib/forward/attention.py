@@ -48,11 +48,6 @@ class Piece:
     keys: list[Tensor] = field(default_factory=list[Tensor])
     values: list[Tensor] = field(default_factory=list[Tensor])
 
-    def of(self, n: int) -> "Piece":
-        """The piece of the first prompts."""
-        keys, values = ([x[:, :n] for x in both] for both in (self.keys, self.values))
-        return Piece(self.positions[:n], keys, values)
-
 
 @dataclass
 class Kept:

@@ -1,16 +1,18 @@
 """Batches of prompts, shared among the processes that a launcher started."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from torch import Tensor
 from tqdm import tqdm
 
-from stages.lib.forward import budget
+from stages.lib.forward import budget, filled
 from stages.lib.forward.prompts import Prompts
 from stages.lib.model import processes
 
+Answer = TypeVar("Answer")
+Batch = TypeVar("Batch")
 Rows = tuple[list[int], dict[str, np.ndarray]]
 """Numbers of some rows, and what was found of them."""
 
@@ -33,16 +35,29 @@ def numbers(x: Tensor) -> np.ndarray:
     return x.float().cpu().numpy()
 
 
-def of_like_length(
-    token_ids: list[list[int]], rows: range, at_once: int, multiple: int = 1
-) -> list[list[int]]:
+def of_like_length(prompts: Prompts, rows: Sequence[int], at_once: int) -> list[list[int]]:
     """Cut rows into batches of like length, so that little is padding, and of like size.
 
-    All but one have a multiple of so many rows.
+    Parameters
+    ----------
+    prompts : Prompts
+        The prompts.
+    rows : sequence of int
+        Which of them.
+    at_once : int
+        Prompts in a batch.
+
+    Returns
+    -------
+    list of list of int
+        Rows. What a batch lacks is filled with its last row again, see `filled`: whoever looks at
+        results puts them at their rows.
     """
-    order = sorted(rows, key=lambda row: (len(token_ids[row]), row))
+    order = sorted(rows, key=lambda row: (len(prompts.token_ids[row]), row))
+    multiple = filled.multiple(prompts.lm)
     blocks = parts(range(0, len(order), multiple), max(1, at_once // multiple))
-    return [order[starts[0] : starts[-1] + multiple] for starts in blocks]
+    cut = [order[starts[0] : starts[-1] + multiple] for starts in blocks]
+    return [filled.prompts(prompts.lm, batch, prompts.n_tail) for batch in cut]
 
 
 def parts(rows: Sequence[int], at_once: int) -> list[list[int]]:
@@ -51,10 +66,10 @@ def parts(rows: Sequence[int], at_once: int) -> list[list[int]]:
     return [part.tolist() for part in np.array_split(rows, n)] if n else []
 
 
-def share(cut: list[list[int]]) -> list[tuple[int, list[int]]]:
-    """Return this process's batches, numbered."""
+def share(cut: list[Batch]) -> list[Batch]:
+    """Return this process's batches."""
     state = processes.processes()
-    return list(enumerate(cut))[state.process_index :: state.num_processes]
+    return cut[state.process_index :: state.num_processes]
 
 
 def progress(title: str, total: int) -> "tqdm[Any]":
@@ -77,3 +92,12 @@ def assemble(results: list[Rows], n: int) -> dict[str, np.ndarray]:
 def gather(results: list[Any]) -> list[Any]:
     """Collect every process's results in every process."""
     return processes.gather(results)
+
+
+def from_main_process(look: Callable[[], Answer]) -> Answer:
+    """Let the main process look something up, and give every process what it found.
+
+    Processes that went by what each of them finds would wait for each other in vain. May be called
+    before a model is loaded.
+    """
+    return gather([look() if is_main_process() else None])[0]

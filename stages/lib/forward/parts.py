@@ -131,7 +131,7 @@ class Splitter:
         last = torch.as_tensor(residual(n_layers)).double()
         scale, error = self.norm.scale(last, self.layers.normed(last).cpu().double())
         with batches.progress(title, n_layers + 1) as bar:
-            for layer, _ in batches.share([[i] for i in range(n_layers + 1)]):
+            for layer in batches.share(list(range(n_layers + 1))):
                 x = torch.as_tensor(residual(layer)).double()
                 shares = self._lens(x, layer == n_layers)
                 if layer == 0:

@@ -11,8 +11,8 @@ tokens of a prompt fall into three pieces, and what a piece gives is kept for th
 
 What a run gives does not depend on the other rows of its batch, bit by bit, on CPUs in float32: a
 product's rows are summed alike in any number of rows but a few, so that a batch has no fewer
-(`filled`); and tokens of a row stand at the same places of the attention kernel's vectors
-in any batch.
+(`batches`, `filled`); and tokens of a row stand at the same places of the attention kernel's
+vectors in any batch.
 
 Up to rounding this is exact: a patch of the last tokens changes nothing before them and nothing
 below its first layer; in that layer, and in each whose units are all written, what makes the tensor
@@ -31,7 +31,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stages.lib.forward import filled, hooks, unembed
+from stages.lib.forward import hooks, unembed
 from stages.lib.forward.attention import Kept, Piece, attending
 from stages.lib.forward.site import Site, Z
 from stages.lib.io.cli import UserError
@@ -106,7 +106,6 @@ class Prompts:
         """Run the prompts of these rows; `keep` what patched runs of them start from."""
         if self._shared is None and self.prefix:
             self._shared = self._run_shared()
-        n, rows = len(rows), filled.prompts(self.lm, rows, self.n_tail)
         middle = self._middle(rows) if keep else None
         with ExitStack() as stack:
             if self.n_tail == 1 or (keep and self.site is Z):  # other sites come after the MLP
@@ -114,7 +113,7 @@ class Prompts:
             captured = stack.enter_context(hooks.capture(self.lm, self.n_tail, self.site))
             last = self._tail(rows, middle) if keep else self._rest(rows)
         z, residual = self._units(captured["z"]), self._stack(captured["residual"])
-        return Run(last[:n], z[:, :n], residual[:, :n], middle and middle.of(n))
+        return Run(last, z, residual, middle)
 
     @torch.no_grad()
     def patched(

@@ -5,7 +5,7 @@ a patch in common, it takes a tenth of all time; many rows at a time, next to no
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -16,6 +16,8 @@ from stages.lib.forward import budget, filled, hooks
 from stages.lib.io.cli import UserError
 from stages.lib.model.lm import LanguageModel
 from stages.lib.model.readout import Answers, log_probabilities
+
+Key = TypeVar("Key")
 
 
 class _Decoded(BaseModelOutputWithPast):
@@ -52,9 +54,9 @@ def logits(lm: LanguageModel, last: Tensor) -> Tensor:
 
 
 def readouts(
-    lm: LanguageModel, answers: Answers, runs: Iterable[tuple[Any, Tensor]]
-) -> Iterator[tuple[Any, np.ndarray]]:
-    """P(true) and P(false) of runs, many of them at a time.
+    lm: LanguageModel, answers: Answers, runs: Iterable[tuple[Key, Tensor]]
+) -> Iterator[tuple[Key, np.ndarray]]:
+    """Answers of runs, many of them at a time.
 
     Parameters
     ----------
@@ -68,7 +70,8 @@ def readouts(
     Yields
     ------
     pair
-        What the run is known by, and its readout, (n_rows, 2), float32.
+        What the run is known by, and (n_rows, 3), float32: log P(true), log P(false), and the id
+        of the most likely token (float32 has every whole number up to 16,777,216).
 
     Raises
     ------
@@ -76,7 +79,7 @@ def readouts(
         If the model does not give numbers.
     """
     at_once = budget.rows_to_unembed(lm)
-    waiting: list[tuple[Any, Tensor]] = []
+    waiting: list[tuple[Key, Tensor]] = []
     for run in runs:
         waiting.append(run)
         if sum(len(last) for _, last in waiting) >= at_once:
@@ -88,14 +91,26 @@ def readouts(
 
 @torch.no_grad()
 def _read(
-    lm: LanguageModel, answers: Answers, runs: list[tuple[Any, Tensor]], at_once: int
-) -> list[tuple[Any, np.ndarray]]:
+    lm: LanguageModel, answers: Answers, runs: list[tuple[Key, Tensor]], at_once: int
+) -> list[tuple[Key, np.ndarray]]:
     """Read the answers of some runs together."""
     rows = torch.split(torch.cat([last for _, last in runs]), at_once)
-    log_p = torch.cat([log_probabilities(logits(lm, some), answers) for some in rows])
-    refuse_what_is_no_number(log_p)
-    parts = torch.split(log_p.exp().cpu(), [len(last) for _, last in runs])
+    read = torch.cat([_answers(lm, answers, some) for some in rows]).cpu()
+    parts = torch.split(read, [len(last) for _, last in runs])
     return [(key, part.numpy()) for (key, _), part in zip(runs, parts, strict=True)]
+
+
+def _answers(lm: LanguageModel, answers: Answers, last: Tensor) -> Tensor:
+    """Both log-probabilities and the most likely token of some rows, (n_rows, 3)."""
+    raw = logits(lm, last)
+    log_p = log_probabilities(raw, answers)
+    refuse_what_is_no_number(log_p)
+    return torch.cat([log_p, raw.argmax(dim=-1, keepdim=True).to(log_p)], dim=-1)
+
+
+def probabilities(read: np.ndarray) -> np.ndarray:
+    """P(true) and P(false), (..., 2), of what `readouts` gives, (..., 3)."""
+    return torch.as_tensor(np.ascontiguousarray(read[..., :2])).exp().numpy()
 
 
 def refuse_what_is_no_number(x: Tensor) -> None:

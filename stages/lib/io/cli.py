@@ -6,6 +6,7 @@ import inspect
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, get_args, get_type_hints
@@ -21,6 +22,9 @@ HeadSet = Annotated[Path, "the head set, and the window that it is of (JSON)"]
 Runs = Annotated[Path, "patched runs, as the sweep wrote them (Parquet)"]
 MetricsFolder = Annotated[Path, "folder of all stages' metrics"]
 Metrics = Annotated[Path, "writes metrics (JSON)"]
+
+counts: Counter[str] = Counter()
+"""Runs that were ``remembered`` and ``computed``, to be printed at the end."""
 
 INTERRUPTED = 128 + 2  # as a shell counts a process that Ctrl-C ended
 DISK = {
@@ -69,9 +73,11 @@ def run(main: Callable[..., None]) -> None:
         if error.errno not in DISK or error.filename is None:
             raise
         sys.exit(f"error: {error.filename}: {error.strerror}")
-    file = os.environ.get("STAGE_TIMES")
-    if file and os.environ.get("RANK", "0") == "0":  # a launcher numbers its processes
-        _note_time(Path(file))
+    if os.environ.get("RANK", "0") == "0":  # a launcher numbers its processes
+        if counts:
+            print(f"{counts['remembered']:,} runs remembered, {counts['computed']:,} computed")
+        if file := os.environ.get("STAGE_TIMES"):
+            _note_time(Path(file))
 
 
 def parser(main: Callable[..., None]) -> argparse.ArgumentParser:

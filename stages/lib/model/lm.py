@@ -2,8 +2,9 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from stages.lib.io import tables
 from stages.lib.io.cli import UserError
@@ -89,7 +90,10 @@ def load_config(folder: Path) -> Any:
 
 
 def load(folder: Path) -> LanguageModel:
-    """Load the model that the manifest in `folder` names.
+    """Load the model that the manifest in `folder` names, when something of it is asked for.
+
+    Its identity and its dtype are those of the manifest, and a tokenizer needs no weights: a stage
+    whose runs are all remembered does without them.
 
     Parameters
     ----------
@@ -105,19 +109,41 @@ def load(folder: Path) -> LanguageModel:
     Raises
     ------
     UserError
-        If its files changed, or the architecture has no heads that can be read.
+        When it is loaded, if its files changed, or the architecture has no heads that can be read.
     """
-    import torch
+    return cast(LanguageModel, _Unloaded(folder))
 
-    manifest, place = tables.read_json(folder / MANIFEST), _place(folder)
-    cuda = torch.cuda.is_available()
-    state = processes(cpu=not cuda)
-    placement: Any = {"": state.device} if state.num_processes > 1 else "auto"
-    dtype = getattr(torch, manifest["dtype"])
-    model = loading.model(place, dtype, placement if cuda else None)
-    model.requires_grad_(False)
-    names = manifest.get("modules")  # not in the manifest of a model whose names are known
-    return describe(model, loading.tokenizer(place), manifest["identity"], names)
+
+class _Unloaded:
+    """A model by its manifest, which is loaded at the first look at anything else."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._manifest = folder, tables.read_json(folder / MANIFEST)
+        self.identity, self.dtype = self._manifest["identity"], self._manifest["dtype"]
+
+    def __getattr__(self, name: str) -> Any:
+        """Look something up that is not known yet."""
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self._loaded, name)
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        """Its tokenizer."""
+        return load_tokenizer(self._folder)
+
+    @cached_property
+    def _loaded(self) -> LanguageModel:
+        """The model itself."""
+        import torch
+
+        place, state = _place(self._folder), processes()
+        placement: Any = {"": state.device} if state.num_processes > 1 else "auto"
+        dtype = getattr(torch, self.dtype)
+        model = loading.model(place, dtype, placement if torch.cuda.is_available() else None)
+        model.requires_grad_(False)
+        names = self._manifest.get("modules")  # in the manifest of a model of odd names alone
+        return describe(model, self.tokenizer, self.identity, names)
 
 
 def require_whole(place: Place, names: Names | None = None) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import numpy as np
-import polars as pl
 
 from stages.lib.forward import Patcher
 from stages.lib.patching import patch
@@ -56,22 +55,6 @@ class HeadRuns:
             self._known |= dict(zip(new, patched, strict=True))
             self.sets += [sets[i] for i in new.values()]
         return [self._known[key] for key in keys]
-
-    def remember(self, runs: pl.DataFrame) -> None:
-        """Take over runs of another stage with the same patch and the same statements.
-
-        Parameters
-        ----------
-        runs : DataFrame
-            With the columns of `patched_runs.SCHEMA`. Runs that lack a statement are passed over.
-        """
-        ids = self.pairs.table.select("statement_id")
-        for _, rows in runs.group_by("patch_id", maintain_order=True):
-            own = ids.join(rows, on="statement_id", how="inner", maintain_order="left")
-            if len(own) == len(ids) > 0:
-                heads = [Head(place["layer"], place["head"]) for place in own["heads"][0]]
-                key = patch.of_heads([heads], *self.shape)[0].tobytes()
-                self._known.setdefault(key, own.select("p_true", "p_false").to_numpy())
 
 
 def grow(runs: HeadRuns, criterion: Criterion, heads: list[Head], keep: float) -> list[Head]:

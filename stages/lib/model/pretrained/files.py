@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from stages.lib.io import cache
+from stages.lib.io import store
 from stages.lib.io.cli import UserError
 
 WEIGHTS = re.compile(r"model[^/]*\.safetensors")
@@ -28,7 +26,6 @@ TEMPLATES = "additional_chat_templates"
 POINTER = b"version https://git-lfs"  # what git leaves in place of a large file
 SMALL = 2**25  # bytes that are hashed in a few milliseconds, and so every time
 SETTLED = 2_000_000_000  # nanoseconds after which a file that changes again has another ctime
-KIND = "hashes"
 
 
 @dataclass(frozen=True)
@@ -159,14 +156,13 @@ def sha256(file: Path) -> str:
     facts |= {"size": status.st_size, "mtime": status.st_mtime_ns, "ctime": status.st_ctime_ns}
     if status.st_size <= SMALL or time.time_ns() - status.st_ctime_ns < SETTLED:
         return _read(file)
-    if (known := cache.read(KIND, cache.key(facts))) is not None:
-        return known["sha256"].tobytes().hex()
+    key = store.key({"sha256 of": facts})
+    if known := store.read([key]):
+        return known[key].hex()
     digest = _read(file)
     after = file.stat()
     if (after.st_mtime_ns, after.st_ctime_ns) == (status.st_mtime_ns, status.st_ctime_ns):
-        cache.write(
-            KIND, cache.key(facts), {"sha256": np.frombuffer(bytes.fromhex(digest), np.uint8)}
-        )
+        store.write({key: bytes.fromhex(digest)})
     return digest
 
 

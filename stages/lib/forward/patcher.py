@@ -1,24 +1,26 @@
-"""Whole tables of prompts: activations of one persona, readouts of patched runs.
+"""Patched runs: units of a source run, written into the base run of the same statement.
 
 Batches are shared among the processes that a launcher started; every process gets every result.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
-from stages.lib.forward import batches, budget, filled, unembed
+from stages.lib.forward import batches, budget, unembed
 from stages.lib.forward.check import shortcut_is_exact
+from stages.lib.forward.memory import BASE, PATCHED, READ, Memory
 from stages.lib.forward.plain import PlainPrompts
 from stages.lib.forward.prompts import Prompts, Run, require_tokens
 from stages.lib.forward.site import Site, Z
+from stages.lib.io import store
 from stages.lib.model.lm import LanguageModel
 from stages.lib.model.readout import Answers, log_probabilities
+
+UNPATCHED = 2  # runs that are not patched, which come first: base and source
 
 
 @dataclass(frozen=True)
@@ -36,69 +38,6 @@ class Readouts:
     base: np.ndarray
     source: np.ndarray
     patched: np.ndarray
-
-
-def capture(
-    lm: LanguageModel,
-    answers: Answers,
-    token_ids: list[list[int]],
-    positions: list[int],
-    n_rows: int,
-    title: str,
-    site: Site = Z,
-    prefix: list[int] | None = None,
-) -> Iterator[dict[str, np.ndarray]]:
-    """Activations and readouts of one persona's prompts, so many at a time as memory should hold.
-
-    Parameters
-    ----------
-    lm : LanguageModel
-        The model.
-    answers : Answers
-        Tokens of the readout.
-    token_ids : list of list of int
-        One prompt a row.
-    positions : list of int
-        Negative, from the end of the prompt.
-    n_rows : int
-        Prompts that are captured before they are given out.
-    title : str
-        Shown beside the progress bar.
-    site : Site
-        Where in each layer.
-    prefix : list of int or None
-        What prompts of this wording start with; None takes what these prompts start with.
-
-    Yields
-    ------
-    dict of str to ndarray, float32
-        Of the next `n_rows` prompts, in order: ``z`` of shape (n_prompts, n_positions, n_layers,
-        n_units, width), what is at the site; ``resid_post`` of shape (n_prompts, n_positions,
-        n_layers + 1, d_model) with the embedding first; ``readout`` of shape (n_prompts, 2) with
-        P(true) and P(false).
-    """
-    n_tail = -min(positions)
-    require_tokens("activations.positions", n_tail, token_ids)
-    exact = all(batches.gather([shortcut_is_exact(lm, token_ids, n_tail, site)]))
-    prompts = (Prompts if exact else PlainPrompts)(lm, token_ids, n_tail, site, prefix)
-    columns = [n_tail + position for position in positions]
-    at_once = batches.prompts_at_once(prompts)
-    with batches.progress(title, len(token_ids)) as bar:
-        for start in range(0, len(token_ids), n_rows):
-            chunk = range(start, min(start + n_rows, len(token_ids)))
-            results: list[batches.Rows] = []
-            lasts: list[tuple[dict[str, np.ndarray], Tensor]] = []
-            for _, rows in batches.share(batches.of_like_length(token_ids, chunk, at_once)):
-                run = prompts.run(rows)
-                z = run.z[:, :, columns].permute(1, 2, 0, 3, 4)
-                residual = run.residual[:, :, columns].permute(1, 2, 0, 3)
-                numbers = {"z": batches.numbers(z), "resid_post": batches.numbers(residual)}
-                results.append(([row - start for row in rows], numbers))
-                lasts.append((numbers, run.last))
-                bar.update(len(rows))
-            for numbers, read in unembed.readouts(lm, answers, lasts):
-                numbers["readout"] = read
-            yield batches.assemble(batches.gather(results), len(chunk))
 
 
 class Patcher:
@@ -149,7 +88,8 @@ class Patcher:
         prefixes: tuple[list[int] | None, list[int] | None] = (None, None),
     ) -> None:
         self.lm, self.answers, self.keep, self.site = lm, answers, keep, site
-        self._base_ids, self._batches = base, []
+        self._memory, self._base_ids = Memory(lm, answers), base
+        self._names: tuple[list[bytes], list[bytes]] = [], []
         if base:
             require_tokens(key, n_positions, [*base, *source])
             exact = [shortcut_is_exact(lm, ids, n_positions, site) for ids in (base, source)]
@@ -158,10 +98,8 @@ class Patcher:
                 kind(lm, ids, n_positions, site, prefix)
                 for ids, prefix in zip((base, source), prefixes, strict=True)
             )
-            at_once = min(batches.prompts_at_once(prompts) for prompts in (self.base, self.source))
-            cut = batches.of_like_length(base, range(len(base)), at_once, filled.multiple(lm))
-            self._batches = [filled.prompts(lm, rows, n_positions) for rows in cut]
-        self._kept: dict[int, tuple[Run, Run]] = {}
+            self._names = self._memory.prompts(self.base), self._memory.prompts(self.source)
+        self._kept: dict[tuple[int, ...], tuple[Run, Run]] = {}
 
     def __call__(
         self,
@@ -188,23 +126,33 @@ class Patcher:
         Readouts
             Of the base, source and patched runs.
         """
-        results: list[tuple[list[int], np.ndarray]] = []
-        n_runs = len(self._base_ids) * len(patches)
-        with batches.progress(title, n_runs) as bar:
-            for i, rows in batches.share(self._batches):
-                base, source = self._runs(i, rows)
+        distinct, which = _distinct(patches)
+        keys = self._keys(distinct, z, at)
+        values = self._memory.recall(keys)
+        todo = [
+            (rows, runs)
+            for some, runs in _missing(np.isnan(values[..., 0]))
+            for rows in self._batches(some)
+        ]
+        results: list[tuple[list[int], np.ndarray, np.ndarray]] = []
+        with batches.progress(title, sum(len(set(rows)) * len(runs) for rows, runs in todo)) as bar:
+            for rows, runs in batches.share(todo):
+                base, source = self._runs(rows)
                 given = source.z if z is None else z[:, rows].to(base.z)
                 places = None if at is None else torch.as_tensor(at[rows])
-                runs = self._patched(rows, base, source, given, patches, places, bar)
-                values = np.empty((2 + len(patches), len(rows), 2), np.float32)
-                for some, read in unembed.readouts(self.lm, self.answers, runs):
-                    values[some] = read.reshape(-1, len(rows), 2)
-                values[2:][~patches.any(axis=(1, 2))] = values[0]
-                results.append((rows, values))
-        out = np.empty((2 + len(patches), len(self._base_ids), 2), np.float32)
-        for rows, values in batches.gather(results):
-            out[:, rows] = values
-        return Readouts(out[0], out[1], out[2:])
+                made = self._made(rows, runs, base, source, given, distinct, places)
+                new = np.empty((len(keys), len(rows), READ), np.float32)
+                for some, read in unembed.readouts(self.lm, self.answers, made):
+                    new[some] = read.reshape(-1, len(rows), READ)
+                    self._memory.keep(
+                        [keys[run][row] for run in some.tolist() for row in rows], read
+                    )
+                    bar.update(len(set(rows)) * len(some))
+                results.append((rows, runs, new[runs]))
+        for rows, runs, own in batches.gather(results):
+            values[np.ix_(runs, rows)] = own
+        p = unembed.probabilities(values)
+        return Readouts(p[0], p[1], p[which])
 
     def z(self, title: str) -> tuple[Tensor, Tensor]:
         """Give what the base and the source run have at the site, at the last positions.
@@ -222,13 +170,13 @@ class Patcher:
         """
         results: list[batches.Rows] = []
         with batches.progress(title, len(self._base_ids)) as bar:
-            for i, rows in batches.share(self._batches):
+            for rows in batches.share(self._batches(range(len(self._base_ids)))):
                 both = {
                     name: batches.numbers(run.z.transpose(0, 1))
-                    for name, run in zip(("base", "source"), self._runs(i, rows), strict=True)
+                    for name, run in zip(("base", "source"), self._runs(rows), strict=True)
                 }
                 results.append((rows, both))
-                bar.update(len(rows))
+                bar.update(len(set(rows)))
         arrays = batches.assemble(batches.gather(results), len(self._base_ids))
         base, source = (torch.as_tensor(arrays[name]).transpose(0, 1) for name in arrays)
         return base, source
@@ -258,53 +206,105 @@ class Patcher:
             return both[:, 0] - both[:, 1]
 
         results: list[batches.Rows] = []
-        with batches.progress(title, len(self._base_ids)) as bar:
-            for _, batch in batches.share(self._batches):
-                at_once = budget.graphs_at_once(self.lm, self.base.n_graph, self.base.longest)
-                for rows in batches.parts(batch, at_once):
-                    base, source = self.base.run(rows, keep=True), self.source.run(rows)
-                    gradient = self.base.gradient(rows, base, score)
-                    effect = ((source.z - base.z) * gradient).float().sum(dim=(2, 4))
-                    results.append((rows, {"effect": batches.numbers(effect.transpose(0, 1))}))
-                    bar.update(len(rows))
+        every = range(len(self._base_ids))
+        with batches.progress(title, len(every)) as bar:
+            for rows in batches.share(self._batches(every, graph=True)):
+                base, source = self.base.run(rows, keep=True), self.source.run(rows)
+                gradient = self.base.gradient(rows, base, score)
+                effect = ((source.z - base.z) * gradient).float().sum(dim=(2, 4))
+                results.append((rows, {"effect": batches.numbers(effect.transpose(0, 1))}))
+                bar.update(len(set(rows)))
         if not self._base_ids:
             return np.empty((0, self.lm.n_layers, self.site.shape(self.lm)[0]), np.float32)
         return batches.assemble(batches.gather(results), len(self._base_ids))["effect"]
 
-    def _patched(
+    def _keys(
+        self, patches: np.ndarray, z: Tensor | None, at: np.ndarray | None
+    ) -> list[list[bytes]]:
+        """Name the base, the source and the patched runs of every prompt."""
+        base, source = self._names
+        written = source if z is None else [_digest(z[:, row]) for row in range(len(base))]
+        places = [b"" if at is None else at[row].tobytes() for row in range(len(base))]
+        named = list(zip(base, written, places, strict=True))
+        alone = [[store.digest(BASE, name) for name in base], source]
+        packed = [np.packbits(patch).tobytes() for patch in patches]
+        return alone + [[store.digest(PATCHED, *name, patch) for name in named] for patch in packed]
+
+    def _batches(self, rows: Sequence[int], graph: bool = False) -> list[list[int]]:
+        """Cut some prompts into batches that base and source run fit, or the base run's graph."""
+        if not rows:
+            return []
+        at_once = min(batches.prompts_at_once(prompts) for prompts in (self.base, self.source))
+        if graph:
+            fit = budget.graphs_at_once(self.lm, self.base.n_graph, self.base.longest)
+            at_once = min(at_once, *batches.gather([fit]))
+        return batches.of_like_length(self.base, rows, at_once)
+
+    def _made(
         self,
         rows: list[int],
+        runs: np.ndarray,
         base: Run,
         source: Run,
         z: Tensor,
         patches: np.ndarray,
         at: Tensor | None,
-        bar: "tqdm[Any]",
     ) -> Iterator[tuple[np.ndarray, Tensor]]:
-        """Base, source and patched runs of one batch, numbered in this order, stack by stack."""
-        yield np.array([0]), base.last
-        yield np.array([1]), source.last
-        for some in self._stacks(patches, len(rows)):
-            yield 2 + some, self.base.patched(rows, base, z, patches[some], at).flatten(0, 1)
-            bar.update(len(rows) * len(some))
+        """Make the wanted ones of base, source and patched runs, so numbered, stack by stack."""
+        for run, made in enumerate((base, source)):
+            if run in runs:
+                yield np.array([run]), made.last
+        wanted = runs[runs >= UNPATCHED] - UNPATCHED
+        for some in self._stacks(patches[wanted], len(rows)):
+            last = self.base.patched(rows, base, z, patches[wanted[some]], at)
+            yield UNPATCHED + wanted[some], last.flatten(0, 1)
 
     def _stacks(self, patches: np.ndarray, n_prompts: int) -> Iterator[np.ndarray]:
         """Numbers of the patches that are run at once: they have their first layer in common."""
         base = self.base
         at_once = budget.patches_at_once(self.lm, n_prompts, base.n_tail, base.longest)
-        written = patches.max(axis=2)
-        first = np.where(written.max(axis=1), written.argmax(axis=1), -1)
-        for layer in range(self.lm.n_layers):
+        first = patches.any(axis=2).argmax(axis=1)
+        for layer in np.unique(first):
             same = np.flatnonzero(first == layer)
             yield from (same[i : i + at_once] for i in range(0, len(same), at_once))
 
-    def _runs(self, batch: int, rows: list[int]) -> tuple[Run, Run]:
+    def _runs(self, rows: list[int]) -> tuple[Run, Run]:
         """Base and source run of one batch."""
-        if batch in self._kept:
-            return self._kept[batch]
+        if (known := self._kept.get(tuple(rows))) is not None:
+            return known
         source = self.source.run(rows)
         source = replace(source, residual=source.residual.new_empty(0))  # which nothing reads
         runs = self.base.run(rows, keep=True), source
         if self.keep:
-            self._kept[batch] = runs
+            self._kept[tuple(rows)] = runs
         return runs
+
+
+def _distinct(patches: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Leave out patches that write nothing, and those that are there already.
+
+    Returns them, and which run each of all patches is: 0 is the base run, 1 the source run, and
+    distinct patches are numbered from 2.
+    """
+    numbers: dict[bytes, int] = {}
+    chosen: list[int] = []
+    which: list[int] = []
+    for i, patch in enumerate(patches):
+        if patch.any() and patch.tobytes() not in numbers:
+            chosen.append(i)
+        number = UNPATCHED + len(numbers) if patch.any() else 0
+        which.append(numbers.setdefault(patch.tobytes(), number) if patch.any() else 0)
+    return patches[chosen], np.array(which, int)
+
+
+def _missing(unknown: np.ndarray) -> list[tuple[list[int], np.ndarray]]:
+    """Group prompts that lack the same runs, (n_runs, n_prompts), bool: prompts, and runs."""
+    groups: dict[bytes, list[int]] = {}
+    for row in np.flatnonzero(unknown.any(axis=0)).tolist():
+        groups.setdefault(unknown[:, row].tobytes(), []).append(row)
+    return [(rows, np.flatnonzero(unknown[:, rows[0]])) for rows in groups.values()]
+
+
+def _digest(z: Tensor) -> bytes:
+    """Hash what is written into one prompt's run."""
+    return store.digest(z.contiguous().float().cpu().numpy().tobytes())

@@ -1,0 +1,84 @@
+"""Activations and readouts of one persona's prompts.
+
+Batches are shared among the processes that a launcher started; every process gets every result.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from torch import Tensor
+
+from stages.lib.forward import batches, unembed
+from stages.lib.forward.check import shortcut_is_exact
+from stages.lib.forward.memory import Memory
+from stages.lib.forward.plain import PlainPrompts
+from stages.lib.forward.prompts import Prompts, require_tokens
+from stages.lib.forward.site import Site, Z
+from stages.lib.model.lm import LanguageModel
+from stages.lib.model.readout import Answers
+
+
+def capture(
+    lm: LanguageModel,
+    answers: Answers,
+    token_ids: list[list[int]],
+    positions: list[int],
+    n_rows: int,
+    title: str,
+    site: Site = Z,
+    prefix: list[int] | None = None,
+) -> Iterator[dict[str, np.ndarray]]:
+    """Activations and readouts of one persona's prompts, so many at a time as memory should hold.
+
+    Parameters
+    ----------
+    lm : LanguageModel
+        The model.
+    answers : Answers
+        Tokens of the readout.
+    token_ids : list of list of int
+        One prompt a row.
+    positions : list of int
+        Negative, from the end of the prompt.
+    n_rows : int
+        Prompts that are captured before they are given out.
+    title : str
+        Shown beside the progress bar.
+    site : Site
+        Where in each layer.
+    prefix : list of int or None
+        What prompts of this wording start with; None takes what these prompts start with.
+
+    Yields
+    ------
+    dict of str to ndarray, float32
+        Of the next `n_rows` prompts, in order: ``z`` of shape (n_prompts, n_positions, n_layers,
+        n_units, width), what is at the site; ``resid_post`` of shape (n_prompts, n_positions,
+        n_layers + 1, d_model) with the embedding first; ``readout`` of shape (n_prompts, 2) with
+        P(true) and P(false); ``top`` of shape (n_prompts,) with the most likely token's id.
+    """
+    n_tail = -min(positions)
+    require_tokens("activations.positions", n_tail, token_ids)
+    exact = all(batches.gather([shortcut_is_exact(lm, token_ids, n_tail, site)]))
+    prompts = (Prompts if exact else PlainPrompts)(lm, token_ids, n_tail, site, prefix)
+    columns = [n_tail + position for position in positions]
+    at_once = batches.prompts_at_once(prompts)
+    memory = Memory(lm, answers)
+    names = memory.prompts(prompts)
+    with batches.progress(title, len(token_ids)) as bar:
+        for start in range(0, len(token_ids), n_rows):
+            chunk = range(start, min(start + n_rows, len(token_ids)))
+            results: list[batches.Rows] = []
+            lasts: list[tuple[tuple[list[int], dict[str, np.ndarray]], Tensor]] = []
+            for rows in batches.share(batches.of_like_length(prompts, chunk, at_once)):
+                run = prompts.run(rows)
+                z = run.z[:, :, columns].permute(1, 2, 0, 3, 4)
+                residual = run.residual[:, :, columns].permute(1, 2, 0, 3)
+                numbers = {"z": batches.numbers(z), "resid_post": batches.numbers(residual)}
+                results.append(([row - start for row in rows], numbers))
+                lasts.append(((rows, numbers), run.last))
+                bar.update(len(set(rows)))
+            for (rows, numbers), read in unembed.readouts(lm, answers, lasts):
+                memory.keep([names[row] for row in rows], read)
+                numbers |= {"readout": unembed.probabilities(read), "top": read[:, 2]}
+            yield batches.assemble(batches.gather(results), len(chunk))
