@@ -144,9 +144,7 @@ class Patcher:
                 new = np.empty((len(keys), len(rows), READ), np.float32)
                 for some, read in unembed.readouts(self.lm, self.answers, made):
                     new[some] = read.reshape(-1, len(rows), READ)
-                    self._memory.keep(
-                        [keys[run][row] for run in some.tolist() for row in rows], read
-                    )
+                    self._memory.keep([keys[run][row] for run in some for row in rows], read)
                     bar.update(len(set(rows)) * len(some))
                 results.append((rows, runs, new[runs]))
         for rows, runs, own in batches.gather(results):
@@ -249,15 +247,15 @@ class Patcher:
         z: Tensor,
         patches: np.ndarray,
         at: Tensor | None,
-    ) -> Iterator[tuple[np.ndarray, Tensor]]:
+    ) -> Iterator[tuple[list[int], Tensor]]:
         """Make the wanted ones of base, source and patched runs, so numbered, stack by stack."""
         for run, made in enumerate((base, source)):
             if run in runs:
-                yield np.array([run]), made.last
+                yield [run], made.last
         wanted = runs[runs >= UNPATCHED] - UNPATCHED
         for some in self._stacks(patches[wanted], len(rows)):
             last = self.base.patched(rows, base, z, patches[wanted[some]], at)
-            yield UNPATCHED + wanted[some], last.flatten(0, 1)
+            yield (UNPATCHED + wanted[some]).tolist(), last.flatten(0, 1)
 
     def _stacks(self, patches: np.ndarray, n_prompts: int) -> Iterator[np.ndarray]:
         """Numbers of the patches that are run at once: they have their first layer in common."""

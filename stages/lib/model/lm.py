@@ -109,7 +109,7 @@ def load(folder: Path) -> LanguageModel:
     Raises
     ------
     UserError
-        When it is loaded, if its files changed, or the architecture has no heads that can be read.
+        If its files changed, and, when it is loaded, if it has no heads that can be read.
     """
     return cast(LanguageModel, _Unloaded(folder))
 
@@ -118,7 +118,7 @@ class _Unloaded:
     """A model by its manifest, which is loaded at the first look at anything else."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder, self._manifest = folder, tables.read_json(folder / MANIFEST)
+        self._place, self._manifest = _place(folder), tables.read_json(folder / MANIFEST)
         self.identity, self.dtype = self._manifest["identity"], self._manifest["dtype"]
 
     def __getattr__(self, name: str) -> Any:
@@ -130,17 +130,17 @@ class _Unloaded:
     @cached_property
     def tokenizer(self) -> Any:
         """Its tokenizer."""
-        return load_tokenizer(self._folder)
+        return loading.tokenizer(self._place)
 
     @cached_property
     def _loaded(self) -> LanguageModel:
         """The model itself."""
         import torch
 
-        place, state = _place(self._folder), processes()
+        state = processes()
         placement: Any = {"": state.device} if state.num_processes > 1 else "auto"
         dtype = getattr(torch, self.dtype)
-        model = loading.model(place, dtype, placement if torch.cuda.is_available() else None)
+        model = loading.model(self._place, dtype, placement if torch.cuda.is_available() else None)
         model.requires_grad_(False)
         names = self._manifest.get("modules")  # in the manifest of a model of odd names alone
         return describe(model, self.tokenizer, self.identity, names)

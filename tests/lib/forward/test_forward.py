@@ -487,14 +487,16 @@ class TestStacks:
         expected = forward.Patcher(model, answers, base, source, POSITIONS)(patches, "test").patched
         monkeypatch.setenv("MEMORY_BUDGET_GB", budget)
         patcher = forward.Patcher(model, answers, base, source, POSITIONS)
-        assert len(patcher._batches) == {"1e-9": 3, "1e-3": 3, "1": 1}[budget]
+        assert len(patcher._batches(range(len(base)))) == {"1e-9": 3, "1e-3": 3, "1": 1}[budget]
         np.testing.assert_array_equal(patcher(patches, "test").patched, expected)
 
     @pytest.mark.parametrize("text", ["much", "0", "-1", "nan"])
     def test_a_budget_that_is_none(self, model, answers, monkeypatch, text):
         monkeypatch.setenv("MEMORY_BUDGET_GB", text)
         with pytest.raises(UserError, match=f"MEMORY_BUDGET_GB: found '{text}', expected gig"):
-            forward.Patcher(model, answers, prompts(22), prompts(23), POSITIONS)
+            forward.Patcher(model, answers, prompts(22), prompts(23), POSITIONS)(
+                mask(model, (2, 1)), "test"
+            )
 
 
 class TestGradient:
