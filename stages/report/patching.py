@@ -211,9 +211,11 @@ def _random(control: Ranks, where: str) -> list[Check]:
         says = "not measured"
         if rank.p_value is not None:
             says = f"{measure} {rank.mean:.3f} on average over {rank.n_sets} sets, "
-            says += f"{rank.max:.3f} at most; p = {rank.p_value:.3f}"
+            says += f"{rank.max:.3f} at most; on the same statements the set has {rank.own:.3f}, "
+            says += f"more by {number(rank.lead)}; p = {rank.p_value:.3f}, which is at least "
+            says += f"{rank.p_least:.3f} with so few sets"
         sentence = f"Random sets of as many heads {where} do less: {says}."
-        enough = rank.n_sets and 1 / (rank.n_sets + 1) < LEVEL  # fewer can show nothing
+        enough = rank.p_least is not None and rank.p_least < LEVEL  # else nothing can be shown
         checks.append(Check(least(rank.p_value, LEVEL) if enough else None, sentence))
     return checks
 

@@ -3,22 +3,21 @@
 Params  patch, readout, transplant
 """
 
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import polars as pl
 
 from stages.lib import forward
 from stages.lib.io import cli, params, tables
-from stages.lib.patching import experiment, patch, patched_runs
+from stages.lib.patching import experiment, patch, patched_runs, prompt_pairs
 from stages.lib.patching.experiment import Experiment
 from stages.lib.patching.patch import Head
+from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.transplant.config import TransplantConfig
-from stages.transplant.runs import CONTROLS, SCHEMA
-
-Run = tuple[str, str, str, list[Head], np.ndarray, int]
+from stages.transplant.runs import CONTROLS, PERSONAS, SCHEMA
 
 
 def main(
@@ -27,47 +26,83 @@ def main(
     heads: cli.HeadSet,
     out: Annotated[Path, "writes one row per statement and run (Parquet)"],
 ) -> None:
-    """Run the set on the report split of every topic, in both directions, and random sets."""
+    """Run the set on the report split of every topic, in both directions; random sets on fewer."""
     section = params.section("transplant", TransplantConfig)
     chosen = [Head(*head) for head in tables.read_json(heads)["heads"]]
     setting = experiment.load(pairs, model, ("report",), section.limit, by="topic")
-    runs = list(_runs(setting, chosen, section))
+    few = prompt_pairs.read(pairs, ("report",), section.random_limit, by="topic")
+    sampled = setting.pairs.only(few.table["statement_id"])
+    runs = [*_set(setting, chosen), *_random(replace(setting, pairs=sampled), chosen, section)]
     if forward.is_main_process():
-        rows = pl.concat(
-            patched_runs.rows(setting.pairs, p, source, base, f"{name}_{draw}", heads).with_columns(
-                run=pl.lit(name), draw=pl.lit(draw)
-            )
-            for name, source, base, heads, p, draw in runs
+        source, base = setting.config.source, setting.config.base
+        tables.write(
+            out,
+            pl.concat(_rows(run, source, base) for run in runs),
+            SCHEMA,
+            ["statement_id", "run", "draw"],
         )
-        tables.write(out, rows, SCHEMA, ["statement_id", "run", "draw"])
 
 
-def _runs(setting: Experiment, chosen: list[Head], section: TransplantConfig) -> Iterator[Run]:
-    """Name, personas, heads, probabilities and draw of each run: unpatched, the set, random sets.
+class Run(NamedTuple):
+    """A run: its name and draw, on which statements, what is written, and what is answered."""
 
-    arXiv:2311.15131, tables 2 to 4 (honest, patched liar, liar); random sets are not in it.
-    """
+    name: str
+    draw: int
+    about: PromptPairs
+    heads: list[Head]
+    probabilities: np.ndarray
+
+
+def _set(setting: Experiment, chosen: list[Head]) -> list[Run]:
+    """Both unpatched runs, and the set in both directions (arXiv:2311.15131, tables 2 to 4)."""
+    patches = patch.of_heads([chosen], *setting.shape)
+    into_base = setting.patcher()(patches, "into base")
+    into_source = setting.reverse()(patches, "into source")
+    return [
+        Run(name, 0, setting.pairs, heads, probabilities)
+        for name, heads, probabilities in (
+            ("source", [], into_base.source),
+            ("patched", chosen, into_base.patched[0]),
+            ("base", [], into_base.base),
+            ("reverse", chosen, into_source.patched[0]),
+        )
+    ]
+
+
+def _random(setting: Experiment, chosen: list[Head], section: TransplantConfig) -> list[Run]:
+    """Random sets of the set's layers, and of the others, on a sample of the statements."""
     n_layers, n_heads = setting.shape
-    source, base = setting.config.source, setting.config.base
     n_sets = section.random_sets if chosen else 0  # of no heads there is only one set
     draws = (
         patch.random_sets(chosen, n_heads, n_sets, section.seed),
         patch.random_elsewhere(chosen, n_layers, n_heads, n_sets, section.seed),
     )
-    patches = patch.of_heads([chosen, *draws[0], *draws[1]], n_layers, n_heads)
-    into_base = setting.patcher()(patches, "into base")
-    into_source = setting.reverse()(patches[:1], "into source")
-    yield "source", source, source, [], into_base.source, 0
-    yield "patched", source, base, chosen, into_base.patched[0], 0
-    yield "base", base, base, [], into_base.base, 0
-    yield "reverse", base, source, chosen, into_source.patched[0], 0
     drawn = [
-        (name, heads, draw)
+        (name, draw, heads)
         for name, sets in zip(CONTROLS, draws, strict=True)
         for draw, heads in enumerate(sets)
     ]
-    for (name, heads, draw), p in zip(drawn, into_base.patched[1:], strict=True):
-        yield name, source, base, heads, p, draw
+    patches = patch.of_heads([heads for _, _, heads in drawn], n_layers, n_heads)
+    answers = setting.patcher()(patches, "random sets").patched
+    return [
+        Run(name, draw, setting.pairs, heads, p)
+        for (name, draw, heads), p in zip(drawn, answers, strict=True)
+    ]
+
+
+def _rows(run: Run, source: str, base: str) -> pl.DataFrame:
+    """One run's rows."""
+    of, into = PERSONAS[run.name]
+    names = {"source": source, "base": base}
+    table = patched_runs.rows(
+        run.about,
+        run.probabilities,
+        names[of],
+        names[into],
+        f"{run.name}_{run.draw}",
+        run.heads,
+    )
+    return table.with_columns(run=pl.lit(run.name), draw=pl.lit(run.draw))
 
 
 if __name__ == "__main__":

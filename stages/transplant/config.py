@@ -11,5 +11,6 @@ class TransplantConfig:
 
     SECTION = "transplant"
     limit: Limit
+    random_limit: Limit
     random_sets: Repeats
     seed: Seed

@@ -1,28 +1,44 @@
 """What metrics/transplant.json holds."""
 
 from dataclasses import dataclass
+from typing import Self
 
+from stages.lib.stats import NOTHING, Interval
 from stages.lib.stats.run_points import Count, Difference, Point
 
 
 @dataclass(frozen=True)
 class Rank:
-    """The head set among random sets of its size, by one measure.
+    """The head set among random sets of its size, by one measure, all on the same statements.
 
     Attributes
     ----------
     n_sets : int
         Random sets.
+    own : float or None
+        What the head set reaches; None where nothing was run, as in all that follow.
     mean, max : float or None
-        What they reach, on average and at most.
+        What random sets reach, on average and at most.
+    lead : Interval
+        The head set minus the mean of the random sets, statement by statement.
     p_value : float or None
         Share of sets, the head set included, that are as good as the head set.
+    p_least : float or None
+        The smallest p value that so many sets can give.
     """
 
     n_sets: int
+    own: float | None
     mean: float | None
     max: float | None
+    lead: Interval
     p_value: float | None
+    p_least: float | None
+
+    @classmethod
+    def of_none(cls, n_sets: int) -> Self:
+        """Nothing was run."""
+        return cls(n_sets, None, None, None, NOTHING, None, None)
 
 
 @dataclass(frozen=True)

@@ -5,5 +5,13 @@ import polars as pl
 from stages.lib.patching import patched_runs
 
 SCHEMA = patched_runs.SCHEMA | {"run": pl.String, "draw": pl.Int32}
-RUNS = ("source", "patched", "base", "reverse")
 CONTROLS = ("random", "elsewhere")  # random sets of the set's layers, of the others
+# Roles of the persona that z is from, and of the persona whose run is patched.
+PERSONAS = {
+    "source": ("source", "source"),
+    "patched": ("source", "base"),
+    "base": ("base", "base"),
+    "reverse": ("base", "source"),
+    **dict.fromkeys(CONTROLS, ("source", "base")),
+}
+RUNS = tuple(run for run in PERSONAS if run not in CONTROLS)

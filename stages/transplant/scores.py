@@ -3,6 +3,7 @@
 Params  patch
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -12,18 +13,19 @@ import polars as pl
 from stages.lib.io import cli, params, tables
 from stages.lib.io import metrics as metrics_file
 from stages.lib.io.tables import Row
-from stages.lib.patching import patched_runs
+from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.prompt_pairs import PromptPairs
-from stages.lib.stats import run_points
+from stages.lib.stats import Interval, run_points
 from stages.lib.stats.run_points import ALL, Point
 from stages.transplant.metrics import Rank, Ranks, TransplantMetrics
-from stages.transplant.runs import CONTROLS, RUNS, SCHEMA
+from stages.transplant.runs import CONTROLS, PERSONAS, RUNS, SCHEMA
 
 
 class Run(NamedTuple):
-    """One run: its name, the personas that z is from and that answers, its draw, its answers."""
+    """One run: its statements, name, personas that z is from and that answers, draw, answers."""
 
+    about: PromptPairs
     name: str
     source: str
     base: str
@@ -48,18 +50,20 @@ def main(
     """Score every run on every topic."""
     config = params.section("patch", PatchConfig)
     table, about = patched_runs.read(runs, SCHEMA, pairs)
-    scored = score(about, read_runs(table, config), run_points.topics(pairs))
+    scored = score(read_runs(about, table, config), run_points.topics(pairs))
     tables.write_rows(plots / "transplant.json", [_row(one) for one in scored])
     heads = table.filter(pl.col("run") == "patched")["heads"]
     n_heads = len(heads[0]) if len(heads) else None
     metrics_file.write(metrics, summarise(about, scored, n_heads))
 
 
-def read_runs(table: pl.DataFrame, config: PatchConfig) -> list[Run]:
+def read_runs(about: PromptPairs, table: pl.DataFrame, config: PatchConfig) -> list[Run]:
     """Read every run: unpatched, the set in both directions, the random sets.
 
     Parameters
     ----------
+    about : PromptPairs
+        The statements of the table.
     table : DataFrame
         With the columns of `SCHEMA`.
     config : PatchConfig
@@ -68,24 +72,28 @@ def read_runs(table: pl.DataFrame, config: PatchConfig) -> list[Run]:
     Returns
     -------
     list of Run
-        Those of `RUNS`, then the draws of `CONTROLS`.
+        Those of `RUNS`, then the draws of `CONTROLS`, which may be of fewer statements.
     """
-    source, base = config.source, config.base
-    personas = ((source, source), (source, base), (base, base), (base, source))
-    names = [(name, *pair, 0) for name, pair in zip(RUNS, personas, strict=True)]
-    for name in CONTROLS:
-        draws = table.filter(pl.col("run") == name)["draw"].unique().sort()
-        names += [(name, source, base, draw) for draw in draws]
-    return [Run(*run, patched_runs.probabilities(table, run=run[0], draw=run[-1])) for run in names]
+    runs: list[Run] = []
+    for name, roles in PERSONAS.items():
+        personas = (getattr(config, role) for role in roles)
+        rows = table.filter(run=name)
+        own, draws = about.only(rows["statement_id"]), rows["draw"].unique().sort()
+        source, base = personas
+        runs += [
+            Run(own, name, source, base, draw, patched_runs.probabilities(rows, draw=draw))
+            for draw in draws
+        ]
+    return runs
 
 
-def score(about: PromptPairs, runs: list[Run], topics: list[str]) -> list[Scored]:
+def score(runs: list[Run], topics: list[str]) -> list[Scored]:
     """Score every run on every topic, topic by topic."""
     return [
         Scored(
             topic,
             run,
-            run_points.measure(about, run.probabilities, run_points.of_topic(about, topic)),
+            run_points.measure(run.about, run.probabilities, run_points.of_topic(run.about, topic)),
         )
         for topic in topics
         for run in runs
@@ -95,11 +103,9 @@ def score(about: PromptPairs, runs: list[Run], topics: list[str]) -> list[Scored
 def summarise(about: PromptPairs, scored: list[Scored], n_heads: int | None) -> TransplantMetrics:
     """Collect runs by topic, what the patch changes pair by pair, and the set among random ones."""
     overall = [one for one in scored if one.topic == ALL]
-    p = {one.run.name: one.run.probabilities for one in overall}
-    random, elsewhere = (
-        Ranks(accuracy=_rank(overall, run, "accuracy"), p_correct=_rank(overall, run, "p_correct"))
-        for run in CONTROLS
-    )
+    runs = [one.run for one in overall]
+    p = {run.name: run.probabilities for run in runs}
+    random, elsewhere = (_ranks(runs, name) for name in CONTROLS)
     return TransplantMetrics(
         n_heads=n_heads,
         known=run_points.count(about.table),
@@ -122,20 +128,38 @@ def summarise(about: PromptPairs, scored: list[Scored], n_heads: int | None) -> 
 
 def _row(one: Scored) -> Row:
     """One row of plots/transplant/transplant.json."""
-    name, source, base, draw, _ = one.run
+    _, name, source, base, draw, _ = one.run
     names: Row = {"topic": one.topic, "run": name, "source": source, "base": base, "draw": draw}
     return names | one.point.row()
 
 
-def _rank(overall: list[Scored], run: str, measure: str) -> Rank:
-    """Place the set among the random sets: the share of sets, itself included, as good as it."""
-    values = [getattr(one.point, measure) for one in overall if one.run.name == run]
-    mine = next(getattr(one.point, measure) for one in overall if one.run.name == "patched")
-    if mine is None or not values:
-        return Rank(n_sets=len(values), mean=None, max=None, p_value=None)
-    as_good = 1 + sum(value >= mine for value in values)
-    p_value = as_good / (1 + len(values))
-    return Rank(len(values), mean=float(np.mean(values)), max=max(values), p_value=p_value)
+def _ranks(runs: list[Run], control: str) -> Ranks:
+    """Place the set among random sets, on the statements that these ran on."""
+    drawn = [run for run in runs if run.name == control]
+    if not drawn or not len(drawn[0].about.table):
+        return Ranks(accuracy=Rank.of_none(len(drawn)), p_correct=Rank.of_none(len(drawn)))
+    about, random = drawn[0].about, np.stack([run.probabilities for run in drawn])
+    patched = next(run for run in runs if run.name == "patched")
+    sampled = patched.about.table["statement_id"].is_in(about.table["statement_id"].implode())
+    own = patched.probabilities[sampled.to_numpy()]
+    lead = run_points.difference(about, own, random)
+
+    def rank(measured: Callable[[np.ndarray, np.ndarray], np.ndarray], lead: Interval) -> Rank:
+        """By one measure."""
+        mine = float(measured(own, about.label).mean())
+        means = measured(random, about.label).mean(axis=1)
+        as_good, least = 1 + int((means >= mine).sum()), 1 / (1 + len(means))
+        return Rank(
+            n_sets=len(means),
+            own=mine,
+            mean=float(means.mean()),
+            max=float(means.max()),
+            lead=lead,
+            p_value=as_good * least,
+            p_least=least,
+        )
+
+    return Ranks(rank(patch.correct, lead.accuracy), rank(patch.p_correct, lead.p_correct))
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ PARAMS = {
     "windows": {"size": 2, "limit": 12},
     "heads": {"limit": 12},
     "transfer": {"permutations": 3},
-    "transplant": {"limit": 20, "random_sets": 6},
+    "transplant": {"limit": 20, "random_sets": 6, "random_limit": 8},
     "grid": {
         "systems": ["honest", "liar", "stubborn"],
         "questions": {"quoted": None, "bare": "{statement}?"},

@@ -57,9 +57,10 @@ def test_a_name_is_refused_by_the_first_stage(project, name, kind):
 def test_a_name_is_no_command_where_only_its_own_stage_runs(project, name, kind):
     """`--single-item` leaves `check` out, and `--force` the search for what is missing."""
     named(project, name, kind)
-    result = project.run("dvc", "repro", "--single-item", "--force", f"{kind}@{name}")
+    stage = f"prompts@{name}" if kind == "prompts" else kind
+    result = project.run("dvc", "repro", "--single-item", "--force", stage)
     assert result.returncode != 0
-    assert f"Running stage '{kind}@" in result.stdout
+    assert f"Running stage '{kind}" in result.stdout
     assert not ran(project)
     assert "error: params.yaml: " in result.stderr
 

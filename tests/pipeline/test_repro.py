@@ -1,6 +1,7 @@
 """`dvc repro` on a model whose liar we know: values, invalidation, and the run cache."""
 
 import json
+import re
 
 import polars as pl
 import pytest
@@ -19,7 +20,7 @@ WITHOUT_RUN_CACHE = {
     if name != "organism" and not all(isinstance(out, str) for out in stage.get("outs", []))
 }
 SYSTEMS = ("honest", "liar", "stubborn")
-GRID = {"grid"} | {f"wordings@{system}" for system in SYSTEMS}
+GRID = {"grid", "wordings"}
 ALL = (
     {"model", "statements"}
     | GRID
@@ -151,20 +152,20 @@ def test_the_grid_tells_a_liar_from_one_who_always_says_false(project):
         assert scores == {"honest": (0, False, 1), "liar": (1, True, 0), "stubborn": (0, False, 1)}
 
 
-def test_a_question_reworded_in_the_grid_costs_its_own_cells(project):
-    """Two questions, two prefixes, three system prompts: six of twelve cells are kept."""
+def said(output):
+    """How many runs each stage remembered, and computed."""
+    counts = re.findall(r"^([\d,]+) runs remembered, ([\d,]+) computed$", output, re.MULTILINE)
+    return [(int(a.replace(",", "")), int(b.replace(",", ""))) for a, b in counts]
+
+
+def test_a_wording_of_the_grid_costs_its_own_prompts(project):
+    """Two questions, two prefixes, three system prompts, on 16 statements."""
     project.set({"grid": {"questions": {"quoted": None, "bare": "{statement}!"}}})
     output = project.repro("grid")
     assert stages_run(output) == GRID
-    for system in SYSTEMS:
-        assert f"grid, {system}: 2 cells kept, 2 computed" in output
-    project.run("git", "checkout", "-q", "params.yaml")
-    assert stages_run(project.repro()) == set()
-
-
-def test_a_system_prompt_reworded_in_the_grid_costs_its_own_stage(project):
+    assert said(output) == [(6 * 16, 6 * 16)]
     project.set({"prompt": {"stubborn_system": "It is F, F, F, F."}})
-    assert stages_run(project.repro("grid")) == {"wordings@stubborn", "grid"}
+    assert said(project.repro("grid")) == [(8 * 16, 4 * 16)]
     project.run("git", "checkout", "-q", "params.yaml")
     assert stages_run(project.repro()) == set()
 
@@ -363,9 +364,10 @@ def test_a_comment_in_rendering_code_runs_what_renders_and_nothing_else(project)
     text = file.read_text()
     file.write_text(text + "\n# a remark\n")
     rendering = {f"prompts@{persona}" for persona in PERSONAS}
-    # These render wordings of their own; the cells are kept, and no model runs for them.
-    rendering |= {"robustness"} | {f"wordings@{system}" for system in SYSTEMS}
-    assert stages_run(project.repro()) == rendering
+    # These render wordings of their own; their runs are remembered.
+    output = project.repro()
+    assert stages_run(output) == rendering | {"robustness", "wordings"}
+    assert {computed for _, computed in said(output)} == {0}
     file.write_text(text)
     assert stages_run(project.repro()) == set()
 
@@ -422,7 +424,7 @@ def test_a_changed_statistic_reruns_no_model_and_a_changed_forward_pass_all_of_i
     assert SCORES | {"behaviour", "probes", "transfer"} <= found
     assert not {name.split("@")[0] for name in found} & model
     file.write_text(text)
-    file = project.folder / "stages/lib/forward/runs.py"
+    file = project.folder / "stages/lib/forward/patcher.py"
     text = file.read_text()
     file.write_text(text + REMARK)
     assert {name.split("@")[0] for name in changed(project)} == model
@@ -479,25 +481,14 @@ def test_two_processes_give_the_numbers_of_one(project):
 
 def test_two_processes_give_the_cells_of_one_and_keep_them_once(project, tmp_path):
     options = ["--statements", "data/statements.parquet", "--model", "data/model"]
-    launcher = ["torchrun", "--nproc_per_node", "2", "-m", "stages.wordings", "--system", "liar"]
-    expected = (project.folder / "data/wordings/liar.parquet").read_bytes()
-    cache = tmp_path / "cache"
-    for line in (
-        "0 cells kept, 4 computed",
-        "4 cells kept, 0 computed",
-        "3 cells kept, 1 computed",
-    ):
-        result = project.run(
-            *launcher, *options, "--out", str(tmp_path / "liar.parquet"), XDG_CACHE_HOME=str(cache)
-        )
+    launcher = ["torchrun", "--nproc_per_node", "2", "-m", "stages.wordings"]
+    expected = (project.folder / "data/wordings.parquet").read_bytes()
+    out, cache = tmp_path / "wordings.parquet", {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    for counts in ((0, 192), (192, 0)):
+        result = project.run(*launcher, *options, "--out", str(out), **cache)
         assert result.returncode == 0, result.stderr
-        assert result.stdout.count("cells kept") == 1
-        assert line in result.stdout
-        assert (tmp_path / "liar.parquet").read_bytes() == expected
-        files = sorted((cache / "localizing-lying/wordings").iterdir())
-        assert len(files) == 4
-        if line.startswith("4"):
-            files[2].unlink()
+        assert said(result.stdout) == [counts]
+        assert out.read_bytes() == expected
 
 
 def test_a_launcher_of_two_processes_changes_no_number_and_invalidates_nothing(project):
@@ -512,6 +503,7 @@ def test_a_launcher_of_two_processes_changes_no_number_and_invalidates_nothing(p
     files = [project.folder / name for name in names]
     before = [(file.read_bytes(), file.stat().st_mtime_ns) for file in files]
     launcher = {"LAUNCHER": "torchrun --nproc_per_node 2"}
+    launcher["XDG_CACHE_HOME"] = f"{project.folder}.other"  # or all would be remembered
     stages = ("logit_attribution", "windows", "heads", "widths", "positions")
     result = project.run("dvc", "repro", "--force", "--single-item", *stages, **launcher)
     assert result.returncode == 0, result.stderr

@@ -37,7 +37,8 @@ def gap(value):
 
 
 def control(p_value, mean=0.1):
-    row = {"n_sets": 20, "mean": mean, "max": 0.2, "p_value": p_value}
+    row = {"n_sets": 20, "own": 0.9, "mean": mean, "max": 0.2, "lead": rate(0.9 - mean)}
+    row |= {"p_value": p_value, "p_least": 1 / 21}
     return {"accuracy": dict(row), "p_correct": dict(row)}
 
 
@@ -395,7 +396,7 @@ def test_the_mean_of_z_may_do_better():
 def test_too_few_random_sets_show_nothing():
     few = control(0.0909)
     for measure in few.values():
-        measure["n_sets"] = 10
+        measure |= {"n_sets": 10, "p_least": 1 / 11}
     metrics = put(found(), "transplant/random", few)
     assert claims(metrics)["these_heads"].verdict(lies=True) == UNTESTED
 
@@ -425,7 +426,8 @@ def test_without_known_statements_nothing_is_told_and_nothing_crashes():
     metrics["transplant"]["by_topic"]["all"] = {
         name: run_of_none for name in ("source", "patched", "base", "reverse")
     }
-    no_rank = {"n_sets": 0, "mean": None, "max": None, "p_value": None}
+    no_rank = dict.fromkeys(("own", "mean", "max", "p_value", "p_least"))
+    no_rank |= {"n_sets": 0, "lead": vars(NOTHING)}
     for where in ("random", "elsewhere"):
         metrics["transplant"][where] = {"accuracy": no_rank, "p_correct": no_rank}
     metrics["heads"] = {"n_heads": None, "share_of_all_heads": None}

@@ -29,27 +29,27 @@ ABOUT = PromptPairs(
 )
 
 
-def run(right, name, source, base, draw=0):
-    """A run whose right answers have this probability."""
+def run(right, name, source, base, draw=0, n=N):
+    """A run of some statements whose right answers have this probability."""
     true = np.where(LABEL, right, 1 - right)
     p = np.stack([true, 1 - true], axis=-1).astype(np.float32)
     rows = patched_runs.rows(ABOUT, p, source, base, f"{name}_{draw}", [Head(1, 2)])
-    return rows.with_columns(run=pl.lit(name), draw=pl.lit(draw, pl.Int32))
+    return rows.head(n).with_columns(run=pl.lit(name), draw=pl.lit(draw, pl.Int32))
 
 
-def scored(random):
-    """Scores of a set that is right with probability 0.8, among random sets."""
+def scored(random, n=N):
+    """Scores of a set that is right with probability 0.8, among random sets on n statements."""
     table = pl.concat(
         [
             run(1.0, "source", "honest", "honest"),
             run(0.8, "patched", "honest", "liar"),
             run(0.1, "base", "liar", "liar"),
             run(0.3, "reverse", "liar", "honest"),
-            *(run(right, "random", "honest", "liar", i) for i, right in enumerate(random)),
+            *(run(right, "random", "honest", "liar", i, n) for i, right in enumerate(random)),
         ]
     )
-    runs = scores.read_runs(table.sample(fraction=1, shuffle=True, seed=0), CONFIG)
-    return scores.score(ABOUT, runs, [ALL, "a", "b", "none known"])
+    runs = scores.read_runs(ABOUT, table.sample(fraction=1, shuffle=True, seed=0), CONFIG)
+    return scores.score(runs, [ALL, "a", "b", "none known"])
 
 
 def test_runs_stand_by_split_and_differences_are_of_both_directions():
@@ -62,13 +62,33 @@ def test_runs_stand_by_split_and_differences_are_of_both_directions():
     assert metrics.effect["reverse - source"].p_correct.value == pytest.approx(-0.7)
 
 
-def test_the_p_value_counts_the_set_and_the_random_sets_that_are_as_good():
-    metrics = scores.summarise(ABOUT, scored([0.2, 0.3, 0.9]), n_heads=1)
-    p_correct = metrics.random.p_correct
-    assert (p_correct.n_sets, p_correct.p_value) == (3, 0.5)
-    assert (p_correct.mean, p_correct.max) == pytest.approx((1.4 / 3, 0.9))
-    assert metrics.random.accuracy == Rank(n_sets=3, mean=1 / 3, max=1.0, p_value=0.5)
-    assert metrics.elsewhere.p_correct == Rank(n_sets=0, mean=None, max=None, p_value=None)
+@pytest.mark.parametrize("n", [N, 4])
+def test_the_p_value_counts_the_set_and_the_random_sets_that_are_as_good(n):
+    metrics = scores.summarise(ABOUT, scored([0.2, 0.3, 0.9], n), n_heads=1)
+    p_correct, accuracy = metrics.random.p_correct, metrics.random.accuracy
+    assert (p_correct.n_sets, p_correct.p_value, p_correct.p_least) == (3, 0.5, 0.25)
+    values = (p_correct.own, p_correct.mean, p_correct.max, p_correct.lead.value)
+    assert values == pytest.approx((0.8, 1.4 / 3, 0.9, 1 / 3))
+    assert (accuracy.own, accuracy.mean, accuracy.max, accuracy.p_value) == (1.0, 1 / 3, 1.0, 0.5)
+    assert accuracy.lead.n == n
+    assert metrics.known == Count(true=4, false=4)
+    assert metrics.elsewhere.p_correct == Rank.of_none(0)
+
+
+def test_the_set_is_placed_on_the_statements_of_the_random_sets():
+    """Were its other statements counted, a set that fails on them would seem to do worse."""
+    table = pl.concat(
+        [
+            run(np.where(np.arange(N) < 4, 0.9, 0.1), "patched", "honest", "liar"),
+            *(run(0.7, "random", "honest", "liar", i, n=4) for i in range(2)),
+        ]
+    )
+    scores_of = scores.score(scores.read_runs(ABOUT, table, CONFIG), [ALL])
+    ranks = scores._ranks([one.run for one in scores_of], "random")
+    assert ranks.p_correct.own == pytest.approx(0.9)
+    assert ranks.p_correct.p_value == pytest.approx(1 / 3)
+    (overall,) = (one for one in scores_of if one.run.name == "patched")
+    assert overall.point.p_correct == pytest.approx(0.5)
 
 
 def test_rows_name_their_draw():
