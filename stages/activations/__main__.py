@@ -3,6 +3,7 @@
 Params  activations, readout
 """
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,8 @@ import polars as pl
 
 from stages.activations.config import ActivationsConfig
 from stages.lib import forward, shards
+from stages.lib.forward import answers as forward_answers
+from stages.lib.forward import batches, memory
 from stages.lib.io import cli, params, tables
 from stages.lib.model import lm, readout
 from stages.lib.model.readout import ReadoutConfig
@@ -36,20 +39,7 @@ def main(
     answers = readout.answers(language_model.tokenizer, words)
     persona, token_ids = table["persona"][0], table["token_ids"].to_list()
     prefix = table["prefix_ids"][0].to_list()
-    chunks = forward.capture(
-        language_model,
-        answers,
-        token_ids,
-        positions,
-        shards.rows_per_shard(_row_bytes(language_model, len(positions))),
-        f"{persona}: activations",
-        prefix=prefix,
-    )
-
-    if not forward.is_main_process():  # takes its share of each; the main process writes
-        for _ in chunks:
-            pass
-        return
+    n_rows = shards.rows_per_shard(_row_bytes(language_model, len(positions)))
     provenance = {
         "model": language_model.identity,
         "dtype": language_model.dtype,
@@ -59,11 +49,31 @@ def main(
         "n_heads": language_model.n_heads,
         "statement_ids": table["statement_id"].to_list(),
     }
-    answered: list[dict[str, np.ndarray]] = []
-    with shards.writer(out, provenance) as writer:
-        for arrays in chunks:
-            writer.append({site: arrays[site] for site in SITES})
+    key = memory.key(language_model, provenance | {"tokens": token_ids, "prefix": prefix})
+    main_process = forward.is_main_process()
+    with shards.writer(out, provenance, key) if main_process else nullcontext() as writer:
+        start = batches.from_main_process(lambda: writer.n_rows if writer else 0)
+        of_before = [token_ids[:start]] if start else []
+        answered = list(
+            forward_answers.read(
+                language_model, answers, of_before, f"{persona}: answers", [prefix], -min(positions)
+            )
+        )
+        for arrays in forward.capture(
+            language_model,
+            answers,
+            token_ids,
+            positions,
+            n_rows,
+            f"{persona}: activations",
+            prefix=prefix,
+            start=start,
+        ):
             answered.append({name: arrays[name] for name in ("readout", "top")})
+            if writer:
+                writer.append({site: arrays[site] for site in SITES})
+    if not main_process:
+        return
     p, top = (np.concatenate([part[name] for part in answered]) for name in ("readout", "top"))
     first = None if readout.enough(p) else _texts(language_model, top.astype(int).tolist())
     _write_readouts(readouts, table, p, first)

@@ -1,6 +1,8 @@
 """The border to activations: a folder of safetensors shards with one index."""
 
 import hashlib
+import json
+import shutil
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,14 +18,15 @@ from stages.lib.io.atomic import atomic
 from stages.lib.io.cli import UserError
 from stages.lib.io.narrow import is_dict
 
-INDEX = "index.json"
+INDEX, PROGRESS = "index.json", "progress.json"
 SHARD_BYTES = 256 * 2**20
+SHARD_ROWS = 64  # as many prompts as a run that is killed has to compute again
 KEYS = {"statement_ids": list, "positions": list, "n_layers": int, "n_heads": int, "shards": list}
 
 
 def rows_per_shard(row_bytes: int) -> int:
-    """Return how many rows of `row_bytes` bytes fit in one shard of at most 256 MiB."""
-    return max(1, SHARD_BYTES // row_bytes)
+    """Return how many rows of `row_bytes` bytes are in a shard, which has at most 256 MiB."""
+    return min(SHARD_ROWS, max(1, SHARD_BYTES // row_bytes))
 
 
 @dataclass
@@ -31,7 +34,13 @@ class Writer:
     """Appends shards to a folder; made by `writer`."""
 
     folder: Path
+    key: str
     shards: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+
+    @property
+    def n_rows(self) -> int:
+        """Rows that are there."""
+        return sum(shard["n_rows"] for shard in self.shards)
 
     def append(self, tensors: dict[str, np.ndarray]) -> None:
         """Write the next shard.
@@ -47,10 +56,11 @@ class Writer:
         n_rows = len(next(iter(tensors.values())))
         digest = hashlib.sha256(data).hexdigest()
         self.shards.append({"file": name, "n_rows": n_rows, "sha256": digest})
+        tables.write_json(self.folder / PROGRESS, {"key": self.key, "shards": self.shards})
 
 
 @contextmanager
-def writer(folder: Path, provenance: dict[str, Any]) -> Generator[Writer]:
+def writer(folder: Path, provenance: dict[str, Any], key: str = "") -> Generator[Writer]:
     """Write shards and their index; the folder appears whole or not at all.
 
     Parameters
@@ -60,11 +70,17 @@ def writer(folder: Path, provenance: dict[str, Any]) -> Generator[Writer]:
     provenance : dict
         What the rows are: at least `statement_ids`, `positions`, `n_layers`, `n_heads`.
         It goes into the index, so that the shards' own bytes depend on the numbers alone.
+    key : str
+        Hash of all that the numbers depend on: shards that a killed run of the same key left
+        beside the folder are taken over. Nothing is, where it is empty.
     """
-    with atomic(folder) as partial:
-        partial.mkdir()
-        result = Writer(partial)
+    with atomic(folder, resumed=bool(key)) as partial:
+        result = Writer(partial, key, _left(partial, key))
+        if not result.shards:
+            shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(exist_ok=True)
         yield result
+        (partial / PROGRESS).unlink(missing_ok=True)
         tables.write_json(partial / INDEX, provenance | {"shards": result.shards})
 
 
@@ -166,6 +182,20 @@ def _check_content(file: Path, expected: str) -> None:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     if digest != expected:
         raise tables.broken(file, f"its sha256 is {digest[:12]}…, in {INDEX} {expected[:12]}…")
+
+
+def _left(folder: Path, key: str) -> list[dict[str, Any]]:
+    """List the shards that a killed run of the same key wrote, up to the first that is damaged."""
+    try:
+        progress = json.loads((folder / PROGRESS).read_bytes())
+        listed = cast(list[dict[str, Any]], progress["shards"] if progress["key"] == key else [])
+        for number, shard in enumerate(listed):
+            content = (folder / _name(number)).read_bytes()
+            if hashlib.sha256(content).hexdigest() != shard["sha256"]:
+                return listed[:number]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    return listed if key else []
 
 
 def _name(number: int) -> str:

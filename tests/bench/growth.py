@@ -18,7 +18,7 @@ from transformers import AutoTokenizer
 
 from stages.lib import forward
 from stages.lib.drawing import style
-from stages.lib.forward import runs as forward_runs
+from stages.lib.forward import activations
 from stages.lib.model import lm
 from stages.lib.model.readout import Answers
 from stages.lib.patching import patch
@@ -88,7 +88,7 @@ def _jobs(subject: lm.LanguageModel, point: dict[str, Any]) -> list[tuple[str, f
         "capture": lambda: list(forward.capture(subject, answers, base, [-1], len(base), "")),
         "patches": lambda: patcher(patches, ""),
     }
-    with mock.patch.object(forward_runs, "shortcut_is_exact", return_value=True):
+    with mock.patch.object(activations, "shortcut_is_exact", return_value=True):
         for job, work in jobs.items():
             start = time.perf_counter()
             work()

@@ -10,7 +10,7 @@ import numpy as np
 from transformers import AutoTokenizer
 
 from stages.lib import forward
-from stages.lib.forward import runs
+from stages.lib.forward import activations, patcher
 from stages.lib.model import lm
 from stages.lib.model.readout import Answers
 from tests.bench import common
@@ -24,7 +24,7 @@ class Peer:
 
     def cache(self, prompts: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
         """z at the last token, (n_prompts, n_layers, n_heads, d_head), and P(true), P(false)."""
-        with mock.patch.object(runs, "shortcut_is_exact", return_value=True):
+        with mock.patch.object(activations, "shortcut_is_exact", return_value=True):
             chunks = forward.capture(self.lm, self.answers, prompts, [-1], len(prompts), "")
             (found,) = chunks
         return found["z"][:, 0], found["readout"]
@@ -33,7 +33,7 @@ class Peer:
         self, base: list[list[int]], source: list[list[int]], n_positions: int
     ) -> forward.Patcher:
         """Make the patcher, which runs nothing yet."""
-        with mock.patch.object(runs, "shortcut_is_exact", return_value=True):
+        with mock.patch.object(patcher, "shortcut_is_exact", return_value=True):
             return forward.Patcher(self.lm, self.answers, base, source, n_positions)
 
     def patched(self, patcher: forward.Patcher, patches: np.ndarray) -> np.ndarray:

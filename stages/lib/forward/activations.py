@@ -27,6 +27,7 @@ def capture(
     title: str,
     site: Site = Z,
     prefix: list[int] | None = None,
+    start: int = 0,
 ) -> Iterator[dict[str, np.ndarray]]:
     """Activations and readouts of one persona's prompts, so many at a time as memory should hold.
 
@@ -48,6 +49,8 @@ def capture(
         Where in each layer.
     prefix : list of int or None
         What prompts of this wording start with; None takes what these prompts start with.
+    start : int
+        The first prompt to capture: those before it are done.
 
     Yields
     ------
@@ -66,8 +69,9 @@ def capture(
     memory = Memory(lm, answers)
     names = memory.prompts(prompts)
     with batches.progress(title, len(token_ids)) as bar:
-        for start in range(0, len(token_ids), n_rows):
-            chunk = range(start, min(start + n_rows, len(token_ids)))
+        bar.update(start)
+        for first in range(start, len(token_ids), n_rows):
+            chunk = range(first, min(first + n_rows, len(token_ids)))
             results: list[batches.Rows] = []
             lasts: list[tuple[tuple[list[int], dict[str, np.ndarray]], Tensor]] = []
             for rows in batches.share(batches.of_like_length(prompts, chunk, at_once)):
@@ -75,10 +79,11 @@ def capture(
                 z = run.z[:, :, columns].permute(1, 2, 0, 3, 4)
                 residual = run.residual[:, :, columns].permute(1, 2, 0, 3)
                 numbers = {"z": batches.numbers(z), "resid_post": batches.numbers(residual)}
-                results.append(([row - start for row in rows], numbers))
+                results.append(([row - first for row in rows], numbers))
                 lasts.append(((rows, numbers), run.last))
                 bar.update(len(set(rows)))
             for (rows, numbers), read in unembed.readouts(lm, answers, lasts):
                 memory.keep([names[row] for row in rows], read)
                 numbers |= {"readout": unembed.probabilities(read), "top": read[:, 2]}
+            memory.count(len(chunk))
             yield batches.assemble(batches.gather(results), len(chunk))

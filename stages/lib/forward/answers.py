@@ -21,6 +21,7 @@ def read(
     cells: list[list[list[int]]],
     title: str,
     prefixes: list[list[int]] | None = None,
+    n_tail: int = 1,
 ) -> Iterator[dict[str, np.ndarray]]:
     """Readouts and the most likely token of the prompts of some cells, one cell after the other.
 
@@ -36,6 +37,8 @@ def read(
         Shown beside the progress bar.
     prefixes : list of list of int, or None
         What the prompts of each cell start with; None takes what they have in common.
+    n_tail : int
+        Last positions at which the runs keep activations: runs of `capture` are remembered so.
 
     Yields
     ------
@@ -47,10 +50,10 @@ def read(
     every = [ids for cell in cells for ids in cell]
     if not every:
         return
-    exact = all(batches.gather([shortcut_is_exact(lm, every, 1)]))
+    exact = all(batches.gather([shortcut_is_exact(lm, every, n_tail)]))
     with batches.progress(title, len(every)) as bar:
         for token_ids, prefix in zip(cells, prefixes or [None] * len(cells), strict=True):
-            prompts = (Prompts if exact else PlainPrompts)(lm, token_ids, 1, prefix=prefix)
+            prompts = (Prompts if exact else PlainPrompts)(lm, token_ids, n_tail, prefix=prefix)
             values = _read(prompts, answers, bar)
             yield {
                 "readout": unembed.probabilities(values),

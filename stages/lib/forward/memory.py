@@ -75,14 +75,24 @@ class Memory:
             if key in known:
                 flat[i] = np.frombuffer(known[key], np.float32)
         missing = int(np.isnan(values[..., 0]).sum())
-        cli.counts.update(remembered=len(every) - missing, computed=missing)
+        self.count(computed=missing, remembered=len(every) - missing)
         return values
+
+    def count(self, computed: int, remembered: int = 0) -> None:
+        """Count runs, to be printed when the stage ends."""
+        if self._on:
+            cli.counts.update(remembered=remembered, computed=computed)
 
     def keep(self, keys: Sequence[bytes], values: np.ndarray) -> None:
         """Remember runs: their names, and (n_runs, 3) of what `recall` gives, float32."""
         if self._on:
             rows = zip(keys, np.ascontiguousarray(values, np.float32), strict=True)
             store.write({key: row.tobytes() for key, row in rows})
+
+
+def key(lm: LanguageModel, what: dict[str, Any]) -> str:
+    """Hash what something that a model computes depends on; "" where the model has no identity."""
+    return store.key(facts(lm) | what).hex() if lm.identity else ""
 
 
 def facts(lm: LanguageModel) -> dict[str, Any]:

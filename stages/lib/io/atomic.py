@@ -12,19 +12,21 @@ from stages.lib.io.cli import DISK, UserError
 
 
 @contextmanager
-def atomic(path: Path) -> Generator[Path]:
+def atomic(path: Path, resumed: bool = False) -> Generator[Path]:
     """Give a path beside `path` to write to, and rename it when the block succeeds.
 
     Parameters
     ----------
     path : Path
         File or folder to make; one of that name is replaced, its parents are made.
+    resumed : bool
+        Leave what an earlier attempt left where it is, and after an error what this one has made.
 
     Yields
     ------
     Path
-        Where to write; nothing is there. After an error nothing is left of it, and what `path` was
-        stays as it was.
+        Where to write; nothing is there, unless it is resumed. After an error nothing is left of
+        it, likewise, and what `path` was stays as it was.
 
     Raises
     ------
@@ -35,14 +37,16 @@ def atomic(path: Path) -> Generator[Path]:
     partial = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _remove(partial)
+        if not resumed:
+            _remove(partial)
         try:
             yield partial
             if partial.is_dir():
                 _remove(path)  # a folder can only be renamed to a name that is free
             os.replace(partial, path)
         finally:
-            _remove(partial)
+            if not resumed:
+                _remove(partial)
     except Exception as error:
         if (reason := _refusal(error, path.parent)) is None:
             raise
