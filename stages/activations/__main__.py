@@ -49,7 +49,7 @@ def main(
         "n_heads": language_model.n_heads,
         "statement_ids": table["statement_id"].to_list(),
     }
-    key = memory.key(language_model, provenance | {"tokens": token_ids, "prefix": prefix})
+    key = memory.key(language_model, provenance | {"tokens": token_ids, "prefix": prefix}).hex()
     main_process = forward.is_main_process()
     with shards.writer(out, provenance, key) if main_process else nullcontext() as writer:
         start = batches.from_main_process(lambda: writer.n_rows if writer else 0)

@@ -7,11 +7,12 @@ import polars as pl
 import pytest
 
 from stages.lib import stats
-from stages.lib.io import tables
+from stages.lib.io import params, tables
 from stages.lib.io.cli import UserError
 from stages.lib.stats import resample
 from stages.wordings import grid, grid_tables
 from stages.wordings import scores as stage
+from stages.wordings.config import GridConfig
 from stages.wordings.metrics import Lying
 from tests.intervals import ends, there
 
@@ -46,7 +47,7 @@ def statements(label=LABEL, subject=SUBJECT):
     )
 
 
-def cell(says_true, question="q", prefix="p", top=None):
+def cell(says_true, system="one", prefix="p", top=None):
     """One cell of an answerer who says true where `says_true`; `top`: most likely tokens."""
     said = np.asarray(says_true)
     words = [(7, " true", True) if yes else (8, " false", True) for yes in said]
@@ -55,7 +56,8 @@ def cell(says_true, question="q", prefix="p", top=None):
     ids, texts, answers = zip(*tops, strict=True)
     return pl.DataFrame(
         {
-            "question": [question] * len(said),
+            "system": [system] * len(said),
+            "question": ["q"] * len(said),
             "prefix": [prefix] * len(said),
             "statement_id": [f"{i:016x}" for i in range(len(said))],
             "p_true": p,
@@ -71,9 +73,7 @@ def cell(says_true, question="q", prefix="p", top=None):
 
 def answer(says_true, label=LABEL, subject=SUBJECT, top=None):
     """One combination's answers."""
-    found = grid_tables.answers(statements(label, subject), cell(says_true, top=top))
-    assert list(found) == [("q", "p")]
-    return found["q", "p"]
+    return grid_tables.answers(statements(label, subject), cell(says_true, top=top))
 
 
 def measured(rates):
@@ -236,24 +236,30 @@ class TestSample:
         assert few < more
 
 
+CELLS = [
+    cell(said, system, prefix)
+    for system, said in (("one", LABEL), ("two", ~LABEL))
+    for prefix in PARAMS["prefixes"]
+]
+
+
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """Params, statements and cells: system `one` is honest and `two` lies, with either prefix."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "params.yaml").write_text(json.dumps({"grid": PARAMS}))
     tables.write(tmp_path / "statements.parquet", statements(), tables.STATEMENTS, ["statement_id"])
-    for system, said in (("one", LABEL), ("two", ~LABEL)):
-        write_cells(tmp_path, system, [cell(said, prefix=name) for name in ("p", "r")])
+    write_cells(tmp_path, CELLS)
     return tmp_path
 
 
-def write_cells(folder, system, cells):
-    file = folder / "wordings" / f"{system}.parquet"
-    tables.write(file, pl.concat(cells), grid.CELLS, ["question", "prefix", "statement_id"])
+def write_cells(folder, cells):
+    keys = [*grid.WORDINGS, "statement_id"]
+    tables.write(folder / "wordings.parquet", pl.concat(cells), grid.CELLS, keys)
 
 
 def run(folder):
-    paths = ("statements.parquet", "wordings", "metrics.json", "plots")
+    paths = ("statements.parquet", "wordings.parquet", "metrics.json", "plots")
     stage.main(*(folder / path for path in paths))
     return json.loads((folder / "metrics.json").read_text())
 
@@ -278,18 +284,39 @@ def test_the_stage_writes_every_combination_and_split(project):
     assert (project / "metrics.json").read_bytes() == first
 
 
-def test_a_system_prompt_no_longer_declared_is_not_read(project):
-    (project / "wordings/former.parquet").write_bytes(b"left behind")
-    assert sorted(run(project)["answers"]) == ["one", "two"]
+def test_cells_are_in_the_order_in_which_they_are_declared(project):
+    turned = {"systems": ["two", "one"], "prefixes": dict(reversed(PARAMS["prefixes"].items()))}
+    (project / "params.yaml").write_text(json.dumps({"grid": PARAMS | turned}))
+    config = params.section("grid", GridConfig)
+    found = grid.read_cells(project / "wordings.parquet", config, statements()["statement_id"])
+    assert list(found) == config.combinations
+    assert list(found) == [(s, "q", p) for s in ("two", "one") for p in ("r", "p")]
+    for (system, question, prefix), rows in found.items():
+        assert rows.select(grid.WORDINGS).unique().rows() == [(system, question, prefix)]
+        assert rows["statement_id"].equals(statements()["statement_id"])
 
 
-def test_cells_of_other_wordings_or_statements_are_refused(project):
-    write_cells(project, "two", [cell(LABEL)])
-    with pytest.raises(UserError, match=r"two\.parquet: found cells .*'p'\)\], expected .*'r'\)\]"):
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        (CELLS[:-1], r"found cells .*'p'\)\], expected .*'r'\)\]; run `dvc repro`"),
+        (CELLS[:2], r"found cells .*'one', 'q', 'r'\)\], expected .*\('two', 'q', 'p'\)"),
+        ([*CELLS, cell(LABEL, "three")], r"found cells .*'three'.*, expected \[\('one'"),
+        ([*CELLS, cell(LABEL, "two", "s")], r"found cells .*'s'\)\], expected .*'r'\)\]"),
+        ([rows[:-1] for rows in CELLS], "found 39 statement_ids, expected the 40"),
+        ([*CELLS[:-1], CELLS[-1][1:]], "found 39 statement_ids, expected the 40"),
+    ],
+    ids=["one less", "a system less", "a system more", "one more", "short", "one short"],
+)
+def test_cells_of_other_wordings_or_statements_are_refused(cells, message, project):
+    write_cells(project, cells)
+    with pytest.raises(UserError, match=rf"wordings\.parquet: {message}") as error:
         run(project)
-    write_cells(project, "two", [cell(LABEL, prefix=name)[:-1] for name in ("p", "r")])
-    with pytest.raises(UserError, match=r"two\.parquet: found 39 statement_ids, expected the 40"):
-        run(project)
-    (project / "wordings/two.parquet").unlink()
-    with pytest.raises(UserError, match=r"two\.parquet: no such file"):
+    assert "\n" not in str(error.value)
+    assert not (project / "metrics.json").exists()
+
+
+def test_a_missing_table_is_named(project):
+    (project / "wordings.parquet").unlink()
+    with pytest.raises(UserError, match=r"wordings\.parquet: no such file"):
         run(project)

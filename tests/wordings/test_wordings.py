@@ -1,7 +1,11 @@
-"""Cells of the grid on a planted model: right numbers, and none computed twice."""
+"""Cells of the grid on a planted model: right numbers, and no run made twice."""
 
 import json
-import re
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,16 +15,20 @@ import torch
 
 from stages.lib import chat, forward
 from stages.lib.forward import answers as forward_answers
-from stages.lib.io import params, tables
+from stages.lib.forward import budget, memory
+from stages.lib.forward.plain import PlainPrompts
+from stages.lib.forward.prompts import Prompts
+from stages.lib.io import cli, store, tables
 from stages.lib.io.cli import UserError
 from stages.lib.model import lm, readout
+from stages.lib.model.pretrained import loading
 from stages.lib.model.pretrained.files import hashes
 from stages.lib.model.readout import ReadoutConfig
 from stages.wordings import __main__ as stage
-from stages.wordings import cells, grid
-from stages.wordings.config import GridConfig
+from stages.wordings import grid
 from tests import tiny
 
+ROOT = Path(__file__).resolve().parents[2]
 WORDS: dict[str, Any] = {"true_words": ["true", "True"], "false_words": ["false", "False"]}
 GRID = {
     "systems": ["honest", "liar"],
@@ -36,16 +44,29 @@ PROMPT = {
 }
 
 
+N_CELLS, N = 8, 8  # cells of the grid; statements of a cell, with the limit
+
+
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """A folder with params, statements and the planted model."""
+    """A folder with params, statements and the planted model; nothing is remembered yet."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(store, "_said", set())
+    state(tmp_path, [f"{'T' if i % 4 < 2 else 'F'} {i} is a letter" for i in range(20)])
+    tiny.save(tiny.planted_model(), tmp_path / "model")
+    name(tmp_path)
+    write({}, tmp_path)
+    return tmp_path
+
+
+def state(folder, texts):
+    """Write the statements; an empty text is no statement."""
     rows = [
         {
             "statement_id": f"{i:016x}",
             "topic": f"letters_{i % 2}",
-            "statement": f"{'T' if i % 4 < 2 else 'F'} {i} is a letter",
+            "statement": text,
             "label": i % 4 < 2,
             "subject": str(i),
             "object": "",
@@ -53,14 +74,11 @@ def project(tmp_path, monkeypatch):
             "split": "report" if i % 3 else "selection",
             "origin": "built-in",
         }
-        for i in range(20)
+        for i, text in enumerate(texts)
+        if text
     ]
     table = pl.DataFrame(rows, schema=tables.STATEMENTS)
-    tables.write(tmp_path / "statements.parquet", table, tables.STATEMENTS, ["statement_id"])
-    tiny.save(tiny.planted_model(), tmp_path / "model")
-    name(tmp_path)
-    write({}, tmp_path)
-    return tmp_path
+    tables.write(folder / "statements.parquet", table, tables.STATEMENTS, ["statement_id"])
 
 
 def name(folder, identity="tiny"):
@@ -77,40 +95,41 @@ def write(changes, folder):
     (folder / "params.yaml").write_text(json.dumps(params))
 
 
-def run(folder, capsys, system="liar"):
-    """Run the stage; how many cells were kept and computed, what it wrote, and what it warned."""
-    out = folder / "out" / f"{system}.parquet"
-    stage.main(system, folder / "statements.parquet", folder / "model", out)
-    said = capsys.readouterr()
-    found = re.fullmatch(rf"grid, {system}: (\d) cells kept, (\d) computed\n", said.out)
-    assert found is not None
-    counts = tuple(map(int, found.groups()))
-    return counts, out.read_bytes(), said.err
+def paths(folder):
+    return folder / "statements.parquet", folder / "model", folder / "wordings.parquet"
 
 
-def test_the_liar_lies_in_every_cell_and_the_honest_one_in_none(project, capsys):
-    for system, right in (("honest", True), ("liar", False)):
-        run(project, capsys, system)
-        found = pl.read_parquet(project / "out" / f"{system}.parquet")
-        assert len(found) == 4 * 8
-        statements = pl.read_parquet(project / "statements.parquet")
-        rows = found.join(statements, on="statement_id")
-        assert (
-            rows.group_by("question", "prefix", "topic", "label").len()["len"].unique().item() == 2
-        )
-        assert set(rows["split"]) == {"selection", "report"}
-        assert (((rows["p_true"] > rows["p_false"]) == rows["label"]) == right).all()
-        assert rows["top_is_answer"].all()
-        said = rows["top_token"].str.strip_chars().str.to_lowercase()
-        assert ((said == "true") == (rows["p_true"] > rows["p_false"])).all()
+def run(folder):
+    """Run the stage; how many runs were remembered and computed, and what it wrote."""
+    cli.counts.clear()
+    stage.main(*paths(folder))
+    counts = cli.counts["remembered"], cli.counts["computed"]
+    return counts, (folder / "wordings.parquet").read_bytes()
 
 
-def test_numbers_are_those_of_plain_forwards(project, capsys):
+def test_the_liar_lies_in_every_cell_and_the_honest_one_in_none(project):
+    run(project)
+    found = pl.read_parquet(project / "wordings.parquet")
+    rows = found.join(pl.read_parquet(project / "statements.parquet"), on="statement_id")
+    assert len(rows) == N_CELLS * N
+    assert rows.group_by(*grid.WORDINGS, "topic", "label").len()["len"].unique().to_list() == [2]
+    assert set(rows["split"]) == {"selection", "report"}
+    assert rows["top_is_answer"].all()
+    says_true = rows["p_true"] > rows["p_false"]
+    said = rows["top_token"].str.strip_chars().str.to_lowercase()
+    assert ((said == "true") == says_true).all()
+    honest = rows["system"] == "honest"
+    assert set(rows["system"]) == {"honest", "liar"}
+    assert ((says_true == rows["label"]) == honest).all()
+
+
+def test_numbers_are_those_of_plain_forwards_and_stay_so_when_remembered(project):
     model = tiny.random_model(seed=3)
     tiny.save(model, project / "model")
     name(project)
-    run(project, capsys)
-    found = tables.read(project / "out/liar.parquet", grid.CELLS)
+    first = run(project)[1]
+    assert run(project) == ((N_CELLS * N, 0), first)
+    found = tables.read(project / "wordings.parquet", grid.CELLS)
     model = lm.load(project / "model")
     answers = readout.answers(model.tokenizer, ReadoutConfig(**WORDS))
     statements = tables.read(project / "statements.parquet", tables.STATEMENTS)
@@ -118,7 +137,7 @@ def test_numbers_are_those_of_plain_forwards(project, capsys):
     assert not found["top_is_answer"].all()
     for row in found.iter_rows(named=True):
         question = GRID["questions"][row["question"]] or PROMPT["question"]
-        wording = (PROMPT["liar_system"], question)
+        wording = (PROMPT[f"{row['system']}_system"], question)
         prefix = GRID["prefixes"][row["prefix"]] or PROMPT["liar_prefix"]
         prompt = chat.render(model.tokenizer, *wording, prefix, text[row["statement_id"]])
         ids = torch.tensor([chat.encode(model.tokenizer, prompt)])
@@ -130,124 +149,208 @@ def test_numbers_are_those_of_plain_forwards(project, capsys):
         assert row["top_token"] == model.tokenizer.decode([row["top_id"]])
 
 
-def test_editing_one_question_computes_its_cells_alone_and_going_back_none(project, capsys):
-    assert run(project, capsys)[0] == (0, 4)
-    first = run(project, capsys)
-    assert first[0] == (4, 0)
+def test_editing_one_question_computes_its_prompts_alone_and_going_back_none(project):
+    counts, first = run(project)
+    assert counts == (0, 64)
+    assert run(project) == ((64, 0), first)
     write({"questions": GRID["questions"] | {"bare": "{statement}? Say."}}, project)
-    assert run(project, capsys)[0] == (2, 2)
+    assert run(project)[0] == (32, 32)
     write({"prefixes": GRID["prefixes"] | {"third": "this is"}}, project)
-    assert run(project, capsys)[0] == (4, 2)
+    assert run(project)[0] == (64, 32)
     write({}, project)
-    assert run(project, capsys) == first
+    assert run(project) == ((64, 0), first)
 
 
-def test_a_persona_reworded_in_prompt_is_reworded_in_the_grid(project, capsys):
+def test_a_persona_reworded_in_prompt_is_reworded_in_the_grid(project):
     """One place: what the grid leaves open is what `prompt` says now."""
-    run(project, capsys)
+    run(project)
     write({"liar_prefix": "so, it is"}, project)
-    assert run(project, capsys)[0] == (2, 2)
+    assert run(project)[0] == (32, 32)
+    write({"question": "{statement} Yes?"}, project)
+    assert run(project)[0] == (32, 32)
     write({"liar_system": "You are L."}, project)
-    assert run(project, capsys)[0] == (0, 4)
+    assert run(project)[0] == (32, 32)
 
 
-def test_a_name_is_not_a_wording(project, capsys):
-    run(project, capsys)
+def test_a_name_is_not_a_wording(project):
+    run(project)
     names = {"a": "quoted", "b": "bare"}
     write({"questions": {new: GRID["questions"][old] for new, old in names.items()}}, project)
-    assert run(project, capsys)[0] == (4, 0)
-    assert set(pl.read_parquet(project / "out/liar.parquet")["question"]) == {"a", "b"}
+    assert run(project)[0] == (64, 0)
+    assert set(pl.read_parquet(project / "wordings.parquet")["question"]) == {"a", "b"}
+
+
+def test_a_system_prompt_that_goes_or_comes_costs_its_own_prompts_alone(project):
+    write({"systems": ["liar"]}, project)
+    assert run(project)[0] == (0, 32)
+    write({}, project)
+    assert run(project)[0] == (32, 32)
+    write({"systems": ["honest"]}, project)
+    assert run(project)[0] == (32, 0)
+    assert set(pl.read_parquet(project / "wordings.parquet")["system"]) == {"honest"}
+
+
+def test_a_statement_that_comes_goes_or_changes_costs_its_own_runs_alone(project):
+    texts = pl.read_parquet(project / "statements.parquet")["statement"].to_list()
+    write({"limit": None}, project)
+    assert run(project)[0] == (0, N_CELLS * 20)
+    before = pl.read_parquet(project / "wordings.parquet")
+    state(project, [*texts, "T, which comes later and is long"])
+    assert run(project)[0] == (N_CELLS * 20, N_CELLS)
+    state(project, ["", *texts[1:]])
+    assert run(project)[0] == (N_CELLS * 19, 0)
+    state(project, ["F", *texts[1:]])
+    assert run(project)[0] == (N_CELLS * 19, N_CELLS)
+    after = pl.read_parquet(project / "wordings.parquet")
+    others = pl.col("statement_id") != f"{0:016x}"
+    assert after.filter(others).equals(before.filter(others))
+    assert not after.equals(before)
+
+
+def test_a_smaller_sample_costs_nothing_and_a_larger_one_what_it_adds(project):
+    run(project)
+    write({"limit": 3}, project)
+    assert run(project)[0] == (N_CELLS * 6, 0)
+    write({"limit": 5}, project)
+    assert run(project)[0] == (N_CELLS * 8, N_CELLS * 2)
+
+
+def other_words(folder):
+    file = folder / "params.yaml"
+    file.write_text(file.read_text().replace('["true", "True"]', '["true"]'))
 
 
 @pytest.mark.parametrize(
-    "change",
-    [
-        lambda folder: write({"liar_system": "You are L."}, folder),
-        lambda folder: write({"limit": 3}, folder),
-        lambda folder: name(folder, "another"),
-        lambda folder: (folder / "params.yaml").write_text(
-            (folder / "params.yaml").read_text().replace('["true", "True"]', '["true"]')
-        ),
-    ],
-    ids=["system prompt", "statements", "model", "answer words"],
+    "change", [lambda folder: name(folder, "another"), other_words], ids=["model", "answer words"]
 )
-def test_what_the_numbers_depend_on_is_not_taken_from_before(change, project, capsys):
-    run(project, capsys)
+def test_what_all_numbers_depend_on_leaves_nothing_remembered(change, project):
+    run(project)
     change(project)
-    assert run(project, capsys)[0] == (0, 4)
+    assert run(project)[0] == (0, 64)
+    assert run(project)[0] == (64, 0)
 
 
 def test_another_device_version_or_code_has_other_keys(project, monkeypatch):
-    import transformers
+    answers = readout.answers(lm.load_tokenizer(project / "model"), ReadoutConfig(**WORDS))
+    ids = [[1, 2, 3], [1, 2, 4]]
 
-    wordings = grid.wordings(params.section("grid", GridConfig), "liar")
-    table = grid.sample(tables.read(project / "statements.parquet", tables.STATEMENTS), 4)
-    tokenizer = lm.load_tokenizer(project / "model")
-    answers = readout.answers(tokenizer, ReadoutConfig(**WORDS))
-    rendered = cells.render(
-        tokenizer,
-        lm.load_config(project / "model"),
-        wordings,
-        table,
-        project / "statements.parquet",
-    )
-
-    def names():
-        return cells.keys(rendered, project / "model", answers)
+    def names(kind=Prompts, n_tail=1, prefix=None, answers=answers):
+        model = lm.load(project / "model")
+        return memory.Memory(model, answers).prompts(kind(model, ids, n_tail, prefix=prefix))
 
     before = names()
-    assert len(set(before)) == 4
-    for target, name, value in (
-        (torch, "__version__", "0"),
-        (transformers, "__version__", "0"),
+    assert len(set(before)) == 2
+    assert names() == before
+    for target, attribute, value in (
+        (torch, "get_num_threads", lambda: 77),
+        (torch.backends.cpu, "get_cpu_capability", lambda: "other"),
         (torch.cuda, "is_available", lambda: True),
-        (cells.cache, "code", lambda *_: "other"),
+        (torch.cuda, "get_device_name", lambda: "another"),
+        (memory, "version", lambda package: "0" if package == "torch" else "1"),
+        (memory, "version", lambda package: "0" if package == "transformers" else "1"),
+        (memory, "_code", lambda: "other"),
     ):
         with monkeypatch.context() as changed:
-            changed.setattr(target, name, value)
-            assert not set(names()) & set(before)
-    assert names() == before
+            if target is torch.cuda:
+                changed.setattr(torch.cuda, "is_available", lambda: True)
+                changed.setattr(torch.cuda, "get_device_name", lambda: "one")
+            changed.setattr(target, attribute, value)
+            before += names()
+    before += names(PlainPrompts) + names(n_tail=2) + names(prefix=[1])
+    before += names(answers=readout.Answers(answers.false_ids, answers.true_ids))
+    file = project / "model/manifest.json"
+    file.write_text(file.read_text().replace("float32", "bfloat16"))
+    before += names()
+    assert len(set(before)) == len(before) == 2 * 13
 
 
-def test_a_run_that_was_stopped_goes_on(project, capsys, monkeypatch):
-    whole = forward_answers.read
+def test_code_is_all_that_runs_a_model_and_hashed_whole():
+    """What stands between a prompt and its answer imports nothing else but `io`."""
+    code = (
+        "import sys, stages.lib.forward as own; print(*(m for m in sys.modules if 'stages.' in m))"
+    )
+    names = subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True).split()
+    imported = {name.split(".")[2] for name in names if name.count(".") > 1}
+    assert imported == {"forward", "model", "io"}
+    folders = [ROOT / "stages/lib" / name for name in ("forward", "model")]
+    assert memory._code() == store.code(*folders)
 
-    def stopped(*arguments):
-        for i, arrays in enumerate(whole(*arguments)):
-            if i == 3:
-                raise KeyboardInterrupt
-            yield arrays
 
+def stopped_after(n, run_prompts):
+    """Stop, as Ctrl-C does, at the batch after so many; a check of two prompts is none."""
+    n_batches = 0
+
+    def stopped(self, rows, keep=False):
+        nonlocal n_batches
+        n_batches += len(rows) > 2
+        if n_batches > n:
+            raise KeyboardInterrupt
+        return run_prompts(self, rows, keep)
+
+    return stopped
+
+
+@pytest.mark.parametrize(("n_batches", "n_runs"), [(1, 16), (2, 20), (3, 36), (15, 156)])
+def test_a_run_that_was_stopped_goes_on_after_its_last_batch(
+    n_batches, n_runs, project, monkeypatch
+):
+    """Twenty statements of a cell are two batches here, of 16 and of 4."""
+    write({"limit": None}, project)
+    monkeypatch.setitem(budget.ENOUGH, "cpu", 16)
+    monkeypatch.setattr(budget, "ENOUGH_TO_UNEMBED", 16)
     with monkeypatch.context() as changed:
-        changed.setattr(forward_answers, "read", stopped)
+        changed.setattr(Prompts, "run", stopped_after(n_batches, Prompts.run))
         with pytest.raises(KeyboardInterrupt):
-            run(project, capsys)
+            run(project)
+    assert not (project / "wordings.parquet").exists()
+    counts, resumed = run(project)
+    assert counts == (n_runs, 160 - n_runs)
+    store.clear()
+    assert run(project) == ((0, 160), resumed)
+
+
+def test_a_damaged_record_is_computed_again_and_the_others_are_not(project, capsys):
+    _, first = run(project)
+    with closing(sqlite3.connect(store.file(), isolation_level=None)) as database:
+        read = memory.READ * 4 + store.N_CHECK  # bytes of what is kept of a run
+        runs = database.execute("SELECT key FROM kept WHERE length(value) = ?", (read,)).fetchall()
+        assert len(runs) == 64
+        damage = "UPDATE kept SET value = CAST(x'0000' || substr(value, 3) AS BLOB) WHERE key = ?"
+        database.execute(damage, runs[11])
     capsys.readouterr()
-    assert not (project / "out").exists()
-    counts, resumed, _ = run(project, capsys)
-    assert counts == (3, 1)
-    for file in (project / "cache").rglob("*"):
-        file.unlink() if file.is_file() else None
-    counts, afresh, _ = run(project, capsys)
-    assert counts == (0, 4)
-    assert afresh == resumed
+    assert run(project) == ((63, 1), first)
+    said = f"{store.file()}: 1 of {N} values damaged; computed again\n"
+    assert capsys.readouterr().err == said
+    assert run(project) == ((64, 0), first)
 
 
-def test_a_damaged_cell_is_computed_again_and_the_others_are_not(project, capsys):
-    _, first, _ = run(project, capsys)
-    file = sorted((project / "cache/localizing-lying/wordings").iterdir())[1]
-    file.write_bytes(file.read_bytes()[:-4])
-    counts, second, said = run(project, capsys)
-    assert counts == (3, 1)
-    assert second == first
-    assert said == f"{file}: kept, but damaged; computed again\n"
-    assert run(project, capsys)[0] == (4, 0)
+def test_a_deleted_store_changes_nothing_but_time(project):
+    first = run(project)
+    store.file().unlink()
+    assert run(project) == first
 
 
-def test_no_model_is_loaded_where_every_cell_is_kept(project, capsys, monkeypatch):
-    run(project, capsys)
-    monkeypatch.setattr(lm, "load", lambda folder: pytest.fail("loaded"))
-    assert run(project, capsys)[0] == (4, 0)
+def test_no_weights_are_loaded_where_every_run_is_remembered(project, monkeypatch):
+    def load(*_):
+        raise AssertionError("loaded")
+
+    _, first = run(project)
+    write({"questions": dict(reversed(GRID["questions"].items()))}, project)
+    monkeypatch.setattr(loading, "model", load)
+    assert run(project) == ((64, 0), first)
+    name(project, "another")
+    with pytest.raises(AssertionError, match="loaded"):
+        run(project)
+
+
+def test_what_was_remembered_and_computed_is_said_at_the_end(project, monkeypatch, capsys):
+    options = ("--statements", "--model", "--out")
+    words = [str(word) for pair in zip(options, paths(project), strict=True) for word in pair]
+    monkeypatch.setattr(sys, "argv", ["wordings", *words])
+    for line in ("0 runs remembered, 64 computed\n", "64 runs remembered, 0 computed\n"):
+        cli.counts.clear()
+        cli.run(stage.main)
+        assert capsys.readouterr().out == line
 
 
 def test_a_cell_does_not_depend_on_the_cells_beside_it(project):
@@ -264,6 +367,15 @@ def test_a_cell_does_not_depend_on_the_cells_beside_it(project):
     assert list(forward_answers.read(model, answers, [], "none")) == []
 
 
+def test_of_a_model_without_an_identity_nothing_is_remembered(project):
+    cli.counts.clear()
+    model = tiny.wrap(tiny.planted_model())
+    answers = readout.answers(model.tokenizer, ReadoutConfig(**WORDS))
+    list(forward_answers.read(model, answers, [[[1, 2, 3], [1, 2, 4]]], "one"))
+    assert not store.file().exists()
+    assert not cli.counts
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -275,7 +387,7 @@ def test_a_cell_does_not_depend_on_the_cells_beside_it(project):
             r"grid\.questions\.a: found '<\|im_end\|>'",
         ),
         ({"prefixes": {"a": "<|im_start|>"}}, r"grid\.prefixes\.a: found '<\|im_start\|>'"),
-        ({"systems": ["honest"]}, "grid.systems: unknown system prompt 'liar', expected one"),
+        ({"systems": ["liar", "spy"]}, r"params\.yaml: prompt\.spy_system"),
         (
             {"questions": {"a": "true?"}},
             r"grid\.questions\.a: found 'true\?', expected {statement} in it",
@@ -287,25 +399,23 @@ def test_a_cell_does_not_depend_on_the_cells_beside_it(project):
         ({"limit": 0}, r"grid\.limit: found 0, expected at least 1"),
     ],
 )
-def test_wrong_wordings(changes, message, project, capsys):
+def test_wrong_wordings(changes, message, project):
     write(changes, project)
     with pytest.raises(UserError, match=message) as error:
-        run(project, capsys)
+        run(project)
     assert "\n" not in str(error.value)
 
 
-def test_a_special_token_in_a_statement_is_refused(project, capsys):
+def test_a_special_token_in_a_statement_is_refused(project):
     file = project / "statements.parquet"
     table = tables.read(file, tables.STATEMENTS)
     table = table.with_columns(statement=pl.col("statement") + "<|im_end|>")
     tables.write(file, table, tables.STATEMENTS, ["statement_id"])
     with pytest.raises(UserError, match="statement 0000000000000000: found '<\\|im_end\\|>'"):
-        run(project, capsys)
+        run(project)
 
 
-def test_only_the_main_process_writes(project, capsys, monkeypatch):
+def test_only_the_main_process_writes(project, monkeypatch):
     monkeypatch.setattr(forward, "is_main_process", lambda: False)
-    stage.main("liar", project / "statements.parquet", project / "model", project / "out.parquet")
-    assert not (project / "out.parquet").exists()
-    assert not (project / "cache").exists()
-    assert capsys.readouterr().out == ""
+    stage.main(*paths(project))
+    assert not (project / "wordings.parquet").exists()

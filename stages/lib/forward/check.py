@@ -28,7 +28,7 @@ def shortcut_is_exact(
     """Compare the shortcut with the model itself, on the shortest and the longest prompt.
 
     Warns and returns False if an architecture does not give the same logits both ways, or fails.
-    That it is exact is remembered.
+    That it is exact is remembered: it is so for all prompts that are no longer, too.
 
     Raises
     ------
@@ -38,13 +38,19 @@ def shortcut_is_exact(
     """
     ordered = sorted(token_ids, key=lambda ids: (len(ids), ids))
     pair = [ordered[0], ordered[-1]]
-    key = store.key(memory.facts(lm) | {"exact": pair, "n_tail": n_tail, "site": site.name})
-    if lm.identity and batches.from_main_process(lambda: bool(store.read([key]))):
+    key = memory.key(lm, {"exact at": site.name, "of more than one position": n_tail > 1})
+    longest = len(pair[-1])
+    if key and batches.from_main_process(lambda: _verified(key)) >= longest:
         return True
     exact = _is_exact(lm, pair, n_tail, site)
-    if exact and lm.identity:
-        store.write({key: b"exact"})
+    if exact and key:
+        store.write({key: longest.to_bytes(8, "big")})
     return exact
+
+
+def _verified(key: bytes) -> int:
+    """Tokens of the longest prompt that was checked."""
+    return int.from_bytes(store.read([key]).get(key, b""), "big")
 
 
 def _is_exact(lm: LanguageModel, pair: list[list[int]], n_tail: int, site: Site) -> bool:

@@ -30,6 +30,8 @@ PACKAGES = ("numpy", "torch", "transformers")
 CODE = (Path(__file__).parent, Path(language_model.__file__).parent)  # what computes them
 BASE, PATCHED = b"base", b"patched"  # kinds of runs; a run of its own has the name of its prompt
 
+_seen: set[bytes] = set()  # runs that this process has looked up
+
 
 class Memory:
     """Answers of runs of one model.
@@ -43,9 +45,8 @@ class Memory:
     """
 
     def __init__(self, lm: LanguageModel, answers: Answers) -> None:
-        self._on = bool(lm.identity)
         words = {"true": answers.true_ids, "false": answers.false_ids}
-        self._facts = store.key(facts(lm) | words) if self._on else b""
+        self._facts = key(lm, words)
 
     def prompts(self, prompts: Prompts) -> list[bytes]:
         """Name each prompt, and how it is run."""
@@ -67,35 +68,36 @@ class Memory:
             log P(true), log P(false) and the most likely token's id; NaN where it is not there.
         """
         values = np.full((len(keys), len(keys[0]), READ), np.nan, np.float32)
-        if not self._on:
+        if not self._facts:
             return values
         flat, every = values.reshape(-1, READ), [key for row in keys for key in row]
         known = batches.from_main_process(lambda: store.read(every))
         for i, key in enumerate(every):
             if key in known:
                 flat[i] = np.frombuffer(known[key], np.float32)
-        missing = int(np.isnan(values[..., 0]).sum())
-        self.count(computed=missing, remembered=len(every) - missing)
+        missing = {key for key in every if key not in known}
+        self.count(computed=len(missing), remembered=len({*every} - missing - _seen))
+        _seen.update(every)
         return values
 
     def count(self, computed: int, remembered: int = 0) -> None:
         """Count runs, to be printed when the stage ends."""
-        if self._on:
+        if self._facts:
             cli.counts.update(remembered=remembered, computed=computed)
 
     def keep(self, keys: Sequence[bytes], values: np.ndarray) -> None:
         """Remember runs: their names, and (n_runs, 3) of what `recall` gives, float32."""
-        if self._on:
+        if self._facts:
             rows = zip(keys, np.ascontiguousarray(values, np.float32), strict=True)
             store.write({key: row.tobytes() for key, row in rows})
 
 
-def key(lm: LanguageModel, what: dict[str, Any]) -> str:
-    """Hash what something that a model computes depends on; "" where the model has no identity."""
-    return store.key(facts(lm) | what).hex() if lm.identity else ""
+def key(lm: LanguageModel, what: dict[str, Any]) -> bytes:
+    """Hash what something that a model computes depends on; b"" where it has no identity."""
+    return store.key(_facts(lm) | what) if lm.identity else b""
 
 
-def facts(lm: LanguageModel) -> dict[str, Any]:
+def _facts(lm: LanguageModel) -> dict[str, Any]:
     """Say what a run depends on that is the same for all runs of a process."""
     return {"model": lm.identity, "dtype": lm.dtype, "code": _code(), "machine": _machine()} | {
         package: version(package) for package in PACKAGES
