@@ -16,7 +16,7 @@ repro: .venv/installed
 	@mkdir -p .dvc/tmp && rm -f $(TIMES)
 	STAGE_TIMES=$(TIMES) dvc repro
 	@if [ -f $(TIMES) ]; then echo && awk -F '\t' \
-	  '{printf "%8.1f s  %s\n", $$2, $$1; sum += $$2} END {printf "%8.1f s  together\n", sum}' $(TIMES); fi
+	  '{printf "%8.1f s %6d MiB  %s\n", $$2, $$3, $$1; sum += $$2} END {printf "%8.1f s             together\n", sum}' $(TIMES); fi
 
 test: .venv/installed
 	python -m pytest

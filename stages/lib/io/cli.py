@@ -4,6 +4,7 @@ import argparse
 import errno
 import inspect
 import os
+import resource
 import sys
 import time
 from collections import Counter
@@ -107,13 +108,15 @@ def _command(main: Callable[..., None]) -> str | None:
 
 
 def _note_time(file: Path) -> None:
-    """Append how long this process has lived, imports included, to a table of stages.
+    """Append to a table of stages how long this process has lived, and the most memory it held.
 
     Its work is done: where the table cannot be written, that is said, and no reason to fail.
     """
     seconds = time.time() - psutil.Process().create_time()
+    unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, in bytes
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
     try:
         with file.open("a", encoding="utf-8") as stream:
-            stream.write(f"{os.environ.get('DVC_STAGE', sys.argv[0])}\t{seconds:.1f}\n")
+            stream.write(f"{os.environ.get('DVC_STAGE', sys.argv[0])}\t{seconds:.1f}\t{most:.0f}\n")
     except OSError as error:
         print(f"{file}: time not noted: {error.strerror}", file=sys.stderr)
