@@ -1,0 +1,78 @@
+"""Time and peak memory of every stage against the number of statements, on a tiny model.
+
+python -m tests.bench.scale --out tests/bench
+
+No stage has a limit: each takes all statements there are.
+"""
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import seaborn as sns
+from ruamel.yaml import YAML
+
+from stages.lib.drawing import style
+from tests.pipeline.conftest import Project, make
+
+SIZES = (1000, 3000, 10000)
+SECTIONS = ("windows", "single_heads", "heads", "transplant", "grid", "logit_attribution")
+SECTIONS += ("widths", "positions", "set_sizes", "controls", "erasure", "robustness")
+UNLIMITED = ("limit", "search_limit", "report_limit", "random_limit", "choose")
+
+
+def main(out: Path, sizes: tuple[int, ...] = SIZES) -> None:
+    """Run the pipeline on each size; write the rows and a picture."""
+    rows: list[dict[str, Any]] = []
+    for size in sizes:
+        with tempfile.TemporaryDirectory() as folder:
+            place = Path(folder) / "project"
+            place.mkdir()
+            project = make(place)
+            _enlarge(project, size)
+            times = Path(folder) / "times.tsv"
+            result = project.run("dvc", "repro", STAGE_TIMES=str(times))
+            assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-2000:]
+        for line in times.read_text().splitlines():
+            stage, seconds, peak = line.split("\t")
+            rows.append(
+                {"statements": size, "stage": stage, "seconds": float(seconds), "MiB": int(peak)}
+            )
+        (out / "scale.json").write_text(json.dumps(rows, indent=1) + "\n")
+    table = pl.DataFrame(rows)
+    wide = table.pivot("statements", index="stage", values=["seconds", "MiB"])
+    with pl.Config(tbl_rows=-1, tbl_cols=-1):
+        print(wide)
+    _draw(table, out / "scale.png")
+
+
+def _enlarge(project: Project, size: int) -> None:
+    """Give the project so many statements, and every stage all of them."""
+    rows = [f"{t} {i} is a letter,{int(t == 'T')}" for i in range(size // 2) for t in "TF"]
+    file = project.folder / "data/raw/letters.csv"
+    file.write_text("\n".join(["statement,label", *rows]) + "\n")
+    params = YAML(typ="safe").load(project.folder / "params.yaml")
+    for section in SECTIONS:
+        keys = [key for key in UNLIMITED if key in params[section]]
+        project.set({section: dict.fromkeys(keys)})
+
+
+def _draw(table: pl.DataFrame, file: Path) -> None:
+    """Seconds and peak memory against statements, a line a stage."""
+    long = table.unpivot(index=["statements", "stage"], on=["seconds", "MiB"])
+    with style.theme():
+        grid = sns.relplot(
+            long.to_dict(as_series=False), kind="line", x="statements", y="value", col="variable",
+            hue="stage", marker="o", facet_kws={"sharey": False}, height=6,
+        )  # fmt: skip
+        grid.set(xscale="log")
+        grid.savefig(file, dpi=100)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True)
+    main(**vars(parser.parse_args()))
