@@ -255,6 +255,8 @@ def test_a_full_store_drops_the_oldest_and_what_was_used_lately_stays(monkeypatc
     found = list(store.read(KEYS[:120]))
     gone = 120 // store.SHARE + 1
     assert sorted(map(KEYS.index, found)) == [*range(5), *range(5 + gone, 120)]
+    store.write(FEW)  # there is room again
+    assert len(store.read(KEYS[:120])) == 120 - gone
     for i in range(200):
         store.write({KEYS[200 + i]: os.urandom(4000)})
     assert store.file().stat().st_size < 1.2 * size
