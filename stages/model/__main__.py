@@ -38,7 +38,7 @@ def main(
 
             fetched, planted = merged.make(fetched, config, organisms, folder)
         files = hashes(fetched.folder)
-        lm.require_whole(fetched.place, config.modules)
+        sizes = lm.require_whole(fetched.place, config.modules)
         manifest = {
             "kind": fetched.kind,
             "source": fetched.source,
@@ -46,6 +46,7 @@ def main(
             "dtype": _dtype() if config.dtype == "auto" else config.dtype,
             "files": files,
             "identity": _identity(files, config.modules),
+            "sizes": sizes,
             "organism": planted,
         }
         named = {"modules": config.modules} if config.modules else {}

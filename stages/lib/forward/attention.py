@@ -18,7 +18,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
-from transformers import AttentionInterface
 
 from stages.lib.model.lm import LanguageModel
 
@@ -135,6 +134,10 @@ class Kept:
 @contextmanager
 def attending(lm: LanguageModel) -> Generator[None]:
     """Let the model's layers call `attend`."""
+    # Takes seconds to import, and a stage whose runs are all remembered does without it.
+    from transformers import AttentionInterface
+
+    AttentionInterface.register(NAME, attend)  # pyright: ignore[reportUnknownMemberType]
     config = lm.model.config.get_text_config()
     own = config._attn_implementation
     config._attn_implementation = NAME
@@ -282,6 +285,3 @@ def _softmax(
 def _fold(x: Tensor, piece: Tensor) -> Tensor:
     """Rows of one product with a piece: (n_kv_heads, 1 or n_rows, rows, width)."""
     return x.reshape(len(piece), piece.shape[1], -1, x.shape[-1])
-
-
-AttentionInterface.register(NAME, attend)  # pyright: ignore[reportUnknownMemberType]

@@ -64,7 +64,7 @@ class Memory:
 
         Returns
         -------
-        ndarray of shape (n_lists, n_runs, 3), float32
+        ndarray of shape (n_lists, n_keys, 3), float32
             log P(true), log P(false) and the most likely token's id; NaN where it is not there.
         """
         values = np.full((len(keys), len(keys[0]), READ), np.nan, np.float32)

@@ -5,10 +5,12 @@ Batches are shared among the processes that a launcher started; every process ge
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from stages.lib.forward import batches, budget, unembed
 from stages.lib.forward.check import shortcut_is_exact
@@ -21,6 +23,7 @@ from stages.lib.model.lm import LanguageModel
 from stages.lib.model.readout import Answers, log_probabilities
 
 UNPATCHED = 2  # runs that are not patched, which come first: base and source
+AT_ONCE = 512  # prompts whose runs are named and recalled at once
 
 
 @dataclass(frozen=True)
@@ -127,29 +130,12 @@ class Patcher:
             Of the base, source and patched runs.
         """
         distinct, which = _distinct(patches)
-        keys = self._keys(distinct, z, at)
-        values = self._memory.recall(keys)
-        todo = [
-            (rows, runs)
-            for some, runs in _missing(np.isnan(values[..., 0]))
-            for rows in self._batches(some)
-        ]
-        results: list[tuple[list[int], np.ndarray, np.ndarray]] = []
-        with batches.progress(title, sum(len(set(rows)) * len(runs) for rows, runs in todo)) as bar:
-            for rows, runs in batches.share(todo):
-                base, source = self._runs(rows)
-                given = source.z if z is None else z[:, rows].to(base.z)
-                places = None if at is None else torch.as_tensor(at[rows])
-                made = self._made(rows, runs, base, source, given, distinct, places)
-                new = np.empty((len(keys), len(rows), READ), np.float32)
-                for some, read in unembed.readouts(self.lm, self.answers, made):
-                    new[some] = read.reshape(-1, len(rows), READ)
-                    self._memory.keep([keys[run][row] for run in some for row in rows], read)
-                    bar.update(len(set(rows)) * len(some))
-                results.append((rows, runs, new[runs]))
-        for rows, runs, own in batches.gather(results):
-            values[np.ix_(runs, rows)] = own
-        p = unembed.probabilities(values)
+        n_prompts = len(self._base_ids)
+        values = np.empty((n_prompts, UNPATCHED + len(distinct), READ), np.float32)
+        with batches.progress(title, values[..., 0].size) as bar:
+            for prompts in batches.parts(range(n_prompts), AT_ONCE):
+                values[prompts] = self._answers(prompts, distinct, z, at, bar)
+        p = unembed.probabilities(values).swapaxes(0, 1)
         return Readouts(p[0], p[1], p[which])
 
     def z(self, title: str) -> tuple[Tensor, Tensor]:
@@ -216,17 +202,51 @@ class Patcher:
             return np.empty((0, self.lm.n_layers, self.site.shape(self.lm)[0]), np.float32)
         return batches.assemble(batches.gather(results), len(self._base_ids))["effect"]
 
-    def _keys(
-        self, patches: np.ndarray, z: Tensor | None, at: np.ndarray | None
-    ) -> list[list[bytes]]:
-        """Name the base, the source and the patched runs of every prompt."""
-        base, source = self._names
-        written = source if z is None else [_digest(z[:, row]) for row in range(len(base))]
-        places = [b"" if at is None else at[row].tobytes() for row in range(len(base))]
-        named = list(zip(base, written, places, strict=True))
-        alone = [[store.digest(BASE, name) for name in base], source]
+    def _answers(
+        self,
+        prompts: list[int],
+        patches: np.ndarray,
+        z: Tensor | None,
+        at: np.ndarray | None,
+        bar: "tqdm[Any]",
+    ) -> np.ndarray:
+        """Recall or make base, source and patched runs of some prompts: (n_prompts, n_runs, 3)."""
         packed = [np.packbits(patch).tobytes() for patch in patches]
-        return alone + [[store.digest(PATCHED, *name, patch) for name in named] for patch in packed]
+        keys = {row: self._keys(row, packed, z, at) for row in prompts}
+        values = self._memory.recall(list(keys.values()))
+        unknown = np.isnan(values[..., 0])
+        bar.update(int((~unknown).sum()))
+        todo = [
+            (rows, runs)
+            for some, runs in _missing(unknown)
+            for rows in self._batches([prompts[i] for i in some])
+        ]
+        results: list[tuple[list[int], np.ndarray, np.ndarray]] = []
+        for rows, runs in batches.share(todo):
+            base, source = self._runs(rows)
+            given = source.z if z is None else z[:, rows].to(base.z)
+            places = None if at is None else torch.as_tensor(at[rows])
+            made = self._made(rows, runs, base, source, given, patches, places)
+            new = np.empty((values.shape[1], len(rows), READ), np.float32)
+            for some, read in unembed.readouts(self.lm, self.answers, made):
+                new[some] = read.reshape(-1, len(rows), READ)
+                self._memory.keep([keys[row][run] for run in some for row in rows], read)
+                bar.update(len(set(rows)) * len(some))
+            results.append((rows, runs, new[runs].swapaxes(0, 1)))
+        place = {row: i for i, row in enumerate(prompts)}
+        for rows, runs, own in batches.gather(results):
+            values[np.ix_([place[row] for row in rows], runs)] = own
+        return values
+
+    def _keys(
+        self, row: int, patches: list[bytes], z: Tensor | None, at: np.ndarray | None
+    ) -> list[bytes]:
+        """Name the base, the source and the patched runs of a prompt."""
+        base, source = (names[row] for names in self._names)
+        written = source if z is None else _digest(z[:, row])
+        where = b"" if at is None else at[row].tobytes()
+        named = (store.digest(PATCHED, base, written, where, patch) for patch in patches)
+        return [store.digest(BASE, base), source, *named]
 
     def _batches(self, rows: Sequence[int], graph: bool = False) -> list[list[int]]:
         """Cut some prompts into batches that base and source run fit, or the base run's graph."""
@@ -296,11 +316,11 @@ def _distinct(patches: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _missing(unknown: np.ndarray) -> list[tuple[list[int], np.ndarray]]:
-    """Group prompts that lack the same runs, (n_runs, n_prompts), bool: prompts, and runs."""
+    """Group prompts that lack the same runs, (n_prompts, n_runs), bool: prompts, and runs."""
     groups: dict[bytes, list[int]] = {}
-    for row in np.flatnonzero(unknown.any(axis=0)).tolist():
-        groups.setdefault(unknown[:, row].tobytes(), []).append(row)
-    return [(rows, np.flatnonzero(unknown[:, rows[0]])) for rows in groups.values()]
+    for row in np.flatnonzero(unknown.any(axis=1)).tolist():
+        groups.setdefault(unknown[row].tobytes(), []).append(row)
+    return [(rows, np.flatnonzero(unknown[rows[0]])) for rows in groups.values()]
 
 
 def _digest(z: Tensor) -> bytes:

@@ -5,12 +5,12 @@ a patch in common, it takes a tenth of all time; many rows at a time, next to no
 """
 
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from functools import cache
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
-from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from stages.lib.forward import budget, filled, hooks
 from stages.lib.io.cli import UserError
@@ -20,12 +20,18 @@ from stages.lib.model.readout import Answers, log_probabilities
 Key = TypeVar("Key")
 
 
-class _Decoded(BaseModelOutputWithPast):
-    """What a decoder gives; fields that only some architectures have are None."""
+@cache
+def _decoded() -> Any:
+    """Make a class of what a decoder gives; fields that only some architectures have are None."""
+    # Takes seconds to import, and a stage whose runs are all remembered does without it.
+    from transformers.modeling_outputs import BaseModelOutputWithPast
 
-    def __getattr__(self, name: str) -> None:
-        if name.startswith("_") or name == "to":  # it is no tensor
-            raise AttributeError(name)
+    class Decoded(BaseModelOutputWithPast):
+        def __getattr__(self, name: str) -> None:
+            if name.startswith("_") or name == "to":  # it is no tensor
+                raise AttributeError(name)
+
+    return Decoded
 
 
 def logits(lm: LanguageModel, last: Tensor) -> Tensor:
@@ -47,7 +53,7 @@ def logits(lm: LanguageModel, last: Tensor) -> Tensor:
         Logits, in nats.
     """
     n, last = len(last), filled.enough(last)
-    output = _Decoded(last_hidden_state=last[:, None])  # pyright: ignore[reportArgumentType]
+    output = _decoded()(last_hidden_state=last[:, None])
     ids = torch.zeros(len(last), 1, dtype=torch.long, device=lm.device)
     with hooks.stand_in(lm.decoder, hooks.always(output)):
         return lm.model(input_ids=ids, use_cache=False).logits[:n, -1]

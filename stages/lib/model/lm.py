@@ -14,6 +14,7 @@ from stages.lib.model.pretrained.files import Place, require_unchanged
 from stages.lib.model.processes import processes
 
 MANIFEST = "manifest.json"
+SIZES = ("n_layers", "n_heads", "n_kv_heads", "d_head", "d_model")
 COUNTS = ("num_heads", "num_attention_heads", "n_heads", "n_head")  # of an attention
 # Keys of Gemma 3n (four streams at once) and of Llama 3.2 Vision (layers that only images enter).
 STREAMS = ("altup_num_inputs", "cross_attention_layers")
@@ -92,8 +93,8 @@ def load_config(folder: Path) -> Any:
 def load(folder: Path) -> LanguageModel:
     """Load the model that the manifest in `folder` names, when something of it is asked for.
 
-    Its identity and its dtype are those of the manifest, and a tokenizer needs no weights: a stage
-    whose runs are all remembered does without them.
+    Its identity, dtype and sizes are those of the manifest, and a tokenizer needs no weights: a
+    stage whose runs are all remembered does without them.
 
     Parameters
     ----------
@@ -120,6 +121,8 @@ class _Unloaded:
     def __init__(self, folder: Path) -> None:
         self._place, self._manifest = _place(folder), tables.read_json(folder / MANIFEST)
         self.identity, self.dtype = self._manifest["identity"], self._manifest["dtype"]
+        for name, size in self._manifest.get("sizes", {}).items():
+            setattr(self, name, size)
 
     def __getattr__(self, name: str) -> Any:
         """Look something up that is not known yet."""
@@ -146,7 +149,7 @@ class _Unloaded:
         return describe(model, self.tokenizer, self.identity, names)
 
 
-def require_whole(place: Place, names: Names | None = None) -> None:
+def require_whole(place: Place, names: Names | None = None) -> dict[str, int]:
     """Refuse a model that later stages could not load, without loading its weights.
 
     Parameters
@@ -156,6 +159,11 @@ def require_whole(place: Place, names: Names | None = None) -> None:
     names : dict or None
         As in `describe`.
 
+    Returns
+    -------
+    dict of str to int
+        `SIZES` of the model; empty where quantised weights must be loaded to know them.
+
     Raises
     ------
     UserError
@@ -163,9 +171,11 @@ def require_whole(place: Place, names: Names | None = None) -> None:
         the architecture has no heads that can be read.
     """
     tokenizer = loading.tokenizer(place)
-    if (model := loading.skeleton(place)) is not None:
-        loading.require_embeddings(tokenizer, model, place)
-        describe(model, tokenizer, identity="", names=names)
+    if (model := loading.skeleton(place)) is None:
+        return {}
+    loading.require_embeddings(tokenizer, model, place)
+    described = describe(model, tokenizer, identity="", names=names)
+    return {name: getattr(described, name) for name in SIZES}
 
 
 def describe(

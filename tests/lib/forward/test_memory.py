@@ -126,6 +126,19 @@ def test_a_patch_that_is_there_twice_or_writes_nothing_is_not_run(model, answers
     np.testing.assert_array_equal(found.patched[1], found.patched[2])
 
 
+@pytest.mark.parametrize("at_once", [1, 7, 8])
+def test_how_many_prompts_are_looked_up_at_once_changes_nothing(
+    at_once, model, answers, monkeypatch
+):
+    first = run(model, answers)
+    store.clear()
+    monkeypatch.setattr("stages.lib.forward.patcher.AT_ONCE", at_once)
+    same(run(model, answers), first)
+    counted()
+    same(run(model, answers), first)
+    assert counted() == (4 * N, 0)
+
+
 def test_the_same_statement_twice(model, answers):
     once = run(model, answers)
     double = run(model, answers, [*BASE, BASE[0]], [*SOURCE, SOURCE[0]])
@@ -203,7 +216,8 @@ def test_a_damaged_run_is_computed_again(model, answers, capsys):
 
 def keys(model, answers):
     patcher = forward.Patcher(model, answers, BASE, SOURCE, TAIL)
-    return patcher._keys(heads(model, [(1, 0)], [(0, 1), (2, 2)]), None, None)
+    patches = [np.packbits(p).tobytes() for p in heads(model, [(1, 0)], [(0, 1), (2, 2)])]
+    return [patcher._keys(row, patches, None, None) for row in range(N)]
 
 
 def test_answers_and_activations_share_their_runs(model, answers):
