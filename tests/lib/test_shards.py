@@ -64,6 +64,65 @@ def test_a_failure_leaves_nothing_and_keeps_what_was_there(tmp_path):
     assert (tmp_path / "out" / "index.json").read_bytes() == before
 
 
+def stopped(folder, key="a key", seed=0, n=1):
+    """Write the first shards of three, and end as Ctrl-C does."""
+    with pytest.raises(KeyboardInterrupt):
+        with shards.writer(folder, PROVENANCE, key) as writer:
+            for rows in (slice(0, 2), slice(2, 4))[:n]:
+                writer.append({name: a[rows] for name, a in arrays(seed).items()})
+            raise KeyboardInterrupt
+
+
+def resumed(folder, key="a key"):
+    """Write what is missing; how many rows were there."""
+    with shards.writer(folder, PROVENANCE, key) as writer:
+        start = writer.n_rows
+        for rows in (slice(0, 2), slice(2, 4), slice(4, 5)):
+            if rows.start >= start:
+                writer.append({name: a[rows] for name, a in arrays().items()})
+    return start
+
+
+@pytest.mark.parametrize("n", [0, 1, 2])
+def test_a_run_that_was_stopped_goes_on_and_gives_the_same_bytes(n, tmp_path):
+    assert resumed(tmp_path / "whole") == 0
+    stopped(tmp_path / "out", n=n)
+    assert resumed(tmp_path / "out") == 2 * n
+    whole, out = (
+        {f.name: f.read_bytes() for f in (tmp_path / d).iterdir()} for d in ("whole", "out")
+    )
+    assert out == whole
+    assert sorted(f.name for f in tmp_path.iterdir()) == ["out", "whole"]
+
+
+@pytest.mark.parametrize("shard", ["00000.safetensors", "00001.safetensors"])
+@pytest.mark.parametrize("how", ["cut", "flipped", "empty", "missing"])
+def test_what_is_damaged_is_not_taken_over(shard, how, tmp_path):
+    resumed(tmp_path / "whole")
+    stopped(tmp_path / "out", n=2)
+    spoil(tmp_path / "out.partial" / shard, how)
+    assert resumed(tmp_path / "out") == 2 * int(shard[4])
+    for file in (tmp_path / "whole").iterdir():
+        assert (tmp_path / "out" / file.name).read_bytes() == file.read_bytes()
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"key": "a key"}', '{"key": 1, "shards": 2}'])
+def test_progress_that_is_damaged_is_none(content, tmp_path):
+    stopped(tmp_path / "out")
+    (tmp_path / "out.partial/progress.json").write_text(content)
+    assert resumed(tmp_path / "out") == 0
+    shards.Reader(tmp_path / "out")
+
+
+@pytest.mark.parametrize("key", ["another", ""])
+def test_a_run_of_another_key_is_not_taken_over(key, tmp_path):
+    stopped(tmp_path / "out", seed=1)
+    assert resumed(tmp_path / "out", key) == 0
+    resumed(tmp_path / "whole")
+    for file in (tmp_path / "whole").iterdir():
+        assert (tmp_path / "out" / file.name).read_bytes() == file.read_bytes()
+
+
 def test_what_was_not_stored_is_named(tmp_path):
     write(tmp_path / "out", arrays())
     reader = shards.Reader(tmp_path / "out")
@@ -73,8 +132,9 @@ def test_what_was_not_stored_is_named(tmp_path):
         shards.Reader(tmp_path / "none")
 
 
-def test_a_shard_holds_at_most_256_mib():
-    assert shards.rows_per_shard(2**20) == 256
+def test_a_shard_holds_at_most_64_prompts_and_256_mib():
+    assert shards.rows_per_shard(1) == 64
+    assert shards.rows_per_shard(2**23) == 32
     assert shards.rows_per_shard(2**30) == 1  # a row larger than that has a shard to itself
 
 

@@ -32,6 +32,11 @@ NETWORK = (
     *("afpfs", "afs", "beegfs", "ceph", "cifs", "fuse.ceph", "fuse.glusterfs", "fuse.sshfs"),
     *("glusterfs", "gpfs", "lustre", "ncpfs", "nfs", "nfs4", "smb3", "smbfs", "webdav"),
 )
+# What SQLite says of a file that is whole, and cannot be used.
+REFUSED = {
+    *(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR),
+    *(sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY),
+}
 TABLE = (
     "CREATE TABLE IF NOT EXISTS kept "
     "(number INTEGER PRIMARY KEY, key BLOB UNIQUE, value BLOB, used INTEGER)"
@@ -131,7 +136,7 @@ def write(values: Mapping[bytes, bytes]) -> None:
 
 def clear() -> None:
     """Delete the store."""
-    for part in file().parent.glob(f"{FILE}*"):  # SQLite has up to two more files beside it
+    for part in file().parent.glob(f"{FILE}*"):  # SQLite has its journal beside it
         part.unlink(missing_ok=True)
 
 
@@ -150,22 +155,32 @@ def file() -> Path:
 
 def _on_store(work: Callable[[sqlite3.Connection], Result], otherwise: Result) -> Result:
     """Do something with the store; where it cannot be used, say so and give the other result."""
-    place = file()
     try:
+        place = file()
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if place.parent.stat().st_uid != os.getuid():  # made by someone else, in a shared folder
             raise PermissionError(f"{place.parent} belongs to another user")
         with closing(sqlite3.connect(place, timeout=PATIENCE, isolation_level=None)) as database:
-            database.execute("PRAGMA journal_mode = WAL")
-            database.execute("PRAGMA synchronous = NORMAL")
+            database.text_factory = bytes
             database.execute(TABLE)
             return work(database)
-    except (sqlite3.OperationalError, OSError) as error:
-        _say(f"{place}: nothing is kept: {error}")
-    except sqlite3.DatabaseError as error:
-        _say(f"{place}: damaged ({error}) and deleted; all is computed again")
-        clear()
+    except (OSError, RuntimeError) as error:  # no home, or a loop of links
+        _say(f"nothing is kept: {error}")
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in REFUSED:
+            _say(f"{file()}: nothing is kept: {error}")
+        else:
+            _start_anew(error)
     return otherwise
+
+
+def _start_anew(error: Exception) -> None:
+    """Delete a store that is damaged."""
+    try:
+        clear()
+        _say(f"{file()}: damaged ({error}) and deleted; all is computed again")
+    except OSError as refused:
+        _say(f"{file()}: nothing is kept: damaged ({error}) and not deleted: {refused}")
 
 
 def _is_on_network(folder: Path) -> bool:

@@ -1,10 +1,11 @@
 """Load the model that data/model names: weights, tokenizer, and the modules that hooks need."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from stages.lib.io import tables
 from stages.lib.io.cli import UserError
@@ -20,6 +21,8 @@ COUNTS = ("num_heads", "num_attention_heads", "n_heads", "n_head")  # of an atte
 STREAMS = ("altup_num_inputs", "cross_attention_layers")
 # Kinds of layers in `layer_types` of a configuration that have no heads, by how they begin.
 HEADLESS = ("linear", "mamba", "conv", "recurrent", "mlp", "moe", "ssm")
+
+Loaded = TypeVar("Loaded")
 
 
 @dataclass(frozen=True)
@@ -126,18 +129,22 @@ class _Unloaded:
 
     def __getattr__(self, name: str) -> Any:
         """Look something up that is not known yet."""
-        if name.startswith("__"):
+        if name.startswith("_"):
             raise AttributeError(name)
         return getattr(self._loaded, name)
 
     @cached_property
     def tokenizer(self) -> Any:
         """Its tokenizer."""
-        return loading.tokenizer(self._place)
+        return _known_by_its_error(lambda: loading.tokenizer(self._place))
 
     @cached_property
     def _loaded(self) -> LanguageModel:
         """The model itself."""
+        return _known_by_its_error(self._load)
+
+    def _load(self) -> LanguageModel:
+        """Load it."""
         import torch
 
         state = processes()
@@ -147,6 +154,14 @@ class _Unloaded:
         model.requires_grad_(False)
         names = self._manifest.get("modules")  # in the manifest of a model of odd names alone
         return describe(model, self.tokenizer, self.identity, names)
+
+
+def _known_by_its_error(load: Callable[[], Loaded]) -> Loaded:
+    """Load something; an AttributeError would pass for an attribute that is not there."""
+    try:
+        return load()
+    except AttributeError as error:
+        raise RuntimeError(f"{type(error).__name__}: {error}") from error
 
 
 def require_whole(place: Place, names: Names | None = None) -> dict[str, int]:

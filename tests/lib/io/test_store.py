@@ -164,7 +164,7 @@ def test_a_store_that_cannot_be_used_stops_nothing_and_is_said_in_a_line(
         store.write(FEW)
         assert store.read(FEW) == {}
     (said,) = capsys.readouterr().err.splitlines()
-    assert said.startswith(f"{store.file()}: ")
+    assert str(store.file().parent) in said
     assert reason in said
 
 
