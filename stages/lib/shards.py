@@ -178,10 +178,14 @@ def _check_content(file: Path, expected: str) -> None:
     """Whether a shard is the one that the index names."""
     if not file.is_file():
         raise tables.broken(file, "no such file")
-    with file.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    if digest != expected:
+    if (digest := _sha256(file)) != expected:
         raise tables.broken(file, f"its sha256 is {digest[:12]}…, in {INDEX} {expected[:12]}…")
+
+
+def _sha256(file: Path) -> str:
+    """Hash a file, as hex."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _left(folder: Path, key: str) -> list[dict[str, Any]]:
@@ -190,8 +194,8 @@ def _left(folder: Path, key: str) -> list[dict[str, Any]]:
         progress = json.loads((folder / PROGRESS).read_bytes())
         listed = cast(list[dict[str, Any]], progress["shards"] if progress["key"] == key else [])
         for number, shard in enumerate(listed):
-            content = (folder / _name(number)).read_bytes()
-            if hashlib.sha256(content).hexdigest() != shard["sha256"]:
+            file = folder / _name(number)
+            if not file.is_file() or _sha256(file) != shard["sha256"]:
                 return listed[:number]
     except (OSError, ValueError, KeyError, TypeError):
         return []
