@@ -170,6 +170,20 @@ def test_a_wording_of_the_grid_costs_its_own_prompts(project):
     assert stages_run(project.repro()) == set()
 
 
+def test_one_statement_more_costs_its_own_runs(project):
+    project.set({"windows": {"limit": None}})
+    project.repro("windows")
+    file = project.folder / "data/raw/letters.csv"
+    text = file.read_text()
+    file.write_text(text + "T 99 is a letter,1\n")
+    remembered, computed = said(project.repro("windows"))[-1]
+    assert remembered == 80 * computed > 0
+    file.write_text(text)
+    assert stages_run(project.repro("windows")) == set()
+    project.run("git", "checkout", "-q", "params.yaml")
+    project.repro()
+
+
 def test_confidence_counts_the_answers_of_all_four_runs(project):
     runs = load(project, "metrics/confidence.json")["runs"]
     values = {run: found["accuracy"]["0.5"]["value"] for run, found in runs.items()}
@@ -383,6 +397,7 @@ EDITS = {
     "stages/windows/figure.py": {"figures"},
     "stages/lib/drawing/style.py": {"figures"},
     "stages/single_heads/__main__.py": {"single_heads", "scores@single_heads"},
+    "stages/controls/donors.py": {"controls", "scores@controls"},
     "stages/logit_attribution/scores_lens.py": {"logit_attribution_scores"},
     "stages/report/page.py": {"report"},
     "stages/single_heads/.__main__.py.swp": set(),
@@ -391,13 +406,22 @@ EDITS = {
 }
 
 
-@pytest.mark.parametrize("name", EDITS)
-def test_an_edit_reruns_what_it_affects(project, name):
+RUNS_A_MODEL = ("stages/single_heads/__main__.py", "stages/controls/donors.py")
+STORES = [(name, "warm") for name in EDITS] + [(name, "cold") for name in RUNS_A_MODEL]
+
+
+@pytest.mark.parametrize(("name", "store"), STORES)
+def test_an_edit_reruns_what_it_affects(project, name, store, tmp_path):
     """Of a file that was edited and put back, dvc.lock is put back too: its outs are as before."""
     file, lock = project.folder / name, project.folder / "dvc.lock"
     before, locked = file.read_text() if file.is_file() else None, lock.read_text()
     file.write_text((before or "") + REMARK)
-    assert stages_run(project.repro()) == EDITS[name]
+    cache = {"XDG_CACHE_HOME": str(tmp_path)} if store == "cold" else {}
+    result = project.run("dvc", "repro", **cache)
+    assert result.returncode == 0, result.stderr
+    assert stages_run(result.stdout + result.stderr) == EDITS[name]
+    for remembered, computed in said(result.stdout):
+        assert (remembered, computed).index(0) == (1 if store == "warm" else 0)
     if before is None:
         file.unlink()
     else:
