@@ -54,15 +54,7 @@ def runs(
     made.append(_rows(setting, names.REVERSE, lied[0], chosen))
     made.append(_rows(setting, names.REVERSE_REST, lied[1], rest_of_window))
     base_z, source_z = patcher.z("z of both runs")
-    n_positions = setting.config.positions
-    mean = mean_ablation.mean_z(
-        setting.lm,
-        setting.answers,
-        averaged.source,
-        n_positions,
-        setting.site,
-        averaged.source_prefix,
-    )
+    mean = mean_ablation.mean_z(setting, averaged)
     for name, z in (
         (names.MEAN_SELECTION, mean),
         (names.MEAN_REPORT, source_z.mean(dim=1, keepdim=True)),

@@ -4,50 +4,42 @@ import torch
 from torch import Tensor
 
 from stages.lib import forward
-from stages.lib.forward.site import Site, Z
-from stages.lib.model.lm import LanguageModel
-from stages.lib.model.readout import Answers
+from stages.lib.patching.experiment import Experiment
+from stages.lib.patching.prompt_pairs import PromptPairs
 
 AT_ONCE = 64  # prompts whose z is held at a time
 
 
-def mean_z(
-    lm: LanguageModel,
-    answers: Answers,
-    token_ids: list[list[int]],
-    n_positions: int,
-    site: Site = Z,
-    prefix: list[int] | None = None,
-) -> Tensor:
-    """Average z of every head over prompts, position by position from the end.
+def mean_z(setting: Experiment, averaged: PromptPairs) -> Tensor:
+    """Average z of every head over source runs, position by position from the end.
 
     Parameters
     ----------
-    lm : LanguageModel
-        The model.
-    answers : Answers
-        Tokens of the readout.
-    token_ids : list of list of int
-        Prompts of one persona, at least one.
-    n_positions : int
-        How many of the last positions.
-    site : Site
-        Where in each layer.
-    prefix : list of int or None
-        What the prompts start with; see `forward.capture`.
+    setting : Experiment
+        The model, at which site, and how many of the last positions.
+    averaged : PromptPairs
+        Statements to average over, at least one.
 
     Returns
     -------
     Tensor of shape (n_layers, 1, n_positions, n_heads, d_head), float32
         To be expanded over statements.
     """
-    positions = list(range(-n_positions, 0))
     total = None
-    chunks = forward.capture(lm, answers, token_ids, positions, AT_ONCE, "mean z", site, prefix)
+    chunks = forward.capture(
+        setting.lm,
+        setting.answers,
+        averaged.source,
+        list(range(-setting.config.positions, 0)),
+        AT_ONCE,
+        "mean z",
+        setting.site,
+        averaged.source_prefix,
+    )
     for chunk in chunks:
         part = torch.from_numpy(chunk["z"]).double().sum(dim=0)
         total = part if total is None else total + part
     if total is None:
         raise ValueError("mean_z: no prompts")
-    mean = (total / len(token_ids)).float()  # (n_positions, n_layers, n_heads, d_head)
+    mean = (total / len(averaged.source)).float()  # (n_positions, n_layers, n_heads, d_head)
     return mean.transpose(0, 1)[:, None]

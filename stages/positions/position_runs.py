@@ -103,7 +103,7 @@ def last(setting: Experiment, patches: dict[str, np.ndarray], counts: list[int])
     for count in counts:
         at = np.tile(np.arange(most) >= most - count, (n_prompts, 1))
         readouts_of.append(patcher(stacked, f"last {count}", at=at))
-    readouts = replace(readouts_of[0], patched=np.stack([each.patched for each in readouts_of]))
+    readouts = replace(readouts_of[0], patched=np.stack([read.patched for read in readouts_of]))
     return Counts(setting.pairs, counts, list(patches), readouts)
 
 

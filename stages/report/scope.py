@@ -107,8 +107,8 @@ def _each(sets: dict[str, ChosenSet], what: str) -> Check:
     """Whether every single set works, and not only most of them."""
     scored = {name: list(one.scored.values()) for name, one in sets.items()}
     works = {name: [above(row, 0.5) for row in rows] for name, rows in scored.items()}
-    passed = [name for name, each in works.items() if all(each)]
-    unmeasured = not works or any(value is None for each in works.values() for value in each)
+    passed = [name for name, held in works.items() if all(held)]
+    unmeasured = not works or any(value is None for held in works.values() for value in held)
     failed = sorted(set(works) - set(passed))
     return Check(
         None if unmeasured else not failed,

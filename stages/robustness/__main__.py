@@ -40,19 +40,19 @@ def main(
     chosen_on = prompt_pairs.read(pairs, ("selection",), options.choose, by="topic")
     texts = _texts(pairs)
     choosing, scoring = (  # both before anything is computed: a wording may be refused
-        _settings(setting, found, others, texts) for found in (chosen_on, setting.pairs)
+        _settings(setting, some, others, texts) for some in (chosen_on, setting.pairs)
     )
     best = [Head(*head) for head in search["heads"]]
     every = patch.of_window(search["window"], setting.shape[1])
     alone = {
-        name: robustness.alone(name, each, every if best else []) for name, each in choosing.items()
+        name: robustness.alone(name, own, every if best else []) for name, own in choosing.items()
     }
     sets = robustness.choose(alone, best, every, DEFAULT)
-    scored = [robustness.score(name, each, sets) for name, each in scoring.items()]
+    scored = [robustness.score(name, own, sets) for name, own in scoring.items()]
     if not forward.is_main_process():
         return
-    rows = [robustness_tables.single_rows(each, config) for each in alone.values()]
-    rows += [robustness_tables.rows(each, sets, config) for each in scored]
+    rows = [robustness_tables.single_rows(runs, config) for runs in alone.values()]
+    rows += [robustness_tables.rows(runs, sets, config) for runs in scored]
     key = ["statement_id", "wording", "source", "base", "patch_id"]
     tables.write(out, pl.concat(rows), schema.SCHEMA, key)
 

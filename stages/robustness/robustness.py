@@ -86,7 +86,7 @@ def choose(
     if not search:
         return []
     chosen = {(SEARCH, "heads"): np.array([head in search for head in every])}
-    singles = {name: each.singles for name, each in alone.items()}
+    singles = {name: runs.singles for name, runs in alone.items()}
     own = singles[default]
     chosen |= {
         (TOPIC, name): members

@@ -154,7 +154,7 @@ def test_z_that_is_lent_is_that_of_a_run_of_the_donors_prompt(answer):
 
 def test_the_mean_is_that_of_z_whatever_is_held_at_a_time(honesty, monkeypatch):
     monkeypatch.setattr(mean_ablation, "AT_ONCE", 5)
-    found = mean_ablation.mean_z(honesty.lm, honesty.answers, honesty.pairs.source, 20)
+    found = mean_ablation.mean_z(honesty, honesty.pairs)
     _, source = honesty.patcher().z("test")
     assert found.shape == (5, 1, 20, 4, 16)
     torch.testing.assert_close(found, source.mean(dim=1, keepdim=True), atol=1e-6, rtol=1e-5)

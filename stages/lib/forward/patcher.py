@@ -304,15 +304,11 @@ def _distinct(patches: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Returns them, and which run each of all patches is: 0 is the base run, 1 the source run, and
     distinct patches are numbered from 2.
     """
-    numbers: dict[bytes, int] = {}
-    chosen: list[int] = []
-    which: list[int] = []
-    for i, patch in enumerate(patches):
-        if patch.any() and patch.tobytes() not in numbers:
-            chosen.append(i)
-        number = UNPATCHED + len(numbers) if patch.any() else 0
-        which.append(numbers.setdefault(patch.tobytes(), number) if patch.any() else 0)
-    return patches[chosen], np.array(which, int)
+    names = [patch.tobytes() for patch in patches]
+    written = {name: i for i, name in reversed([*enumerate(names)]) if patches[i].any()}
+    chosen = sorted(written.values())
+    numbers = {names[i]: UNPATCHED + number for number, i in enumerate(chosen)}
+    return patches[chosen], np.array([numbers.get(name, 0) for name in names], int)
 
 
 def _missing(unknown: np.ndarray) -> list[tuple[list[int], np.ndarray]]:
