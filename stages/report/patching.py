@@ -210,10 +210,12 @@ def _random(control: Ranks, where: str) -> list[Check]:
     for measure, rank in (("p_correct", control.p_correct), ("accuracy", control.accuracy)):
         says = "not measured"
         if rank.p_value is not None:
-            says = f"{measure} {rank.mean:.3f} on average over {rank.n_sets} sets, "
-            says += f"{rank.max:.3f} at most; on the same statements the set has {rank.own:.3f}, "
-            says += f"more by {number(rank.lead)}; p = {rank.p_value:.3f}, which is at least "
-            says += f"{rank.p_least:.3f} with so few sets"
+            says = (
+                f"{measure} {rank.mean:.3f} on average over {rank.n_sets} sets and "
+                f"{rank.max:.3f} at most; the set has {rank.own:.3f} on the same statements, a lead "
+                f"of {number(rank.lead)}; p = {rank.p_value:.3f} ({rank.n_sets} sets cannot give "
+                f"less than {rank.p_least:.3f})"
+            )
         sentence = f"Random sets of as many heads {where} do less: {says}."
         enough = rank.p_least is not None and rank.p_least < LEVEL  # else nothing can be shown
         checks.append(Check(least(rank.p_value, LEVEL) if enough else None, sentence))

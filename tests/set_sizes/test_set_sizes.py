@@ -9,7 +9,7 @@ import pytest
 from stages.lib import chat, forward
 from stages.lib.model import readout
 from stages.lib.model.readout import ReadoutConfig
-from stages.lib.patching import head_runs, patch, patched_runs
+from stages.lib.patching import head_runs, patch
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.head_runs import HeadRuns
 from stages.lib.patching.patch import Head
@@ -219,17 +219,6 @@ def test_no_set_is_patched_twice(model):
     assert len(patched) == len(set(patched)) == 3
     assert first[3] is again[0]
     np.testing.assert_array_equal(first[1], searched.base)
-
-
-def test_runs_of_another_stage_are_taken_over_where_no_statement_is_missing(model):
-    searched = runs(model)
-    p = np.full((N, 2), 0.25, np.float32) * np.arange(N, dtype=np.float32)[:, None]
-    whole = patched_runs.rows(searched.pairs, p, "honest", "liar", "a", [PLANTED])
-    split = patched_runs.rows(searched.pairs, p, "honest", "liar", "b", [Head(3, 0)]).head(N - 1)
-    searched.remember(pl.concat([split, whole.reverse()]))
-    found = searched([[PLANTED], [Head(3, 0)]])
-    np.testing.assert_array_equal(found[0], p)
-    assert not np.array_equal(found[1], p)
 
 
 class Adding:

@@ -73,11 +73,12 @@ def test_controls_at_another_site(mlp):
 
 def test_a_set_of_whole_layers_has_no_random_set_in_the_same_layers(mlp):
     assert patch.random_sets([Head(VERDICT, 0)], 1, 20, 0) == []
-    section = TransplantConfig(limit=None, random_sets=3, seed=0)
-    runs = list(transplant._runs(mlp, [Head(VERDICT, 0)], section))
-    assert [run[0] for run in runs[:4]] == ["source", "patched", "base", "reverse"]
-    assert all(Head(VERDICT, 0) not in run[3] for run in runs[4:])
-    assert len(runs) == 7
+    section = TransplantConfig(limit=None, random_limit=None, random_sets=3, seed=0)
+    runs = transplant._set(mlp, [Head(VERDICT, 0)])
+    assert [run.name for run in runs] == ["source", "patched", "base", "reverse"]
+    random = transplant._random(mlp, [Head(VERDICT, 0)], section)
+    assert [run.name for run in random] == ["elsewhere"] * 3
+    assert all(Head(VERDICT, 0) not in run.heads for run in random)
 
 
 def test_positions_at_another_site(mlp):
