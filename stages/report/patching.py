@@ -212,8 +212,8 @@ def _random(control: Ranks, where: str) -> list[Check]:
         if rank.p_value is not None:
             says = (
                 f"{measure} {rank.mean:.3f} on average over {rank.n_sets} sets and "
-                f"{rank.max:.3f} at most; the set has {rank.own:.3f} on the same statements, a lead "
-                f"of {number(rank.lead)}; p = {rank.p_value:.3f} ({rank.n_sets} sets cannot give "
+                f"{rank.max:.3f} at most; the set has {rank.own:.3f} on the same statements, a "
+                f"lead of {number(rank.lead)}; p = {rank.p_value:.3f} ({rank.n_sets} sets cannot give "
                 f"less than {rank.p_least:.3f})"
             )
         sentence = f"Random sets of as many heads {where} do less: {says}."
