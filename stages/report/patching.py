@@ -213,8 +213,8 @@ def _random(control: Ranks, where: str) -> list[Check]:
             says = (
                 f"{measure} {rank.mean:.3f} on average over {rank.n_sets} sets and "
                 f"{rank.max:.3f} at most; the set has {rank.own:.3f} on the same statements, a "
-                f"lead of {number(rank.lead)}; p = {rank.p_value:.3f} ({rank.n_sets} sets cannot give "
-                f"less than {rank.p_least:.3f})"
+                f"lead of {number(rank.lead)}; p = {rank.p_value:.3f} ({rank.n_sets} sets cannot "
+                f"give less than {rank.p_least:.3f})"
             )
         sentence = f"Random sets of as many heads {where} do less: {says}."
         enough = rank.p_least is not None and rank.p_least < LEVEL  # else nothing can be shown

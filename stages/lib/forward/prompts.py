@@ -31,7 +31,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stages.lib.forward import hooks, unembed
+from stages.lib.forward import hooks, linear, unembed
 from stages.lib.forward.attention import Kept, Piece, attending
 from stages.lib.forward.site import Site, Z
 from stages.lib.io.cli import UserError
@@ -240,7 +240,7 @@ class Prompts:
         text = column >= width - torch.tensor([len(row) for row in tokens])[:, None]
         positions = torch.where(text, torch.tensor(ends)[:, None] - width + column, -1)
         piece, device = Piece(positions), self.lm.device
-        with attending(self.lm):
+        with attending(self.lm), linear.fast(self.lm):
             output = self.lm.decoder(
                 input_ids=ids.repeat_interleave(n_patches, dim=0).to(device),
                 position_ids=positions.clamp(min=0).repeat_interleave(n_patches, dim=0).to(device),
@@ -254,7 +254,7 @@ class Prompts:
         piece = Piece(torch.arange(len(self.prefix))[None])
         ids = torch.tensor([self.prefix], device=self.lm.device)
         kept = Kept(None, None, piece, record=True)
-        with attending(self.lm), hooks.last_position(self.lm):
+        with attending(self.lm), linear.fast(self.lm), hooks.last_position(self.lm):
             self.lm.decoder(input_ids=ids, use_cache=False, kept=kept)
         return piece
 
