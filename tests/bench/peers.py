@@ -10,6 +10,7 @@ are compared with those of plain forwards, one at a time.
 
 import argparse
 import json
+import math
 import multiprocessing
 import resource
 import time
@@ -21,6 +22,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from stages.lib.forward import linear
 from tests.bench import common, jobs
 
 CONTENDERS = {  # name -> file, options
@@ -137,12 +139,13 @@ def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
 
 
 def _gflop(work: Callable[[], Any]) -> float:
-    """Count the operations of matrix products, those inside torch's attention among them."""
+    """Count the operations of matrix products, those of oneDNN and in torch's attention too."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
-    attention = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu  # torch leaves it out
+    attention = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu  # torch leaves them out
     also = {attention: lambda q, k, v, *_, **__: sdpa_flop_count(q, k, v)}
+    also[linear.ONEDNN] = lambda x, weight, *_, **__: 2 * math.prod(x) * weight[0]
     with FlopCounterMode(display=False, custom_mapping=also) as counter:
         work()
     return counter.get_total_flops() / 1e9
@@ -153,11 +156,8 @@ def _peak() -> float:
     import torch
 
     a = torch.randn(2048, 2048)
-    best = float("inf")
-    for _ in range(5):
-        start = time.perf_counter()
-        _ = a @ a
-        best = min(best, time.perf_counter() - start)
+    products = (lambda: a @ a, lambda: linear.ONEDNN(a, a, None, "none", [], ""))
+    best = min(_timed(product)[1] for product in products for _ in range(5))
     return 2 * 2048**3 / best / 1e9
 
 

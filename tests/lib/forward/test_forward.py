@@ -1,5 +1,6 @@
 """Theorems of the forward pass, on a tiny model with random weights."""
 
+import math
 from typing import Any, cast
 
 import numpy as np
@@ -9,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from stages.lib import forward
-from stages.lib.forward import attention, batches, budget, filled, unembed
+from stages.lib.forward import attention, batches, budget, filled, linear, unembed
 from stages.lib.forward.check import shortcut_is_exact
 from stages.lib.forward.plain import PlainPrompts
 from stages.lib.forward.prompts import Prompts
@@ -124,7 +125,8 @@ def test_what_the_last_layer_gives_at_earlier_positions_is_not_worked_out(model)
     rows = list(range(filled.LEAST))  # with fewer, there would be products that are filled
     base, source = (Prompts(model, prompts(seed, len(rows)), POSITIONS) for seed in (6, 7))
     run, z = base.run(rows, keep=True), source.run(rows).z
-    with FlopCounterMode(display=False, depth=cast(Any, None)) as counter:
+    also = {linear.ONEDNN: lambda x, weight, *_, **__: 2 * math.prod(x) * weight[0]}
+    with FlopCounterMode(display=False, depth=cast(Any, None), custom_mapping=also) as counter:
         base.patched(rows, run, z, mask(model, (1, 0)))
     counts = {name: sum(of.values()) for name, of in counter.get_flop_counts().items()}
     for part in ("self_attn.q_proj", "self_attn.o_proj", "mlp.up_proj"):
