@@ -79,7 +79,12 @@ def writer(folder: Path, provenance: dict[str, Any], key: str = "") -> Generator
         if not result.shards:
             shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(exist_ok=True)
-        yield result
+        try:
+            yield result
+        except BaseException:
+            if not result.shards:
+                shutil.rmtree(partial, ignore_errors=True)
+            raise
         (partial / PROGRESS).unlink(missing_ok=True)
         tables.write_json(partial / INDEX, provenance | {"shards": result.shards})
 

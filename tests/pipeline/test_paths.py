@@ -15,7 +15,7 @@ def test_make_repro_touches_nothing_outside_the_checkout(tmp_path):
     folder = tmp_path / NAME
     stub = folder / ".venv/bin/dvc"
     stub.parent.mkdir(parents=True)
-    stub.write_text('#!/bin/sh\nprintf "%s %s\\t1.5\\n" dvc "$*" >> "$STAGE_TIMES"\n')
+    stub.write_text('#!/bin/sh\nprintf "%s %s\\t1.5\\t64\\n" dvc "$*" >> "$STAGE_TIMES"\n')
     stub.chmod(0o755)
     for name in ("Makefile", "requirements.lock"):
         shutil.copy(ROOT / name, folder)
@@ -31,7 +31,7 @@ def test_make_repro_touches_nothing_outside_the_checkout(tmp_path):
     for _ in range(2):  # the second time there is a table of times to remove
         result = _make(folder)
         assert result.returncode == 0, result.stderr
-        assert result.stdout.count("1.5 s  dvc repro") == 1
+        assert result.stdout.count("1.5 s     64 MiB  dvc repro") == 1
     assert sorted(tmp_path.iterdir()) == before
     assert {decoy.read_text() for decoy in decoys} == {"mine"}
 
