@@ -1,8 +1,15 @@
-"""The files that take longest come first, so that pytest's workers end together."""
+"""The files that take longest come first, so that pytest's workers end together.
 
+Each worker has one thread: two that have two each wait for each other by spinning.
+"""
+
+import os
 from pathlib import Path
 
 import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 HERE = Path(__file__).parent
 LONGEST = (
