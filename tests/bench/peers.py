@@ -144,7 +144,7 @@ def _gflop(work: Callable[[], Any]) -> float:
     from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
     attention = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu  # torch leaves them out
-    also = {attention: lambda q, k, v, *_, **__: sdpa_flop_count(q, k, v)}
+    also: dict[Any, Any] = {attention: lambda q, k, v, *_, **__: sdpa_flop_count(q, k, v)}
     also[linear.ONEDNN] = lambda x, weight, *_, **__: 2 * math.prod(x) * weight[0]
     with FlopCounterMode(display=False, custom_mapping=also) as counter:
         work()
