@@ -50,7 +50,7 @@ def main(out: Path, sizes: tuple[int, ...] = SIZES) -> None:
 
 
 def _enlarge(project: Project, size: int) -> None:
-    """Give the project so many statements, and every stage all of them."""
+    """Write `size` statements, and let every stage take all of them."""
     rows = [f"{t} {i} is a letter,{int(t == 'T')}" for i in range(size // 2) for t in "TF"]
     file = project.folder / "data/raw/letters.csv"
     file.write_text("\n".join(["statement,label", *rows]) + "\n")
