@@ -42,7 +42,8 @@ def _caption(tables: load.Tables) -> str:
         "model knows and that were not used to choose the layers or heads. Written: what attention "
         f"heads compute (z), from the {tables.source} run into the {tables.base} run; "
         f"patched {tables.source} is the reverse. Small dots: single topics. Random: sets of as "
-        f"many heads, of the same layers or of the others. Bars and bands: {style.INTERVALS}."
+        f"many heads, of the same layers or of the others, on "
+        f"{patching.n_random(tables)} of the statements of C. Bars and bands: {style.INTERVALS}."
     )
 
 

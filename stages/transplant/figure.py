@@ -10,14 +10,14 @@ from stages.lib.drawing.columns import TRANSPLANT
 
 def draw(tables: load.Tables) -> Figure:
     """The head set on the report split of every topic, its reverse, and random sets."""
-    random = tables["transplant/transplant"].filter(run="random", topic="all")
-    n = random["n"].max() if len(random) else 0
     figure = style.canvas(
         "Transplant of the head set, by topic",
         f"Patched {tables.base}: z of the set's heads from {tables.source} written into "
-        f"{tables.base}; patched {tables.source}: the reverse. Random: {len(random)} sets of as "
-        "many heads, of the set's own layers or of the others, a dot each, their mean a bar, on "
-        f"{n} of the statements. Known statements of the report split. Bars: {style.INTERVALS}.",
+        f"{tables.base}; patched {tables.source}: the reverse. Random: "
+        f"{len(patching.random(tables))} sets of as many heads, of the set's own layers or of the "
+        "others, a dot each, their mean a bar, on "
+        f"{patching.n_random(tables)} of the statements. Known statements of the report split. "
+        f"Bars: {style.INTERVALS}.",
         height=5.6,
         entries=patching.entries(tables, patching.RUNS),
         lines=False,

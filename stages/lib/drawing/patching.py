@@ -3,6 +3,7 @@
 # pyright: reportUnknownMemberType=false
 
 from collections.abc import Iterable
+from typing import cast
 
 import numpy as np
 import polars as pl
@@ -86,3 +87,13 @@ def cloud(ax: Axes, at: np.ndarray, rows: pl.DataFrame, look: style.Look) -> Non
     for place in np.unique(at[~np.isnan(values)]):
         mean = np.nanmean(values[at == place])
         ax.plot([place - 0.1, place + 0.1], [mean, mean], color=style.GREY, linewidth=2.5)
+
+
+def random(tables: load.Tables) -> pl.DataFrame:
+    """Rows of the random sets of the set's own layers, over all topics: one per set, with its n."""
+    return tables["transplant/transplant"].filter(run="random", topic="all")
+
+
+def n_random(tables: load.Tables) -> int:
+    """Statements that random sets ran on."""
+    return cast(int, random(tables)["n"].max() or 0)
