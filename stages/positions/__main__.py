@@ -12,11 +12,10 @@ import numpy as np
 from stages.lib import forward
 from stages.lib.io import cli, params, tables
 from stages.lib.io.cli import UserError
-from stages.lib.patching import experiment, patch
+from stages.lib.patching import aligned, experiment, patch
 from stages.lib.patching.patch import Head
 from stages.lib.patching.prompt_pairs import PromptPairs
-from stages.positions import position_runs, position_tables, prompt_blocks, schema
-from stages.positions.blocks import Wording
+from stages.positions import position_runs, position_tables, schema
 from stages.positions.config import PositionsConfig
 
 
@@ -34,20 +33,21 @@ def main(
     section = params.section("positions", PositionsConfig)
     setting = experiment.load(pairs, model, ("report",), section.limit)
     known, config = setting.pairs, setting.config
-    wordings = {"source": _wording(config.source), "base": _wording(config.base)}
     search = tables.read_json(heads)
     patches = _patches(search["window"], search["heads"], *setting.shape)
 
     last = position_runs.last(setting, patches, _fitting(section.counts, known))
 
     decode = setting.lm.tokenizer.decode
-    placed, aligned, notes = prompt_blocks.pairs(known, wordings, decode)
+    placed, counterparts, notes = aligned.pairs(known, aligned.wordings(config), decode)
     setting = replace(setting, pairs=placed)
     writings = (
-        position_runs.writings(aligned, section.draws, section.seed) if "window" in patches else {}
+        position_runs.writings(counterparts, section.draws, section.seed)
+        if "window" in patches
+        else {}
     )
     nothing = np.zeros(setting.shape, bool)
-    parts = position_runs.at_blocks(setting, patches.get("window", nothing), aligned, writings)
+    parts = position_runs.at_blocks(setting, patches.get("window", nothing), counterparts, writings)
     if not forward.is_main_process():
         return
     if len(parts.pairs.table) < len(known.table):
@@ -55,12 +55,6 @@ def main(
         print(f"positions: blocks leave out {n} statements, {len(notes)} of them", *notes, sep="\n")
     rows = position_tables.rows(last, parts, patches, config)
     tables.write(out, rows, schema.SCHEMA, ["statement_id", "base", "patch_id"])
-
-
-def _wording(persona: str) -> Wording:
-    """What a persona's prompts are rendered from."""
-    system, prefix = (params.wording(f"{persona}_{end}") for end in ("system", "prefix"))
-    return Wording(system, params.wording("question"), prefix)
 
 
 def _patches(

@@ -4,15 +4,13 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
-from stages.lib.forward import Patcher, Readouts
+from stages.lib.forward import Readouts
+from stages.lib.patching import aligned
+from stages.lib.patching.blocks import BLOCKS, Pairs
 from stages.lib.patching.experiment import Experiment
 from stages.lib.patching.prompt_pairs import PromptPairs
-from stages.positions.blocks import BLOCKS, Pairs
 from stages.positions.schema import ALL
-
-MOST_GROUPS = 8  # each makes a patcher, whose check takes seconds
 
 
 class Writing(NamedTuple):
@@ -138,30 +136,6 @@ def writings(counterparts: list[Pairs], draws: int, seed: int) -> dict[Writing, 
     return places
 
 
-def groups(counterparts: list[Pairs], lengths: list[int]) -> list[list[int]]:
-    """Group statements whose positions are all among as many last ones as each prompt has.
-
-    Parameters
-    ----------
-    counterparts : list of Pairs
-        Positions of each statement.
-    lengths : list of int
-        Tokens of the shorter one of its two prompts.
-
-    Returns
-    -------
-    list of list of int
-        Numbers of the statements, the largest group first; past `MOST_GROUPS` they are left out.
-    """
-    waiting = sorted(range(len(counterparts)), key=lambda i: (-counterparts[i].reach, i))
-    grouped = []
-    while waiting:
-        reach = counterparts[waiting[0]].reach
-        grouped.append([i for i in waiting if lengths[i] >= reach])
-        waiting = [i for i in waiting if lengths[i] < reach]
-    return sorted(grouped, key=lambda group: (-len(group), group))[:MOST_GROUPS]
-
-
 def at_blocks(
     setting: Experiment,
     patch: np.ndarray,
@@ -184,34 +158,19 @@ def at_blocks(
     Returns
     -------
     Blocks
-        Without the statements that `groups` leaves out.
+        Without the statements that `aligned.groups` leaves out.
     """
-    base, source = setting.pairs.base, setting.pairs.source
-    lengths = [min(len(a), len(b)) for a, b in zip(base, source, strict=True)]
-    parts = groups(counterparts, lengths)
-    rows = sorted(i for part in parts for i in part)
-    results = np.empty((2 + len(written), len(base), 2), np.float32)
-    for part in parts:
-        reach = max(counterparts[i].reach for i in part)
-        ours, other = ([prompts[i] for i in part] for prompts in (base, source))
-        patcher = Patcher(
-            setting.lm,
-            setting.answers,
-            ours,
-            other,
-            reach,
-            keep=True,
-            site=setting.site,
-            prefixes=(setting.pairs.base_prefix, setting.pairs.source_prefix),
-        )
-        z = _moved(patcher, [counterparts[i] for i in part], reach)
+    n = len(setting.pairs.base)
+    results, done = np.empty((2 + len(written), n, 2), np.float32), list[int]()
+    for part, patcher, z in aligned.patchers(setting, counterparts):
+        done += part
         unpatched = patcher(patch[None][:0], "unpatched")
         results[0, part], results[1, part] = unpatched.base, unpatched.source
+        some = [counterparts[i] for i in part]
         for number, (writing, masks) in enumerate(written.items()):
-            at = np.zeros((len(part), reach), bool)
-            for row, i in zip(at, part, strict=True):
-                row[counterparts[i].base[masks[i]]] = True
+            at = aligned.mask(some, [masks[i] for i in part], patcher.base.n_tail)
             results[2 + number, part] = patcher(patch[None], str(writing), z, at).patched[0]
+    rows = sorted(done)
     n_written = {w: np.array([masks[i].sum() for i in rows], int) for w, masks in written.items()}
     readouts = Readouts(results[0, rows], results[1, rows], results[2:, rows])
     return Blocks(
@@ -225,14 +184,3 @@ def _elsewhere(inside: np.ndarray, random: np.random.Generator) -> np.ndarray:
     drawn = np.zeros_like(inside)
     drawn[random.choice(outside, min(len(outside), int(inside.sum())), replace=False)] = True
     return drawn
-
-
-def _moved(patcher: Patcher, counterparts: list[Pairs], reach: int) -> torch.Tensor | None:
-    """The source run's z at the positions of the base run; None where they are the same."""
-    if all((p.base == p.source).all() for p in counterparts):
-        return None
-    take = torch.arange(reach).repeat(len(counterparts), 1)
-    for row, p in zip(take, counterparts, strict=True):
-        row[reach + p.base] = torch.from_numpy(reach + p.source)
-    source = patcher.z("z")[1]
-    return source[:, torch.arange(len(counterparts))[:, None], take]

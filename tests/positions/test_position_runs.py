@@ -7,69 +7,20 @@ import polars as pl
 import pytest
 import torch
 
-from stages.lib import chat
-from stages.lib.io import tables
 from stages.lib.model import readout
-from stages.lib.model.readout import ReadoutConfig
-from stages.lib.patching import patch
-from stages.lib.patching.config import PatchConfig
+from stages.lib.patching import aligned, patch
+from stages.lib.patching.blocks import BLOCKS, Pairs, Wording
 from stages.lib.patching.experiment import Experiment
-from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.lib.stats.windows import Window
-from stages.positions import blocks, position_runs, position_tables, scores
-from stages.positions.blocks import BLOCKS, Pairs, Wording
+from stages.positions import position_runs, position_tables, scores
 from stages.positions.metrics import BlockPoint
 from stages.positions.position_runs import Writing
 from stages.positions.schema import ALL, SCHEMA
 from tests import tiny
 from tests.intervals import of_type, there
+from tests.placed import CONFIG, LABEL, QUESTION, experiment, planted
 
-WORDS = ReadoutConfig(("true", "True"), ("false", "False"))
-CONFIG = PatchConfig(source="honest", base="liar", positions=12)
-LABEL = [True, False] * 4
-QUESTION = "{statement}?"
 ROUNDING = 1e-5
-
-
-def experiment(model, base, source, statements=None):
-    """Statements in both wordings, with their pairs of positions."""
-    wrapped = tiny.wrap(model)
-    told = statements or [f"{'T' if x else 'F'} is no{'.' * i} {i}" for i, x in enumerate(LABEL)]
-    ids, cuts, names = [], [], []
-    for wording in (base, source):
-        texts = [
-            chat.render(wrapped.tokenizer, wording.system, QUESTION, wording.prefix, s)
-            for s in told
-        ]
-        ids.append([chat.encode(wrapped.tokenizer, text) for text in texts])
-        cuts.append([])
-        for text, tokens, s in zip(texts, ids[-1], told, strict=True):
-            names, starts = zip(*blocks.segments(text, wording, s), strict=True)
-            cuts[-1].append(blocks.of_tokens(wrapped.tokenizer.decode, tokens, text, list(starts)))
-    counterparts = [
-        blocks.align(a, b, list(names), [x, y]) for a, b, x, y in zip(*ids, *cuts, strict=True)
-    ]
-    n = len(told)
-    table = pl.DataFrame(
-        {
-            "statement_id": [f"{i:02d}" for i in range(n)],
-            "topic": ["a"] * n,
-            "label": [s[0] == "T" for s in told],
-            "subject": [f"s{i}" for i in range(n)],
-            "split": ["report"] * n,
-        },
-        schema={
-            name: tables.STATEMENTS[name]
-            for name in ("statement_id", "topic", "label", "subject", "split")
-        },
-    )
-    answers = readout.answers(wrapped.tokenizer, WORDS)
-    return Experiment(CONFIG, PromptPairs(table, ids[1], ids[0]), wrapped, answers), counterparts
-
-
-def planted(prefix="it is"):
-    base, source = (Wording(f"You are {x}.", QUESTION, prefix) for x in ("so L", "H"))
-    return experiment(tiny.planted_model(), base, source)
 
 
 def window(setting: Experiment):
@@ -227,14 +178,14 @@ def some_pairs(random, n):
 
 def test_groups_hold_only_what_their_last_positions_reach_and_are_few():
     counterparts, lengths = some_pairs(np.random.default_rng(0), 80)
-    found = position_runs.groups(counterparts, lengths)
+    found = aligned.groups(counterparts, lengths)
     rows = [i for group in found for i in group]
     assert len(rows) == len(set(rows)) < 80
-    assert len(found) == position_runs.MOST_GROUPS
+    assert len(found) == aligned.MOST_GROUPS
     for group in found:
         assert min(lengths[i] for i in group) >= max(counterparts[i].reach for i in group)
     few, of_few = some_pairs(np.random.default_rng(1), 5)
-    assert sorted(i for group in position_runs.groups(few, of_few) for i in group) == [*range(5)]
+    assert sorted(i for group in aligned.groups(few, of_few) for i in group) == [*range(5)]
 
 
 def test_writings_split_the_prompt_and_random_positions_are_outside():

@@ -9,7 +9,7 @@ from stages.lib import chat
 from stages.lib.chat import Wording
 from stages.lib.chat import template as chat_template
 from stages.lib.io.cli import UserError
-from stages.positions import blocks
+from stages.lib.patching import blocks
 from tests import chats, tiny
 
 QUESTION = 'Is it so?\n\nStatement: "{statement}" Yes?'

@@ -7,8 +7,8 @@ import pytest
 
 from stages.lib import chat
 from stages.lib.model import lm
-from stages.positions import blocks
-from stages.positions.blocks import BLOCKS, NotFoundError, Wording
+from stages.lib.patching import blocks
+from stages.lib.patching.blocks import BLOCKS, NotFoundError, Wording
 from tests import tiny
 
 MODEL = Path("data/model")

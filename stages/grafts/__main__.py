@@ -1,0 +1,115 @@
+"""Stage `grafts`: which weights of an organism its lie needs, and which suffice.
+
+Params  grafts, patch, readout
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import polars as pl
+
+from stages.grafts import smallest, units, weights
+from stages.grafts.config import GraftsConfig
+from stages.grafts.graft_runs import Graft, Grafts
+from stages.grafts.schema import ALONE, HEAD, KEY, REST, SCHEMA, SET, WITHOUT
+from stages.grafts.units import Changes, Unit
+from stages.lib import forward
+from stages.lib.forward import Readouts
+from stages.lib.io import cli, params, tables
+from stages.lib.model import lm as language_model
+from stages.lib.model.pretrained.files import sha256
+from stages.lib.patching import experiment, patch, patched_runs
+from stages.lib.patching.experiment import Experiment
+from stages.lib.patching.patch import Head
+from stages.lib.weights import adapter
+
+
+def main(
+    pairs: cli.Pairs,
+    model: cli.Model,
+    organisms: Annotated[Path, "folder of the model organisms' adapters"],
+    out: Annotated[
+        Path,
+        "writes one row per statement and graft (Parquet); empty where the model is no organism "
+        "that lies",
+    ],
+) -> None:
+    """Graft on `selection` to find the smallest set of heads, then everything on `report`."""
+    organism = tables.read_json(model / language_model.MANIFEST)["organism"]
+    if organism is None or not organism["layers"]:
+        if forward.is_main_process():
+            tables.write(out, pl.DataFrame(schema=SCHEMA), SCHEMA, KEY)
+        return
+    section = params.section("grafts", GraftsConfig)
+    setting = experiment.load(pairs, model, ("selection", "report"), section.limit)
+    changes = weights.changes(setting.lm, organisms / organism["name"])
+    digest = sha256(organisms / organism["name"] / adapter.WEIGHTS)
+    selection, report = (_split(setting, name) for name in ("selection", "report"))
+    every = units.units(setting.lm, changes)
+    more = _sets(selection, _grafts(selection, changes, digest), every, section.within)
+    grafts = [Graft(run, unit) for unit in [*every, *more] for run in (WITHOUT, ALONE)]
+    rows = _unpatched(report)
+    for graft, p in zip(grafts, _grafts(report, changes, digest)(grafts, "grafts"), strict=True):
+        size = units.size(units.part(setting.lm, changes, graft.unit))
+        rows.append(_rows(report, p, graft, size))
+    if forward.is_main_process():
+        tables.write(out, pl.concat(rows), SCHEMA, KEY)
+
+
+def _split(setting: Experiment, split: str) -> Experiment:
+    """The statements of one split."""
+    table = setting.pairs.table
+    return replace(setting, pairs=setting.pairs.only(table.filter(split=split)["statement_id"]))
+
+
+def _grafts(setting: Experiment, changes: Changes, digest: str) -> Grafts:
+    """The base persona's prompts, to be answered with grafted weights."""
+    about = setting.pairs
+    return Grafts(setting.lm, setting.answers, about.base, about.base_prefix, changes, digest)
+
+
+def _sets(setting: Experiment, run: Grafts, every: list[Unit], within: float) -> list[Unit]:
+    """The smallest set of heads that the lie needs, by the selection split, and all other heads."""
+    heads = [Head(unit.layer or 0, unit.index or 0) for unit in every if unit.kind == HEAD]
+    honest = patch.correct(_own(setting).source, setting.pairs.label).mean()
+    needed = smallest.heads(run, heads, setting.pairs.label, float(honest) - within)
+    rest = tuple(head for head in heads if head not in needed)
+    return [
+        Unit(kind, heads=some) for kind, some in ((SET, needed), (REST, rest)) if needed and some
+    ]
+
+
+def _own(setting: Experiment) -> Readouts:
+    """Both personas' own runs."""
+    return setting.patcher()(np.zeros((0, *setting.shape), bool), "unpatched")
+
+
+def _unpatched(setting: Experiment) -> list[pl.DataFrame]:
+    """Rows of both personas' own runs, with the liar's weights."""
+    own, config = _own(setting), setting.config
+    return [
+        _with(patched_runs.rows(setting.pairs, p, persona, persona))
+        for persona, p in ((config.source, own.source), (config.base, own.base))
+    ]
+
+
+def _rows(setting: Experiment, p: np.ndarray, graft: Graft, size: float) -> pl.DataFrame:
+    """Rows of one graft."""
+    unit, base = graft.unit, setting.config.base
+    rows = patched_runs.rows(setting.pairs, p, base, base, f"{graft.run}_{unit}", unit.heads)
+    where = {"layer": unit.layer, "index": unit.index, "map": unit.map}
+    return _with(rows, run=graft.run, unit=unit.kind, size=size, **where)
+
+
+def _with(rows: pl.DataFrame, **columns: str | float | None) -> pl.DataFrame:
+    """Rows with these columns; those that are not given stay empty."""
+    added = [name for name in SCHEMA if name not in rows.columns]
+    return rows.with_columns(
+        pl.lit(columns.get(name), SCHEMA[name]).alias(name) for name in added
+    ).select(*SCHEMA)
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,25 @@
+"""Columns of the table of runs with grafted weights, and what names the runs."""
+
+import polars as pl
+
+from stages.lib.io import tables
+
+WITHOUT, ALONE = "without", "alone"
+LAYER, HEAD, GROUP, MAP, ALL, SET, REST = "layer", "head", "group", "map", "all", "set", "rest"
+UNITS = (LAYER, HEAD, GROUP, MAP, ALL, SET, REST)
+
+SCHEMA: tables.Schema = tables.PATCHED | {
+    "run": pl.String,
+    "unit": pl.String,
+    "layer": pl.Int32,
+    "index": pl.Int32,
+    "map": pl.String,
+    "size": pl.Float64,
+    "heads": pl.List(pl.Struct({"layer": pl.Int32, "head": pl.Int32})),
+}
+"""One row per statement and graft. ``without``: the unit's weights are those of the model that
+never lies, all others the liar's; ``alone``: the reverse. `index` is the head, or the group of
+heads that share keys and values; `size` the Frobenius norm of the unit's change of weights. `set`
+is the smallest set of heads that restores honesty where it is without its change, `rest` all other
+heads."""
+KEY = ["statement_id", "base", "patch_id"]

@@ -1,0 +1,80 @@
+"""An adapter's change of weights, by peft, and a model with a part of it taken out or alone."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftModel
+from peft.tuners.lora import LoraLayer
+
+from stages.grafts.schema import ALONE
+from stages.grafts.units import Changes
+from stages.lib.model.lm import LanguageModel
+
+ADAPTER = "default"
+
+
+def changes(lm: LanguageModel, folder: Path) -> Changes:
+    """Read what an adapter adds to the weights of each map.
+
+    Parameters
+    ----------
+    lm : LanguageModel
+        A model of the adapter's architecture; its weights are left as they are.
+    folder : Path
+        The adapter.
+
+    Returns
+    -------
+    dict of tuple of int and str to Tensor of shape (d_out, d_in), float64
+        By layer and name of the map.
+    """
+    adapted: Any = PeftModel.from_pretrained(lm.model, str(folder))  # pyright: ignore[reportUnknownMemberType]
+    found: Changes = {}
+    for number, layer in enumerate(lm.layers):
+        for name, module in layer.named_modules():
+            if isinstance(module, LoraLayer):
+                module.lora_A.double()
+                module.lora_B.double()
+                delta: Any = module.get_delta_weight(ADAPTER)  # type: ignore[operator]
+                found[number, name.rsplit(".", 1)[-1]] = delta.detach().cpu()
+    adapted.unload()
+    lm.model.requires_grad_(False)
+    return found
+
+
+@contextmanager
+def grafted(lm: LanguageModel, changes: Changes, part: Changes, run: str) -> Generator[None]:
+    """Take a part of the change out of a liar's weights, or leave that part alone in them.
+
+    Parameters
+    ----------
+    lm : LanguageModel
+        The liar, whose weights hold all of the change. They are put back, bit by bit.
+    changes, part : dict of tuple of int and str to Tensor
+        All of the change, and the part.
+    run : str
+        ``without`` or ``alone``.
+    """
+    taken = dict(part)
+    if run == ALONE:
+        taken = {place: change - part.get(place, 0) for place, change in changes.items()}
+    weights = {place: _weight(lm, *place) for place in taken}
+    before = {place: weight.detach().clone() for place, weight in weights.items()}
+    try:
+        with torch.no_grad():
+            for place, weight in weights.items():
+                weight.copy_(before[place].double() - taken[place].to(weight.device))
+        yield
+    finally:
+        with torch.no_grad():
+            for place, weight in weights.items():
+                weight.copy_(before[place])
+
+
+def _weight(lm: LanguageModel, layer: int, name: str) -> torch.Tensor:
+    """Weights of a map of a layer."""
+    modules = dict(lm.layers[layer].named_modules())
+    return next(m.weight for path, m in modules.items() if path.rsplit(".", 1)[-1] == name)

@@ -1,0 +1,90 @@
+"""Stage `trace`: honest z patched into one layer at one place of the prompt.
+
+Params  patch, readout, trace, the wordings of both personas (to find them in the prompts)
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import polars as pl
+
+from stages.lib import forward
+from stages.lib.io import cli, params, tables
+from stages.lib.patching import aligned, experiment
+from stages.lib.patching.blocks import Pairs
+from stages.lib.patching.experiment import Experiment
+from stages.trace import choice, map_runs, path_runs
+from stages.trace.config import TraceConfig
+from stages.trace.places import places, swapped
+from stages.trace.schema import PARTS, PATHS, RUNS
+
+
+def main(
+    pairs: cli.Pairs,
+    model: cli.Model,
+    out: Annotated[
+        Path,
+        "writes one row per statement and run: every layer at every place of the prompt, in both "
+        "directions, and every head of the cells that matter (Parquet)",
+    ],
+    paths: Annotated[
+        Path,
+        "writes one row per statement and run: what a cell does through a later one, and around "
+        "it (Parquet)",
+    ],
+) -> None:
+    """Map layers and places; choose cells on `selection`; heads and paths of these on `report`."""
+    section = params.section("trace", TraceConfig)
+    setting = experiment.load(pairs, model, ("selection", "report"), section.limit)
+    config, decode = setting.config, setting.lm.tokenizer.decode
+    placed, counterparts, notes = aligned.pairs(setting.pairs, aligned.wordings(config), decode)
+    selection, report = (
+        _split(replace(setting, pairs=placed), counterparts, name)
+        for name in ("selection", "report")
+    )
+    at = {name: pairs for name, pairs in selection[1].items() if name in PARTS}
+    chosen_on = pl.concat([map_runs.unpatched(*selection), map_runs.layers(selection[0], at)])
+    personas = (config.source, config.base)
+    cells = choice.choose(chosen_on, selection[0].pairs, personas, section.least, section.cells)
+    reverse = _reversed(*report)
+    parts = [chosen_on, map_runs.unpatched(*report), map_runs.layers(*report)]
+    parts += [map_runs.layers(*reverse), map_runs.heads(*report, cells)]
+    routes = path_runs.run(*report, cells)
+    if not forward.is_main_process():
+        return
+    if notes:
+        print(f"trace: left out {len(notes)} statements", *notes, sep="\n")
+    tables.write(out, pl.concat(parts), RUNS, ["statement_id", "base", "patch_id"])
+    tables.write(paths, routes, PATHS, ["statement_id", "base", "patch_id"])
+
+
+def _split(
+    setting: Experiment, counterparts: list[Pairs], split: str
+) -> tuple[Experiment, dict[str, list[Pairs]]]:
+    """Statements of one split, and their places."""
+    mine = setting.pairs.table["split"] == split
+    some = [pairs for pairs, own in zip(counterparts, mine, strict=True) if own]
+    about = setting.pairs.only(setting.pairs.table.filter(mine)["statement_id"])
+    return replace(setting, pairs=about), places(some, setting.config.positions)
+
+
+def _reversed(
+    setting: Experiment, at: dict[str, list[Pairs]]
+) -> tuple[Experiment, dict[str, list[Pairs]]]:
+    """The same with source and base in each other's role."""
+    about, config = setting.pairs, setting.config
+    other = replace(
+        about,
+        source=about.base,
+        base=about.source,
+        source_prefix=about.base_prefix,
+        base_prefix=about.source_prefix,
+    )
+    roles = replace(config, source=config.base, base=config.source)
+    there = {name: swapped(pairs) for name, pairs in at.items()}
+    return replace(setting, pairs=other, config=roles), there
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,26 @@
+"""Columns of both tables of runs, and the places of a prompt that are patched."""
+
+import polars as pl
+
+from stages.lib.io import tables
+from stages.lib.patching.blocks import BLOCKS
+
+LAST_TOKEN, LAST, ALL = "last token", "last {}", "all"  # LAST with the number of patch.positions
+PARTS = (*BLOCKS, LAST_TOKEN)
+"""Places that no two positions share: blocks without the last token, and the last token."""
+
+RUNS: tables.Schema = tables.PATCHED | {"layer": pl.Int32, "block": pl.String, "head": pl.Int32}
+"""One row per statement and run; without a head all heads of the layer were patched, without a
+layer nothing was."""
+
+THROUGH, AROUND = "through", "around"
+PATHS: tables.Schema = tables.PATCHED | {
+    "run": pl.String,
+    "writer_layer": pl.Int32,
+    "writer_block": pl.String,
+    "reader_layer": pl.Int32,
+    "reader_block": pl.String,
+}
+"""One row per statement and path. ``through``: the reader has the z that it computes where the
+writer is patched, and nothing else is patched. ``around``: the writer is patched, and the reader
+keeps the z of the base run."""

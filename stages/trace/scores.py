@@ -1,0 +1,267 @@
+"""Scores of `trace`: where in depth and in the prompt honest z restores the truth.
+
+Params  patch
+"""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import polars as pl
+
+from stages.lib import stats
+from stages.lib.io import cli, params, tables
+from stages.lib.io import metrics as metrics_file
+from stages.lib.patching import patch, patched_runs
+from stages.lib.patching.config import PatchConfig
+from stages.lib.patching.prompt_pairs import PromptPairs
+from stages.lib.stats import run_points
+from stages.trace.effects import Advantage, Effect, advantage, effects
+from stages.trace.metrics import MOST, CellEffect, PathEffect, TraceMetrics, View
+from stages.trace.schema import ALL, AROUND, LAST, PARTS, PATHS, RUNS, THROUGH
+
+CHOSEN_BY = "share of the log-odds recovered, on the selection split"
+Rows = list[dict[str, Any]]
+
+
+def main(
+    pairs: cli.Pairs,
+    runs: cli.Runs,
+    paths: Annotated[Path, "runs through a later cell and around it (Parquet)"],
+    metrics: cli.Metrics,
+    plots: Annotated[
+        Path,
+        "writes map.json (one row per layer, place of the prompt and direction), heads.json (one "
+        "per head of a cell that matters) and paths.json (one per path) into this folder",
+    ],
+) -> None:
+    """Measure the map, and the heads and paths of the cells that matter, on the report split."""
+    config = params.section("patch", PatchConfig)
+    table, about = patched_runs.read(runs, RUNS, pairs)
+    report = about.only(about.table.filter(split="report")["statement_id"])
+    table = table.filter(pl.col("statement_id").is_in(report.table["statement_id"].implode()))
+    routes, _ = patched_runs.read(paths, PATHS, pairs)
+    cells, heads = by_cell(table, report, config), by_head(table, report, config)
+    through = by_path(routes, table, report, config)
+    tables.write_rows(plots / "map.json", cells)
+    tables.write_rows(plots / "heads.json", heads)
+    tables.write_rows(plots / "paths.json", through)
+    metrics_file.write(metrics, summarise(table, report, cells, heads, through, config))
+
+
+def by_cell(runs: pl.DataFrame, about: PromptPairs, config: PatchConfig) -> Rows:
+    """What every layer recovers at every place, in both directions.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        What stage `trace` wrote, with the columns of `RUNS`; of these statements.
+    about : PromptPairs
+        The statements.
+    config : PatchConfig
+        Section `patch`.
+
+    Returns
+    -------
+    list of dict
+        Of plots/trace/map.json. `run` is ``patched`` (the source's z in the base run) or
+        ``reverse``; `recovered` the share of the advantage in log-odds that the patch moves.
+    """
+    whole = runs.filter(pl.col("layer").is_not_null(), pl.col("head").is_null())
+    result: Rows = []
+    for run, source, base in _directions(config):
+        above = advantage(runs, about, source, base)
+        mine = whole.filter(base=base)
+        for block in mine["block"].unique(maintain_order=True):
+            for effect in effects(mine.filter(block=block), above, ["layer", "block"]):
+                result.append({"run": run, **_personas(config), **effect.name} | _row(effect))
+    places = [*PARTS, LAST.format(config.positions), ALL]
+    return sorted(result, key=lambda row: (row["run"], places.index(row["block"]), row["layer"]))
+
+
+def by_head(runs: pl.DataFrame, about: PromptPairs, config: PatchConfig) -> Rows:
+    """What every head of the cells that matter recovers alone: rows of plots/trace/heads.json."""
+    above = advantage(runs, about, config.source, config.base)
+    rows = runs.filter(pl.col("head").is_not_null())
+    return [
+        effect.name | _row(effect)
+        for _, cell in rows.group_by("layer", "block", maintain_order=True)
+        for effect in effects(cell, above, ["layer", "block", "head"])
+    ]
+
+
+def by_path(
+    paths: pl.DataFrame, runs: pl.DataFrame, about: PromptPairs, config: PatchConfig
+) -> Rows:
+    """What of a writer's gain passes through each reader, and what around it.
+
+    Parameters
+    ----------
+    paths : DataFrame
+        What stage `trace` wrote, with the columns of `PATHS`.
+    runs, about, config
+        As `by_cell`.
+
+    Returns
+    -------
+    list of dict
+        Of plots/trace/paths.json. `share` is the gain of the run as a share of what the writer
+        gains alone.
+    """
+    above = advantage(runs, about, config.source, config.base)
+    names = ["writer_layer", "writer_block", "reader_layer", "reader_block", "run"]
+    result: Rows = []
+    for (layer, block), of_writer in paths.group_by(names[:2], maintain_order=True):
+        own = runs.filter(base=config.base, layer=layer, block=block).filter(
+            pl.col("head").is_null()
+        )
+        (writer,) = effects(own, above, ["layer", "block"])
+        alone = Advantage(writer.about, above.only(own["statement_id"]).base, writer.gained)
+        some = of_writer.filter(pl.col("statement_id").is_in(own["statement_id"].implode()))
+        for effect in effects(some, alone, names):
+            result.append(effect.name | run_points.beside("share", effect.recovered))
+            result[-1]["n"] = effect.recovered.n
+    return result
+
+
+def summarise(
+    runs: pl.DataFrame,
+    about: PromptPairs,
+    cells: Rows,
+    heads: Rows,
+    paths: Rows,
+    config: PatchConfig,
+) -> TraceMetrics:
+    """Collect the cells that matter, the paths between them, and what other choices see.
+
+    Parameters
+    ----------
+    runs, about, config
+        As `by_cell`.
+    cells, heads, paths : list of dict
+        From `by_cell`, `by_head` and `by_path`.
+    """
+    through = _paths(paths)
+    chosen = {_name(row["layer"], row["block"]): row for row in heads}
+    writers, readers = roles(through, [*chosen])
+    last = LAST.format(config.positions)
+    return TraceMetrics(
+        source=config.source,
+        base=config.base,
+        known=run_points.count(about.table),
+        advantage=advantage(runs, about, config.source, config.base).interval,
+        chosen_by=CHOSEN_BY,
+        cells={
+            name: _cell(row["layer"], row["block"], cells, heads) for name, row in chosen.items()
+        },
+        paths=through,
+        writers=writers,
+        readers=readers,
+        views={name: _view(cells, block) for name, block in (("last", last), ("all", ALL))},
+    )
+
+
+def roles(paths: dict[str, PathEffect], cells: list[str]) -> tuple[list[str], list[str]]:
+    """Tell writers from readers.
+
+    Parameters
+    ----------
+    paths : dict of str to PathEffect
+        By name.
+    cells : list of str
+        Names of the cells that matter.
+
+    Returns
+    -------
+    tuple of list of str
+        Writers: cells most of whose gain passes through a later cell, or through its layer.
+        Readers: the cells that it passes through; of a layer, all of its cells that matter.
+    """
+    passing = [
+        path for path in paths.values() if path.through.low is not None and path.through.low > MOST
+    ]
+    writers = {path.writer for path in passing}
+    direct = {path.reader for path in passing}
+    layers = {name.split(" ", 1)[0] for name in direct if name.endswith(f" {ALL}")}
+    readers = {name for name in cells if name in direct or name.split(" ", 1)[0] in layers}
+    return [c for c in cells if c in writers], [c for c in cells if c in readers]
+
+
+def _directions(config: PatchConfig) -> tuple[tuple[str, str, str], ...]:
+    """Both directions: name, persona that z is from, persona that is patched."""
+    return (("patched", config.source, config.base), ("reverse", config.base, config.source))
+
+
+def _cell(layer: int, block: str, cells: Rows, heads: Rows) -> CellEffect:
+    """Numbers of one cell."""
+    patched, reverse = (
+        next(r for r in cells if (r["run"], r["layer"], r["block"]) == (run, layer, block))
+        for run in ("patched", "reverse")
+    )
+    own = [row for row in heads if (row["layer"], row["block"]) == (layer, block)]
+    return CellEffect(
+        layer=layer,
+        block=block,
+        gained=_interval(patched, "gained"),
+        recovered=_interval(patched, "recovered"),
+        accuracy=stats.Interval(patched["accuracy"], patched["low"], patched["high"], patched["n"]),
+        reverse=_interval(reverse, "recovered"),
+        heads={str(row["head"]): _interval(row, "recovered") for row in own},
+    )
+
+
+def _paths(rows: Rows) -> dict[str, PathEffect]:
+    """Both runs of each path."""
+    shares: dict[tuple[str, str], dict[str, stats.Interval]] = {}
+    for row in rows:
+        ends = [_name(row[f"{end}_layer"], row[f"{end}_block"]) for end in ("writer", "reader")]
+        shares.setdefault((ends[0], ends[1]), {})[row["run"]] = _interval(row, "share")
+    return {
+        f"{writer} > {reader}": PathEffect(writer, reader, own[THROUGH], own[AROUND])
+        for (writer, reader), own in shares.items()
+    }
+
+
+def _view(cells: Rows, block: str) -> View:
+    """The layer that recovers most at a place."""
+    rows = [
+        row
+        for row in cells
+        if row["run"] == "patched" and row["block"] == block and row["recovered"] is not None
+    ]
+    if not rows:
+        return View(None, stats.NOTHING)
+    best = max(rows, key=lambda row: row["recovered"])
+    return View(best["layer"], _interval(best, "recovered"))
+
+
+def _row(effect: Effect) -> dict[str, Any]:
+    """Numbers of a run: accuracy, log-odds gained, share recovered."""
+    about = effect.about
+    accuracy = stats.rate(patch.correct(effect.probabilities, about.label), about.subject)
+    gained = stats.difference(effect.gained, np.zeros_like(effect.gained), about.subject)
+    return (
+        accuracy.row("accuracy")
+        | run_points.beside("gained", gained)
+        | run_points.beside("recovered", effect.recovered)
+    )
+
+
+def _interval(row: dict[str, Any], name: str) -> stats.Interval:
+    """An estimate of a row."""
+    n = row["n"] if row[name] is not None else 0
+    return stats.Interval(row[name], row[f"{name}_low"], row[f"{name}_high"], n)
+
+
+def _name(layer: int, block: str) -> str:
+    """Name of a cell."""
+    return f"{layer} {block}"
+
+
+def _personas(config: PatchConfig) -> dict[str, str]:
+    """Persona that z is from, and the one that is patched."""
+    return {"source": config.source, "base": config.base}
+
+
+if __name__ == "__main__":
+    cli.run(main)
