@@ -6,7 +6,9 @@ Params  patch
 from pathlib import Path
 from typing import Annotated
 
-from stages.ground_truth import effects, ground_truth
+from stages.grafts.metrics import GraftsMetrics
+from stages.grafts.metrics import Metrics as Grafts
+from stages.ground_truth import effects, ground_truth, methods
 from stages.ground_truth.metrics import (
     Gain,
     GroundTruthMetrics,
@@ -15,10 +17,12 @@ from stages.ground_truth.metrics import (
 )
 from stages.lib.io import cli, metrics, params, tables
 from stages.lib.model import lm
-from stages.lib.patching import best_window, patched_runs
+from stages.lib.patching import best_window, head_effects, patched_runs
 from stages.lib.patching.config import PatchConfig
+from stages.lib.patching.patch import Head
 from stages.lib.probing import probe_files
 from stages.lib.stats.windows import Window
+from stages.trace.metrics import TraceMetrics
 
 
 def main(
@@ -29,6 +33,9 @@ def main(
     transplant: Annotated[Path, "runs with the head set patched (Parquet)"],
     heads: cli.HeadSet,
     probes: Annotated[Path, "folder of fitted probes, with their accuracy by layer (Parquet)"],
+    attribution_patching: Annotated[Path, "estimates of each head's patch alone (Parquet)"],
+    grafts: Annotated[Path, "which weights the lie needs: metrics of stage `grafts` (JSON)"],
+    trace: Annotated[Path, "where the patch takes effect: metrics of stage `trace` (JSON)"],
     out: Annotated[
         Path,
         "writes metrics, or only the reason where the model is no organism (JSON)",
@@ -68,11 +75,29 @@ def main(
     span = range(planted[0], planted[-1] + 1)
     chosen = tables.read_json(heads)["heads"]
     accuracy = probe_files.layers(probes)
+    weights: Grafts = metrics.read(
+        grafts,
+        Grafts,  # pyright: ignore[reportArgumentType]: a union is no `type`
+    )
+    if not isinstance(weights, GraftsMetrics):
+        raise tables.broken(grafts, f"not of organism {organism['name']}")
+    shape = (max(layers[0] for layers in alone.layers) + 1, len(alone.layers))
+    by_method = methods.scores(
+        tables.read(attribution_patching, head_effects.EFFECTS),
+        best,
+        chosen,
+        metrics.read(trace, TraceMetrics),
+        weights,
+        (shape[0], shape[1] // shape[0]),
+    )
+    needed = [Head(*head) for head in weights.needed.heads]
     scored = PlantedMetrics(
         **vars(result),
         window=ground_truth.window(best, span, swept),
         heads=ground_truth.heads(alone, span),
         set=ground_truth.head_set(chosen, span, alone),
+        needed_layers=weights.needed_layers,
+        methods={name: methods.score(of, needed) for name, of in by_method.items() if needed},
         belief=ground_truth.belief(accuracy, planted[0], config.source, config.base),
     )
     metrics.write(out, scored)

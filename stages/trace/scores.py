@@ -31,8 +31,8 @@ def main(
     metrics: cli.Metrics,
     plots: Annotated[
         Path,
-        "writes map.json (one row per layer, place of the prompt and direction), heads.json (one "
-        "per head of a cell that matters) and paths.json (one per path) into this folder",
+        "writes map.json (one row per layer, place of the prompt and direction) and paths.json "
+        "(one per path between cells that matter) into this folder",
     ],
 ) -> None:
     """Measure the map, and the heads and paths of the cells that matter, on the report split."""
@@ -44,7 +44,6 @@ def main(
     cells, heads = by_cell(table, report, config), by_head(table, report, config)
     through = by_path(routes, table, report, config)
     tables.write_rows(plots / "map.json", cells)
-    tables.write_rows(plots / "heads.json", heads)
     tables.write_rows(plots / "paths.json", through)
     metrics_file.write(metrics, summarise(table, report, cells, heads, through, config))
 
@@ -80,7 +79,7 @@ def by_cell(runs: pl.DataFrame, about: PromptPairs, config: PatchConfig) -> Rows
 
 
 def by_head(runs: pl.DataFrame, about: PromptPairs, config: PatchConfig) -> Rows:
-    """What every head of the cells that matter recovers alone: rows of plots/trace/heads.json."""
+    """What every head of the cells that matter recovers alone; parameters as `by_cell`."""
     above = advantage(runs, about, config.source, config.base)
     rows = runs.filter(pl.col("head").is_not_null())
     return [
@@ -119,8 +118,8 @@ def by_path(
         alone = Advantage(writer.about, above.only(own["statement_id"]).base, writer.gained)
         some = of_writer.filter(pl.col("statement_id").is_in(own["statement_id"].implode()))
         for effect in effects(some, alone, names):
-            result.append(effect.name | run_points.beside("share", effect.recovered))
-            result[-1]["n"] = effect.recovered.n
+            path = "{} {} → {} {}".format(*(effect.name[name] for name in names[:-1]))
+            result.append({"path": path} | effect.name | effect.recovered.row("share"))
     return result
 
 
@@ -215,7 +214,9 @@ def _paths(rows: Rows) -> dict[str, PathEffect]:
     shares: dict[tuple[str, str], dict[str, stats.Interval]] = {}
     for row in rows:
         ends = [_name(row[f"{end}_layer"], row[f"{end}_block"]) for end in ("writer", "reader")]
-        shares.setdefault((ends[0], ends[1]), {})[row["run"]] = _interval(row, "share")
+        shares.setdefault((ends[0], ends[1]), {})[row["run"]] = stats.Interval(
+            row["share"], row["low"], row["high"], row["n"]
+        )
     return {
         f"{writer} > {reader}": PathEffect(writer, reader, own[THROUGH], own[AROUND])
         for (writer, reader), own in shares.items()

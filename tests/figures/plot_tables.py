@@ -28,7 +28,7 @@ UNDRAWN = {  # on the page of `dvc plots` alone
     | floats("cosine"),
 }
 ANSWERED = ("behaviour/", "grid/")  # measured whatever the model knows
-MADE_OF_KNOWN = ("attribution/", "estimates/", "heads/", "erasure/probes", "robustness/overlap",
+MADE_OF_KNOWN = ("attribution/", "estimates/", "heads/", "grafts/", "trace/", "erasure/probes", "robustness/overlap",
                  "set_sizes/smallest")  # fmt: skip
 SIGNED = ("effect", "estimate", "contribution", "cosine", "log_odds")
 
@@ -78,7 +78,7 @@ def _filled(row: dict[str, Any], schema: tables.Schema, shift: float, rng) -> di
         value += {"low": -0.05, "high": 0.05}.get(name.split("_")[-1], 0.0)
         row[name] = value if row["n"] else None
     counts = {name: row["n"] for name in schema if name.endswith("_n")}
-    return {name: (row | counts)[name] for name in schema}
+    return {name: (row | counts).get(name) for name in schema}
 
 
 def _level(name: str, row: dict[str, Any], rng) -> float:
@@ -148,6 +148,21 @@ def _of_patching(topics, layers, heads, roles, known) -> dict[str, Rows]:
         "heads/heads": _each(measure=("alone", "left_out"), layer=window, head=range(heads)),
         "heads/sets": [{"size": size} | row for size, row in enumerate(grown)],
         "ground_truth/layers": [{"layer": i, "planted": i in window} for i in range(layers)],
+        "grafts/units": _cross(
+            [{"part": f"layer {i}", "unit": "layer", "layer": i} for i in window]
+            + [{"unit": "head", "layer": i, "index": j} for i in window for j in range(heads)]
+            + [{"part": name, "unit": "map", "map": name} for name in ("o_proj", "q_proj")]
+            + [{"part": name, "unit": name} for name in ("all", "set", "rest")],
+            _each(run=("without", "alone")),
+            [{"size": 1.5}],
+        ),
+        "trace/map": _cross(
+            [roles["patched"], roles["reverse"]],
+            _each(block=("system", "user turn", "last token", "last 25", "all")),
+            _each(layer=range(layers)),
+        ),
+        "trace/paths": _each(path=(f"{first} user turn → {layers - 1} {block}"
+                                   for block in ("last token", "all")), run=("through", "around")),
         "erasure/windows": _cross(persona, erasers, erased),
         "erasure/probes": _cross(persona, probes, _each(layer=range(layers))),
         "logit_attribution/layers": _cross(_each(site=("attention", "mlp")), read,

@@ -1,6 +1,5 @@
 """A planted model in which one layer writes the persona and a later one reads it."""
 
-import torch
 from transformers import LlamaForCausalLM
 
 from tests import tiny
@@ -34,8 +33,8 @@ def relay_model() -> LlamaForCausalLM:
 def decoy_model() -> LlamaForCausalLM:
     """Make a planted model with a later head that reads the persona, and nothing reads the head."""
     model = tiny.planted_model()
-    with torch.no_grad():
-        attention = model.model.layers[3].self_attn
-        attention.v_proj.weight[0, SAID_PERSONA] = 1.0
-        attention.o_proj.weight[RELAYED, 0] = 10.0
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    state["model.layers.3.self_attn.v_proj.weight"][0, SAID_PERSONA] = 1.0
+    state["model.layers.3.self_attn.o_proj.weight"][RELAYED, 0] = 10.0
+    model.load_state_dict(state)
     return model

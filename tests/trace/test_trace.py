@@ -17,6 +17,7 @@ from stages.trace.metrics import MOST, PathEffect
 from stages.trace.places import places, swapped
 from stages.trace.schema import ALL, AROUND, LAST_TOKEN, PARTS, THROUGH
 from tests import tiny
+from tests.intervals import there
 from tests.placed import CONFIG, QUESTION, experiment, planted
 from tests.trace.relay import READER, WRITER, decoy_model, relay_model
 
@@ -40,7 +41,7 @@ def shares(runs, about, block):
     """Share that every layer recovers at a place."""
     above = advantage(runs, about, *PERSONAS)
     some = runs.filter(block=block)
-    return [effect.recovered.value for effect in effects(some, above, ["layer", "block"])]
+    return [there(e.recovered.value) for e in effects(some, above, ["layer", "block"])]
 
 
 class TestPlaces:
@@ -103,7 +104,9 @@ class TestMap:
         at, runs = traced(setting, counterparts)
         heads = map_runs.heads(setting, at, [Cell(tiny.PLANTED_LAYER, LAST_TOKEN)])
         above = advantage(runs, setting.pairs, *PERSONAS)
-        recovered = [e.recovered.value for e in effects(heads, above, ["layer", "block", "head"])]
+        recovered = [
+            there(e.recovered.value) for e in effects(heads, above, ["layer", "block", "head"])
+        ]
         expected = [float(head == tiny.PLANTED_HEAD) for head in range(4)]
         np.testing.assert_allclose(recovered, expected, atol=ROUNDING)
 

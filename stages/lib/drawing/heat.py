@@ -58,8 +58,8 @@ def heads(ax: Axes, rows: pl.DataFrame, value: str, limits: Limits) -> None:
     layers, numbers = (rows[name].unique().sort().to_list() for name in ("layer", "head"))
     matrix(ax, rows, value, ("layer", layers), ("head", numbers), limits)
     ax.invert_yaxis()
-    _thin(ax, "x", numbers)
-    _thin(ax, "y", layers)
+    thin(ax, "x", numbers)
+    thin(ax, "y", layers)
     ax.set_xlabel("head")
     ax.set_ylabel("layer")
 
@@ -76,8 +76,18 @@ def colour_bar(figure: FigureBase, axes: list[Axes], limits: Limits, label: str)
     figure.colorbar(mappable, ax=axes, label=label, fraction=0.05, pad=0.02)
 
 
-def _thin(ax: Axes, axis: Literal["x", "y"], labels: list[int]) -> None:
-    """Ticks in the middle of cells, at most about a dozen."""
+def thin(ax: Axes, axis: Literal["x", "y"], labels: list[int]) -> None:
+    """Label cells in their middle, at most about a dozen of them.
+
+    Parameters
+    ----------
+    ax : Axes
+        Of a heat map.
+    axis : str
+        Which of its axes.
+    labels : list of int
+        Of all cells along the axis.
+    """
     step = next(s for s in (1, 2, 5, 10, 20, 50, 100) if len(labels) / s <= 16)
     places = [i for i, label in enumerate(labels) if label % step == 0]
     ax.set(

@@ -130,7 +130,8 @@ def groups(counterparts: list[Pairs], lengths: list[int]) -> list[list[int]]:
     Returns
     -------
     list of list of int
-        Numbers of the statements, in order, the largest group first; past `MOST_GROUPS` they are left out.
+        Numbers of the statements, in order, the largest group first; past `MOST_GROUPS` they are
+        left out.
     """
     waiting = sorted(range(len(counterparts)), key=lambda i: (-counterparts[i].reach, i))
     grouped: list[list[int]] = []

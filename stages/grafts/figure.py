@@ -1,0 +1,84 @@
+"""Which weights of an organism its lie needs, and which suffice."""
+
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from stages.lib.drawing import heat, load, marks, places, registry, style
+from stages.lib.drawing.columns import ACCURACY, bounded, floats, ints, texts
+
+RUNS = {
+    "without": ("without this part of the change", style.PATCHED),
+    "alone": ("this part alone", style.REVERSE),
+}
+NOTHING = "the model was not taught to lie:\nthere are no weights to take out"
+NAMES = {"set": "needed\nheads", "rest": "other\nheads"}
+
+
+def draw(tables: load.Tables) -> Figure:
+    """Layers, maps and sets of heads, and every head."""
+    rows = tables["grafts/units"]
+    figure = style.canvas(
+        "Ground truth by weights: what the lie needs",
+        f"The organism's change of weights is cut into parts; the {tables.base} prompts of "
+        f"{rows['n'].max() or 0} known statements of the report split are answered without a part "
+        "(does the lie need it?) and with it alone (is it enough?). Restored: log-odds of the "
+        "right answer above those of the liar, as a share of what the model without all of the "
+        "change has: 0 lies, 1 is honest. A head is its rows of the queries' map and its columns "
+        "of the output projection. Needed heads: the smallest set found on the selection split. "
+        f"Bars: {style.INTERVALS}.",
+        height=6.4,
+        entries={name: look for name, look in RUNS.values()},
+        lines=False,
+        half="lies (0), is honest (1)",
+    )
+    left, right = figure.subplots(1, 2, width_ratios=[2, 1])
+    _parts(left, rows)
+    _heads(figure, right, rows)
+    left.set_title("A  layers, maps and sets of heads")
+    right.set_title("B  every head taken out")
+    return figure
+
+
+def _parts(ax: Axes, rows: pl.DataFrame) -> None:
+    """What is restored without each part, and with it alone."""
+    parts = rows.filter(~pl.col("unit").is_in(["head", "group"]))
+    if parts["restored"].is_null().all():
+        marks.nothing(ax, NOTHING)
+        return
+    order = pl.col("unit").replace_strict({"layer": 0, "map": 1, "set": 2, "rest": 3, "all": 4})
+    named = parts.with_columns(low=pl.col("restored_low"), high=pl.col("restored_high"))
+    named = named.sort(order, "layer", "map")
+    labels = load.names(named, "part")
+    where = {part: float(i) for i, part in enumerate(labels)}
+    for run, at, own in places.dodged(named, "run", RUNS, "part", where):
+        marks.points(ax, at, own, "restored", RUNS[run][1], size=9)
+    places.names(
+        ax, [NAMES.get(part, part.replace("_", "\n").replace(" ", "\n")) for part in labels]
+    )
+    for level in (0, 1):
+        ax.axhline(level, color="black", linewidth=1.2, linestyle=style.HALF, zorder=1)
+    ax.set_ylabel("honesty restored (share of log-odds)")
+
+
+def _heads(figure: Figure, ax: Axes, rows: pl.DataFrame) -> None:
+    """What is restored without each head."""
+    heads = rows.filter(unit="head", run="without").rename({"index": "head"})
+    if heads["restored"].is_null().all():
+        marks.nothing(ax, "no heads were changed")
+        return
+    limits = heat.around_zero(heads["restored"])
+    heat.heads(ax, heads, "restored", limits)
+    heat.colour_bar(figure, [ax], limits, "honesty restored (share of log-odds)")
+
+
+TABLES = {
+    "grafts/units": texts("part", "unit")
+    | ints("layer", "index")
+    | texts("map", "run")
+    | floats("size")
+    | ACCURACY
+    | bounded("log_odds")
+    | bounded("restored"),
+}
+FIGURES = (registry.Figure("grafts.png", draw, TABLES),)

@@ -1,0 +1,187 @@
+"""Scores of `grafts`: which weights of an organism its lie needs, and which suffice.
+
+Params  patch
+"""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import polars as pl
+
+from stages.grafts.metrics import (
+    NEEDED,
+    GraftEffect,
+    GraftsMetrics,
+    Metrics,
+    NeededSet,
+    NoLie,
+    Unit,
+)
+from stages.grafts.schema import ALL, ALONE, GROUP, HEAD, LAYER, MAP, REST, SCHEMA, SET, WITHOUT
+from stages.lib import stats
+from stages.lib.io import cli, params, tables
+from stages.lib.io import metrics as metrics_file
+from stages.lib.patching import patch, patched_runs
+from stages.lib.patching.config import PatchConfig
+from stages.lib.patching.prompt_pairs import PromptPairs
+from stages.lib.stats import NOTHING, Interval, run_points
+from stages.lib.stats.ratios import ratios
+
+REASON = "the model was not taught to lie: there are no weights to graft"
+Rows = list[dict[str, Any]]
+
+
+def main(
+    pairs: cli.Pairs,
+    runs: cli.Runs,
+    metrics: cli.Metrics,
+    plots: Annotated[
+        Path,
+        "writes units.json (one row per part of the change of weights, and whether it is taken out "
+        "or left alone) into this folder",
+    ],
+) -> None:
+    """Measure what each part of the change does to the lie."""
+    config = params.section("patch", PatchConfig)
+    table, about = patched_runs.read(runs, SCHEMA, pairs)
+    tables.write_rows(plots / "units.json", rows(table, about, config))
+    metrics_file.write(metrics, summarise(table, about, config))
+
+
+def rows(runs: pl.DataFrame, about: PromptPairs, config: PatchConfig) -> Rows:
+    """What every part does.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        What stage `grafts` wrote, with the columns of `SCHEMA`.
+    about : PromptPairs
+        The statements of the runs.
+    config : PatchConfig
+        Section `patch`.
+
+    Returns
+    -------
+    list of dict
+        Of plots/grafts/units.json.
+    """
+    names = ["unit", "layer", "index", "map", "run", "size"]
+    liar = _log_odds(runs, about, "none", config.base)
+    whole = _log_odds(runs, about, f"{WITHOUT}_{ALL}", config.base) - liar if len(runs) else liar
+    result: Rows = []
+    grafted = runs.filter(pl.col("unit").is_not_null())
+    for _, own in grafted.group_by("patch_id", maintain_order=True):
+        p = own.sort("statement_id").select("p_true", "p_false").to_numpy()
+        effect = _effect(p, about, liar, whole)
+        named = own.select(names).row(0, named=True)
+        result.append(
+            {"part": _part(named)}
+            | named
+            | effect.accuracy.row("accuracy")
+            | run_points.beside("log_odds", effect.log_odds)
+            | run_points.beside("restored", effect.restored)
+        )
+    return sorted(result, key=lambda row: [str(row[name]) for name in names])
+
+
+def summarise(runs: pl.DataFrame, about: PromptPairs, config: PatchConfig) -> Metrics:
+    """Collect what each part of the change does; parameters as `rows`."""
+    if runs.is_empty():
+        return NoLie(reason=REASON)
+    found = _units(rows(runs, about, config))
+    layers = found[LAYER]
+    needed = [
+        int(layer)
+        for layer, unit in layers.items()
+        if (low := unit.without.restored.low) is not None and low > NEEDED
+    ]
+    heads = runs.filter(unit=SET)["heads"].head(1).explode().to_list()
+    return GraftsMetrics(
+        base=config.base,
+        known=run_points.count(about.table),
+        honest=_accuracy(runs, about, config.source),
+        liar=_accuracy(runs, about, config.base),
+        all=found[ALL][""],
+        layers=layers,
+        heads=found.get(HEAD, {}),
+        groups=found.get(GROUP, {}),
+        maps=found[MAP],
+        needed_layers=needed,
+        needed=NeededSet(
+            heads=[[head["layer"], head["head"]] for head in heads],
+            n_changed=len(found.get(HEAD, {})),
+            set=found.get(SET, {}).get(""),
+            rest=found.get(REST, {}).get(""),
+        ),
+    )
+
+
+def _part(row: dict[str, Any]) -> str:
+    """Name a part, as in ``layer 21`` or ``o_proj``."""
+    numbers = [str(row[name]) for name in ("layer", "index") if row[name] is not None]
+    return row["map"] or " ".join([row["unit"], ".".join(numbers)]).strip()
+
+
+def _units(rows: Rows) -> dict[str, dict[str, Unit]]:
+    """Both runs of each part: by kind and name."""
+    parts: dict[tuple[str, str], Rows] = {}
+    for row in rows:
+        name = ".".join(str(row[key]) for key in ("layer", "index", "map") if row[key] is not None)
+        parts.setdefault((row["unit"], name), []).append(row)
+    result: dict[str, dict[str, Unit]] = {}
+    for (kind, name), both in parts.items():
+        effects = {row["run"]: _read(row) for row in both}
+        unit = Unit(effects[WITHOUT], effects[ALONE], both[0]["size"])
+        result.setdefault(kind, {})[name] = unit
+    return {
+        kind: dict(sorted(units.items(), key=lambda item: _order(item[0])))
+        for kind, units in result.items()
+    }
+
+
+def _order(name: str) -> tuple[list[int], str]:
+    """Sort numbers as numbers."""
+    parts = name.split(".")
+    return ([int(part) for part in parts], "") if all(map(str.isdigit, parts)) else ([], name)
+
+
+def _read(row: dict[str, Any]) -> GraftEffect:
+    """Numbers of a row."""
+    restored = Interval(row["restored"], row["restored_low"], row["restored_high"], row["n"])
+    return GraftEffect(
+        accuracy=Interval(row["accuracy"], row["low"], row["high"], row["n"]),
+        log_odds=Interval(row["log_odds"], row["log_odds_low"], row["log_odds_high"], row["n"]),
+        restored=NOTHING if row["restored"] is None else restored,
+    )
+
+
+def _effect(p: np.ndarray, about: PromptPairs, liar: np.ndarray, whole: np.ndarray) -> GraftEffect:
+    """Measure one run against the liar and the model that never lies."""
+    log_odds = patch.log_odds(p, about.label)
+    nothing = np.zeros_like(log_odds)
+    above = stats.difference(whole, nothing, about.subject)
+    told_apart = above.low is not None and above.low > 0
+    return GraftEffect(
+        accuracy=stats.rate(patch.correct(p, about.label), about.subject),
+        log_odds=stats.difference(log_odds, nothing, about.subject),
+        restored=ratios((log_odds - liar)[None], whole, about.subject)[0]
+        if told_apart
+        else NOTHING,
+    )
+
+
+def _log_odds(runs: pl.DataFrame, about: PromptPairs, patch_id: str, base: str) -> np.ndarray:
+    """Log-odds of the right answer in one run."""
+    p = patched_runs.probabilities(runs, patch_id=patch_id, base=base)
+    return patch.log_odds(p, about.label)
+
+
+def _accuracy(runs: pl.DataFrame, about: PromptPairs, persona: str) -> Interval:
+    """Accuracy of a persona with the organism's own weights."""
+    p = patched_runs.probabilities(runs, patch_id="none", base=persona)
+    return stats.rate(patch.correct(p, about.label), about.subject)
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,125 @@
+"""How well each method points at the heads whose weights the lie needs."""
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score
+
+from stages.grafts.metrics import GraftsMetrics
+from stages.ground_truth.ground_truth import area
+from stages.ground_truth.metrics import MethodScore
+from stages.lib import stats
+from stages.lib.patching import patch
+from stages.lib.patching.patch import Head
+from stages.lib.stats import Interval
+from stages.trace.metrics import TraceMetrics
+
+Scores = NDArray[np.float64]
+"""A number per head, (n_layers, n_heads): the larger, the more the method points at the head."""
+
+
+def scores(
+    estimated: pl.DataFrame,
+    window: dict[str, int] | None,
+    chosen: list[list[int]],
+    trace: TraceMetrics,
+    grafts: GraftsMetrics,
+    shape: tuple[int, int],
+) -> dict[str, Scores]:
+    """Score every head of the model by each method.
+
+    Parameters
+    ----------
+    estimated : DataFrame
+        Out of stage `attribution_patching`: effects and estimates by statement and head, in nats.
+    window : dict or None
+        First and last layer of the best window.
+    chosen : list of list of int
+        Layer and head of the head set.
+    trace, grafts : TraceMetrics and GraftsMetrics
+        Metrics of the stages of these names.
+    shape : tuple of int
+        Layers of the model, and heads of a layer.
+
+    Returns
+    -------
+    dict of str to ndarray
+        ``single_heads`` and ``attribution_patching`` at the last positions, ``trace``: each head at
+        the cells that matter, the best of its cells (0 elsewhere); ``window`` and ``head_set``: 1
+        inside and 0 outside; ``weight_change``: the norm of the change of the head's weights, which
+        is no method, as only who trained the model knows it.
+    """
+    means = estimated.group_by("layer", "head").agg(pl.col("effect", "estimate").mean())
+    cells = [
+        (cell.layer, int(head), value)
+        for cell in trace.cells.values()
+        for head, share in cell.heads.items()
+        if (value := share.value) is not None
+    ]
+    inside = patch.of_window(window, shape[1])
+    changed = [(*_head(name), unit.size) for name, unit in grafts.heads.items()]
+    return {
+        "single_heads": _grid(means.select("layer", "head", "effect").rows(), shape),
+        "attribution_patching": _grid(means.select("layer", "head", "estimate").rows(), shape),
+        "trace": _grid(sorted(cells, key=lambda cell: cell[2]), shape),
+        "window": _grid([(head.layer, head.head, 1.0) for head in inside], shape),
+        "head_set": _grid([(layer, head, 1.0) for layer, head in chosen], shape),
+        "weight_change": _grid(changed, shape),
+    }
+
+
+def score(method: Scores, needed: list[Head], seed: int = 0) -> MethodScore:
+    """Compare a method with the heads that the lie needs.
+
+    Parameters
+    ----------
+    method : ndarray of shape (n_layers, n_heads)
+        From `scores`.
+    needed : list of Head
+        At least one, and not all heads.
+    seed : int
+        Of the draws.
+
+    Returns
+    -------
+    MethodScore
+        Its interval is a bootstrap of 2,000 draws, each of as many heads that are needed and of as
+        many that are not.
+
+    References
+    ----------
+    Gupta et al., InterpBench, arXiv:2407.14494 (planted circuits as ground truth).
+    """
+    truth = np.zeros(method.shape, bool)
+    truth[tuple(np.transpose(needed))] = True
+    inside, values = truth.ravel(), method.ravel()
+    random = np.random.default_rng(seed)
+    groups = [np.flatnonzero(inside), np.flatnonzero(~inside)]
+    drawn = np.array(
+        [
+            np.concatenate([random.choice(group, len(group)) for group in groups])
+            for _ in range(stats.DRAWS)
+        ]
+    )
+    low, high = stats.bootstrapped(area(inside[drawn], values[drawn]), len(needed))
+    wrong = values[~inside].max()
+    return MethodScore(
+        auroc=Interval(float(area(inside, values)), low, high, len(values)),
+        average_precision=float(average_precision_score(inside, values)),
+        before_first_wrong=int((values[inside] > wrong).sum()),
+        n_needed=len(needed),
+    )
+
+
+def _head(name: str) -> Head:
+    """Read a head's name, as in ``21.2``."""
+    layer, head = name.split(".")
+    return Head(int(layer), int(head))
+
+
+def _grid(rows: list[tuple[int, int, float]], shape: tuple[int, int]) -> Scores:
+    """Numbers by layer and head; 0 where there is none, and the last one where there are more."""
+    grid = np.zeros(shape)
+    for layer, head, value in rows:
+        grid[layer, head] = value
+    return grid

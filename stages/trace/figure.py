@@ -1,0 +1,105 @@
+"""Where in depth and in the prompt the patch takes effect, and what passes from cell to cell."""
+
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from stages.lib.drawing import heat, load, marks, places, registry, style
+from stages.lib.drawing.columns import ACCURACY, INTERVAL, ROLES, bounded, floats, ints, texts
+
+THROUGH, AROUND = "through", "around"
+PATHS = {
+    THROUGH: ("only the reader gets what the writer sends it", style.PATCHED),
+    AROUND: ("the writer is patched, the reader gets nothing of it", style.REVERSE),
+}
+LIMITS = (-1.0, 1.0)
+NOTHING = "nothing was measured:\nsee metrics/trace.json"
+
+
+def draw(tables: load.Tables) -> Figure:
+    """Maps of both directions, and the paths between the cells that matter."""
+    source, base = tables.source, tables.base
+    rows, paths = tables["trace/map"], tables["trace/paths"]
+    figure = style.canvas(
+        "Where the lie is written, and where it is read",
+        f"A, B: z of all heads of one layer patched at one place of the prompt, "
+        f"{rows['n'].max() or 0} known statements of the report split. Colour: share of the "
+        "difference of both runs in log-odds of the right answer that the patch recovers (1: the "
+        "patched run answers as the other run does). User turn and assistant turn: the tokens of "
+        "the chat template before the question and before the answer. The last token is not in its "
+        f"block; the paper patches the last {_last(rows)} positions. C: the writer is a cell that "
+        "matters (chosen on the selection split), the reader one of a later layer, or that layer "
+        "at all places; share of the writer's gain. Grey: no position there. Bars: "
+        f"{style.INTERVALS}.",
+        height=11.5,
+        entries={name: look for name, look in PATHS.values()},
+        lines=False,
+        half="none of it (0), all of it (1)",
+    )
+    grid = figure.add_gridspec(2, 2, height_ratios=[1.5, 1])
+    top = [figure.add_subplot(grid[0, i]) for i in range(2)]
+    for ax, run, title in zip(
+        top,
+        ("patched", "reverse"),
+        (f"A  z of {source} in the {base} run", f"B  z of {base} in the {source} run"),
+        strict=True,
+    ):
+        _map(ax, rows.filter(run=run))
+        ax.set_title(title)
+    if rows["recovered"].is_not_null().any():
+        heat.colour_bar(figure, top, LIMITS, "share of log-odds recovered")
+    _paths(figure.add_subplot(grid[1, :]), paths)
+    return figure
+
+
+def _last(rows: pl.DataFrame) -> str:
+    """How many last positions the paper's patch writes, from the name of the place."""
+    names = [name for name in load.names(rows, "block") if name.startswith("last ")]
+    return next((name.split()[1] for name in names if name.split()[1].isdigit()), "few")
+
+
+def _map(ax: Axes, rows: pl.DataFrame) -> None:
+    """Every layer (upwards) at every place."""
+    if rows["recovered"].is_null().all():
+        marks.nothing(ax, NOTHING)
+        return
+    layers, blocks = rows["layer"].unique().sort().to_list(), load.names(rows, "block")
+    heat.matrix(ax, rows, "recovered", ("layer", layers), ("block", blocks), LIMITS)
+    ax.invert_yaxis()
+    heat.thin(ax, "y", layers)
+    ax.set_xticks(
+        [i + 0.5 for i in range(len(blocks))], blocks, rotation=35, ha="right",
+        rotation_mode="anchor",
+    )  # fmt: skip
+    ax.set(xlabel="place of the prompt", ylabel="layer")
+
+
+def _paths(ax: Axes, rows: pl.DataFrame) -> None:
+    """Share of each writer's gain that passes through each reader, and around it."""
+    if rows["share"].is_null().all():
+        marks.nothing(ax, "no cell that matters has one in a later layer")
+        return
+    labels = load.names(rows, "path")
+    where = {name: float(i) for i, name in enumerate(labels)}
+    for name, at, own in places.dodged(rows, "run", PATHS, "path", where):
+        marks.points(ax, at, own, "share", PATHS[name][1], size=9)
+    places.names(ax, [label.replace(" → ", "\n→ ") for label in labels])
+    for level in (0, 1):
+        ax.axhline(level, color="black", linewidth=1.2, linestyle=style.HALF, zorder=1)
+    ax.set_ylabel("share of the writer's gain")
+    ax.set_title("C  from writer to reader")
+
+
+TABLES = {
+    "trace/map": ROLES
+    | ints("layer")
+    | texts("block")
+    | ACCURACY
+    | bounded("gained")
+    | bounded("recovered"),
+    "trace/paths": texts("path", "writer_block", "reader_block", "run")
+    | ints("writer_layer", "reader_layer")
+    | floats("share")
+    | INTERVAL,
+}
+FIGURES = (registry.Figure("trace.png", draw, TABLES),)

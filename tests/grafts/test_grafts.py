@@ -1,0 +1,209 @@
+"""Weights that are taken out or left alone: exact, put back bit by bit, and right where we know."""
+
+import numpy as np
+import peft
+import pytest
+import torch
+
+from stages.grafts import smallest, units, weights
+from stages.grafts.graft_runs import Graft, Grafts
+from stages.grafts.schema import ALL, ALONE, GROUP, HEAD, LAYER, MAP, SET, WITHOUT
+from stages.grafts.units import Unit
+from stages.lib.forward import unembed
+from stages.lib.forward.plain import PlainPrompts
+from stages.lib.model import readout
+from stages.lib.patching import patch
+from stages.lib.patching.patch import Head
+from tests import planted, tiny
+from tests.planted import WORDS
+
+LAYERS = (2, 3)
+MAPS = ["q_proj", "k_proj", "v_proj", "o_proj"]
+ROUNDING = 1e-6
+
+
+@pytest.fixture(scope="module")
+def organism(tmp_path_factory):
+    """A random model, an adapter for two of its layers, and both merged."""
+    folder = tmp_path_factory.mktemp("adapter")
+    config = peft.LoraConfig(
+        r=4, lora_alpha=8, target_modules=MAPS, layers_to_transform=list(LAYERS), bias="none",
+        task_type="CAUSAL_LM", init_lora_weights=False,
+    )  # fmt: skip
+    torch.manual_seed(1)
+    adapted = peft.get_peft_model(tiny.random_model(), config)
+    with torch.no_grad():
+        for name, weight in adapted.named_parameters():
+            if "lora_" in name:
+                weight.mul_(3)
+    adapted.save_pretrained(str(folder))
+    merged = tiny.wrap(adapted.merge_and_unload().eval().requires_grad_(False))
+    return tiny.random_model().requires_grad_(False), merged, folder
+
+
+def state(model):
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def runner(lm, changes, n=6):
+    """Grafts on the liar's prompts, and the statements' prompts."""
+    about = planted.pairs(lm.tokenizer, n)
+    answers = readout.answers(lm.tokenizer, WORDS)
+    return Grafts(lm, answers, about.base, None, changes, "adapter"), about
+
+
+def plain(lm, prompts):
+    """P(true) and P(false) by plain forwards."""
+    answers = readout.answers(lm.tokenizer, WORDS)
+    rows = [*range(len(prompts))]
+    last = PlainPrompts(lm, prompts, 1).run(rows).last
+    ((_, read),) = unembed.readouts(lm, answers, [(None, last)])
+    return unembed.probabilities(read)
+
+
+class TestChanges:
+    def test_are_what_merging_adds_and_leave_the_model_as_it_was(self, organism):
+        base, merged, folder = organism
+        before, modules = state(merged.model), [*map(type, merged.model.modules())]
+        found = weights.changes(merged, folder)
+        assert same(before, state(merged.model))
+        assert [*map(type, merged.model.modules())] == modules
+        assert set(found) == {(layer, name) for layer in LAYERS for name in MAPS}
+        old = base.state_dict()
+        for name, weight in before.items():
+            parts = name.split(".")
+            place = (int(parts[2]), parts[-2]) if "layers" in parts else (-1, name)
+            change = found.get(place, torch.zeros(1))
+            assert (weight.double() - old[name].double() - change).abs().max() < ROUNDING
+
+    def test_parts_of_one_kind_add_up_to_all(self, organism):
+        _, merged, folder = organism
+        changes = weights.changes(merged, folder)
+        every = units.units(merged, changes)
+        for kinds in ((LAYER,), (MAP,), (HEAD, GROUP), (ALL,)):
+            total = {place: torch.zeros_like(change) for place, change in changes.items()}
+            for unit in every:
+                if unit.kind in kinds:
+                    for place, change in units.part(merged, changes, unit).items():
+                        total[place] += change
+            assert all((total[p] - changes[p]).abs().max() < ROUNDING for p in changes)
+
+    def test_a_set_of_heads_is_the_sum_of_its_heads_and_no_more(self, organism):
+        _, merged, folder = organism
+        changes = weights.changes(merged, folder)
+        heads = (Head(2, 1), Head(3, 0))
+        whole = units.part(merged, changes, Unit(SET, heads=heads))
+        assert set(whole) == {(layer, name) for layer in LAYERS for name in ("q_proj", "o_proj")}
+        for head in heads:
+            own = units.part(merged, changes, Unit(HEAD, *head))
+            for place in own:
+                assert torch.equal(own[place], whole[place])
+        assert units.size(whole) < units.size(changes)
+
+
+class TestGrafted:
+    def test_weights_are_put_back_bit_by_bit_also_after_an_error(self, organism):
+        _, merged, folder = organism
+        changes, before = weights.changes(merged, folder), state(merged.model)
+        part = units.part(merged, changes, Unit(LAYER, 2))
+        with pytest.raises(KeyError), weights.grafted(merged, changes, part, WITHOUT):
+            assert not same(before, state(merged.model))
+            raise KeyError
+        assert same(before, state(merged.model))
+
+    @pytest.mark.parametrize("run", [WITHOUT, ALONE])
+    def test_all_or_nothing_is_the_base_or_the_organism(self, organism, run):
+        base, merged, folder = organism
+        changes = weights.changes(merged, folder)
+        graft = weights.grafted(merged, changes, changes, run)
+        before, old = state(merged.model), base.state_dict()
+        with graft:
+            for name, weight in merged.model.state_dict().items():
+                if run == ALONE:
+                    assert torch.equal(weight, before[name])
+                else:
+                    assert (weight - old[name]).abs().max() < ROUNDING
+
+
+class TestRuns:
+    def test_each_graft_gives_what_plain_forwards_with_these_weights_give(self, organism):
+        base, merged, folder = organism
+        changes = weights.changes(merged, folder)
+        run, about = runner(merged, changes)
+        grafts = [Graft(run, unit) for unit in units.units(merged, changes) for run in
+                  (WITHOUT, ALONE)]  # fmt: skip
+        found = run(grafts, "test")
+        for graft, p in zip(grafts, found, strict=True):
+            part = units.part(merged, changes, graft.unit)
+            with weights.grafted(merged, changes, part, graft.run):
+                np.testing.assert_allclose(p, plain(merged, about.base), atol=1e-5)
+        own, never = plain(merged, about.base), plain(tiny.wrap(base), about.base)
+        by_name = {f"{run} {unit}": p for (run, unit), p in zip(grafts, found, strict=True)}
+        np.testing.assert_allclose(by_name["without all"], never, atol=1e-5)
+        np.testing.assert_allclose(by_name["alone all"], own, atol=1e-5)
+        assert np.abs(own - never).max() > 1e-3
+        # of two layers, one alone is all without the other; no other grafts are the same
+        for one, other in (LAYERS, LAYERS[::-1]):
+            alone, without = by_name[f"alone layer_{one}"], by_name[f"without layer_{other}"]
+            np.testing.assert_allclose(alone, without, atol=1e-5)
+        assert len({p.tobytes() for p in found}) >= len(grafts) - len(LAYERS)
+
+    def test_the_order_of_grafts_changes_nothing(self, organism):
+        _, merged, folder = organism
+        changes = weights.changes(merged, folder)
+        grafts = [Graft(WITHOUT, Unit(LAYER, layer)) for layer in LAYERS]
+        forth, back = runner(merged, changes)[0], runner(merged, changes)[0]
+        np.testing.assert_array_equal(forth(grafts, "test"), back(grafts[::-1], "test")[::-1])
+
+
+class TestSmallestSet:
+    LABEL = np.array([True, False, True, False])
+    EVERY = tuple(Head(0, i) for i in range(6))
+
+    def run(self, needed, strength):
+        """A lie that stops where all of these heads are out; each alone adds its strength."""
+
+        def answer(grafts, title):
+            out = [set(g.unit.heads) or {Head(g.unit.layer, g.unit.index)} for g in grafts]
+            odds = [sum(strength[h.head] for h in o) + 100 * (needed <= o) - 50 for o in out]
+            p = 1 / (1 + np.exp(-np.array(odds, float)[:, None] * np.where(self.LABEL, 1, -1)))
+            return np.stack([p, 1 - p], axis=-1)
+
+        return answer
+
+    def test_it_is_found_and_what_it_does_not_need_is_left_out(self):
+        needed = {Head(0, 1), Head(0, 4)}
+        run = self.run(needed, [0, 2, 5, 0, 1, 0])  # head 2 adds most and is not needed
+        found = smallest.heads(run, [*self.EVERY], self.LABEL, 1.0)
+        assert found == tuple(sorted(needed))
+
+    def test_there_is_none_where_all_heads_do_not_reach_the_target(self):
+        run = self.run({Head(9, 9)}, [0] * 6)
+        assert smallest.heads(run, [*self.EVERY], self.LABEL, 0.9) == ()
+
+    def test_there_is_none_without_both_labels(self):
+        run = self.run({Head(0, 1)}, [0] * 6)
+        assert smallest.heads(run, [*self.EVERY], np.array([True] * 4), 0.9) == ()
+
+
+def test_of_a_lie_in_one_head_that_head_alone_is_needed_and_enough():
+    """A planted head's weights: without them the model is honest, with them alone it lies."""
+    liar = tiny.planted_model()
+    lm = tiny.wrap(liar)
+    row = tiny.PLANTED_HEAD * 16
+    change = torch.zeros_like(lm.layers[1].self_attn.o_proj.weight, dtype=torch.float64)
+    change[5, row] = liar.state_dict()["model.layers.1.self_attn.o_proj.weight"][5, row]
+    with torch.no_grad():  # of its own the model is honest: head 1 writes so at every position
+        attention = lm.layers[1].self_attn
+        attention.v_proj.weight[16, 0] = 0.005
+        attention.o_proj.weight[5, 16] = 10.0
+    run, about = runner(lm, {(1, "o_proj"): change}, n=12)
+    every = [Head(1, head) for head in range(4)]
+    p = run([Graft(kind, Unit(HEAD, *head)) for kind in (WITHOUT, ALONE) for head in every], "")
+    right = patch.correct(p, about.label).mean(axis=1).tolist()
+    assert right == [0.0, 0.0, 1.0, 0.0, 1.0, 1.0, 0.0, 1.0]
+    assert smallest.heads(run, every, about.label, 1.0) == (Head(1, tiny.PLANTED_HEAD),)
