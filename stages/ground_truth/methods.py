@@ -57,7 +57,10 @@ def scores(
         if (value := share.value) is not None
     ]
     inside = patch.of_window(window, shape[1])
-    changed = [(*_head(name), unit.size) for name, unit in grafts.heads.items()]
+    changed = [
+        (head.layer, head.head, unit.size)
+        for head, unit in ((_head(name), unit) for name, unit in grafts.heads.items())
+    ]
     return {
         "single_heads": _grid(means.select("layer", "head", "effect").rows(), shape),
         "attribution_patching": _grid(means.select("layer", "head", "estimate").rows(), shape),

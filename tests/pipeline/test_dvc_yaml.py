@@ -21,6 +21,8 @@ MODULES = {
     name: re.findall(r"-m stages\.([a-z_.]+)", stage["cmd"])[0]
     for name, stage in ONE_BY_ONE.items()
 }
+WORDED = ("params.wording", "aligned.wordings", "wordings.of_prompt", "grid.wordings")
+"""Calls that read wordings."""
 CLAIMS = {"stages/lib/claim.py"}
 """`metrics.py` imports it for its claim, which no other stage than the report makes."""
 OF_OTHER_NODES = re.compile("scores(_[a-z_]+)?.py|figure.py")
@@ -109,7 +111,7 @@ def test_every_section_that_a_stage_reads_is_declared(name):
     if name.startswith("scores@"):  # one declaration for all of them
         declared &= read
     assert read == declared
-    reads = any(call in text for call in ("params.wording", "wordings.of_prompt", "grid.wordings"))
+    reads = any(call in text for call in WORDED)
     assert reads == any(param.split(".")[0] == "prompt" for param in listed)
 
 
@@ -168,12 +170,15 @@ def test_everything_runs_after_the_check():
 
 
 def test_only_what_is_shown_reads_metrics_and_plots():
-    """`data/` feeds the stages that compute; `metrics/` and `plots/` are leaves."""
+    """`data/` feeds the stages that compute; `metrics/` and `plots/` are leaves.
+
+    But for `ground_truth`, which compares metrics with metrics.
+    """
     readers = {
         name for name, stage in ONE_BY_ONE.items()
         if any(dep.startswith(("metrics/", "plots/")) for dep in stage["deps"])
     }  # fmt: skip
-    assert readers == {"figures", "summary", "report"}
+    assert readers == {"figures", "ground_truth", "summary", "report"}
 
 
 def test_the_model_runs_under_the_users_launcher():
