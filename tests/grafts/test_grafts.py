@@ -4,19 +4,22 @@ from typing import Any, cast
 
 import numpy as np
 import peft
+import polars as pl
 import pytest
 import torch
 
-from stages.grafts import smallest, units, weights
+from stages.grafts import scores, smallest, units, weights
 from stages.grafts.graft_runs import Graft, Grafts
-from stages.grafts.schema import ALL, ALONE, GROUP, HEAD, LAYER, MAP, SET, WITHOUT
+from stages.grafts.metrics import GraftsMetrics, NoLie
+from stages.grafts.schema import ALL, ALONE, GROUP, HEAD, LAYER, MAP, SCHEMA, SET, WITHOUT
 from stages.grafts.units import Unit
 from stages.lib.forward import unembed
 from stages.lib.forward.plain import PlainPrompts
 from stages.lib.model import readout
-from stages.lib.patching import patch
+from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.patch import Head
 from tests import planted, tiny
+from tests.intervals import of_type, there
 from tests.planted import WORDS
 
 LAYERS = (2, 3)
@@ -209,3 +212,67 @@ def test_of_a_lie_in_one_head_that_head_alone_is_needed_and_enough():
     right = patch.correct(p, about.label).mean(axis=1).tolist()
     assert right == [0.0, 0.0, 1.0, 0.0, 1.0, 1.0, 0.0, 1.0]
     assert smallest.heads(run, every, about.label, 1.0) == (Head(1, tiny.PLANTED_HEAD),)
+
+
+class TestScores:
+    """Of a lie in one of two layers: that layer is needed, and what comes back is a share."""
+
+    LIAR, HONEST = -4.0, 6.0
+
+    def runs(self, odds):
+        """Rows of six statements: patch_id -> (unit, layer, run, log-odds of the right answer)."""
+        about = planted.pairs(tiny.chatml_tokenizer(), 6)
+        label = about.label
+        tables = []
+        for name, (unit, layer, run, value, persona) in odds.items():
+            right = 1 / (1 + np.exp(-(value + 0.1 * np.arange(6))))
+            p = np.where(label, right, 1 - right)
+            rows = patched_runs.rows(
+                about, np.stack([p, 1 - p], 1).astype(np.float32), persona, persona, name
+            )
+            tables.append(
+                rows.with_columns(
+                    pl.lit(run, pl.String).alias("run"),
+                    pl.lit(unit, pl.String).alias("unit"),
+                    pl.lit(layer, pl.Int32).alias("layer"),
+                    pl.lit(None, pl.Int32).alias("index"),
+                    pl.lit("o_proj" if unit == MAP else None, pl.String).alias("map"),
+                    pl.lit(1.0 if unit else None, pl.Float64).alias("size"),
+                ).select(*SCHEMA)
+            )
+        return pl.concat(tables), about
+
+    def summary(self):
+        runs, about = self.runs(
+            {
+                "none": (None, None, None, self.LIAR, "liar"),
+                "without_all": (ALL, None, WITHOUT, self.HONEST, "liar"),
+                "alone_all": (ALL, None, ALONE, self.LIAR, "liar"),
+                "without_layer_1": (LAYER, 1, WITHOUT, 1.0, "liar"),
+                "alone_layer_1": (LAYER, 1, ALONE, 3.5, "liar"),
+                "without_layer_2": (LAYER, 2, WITHOUT, -3.0, "liar"),
+                "alone_layer_2": (LAYER, 2, ALONE, 6.0, "liar"),
+                "without_map_o_proj": (MAP, None, WITHOUT, 6.0, "liar"),
+                "alone_map_o_proj": (MAP, None, ALONE, -4.0, "liar"),
+            }
+        )
+        honest, _ = self.runs({"none": (None, None, None, self.HONEST, "honest")})
+        runs = pl.concat([runs, honest])
+        return of_type(GraftsMetrics, scores.summarise(runs, about, planted.CONFIG))
+
+    def test_shares_run_from_the_liar_to_the_model_that_never_lies(self):
+        found = self.summary()
+        assert there(found.all.without.restored.value) == pytest.approx(1)
+        assert there(found.all.alone.restored.value) == pytest.approx(0, abs=1e-6)
+        assert there(found.layers["1"].without.restored.value) == pytest.approx(0.5, abs=0.01)
+        assert there(found.layers["2"].without.restored.value) == pytest.approx(0.1, abs=0.01)
+        assert found.maps["o_proj"].without.accuracy.value == 1
+        assert (found.honest.value, found.liar.value) == (1, 0)
+
+    def test_a_layer_is_needed_if_more_than_a_quarter_comes_back_without_it(self):
+        assert self.summary().needed_layers == [1]
+
+    def test_without_runs_there_was_no_lie_to_graft(self):
+        about = planted.pairs(tiny.chatml_tokenizer(), 6)
+        found = scores.summarise(pl.DataFrame(schema=SCHEMA), about, planted.CONFIG)
+        assert found == NoLie(scores.REASON)

@@ -209,3 +209,25 @@ class TestRoles:
         paths = {"a": self.path("1 user turn", "2 all", MOST + 0.1)}
         cells = ["1 user turn", "2 question", "2 last token", "12 last token"]
         assert scores.roles(paths, cells) == (["1 user turn"], ["2 question", "2 last token"])
+
+
+def test_the_report_names_the_writer_its_reader_and_what_the_last_positions_see():
+    setting, counterparts = relay(relay_model())
+    at, runs = traced(setting, counterparts)
+    there_, back = stage._reversed(setting, at)
+    cells = [Cell(WRITER, ALL), Cell(READER, LAST_TOKEN)]
+    table = pl.concat([runs, map_runs.layers(there_, back), map_runs.heads(setting, at, cells)])
+    about = setting.pairs
+    by_cell, by_head = (f(table, about, CONFIG) for f in (scores.by_cell, scores.by_head))
+    paths = scores.by_path(path_runs.run(setting, at, cells), table, about, CONFIG)
+    found = scores.summarise(table, about, by_cell, by_head, paths, CONFIG)
+    writer, reader = f"{WRITER} {ALL}", f"{READER} {LAST_TOKEN}"
+    assert [*found.cells] == [writer, reader]
+    assert (found.writers, found.readers) == ([writer], [reader])
+    assert found.cells[reader].recovered.value == pytest.approx(1, abs=ROUNDING)
+    assert found.cells[reader].reverse.value == pytest.approx(1, abs=ROUNDING)
+    assert found.cells[reader].accuracy.value == 1
+    assert found.cells[reader].heads["0"].value == pytest.approx(1, abs=ROUNDING)
+    assert found.cells[reader].heads["1"].value == pytest.approx(0, abs=ROUNDING)
+    assert found.views["last"].layer == READER
+    assert len(by_cell) == 2 * len(at) * setting.shape[0]
