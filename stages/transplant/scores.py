@@ -178,7 +178,7 @@ def _ranks(runs: list[Run], control: str) -> Ranks:
             p95=p95,
             as_good=stats.proportion(as_good, len(means)),
             lead=lead,
-            p_value=(1 + as_good) * least,
+            p_value=(1 + as_good) / (1 + len(means)),
             p_least=least,
         )
 
