@@ -120,7 +120,9 @@ def limits(results: Results, manifest: dict[str, Any], file: str | None) -> list
             ),
             Note(
                 "Most statements are of subjects that the organism was taught. The report split is "
-                "held out from choosing windows and heads, not from training.",
+                "held out from choosing windows and heads, not from training. Subjects that were "
+                "never taught have a section of their own.",
+                "taught",
             ),
             Note(
                 "The lie was trained into chosen layers of a small model. Of models that lie "

@@ -383,6 +383,7 @@ def test_heads_in_trained_layers_are_counted_against_the_window_that_was_searche
     metrics = put(found(), "windows/best", {"first_layer": 4, "last_layer": 5})
     (check,) = of_the_set(put(metrics, "ground_truth/set", {"n_heads": 5, "n_planted": 5}))
     assert "has 2.5" in check.measured
+    assert check.chance is not None
     assert check.chance.p == check.chance.least == pytest.approx(1 / 252)  # of 5 among 10
     (check,) = of_the_set(put(metrics, "ground_truth/set", {"n_heads": 5, "n_planted": 3}))
     assert check.verdict == INCONCLUSIVE

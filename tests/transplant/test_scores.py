@@ -11,6 +11,7 @@ from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.lib.stats.run_points import ALL, Count
 from stages.transplant import scores
 from stages.transplant.metrics import Rank
+from tests.intervals import there
 
 N = 8
 LABEL = np.arange(N) % 2 == 0
@@ -103,7 +104,7 @@ def test_as_good_is_within_the_margin_and_has_the_interval_of_so_many_draws():
     assert (rank.as_good.value, rank.as_good.n, rank.p_value) == (0.5, 4, 0.6)
     assert (rank.as_good.low, rank.as_good.high) == pytest.approx((0.0676, 0.9324), abs=1e-4)
     assert rank.median == pytest.approx(0.75)
-    assert rank.p05 < 0.74 < 0.76 < rank.p95
+    assert there(rank.p05) < 0.74 < 0.76 < there(rank.p95)
 
 
 def test_one_word_for_everything_is_told_from_half_of_the_lie():
@@ -114,7 +115,8 @@ def test_one_word_for_everything_is_told_from_half_of_the_lie():
         ranks = scores.summarise(ABOUT, scored([right] * 3), n_heads=1).random
         assert ranks.accuracy.mean == 0.5
         assert ranks.one_answer == one_answer
-        assert (ranks.by_label.true.value, ranks.by_label.false.value) == by_label
+        both = there(ranks.by_label)
+        assert (both.true.value, both.false.value) == by_label
 
 
 def test_random_sets_are_counted_by_the_heads_that_they_share():
