@@ -145,14 +145,16 @@ def these_heads(results: Results, source: str, base: str) -> Claim:
         _random(ranks, "in the same layers"),
     ]
     shared = "; ".join(
-        f"{count} shared: {row.accuracy:.2f} ({words.plural(row.n_sets, 'set')})"
+        f"{count} heads {row.accuracy:.2f} ({words.plural(row.n_sets, 'set')})"
         for count, row in sorted(ranks.shared.items(), key=lambda item: int(item[0]))
     )
     notes = _spread(ranks, "in the same layers")
     if shared:
+        fewest = min(map(int, ranks.shared))
         notes.append(
             Note(
-                f"Mean accuracy by how many heads a random set shares with the set: {shared}.",
+                f"Every random set shares at least {words.plural(fewest, 'head')} with the set. Mean "
+                f"accuracy by how many: {shared}.",
                 TRANSPLANT,
             )
         )
@@ -252,7 +254,12 @@ def planted(results: Results, source: str, base: str) -> Claim | None:
                 "Which layers the training could change is known. Which of them it made use of is "
                 "not, and layers that it did not touch may take part.",
                 TRUTH,
-            )
+            ),
+            Note(
+                "First layers of the windows whose P(correct) cannot be told from that of the best "
+                f"one: {', '.join(sorted(scores.window.as_good or {}, key=int)) or 'none'}.",
+                TRUTH,
+            ),
         ],
     )
 

@@ -41,7 +41,7 @@ def before(results: Results, source: str, base: str) -> Claim:
     own, other = best[source], best[base]
     chance = _commoner(results)
     method = results.transfer.methods.get(READS, {}).get(source)
-    probe = f"the probe fitted on `{source}`, index {own.layer} of the residual stream"
+    probe = f"the probe fitted on `{source}`, {words.after(own.layer)}"
     ends = (0.5 - HALF, 0.5 + HALF)
     checks = [
         _reads(f"accuracy on `{base}` of {probe}", other.accuracy, chance),
@@ -122,9 +122,8 @@ def diverging(results: Results, source: str, base: str, neutral: str) -> Claim:
             f"layer after which that of `{source}` and `{neutral}` is, who both tell the truth",
         ),
         _inside(
-            "index of the residual stream at which the logit lens reads half of the final "
-            "difference between the runs",
-            lens,
+            "layer after which the logit lens reads half of the final difference between the runs",
+            _left_by(lens),
             LENS,
         ),
     ]
@@ -329,7 +328,7 @@ def _method(name: str, method: Method | None, base: str) -> Note:
     assert method is not None
     decides = " (decides)" if name == READS else ""
     return Note(
-        f"{_words(name)}{decides}, index {method.layer}: {number(method.accuracy)}; on `{base}` "
+        f"{_words(name)}{decides}, {words.after(method.layer)}: {number(method.accuracy)}; on `{base}` "
         f"{number(method.transfer.get(base))}.",
         TRANSFER,
     )
@@ -362,6 +361,15 @@ def _at(where: Crossing) -> str:
 def _words(name: str | None) -> str:
     """Write the name of a kind of probe."""
     return "no probe" if name is None else name.replace("_", " ")
+
+
+def _left_by(entered: Parted) -> Parted:
+    """A layer that is entered, as the one before it, which is left."""
+    ends = {
+        name: None if end is None else end - 1
+        for name, end in (("value", entered.value), ("low", entered.low), ("high", entered.high))
+    }
+    return replace(entered, **ends)
 
 
 def _layer(row: Crossing | Parted) -> str:

@@ -19,6 +19,13 @@ def layers(window: Window | WindowPoints) -> str:
     return f"layers {window.first_layer}-{window.last_layer}"
 
 
+def after(index: int | None) -> str:
+    """Write an index of the residual stream, of which 0 is the embeddings: ``after layer 16``."""
+    if index is None:
+        return "at no layer"
+    return f"after layer {index - 1}" if index else "at the embeddings"
+
+
 def plain(value: float | None, digits: int = 3) -> str:
     """Write a number that has no interval."""
     return "not measured" if value is None else f"{value:.{digits}f}"

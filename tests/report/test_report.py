@@ -267,7 +267,7 @@ def claims(found):
         "estimated_sets": patching.estimated_sets(metrics),
         "planted": patching.planted(metrics, *PAIR),
     }
-    return dict(zip(made, corrected(list(made.values())), strict=True))
+    return dict(zip(made, corrected([claim for claim in made.values() if claim]), strict=True))
 
 
 def put(metrics, where, value):
