@@ -153,8 +153,8 @@ def these_heads(results: Results, source: str, base: str) -> Claim:
         fewest = min(map(int, ranks.shared))
         notes.append(
             Note(
-                f"Every random set shares at least {words.plural(fewest, 'head')} with the set. Mean "
-                f"accuracy by how many: {shared}.",
+                f"Every random set shares at least {words.plural(fewest, 'head')} with the set. "
+                f"Mean accuracy by how many: {shared}.",
                 TRANSPLANT,
             )
         )

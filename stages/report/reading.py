@@ -328,8 +328,8 @@ def _method(name: str, method: Method | None, base: str) -> Note:
     assert method is not None
     decides = " (decides)" if name == READS else ""
     return Note(
-        f"{_words(name)}{decides}, {words.after(method.layer)}: {number(method.accuracy)}; on `{base}` "
-        f"{number(method.transfer.get(base))}.",
+        f"{_words(name)}{decides}, {words.after(method.layer)}: {number(method.accuracy)}; on "
+        f"`{base}` {number(method.transfer.get(base))}.",
         TRANSFER,
     )
 
