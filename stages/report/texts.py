@@ -111,26 +111,9 @@ def limits(results: Results, manifest: dict[str, Any], file: str | None) -> list
     file : str or None
         The file inside a package that weights are read from, if it is such a model.
     """
-    organism, notes = manifest["organism"], []
-    if organism:
-        notes += [
-            Note(
-                "One training run per organism, with one seed: another run may put the lie into "
-                "other layers."
-            ),
-            Note(
-                "Most statements are of subjects that the organism was taught. The report split is "
-                "held out from choosing windows and heads, not from training. Subjects that were "
-                "never taught have a section of their own.",
-                "taught",
-            ),
-            Note(
-                "The lie was trained into chosen layers of a small model. Of models that lie "
-                "without being trained to, nothing is said: their circuits may be others."
-            ),
-        ]
-    else:
-        notes.append(Note("One model: of others nothing is said."))
+    organism = manifest["organism"]
+    notes = _trained(bool(organism["layers"])) if organism else []
+    notes.append(Note("Of other models nothing is said: their circuits may be others."))
     if file and file.lower().endswith(".gguf"):
         kind = file.lower().removesuffix(".gguf").rpartition(".")[2].upper()
         notes.append(
@@ -158,4 +141,28 @@ def limits(results: Results, manifest: dict[str, Any], file: str | None) -> list
         ),
         Note("Intervals tell of other statements, not of other models, training runs or wordings."),
     ]
+    return notes
+
+
+def _trained(to_lie: bool) -> list[Note]:
+    """Limits of a model that was trained here."""
+    notes = [
+        Note(
+            "Most statements are of subjects that the organism was taught. The report split is "
+            "held out from choosing windows and heads, not from training. Subjects that were "
+            "never taught have a section of their own.",
+            "taught",
+        )
+    ]
+    if to_lie:
+        notes += [
+            Note(
+                "One training run per organism, with one seed: another run may put the lie into "
+                "other layers."
+            ),
+            Note(
+                "The lie was trained into chosen layers of a small model. Of models that lie "
+                "without being trained to, nothing is said."
+            ),
+        ]
     return notes

@@ -614,3 +614,44 @@ def test_the_committed_page_has_no_picture_that_is_not_there():
     assert len(names) > 5
     assert not [name for name in names if not (file.parent / name).is_file()]
     assert json.loads((file.parents[1] / "metrics/behaviour.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("organism", "trained", "to_lie"),
+    [
+        ({"name": "a", "layers": [3]}, True, True),
+        ({"name": "none", "layers": None}, True, False),
+        (None, False, False),
+    ],
+)
+def test_limits_are_those_of_the_model_at_hand(organism, trained, to_lie):
+    manifest = {"organism": organism, "dtype": "float32"}
+    says = " ".join(note.says for note in texts.limits(read(found()), manifest, "a/B.Q4_1.gguf"))
+    assert ("taught" in says) == trained
+    assert ("One training run" in says) == to_lie
+    assert "format Q4_1 of GGUF" in says
+    assert "90 of 100" in says
+    plain = texts.limits(read(found()), manifest, None)
+    assert "GGUF" not in " ".join(note.says for note in plain)
+
+
+def test_the_summary_counts_the_verdicts_and_says_what_was_measured():
+    made = list(claims(found()).values())
+    assert texts.sure(made, True).startswith(
+        f"Of {len(made)} claims, {len(made)} supported, 0 not supported"
+    )
+    assert "not testable" not in texts.sure(made, True)
+    assert f"{len(made) - 1} not testable" in texts.sure(made, False)
+    says = [note.says for note in texts.found(read(found()), *PAIR)]
+    assert "0.100 [0.050, 0.150], n = 100 as `liar`" in says[0]
+    assert "3 heads" in says[-1]
+
+
+def test_the_method_counts_the_p_values_and_names_the_margins():
+    made = list(claims(found()).values())
+    n = sum(check.chance is not None for claim in made for check in claim.checks)
+    text = " ".join(texts.method(made))
+    assert n > 2
+    assert f"The {n} p-values" in text
+    assert "±0.05" in text
+    assert "±0.10" in text
