@@ -34,8 +34,8 @@ def found(results: Results, source: str, base: str) -> list[Note]:
         alone = f"; {words.layers(one.best)} alone {number(one.best.report[ALL])}" if one else ""
         notes.append(
             Note(
-                f"z of {words.layers(best)}, patched from `{source}` into `{base}`, brings "
-                f"it to {number(patched)}{alone}.",
+                f"Outputs of attention heads (z) of {words.layers(best)}, patched from `{source}` "
+                f"into `{base}`, bring it to {number(patched)}{alone}.",
                 "widths" if one else "windows",
             )
         )
@@ -65,8 +65,8 @@ def sure(claims: Sequence[Claim], lies: bool | None) -> str:
         if verdict != UNTESTED or verdict in given
     ]
     return (
-        f"Of {words.plural(len(given), 'claim')}, {', '.join(counts)}. All is said of this model "
-        "in these wordings: see the limits."
+        f"Verdicts on {words.plural(len(given), 'claim')}: {', '.join(counts)}. All is said of "
+        "this model in these wordings: see the limits."
     )
 
 

@@ -638,7 +638,7 @@ def test_limits_are_those_of_the_model_at_hand(organism, trained, to_lie):
 def test_the_summary_counts_the_verdicts_and_says_what_was_measured():
     made = list(claims(found()).values())
     assert texts.sure(made, True).startswith(
-        f"Of {len(made)} claims, {len(made)} supported, 0 not supported"
+        f"Verdicts on {len(made)} claims: {len(made)} supported, 0 not supported"
     )
     assert "not testable" not in texts.sure(made, True)
     assert f"{len(made) - 1} not testable" in texts.sure(made, False)
