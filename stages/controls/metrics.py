@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from stages.lib.stats import Interval
-from stages.lib.stats.run_points import Count, Difference, Point
+from stages.lib.stats.run_points import ByLabel, Count, Difference, Point
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,8 @@ class ControlsMetrics:
         Known statements.
     runs : dict of str to Point
         Every run of `controls_tables.RUNS`, over its statements.
+    by_label : dict of str to ByLabel
+        Accuracy of every run on true and on false statements.
     n_heads : dict of str to int
         Heads that a run patches, where it patches any.
     patched_minus : dict of str to Difference
@@ -33,6 +35,7 @@ class ControlsMetrics:
 
     known: Count
     runs: dict[str, Point]
+    by_label: dict[str, ByLabel]
     n_heads: dict[str, int]
     patched_minus: Annotated[dict[str, Difference], Field(alias="patched - control")]
     reverse_minus_rest: Annotated[dict[str, Interval], Field(alias="reverse - rest")]

@@ -97,6 +97,10 @@ def summarise(about: PromptPairs, runs: pl.DataFrame) -> ControlsMetrics:
             run: run_points.measure(about.only(rows["statement_id"]), _probabilities(rows))
             for run, rows in by_run.items()
         },
+        by_label={
+            run: run_points.by_label(about.only(rows["statement_id"]), _probabilities(rows))
+            for run, rows in by_run.items()
+        },
         n_heads={run: n for run in by_run if (n := _n_heads(by_run, run))},
         patched_minus={run: _minus(about, by_run[PATCHED], by_run[run]) for run in others},
         reverse_minus_rest=vars(rest) if rest else {},

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from stages.lib.stats import Interval
-from stages.lib.stats.run_points import Count, Difference
+from stages.lib.stats.run_points import ByLabel, Count, Difference
 
 
 @dataclass(frozen=True)
@@ -13,6 +13,8 @@ class Numbers:
     Attributes
     ----------
     accuracy, p_correct : Interval
+    by_label : ByLabel
+        Accuracy on true and on false statements.
     answer_mass : Interval
         Probability of both answers together.
     log_odds : Interval
@@ -21,6 +23,7 @@ class Numbers:
 
     accuracy: Interval
     p_correct: Interval
+    by_label: ByLabel
     answer_mass: Interval
     log_odds: Interval
 
@@ -85,6 +88,8 @@ class ErasureMetrics:
         Personas.
     positions : int
         Last positions that are patched.
+    draws : int
+        Of each control: erasers of permuted labels, and of random directions.
     fitted_on, scored_on : Count
         Statements.
     personas : dict of str to Persona
@@ -95,6 +100,7 @@ class ErasureMetrics:
     source: str
     base: str
     positions: int
+    draws: int
     fitted_on: Count
     scored_on: Count
     personas: dict[str, Persona]

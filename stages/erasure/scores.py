@@ -44,10 +44,12 @@ def main(
     probed, every = tables.read(probes, PROBED), prompt_pairs.read(pairs, SPLITS, None, by="split")
     tables.write_rows(plots / "windows.json", points(about, table, config))
     tables.write_rows(plots / "probes.json", probe_points(every, probed, config))
+    section = params.section("erasure", ErasureConfig)
     summary = ErasureMetrics(
         source=config.source,
         base=config.base,
-        positions=params.section("erasure", ErasureConfig).positions,
+        positions=section.positions,
+        draws=section.draws,
         fitted_on=run_points.count(every.table.filter(split="selection")),
         scored_on=run_points.count(about.table),
         personas=summarise(about, table, config),
@@ -219,6 +221,7 @@ def _numbers(about: PromptPairs, p: NDArray[np.float32]) -> Numbers:
     return Numbers(
         accuracy=stats.rate(patch.correct(p, about.label).ravel(), subject),
         p_correct=stats.mean(patch.p_correct(p, about.label).ravel(), subject),
+        by_label=run_points.by_label(about, p),
         answer_mass=stats.mean(strength["answer_mass"], subject),
         log_odds=stats.mean(strength["log_odds"], subject, (0, MOST)),
     )

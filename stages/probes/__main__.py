@@ -46,6 +46,7 @@ def main(
     summary = ProbesMetrics(
         **vars(counts.of(design)),
         best=probe_tables.best(by_site, personas, design),
+        by_layer=probe_tables.by_layer(layers),
         cosine=probe_tables.falls(cosine, layers, design),
     )
     metrics_file.write(metrics, summary)

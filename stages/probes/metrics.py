@@ -58,9 +58,14 @@ class ProbesMetrics(Counts):
     best : dict of str to dict of str to dict of str to BestHead or BestLayer
         By site (heads of ``z``, layers of ``resid_post``), the persona that probes are fitted on,
         and the one that they are scored on.
+    by_layer : dict of str to dict of str to dict of str to Interval
+        Accuracy on the report split of probes of the residual stream: by the persona that they are
+        fitted on, the one that they are scored on, and the index (0 is the embeddings, i the output
+        of layer i - 1).
     cosine : dict of str to dict of str to dict of str to Fall
         By site and two personas.
     """
 
     best: dict[str, dict[str, dict[str, BestHead | BestLayer]]]
+    by_layer: dict[str, dict[str, dict[str, Interval]]]
     cosine: dict[str, dict[str, dict[str, Fall]]]

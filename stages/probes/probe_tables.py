@@ -47,6 +47,23 @@ def layers(by_site: BySite, personas: tuple[str, ...], design: Design) -> Rows:
     return rows
 
 
+def by_layer(layer_rows: Rows) -> dict[str, dict[str, dict[str, Interval]]]:
+    """Accuracy of the probes of the residual stream, by fit, scored and index.
+
+    Parameters
+    ----------
+    layer_rows : list of dict
+        From `layers`.
+    """
+    result: dict[str, dict[str, dict[str, Interval]]] = {}
+    for row in layer_rows:
+        if row["site"] == "resid_post" and row["labels"] == "true":
+            interval = Interval(row["accuracy"], row["low"], row["high"], row["n"])
+            of_fit = result.setdefault(row["fit"], {}).setdefault(row["scored"], {})
+            of_fit[str(row["layer"])] = interval
+    return result
+
+
 def heads(by_site: BySite, personas: tuple[str, ...], design: Design) -> Rows:
     """Accuracy of every head of `z` on the report split.
 

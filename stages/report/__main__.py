@@ -1,17 +1,20 @@
 """Stage `report`: what was found, claim by claim, with a verdict on each.
 
-Params  behaviour, patch, the wordings of both personas
+Params  behaviour, model, patch, the wordings of both personas
 """
 
 from pathlib import Path
 from typing import Annotated, Any
 
 from stages.behaviour.config import BehaviourConfig
+from stages.lib import claim
 from stages.lib.io import cli, markdown, params, tables
 from stages.lib.io.atomic import atomic
 from stages.lib.model.lm import MANIFEST
 from stages.lib.patching.config import PatchConfig
-from stages.report import behaviour, own, page, patching, reading, results, scope
+from stages.lib.weights.config import ModelConfig
+from stages.report import behaviour, html, own, page, patching, reading, results, scope, texts
+from stages.report.page import Page
 
 QUESTION = "When this model is told to lie, where inside it does the truth turn into a lie?"
 
@@ -19,40 +22,81 @@ QUESTION = "When this model is told to lie, where inside it does the truth turn 
 def main(
     metrics: cli.MetricsFolder,
     model: cli.Model,
+    figures: Annotated[Path, "folder of the pictures"],
     out: Annotated[
         Path,
         "writes Markdown; its pictures are those of stage `figures`, in the folder beside it",
     ],
+    html_out: Annotated[Path, "writes the same as one HTML page that has the pictures in it"],
 ) -> None:
     """Fill the page from the metrics."""
+    file = params.section("model", ModelConfig).file
+    made = collect(
+        results.read(metrics), own.claims(metrics), tables.read_json(model / MANIFEST), file
+    )
+    for where, text in ((out, page.render(made)), (html_out, html.render(made, figures))):
+        with atomic(where) as partial:
+            partial.write_text(text, encoding="utf-8")
+
+
+def collect(
+    every: results.Results,
+    others: list[claim.Claim],
+    manifest: dict[str, Any],
+    file: str | None,
+) -> Page:
+    """Make the page's data, with the personas of params.yaml.
+
+    Parameters
+    ----------
+    every : Results
+        Of all stages.
+    others : list of Claim
+        Those that nodes make themselves.
+    manifest : dict
+        Of the model.
+    file : str or None
+        As of `texts.limits`.
+    """
     roles = params.section("patch", PatchConfig)
     roles.require_z("report")
     neutral = params.section("behaviour", BehaviourConfig).neutral
-    every = results.read(metrics)
     pair = (every, roles.source, roles.base)
     lying = behaviour.lying(*pair)
     claims = [
         lying,
-        reading.believing(*pair),
-        reading.parting(*pair, neutral),
+        reading.before(*pair),
+        reading.after(*pair),
+        reading.diverging(*pair, neutral),
+        reading.opposite(*pair),
         patching.window(*pair),
         patching.few_heads(*pair),
         patching.these_heads(*pair),
         patching.reverse(*pair),
         behaviour.sure(*pair),
-        scope.elsewhere(*pair),
+        scope.topics(every),
+        scope.wordings(every),
         scope.honesty(*pair),
         scope.last_position(*pair),
         reading.erasing(*pair),
-        patching.attribution_patching(every),
-        patching.planted(every),
-        *own.claims(metrics),
+        patching.ranking(every),
+        patching.estimated_sets(every),
+        patching.planted(*pair),
+        *others,
     ]
-    made = [claim for claim in claims if claim is not None]
-    facts = [_model(tables.read_json(model / MANIFEST)), *map(_persona, (roles.source, roles.base))]
-    text = page.render("What was found", QUESTION, facts, made, behaviour.lies(lying))
-    with atomic(out) as partial:
-        partial.write_text(text, encoding="utf-8")
+    made = claim.corrected([one for one in claims if one is not None])
+    lies = behaviour.lies(lying)
+    return Page(
+        title="What was found",
+        question=QUESTION,
+        model=[_model(manifest), *map(_persona, (roles.source, roles.base))],
+        found=texts.found(*pair),
+        sure=texts.sure(made, lies),
+        claims=made,
+        lies=lies,
+        method=texts.method(made),
+        limits=texts.limits(every, manifest, file),
+    )
 
 
 def _model(manifest: dict[str, Any]) -> str:

@@ -17,8 +17,9 @@ def claims(folder: Path) -> list[Claim]:
     Returns
     -------
     list of Claim
-        By the names of the nodes.
+        By the names of the nodes; a node may have nothing to claim, and returns None.
     """
     schemas = nodes.classes("*/metrics.py", "claim")
     files = [folder / f"{schema.__module__.split('.')[1]}.json" for schema in schemas]
-    return [metrics.read(*pair).claim() for pair in zip(files, schemas, strict=True)]
+    made = [metrics.read(*pair).claim() for pair in zip(files, schemas, strict=True)]
+    return [claim for claim in made if claim is not None]

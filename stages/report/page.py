@@ -1,74 +1,117 @@
-"""The report as one page of Markdown."""
+"""The report as data, and as one page of Markdown."""
 
-from stages.lib.claim import HELD, Claim
+from dataclasses import dataclass
 
-MARKS = {True: "yes", False: "**no**", None: "not measured"}
+from stages.lib.claim import SUPPORTED, Check, Claim, Note
+from stages.report.captions import caption
+
+METRICS = "../metrics"  # from the page
 
 
-def render(
-    title: str, question: str, model: list[str], claims: list[Claim], lies: bool | None
-) -> str:
-    """Write the page.
+@dataclass(frozen=True)
+class Page:
+    """All that the page says; texts are inline Markdown in which users' texts are escaped.
 
-    Parameters
+    Attributes
     ----------
     title, question : str
         First lines.
     model : list of str
-        What was run: the model, its wordings, the statements.
+        What was run: the model and its wordings.
+    found : list of Note
+        What was measured, in a few sentences.
+    sure : str
+        How many claims are supported.
     claims : list of Claim
-        In the order of the page.
+        In the order of the page, their p-values corrected.
     lies : bool or None
         Whether the model lies when it is told to; if not, or if that was not measured, claims about
         lies are not testable.
+    method : list of str
+        How verdicts are reached.
+    limits : list of Note
+        What the page cannot tell.
+    """
+
+    title: str
+    question: str
+    model: list[str]
+    found: list[Note]
+    sure: str
+    claims: list[Claim]
+    lies: bool | None
+    method: list[str]
+    limits: list[Note]
+
+
+def render(page: Page) -> str:
+    """Write the page.
+
+    Parameters
+    ----------
+    page : Page
 
     Returns
     -------
     str
-        Markdown; pictures are in the folder ``figures`` beside the page.
+        Markdown; pictures are in the folder ``figures`` beside the page, metrics in `METRICS`.
     """
-    lines = [f"# {title}", "", question, ""]
-    lines += [f"- {line}" for line in model] + [""]
-    lines += ["| claim | verdict |", "|---|---|"]
-    lines += [f"| {_link(claim)} | {_bold(claim.verdict(lies))} |" for claim in claims] + [""]
-    lines += [
-        "A claim held if each of its checks did: intervals are of 95 % and count subjects, not "
-        "statements; what was chosen was chosen on the selection split, and numbers are of the "
-        "report split, unless they say otherwise.",
-        "",
-    ]
-    for claim in claims:
-        lines += _section(claim, lies)
+    lines = [f"# {page.title}", "", page.question, ""]
+    lines += [f"- {line}" for line in page.model] + [""]
+    lines += [_note(note) for note in page.found] + ["", page.sure, ""]
+    lines += ["| question | claim | measured | verdict |", "|---|---|---|---|"]
+    lines += [_row(claim, page.lies) for claim in page.claims] + [""]
+    for claim in page.claims:
+        lines += _section(claim, page.lies)
+    lines += ["## How verdicts are reached", ""] + [f"- {line}" for line in page.method] + [""]
+    lines += ["## Limits", ""] + [_note(note) for note in page.limits]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def anchor(heading: str) -> str:
+    """Name a section as Markdown viewers do."""
+    return "".join(c for c in heading.lower() if c.isalnum() or c in " -").replace(" ", "-")
+
+
+def stem(file: str) -> str:
+    """Write the link to a stage's metrics."""
+    return f"{METRICS}/{file}.json"
 
 
 def _section(claim: Claim, lies: bool | None) -> list[str]:
     """One claim with its verdict, checks, notes and pictures."""
-    verdict, reason = claim.verdict(lies), claim.reason(lies)
-    lines = [
-        f"## {claim.title}",
-        "",
-        f"{_bold(verdict[0].upper() + verdict[1:])}" + _because(reason),
-        "",
-    ]
-    lines += [f"- {MARKS[check.passed]}: {check.says}" for check in claim.checks]
-    lines += [f"- {note}" for note in claim.notes] + [""]
+    lines = [f"## {claim.question}", "", f"Claimed: {claim.claimed}", ""]
+    lines += [f"Verdict: {_verdict(claim.verdict(lies))}. {_sentence(claim.says(lies))}", ""]
+    lines += ["| measured quantity | expected | measured | verdict |", "|---|---|---|---|"]
+    lines += [_check(check) for check in claim.checks] + [""]
+    lines += [_note(note) for note in claim.notes] + [""] * bool(claim.notes)
     for name in claim.figures:
-        lines += [f"![{name.removesuffix('.png').replace('_', ' ')}](figures/{name})", ""]
+        lines += [f"![{caption(name)}](figures/{name})", "", f"*{caption(name)}*", ""]
     return lines
 
 
-def _bold(verdict: str) -> str:
-    """Set off what did not hold."""
-    return verdict if verdict.lower() == HELD else f"**{verdict}**"
+def _row(claim: Claim, lies: bool | None) -> str:
+    """One row of the overview."""
+    link = f"[{claim.question}](#{anchor(claim.question)})"
+    return f"| {link} | {claim.claimed} | {claim.says(lies)} | {_verdict(claim.verdict(lies))} |"
 
 
-def _because(reason: str) -> str:
-    """End the line of the verdict."""
-    return f": {reason}" if reason else "."
+def _check(check: Check) -> str:
+    """One row of a claim's table."""
+    measured = f"[{check.measured}]({stem(check.file)})" if check.file else check.measured
+    return f"| {check.measures} | {check.expected} | {measured} | {check.verdict} |"
 
 
-def _link(claim: Claim) -> str:
-    """Link to a section as Markdown viewers name it."""
-    anchor = "".join(c for c in claim.title.lower() if c.isalnum() or c in " -").replace(" ", "-")
-    return f"[{claim.title}](#{anchor})"
+def _note(note: Note) -> str:
+    """One sentence, and where its numbers stand."""
+    return f"- {note.says}" + (f" ([{note.file}]({stem(note.file)}))" if note.file else "")
+
+
+def _verdict(verdict: str) -> str:
+    """Set off what is not supported."""
+    return verdict if verdict == SUPPORTED else f"**{verdict}**"
+
+
+def _sentence(text: str) -> str:
+    """Begin with a capital, unless with code, and end with a full stop."""
+    return text[:1].upper() + text[1:].rstrip(".") + "."

@@ -1,171 +1,419 @@
-"""Claims of what happens when activations of one run are written into the other."""
+"""Claims of what happens when activations of one run are patched into the other."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from scipy import stats as distributions  # pyright: ignore[reportMissingTypeStubs]
 
 from stages.ground_truth.metrics import PlantedMetrics
-from stages.lib.claim import LEVEL, Check, Claim, above, below, least, not_below, number
-from stages.lib.stats import Interval
-from stages.lib.stats.run_points import ALL
+from stages.lib.claim import (
+    FEW,
+    Chance,
+    Check,
+    Claim,
+    Note,
+    above,
+    among,
+    below,
+    no_worse,
+    number,
+    so,
+    unlikely,
+)
+from stages.lib.stats import MARGIN, Interval
+from stages.lib.stats.run_points import ALL, ByLabel
 from stages.lib.stats.windows import Window
+from stages.report import reading, words
 from stages.report.results import Results
 from stages.robustness.metrics import ChosenSet
 from stages.set_sizes.metrics import Rule, Smallest
-from stages.transplant.metrics import Ranks
-from stages.widths.metrics import Size, WindowPoints
+from stages.transplant.metrics import Rank, Ranks
+from stages.widths.metrics import Size
+
+HYPERGEOMETRIC: Any = distributions.hypergeom  # scipy has no types
+WINDOWS, WIDTHS, TRANSPLANT, SIZES = "windows", "widths", "transplant", "set_sizes"
+CONTROLS, ROBUST, TRUTH, ESTIMATES = (
+    "controls",
+    "robustness",
+    "ground_truth",
+    "attribution_patching",
+)
 
 
 def window(results: Results, source: str, base: str) -> Claim:
     """A few consecutive layers carry the lie."""
     windows = results.windows
     best, runs = windows.best, windows.runs["report"]
-    where = "the best window" if best is None else f"layers {_layers(best)}"
+    where = "the best window" if best is None else words.layers(best)
     patched = runs.get("patched")
+    widths = {int(size): entry for size, entry in results.widths.patched.items()}
     checks = [
-        Check(
-            above(patched, 0.5),
-            f"z of all heads in {where}, chosen on other statements, written from `{source}` into "
-            f"`{base}`: right on {number(patched)}.",
+        above(
+            f"accuracy as `{base}` with z of all heads of {where} patched", patched, 0.5, WINDOWS
         ),
-        Check(
-            above(patched, runs["base"].high),
-            f"Without it: {number(runs['base'])}; `{source}` itself: {number(runs['source'])}.",
+        above(
+            f"accuracy with it patched, against {number(runs['base'])} unpatched",
+            patched,
+            runs["base"].high,
+            WINDOWS,
+        ),
+        above(
+            "accuracy of the best window minus the median one that shares no layer with it",
+            _control(widths, best),
+            0.0,
+            WIDTHS,
         ),
     ]
-    widths = {int(size): entry for size, entry in results.widths.patched.items()}
-    gap = _control(widths, best)
-    sentence = "The median of the windows without a layer of the best one, of the size nearest to "
-    sentence += f"it, does less: accuracy of best minus control {number(gap)}."
-    checks.append(Check(above(gap, 0), sentence))
-    notes = [_width(size, widths[size].best) for size in sorted(widths)]
-    title = "A few consecutive layers carry the lie"
-    return Claim(title, checks, ("windows.png", "widths.png"), notes=notes)
+    notes = [
+        Note(
+            f"Unpatched: `{base}` {number(runs['base'])}; `{source}` {number(runs['source'])}.",
+            WINDOWS,
+        ),
+        *(_width(size, widths[size]) for size in sorted(widths)),
+    ]
+    return Claim(
+        "Do a few consecutive layers carry the lie?",
+        f"z of a few consecutive layers, patched from `{source}` into `{base}`, brings the right "
+        "answers back.",
+        checks,
+        ("windows.png", "widths.png"),
+        notes=notes,
+    )
 
 
 def few_heads(results: Results, source: str, base: str) -> Claim:
-    """A small set of heads carries it, and not the layers that it is not in."""
+    """A small set of heads carries it, and sets of other layers do not."""
     heads, runs = results.heads, results.transplant
     every = runs.by_topic[ALL]
-    gain = runs.effect["patched - base"].accuracy
     share = heads.share_of_all_heads
     size = "no set" if share is None else f"{heads.n_heads} heads ({share:.1%} of all)"
     candidates = results.robustness.n_candidates
-    recovered = _recovered(results.robustness.sets)
     checks = [
-        Check(
+        above(f"accuracy as `{base}` with z of {size} patched", every["patched"], 0.5, TRANSPLANT),
+        above(
+            "accuracy that the patch adds, statement by statement",
+            runs.effect["patched - base"].accuracy,
+            0.0,
+            TRANSPLANT,
+        ),
+        above(
+            f"fraction of the gap in P(correct) between `{source}` and `{base}` that is recovered",
+            _recovered(results.robustness.sets),
+            0.5,
+            ROBUST,
+        ),
+        so(
+            "heads in the set",
+            f"below {candidates}, the heads of the best window",
+            size,
             heads.n_heads < candidates if heads.n_heads and candidates else None,
-            f"The set is smaller than the window: {size}, the window has {candidates}.",
+            "heads",
         ),
-        Check(
-            above(every["patched"], 0.5),
-            f"z of {size}, chosen on other statements, written from `{source}` into `{base}`: "
-            f"right on {number(every['patched'])}; `{source}` itself: "
-            f"{number(every['source'])}.",
-        ),
-        Check(above(gain, 0), f"That is a gain, statement by statement, of {number(gain)}."),
-        Check(
-            above(recovered, 0.5),
-            "Of the truth that the source run has above the base run, the set restores more than "
-            f"half: {number(recovered)}.",
-        ),
-        *_random(runs.elsewhere, "from the other layers"),
+        _random(runs.elsewhere, "in the other layers"),
     ]
     rules = results.set_sizes.rules
-    notes = [_smallest(name, of.smallest) for name, of in rules.items() if isinstance(of, Rule)]
-    figures = ("transplant.png", "heads.png", "set_sizes.png")
-    return Claim("A small set of heads carries it", checks, figures, notes=notes)
+    notes = [
+        Note(
+            f"Unpatched: `{base}` {number(every['base'])}; `{source}` {number(every['source'])}.",
+            TRANSPLANT,
+        ),
+        *_spread(runs.elsewhere, "in the other layers"),
+        *_smallest({name: of.smallest for name, of in rules.items() if isinstance(of, Rule)}),
+    ]
+    return Claim(
+        "Is a small set of heads enough?",
+        f"z of a small set of heads, patched from `{source}` into `{base}`, brings the right "
+        "answers back, and as many random heads of other layers do not.",
+        checks,
+        ("transplant.png", "heads.png", "set_sizes.png"),
+        notes=notes,
+    )
 
 
 def these_heads(results: Results, source: str, base: str) -> Claim:
     """It is these heads, and not just any of the same layers."""
-    checks = _random(results.transplant.random, "in the very same layers")
-    return Claim("These heads do it, rather than any of the same layers", checks)
+    ranks, gaps = results.transplant.random, results.controls.patched_minus
+    rest = gaps["rest_of_layers"].accuracy if "rest_of_layers" in gaps else None
+    left = results.controls.n_heads.get("rest_of_layers")
+    checks = [
+        above(
+            f"accuracy with the set patched minus with all other heads of its layers ({left})",
+            rest,
+            0.0,
+            CONTROLS,
+        ),
+        _random(ranks, "in the same layers"),
+    ]
+    shared = "; ".join(
+        f"{count} heads {row.accuracy:.2f} ({words.plural(row.n_sets, 'set')})"
+        for count, row in sorted(ranks.shared.items(), key=lambda item: int(item[0]))
+    )
+    notes = _spread(ranks, "in the same layers")
+    if shared:
+        fewest = min(map(int, ranks.shared))
+        notes.append(
+            Note(
+                f"Every random set shares at least {words.plural(fewest, 'head')} with the set. "
+                f"Mean accuracy by how many: {shared}.",
+                TRANSPLANT,
+            )
+        )
+    return Claim(
+        "Is it these heads, rather than any of the same layers?",
+        "The set restores more than the other heads of its layers, and than random sets with as "
+        "many heads in each of these layers.",
+        checks,
+        notes=notes,
+    )
 
 
 def reverse(results: Results, source: str, base: str) -> Claim:
     """The same heads make the honest run lie."""
     runs = results.transplant
-    after = runs.by_topic[ALL]["reverse"]
-    loss = runs.effect["reverse - source"].accuracy
-    rest = results.controls.reverse_minus_rest.get("accuracy")
     checks = [
-        Check(
-            below(after, 0.5),
-            f"The heads' z of `{base}` written into `{source}`: right on {number(after)}.",
+        below(
+            f"accuracy as `{source}` with z of the set patched from `{base}`",
+            runs.by_topic[ALL]["reverse"],
+            0.5,
+            TRANSPLANT,
         ),
-        Check(below(loss, 0), f"That is a change, statement by statement, of {number(loss)}."),
-        Check(
-            below(rest, 0),
-            f"The other heads of the window do not do it: the set minus the rest {number(rest)}.",
+        below(
+            "accuracy that the patch adds, statement by statement",
+            runs.effect["reverse - source"].accuracy,
+            0.0,
+            TRANSPLANT,
+        ),
+        below(
+            "accuracy with the set patched minus with the other heads of the window",
+            results.controls.reverse_minus_rest.get("accuracy"),
+            0.0,
+            CONTROLS,
         ),
     ]
-    return Claim("The same heads make the honest run lie", checks)
+    note = f"By label, patched: {words.labels(runs.by_label.get('reverse'))}."
+    return Claim(
+        "Do the same heads make the honest run lie?",
+        f"z of the set, patched from `{base}` into `{source}`, makes the answers wrong, and the "
+        "other heads of the window do not.",
+        checks,
+        notes=[Note(note, TRANSPLANT)],
+    )
 
 
-def planted(results: Results) -> Claim | None:
-    """What was found is what was planted; None for a model that is no organism."""
+def planted(results: Results, source: str, base: str) -> Claim | None:
+    """What was found is what was trained; None for a model that is no organism."""
     scores = results.ground_truth
     if not isinstance(scores, PlantedMetrics) or scores.planted is None:
         return None
-    where, heads, chosen = scores.planted, scores.heads, scores.set
-    overlap, by_chance = scores.window.overlap, scores.window.by_chance
+    where, heads, best = scores.planted, scores.heads, results.windows.best
+    trained = words.layers(where)
+    others = heads.others.max
+    read = reading.diverges_after(results, source, base)
     checks = [
-        Check(
-            None if overlap is None or by_chance is None else overlap > by_chance,
-            "The best window, chosen on the selection split, overlaps the planted layers "
-            "(intersection over union): "
-            f"{_plain(overlap)}, by chance {_plain(by_chance)}.",
+        unlikely(
+            "layers of the best window that were trained, over those of either",
+            f"{words.plain(scores.window.overlap, 2)}; a window drawn at random has "
+            f"{words.plain(scores.window.by_chance, 2)}",
+            _overlap(scores, best),
+            TRUTH,
         ),
-        Check(
-            above(heads.share, heads.share_by_chance),
-            "Of what single heads gain, on the selection split, planted layers have more than "
-            "their share: "
-            f"{number(heads.share)} statements, by chance {_plain(heads.share_by_chance)}.",
+        above(
+            "fraction of what single heads gain that heads of the trained layers gain",
+            heads.share,
+            heads.share_by_chance,
+            TRUTH,
         ),
-        Check(
-            above(heads.auroc, 0.5),
-            f"Planted heads gain more than others: AUROC {number(heads.auroc)} statements.",
+        above(
+            "AUROC of single heads' effects, trained layers against the others",
+            heads.auroc,
+            0.5,
+            TRUTH,
         ),
-        Check(
-            _within(scores.parting_layer, where),
-            "Honest and liar truth directions part in a planted layer: layer "
-            f"{scores.parting_layer}.",
+        above(
+            f"AUROC of the trained layers, against the best of {heads.others.n_blocks} others",
+            heads.auroc,
+            others,
+            TRUTH,
+        ),
+        *_set(scores, best),
+        so(
+            "layer after which the truth directions diverge (mass mean corrected)",
+            f"of {trained}",
+            words.plain(read, 0),
+            _inside(read, where),
+            reading.TRANSFER,
         ),
     ]
-    note = (
-        f"{chosen.n_planted} of the set's {chosen.n_heads} heads are in planted layers "
-        f"(by chance {_plain(chosen.by_chance)} of them)."
+    return Claim(
+        f"Is the lie found in the layers that were trained to lie ({trained})?",
+        f"Windows, single heads, the head set and truth directions all point at {trained}.",
+        checks,
+        ("ground_truth.png",),
+        notes=[
+            Note(
+                "Which layers the training could change is known. Which of them it made use of is "
+                "not, and layers that it did not touch may take part.",
+                TRUTH,
+            ),
+            Note(
+                "First layers of the windows whose P(correct) cannot be told from that of the best "
+                f"one: {', '.join(sorted(scores.window.as_good or {}, key=int)) or 'none'}.",
+                TRUTH,
+            ),
+        ],
     )
-    title = f"It is found where it was planted (layers {_layers(where)})"
-    return Claim(title, checks, ("ground_truth.png",), notes=[note])
 
 
-def attribution_patching(results: Results) -> Claim:
-    """Gradients foretell which heads matter."""
+def ranking(results: Results) -> Claim:
+    """Attribution patching ranks heads as true patches do."""
     score = results.attribution_patching
     top = score.top
     checks = [
-        Check(
-            above(score.rank_correlation, 0),
-            "Over all heads, on the selection split, estimated and true effect have a rank "
-            f"correlation of {number(score.rank_correlation)} statements, "
-            f"{score.n_heads} heads.",
+        above(
+            f"rank correlation of estimated and true effect, {score.n_heads} heads",
+            score.rank_correlation,
+            0.0,
+            ESTIMATES,
         ),
-        Check(
-            above(top, top.by_chance),
-            f"Of the top tenth by true effect, the estimate finds {number(top)} statements, by "
-            f"chance {_plain(top.by_chance)}.",
+        above(
+            "fraction of the top tenth by true effect that the estimate finds",
+            top,
+            top.by_chance,
+            ESTIMATES,
         ),
     ]
+    return Claim(
+        "Does attribution patching rank heads as true patches do?",
+        "Effects of single heads that are estimated by gradient rank the heads better than chance.",
+        checks,
+        ("attribution_patching.png",),
+    )
+
+
+def estimated_sets(results: Results) -> Claim:
+    """Sets in the order of the estimate do as well as those in the order of true effects."""
     rule = results.set_sizes.rules.get("estimate")
     area = rule.up["difference"]["auc_log"] if isinstance(rule, Rule) else None
-    checks.append(
-        Check(
-            not_below(area, 0),
-            "Sets in the order of the estimate restore as much as sets in the order of the true "
-            "effects, on the report split (area under p_correct by the logarithm of the number of "
-            f"heads, estimate minus true: {number(area)}).",
+    checks = [
+        no_worse(
+            "area under P(correct) by the logarithm of the number of heads, order of the "
+            "estimate minus order of true effects",
+            area,
+            SIZES,
         )
+    ]
+    notes = _one_sided(rule.by_label) if isinstance(rule, Rule) else []
+    return Claim(
+        "Do head sets in the order of the estimate restore as much?",
+        "Sets of the heads with the largest estimated effects restore as much as sets of those "
+        "with the largest true effects.",
+        checks,
+        notes=notes,
     )
-    title = "Gradients foretell which heads matter"
-    return Claim(title, checks, ("attribution_patching.png",))
+
+
+def _one_sided(by_label: dict[str, ByLabel]) -> list[Note]:
+    """Say at which sizes the order of the estimate turns the answers to one label alone."""
+    gaps = {
+        size: f"{words.plural(int(size), 'head')} ({words.labels(both)})"
+        for size, both in by_label.items()
+        if both.true.value is not None
+        and both.false.value is not None
+        and abs(both.true.value - both.false.value) > 0.5
+    }
+    if not gaps:
+        return []
+    listed = "; ".join(gaps[size] for size in sorted(gaps, key=int))
+    return [
+        Note(f"Accuracy near 0.5 in the order of the estimate is one label alone: {listed}.", SIZES)
+    ]
+
+
+def _random(control: Ranks, where: str) -> Check:
+    """How often random sets do as well, by accuracy or by P(correct), whichever is more often."""
+    measures = f"random sets of as many heads {where}, at most {MARGIN:.2f} below the set"
+    ranks = {"accuracy": control.accuracy, "P(correct)": control.p_correct}
+    counts = {name: _as_good(rank) for name, rank in ranks.items() if rank.own is not None}
+    drawn = (among(count, ranks[name].n_sets) for name, count in counts.items())
+    chances = [chance for chance in drawn if chance]
+    says = "; ".join(
+        f"by {name} {counts[name]} of {rank.n_sets} sets, a share of {number(rank.as_good)}"
+        for name, rank in ranks.items()
+        if name in counts
+    )
+    worst = max(chances, key=lambda chance: chance.p, default=None)  # both must be supported
+    return unlikely(measures, says or "not measured", worst, TRANSPLANT, f"share below {FEW}")
+
+
+def _as_good(rank: Rank) -> int:
+    """Random sets that are as good as the head set."""
+    return round((rank.as_good.value or 0) * rank.n_sets)
+
+
+def _spread(control: Ranks, where: str) -> list[Note]:
+    """Write the accuracy of random sets, by label too: 0.5 may be one word for everything."""
+    ranks = {"Accuracy": control.accuracy, "P(correct)": control.p_correct}
+    notes = [
+        Note(
+            f"{name} with random sets {where}: mean {words.plain(rank.mean)}, median "
+            f"{words.plain(rank.median)}, 5 % to 95 % of sets {words.plain(rank.p05)} to "
+            f"{words.plain(rank.p95)}, at most {words.plain(rank.max)}; the set "
+            f"{words.plain(rank.own)} on the same {words.plural(rank.lead.n, 'statement')}, a lead "
+            f"over the mean of {number(rank.lead)}.",
+            TRANSPLANT,
+        )
+        for name, rank in ranks.items()
+        if rank.own is not None
+    ]
+    if control.one_answer is not None:
+        one = Note(
+            f"Accuracy by label with random sets {where}: {words.labels(control.by_label)}. "
+            f"With {control.one_answer} of {control.accuracy.n_sets} sets nine in ten answers or "
+            "more are the same word, which alone is an accuracy of 0.5.",
+            TRANSPLANT,
+        )
+        notes.append(one)
+    return notes
+
+
+def _overlap(scores: PlantedMetrics, best: Window | None) -> Chance | None:
+    """How many of all windows overlap the trained layers as much as the best one."""
+    found, where = scores.window.overlap, scores.planted
+    if found is None or best is None or where is None or not scores.heads.n_planted:
+        return None
+    trained = set(_span(where))
+    n_layers = scores.heads.n_heads * len(trained) // scores.heads.n_planted
+    size = len(_span(best))
+    overlaps = [
+        len(trained & set(range(i, i + size))) / len(trained | set(range(i, i + size)))
+        for i in range(n_layers - size + 1)
+    ]
+    p = sum(overlap >= found - 1e-9 for overlap in overlaps) / len(overlaps)
+    return Chance(p, 1 / len(overlaps), refuted=found == 0)
+
+
+def _set(scores: PlantedMetrics, best: Window | None) -> list[Check]:
+    """How many of the set's heads were trained, beside what the search could have found.
+
+    Nothing where the search looked in trained layers alone: any set of theirs is.
+    """
+    measures = "heads of the set that are in trained layers"
+    n, found = scores.set.n_heads, scores.set.n_planted
+    if not n or best is None or scores.planted is None or not scores.heads.n_planted:
+        return [unlikely(measures, "not measured", None, TRUTH)]
+    trained = set(_span(scores.planted))
+    n_heads = scores.heads.n_planted // len(trained)
+    layers = set(_span(best))
+    inside, every = len(layers & trained) * n_heads, len(layers) * n_heads
+    says = (
+        f"{found} of {n}; a set drawn from the best window, where the search looked, has "
+        f"{n * inside / every:.1f}"
+    )
+    if inside == every:
+        return []
+    p = float(HYPERGEOMETRIC.sf(found - 1, every, inside, n))
+    least = float(HYPERGEOMETRIC.pmf(min(n, inside), every, inside, n))
+    return [unlikely(measures, says, Chance(p, least, refuted=found == 0), TRUTH)]
 
 
 def _recovered(sets: dict[str, dict[str, ChosenSet]]) -> Interval | None:
@@ -178,60 +426,41 @@ def _control(widths: dict[int, Size], best: Window | None) -> Interval | None:
     """What the best window has over its control, of the size nearest to the window's."""
     if not widths or best is None:
         return None
-    n_layers = best.last_layer - best.first_layer + 1
+    n_layers = len(_span(best))
     size = min(widths, key=lambda size: (abs(size - n_layers), size))
     difference = widths[size].difference.get("best - control")
     return difference.accuracy if difference else None
 
 
-def _width(size: int, best: WindowPoints) -> str:
+def _width(size: int, of: Size) -> Note:
     """Write what the best window of a size does."""
-    what = f"layer {best.first_layer}" if size == 1 else f"layers {_layers(best)}"
-    return (
-        f"Of {size} {'layer' if size == 1 else 'layers'}, the best window is {what}: right on "
-        f"{number(best.report[ALL])}."
+    return Note(
+        f"Best window of {words.plural(size, 'layer')}: {words.layers(of.best)}, accuracy "
+        f"{number(of.best.report[ALL])}.",
+        WIDTHS,
     )
 
 
-def _smallest(rule: str, least: Smallest) -> str:
-    """Write how few heads are enough in a rule's order."""
-    if least.n_heads is None:
-        return f"Heads in the order of rule `{rule}`: no set was needed, or none was enough."
-    accuracy = Interval(least.accuracy, least.low, least.high, least.n or 0)
-    return (
-        f"Heads in the order of rule `{rule}`: {least.n_heads} ({least.share:.1%} of all) are "
-        f"enough on the selection split; on the report split right on {number(accuracy)}."
-    )
+def _smallest(rules: dict[str, Smallest]) -> Iterable[Note]:
+    """Write how few heads are enough in each rule's order."""
+    for rule, least in rules.items():
+        if least.n_heads is None:
+            yield Note(f"Order of rule `{rule}`: no set was needed, or none was enough.", SIZES)
+            continue
+        accuracy = Interval(least.accuracy, least.low, least.high, least.n or 0)
+        yield Note(
+            f"Order of rule `{rule}`: {words.plural(least.n_heads, 'head')} ({least.share:.1%} of "
+            f"all) are enough on the selection split; accuracy on the report split "
+            f"{number(accuracy)}.",
+            SIZES,
+        )
 
 
-def _random(control: Ranks, where: str) -> list[Check]:
-    """How the set stands among random ones, by truth, which it was chosen by, and by accuracy."""
-    checks = []
-    for measure, rank in (("p_correct", control.p_correct), ("accuracy", control.accuracy)):
-        says = "not measured"
-        if rank.p_value is not None:
-            says = (
-                f"{measure} {rank.mean:.3f} on average over {rank.n_sets} sets and "
-                f"{rank.max:.3f} at most; the set has {rank.own:.3f} on the same statements, a "
-                f"lead of {number(rank.lead)}; p = {rank.p_value:.3f} ({rank.n_sets} sets cannot "
-                f"give less than {rank.p_least:.3f})"
-            )
-        sentence = f"Random sets of as many heads {where} do less: {says}."
-        enough = rank.p_least is not None and rank.p_least < LEVEL  # else nothing can be shown
-        checks.append(Check(least(rank.p_value, LEVEL) if enough else None, sentence))
-    return checks
+def _inside(layer: int | None, where: Window) -> bool | None:
+    """Whether a layer is one of the trained ones."""
+    return None if layer is None else layer in _span(where)
 
 
-def _within(layer: int | None, where: Window) -> bool | None:
-    """Whether a layer is one of the planted ones."""
-    return None if layer is None else where.first_layer <= layer <= where.last_layer
-
-
-def _layers(window: Window | WindowPoints) -> str:
-    """Write a range of layers."""
-    return f"{window.first_layer}-{window.last_layer}"
-
-
-def _plain(value: float | None) -> str:
-    """Write a number that has no interval."""
-    return "not measured" if value is None else f"{value:.2f}"
+def _span(window: Window) -> range:
+    """The layers of a window."""
+    return range(window.first_layer, window.last_layer + 1)

@@ -1,137 +1,298 @@
 """Claims of where activations tell truth from falsehood, and of what happens without that."""
 
-from stages.erasure.metrics import Difference, Numbers, ProbeRate
-from stages.lib.claim import LEVEL, Check, Claim, above, below, holds, least, number
-from stages.lib.stats import Interval
+from dataclasses import replace
+
+from stages.erasure.metrics import Difference, ErasureMetrics, Numbers, ProbeRate
+from stages.ground_truth.metrics import GroundTruthMetrics
+from stages.lib.claim import (
+    INCONCLUSIVE,
+    NOT_SUPPORTED,
+    SUPPORTED,
+    UNTESTED,
+    Check,
+    Claim,
+    Note,
+    above,
+    among,
+    below,
+    between,
+    number,
+    so,
+    unlikely,
+)
+from stages.lib.stats import LARGEST_P, LEVEL, Interval
 from stages.lib.stats.windows import Window
 from stages.logit_attribution.metrics import Parted
+from stages.report import words
 from stages.report.results import Results
 from stages.transfer.metrics import Crossing, Method, Parting
 
-PARTING = ("mass_mean_corrected", "mass_mean")  # the methods with an interval, the better first
+READS = "logistic"  # the probe that decides what is read; stage `probes` fits the same one
+DIVERGES = ("mass_mean_corrected", "mass_mean")  # those with an interval on the layer, best first
+HALF = 0.1  # accuracy so far from 0.5 is chance
+PROBES, TRANSFER, LENS, ERASURE = "probes", "transfer", "logit_attribution", "erasure"
 Pairs = dict[str, dict[str, Parting]]
 Runs = dict[str, Numbers | Difference]
 
 
-def believing(results: Results, source: str, base: str) -> Claim:
-    """Truth can be read from the residual stream of the liar, with the honest run's probe."""
+def before(results: Results, source: str, base: str) -> Claim:
+    """Truth can be read from the liar's residual stream, with the honest run's probe."""
     best = results.probes.best["resid_post"][source]
     own, other = best[source], best[base]
-    transfer = results.transfer
-    counts = results.probes.n["report"]
-    n = counts.true + counts.false
-    chance = max(counts.true, counts.false) / n if n else 0.5
-    method = transfer.methods["mass_mean"][source]
-    permuted = method.permuted if method else None
-    words = transfer.bag_of_tokens["all"]
+    chance = _commoner(results)
+    method = results.transfer.methods.get(READS, {}).get(source)
+    probe = f"the probe fitted on `{source}`, {words.after(own.layer)}"
+    ends = (0.5 - HALF, 0.5 + HALF)
     checks = [
-        Check(
-            above(own.accuracy, chance),
-            f"A probe fitted on `{source}` at index {own.layer} of the residual stream, chosen "
-            f"by cross-validation, reads `{source}`: {number(own.accuracy)}; the commoner label "
-            f"is {chance:.3f} of them.",
-        ),
-        Check(
-            above(other.accuracy, chance),
-            f"The same probe reads `{base}`, who says the opposite: {number(other.accuracy)}.",
-        ),
-        Check(
-            least(permuted.p, LEVEL) if permuted else None,
-            "Probes of permuted labels do worse"
-            + (
-                f": {permuted.mean:.3f} on average over {permuted.draws} draws, "
-                f"{permuted.max:.3f} at most; p = {permuted.p:.3f} (mass mean)."
-                if permuted
-                else ": not measured."
-            ),
-        ),
-        Check(
-            holds(words, chance),
-            f"The words of the statements alone tell nothing: {number(words)}.",
+        _reads(f"accuracy on `{base}` of {probe}", other.accuracy, chance),
+        _reads(f"accuracy on `{source}` of {probe}", own.accuracy, chance),
+        _permuted(method),
+        between(
+            "accuracy of a bag of the statements' words",
+            results.transfer.bag_of_tokens["all"],
+            ends,
+            TRANSFER,
         ),
     ]
     notes = [
-        _method(name, method, base)
-        for name, of in transfer.methods.items()
-        if (method := of[source]) is not None
+        _method(name, of[source], base)
+        for name, of in results.transfer.methods.items()
+        if of.get(source)
     ]
-    title = "The liar still represents the truth"
-    figures = ("probes.png", "probe_heads.png", "transfer.png")
-    return Claim(title, checks, figures, notes=notes)
+    return Claim(
+        "Does the liar represent the truth before the lie is written?",
+        f"A {READS} probe fitted on `{source}`, at the layer that cross-validation chose, reads "
+        f"`{base}` too.",
+        checks,
+        ("probes.png", "probe_heads.png", "transfer.png"),
+        notes=notes,
+    )
 
 
-def parting(results: Results, source: str, base: str, neutral: str) -> Claim:
-    """Truth directions, and what the lens reads, part somewhere inside."""
-    every = results.transfer.parting
-    name = next((method for method in PARTING if method in every), None)
-    pairs = every[name] if name else {}
-    pair, control = _pair(pairs, source, base), _pair(pairs, source, neutral)
-    lens = results.logit_attribution.lens.parting.half
-    where = pair.parting_layer if pair else None
+def after(results: Results, source: str, base: str) -> Claim:
+    """The honest run's probe still reads the liar after the layers that write the lie."""
+    where, last = _writing(results)
+    by_layer, chance = results.probes.by_layer, _commoner(results)
+    index = None if last is None else str(last + 1)
+
+    def read(fit: str, scored: str) -> Interval | None:
+        """Of the residual stream after the last of these layers."""
+        of_fit = by_layer.get(fit, {}).get(scored, {})
+        return None if index is None else of_fit.get(index)
+
+    probe = f"the probe fitted on `{source}`, after layer {last}"
     checks = [
-        Check(
-            _ends(where),
-            f"The two runs' truth directions ({_words(name)}, selection split) have a cosine "
-            f"above one half, and first one below it at the output of layer {_layer(where)}.",
+        _reads(f"accuracy on `{base}` of {probe}", read(source, base), chance),
+        _reads(f"accuracy on `{source}` of {probe}", read(source, source), chance),
+    ]
+    notes = [
+        f"Layers that write the lie: {where}. Before them it is true by construction, so the test "
+        "is made after the last of them.",
+        f"{chance:.3f} is the share of the commoner label: a probe has it that says the same of "
+        "every statement.",
+        f"A probe fitted on `{base}` itself reads it there: {number(read(base, base))}. As the lie "
+        "is the truth turned round, such a probe may read either.",
+    ]
+    return Claim(
+        "Does the liar still represent the truth after the lie is written?",
+        f"After the layers that write the lie, a {READS} probe fitted on `{source}` still reads "
+        f"`{base}`.",
+        checks,
+        notes=[Note(note, PROBES) for note in notes],
+    )
+
+
+def diverging(results: Results, source: str, base: str, neutral: str) -> Claim:
+    """Truth directions of the honest and the lying run diverge somewhere inside."""
+    every = results.transfer.parting
+    name, pairs = _deciding(every)
+    pair, control = _pair(pairs, source, base), _pair(pairs, source, neutral)
+    where = pair.parting_layer if pair else None
+    lens = results.logit_attribution.lens.parting.half
+    kind = _words(name)
+    checks = [
+        _inside(
+            f"layer after which the cosine of `{source}` and `{base}` ({kind}) is below 0.5",
+            where,
+            TRANSFER,
         ),
-        _no_sooner(control.parting_layer if control else None, where, source, neutral),
-        Check(
-            _ends(lens),
-            "Read off layer by layer (logit lens), half of the final difference between the runs "
-            f"is there in what enters layer {_layer(lens)}, and from there on.",
+        _no_sooner(
+            control.parting_layer if control else None,
+            where,
+            f"layer after which that of `{source}` and `{neutral}` is, who both tell the truth",
+        ),
+        _inside(
+            "layer after which the logit lens reads half of the final difference between the runs",
+            _left_by(lens),
+            LENS,
         ),
     ]
-    notes = [_parts(method, of, source, base) for method, of in every.items()]
-    if pair and pair.layers:
-        turning = pair.turning_layer
-        at = "at no layer" if turning.value is None else f"at layer {_layer(turning)}"
-        notes.append(f"Their cosine falls below 0 {at}, of {pair.layers} that read the truth.")
-    title = "Inside the model the lie parts from the truth"
-    return Claim(title, checks, ("logit_attribution.png",), notes=notes)
+    notes = [Note(_diverges(method, of, source, base), TRANSFER) for method, of in every.items()]
+    return Claim(
+        "Do the truth directions of the honest and the lying run diverge inside the model?",
+        "The cosine between the two runs' truth directions is above 0.5 in some layers, and below "
+        "it from one layer on.",
+        checks,
+        ("logit_attribution.png",),
+        notes=notes,
+    )
+
+
+def opposite(results: Results, source: str, base: str) -> Claim:
+    """Truth directions of the two runs become opposite, as in the paper."""
+    name, pairs = _deciding(results.transfer.parting)
+    pair = _pair(pairs, source, base)
+    turning = pair.turning_layer if pair and pair.layers else None
+    checks = [
+        _inside(
+            f"layer after which the cosine ({_words(name)}) is below 0", turning, TRANSFER, True
+        )
+    ]
+    notes = [
+        Note(
+            f"{_words(method)}: below 0 {_at(own.turning_layer)}, of "
+            f"{words.plural(own.layers, 'layer')} that read the truth in both runs.",
+            TRANSFER,
+        )
+        for method, of in results.transfer.parting.items()
+        if (own := _pair(of, source, base)) and own.layers
+    ]
+    return Claim(
+        "Do the truth directions become opposite, as in the paper?",
+        "The cosine between the two runs' truth directions falls below 0.",
+        checks,
+        notes=notes,
+    )
 
 
 def erasing(results: Results, source: str, base: str) -> Claim:
-    """Without truth in z of a few layers, neither the truth nor the lie can be told."""
+    """Without the truth direction in z, neither the truth nor the lie is told."""
     erasure, best = results.erasure, results.windows.best
     checks, notes = [], []
     for persona in (source, base):
         of = erasure.personas[persona]
         name, there = _nearest(of.windows, best)
-        accuracy = there["leace"].accuracy if there else None
-        checks.append(
-            Check(
-                holds(accuracy, 0.5),
-                f"`{persona}`: with truth erased from z of layers {name}, the window nearest to "
-                f"the best one, it is right on {number(accuracy)}; before, on "
-                f"{number(of.none.accuracy)}.",
-            )
-        )
-        for control, what in (("permuted", "permuted labels"), ("random", "a random direction")):
-            change = there[f"leace - {control}"].p_correct if there else None
-            expected = there["leace - none"].p_correct.value if there else None
-            checks.append(
-                Check(
-                    _same_way(change, expected),
-                    f"Erasing {what} changes less: difference in truth {number(change)}.",
-                )
-            )
-        notes += _left(persona, erasure.probes.get(persona, {}))
-    title = "Without truth in z of a few layers neither truth nor lie can be told"
-    return Claim(title, checks, ("erasure.png",), notes=notes)
-
-
-def _no_sooner(
-    control: Crossing | None, where: Crossing | None, source: str, neutral: str
-) -> Check:
-    """Whether two runs that both tell the truth stay together where liar and honest part."""
-    says = (
-        f"Those of `{source}` and `{neutral}`, who both tell the truth, do not part before that: "
+        numbers = there["leace"] if there else None
+        erased = numbers if isinstance(numbers, Numbers) else None
+        checks += [
+            between(
+                f"accuracy as `{persona}` with truth erased from z of layers {name}",
+                erased.accuracy if erased else None,
+                (0.5 - HALF, 0.5 + HALF),
+                ERASURE,
+            ),
+            *_beyond(persona, there, erasure),
+        ]
+        notes += [
+            f"`{persona}`: accuracy {number(of.none.accuracy)} before erasure; after it "
+            f"{number(erased.accuracy if erased else None)} "
+            f"({words.labels(erased.by_label if erased else None)}).",
+            *_left(persona, erasure.probes.get(persona, {})),
+        ]
+    notes.append(
+        f"Each control has {words.plural(erasure.draws, 'draw')}. {_enough()} draws of each are "
+        "the fewest that could support the claim (`erasure.draws`)."
     )
+    return Claim(
+        "Does erasing the truth direction from z remove both behaviours?",
+        "With the truth direction erased from z of a few layers (LEACE), both runs answer at "
+        "chance, and erasing anything else does less.",
+        checks,
+        ("erasure.png",),
+        notes=[Note(note, ERASURE) for note in notes],
+    )
+
+
+def diverges_after(results: Results, source: str, base: str) -> int | None:
+    """Return the layer after which the two runs diverge, by the probe that decides."""
+    pair = _pair(_deciding(results.transfer.parting)[1], source, base)
+    return pair.parting_layer.value if pair else None
+
+
+def _beyond(persona: str, there: Runs | None, erasure: ErasureMetrics) -> list[Check]:
+    """What erasing the truth changes beyond its controls; few draws of them carry nothing."""
+    made = []
+    for control, what in (("permuted", "permuted labels"), ("random", "a random direction")):
+        gap, whole = (there.get(f"leace - {name}") if there else None for name in (control, "none"))
+        change = gap.p_correct if isinstance(gap, Difference) else None
+        expected = whole.p_correct.value if isinstance(whole, Difference) else None
+        check = (above if (expected or 0) > 0 else below)(
+            f"`{persona}`: P(correct) with truth erased minus with {what} erased",
+            change,
+            0.0,
+            ERASURE,
+        )
+        if check.verdict == SUPPORTED and erasure.draws < _enough():
+            says = f"{check.measured}; {words.plural(erasure.draws, 'draw')} of the control"
+            check = replace(check, measured=says, verdict=INCONCLUSIVE)
+        made.append(check)
+    return made
+
+
+def _enough() -> int:
+    """Draws of a control from which on none may be as good by chance alone."""
+    return round(1 / LARGEST_P) - 1
+
+
+def _reads(measures: str, row: Interval | None, chance: float) -> Check:
+    """Whether a probe reads the truth: not, if its interval ends so near to chance."""
+    check = above(measures, row, chance, PROBES)
+    if check.verdict == INCONCLUSIVE and row and row.high and row.high < chance + HALF:
+        check = replace(check, verdict=NOT_SUPPORTED)
+    return replace(check, expected=f"{check.expected} (chance: below {chance + HALF:.3g})")
+
+
+def _permuted(method: Method | None) -> Check:
+    """Whether probes of permuted labels do as well."""
+    measures = f"accuracy of {READS} probes fitted on permuted labels"
+    control = method.permuted if method else None
+    if control is None:
+        return unlikely(measures, "not measured", None, TRANSFER)
+    as_good = round(control.p * (control.draws + 1)) - 1
+    says = f"mean {control.mean:.3f}, at most {control.max:.3f} in {control.draws} permutations"
+    return unlikely(measures, says, among(as_good, control.draws), TRANSFER)
+
+
+def _commoner(results: Results) -> float:
+    """Share of the commoner label among the statements that probes are scored on."""
+    counts = results.probes.n["report"]
+    n = counts.true + counts.false
+    return max(counts.true, counts.false) / n if n else 0.5
+
+
+def _writing(results: Results) -> tuple[str, int | None]:
+    """The layers that write the lie, and the last of them: trained ones, else the best window."""
+    truth = results.ground_truth
+    if isinstance(truth, GroundTruthMetrics) and truth.planted:
+        return f"{words.layers(truth.planted)}, trained to", truth.planted.last_layer
+    best = results.windows.best
+    return (f"{words.layers(best)}, the best window", best.last_layer) if best else ("none", None)
+
+
+def _no_sooner(control: Crossing | None, where: Crossing | None, measures: str) -> Check:
+    """Whether two runs that both tell the truth stay together where liar and honest diverge."""
     if where is None or where.value is None or control is None:
-        return Check(None, f"{says}not measured.")
-    value = control.value
-    told = "they part nowhere" if value is None else f"they do at layer {_layer(control)}"
-    return Check(value is None or value > where.value, f"{says}{told}.")
+        return so(measures, "later or at none", "not measured", None, TRANSFER)
+    passed = control.value is None or control.value > where.value
+    return so(measures, f"after {where.value}, or none", _layer(control), passed, TRANSFER)
+
+
+def _inside(measures: str, where: Crossing | Parted | None, file: str, must: bool = False) -> Check:
+    """Whether a layer is there, with an interval that ends inside the model.
+
+    `must`: where it is not there, in nearly every draw of subjects, the claim is not supported.
+    """
+    expected = "inside the model"
+    if where is None:
+        return Check(measures, expected, "not measured", UNTESTED, file)
+    if where.value is None:
+        never = where.never if isinstance(where, Crossing) else None
+        drawn = "" if never is None else f" (in {never:.3f} of draws of subjects)"
+        absent = must and never is not None and never >= (1 + LEVEL) / 2
+        verdict = NOT_SUPPORTED if absent else INCONCLUSIVE if must else UNTESTED
+        return Check(measures, expected, f"none{drawn}", verdict, file)
+    verdict = SUPPORTED if where.high is not None else INCONCLUSIVE
+    return Check(measures, expected, _layer(where), verdict, file)
 
 
 def _nearest(windows: dict[str, Runs], best: Window | None) -> tuple[str, Runs | None]:
@@ -150,32 +311,33 @@ def _nearest(windows: dict[str, Runs], best: Window | None) -> tuple[str, Runs |
     return name, measured[name]
 
 
-def _same_way(change: Interval | None, expected: float | None) -> bool | None:
-    """Whether a difference is beyond 0 on the side that the change itself is on."""
-    if change is None or expected is None:
-        return None
-    return above(change, 0.0) if expected > 0 else below(change, 0.0)
-
-
 def _left(persona: str, probes: dict[str, dict[str, ProbeRate]]) -> list[str]:
     """Write what a fresh probe reads of erased z, beside whole z."""
     fresh = probes.get("fresh")
     if not fresh:
         return []
     return [
-        f"`{persona}`: a fresh probe reads {number(fresh['erased'])} of erased z, the mean over "
-        f"layers (the eraser is fitted on other statements), and {number(fresh['whole'])} of whole "
-        "z."
+        f"`{persona}`: a probe fitted afresh reads {number(fresh['erased'])} of erased z, mean "
+        f"over layers, and {number(fresh['whole'])} of whole z: some of the truth is left (the "
+        "eraser is fitted on other statements)."
     ]
 
 
-def _method(name: str, method: Method, base: str) -> str:
-    """Write what one kind of probe reads."""
-    other = method.transfer.get(base)
-    return (
-        f"{_words(name)}, index {method.layer}: {number(method.accuracy)}; on `{base}` "
-        f"{number(other)}."
+def _method(name: str, method: Method | None, base: str) -> Note:
+    """Write what one kind of probe reads at its best layer."""
+    assert method is not None
+    decides = " (decides)" if name == READS else ""
+    return Note(
+        f"{_words(name)}{decides}, {words.after(method.layer)}: {number(method.accuracy)}; on "
+        f"`{base}` {number(method.transfer.get(base))}.",
+        TRANSFER,
     )
+
+
+def _deciding(every: dict[str, Pairs]) -> tuple[str | None, Pairs]:
+    """The kind of probe whose directions decide."""
+    name = next((method for method in DIVERGES if method in every), None)
+    return name, every[name] if name else {}
 
 
 def _pair(pairs: Pairs, first: str, second: str) -> Parting | None:
@@ -183,14 +345,17 @@ def _pair(pairs: Pairs, first: str, second: str) -> Parting | None:
     return pairs.get(first, {}).get(second) or pairs.get(second, {}).get(first)
 
 
-def _parts(name: str, pairs: Pairs, source: str, base: str) -> str:
-    """Write where directions of one kind of probe part."""
+def _diverges(name: str, pairs: Pairs, source: str, base: str) -> str:
+    """Write where directions of one kind of probe diverge."""
     pair = _pair(pairs, source, base)
     if pair is None or not pair.layers:
         return f"{_words(name)}: no layer that reads the truth in both runs."
-    where = pair.parting_layer
-    layer = "nowhere" if where.value is None else f"at layer {_layer(where)}"
-    return f"{_words(name)}: the cosine falls below one half {layer}."
+    return f"{_words(name)}: the cosine is below 0.5 {_at(pair.parting_layer)}."
+
+
+def _at(where: Crossing) -> str:
+    """Write after which layer, if any."""
+    return "after no layer" if where.value is None else f"after layer {_layer(where)}"
 
 
 def _words(name: str | None) -> str:
@@ -198,15 +363,19 @@ def _words(name: str | None) -> str:
     return "no probe" if name is None else name.replace("_", " ")
 
 
-def _ends(where: Crossing | Parted | None) -> bool | None:
-    """Whether a layer's interval ends inside the model; None where there is no layer."""
-    return None if where is None or where.value is None else where.high is not None
+def _left_by(entered: Parted) -> Parted:
+    """A layer that is entered, as the one before it, which is left."""
+    ends = {
+        name: None if end is None else end - 1
+        for name, end in (("value", entered.value), ("low", entered.low), ("high", entered.high))
+    }
+    return replace(entered, **ends)
 
 
-def _layer(row: Crossing | Parted | None) -> str:
+def _layer(row: Crossing | Parted) -> str:
     """Write a layer with its interval."""
-    if row is None or row.value is None:
-        return "(not measured)"
+    if row.value is None:
+        return "none"
     if row.low is None and row.high is None:
         return f"{row.value}"
     ends = ("…" if end is None else end for end in (row.low, row.high))

@@ -1,92 +1,141 @@
 """Claims of how far a head set carries: other topics and wordings, positions, what it moves."""
 
-from stages.lib.claim import Check, Claim, above, below, not_above, not_below, number
+from stages.lib.claim import Claim, Note, above, alike, no_worse, number
 from stages.lib.io import markdown
 from stages.positions.metrics import BlockPoint, PositionsMetrics
+from stages.report import words
 from stages.report.results import Results
 from stages.robustness.metrics import ChosenSet, Overlap, ShuffledOverlap
 
+BLOCKS = {  # of the prompt, in the words of chat templates
+    "prefix": "assistant prefill",
+    "assistant turn": "assistant-turn header",
+    "user turn": "user-turn header",
+    "system": "system prompt",
+}
+ROBUST, CONTROLS, POSITIONS = "robustness", "controls", "positions"
 
-def elsewhere(results: Results, source: str, base: str) -> Claim:
-    """Heads that were chosen on one topic or wording work on the others."""
-    robust = results.robustness
-    checks, notes = [], []
-    for kind, what, overlap in (
-        ("topic", "topic", robust.overlap.topic),
-        ("wording", "wording", robust.overlap.wording),
-    ):
-        score = robust.generalisation[kind]
-        others, difference = score.off_diagonal, score.difference
-        checks += [
-            Check(
-                above(others, 0.5),
-                f"Sets chosen on one {what}, among the heads of the best window, and scored on the "
-                f"others restore of what the source adds {number(others)} "
-                f"({score.n_sets} sets).",
-            ),
-            Check(
-                not_below(difference, 0),
-                f"On other {what}s they do as well as on the one they were chosen on, as far as "
-                f"these statements tell: others minus own {number(difference)}.",
-            ),
-            _each(robust.sets.get(kind, {}), what),
-        ]
-        notes += _shared(overlap, what, robust.overlap_by_chance)
-    title = "Heads that were chosen on one topic or wording work on the others"
-    return Claim(title, checks, ("robustness.png",), notes=notes)
+
+def topics(results: Results) -> Claim:
+    """Heads that were chosen on one topic work on the others."""
+    return _elsewhere(results, "topic", results.robustness.overlap.topic, ("robustness.png",))
+
+
+def wordings(results: Results) -> Claim:
+    """Heads that were chosen on one wording work in the others."""
+    return _elsewhere(results, "wording", results.robustness.overlap.wording)
 
 
 def honesty(results: Results, source: str, base: str) -> Claim:
     """The heads carry whether to lie, not what is true of the statement."""
     controls = results.controls
-    runs = controls.runs
-    mean, rest = (
-        controls.patched_minus[run].accuracy if run in controls.patched_minus else None
-        for run in ("mean_ablation_selection", "rest_of_window")
-    )
-    donor = controls.follows_donor.get("other_label")
+    runs, gaps = controls.runs, controls.patched_minus
+
+    def gap(run: str):
+        """Accuracy of a statement's own z minus that of another one."""
+        return gaps[run].accuracy if run in gaps else None
+
     checks = [
-        Check(
-            not_above(mean, 0.0),
-            "The mean of z over other statements does as well as a statement's own, as far as "
-            "these statements tell: right on "
-            f"{number(runs.get('mean_ablation_selection'))}; own minus mean {number(mean)}.",
+        alike(
+            "accuracy with a statement's own z minus with the mean of z over other statements",
+            gap("mean_ablation_selection"),
+            CONTROLS,
         ),
-        Check(
-            below(donor, 0.5),
-            "With z of another statement whose label is the other one, the answer is still about "
-            f"the statement itself: the donor's label is answered in {number(donor)}.",
+        alike(
+            "accuracy with own z minus with z of another statement of the same label",
+            gap("same_label"),
+            CONTROLS,
         ),
-        Check(
-            above(rest, 0.0),
-            f"The other heads of the window do not do it: the set minus the rest {number(rest)}.",
+        alike(
+            "accuracy with own z minus with z of another statement of the other label",
+            gap("other_label"),
+            CONTROLS,
+        ),
+        above(
+            "accuracy with the set patched minus with the other heads of the window",
+            gap("rest_of_window"),
+            0.0,
+            CONTROLS,
         ),
     ]
+    named = {
+        "own z": "patched",
+        "mean of z": "mean_ablation_selection",
+        "z of a statement of the same label": "same_label",
+        "z of a statement of the other label": "other_label",
+        "z of a lying run of one of the other label": "base_other_label",
+    }
     notes = [
-        "With z of another statement of the same label: right on "
-        f"{number(runs.get('same_label'))}; with z of a lying run of one with the "
-        f"other label: {number(runs.get('base_other_label'))}."
+        f"With {what}: accuracy {number(runs[run])} ({words.labels(controls.by_label.get(run))})."
+        for what, run in named.items()
+        if run in runs
     ]
-    title = "The heads carry whether to lie, and not what is true"
-    return Claim(title, checks, ("controls.png",), notes=notes)
+    return Claim(
+        "Do the heads carry whether to lie, and nothing of what is true?",
+        f"z of any other statement of the `{source}` run undoes the lie as well as the statement's "
+        "own, whatever its label.",
+        checks,
+        ("controls.png",),
+        notes=[Note(note, CONTROLS) for note in notes],
+    )
 
 
 def last_position(results: Results, source: str, base: str) -> Claim:
     """The last prompt token alone is enough."""
     positions = results.positions
     window = positions.counts.get("window", {})
-    fewest = window.get(min(window, key=int)) if window else None
-    count = min(window, key=int) if window else "few"
+    fewest = min(window, key=int) if window else None
+    count = "positions" if fewest is None else f"{fewest} positions"
+    where = "the last position" if fewest == "1" else f"the last {count}"
     checks = [
-        Check(
-            above(fewest, 0.5),
-            f"z of the best window written at the last {count} positions: right on "
-            f"{number(fewest)}; without it "
-            f"{number(positions.unpatched['counts'].base)}.",
-        )
+        above(
+            f"accuracy as `{base}` with z of the best window patched at {where}",
+            window[fewest] if fewest else None,
+            0.5,
+            POSITIONS,
+        ),
     ]
-    title = "The end of the prompt is enough"
-    return Claim(title, checks, ("positions.png",), notes=_blocks(positions))
+    unpatched = positions.unpatched["counts"].base
+    notes = [f"Unpatched: {number(unpatched)}.", *_blocks(positions)]
+    return Claim(
+        "Is the end of the prompt enough?",
+        f"z patched at {where} of the prompt alone brings the right answers back.",
+        checks,
+        ("positions.png",),
+        notes=[Note(note, POSITIONS) for note in notes],
+    )
+
+
+def _elsewhere(
+    results: Results, what: str, overlap: Overlap | None, figures: tuple[str, ...] = ()
+) -> Claim:
+    """Sets that were chosen on one topic or wording, scored on all the others."""
+    robust = results.robustness
+    score = robust.generalisation[what]
+    sets = f"{words.plural(score.n_sets, 'set')} of heads of the best window"
+    checks = [
+        above(
+            f"fraction of the gap in P(correct) recovered on other {what}s ({sets})",
+            score.off_diagonal,
+            0.5,
+            ROBUST,
+        ),
+        no_worse(
+            f"that fraction, other {what}s minus the {what} that a set was chosen on",
+            score.difference,
+            ROBUST,
+        ),
+    ]
+    notes = [*_each(robust.sets.get(what, {}), what)]
+    notes += _shared(overlap, what, robust.overlap_by_chance)
+    return Claim(
+        f"Do heads that were chosen on one {what} work on the others?",
+        f"Sets chosen on one {what} recover more than half of the gap on other {what}s, and as "
+        "much as on their own.",
+        checks,
+        figures,
+        notes=[Note(note, ROBUST) for note in notes],
+    )
 
 
 def _blocks(positions: PositionsMetrics) -> list[str]:
@@ -97,25 +146,26 @@ def _blocks(positions: PositionsMetrics) -> list[str]:
         alone = points["alone"]
         if name != "all" and alone.n:
             notes.append(
-                f"Written at the {name} only ({alone.positions:.3g} positions): right on "
-                f"{number(alone)}; everywhere but there: {number(points.get('left_out'))}."
+                f"Patched at the {BLOCKS.get(name, name)} alone ({alone.positions:.3g} positions): "
+                f"accuracy {number(alone)}; everywhere but there: {number(points.get('left_out'))}."
             )
     return notes
 
 
-def _each(sets: dict[str, ChosenSet], what: str) -> Check:
-    """Whether every single set works, and not only most of them."""
-    scored = {name: list(one.scored.values()) for name, one in sets.items()}
-    works = {name: [above(row, 0.5) for row in rows] for name, rows in scored.items()}
-    passed = [name for name, held in works.items() if all(held)]
-    unmeasured = not works or any(value is None for held in works.values() for value in held)
-    failed = sorted(set(works) - set(passed))
-    return Check(
-        None if unmeasured else not failed,
-        f"Every set chosen on one {what} is right on more than half, in every wording: "
-        f"{len(passed)} of {len(works)} are"
-        + (f"; not {', '.join(map(markdown.text, failed))}." if failed else "."),
-    )
+def _each(sets: dict[str, ChosenSet], what: str) -> list[str]:
+    """Write how many sets work by themselves, which depends on how few statements each has."""
+    if not sets:
+        return []
+    works = {
+        name: all(row.low is not None and row.low > 0.5 for row in one.scored.values())
+        for name, one in sets.items()
+    }
+    failed = ", ".join(markdown.text(name) for name in sorted(works) if not works[name])
+    return [
+        f"{sum(works.values())} of {words.plural(len(works), 'set')} chosen on one {what} have an "
+        "accuracy above 0.5, with its interval, in every wording"
+        + (f"; not {failed}." if failed else ".")
+    ]
 
 
 def _shared(overlap: Overlap | None, what: str, by_chance: float | None) -> list[str]:
@@ -123,14 +173,14 @@ def _shared(overlap: Overlap | None, what: str, by_chance: float | None) -> list
     if overlap is None or overlap.mean is None:
         return []
     said = (
-        f"Two sets of different {what}s share {overlap.mean:.2f} of their heads on average "
-        f"(Jaccard; {overlap.n_pairs} pairs, {overlap.min:.2f} to {overlap.max:.2f}; sets "
-        f"at random {by_chance:.2f})"
+        f"Two sets of different {what}s share {words.plain(overlap.mean, 2)} of their heads on "
+        f"average (Jaccard; {words.plural(overlap.n_pairs, 'pair')}, {words.plain(overlap.min, 2)} "
+        f"to {words.plain(overlap.max, 2)}; random sets {words.plain(by_chance, 2)})"
     )
-    dealt = overlap.shuffled if isinstance(overlap, ShuffledOverlap) else None
-    if dealt is None or dealt.mean is None:
+    shuffled = overlap.shuffled if isinstance(overlap, ShuffledOverlap) else None
+    if shuffled is None or shuffled.mean is None:
         return [f"{said}."]
     return [
-        f"{said}; with the statements dealt to {what}s at random {dealt.mean:.2f} "
-        f"(that {what}s share less by chance alone: p = {dealt.p_value:.3f})."
+        f"{said}; with topic labels permuted {shuffled.mean:.2f} (p = {shuffled.p_value:.3f} that "
+        f"{what}s share less than that, {words.plural(shuffled.n_shuffles, 'permutation')})."
     ]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from stages.lib.stats import Interval
-from stages.lib.stats.run_points import Point
+from stages.lib.stats.run_points import ByLabel, Point
 
 Areas = dict[str, Interval]
 """By measure of `scores_auc.measures`."""
@@ -54,6 +54,8 @@ class Rule:
         ``value``, and ``difference``, that minus the area of rule ``single`` (of all other rules).
         Intervals are those of the order at hand: other statements of the selection split would
         give another.
+    by_label : dict of str to ByLabel
+        Accuracy with the first heads patched, by how many they are.
     n_own : int
         How many heads the rule put in order itself, before it goes on as another rule.
     smallest : Smallest
@@ -61,6 +63,7 @@ class Rule:
 
     up: dict[str, Areas]
     down: dict[str, Areas]
+    by_label: dict[str, ByLabel]
     n_own: int
     smallest: Smallest
 

@@ -235,7 +235,11 @@ def _rule(done: Curves, scores: dict[str, Scores], rule: str) -> Rule | RandomRu
     """Areas of a rule, and its smallest set or the spread of its orders."""
     up, down = scores[UP][rule], scores[DOWN][rule]
     if rule != RANDOM:
-        return Rule(up, down, done.n_own[rule], _smallest(done, rule))
+        by_label = {
+            str(size): run_points.by_label(done.pairs, done.curves[Place(rule, 0, UP, size)])
+            for size in done.sizes
+        }
+        return Rule(up, down, by_label, done.n_own[rule], _smallest(done, rule))
     return RandomRule(
         up={**up, "orders": _orders(done, up, UP)},
         down={**down, "orders": _orders(done, down, DOWN)},

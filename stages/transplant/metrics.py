@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from stages.lib.stats import NOTHING, Interval
-from stages.lib.stats.run_points import Count, Difference, Point
+from stages.lib.stats.run_points import ByLabel, Count, Difference, Point
 
 
 @dataclass(frozen=True)
@@ -17,12 +17,17 @@ class Rank:
         Random sets.
     own : float or None
         What the head set reaches; None where nothing was run, as in all that follow.
-    mean, max : float or None
-        What random sets reach, on average and at most.
+    mean, median, max : float or None
+        What random sets reach, on average, in the middle and at most.
+    p05, p95 : float or None
+        Percentiles 5 and 95 of random sets.
+    as_good : Interval
+        Share of random sets that are as good as the head set: at most `stats.MARGIN` below it. Its
+        interval is of the draws; n counts sets.
     lead : Interval
         The head set minus the mean of the random sets, statement by statement.
     p_value : float or None
-        Share of sets, the head set included, that are as good as the head set.
+        Share of sets, the head set included, that are as good as the head set in that sense.
     p_least : float or None
         The smallest p value that so many sets can give.
     """
@@ -30,7 +35,11 @@ class Rank:
     n_sets: int
     own: float | None
     mean: float | None
+    median: float | None
     max: float | None
+    p05: float | None
+    p95: float | None
+    as_good: Interval
     lead: Interval
     p_value: float | None
     p_least: float | None
@@ -38,15 +47,39 @@ class Rank:
     @classmethod
     def of_none(cls, n_sets: int) -> Self:
         """Nothing was run."""
-        return cls(n_sets, None, None, None, NOTHING, None, None)
+        return cls(n_sets, None, None, None, None, None, None, NOTHING, NOTHING, None, None)
+
+
+@dataclass(frozen=True)
+class Sharing:
+    """Random sets that have as many heads in common with the head set; means over those sets."""
+
+    n_sets: int
+    accuracy: float
+    p_correct: float
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """By accuracy and by mean p_correct."""
+    """The head set among random sets of one kind.
+
+    Attributes
+    ----------
+    accuracy, p_correct : Rank
+        By accuracy and by mean p_correct.
+    by_label : ByLabel or None
+        Accuracy with random sets, mean over sets; None where nothing was run.
+    one_answer : int or None
+        Random sets with which nine in ten answers or more are the same word.
+    shared : dict of str to Sharing
+        By how many heads a random set has in common with the head set.
+    """
 
     accuracy: Rank
     p_correct: Rank
+    by_label: ByLabel | None
+    one_answer: int | None
+    shared: dict[str, Sharing]
 
 
 @dataclass(frozen=True)
@@ -61,6 +94,8 @@ class TransplantMetrics:
         Known statements.
     by_topic : dict of str to dict of str to Point
         By topic, ``all`` included, then by run: those of `runs.RUNS`.
+    by_label : dict of str to ByLabel
+        By run, over all topics.
     effect : dict of str to Difference
         ``patched - base`` and ``reverse - source``.
     random, elsewhere : Ranks
@@ -70,6 +105,7 @@ class TransplantMetrics:
     n_heads: int | None
     known: Count
     by_topic: dict[str, dict[str, Point]]
+    by_label: dict[str, ByLabel]
     effect: dict[str, Difference]
     random: Ranks
     elsewhere: Ranks

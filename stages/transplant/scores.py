@@ -10,16 +10,20 @@ from typing import Annotated, NamedTuple
 import numpy as np
 import polars as pl
 
+from stages.lib import stats
 from stages.lib.io import cli, params, tables
 from stages.lib.io import metrics as metrics_file
 from stages.lib.io.tables import Row
 from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.config import PatchConfig
+from stages.lib.patching.patch import Head
 from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.lib.stats import Interval, run_points
 from stages.lib.stats.run_points import ALL, Point
-from stages.transplant.metrics import Rank, Ranks, TransplantMetrics
+from stages.transplant.metrics import Rank, Ranks, Sharing, TransplantMetrics
 from stages.transplant.runs import CONTROLS, PERSONAS, RUNS, SCHEMA
+
+ONE_ANSWER = 0.9  # share of answers that are the same word
 
 
 class Run(NamedTuple):
@@ -31,6 +35,7 @@ class Run(NamedTuple):
     base: str
     draw: int
     probabilities: np.ndarray  # (n_statements, 2), float32
+    heads: frozenset[Head]
 
 
 class Scored(NamedTuple):
@@ -81,7 +86,15 @@ def read_runs(about: PromptPairs, table: pl.DataFrame, config: PatchConfig) -> l
         own, draws = about.only(rows["statement_id"]), rows["draw"].unique().sort()
         source, base = personas
         runs += [
-            Run(own, name, source, base, draw, patched_runs.probabilities(rows, draw=draw))
+            Run(
+                own,
+                name,
+                source,
+                base,
+                draw,
+                patched_runs.probabilities(rows, draw=draw),
+                _heads(rows.filter(draw=draw)),
+            )
             for draw in draws
         ]
     return runs
@@ -117,6 +130,11 @@ def summarise(about: PromptPairs, scored: list[Scored], n_heads: int | None) -> 
             }
             for topic in dict.fromkeys(one.topic for one in scored)
         },
+        by_label={
+            run.name: run_points.by_label(run.about, run.probabilities)
+            for run in runs
+            if run.name in RUNS
+        },
         effect={
             f"{a} - {b}": run_points.difference(about, p[a], p[b])
             for a, b in (("patched", "base"), ("reverse", "source"))
@@ -128,7 +146,7 @@ def summarise(about: PromptPairs, scored: list[Scored], n_heads: int | None) -> 
 
 def _row(one: Scored) -> Row:
     """One row of plots/transplant/transplant.json."""
-    _, name, source, base, draw, _ = one.run
+    _, name, source, base, draw, *_ = one.run
     names: Row = {"topic": one.topic, "run": name, "source": source, "base": base, "draw": draw}
     return names | one.point.row()
 
@@ -137,7 +155,7 @@ def _ranks(runs: list[Run], control: str) -> Ranks:
     """Place the set among random sets, on the statements that these ran on."""
     drawn = [run for run in runs if run.name == control]
     if not drawn or not len(drawn[0].about.table):
-        return Ranks(accuracy=Rank.of_none(len(drawn)), p_correct=Rank.of_none(len(drawn)))
+        return Ranks(Rank.of_none(len(drawn)), Rank.of_none(len(drawn)), None, None, {})
     about, random = drawn[0].about, np.stack([run.probabilities for run in drawn])
     patched = next(run for run in runs if run.name == "patched")
     sampled = patched.about.table["statement_id"].is_in(about.table["statement_id"].implode())
@@ -148,18 +166,52 @@ def _ranks(runs: list[Run], control: str) -> Ranks:
         """By one measure."""
         mine = float(measured(own, about.label).mean())
         means = measured(random, about.label).mean(axis=1)
-        as_good, least = 1 + int((means >= mine).sum()), 1 / (1 + len(means))
+        as_good = int((means >= mine - stats.MARGIN).sum())
+        p05, median, p95 = np.quantile(means, (0.05, 0.5, 0.95)).tolist()
         return Rank(
             n_sets=len(means),
             own=mine,
             mean=float(means.mean()),
+            median=median,
             max=float(means.max()),
+            p05=p05,
+            p95=p95,
+            as_good=stats.proportion(as_good, len(means)),
             lead=lead,
-            p_value=as_good * least,
-            p_least=least,
+            p_value=(1 + as_good) / (1 + len(means)),
+            p_least=1 / (1 + len(means)),
         )
 
-    return Ranks(rank(patch.correct, lead.accuracy), rank(patch.p_correct, lead.p_correct))
+    said_true = (random[..., 0] > random[..., 1]).mean(axis=1)
+    return Ranks(
+        accuracy=rank(patch.correct, lead.accuracy),
+        p_correct=rank(patch.p_correct, lead.p_correct),
+        by_label=run_points.by_label(about, random),
+        one_answer=int((np.maximum(said_true, 1 - said_true) >= ONE_ANSWER).sum()),
+        shared=_shared(drawn, patched.heads),
+    )
+
+
+def _shared(drawn: list[Run], heads: frozenset[Head]) -> dict[str, Sharing]:
+    """Random sets by how many heads they have in common with the head set."""
+    by_count: dict[int, list[Run]] = {}
+    for run in drawn:
+        by_count.setdefault(len(run.heads & heads), []).append(run)
+
+    def mean(runs: list[Run], measured: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> float:
+        """Over sets and statements."""
+        return float(np.mean([measured(run.probabilities, run.about.label) for run in runs]))
+
+    return {
+        str(count): Sharing(len(runs), mean(runs, patch.correct), mean(runs, patch.p_correct))
+        for count, runs in sorted(by_count.items())
+    }
+
+
+def _heads(rows: pl.DataFrame) -> frozenset[Head]:
+    """The heads that a run patches."""
+    listed = rows["heads"][0].to_list() if len(rows) else []
+    return frozenset(Head(**head) for head in listed)
 
 
 if __name__ == "__main__":

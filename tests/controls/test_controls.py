@@ -56,7 +56,11 @@ def test_where_honesty_is_moved_its_mean_works_and_the_donors_label_does_not_mat
         "other_label": 1.0,
         "base_other_label": 0.0,
     }
-    follows = scores.summarise(honesty.pairs, runs).follows_donor
+    summary = scores.summarise(honesty.pairs, runs)
+    by_label = summary.by_label
+    assert {(run.true.value, run.false.value) for run in by_label.values()} == {(1, 1), (0, 0)}
+    assert by_label["base"].true.value == 0.0
+    follows = summary.follows_donor
     assert {name: rate.value for name, rate in follows.items()} == {
         "same_label": 1.0,
         "other_label": 0.0,

@@ -98,9 +98,13 @@ def test_it_is_drawn_and_reported(extended):
     picture = project.folder / f"plots/figures/{NAME}.png"
     assert picture.read_bytes().startswith(b"\x89PNG")
     page = (project.folder / "plots/report.md").read_text()
-    assert "| [One layer alone carries the lie](#one-layer-alone-carries-the-lie) | held |" in page
+    row = next(line for line in page.splitlines() if line.startswith("| [Does one layer"))
+    assert row.endswith("| supported |")
+    assert "](#does-one-layer-alone-carry-the-lie) |" in row
     assert f"](figures/{NAME}.png)" in page
-    assert "accuracy 1.000 [" in page.split("## One layer alone")[1]
+    section = page.split("## Does one layer alone")[1]
+    assert f"layer {tiny.PLANTED_LAYER} patched" in section
+    assert "[1.000 [" in section
 
 
 def test_its_deps_are_what_it_imports(extended):

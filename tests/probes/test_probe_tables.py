@@ -100,6 +100,15 @@ def test_best_place_is_the_planted_one_with_its_control(found):
     assert there(best["z"]["honest"]["liar"].held_out.value) < 0.65
 
 
+def test_probes_by_layer_are_those_of_the_stream_with_true_labels(found):
+    rows = probe_tables.layers(found, PERSONAS, design())
+    table = probe_tables.by_layer(rows)
+    wanted = [row for row in rows if row["site"] == "resid_post" and row["labels"] == "true"]
+    assert sum(len(of) for fit in table.values() for of in fit.values()) == len(wanted)
+    for row in wanted:
+        assert table[row["fit"]][row["scored"]][str(row["layer"])].value == row["accuracy"]
+
+
 def test_z_row_is_the_mean_over_heads(found):
     rows = probe_tables.layers(found, PERSONAS, design())
     heads = probe_tables.heads(found, PERSONAS, design())

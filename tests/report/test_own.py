@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import stages
-from stages.lib.claim import FAILED, HELD, UNTESTED
+from stages.lib.claim import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, UNTESTED
 from stages.lib.io import metrics, nodes
 from stages.lib.io.cli import UserError
 from stages.lib.stats.run_points import Point
@@ -18,6 +18,7 @@ RIGHT = Point(
     accuracy=0.9, low=0.8, high=1.0, n=40, p_correct=0.9, p_correct_low=0.8, p_correct_high=1.0
 )
 WRONG = replace(RIGHT, accuracy=0.1, low=0.0, high=0.2)
+HALF = replace(RIGHT, accuracy=0.5, low=0.4, high=0.6)
 NOTHING = replace(RIGHT, accuracy=None, low=None, high=None, n=0)
 
 
@@ -34,12 +35,13 @@ def found(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("patched", "verdict"), [(RIGHT, HELD), (WRONG, FAILED), (NOTHING, UNTESTED)]
+    ("patched", "verdict"),
+    [(RIGHT, SUPPORTED), (WRONG, NOT_SUPPORTED), (HALF, INCONCLUSIVE), (NOTHING, UNTESTED)],
 )
 def test_a_claim_that_is_added_has_its_verdict(tmp_path, found, patched, verdict):
     metrics.write(tmp_path / "single_layers.json", replace(found, patched=patched))
     (claim,) = own.claims(tmp_path)
-    assert claim.title == "One layer alone carries the lie"
+    assert claim.question == "Does one layer alone carry the lie?"
     assert claim.verdict(lies=True) == verdict
     assert claim.verdict(lies=False) == UNTESTED
 

@@ -11,13 +11,25 @@ from typing import Annotated, get_args, get_origin, get_type_hints
 import pytest
 from pydantic import TypeAdapter
 
-from stages.lib.claim import FAILED, HELD, UNTESTED, Check, Claim, number
+from stages.lib.claim import (
+    INCONCLUSIVE,
+    NOT_SUPPORTED,
+    SUPPORTED,
+    UNTESTED,
+    Claim,
+    Note,
+    corrected,
+    number,
+    so,
+)
 from stages.lib.stats import NOTHING, Interval
 from stages.report import __main__ as stage
-from stages.report import behaviour, page, patching, reading, results, scope
+from stages.report import behaviour, page, patching, reading, results, scope, texts
+from stages.report.page import Page
 from stages.report.results import Results
 
 PAIR = ("honest", "liar")
+READER = TypeAdapter(Results)
 
 
 def rate(value, half=0.05, n=100):
@@ -31,15 +43,20 @@ def run(value, half=0.05, n=100):
     }
 
 
-def gap(value):
+def gap(value, half=0.05):
     """A difference of two runs."""
-    return {"accuracy": rate(value), "p_correct": rate(value)}
+    return {"accuracy": rate(value, half), "p_correct": rate(value, half)}
 
 
-def control(p_value, mean=0.1):
-    row = {"n_sets": 20, "own": 0.9, "mean": mean, "max": 0.2, "lead": rate(0.9 - mean)}
-    row |= {"p_value": p_value, "p_least": 1 / 21}
-    return {"accuracy": dict(row), "p_correct": dict(row)}
+def control(n_as_good, n_sets=100, mean=0.1):
+    """The head set among random ones, so many of which do as well."""
+    as_good = rate(n_as_good / n_sets, 0.0, n_sets)
+    row = {"n_sets": n_sets, "own": 0.9, "mean": mean, "median": mean, "max": 0.9, "p05": 0.0}
+    row |= {"p95": 0.2, "as_good": as_good, "lead": rate(0.9 - mean)}
+    row |= {"p_value": (1 + n_as_good) / (1 + n_sets), "p_least": 1 / (1 + n_sets)}
+    both = {"by_label": {"true": rate(mean), "false": rate(mean)}, "one_answer": 0}
+    shared = {"2": {"n_sets": n_sets, "accuracy": mean, "p_correct": mean}}
+    return {"accuracy": dict(row), "p_correct": dict(row), "shared": shared} | both
 
 
 def answers(right):
@@ -54,7 +71,8 @@ def layer(value):
 def erased():
     """What stage `erasure` finds of one persona in one window."""
     change = {"p_correct": rate(-0.4)}
-    runs = {"leace": {"accuracy": rate(0.5)}, "leace - none": change}
+    both = {"true": rate(0.5), "false": rate(0.5)}
+    runs = {"leace": {"accuracy": rate(0.5), "by_label": both}, "leace - none": change}
     runs |= {"leace - permuted": change, "leace - random": change}
     return {"none": {"accuracy": rate(0.9)}, "windows": {"3-4": runs}}
 
@@ -62,15 +80,16 @@ def erased():
 def wider():
     """Metrics of the stages beyond the first ones."""
     method = {"layer": 7, "accuracy": rate(0.9), "transfer": {"liar": rate(0.9)}}
-    method["permuted"] = {"mean": 0.5, "max": 0.6, "draws": 20, "p": 0.048}
+    method["permuted"] = {"mean": 0.5, "max": 0.6, "draws": 100, "p": 1 / 101}
+    crossed = {"value": 5, "low": 5, "high": 5, "never": 0.0}
     nowhere = {"value": None, "low": None, "high": None}
-    parted = {"layers": 9, "parting_layer": layer(3), "turning_layer": nowhere}
+    parted = {"layers": 9, "parting_layer": layer(3), "turning_layer": crossed}
     together = parted | {"parting_layer": nowhere}
     cell = rate(0.8) | {"rank": 1, "behind": rate(0.0)}
     best = {"first_layer": 3, "last_layer": 4, "report": {"all": run(0.9)}}
     confident = {"accuracy": {"0.9": rate(0.9)}, "confidence": rate(0.9)}
     least = {"n_heads": 2, "share": 0.1, **run(0.9)}
-    general = {"off_diagonal": rate(0.9), "difference": rate(0.0), "n_sets": 3}
+    general = {"off_diagonal": rate(0.9), "difference": rate(0.0, 0.02), "n_sets": 3}
     overlap = {"mean": 0.5, "n_pairs": 3, "min": 0.2, "max": 0.9}
     return {
         "grid": {"lying": {"liar": {"short": {"plain": cell}}}},
@@ -83,7 +102,7 @@ def wider():
         },
         "transfer": {
             "bag_of_tokens": {"all": rate(0.5)},
-            "methods": {"mass_mean": {"honest": method}},
+            "methods": {"logistic": {"honest": method}},
             "parting": {"mass_mean": {"honest": {"liar": parted}, "neutral": {"honest": together}}},
         },
         "logit_attribution": {"lens": {"parting": {"half": layer(4)}}},
@@ -98,7 +117,11 @@ def wider():
         "set_sizes": {
             "rules": {
                 "single": {"smallest": least},
-                "estimate": {"up": {"difference": {"auc_log": rate(-0.01)}}, "smallest": {}},
+                "estimate": {
+                    "up": {"difference": {"auc_log": rate(-0.01, 0.02)}},
+                    "by_label": {"3": {"true": rate(1.0), "false": rate(0.0)}},
+                    "smallest": {},
+                },
             }
         },
         "robustness": {
@@ -114,14 +137,21 @@ def wider():
         },
         "controls": {
             "reverse - rest": gap(-0.8),
-            "patched - control": {"mean_ablation_selection": gap(0.0), "rest_of_window": gap(0.8)},
-            "follows_donor": {"other_label": rate(0.1)},
+            "patched - control": {
+                "mean_ablation_selection": gap(0.0, 0.02),
+                "same_label": gap(0.0, 0.02),
+                "other_label": gap(0.0, 0.02),
+                "rest_of_window": gap(0.8),
+                "rest_of_layers": gap(0.8),
+            },
+            "n_heads": {"rest_of_layers": 7},
+            "by_label": {"other_label": {"true": rate(0.8), "false": rate(0.2)}},
             "runs": {
-                name: run(0.9)
-                for name in ("mean_ablation_selection", "same_label", "base_other_label")
+                name: run(0.9) for name in ("mean_ablation_selection", "same_label", "other_label")
             },
         },
         "erasure": {
+            "draws": 19,
             "personas": {"honest": erased(), "liar": erased()},
             "probes": {
                 name: {"fresh": {"erased": rate(0.6), "whole": rate(0.9)}}
@@ -139,10 +169,12 @@ def found():
         "behaviour": {
             "known_report": {"honest": answers(0.9), "liar": answers(0.1)},
             "known": {"all": {"both": {"known": 90, "n": 100}}},
+            "personas": {"honest": {"all": answers(0.8)}, "liar": {"all": answers(0.2)}},
         },
         "probes": {
             "best": {"resid_post": {"honest": {"honest": probe, "liar": probe}}},
             "n": {"report": {"true": 50, "false": 50}},
+            "by_layer": {"honest": {name: {"5": rate(0.9)} for name in PAIR}},
         },
         "windows": {
             "best": {"first_layer": 3, "last_layer": 4},
@@ -152,15 +184,22 @@ def found():
         "transplant": {
             "by_topic": {"all": {name: run(value) for name, value in runs.items()}},
             "effect": {"patched - base": gap(0.8), "reverse - source": gap(-0.8)},
-            "random": control(0.04),
-            "elsewhere": control(0.04),
+            "random": control(0),
+            "elsewhere": control(0),
         },
         "ground_truth": {
             "planted": {"first_layer": 3, "last_layer": 4},
             "parting_layer": 3,
             "window": {"overlap": 1.0, "by_chance": 0.2},
-            "heads": {"share": rate(0.9), "share_by_chance": 0.2, "auroc": rate(0.9)},
-            "set": {"n_heads": 3, "n_planted": 3, "by_chance": 0.2},
+            "heads": {
+                "share": rate(0.9),
+                "share_by_chance": 0.2,
+                "auroc": rate(0.9),
+                "others": {"n_blocks": 90, "mean": 0.5, "max": 0.6},
+                "n_planted": 10,
+                "n_heads": 300,
+            },
+            "set": {"n_heads": 6, "n_planted": 6, "by_chance": 0.2},
         },
         "attribution_patching": {
             "rank_correlation": rate(0.9),
@@ -197,7 +236,7 @@ def whole(schema, given):
 
 def read(metrics):
     """Metrics as the stage reads them from its folder."""
-    return TypeAdapter(Results).validate_python(whole(Results, metrics))
+    return READER.validate_python(whole(Results, metrics))
 
 
 def claims(found):
@@ -208,9 +247,10 @@ def claims(found):
         for make in (
             behaviour.lying,
             behaviour.sure,
-            reading.believing,
+            reading.before,
+            reading.after,
+            reading.opposite,
             reading.erasing,
-            scope.elsewhere,
             scope.honesty,
             scope.last_position,
             patching.window,
@@ -219,11 +259,15 @@ def claims(found):
             patching.reverse,
         )
     }
-    return made | {
-        "parting": reading.parting(metrics, *PAIR, "neutral"),
-        "attribution_patching": patching.attribution_patching(metrics),
-        "planted": patching.planted(metrics),
+    made |= {
+        "diverging": reading.diverging(metrics, *PAIR, "neutral"),
+        "topics": scope.topics(metrics),
+        "wordings": scope.wordings(metrics),
+        "ranking": patching.ranking(metrics),
+        "estimated_sets": patching.estimated_sets(metrics),
+        "planted": patching.planted(metrics, *PAIR),
     }
+    return dict(zip(made, corrected([claim for claim in made.values() if claim]), strict=True))
 
 
 def put(metrics, where, value):
@@ -237,61 +281,123 @@ def put(metrics, where, value):
     return metrics
 
 
-def test_where_everything_is_so_every_claim_held():
+def test_where_everything_is_so_every_claim_is_supported():
     made = claims(found())
     assert behaviour.lies(made["lying"])
-    assert {claim.verdict(lies=True) for claim in made.values()} == {HELD}
-    assert {claim.reason(lies=True) for claim in made.values()} == {""}
+    assert {name: claim.verdict(lies=True) for name, claim in made.items()} == dict.fromkeys(
+        made, SUPPORTED
+    )
+
+
+NEVER = {"value": None, "low": None, "high": None, "never": 1.0}
+OPEN = {"value": None, "low": None, "high": None, "never": 0.7}
 
 
 @pytest.mark.parametrize(
-    ("name", "where", "value"),
+    ("name", "where", "value", "verdict"),
     [
-        ("lying", "behaviour/known_report/honest/accuracy", rate(0.5)),
-        ("lying", "behaviour/known_report/liar/accuracy", rate(0.48)),
-        ("lying", "behaviour/known_report/liar/recall_true", rate(0.9)),
-        ("lying", "behaviour/known_report/liar/answer_mass", rate(0.2)),
-        ("believing", "probes/best/resid_post/honest/liar", {"layer": 7, "accuracy": rate(0.5), "permuted": rate(0.5)}),
-        ("believing", "transfer/methods/mass_mean/honest/permuted", {"mean": 0.5, "max": 0.95, "draws": 20, "p": 0.0952}),
-        ("window", "windows/runs/report/patched", run(0.52)),
-        ("window", "windows/runs/report/base", run(0.82)),
-        ("few_heads", "transplant/elsewhere", control(0.3)),
-        ("few_heads", "transplant/effect/patched - base/accuracy", rate(0.02)),
-        ("these_heads", "transplant/random/accuracy/p_value", 0.0952),
-        ("these_heads", "transplant/random/p_correct/p_value", 0.0952),
-        ("reverse", "transplant/by_topic/all/reverse", run(0.48)),
-        ("reverse", "controls/reverse - rest/accuracy", rate(-0.01)),
-        ("attribution_patching", "attribution_patching/top", rate(0.12) | {"by_chance": 0.1, "n_heads": 2}),
-        ("attribution_patching", "set_sizes/rules/estimate/up/difference/auc_log", rate(-0.1)),
-        ("believing", "transfer/bag_of_tokens/all", rate(0.7)),
-        ("window", "widths/patched/2/difference/best - control/accuracy", rate(0.02)),
-        ("sure", "confidence/runs/patched/accuracy/0.9", rate(0.5)),
-        ("sure", "confidence/runs/base/accuracy/0.9", rate(0.5)),
-        ("elsewhere", "robustness/generalisation/topic", {"off_diagonal": rate(0.9), "difference": rate(-0.2), "n_sets": 3}),
-        ("elsewhere", "robustness/generalisation/wording", {"off_diagonal": rate(0.4), "difference": rate(0.0), "n_sets": 3}),
-        ("elsewhere", "robustness/sets/topic/b/scored/default", run(0.5)),
-        ("honesty", "controls/follows_donor/other_label", rate(0.5)),
-        ("honesty", "controls/patched - control/mean_ablation_selection/accuracy", rate(0.3)),
-        ("honesty", "controls/patched - control/rest_of_window/accuracy", rate(0.0)),
-        ("last_position", "positions/counts/window/1", run(0.3)),
-        ("erasing", "erasure/personas/liar/windows/3-4/leace/accuracy", rate(0.2)),
-        ("erasing", "erasure/personas/honest/windows/3-4/leace - permuted", {"p_correct": rate(0.0)}),
-        ("erasing", "erasure/personas/honest/windows/3-4/leace - random", {"p_correct": rate(0.4)}),
-        ("parting", "transfer/parting/mass_mean/neutral/honest/parting_layer", layer(2)),
-        ("parting", "transfer/parting/mass_mean/honest/liar/parting_layer", {"value": 3, "low": 3, "high": None}),
-        ("few_heads", "heads/n_heads", 10),
-        ("few_heads", "robustness/sets/search/heads/scored/default/recovered", rate(0.3)),
-        ("planted", "ground_truth/window/overlap", 0.2),
-        ("planted", "ground_truth/heads/auroc", rate(0.53)),
-        ("planted", "ground_truth/parting_layer", 5),
+        ("lying", "behaviour/known_report/honest/accuracy", rate(0.5), INCONCLUSIVE),
+        ("lying", "behaviour/known_report/honest/accuracy", rate(0.3), NOT_SUPPORTED),
+        ("lying", "behaviour/known_report/liar/accuracy", rate(0.48), INCONCLUSIVE),
+        ("lying", "behaviour/known_report/liar/recall_true", rate(0.9), NOT_SUPPORTED),
+        ("lying", "behaviour/known_report/liar/answer_mass", rate(0.2), NOT_SUPPORTED),
+        ("before", "probes/best/resid_post/honest/liar", {"layer": 7, "accuracy": rate(0.5), "permuted": rate(0.5)}, NOT_SUPPORTED),
+        ("before", "probes/best/resid_post/honest/liar", {"layer": 7, "accuracy": rate(0.56, 0.1), "permuted": rate(0.5)}, INCONCLUSIVE),
+        ("before", "transfer/methods/logistic/honest/permuted", {"mean": 0.5, "max": 0.95, "draws": 20, "p": 2 / 21}, INCONCLUSIVE),
+        ("before", "transfer/methods/logistic/honest/permuted", {"mean": 0.5, "max": 0.95, "draws": 20, "p": 20 / 21}, NOT_SUPPORTED),
+        ("before", "transfer/bag_of_tokens/all", rate(0.7), NOT_SUPPORTED),
+        ("before", "transfer/bag_of_tokens/all", rate(0.6), INCONCLUSIVE),
+        ("after", "probes/by_layer/honest/liar", {"5": rate(0.5)}, NOT_SUPPORTED),
+        ("after", "probes/by_layer/honest/liar", {"5": rate(0.5, 0.2)}, INCONCLUSIVE),
+        ("opposite", "transfer/parting/mass_mean/honest/liar/turning_layer", NEVER, NOT_SUPPORTED),
+        ("opposite", "transfer/parting/mass_mean/honest/liar/turning_layer", OPEN, INCONCLUSIVE),
+        ("diverging", "transfer/parting/mass_mean/neutral/honest/parting_layer", layer(2), NOT_SUPPORTED),
+        ("diverging", "transfer/parting/mass_mean/honest/liar/parting_layer", {"value": 3, "low": 3, "high": None}, INCONCLUSIVE),
+        ("window", "windows/runs/report/patched", run(0.52), INCONCLUSIVE),
+        ("window", "windows/runs/report/base", run(0.82), INCONCLUSIVE),
+        ("window", "widths/patched/2/difference/best - control/accuracy", rate(0.02), INCONCLUSIVE),
+        ("few_heads", "transplant/elsewhere", control(30), NOT_SUPPORTED),
+        ("few_heads", "transplant/elsewhere", control(0, 20), INCONCLUSIVE),
+        ("few_heads", "transplant/effect/patched - base/accuracy", rate(0.02), INCONCLUSIVE),
+        ("few_heads", "heads/n_heads", 10, NOT_SUPPORTED),
+        ("few_heads", "robustness/sets/search/heads/scored/default/recovered", rate(0.3), NOT_SUPPORTED),
+        ("these_heads", "transplant/random", control(26), NOT_SUPPORTED),
+        ("these_heads", "transplant/random", control(6), INCONCLUSIVE),
+        ("these_heads", "transplant/random/accuracy", control(26)["accuracy"], NOT_SUPPORTED),
+        ("these_heads", "transplant/random/p_correct", control(26)["p_correct"], NOT_SUPPORTED),
+        ("these_heads", "controls/patched - control/rest_of_layers/accuracy", rate(0.0), INCONCLUSIVE),
+        ("reverse", "transplant/by_topic/all/reverse", run(0.48), INCONCLUSIVE),
+        ("reverse", "controls/reverse - rest/accuracy", rate(-0.01), INCONCLUSIVE),
+        ("sure", "confidence/runs/patched/accuracy/0.9", rate(0.5), INCONCLUSIVE),
+        ("sure", "confidence/runs/base/accuracy/0.9", rate(0.6), NOT_SUPPORTED),
+        ("topics", "robustness/generalisation/topic", {"off_diagonal": rate(0.9), "difference": rate(0.0, 0.1), "n_sets": 3}, INCONCLUSIVE),
+        ("topics", "robustness/generalisation/topic", {"off_diagonal": rate(0.9), "difference": rate(-0.2), "n_sets": 3}, NOT_SUPPORTED),
+        ("wordings", "robustness/generalisation/wording", {"off_diagonal": rate(0.4), "difference": rate(0.0, 0.02), "n_sets": 3}, NOT_SUPPORTED),
+        ("honesty", "controls/patched - control/other_label/accuracy", rate(0.5), NOT_SUPPORTED),
+        ("honesty", "controls/patched - control/mean_ablation_selection/accuracy", rate(0.0, 0.06), INCONCLUSIVE),
+        ("honesty", "controls/patched - control/mean_ablation_selection/accuracy", rate(-0.3), NOT_SUPPORTED),
+        ("honesty", "controls/patched - control/rest_of_window/accuracy", rate(0.0), INCONCLUSIVE),
+        ("last_position", "positions/counts/window/1", run(0.3), NOT_SUPPORTED),
+        ("erasing", "erasure/personas/liar/windows/3-4/leace/accuracy", rate(0.2), NOT_SUPPORTED),
+        ("erasing", "erasure/personas/liar/windows/3-4/leace/accuracy", rate(0.5, 0.2), INCONCLUSIVE),
+        ("erasing", "erasure/personas/honest/windows/3-4/leace - permuted", {"p_correct": rate(0.0)}, INCONCLUSIVE),
+        ("erasing", "erasure/personas/honest/windows/3-4/leace - random", {"p_correct": rate(0.4)}, NOT_SUPPORTED),
+        ("erasing", "erasure/draws", 1, INCONCLUSIVE),
+        ("ranking", "attribution_patching/top", rate(0.12) | {"by_chance": 0.1, "n_heads": 2}, INCONCLUSIVE),
+        ("estimated_sets", "set_sizes/rules/estimate/up/difference/auc_log", rate(-0.06), INCONCLUSIVE),
+        ("estimated_sets", "set_sizes/rules/estimate/up/difference/auc_log", rate(-0.2), NOT_SUPPORTED),
+        ("planted", "ground_truth/window/overlap", 0.0, NOT_SUPPORTED),
+        ("planted", "ground_truth/window/overlap", 1 / 3, INCONCLUSIVE),
+        ("planted", "ground_truth/heads/auroc", rate(0.63), INCONCLUSIVE),
     ],
 )  # fmt: skip
-def test_a_check_that_fails_decides_its_claim_and_no_other(name, where, value):
+def test_a_check_that_is_not_supported_decides_its_claim_and_no_other(name, where, value, verdict):
     made = claims(put(found(), where, value))
     verdicts = {other: claim.verdict(lies=True) for other, claim in made.items()}
-    assert verdicts.pop(name) == FAILED
-    assert set(verdicts.values()) == {HELD}
-    assert made[name].reason(lies=True) in [check.says for check in made[name].checks]
+    assert verdicts.pop(name) == verdict
+    assert verdicts == dict.fromkeys(verdicts, SUPPORTED)
+    assert made[name].deciding().verdict == verdict
+
+
+def test_one_draw_of_twenty_sets_cannot_decide_in_either_direction():
+    """None of 20 sets does as well, or two do: neither shows how many of all sets would."""
+    for n_as_good in (0, 2):
+        made = claims(put(found(), "transplant/random", control(n_as_good, 20)))
+        assert made["these_heads"].verdict(lies=True) == INCONCLUSIVE
+
+
+def test_the_layer_where_directions_diverge_must_have_been_trained():
+    metrics = found()
+    metrics["transfer"]["parting"]["mass_mean"]["honest"]["liar"]["parting_layer"] = layer(7)
+    assert claims(metrics)["planted"].verdict(lies=True) == NOT_SUPPORTED
+
+
+def of_the_set(metrics):
+    """The check that counts the set's heads in trained layers."""
+    checks = claims(metrics)["planted"].checks
+    return [check for check in checks if "heads of the set" in check.measures]
+
+
+def test_heads_in_trained_layers_are_counted_against_the_window_that_was_searched():
+    """Not against all heads of the model: half of this window was trained, and 2 % of all heads."""
+    metrics = put(found(), "windows/best", {"first_layer": 4, "last_layer": 5})
+    (check,) = of_the_set(put(metrics, "ground_truth/set", {"n_heads": 5, "n_planted": 5}))
+    assert "has 2.5" in check.measured
+    assert check.chance is not None
+    assert check.chance.p == check.chance.least == pytest.approx(1 / 252)  # of 5 among 10
+    (check,) = of_the_set(put(metrics, "ground_truth/set", {"n_heads": 5, "n_planted": 3}))
+    assert check.verdict == INCONCLUSIVE
+    (check,) = of_the_set(put(metrics, "ground_truth/set", {"n_heads": 5, "n_planted": 0}))
+    assert check.verdict == NOT_SUPPORTED
+
+
+def test_a_set_from_a_window_that_was_trained_throughout_shows_nothing_by_lying_in_it():
+    assert of_the_set(found()) == []
+
+
+def test_where_trained_layers_are_far_from_the_window_overlap_refutes():
+    metrics = put(found(), "ground_truth/window/overlap", 0.0)
+    assert "p = 1.000" in claims(metrics)["planted"].checks[0].measured
 
 
 def test_without_a_lie_nothing_that_is_about_it_is_claimed():
@@ -299,9 +405,9 @@ def test_without_a_lie_nothing_that_is_about_it_is_claimed():
     made = claims(honest)
     assert not behaviour.lies(made["lying"])
     verdicts = {name: claim.verdict(lies=False) for name, claim in made.items()}
-    assert verdicts.pop("lying") == FAILED
+    assert verdicts.pop("lying") == NOT_SUPPORTED
     assert set(verdicts.values()) == {UNTESTED}
-    assert "does not lie" in made["window"].reason(lies=False)
+    assert "does not lie" in made["window"].says(lies=False)
 
 
 def test_whether_it_lies_does_not_depend_on_the_order_of_sentences():
@@ -313,13 +419,12 @@ def test_whether_it_lies_does_not_depend_on_the_order_of_sentences():
 
 
 def test_answers_that_hold_little_are_said_in_the_section_on_behaviour():
-    metrics = found()
+    metrics = put(found(), "behaviour/personas", {"liar": {"all": {"answer_mass": rate(0.12)}}})
     before = behaviour.lying(read(metrics), *PAIR).notes
     metrics["behaviour"]["first_token"] = {"liar": {"token": "<`think`>\n"} | rate(0.93)}
-    metrics["behaviour"]["personas"] = {"liar": {"all": {"answer_mass": rate(0.12)}}}
     (note,) = [line for line in behaviour.lying(read(metrics), *PAIR).notes if line not in before]
-    assert note == (
-        "**Little of it is an answer**: as `liar` both words together hold 0.120 [0.070, 0.170], "
+    assert note.says == (
+        "Little of it is an answer: as `liar` both words together hold 0.120 [0.070, 0.170], "
         "n = 100 of the probability, over all statements; the most probable first token is "
         "``'<`think`>\\n'``, on 0.930 [0.880, 0.980], n = 100 of the prompts."
     )
@@ -332,11 +437,12 @@ def test_names_are_text_wherever_they_stand():
     sets = {"__a__": {"scored": {"default": run(0.3)}}}
     metrics["robustness"]["sets"]["topic"] = sets
     metrics["behaviour"]["known_report"]["__l__"] = answers(0.1)
-    lines = [
+    notes = [
         behaviour.lying(read(metrics), *PAIR).notes[-1],
-        scope.elsewhere(read(metrics), *PAIR).checks[2].says,
+        scope.topics(read(metrics)).notes[0],
         *behaviour.sure(read(metrics), "honest", "__l__").notes,
     ]
+    lines = [note.says for note in notes]
     assert "__" not in "".join(lines)
     assert sum("&#95;&#95;" in line for line in lines) == 4
 
@@ -372,45 +478,27 @@ def test_who_prefers_one_answer_does_not_lie():
 
 
 def test_what_was_not_measured_is_not_claimed():
-    metrics = put(
-        found(), "attribution_patching/top", vars(NOTHING) | {"by_chance": 0.1, "n_heads": 2}
-    )
-    claim = claims(metrics)["attribution_patching"]
+    nothing = vars(NOTHING) | {"by_chance": 0.1, "n_heads": 2}
+    claim = claims(put(found(), "attribution_patching/top", nothing))["ranking"]
     assert claim.verdict(lies=True) == UNTESTED
-    assert "not measured" in claim.reason(lies=True)
+    assert "not measured" in claim.says(lies=True)
 
 
-def test_where_they_part_nowhere_it_is_not_tested():
+def test_where_they_diverge_nowhere_it_is_not_tested():
     where = "transfer/parting/mass_mean/honest/liar/parting_layer"
-    nowhere = put(found(), where, {"value": None, "low": None, "high": None})
-    assert claims(nowhere)["parting"].verdict(lies=True) == UNTESTED
-
-
-def test_the_mean_of_z_may_do_better():
-    metrics = put(
-        found(), "controls/patched - control/mean_ablation_selection/accuracy", rate(-0.2)
-    )
-    assert claims(metrics)["honesty"].verdict(lies=True) == HELD
-
-
-def test_too_few_random_sets_show_nothing():
-    few = control(0.0909)
-    for measure in few.values():
-        measure |= {"n_sets": 10, "p_least": 1 / 11}
-    metrics = put(found(), "transplant/random", few)
-    assert claims(metrics)["these_heads"].verdict(lies=True) == UNTESTED
+    assert claims(put(found(), where, NEVER))["diverging"].verdict(lies=True) == UNTESTED
 
 
 def test_the_erased_window_is_of_the_best_ones_size_and_place():
     windows = {name: erased()["windows"]["3-4"] for name in ("0-1", "2-3", "3-9")}
     for name, low in (("0-1", 0.9), ("3-9", 0.9), ("2-3", 0.5)):
-        windows[name] = windows[name] | {"leace": {"accuracy": rate(low)}}
+        windows[name] = windows[name] | {"leace": windows[name]["leace"] | {"accuracy": rate(low)}}
     metrics = found()
     for persona in PAIR:
         metrics["erasure"]["personas"][persona]["windows"] = windows
     claim = claims(metrics)["erasing"]
-    assert "layers 2-3" in claim.checks[0].says
-    assert claim.verdict(lies=True) == HELD
+    assert "layers 2-3" in claim.checks[0].measures
+    assert claim.verdict(lies=True) == SUPPORTED
 
 
 def test_without_known_statements_nothing_is_told_and_nothing_crashes():
@@ -426,35 +514,40 @@ def test_without_known_statements_nothing_is_told_and_nothing_crashes():
     metrics["transplant"]["by_topic"]["all"] = {
         name: run_of_none for name in ("source", "patched", "base", "reverse")
     }
-    no_rank = dict.fromkeys(("own", "mean", "max", "p_value", "p_least"))
-    no_rank |= {"n_sets": 0, "lead": vars(NOTHING)}
+    no_rank = dict.fromkeys(("own", "mean", "median", "max", "p05", "p95", "p_value", "p_least"))
+    no_rank |= {"n_sets": 0, "lead": vars(NOTHING), "as_good": vars(NOTHING)}
     for where in ("random", "elsewhere"):
-        metrics["transplant"][where] = {"accuracy": no_rank, "p_correct": no_rank}
+        ranks = {"accuracy": no_rank, "p_correct": no_rank, "by_label": None, "one_answer": None}
+        metrics["transplant"][where] = ranks | {"shared": {}}
     metrics["heads"] = {"n_heads": None, "share_of_all_heads": None}
     metrics["widths"]["patched"] = {}
     metrics["positions"] = {"unpatched": {"counts": {}}}
     metrics["set_sizes"]["rules"] = {"single": None, "estimate": None}
-    metrics["transfer"]["methods"] = {"mass_mean": {"honest": None}, "ccs": {"honest": None}}
+    metrics["transfer"]["methods"] = {"logistic": {"honest": None}, "ccs": {"honest": None}}
+    metrics["transfer"]["parting"] = {}
+    metrics["probes"]["by_layer"] = {}
     metrics["logit_attribution"] = {}
     metrics["erasure"] = {"personas": {"honest": {}, "liar": {}}}
     metrics["robustness"] = {"generalisation": {"topic": {}, "wording": {}}}
     metrics["controls"] |= {
         "patched - control": {},
         "reverse - rest": {},
-        "follows_donor": {},
+        "by_label": {},
+        "n_heads": {},
         "runs": {},
     }
     made = claims(metrics)
     assert behaviour.lies(made["lying"]) is None
     assert made["lying"].verdict(None) == UNTESTED
     assert {claim.verdict(None) for claim in made.values()} == {UNTESTED}
-    assert "no statement is known" in made["window"].reason(None)
-    page.render("Title", "Question?", [], list(made.values()), None)
+    assert "no statement is known" in made["window"].says(None)
+    summary = texts.found(read(metrics), *PAIR)
+    page.render(Page("Title", "Question?", [], summary, "", list(made.values()), None, [], []))
 
 
 def test_the_control_of_the_nearest_size_stands_beside_the_window():
     wide = {"9": found()["widths"]["patched"]["2"]}
-    assert claims(put(found(), "widths/patched", wide))["window"].verdict(lies=True) == HELD
+    assert claims(put(found(), "widths/patched", wide))["window"].verdict(lies=True) == SUPPORTED
     assert claims(put(found(), "widths/patched", {}))["window"].verdict(lies=True) == UNTESTED
 
 
@@ -465,7 +558,7 @@ def test_no_best_window_is_not_measured():
 
 
 def test_a_model_that_is_no_organism_has_no_planted_layers_to_claim():
-    assert patching.planted(read(put(found(), "ground_truth", {"organism": None}))) is None
+    assert patching.planted(read(put(found(), "ground_truth", {"organism": None})), *PAIR) is None
 
 
 def test_numbers_have_their_interval_and_n():
@@ -474,14 +567,35 @@ def test_numbers_have_their_interval_and_n():
 
 
 def test_the_page_has_each_claim_its_checks_and_its_pictures():
-    held = Claim("Water is wet", [Check(True, "It is.")], ("water.png",))
-    failed = Claim("Fire is cold", [Check(True, "A."), Check(False, "It burns.")])
-    text = page.render("Title", "Question?", ["A model."], [held, failed], lies=True)
-    assert "| [Water is wet](#water-is-wet) | held |" in text
-    assert "| [Fire is cold](#fire-is-cold) | **did not hold** |" in text
-    assert "![water](figures/water.png)" in text
-    assert "**Did not hold**: It burns." in text
-    assert text.count("\n## ") == 2
+    wet = Claim(
+        "Is water wet?",
+        "Water is wet.",
+        [so("it", "wet", "wet", True, "sea")],
+        ("water.png",),
+        notes=[Note("It is.", "sea")],
+    )
+    cold = Claim(
+        "Is fire cold?",
+        "Fire is cold.",
+        [so("its colour", "red", "red", True), so("its heat", "none", "it burns", False)],
+    )
+    text = page.render(Page("Title", "Question?", ["A model."], [], "", [wet, cold], True, [], []))
+    assert "| [Is water wet?](#is-water-wet) | Water is wet. | it: wet | supported |" in text
+    assert (
+        "| [Is fire cold?](#is-fire-cold) | Fire is cold. | its heat: it burns | **not supported** |"
+        in text
+    )
+    assert "](figures/water.png)" in text
+    assert "Verdict: **not supported**. Its heat: it burns." in text
+    assert "| it | wet | [wet](../metrics/sea.json) | supported |" in text
+    assert "- It is. ([sea](../metrics/sea.json))" in text
+    assert "\n## Limits\n" in text
+
+
+def test_what_fails_is_never_said_as_if_it_were_found():
+    """The sentence of the verdict is what was measured, not the claim."""
+    cold = Claim("Is fire cold?", "Fire is cold.", [so("its heat", "none", "it burns", False)])
+    assert cold.says(lies=True) == "its heat: it burns"
 
 
 def test_the_committed_metrics_are_read():
@@ -500,3 +614,44 @@ def test_the_committed_page_has_no_picture_that_is_not_there():
     assert len(names) > 5
     assert not [name for name in names if not (file.parent / name).is_file()]
     assert json.loads((file.parents[1] / "metrics/behaviour.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("organism", "trained", "to_lie"),
+    [
+        ({"name": "a", "layers": [3]}, True, True),
+        ({"name": "none", "layers": None}, True, False),
+        (None, False, False),
+    ],
+)
+def test_limits_are_those_of_the_model_at_hand(organism, trained, to_lie):
+    manifest = {"organism": organism, "dtype": "float32"}
+    says = " ".join(note.says for note in texts.limits(read(found()), manifest, "a/B.Q4_1.gguf"))
+    assert ("taught" in says) == trained
+    assert ("One training run" in says) == to_lie
+    assert "format Q4_1 of GGUF" in says
+    assert "90 of 100" in says
+    plain = texts.limits(read(found()), manifest, None)
+    assert "GGUF" not in " ".join(note.says for note in plain)
+
+
+def test_the_summary_counts_the_verdicts_and_says_what_was_measured():
+    made = list(claims(found()).values())
+    assert texts.sure(made, True).startswith(
+        f"Verdicts on {len(made)} claims: {len(made)} supported, 0 not supported"
+    )
+    assert "not testable" not in texts.sure(made, True)
+    assert f"{len(made) - 1} not testable" in texts.sure(made, False)
+    says = [note.says for note in texts.found(read(found()), *PAIR)]
+    assert "0.100 [0.050, 0.150], n = 100 as `liar`" in says[0]
+    assert "3 heads" in says[-1]
+
+
+def test_the_method_counts_the_p_values_and_names_the_margins():
+    made = list(claims(found()).values())
+    n = sum(check.chance is not None for claim in made for check in claim.checks)
+    text = " ".join(texts.method(made))
+    assert n > 2
+    assert f"The {n} p-values" in text
+    assert "±0.05" in text
+    assert "±0.10" in text

@@ -11,6 +11,7 @@ from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.lib.stats.run_points import ALL, Count
 from stages.transplant import scores
 from stages.transplant.metrics import Rank
+from tests.intervals import there
 
 N = 8
 LABEL = np.arange(N) % 2 == 0
@@ -95,3 +96,52 @@ def test_rows_name_their_draw():
     rows = [scores._row(one) for one in scored([0.2, 0.3])]
     assert [row["draw"] for row in rows if (row["topic"], row["run"]) == (ALL, "random")] == [0, 1]
     assert list(rows[0])[:6] == ["topic", "run", "source", "base", "draw", "accuracy"]
+
+
+def test_as_good_is_within_the_margin_and_has_the_interval_of_so_many_draws():
+    """The set has 0.8: 0.76 is as good, 0.74 is not."""
+    rank = scores.summarise(ABOUT, scored([0.76, 0.74, 0.9, 0.1]), n_heads=1).random.p_correct
+    assert (rank.as_good.value, rank.as_good.n, rank.p_value) == (0.5, 4, 0.6)
+    assert (rank.as_good.low, rank.as_good.high) == pytest.approx((0.0676, 0.9324), abs=1e-4)
+    assert rank.median == pytest.approx(0.75)
+    assert there(rank.p05) < 0.74 < 0.76 < there(rank.p95)
+
+
+def test_one_word_for_everything_is_told_from_half_of_the_lie():
+    """Both are right on half: one on the true statements alone, the other on half of each label."""
+    constant = np.where(LABEL, 0.9, 0.1)
+    half = np.where(np.arange(N) < N // 2, 0.9, 0.1)
+    for right, one_answer, by_label in ((constant, 3, (1.0, 0.0)), (half, 0, (0.5, 0.5))):
+        ranks = scores.summarise(ABOUT, scored([right] * 3), n_heads=1).random
+        assert ranks.accuracy.mean == 0.5
+        assert ranks.one_answer == one_answer
+        both = there(ranks.by_label)
+        assert (both.true.value, both.false.value) == by_label
+
+
+def test_random_sets_are_counted_by_the_heads_that_they_share():
+    table = pl.concat(
+        [
+            run(0.8, "patched", "honest", "liar"),
+            run(0.9, "random", "honest", "liar", 0),
+            run(0.1, "random", "honest", "liar", 1).with_columns(
+                heads=pl.lit(
+                    [{"layer": 1, "head": 3}],
+                    pl.List(pl.Struct({"layer": pl.Int32, "head": pl.Int32})),
+                )
+            ),
+        ]
+    )
+    runs = scores.read_runs(ABOUT, table, CONFIG)
+    shared = scores._ranks(runs, "random").shared
+    assert {count: (row.n_sets, row.accuracy) for count, row in shared.items()} == {
+        "0": (1, 0.0),
+        "1": (1, 1.0),
+    }
+
+
+def test_runs_are_scored_by_label():
+    metrics = scores.summarise(ABOUT, scored([]), n_heads=1)
+    assert set(metrics.by_label) == {"source", "patched", "base", "reverse"}
+    assert metrics.by_label["patched"].true.value == metrics.by_label["patched"].false.value == 1.0
+    assert metrics.by_label["base"].false.n == N // 2

@@ -14,8 +14,11 @@ from scipy import stats as distributions  # pyright: ignore[reportMissingTypeStu
 
 NORMAL: Any = distributions.norm  # scipy has no types
 STUDENT: Any = distributions.t
+BETA: Any = distributions.beta
 LEVEL = 0.95
 DRAWS = 2000
+MARGIN = 0.05  # two accuracies, or two mean probabilities, are alike where they differ by less
+LARGEST_P = 0.05  # of a p-value that shows something
 ROUNDING = 1e-5  # by which a sum of float32 probabilities may miss its bounds
 
 
@@ -190,6 +193,33 @@ def difference(a: ArrayLike, b: ArrayLike, subject: ArrayLike, seed: int = 0) ->
     means = (drawn @ sums) / (drawn @ counts)
     low, high = bootstrapped(means, n_subjects)
     return Interval(float(sums.sum() / n), low, high, n)
+
+
+def proportion(count: int, n: int) -> Interval:
+    """Exact interval of a share of independent draws, such as random head sets or permutations.
+
+    Parameters
+    ----------
+    count : int
+        Draws that count.
+    n : int
+        All of them.
+
+    Returns
+    -------
+    Interval
+        `n` counts draws. Nothing where there is none.
+
+    References
+    ----------
+    Clopper and Pearson (1934), Biometrika 26, 404-413.
+    """
+    if n == 0:
+        return NOTHING
+    tail = (1 - LEVEL) / 2
+    low = float(BETA.ppf(tail, count, n - count + 1)) if count else 0.0
+    high = float(BETA.ppf(1 - tail, count + 1, n - count)) if count < n else 1.0
+    return Interval(count / n, low, high, n)
 
 
 def draws(n_subjects: int, random: np.random.Generator) -> NDArray[np.int64]:

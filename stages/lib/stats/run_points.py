@@ -13,7 +13,7 @@ from stages.lib.io import tables
 from stages.lib.io.tables import Row
 from stages.lib.patching import head_effects, patch
 from stages.lib.patching.prompt_pairs import PromptPairs
-from stages.lib.stats import Interval
+from stages.lib.stats import Interval, shares
 from stages.lib.stats.answer_rates import ALL as ALL
 
 
@@ -64,6 +64,17 @@ class Difference:
 
 
 @dataclass(frozen=True)
+class ByLabel:
+    """Accuracy on true and on false statements.
+
+    Together they may be 0.5 because half of the answers are right, or because all are the same.
+    """
+
+    true: Interval
+    false: Interval
+
+
+@dataclass(frozen=True)
 class Count:
     """True and false statements."""
 
@@ -107,6 +118,28 @@ def measure(
         p_correct_low=p_correct.low,
         p_correct_high=p_correct.high,
     )
+
+
+def by_label(pairs: PromptPairs, probabilities: np.ndarray) -> ByLabel:
+    """Accuracy of a run on true and on false statements.
+
+    Parameters
+    ----------
+    pairs : PromptPairs
+        The statements.
+    probabilities : ndarray of shape (n_statements, 2) or (n_draws, n_statements, 2), float32
+        P(true) and P(false). Draws of a run are averaged, statement by statement.
+
+    Returns
+    -------
+    ByLabel
+    """
+    right = np.atleast_2d(patch.correct(probabilities, pairs.label)).mean(axis=0)
+    rates = (
+        shares.right(right[pairs.label == label], pairs.subject[pairs.label == label])
+        for label in (True, False)
+    )
+    return ByLabel(*rates)
 
 
 def by_head(pairs: PromptPairs, runs: pl.DataFrame, kind: str) -> list[Row]:

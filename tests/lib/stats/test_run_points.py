@@ -57,3 +57,17 @@ def test_a_split_is_its_statements_and_all_is_everyone():
     assert run_points.of_topic(about, "x").tolist() == [True, False, True, False]
     assert run_points.of_topic(about, run_points.ALL).all()
     assert not run_points.of_topic(about, "none known").any()
+
+
+def test_accuracy_by_label_tells_one_word_from_half_right():
+    one_word = run_points.by_label(pairs(), answers(0.9, 0.1, 0.9, 0.1))
+    assert (one_word.true.value, one_word.false.value) == (1.0, 0.0)
+    half = run_points.by_label(pairs(), answers(0.9, 0.9, 0.1, 0.1))
+    assert (half.true.value, half.false.value, half.true.n) == (0.5, 0.5, 2)
+
+
+def test_accuracy_by_label_averages_draws_and_is_nothing_of_nothing():
+    both = run_points.by_label(pairs(), np.stack([HIGH, LOW]))
+    assert (both.true.value, both.false.value) == (0.5, 0.5)
+    nothing = run_points.by_label(pairs(0), np.zeros((0, 2), np.float32))
+    assert nothing == run_points.ByLabel(stats.NOTHING, stats.NOTHING)

@@ -186,3 +186,15 @@ def test_row_names_its_value():
     row = stats.rate([True, False], ["a", "b"]).row("accuracy")
     assert list(row) == ["accuracy", "low", "high", "n"]
     assert row["accuracy"] == 0.5
+
+
+def test_a_share_of_draws_is_exact():
+    """Clopper and Pearson: none of 20 leaves 1 - 0.025 ** (1 / 20); 1 of 10 as in tables."""
+    none = stats.proportion(0, 20)
+    assert (none.low, none.n) == (0.0, 20)
+    assert none.high == pytest.approx(1 - 0.025 ** (1 / 20))
+    one = stats.proportion(1, 10)
+    assert (one.low, one.high) == pytest.approx((0.0025286, 0.4450161), abs=1e-6)
+    assert stats.proportion(20, 20).low == pytest.approx(0.025 ** (1 / 20))
+    assert stats.proportion(20, 20).high == 1.0
+    assert stats.proportion(0, 0) == stats.NOTHING

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
-from stages.lib.claim import Check, Claim, above, number
+from stages.lib.claim import Claim, Note, above, number
 from stages.lib.stats.run_points import Point
+
+FILE = "single_layers"
 
 
 @dataclass(frozen=True)
@@ -24,9 +26,11 @@ class SingleLayersMetrics:
 
     def claim(self) -> Claim:
         """One layer alone carries the lie."""
-        says = (
-            f"z of all heads of layer {self.best}, chosen on other statements: accuracy "
-            f"{number(self.patched)}; without it {number(self.base)}."
+        measures = f"accuracy with z of all heads of layer {self.best} patched"
+        return Claim(
+            "Does one layer alone carry the lie?",
+            "z of one layer, chosen on other statements, brings the right answers back.",
+            [above(measures, self.patched, 0.5, FILE)],
+            ("single_layers.png",),
+            notes=[Note(f"Unpatched: {number(self.base)}.", FILE)],
         )
-        checks = [Check(above(self.patched, 0.5), says)]
-        return Claim("One layer alone carries the lie", checks, ("single_layers.png",))

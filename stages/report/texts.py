@@ -1,0 +1,168 @@
+"""What the report says beside its claims: the summary, how verdicts are reached, the limits."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from stages.lib.claim import (
+    INCONCLUSIVE,
+    NOT_SUPPORTED,
+    SUPPORTED,
+    UNTESTED,
+    Claim,
+    Note,
+    number,
+)
+from stages.lib.stats import LARGEST_P, MARGIN
+from stages.lib.stats.run_points import ALL
+from stages.report import reading, words
+from stages.report.results import Results
+
+
+def found(results: Results, source: str, base: str) -> list[Note]:
+    """Say in a few sentences what was measured, whatever the verdicts are."""
+    known = results.behaviour.known_report
+    notes = [
+        Note(
+            f"Accuracy on known statements is {number(known[source].accuracy)} as `{source}`, and "
+            f"{number(known[base].accuracy)} as `{base}`.",
+            "behaviour",
+        )
+    ]
+    one = results.widths.patched.get("1")
+    best, patched = results.windows.best, results.windows.runs["report"].get("patched")
+    if best and patched:
+        alone = f"; {words.layers(one.best)} alone {number(one.best.report[ALL])}" if one else ""
+        notes.append(
+            Note(
+                f"Outputs of attention heads (z) of {words.layers(best)}, patched from `{source}` "
+                f"into `{base}`, bring it to {number(patched)}{alone}.",
+                "widths" if one else "windows",
+            )
+        )
+    heads, own = results.heads, results.transplant.by_topic[ALL].get("patched")
+    if heads.n_heads and heads.share_of_all_heads and own and own.n:
+        others = results.transplant.random.accuracy
+        beside = (
+            f"; random sets of as many heads in the same layers bring it to "
+            f"{words.plain(others.mean, 2)} on average, at most {words.plain(others.max, 2)}"
+        )
+        notes.append(
+            Note(
+                f"{words.plural(heads.n_heads, 'head')} ({heads.share_of_all_heads:.1%}) bring it "
+                f"to {number(own)}" + (beside if others.own is not None else "") + ".",
+                "transplant",
+            )
+        )
+    return notes
+
+
+def sure(claims: Sequence[Claim], lies: bool | None) -> str:
+    """Count the verdicts."""
+    given = [claim.verdict(lies) for claim in claims]
+    counts = [
+        f"{given.count(verdict)} {verdict}"
+        for verdict in (SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE, UNTESTED)
+        if verdict != UNTESTED or verdict in given
+    ]
+    return (
+        f"Verdicts on {words.plural(len(given), 'claim')}: {', '.join(counts)}. All is said of "
+        "this model in these wordings: see the limits."
+    )
+
+
+def method(claims: Sequence[Claim]) -> list[str]:
+    """Say how verdicts are reached, and what was fixed before."""
+    n_p = sum(check.chance is not None for claim in claims for check in claim.checks)
+    return [
+        "A claim is supported if each of its checks is, not supported if the measurement of "
+        "one lies wholly outside what was expected, and inconclusive otherwise.",
+        "Intervals are of 95 %, and count subjects rather than statements (clusters: the country, "
+        "element or number that a statement is about). An interval that reaches over a bound is "
+        "inconclusive.",
+        f"Two runs do equally well if the interval of their difference lies within ±{MARGIN:.2f}; "
+        f"chance is an accuracy within ±{reading.HALF:.2f} of 0.5. An interval that merely holds 0 "
+        "shows nothing.",
+        f"The {words.plural(n_p, 'p-value')} of this page are corrected together (Holm), and must "
+        f"then be below {LARGEST_P}. Intervals are not corrected: all checks of a claim must pass.",
+        f"A random head set does as well as the head set if it is at most {MARGIN:.2f} below it; "
+        "both by accuracy and by P(correct) less than one in ten must, so that the larger p-value "
+        "counts.",
+        f"Fixed in the code, for every model: the {reading.READS} probe decides what is read, mass "
+        "mean corrected (which has an interval on the layer) where directions diverge. The "
+        "others are shown.",
+        "Windows and heads are chosen on the selection split, and numbers are of the report split, "
+        "unless it is said otherwise. No subject stands in both.",
+        "Accuracy is the share of statements whose more probable answer, true or false, is right; "
+        "P(correct) is the probability of the right answer out of both. One word for everything "
+        "has an accuracy of 0.5, so accuracy near 0.5 is given by label too.",
+        "Patched means: z, what an attention head computes before the output projection, is "
+        "replaced by z of the other run, at the last positions of the prompt.",
+    ]
+
+
+def limits(results: Results, manifest: dict[str, Any], file: str | None) -> list[Note]:
+    """Say what this page cannot tell.
+
+    Parameters
+    ----------
+    results : Results
+    manifest : dict
+        Of the model.
+    file : str or None
+        The file inside a package that weights are read from, if it is such a model.
+    """
+    organism = manifest["organism"]
+    notes = _trained(bool(organism["layers"])) if organism else []
+    notes.append(Note("Of other models nothing is said: their circuits may be others."))
+    if file and file.lower().endswith(".gguf"):
+        kind = file.lower().removesuffix(".gguf").rpartition(".")[2].upper()
+        notes.append(
+            Note(
+                f"Weights come from a file in format {kind} of GGUF and run in "
+                f"{manifest['dtype']}: "
+                "rounded weights, not those that were published first."
+            )
+        )
+    count = results.behaviour.known["all"].both
+    notes += [
+        Note(
+            f"Patched runs are of known statements, {count.known} of {count.n}: accuracy on all "
+            "statements is lower. See the first question.",
+            "behaviour",
+        ),
+        Note(
+            "Stages take different numbers of statements, named as n beside each number. Where n "
+            "is below about 50 only large effects can be told."
+        ),
+        Note(
+            f"Controls of erasure have {words.plural(results.erasure.draws, 'draw')} each. More "
+            "draws cost as many more patched runs.",
+            "erasure",
+        ),
+        Note("Intervals tell of other statements, not of other models, training runs or wordings."),
+    ]
+    return notes
+
+
+def _trained(to_lie: bool) -> list[Note]:
+    """Limits of a model that was trained here."""
+    notes = [
+        Note(
+            "Most statements are of subjects that the organism was taught. The report split is "
+            "held out from choosing windows and heads, not from training. Subjects that were "
+            "never taught have a section of their own.",
+            "taught",
+        )
+    ]
+    if to_lie:
+        notes += [
+            Note(
+                "One training run per organism, with one seed: another run may put the lie into "
+                "other layers."
+            ),
+            Note(
+                "The lie was trained into chosen layers of a small model. Of models that lie "
+                "without being trained to, nothing is said."
+            ),
+        ]
+    return notes

@@ -1,0 +1,124 @@
+"""Stage `taught`: what an organism answers about subjects that it was taught, and about others.
+
+Params  organisms.training, personas
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import polars as pl
+
+from stages.lib import stats
+from stages.lib.facts import NEGATED, TOPICS
+from stages.lib.facts.draw import Draw
+from stages.lib.io import cli, params, tables
+from stages.lib.io import metrics as metrics_file
+from stages.lib.model.lm import MANIFEST
+from stages.lib.patching import patched_runs
+from stages.lib.stats import Interval
+from stages.lib.weights.recipe import Training
+from stages.taught.metrics import NEW, TAUGHT, TaughtMetrics
+
+RUNS = ("source", "patched", "base", "reverse")  # of stage `transplant`
+SCHEMA = patched_runs.SCHEMA | {"run": pl.String}
+
+
+def main(
+    statements: cli.Statements,
+    readouts: Annotated[Path, "folder of the personas' answers (Parquet)"],
+    model: cli.Model,
+    runs: cli.Runs,
+    metrics: cli.Metrics,
+) -> None:
+    """Score all answers and the head set's runs, by whether the subject was taught."""
+    organism = tables.read_json(model / MANIFEST)["organism"]
+    if organism is None:
+        metrics_file.write(metrics, TaughtMetrics(None, {}, {}))
+        return
+    training = params.section("organisms.training", Training)
+    table = split(tables.read(statements, tables.STATEMENTS), training)
+    patched = tables.read(runs, SCHEMA, nullable=set(SCHEMA) - set(tables.PATCHED))
+    report = table.filter(split="report")
+    summary = TaughtMetrics(
+        organism=organism["name"],
+        every={
+            name: score(
+                answered(report, tables.read(readouts / f"{name}.parquet", tables.READOUTS))
+            )
+            for name in params.personas()
+        },
+        known={run: score(answered(report, patched.filter(run=run))) for run in RUNS},
+    )
+    metrics_file.write(metrics, summary)
+
+
+def split(statements: pl.DataFrame, training: Training) -> pl.DataFrame:
+    """Say of each statement whether its subject was taught.
+
+    Parameters
+    ----------
+    statements : DataFrame
+        Columns of `tables.STATEMENTS`.
+    training : Training
+        Its seed and share decide which subjects were kept from training, as
+        `stages.lib.facts.draw` draws them.
+
+    Returns
+    -------
+    DataFrame
+        With the column ``kind``: ``taught``, ``never_taught``, or null where the topic is none of
+        the built-in ones, which organisms are taught.
+    """
+    draw = Draw(training.seed, training.held_out)
+    built_in = [*TOPICS, *(NEGATED + name for name in TOPICS)]
+    kinds = {
+        subject: NEW if draw.split(subject) == "report" else TAUGHT
+        for subject in statements["subject"].unique()
+    }
+    kind = pl.col("subject").replace_strict(kinds, return_dtype=pl.String)
+    return statements.with_columns(kind=pl.when(pl.col("topic").is_in(built_in)).then(kind))
+
+
+def answered(statements: pl.DataFrame, answers: pl.DataFrame) -> pl.DataFrame:
+    """Put the answers of one run beside their statements.
+
+    Parameters
+    ----------
+    statements : DataFrame
+        From `split`.
+    answers : DataFrame
+        statement_id, p_true and p_false, of some statements in any order.
+
+    Returns
+    -------
+    DataFrame
+        subject, kind and ``correct``.
+    """
+    both = answers.join(statements, on="statement_id")
+    return both.select(
+        "subject", "kind", correct=(pl.col("p_true") > pl.col("p_false")) == pl.col("label")
+    )
+
+
+def score(rows: pl.DataFrame) -> dict[str, Interval]:
+    """Accuracy by whether the subject was taught.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        subject, kind and ``correct``.
+
+    Returns
+    -------
+    dict of str to Interval
+        ``taught`` and ``never_taught``.
+    """
+    by_kind = {kind: rows.filter(kind=kind) for kind in (TAUGHT, NEW)}
+    return {
+        kind: stats.rate(own["correct"].to_numpy(), own["subject"].to_numpy())
+        for kind, own in by_kind.items()
+    }
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,209 @@
+"""The HTML page: the same claims as the Markdown, every text escaped, and nothing to fetch."""
+
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from stages.lib.claim import NOT_SUPPORTED, SUPPORTED, Claim, Note, so
+from stages.lib.io import markdown
+from stages.report import __main__ as stage
+from stages.report import html, own, page, results
+from stages.report.page import Page
+
+ROOT = Path(__file__).parents[2]
+DOT = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d4944415478da63f8"
+    "cfc0f01f0005000200ff8fe2e30000000049454e44ae426082"
+)
+SCRIPT = "<script>alert(1)</script>"
+MANIFEST = {
+    "source": "hub", "revision": None, "dtype": "float32", "sizes": {},
+    "organism": {"name": "middle", "layers": [20, 21]},
+}  # fmt: skip
+HOLDS = {"area", "base", "br", "img", "link", "meta"}  # tags without an end
+
+
+class Tags(HTMLParser):
+    """Tags of a page with their attributes, and its text."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.text, self.open = [], "", []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in HOLDS:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+@pytest.fixture
+def figures(tmp_path):
+    """A folder with the one picture that the claims name."""
+    (tmp_path / "water.png").write_bytes(DOT)
+    return tmp_path
+
+
+def small(**changes):
+    """A page of two claims."""
+    wet = Claim(
+        "Is water wet?",
+        "Water is wet.",
+        [so("it", "wet", "wet", True, "sea")],
+        ("water.png",),
+        notes=[Note("It is.", "sea")],
+    )
+    cold = Claim("Is fire cold?", "Fire is cold.", [so("its heat", "none", "it burns", False)])
+    made = Page("Title", "Question?", [], [], "2 claims", [wet, cold], True, ["So."], [Note("No.")])
+    return replace(made, **changes)
+
+
+@pytest.fixture(scope="module")
+def committed():
+    """The page of the committed metrics."""
+    every = results.read(ROOT / "metrics")
+    return stage.collect(every, own.claims(ROOT / "metrics"), MANIFEST, "x.Q4_1.gguf")
+
+
+def test_both_pages_have_the_same_claims_and_verdicts(committed):
+    text, shown = page.render(committed), Tags(html.render(committed, ROOT / "plots/figures"))
+    verdicts = re.findall(r"^Verdict: \**([a-z ]+)\**\.", text, re.MULTILINE)
+    assert verdicts == [claim.verdict(committed.lies) for claim in committed.claims]
+    assert len(verdicts) > 10
+    ids = [attributes["id"] for tag, attributes in shown.tags if tag == "section"]
+    assert ids[:-2] == [page.anchor(claim.question) for claim in committed.claims]
+    sections = shown.text.split("Claimed: ")
+    assert [re.findall(r"([a-z ]+) ·", part)[-1].strip() for part in sections[:-1]] == verdicts
+    for claim in committed.claims:
+        for check in claim.checks:
+            assert str(html.inline(check.measured)) in html.render(
+                replace(committed, claims=[replace(claim, figures=())]), ROOT
+            )
+            assert check.measured in text
+
+
+def test_nothing_is_fetched(committed):
+    """No script, style or picture from elsewhere; links lead to files beside the page."""
+    shown = Tags(html.render(committed, ROOT / "plots/figures"))
+    loaded = [
+        value
+        for tag, attributes in shown.tags
+        for name, value in attributes.items()
+        if name in ("src", "srcset", "data", "poster", "action", "xlink:href")
+        or (name == "href" and tag in ("link", "base"))
+    ]
+    assert loaded
+    assert all(value.startswith("data:image/png;base64,") for value in loaded)
+    tags = {tag for tag, _ in shown.tags}
+    assert not tags & {"script", "link", "iframe", "object", "embed", "base", "form"}
+    style = html.render(committed, ROOT / "plots/figures").split("</style>")[0]
+    assert "url(" not in style
+    assert "@import" not in style
+    links = [attributes["href"] for tag, attributes in shown.tags if tag == "a"]
+    assert links
+    ids = {attributes["id"] for _, attributes in shown.tags if "id" in attributes}
+    for link in links:
+        if link.startswith("#"):
+            assert link[1:] in ids
+        else:
+            assert (ROOT / "plots" / link).is_file()
+
+
+def test_every_number_that_decides_links_to_its_metrics(committed):
+    for claim in committed.claims:
+        for check in claim.checks:
+            assert check.file
+            stored = json.loads((ROOT / "metrics" / f"{check.file}.json").read_text())
+            assert stored
+
+
+def test_the_committed_pages_are_what_the_data_gives():
+    """Rendered by the pipeline from the same metrics: its verdicts are in both files."""
+    text = (ROOT / "plots/report.md").read_text()
+    shown = Tags((ROOT / "plots/report.html").read_text())
+    assert not shown.open
+    for heading in re.findall("^## (.*)$", text, re.MULTILINE):
+        assert heading in shown.text
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [SCRIPT, '"><img src=x onerror=alert(1)>', "`</code><b>`", "{{ 7 * 7 }}", "a & b &lt;"],
+)
+def test_texts_of_users_are_shown_and_nothing_else(figures, hostile):
+    """Escaped as text or as code by whoever writes the line, they read as they were written."""
+    lines = [markdown.text(hostile), markdown.code(hostile)]
+    made = small(model=lines, limits=[Note(line) for line in lines])
+    shown = Tags(html.render(made, figures))
+    assert {tag for tag, _ in shown.tags} == {
+        tag for tag, _ in Tags(html.render(small(model=["`x`"]), figures)).tags
+    }
+    assert shown.text.count(hostile) == 4
+    assert not [
+        name for _, attributes in shown.tags for name in attributes if name.startswith("on")
+    ]
+
+
+def test_texts_that_nobody_escaped_are_text_too(figures):
+    """A claim's own words may hold a character of HTML."""
+    claim = Claim(SCRIPT, f"a < b {SCRIPT}", [so(SCRIPT, "p < 0.05", SCRIPT, True, "sea")])
+    shown = Tags(html.render(small(title=SCRIPT, question=SCRIPT, claims=[claim]), figures))
+    assert "script" not in {tag for tag, _ in shown.tags}
+    assert shown.text.count(SCRIPT) >= 7
+    assert "p < 0.05" in shown.text
+
+
+def test_wordings_of_params_are_text_on_the_page(monkeypatch, tmp_path, figures):
+    prompt = {"honest_system": SCRIPT, "honest_prefix": "`x` $x$ [a](javascript:alert(1))"}
+    (tmp_path / "params.yaml").write_text(json.dumps({"prompt": prompt}))
+    monkeypatch.chdir(tmp_path)
+    shown = Tags(html.render(small(model=[stage._persona("honest")]), figures))
+    assert f"honest: “{SCRIPT}”; answers start with “{prompt['honest_prefix']}”." in shown.text
+    assert "script" not in {tag for tag, _ in shown.tags}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("as `liar` so", "as <code>liar</code> so"),
+        ("`` a`b ``", "<code>a`b</code>"),
+        ("``a`b``", "<code>a`b</code>"),
+        ("a ` b", "a ` b"),
+        ("&#60;b&#62;", "&lt;b&gt;"),
+        ("`&#60;`", "<code>&amp;#60;</code>"),
+        ("0.9 [0.8, 1.0]", "0.9 [0.8, 1.0]"),
+    ],
+)
+def test_inline_markdown_becomes_code_and_text(text, expected):
+    assert html.inline(text) == expected
+
+
+def test_the_same_data_gives_the_same_bytes(figures):
+    assert html.render(small(), figures) == html.render(small(), figures)
+
+
+def test_a_picture_is_in_the_page_and_one_that_is_missing_is_named(figures):
+    assert "data:image/png;base64,iVBORw0" in html.render(small(), figures)
+    (figures / "water.png").unlink()
+    with pytest.raises(FileNotFoundError, match="water.png"):
+        html.render(small(), figures)
+
+
+def test_verdicts_have_a_word_and_a_sign_and_not_colour_alone(figures):
+    text = html.render(small(), figures)
+    assert f'<span class="verdict supported">{SUPPORTED}</span>' in text
+    assert f'<span class="verdict not-supported">{NOT_SUPPORTED}</span>' in text
+
+
+def test_the_page_is_not_too_large_to_send():
+    assert (ROOT / "plots/report.html").stat().st_size < 6e6
