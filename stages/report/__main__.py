@@ -13,7 +13,18 @@ from stages.lib.io.atomic import atomic
 from stages.lib.model.lm import MANIFEST
 from stages.lib.patching.config import PatchConfig
 from stages.lib.weights.config import ModelConfig
-from stages.report import behaviour, html, own, page, patching, reading, results, scope, texts
+from stages.report import (
+    behaviour,
+    html,
+    own,
+    page,
+    patching,
+    place,
+    reading,
+    results,
+    scope,
+    texts,
+)
 from stages.report.page import Page
 
 QUESTION = "When this model is told to lie, where inside it does the truth turn into a lie?"
@@ -69,6 +80,7 @@ def collect(
         reading.after(*pair),
         reading.diverging(*pair, neutral),
         reading.opposite(*pair),
+        place.written_and_read(*pair),
         patching.window(*pair),
         patching.few_heads(*pair),
         patching.these_heads(*pair),
@@ -81,6 +93,7 @@ def collect(
         reading.erasing(*pair),
         patching.ranking(every),
         patching.estimated_sets(every),
+        place.weights(*pair),
         patching.planted(*pair),
         *others,
     ]

@@ -9,6 +9,7 @@ from stages.behaviour.metrics import BehaviourMetrics, WithFirstTokens
 from stages.confidence.metrics import ConfidenceMetrics
 from stages.controls.metrics import ControlsMetrics
 from stages.erasure.metrics import ErasureMetrics
+from stages.grafts import metrics as grafts
 from stages.ground_truth import metrics as ground_truth
 from stages.heads.metrics import SetSize
 from stages.lib.io import metrics
@@ -17,6 +18,7 @@ from stages.positions.metrics import PositionsMetrics
 from stages.probes.metrics import ProbesMetrics
 from stages.robustness.metrics import RobustnessMetrics
 from stages.set_sizes.metrics import SetSizesMetrics
+from stages.trace.metrics import TraceMetrics
 from stages.transfer.metrics import TransferMetrics
 from stages.transplant.metrics import TransplantMetrics
 from stages.widths.metrics import WidthsMetrics
@@ -37,10 +39,12 @@ class Results:
     attribution_patching: AttributionPatchingMetrics
     grid: GridMetrics
     heads: SetSize
+    grafts: grafts.Metrics
     ground_truth: ground_truth.Metrics
     positions: PositionsMetrics
     probes: ProbesMetrics
     robustness: RobustnessMetrics
+    trace: TraceMetrics
     transfer: TransferMetrics
     transplant: TransplantMetrics
     widths: WidthsMetrics

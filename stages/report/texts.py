@@ -14,7 +14,7 @@ from stages.lib.claim import (
 )
 from stages.lib.stats import LARGEST_P, MARGIN
 from stages.lib.stats.run_points import ALL
-from stages.report import reading, words
+from stages.report import place, reading, words
 from stages.report.results import Results
 
 
@@ -28,6 +28,8 @@ def found(results: Results, source: str, base: str) -> list[Note]:
             "behaviour",
         )
     ]
+    if (where := place.sentence(results.trace)) is not None:
+        notes.append(where)
     one = results.widths.patched.get("1")
     best, patched = results.windows.best, results.windows.runs["report"].get("patched")
     if best and patched:

@@ -34,3 +34,9 @@ def plain(value: float | None, digits: int = 3) -> str:
 def plural(n: int, one: str, more: str = "") -> str:
     """Write a count and its noun."""
     return f"{n} {one if n == 1 else more or one + 's'}"
+
+
+def listed(numbers: list[int]) -> str:
+    """Write some numbers: ``21 and 22``, or ``none``."""
+    *most, last = map(str, numbers) if numbers else ["none"]
+    return f"{', '.join(most)} and {last}" if most else last

@@ -24,7 +24,7 @@ from stages.lib.claim import (
 )
 from stages.lib.stats import NOTHING, Interval
 from stages.report import __main__ as stage
-from stages.report import behaviour, page, patching, reading, results, scope, texts
+from stages.report import behaviour, page, patching, place, reading, results, scope, texts
 from stages.report.page import Page
 from stages.report.results import Results
 
@@ -57,6 +57,17 @@ def control(n_as_good, n_sets=100, mean=0.1):
     both = {"by_label": {"true": rate(mean), "false": rate(mean)}, "one_answer": 0}
     shared = {"2": {"n_sets": n_sets, "accuracy": mean, "p_correct": mean}}
     return {"accuracy": dict(row), "p_correct": dict(row), "shared": shared} | both
+
+
+def cell_of(layer, block):
+    """A cell that restores the truth."""
+    measured = dict.fromkeys(("gained", "recovered", "accuracy", "reverse"), rate(0.9))
+    return {"layer": layer, "block": block} | measured
+
+
+def part(value):
+    """A part of an organism's change of weights, and the accuracy without it."""
+    return {"without": {"accuracy": rate(value), "restored": rate(value)}}
 
 
 def answers(right):
@@ -187,6 +198,23 @@ def found():
             "random": control(0),
             "elsewhere": control(0),
         },
+        "trace": {
+            "cells": {"3 user turn": cell_of(3, "user turn"), "4 last token": cell_of(4, "end")},
+            "paths": {
+                "3 user turn > 4 all": {
+                    "writer": "3 user turn",
+                    "reader": "4 all",
+                    "through": rate(0.8),
+                    "around": rate(0.1),
+                }
+            },
+            "views": {"last": {"layer": 4, "recovered": rate(0.8)}},
+        },
+        "grafts": {
+            "needed_layers": [3],
+            "layers": {"3": part(0.9), "4": part(0.1)},
+            "needed": {"heads": [[3, 0], [3, 1]], "set": part(0.9), "rest": part(0.1)},
+        },
         "ground_truth": {
             "planted": {"first_layer": 3, "last_layer": 4},
             "parting_layer": 3,
@@ -266,6 +294,8 @@ def claims(found):
         "ranking": patching.ranking(metrics),
         "estimated_sets": patching.estimated_sets(metrics),
         "planted": patching.planted(metrics, *PAIR),
+        "written": place.written_and_read(metrics, *PAIR),
+        "weights": place.weights(metrics, *PAIR),
     }
     return dict(zip(made, corrected([claim for claim in made.values() if claim]), strict=True))
 
@@ -347,6 +377,13 @@ OPEN = {"value": None, "low": None, "high": None, "never": 0.7}
         ("estimated_sets", "set_sizes/rules/estimate/up/difference/auc_log", rate(-0.06), INCONCLUSIVE),
         ("estimated_sets", "set_sizes/rules/estimate/up/difference/auc_log", rate(-0.2), NOT_SUPPORTED),
         ("planted", "ground_truth/window/overlap", 0.0, NOT_SUPPORTED),
+        ("written", "trace/cells/3 user turn/accuracy", rate(0.1), NOT_SUPPORTED),
+        ("written", "trace/paths/3 user turn > 4 all/through", rate(0.1), NOT_SUPPORTED),
+        ("written", "trace/paths/3 user turn > 4 all/through", rate(0.52), INCONCLUSIVE),
+        ("weights", "grafts/needed_layers", [4], NOT_SUPPORTED),
+        ("weights", "grafts/needed_layers", [], UNTESTED),
+        ("weights", "grafts/needed/set/without/accuracy", rate(0.2), NOT_SUPPORTED),
+        ("weights", "grafts/needed/rest/without/accuracy", rate(0.52), INCONCLUSIVE),
         ("planted", "ground_truth/window/overlap", 1 / 3, INCONCLUSIVE),
         ("planted", "ground_truth/heads/auroc", rate(0.63), INCONCLUSIVE),
     ],
@@ -655,3 +692,13 @@ def test_the_method_counts_the_p_values_and_names_the_margins():
     assert f"The {n} p-values" in text
     assert "±0.05" in text
     assert "±0.10" in text
+
+
+def test_without_a_later_layer_nothing_is_said_of_writers():
+    made = claims(put(found(), "trace/paths", {}))
+    assert {made[name].verdict(lies=True) for name in ("written", "weights")} == {UNTESTED}
+    assert place.sentence(read(put(found(), "trace/paths", {})).trace) is None
+
+
+def test_a_model_that_was_not_taught_to_lie_has_no_weights_to_claim():
+    assert place.weights(read(put(found(), "grafts", {"reason": "none"})), *PAIR) is None
