@@ -36,6 +36,7 @@ def main(
     attribution_patching: Annotated[Path, "estimates of each head's patch alone (Parquet)"],
     grafts: Annotated[Path, "which weights the lie needs: metrics of stage `grafts` (JSON)"],
     trace: Annotated[Path, "where the patch takes effect: metrics of stage `trace` (JSON)"],
+    estimates: Annotated[Path, "attribution patching at all positions (Parquet)"],
     out: Annotated[
         Path,
         "writes metrics, or only the reason where the model is no organism (JSON)",
@@ -84,6 +85,7 @@ def main(
     shape = (max(layers[0] for layers in alone.layers) + 1, len(alone.layers))
     by_method = methods.scores(
         tables.read(attribution_patching, head_effects.EFFECTS),
+        tables.read(estimates, methods.ESTIMATES),
         best,
         chosen,
         metrics.read(trace, TraceMetrics),

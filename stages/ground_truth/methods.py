@@ -9,17 +9,22 @@ from stages.grafts.metrics import GraftsMetrics
 from stages.ground_truth.ground_truth import area
 from stages.ground_truth.metrics import MethodScore
 from stages.lib import stats
+from stages.lib.io.tables import Schema
 from stages.lib.patching import patch
 from stages.lib.patching.patch import Head
 from stages.lib.stats import Interval
 from stages.trace.metrics import TraceMetrics
 
+ESTIMATES: Schema = {"statement_id": pl.String, "layer": pl.Int32, "head": pl.Int32}
+ESTIMATES |= {"estimate": pl.Float64}
+"""Columns of a table of estimates of stage `trace`."""
 Scores = NDArray[np.float64]
 """A number per head, (n_layers, n_heads): the larger, the more the method points at the head."""
 
 
 def scores(
     estimated: pl.DataFrame,
+    everywhere: pl.DataFrame,
     window: dict[str, int] | None,
     chosen: list[list[int]],
     trace: TraceMetrics,
@@ -32,6 +37,8 @@ def scores(
     ----------
     estimated : DataFrame
         Out of stage `attribution_patching`: effects and estimates by statement and head, in nats.
+    everywhere : DataFrame
+        Out of stage `trace`: estimates at all positions, with the columns of `ESTIMATES`.
     window : dict or None
         First and last layer of the best window.
     chosen : list of list of int
@@ -44,10 +51,11 @@ def scores(
     Returns
     -------
     dict of str to ndarray
-        ``single_heads`` and ``attribution_patching`` at the last positions, ``trace``: each head at
-        the cells that matter, the best of its cells (0 elsewhere); ``window`` and ``head_set``: 1
-        inside and 0 outside; ``weight_change``: the norm of the change of the head's weights, which
-        is no method, as only who trained the model knows it.
+        ``single_heads`` and ``attribution_patching`` at the last positions,
+        ``attribution_everywhere`` at all that are paired; ``trace``: each head at the cells that
+        matter, the best of its cells (0 elsewhere); ``window`` and ``head_set``: 1 inside and 0
+        outside; ``weight_change``: the norm of the change of the head's weights, which is no
+        method, as only who trained the model knows it.
     """
     means = estimated.group_by("layer", "head").agg(pl.col("effect", "estimate").mean())
     cells = [
@@ -64,6 +72,7 @@ def scores(
     return {
         "single_heads": _grid(means.select("layer", "head", "effect").rows(), shape),
         "attribution_patching": _grid(means.select("layer", "head", "estimate").rows(), shape),
+        "attribution_everywhere": _grid(_means(everywhere), shape),
         "trace": _grid(sorted(cells, key=lambda cell: cell[2]), shape),
         "window": _grid([(head.layer, head.head, 1.0) for head in inside], shape),
         "head_set": _grid([(layer, head, 1.0) for layer, head in chosen], shape),
@@ -118,6 +127,11 @@ def _head(name: str) -> Head:
     """Read a head's name, as in ``21.2``."""
     layer, head = name.split(".")
     return Head(int(layer), int(head))
+
+
+def _means(estimates: pl.DataFrame) -> list[tuple[int, int, float]]:
+    """Mean estimate of each head."""
+    return estimates.group_by("layer", "head").agg(pl.col("estimate").mean()).rows()
 
 
 def _grid(rows: list[tuple[int, int, float]], shape: tuple[int, int]) -> Scores:

@@ -11,6 +11,7 @@ TRACE, GRAFTS, TRUTH = "trace", "grafts", "ground_truth"
 METHODS = {
     "single_heads": "single heads at the last positions",
     "attribution_patching": "attribution patching at the last positions",
+    "attribution_everywhere": "attribution patching at all positions",
     "trace": "heads at the places that matter",
     "window": "the best window",
     "head_set": "the head set",

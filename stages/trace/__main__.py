@@ -14,10 +14,10 @@ from stages.lib.io import cli, params, tables
 from stages.lib.patching import aligned, experiment
 from stages.lib.patching.blocks import Pairs
 from stages.lib.patching.experiment import Experiment
-from stages.trace import choice, map_runs, path_runs
+from stages.trace import attribution, choice, map_runs, path_runs
 from stages.trace.config import TraceConfig
 from stages.trace.places import places, swapped
-from stages.trace.schema import PARTS, PATHS, RUNS
+from stages.trace.schema import ALL, ESTIMATES, PARTS, PATHS, RUNS
 
 
 def main(
@@ -32,6 +32,10 @@ def main(
         Path,
         "writes one row per statement and run: what a cell does through a later one, and around "
         "it (Parquet)",
+    ],
+    estimates: Annotated[
+        Path,
+        "writes one row per statement and head: attribution patching at all positions (Parquet)",
     ],
 ) -> None:
     """Map layers and places; choose cells on `selection`; heads and paths of these on `report`."""
@@ -51,11 +55,13 @@ def main(
     parts = [chosen_on, map_runs.unpatched(*report), map_runs.layers(*report)]
     parts += [map_runs.layers(*reverse), map_runs.heads(*report, cells)]
     routes = path_runs.run(*report, cells)
+    estimated = attribution.run(report[0], report[1][ALL])
     if not forward.is_main_process():
         return
     if notes:
         print(f"trace: left out {len(notes)} statements", *notes, sep="\n")
     tables.write(out, pl.concat(parts), RUNS, ["statement_id", "base", "patch_id"])
+    tables.write(estimates, estimated, ESTIMATES, ["statement_id", "layer", "head"])
     tables.write(paths, routes, PATHS, ["statement_id", "base", "patch_id"])
 
 

@@ -24,3 +24,11 @@ PATHS: tables.Schema = tables.PATCHED | {
 """One row per statement and path. ``through``: the reader has the z that it computes where the
 writer is patched, and nothing else is patched. ``around``: the writer is patched, and the reader
 keeps the z of the base run."""
+
+ESTIMATES: tables.Schema = {
+    "statement_id": pl.String,
+    "layer": pl.Int32,
+    "head": pl.Int32,
+    "estimate": pl.Float64,
+}
+"""One row per statement and head: what attribution patching says of it at all positions."""

@@ -66,13 +66,15 @@ class TestScores:
         )  # fmt: skip
         table = pl.DataFrame(rows, schema=head_effects.EFFECTS)
         window = {"first_layer": 1, "last_layer": 2}
-        return methods.scores(table, window, [[3, 0]], trace, grafts, SHAPE)
+        everywhere = table.drop("effect").with_columns(estimate=pl.col("layer").cast(pl.Float64))
+        return methods.scores(table, everywhere, window, [[3, 0]], trace, grafts, SHAPE)
 
     def test_each_method_has_a_number_for_every_head(self):
         found = self.scores()
         assert all(scores.shape == SHAPE for scores in found.values())
         assert (found["single_heads"] == 2).all()
         assert (found["attribution_patching"] == -1).all()
+        assert (found["attribution_everywhere"] == np.arange(4)[:, None]).all()
         np.testing.assert_array_equal(found["window"].sum(axis=1), [0, 3, 3, 0])
         np.testing.assert_array_equal(found["head_set"], grid([Head(3, 0)]))
         np.testing.assert_array_equal(found["weight_change"], grid([Head(2, 1)], 2.5))

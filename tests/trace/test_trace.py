@@ -10,7 +10,7 @@ from stages.lib.patching import patched_runs
 from stages.lib.patching.blocks import BLOCKS, Wording
 from stages.lib.stats import Interval
 from stages.trace import __main__ as stage
-from stages.trace import choice, map_runs, path_runs, scores
+from stages.trace import attribution, choice, map_runs, path_runs, scores
 from stages.trace.effects import advantage, effects
 from stages.trace.map_runs import Cell
 from stages.trace.metrics import MOST, PathEffect
@@ -121,6 +121,29 @@ class TestMap:
         expected = whole.patcher()(patches, "test").patched[0]
         found = patched_runs.probabilities(runs, layer=2, block=ALL)
         np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+class TestAttribution:
+    def test_the_planted_head_has_the_largest_estimate_and_other_layers_none(self):
+        setting, counterparts = planted()
+        at = places(counterparts, CONFIG.positions)
+        found = attribution.run(setting, at[ALL])
+        n_layers, n_heads = setting.shape
+        assert len(found) == len(setting.pairs.table) * n_layers * n_heads
+        means = found.group_by("layer", "head").agg(pl.col("estimate").mean().abs())
+        top = means.sort("estimate", descending=True).rows()[0]
+        assert top[:2] == (tiny.PLANTED_LAYER, tiny.PLANTED_HEAD)
+        others = means.filter(pl.col("layer") != tiny.PLANTED_LAYER)["estimate"].to_numpy()
+        assert others.max() < 1e-4 < top[2]
+
+    def test_at_last_positions_alone_it_is_what_the_patcher_estimates(self):
+        base, source = (Wording(f"You are {x}.", QUESTION, "it is") for x in "LH")
+        setting, counterparts = experiment(tiny.random_model(), base, source)
+        at = places(counterparts, CONFIG.positions)
+        found = attribution.run(setting, at["last 12"]).sort("statement_id", "layer", "head")
+        expected = setting.patcher().attribution("test")
+        expected = expected * np.where(setting.pairs.label, 1, -1)[:, None, None]
+        np.testing.assert_allclose(found["estimate"], expected.ravel(), atol=1e-5)
 
 
 class TestChoice:
