@@ -86,6 +86,18 @@ def test_the_scores_are_there(project):
     assert {key: found["effect"]["set"][key] for key in effect} == effect
 
 
+def test_its_weights_are_grafted_part_by_part(project):
+    found = load(project, "metrics/grafts.json")
+    assert set(found["layers"]) == {"1", "2"}
+    assert set(found["heads"]) == {f"{layer}.{head}" for layer in (1, 2) for head in range(4)}
+    assert set(found["maps"]) == {"q_proj", "k_proj", "v_proj", "o_proj"}
+    # alone, all of the change is the liar itself
+    assert found["all"]["alone"]["accuracy"] == found["liar"]
+    sizes = {kind: [part["size"] for part in found[kind].values()] for kind in ("layers", "maps")}
+    for own in sizes.values():
+        assert sum(size**2 for size in own) == pytest.approx(found["all"]["size"] ** 2)
+
+
 def test_without_an_organism_there_is_nothing_to_score(project):
     project.set({"model": {"organism": "none"}})
     project.repro("ground_truth")
@@ -97,6 +109,7 @@ def test_without_an_organism_there_is_nothing_to_score(project):
     found = load(project, "metrics/ground_truth.json")
     assert found["organism"] is None
     assert "no ground truth" in found["reason"]
+    assert set(load(project, "metrics/grafts.json")) == {"reason"}
     project.set({"model": {"organism": "middle"}})
 
 
