@@ -120,7 +120,7 @@ function config() {
     axis: { labelColor: soft, titleColor: text, gridColor: line, domainColor: line,
       tickColor: line, labelFontSize: 12, titleFontSize: 12, titleFontWeight: "normal" },
     legend: { labelColor: text, titleColor: text, labelFontSize: 12, titleFontSize: 12,
-      titleFontWeight: "normal" },
+      titleFontWeight: "normal", symbolFillColor: soft },
     title: { color: text, fontSize: 13, anchor: "start" },
   };
 }
@@ -141,14 +141,14 @@ function lensSpec(one) {
         encoding: { y: { datum: 0 } } },
       { mark: { type: "line", point: true, strokeWidth: 2 },
         encoding: {
-          x: { field: "layer", type: "quantitative", title: "layer that is entered (last: the answer)",
+          x: { field: "layer", type: "quantitative", title: `layer that is entered (${data.n_layers}: the answer)`,
             axis: { tickMinStep: 1, grid: false }, scale: { nice: false } },
           y: { field: "odds", type: "quantitative", title: "log-odds of the right answer (nats)" },
           color: { field: "run", type: "nominal", title: null, legend: { orient: "top" },
             scale: { domain: Object.values(RUNS),
               range: [colour("--right"), colour("--wrong"), colour("--other")] } },
-          strokeDash: { field: "run", type: "nominal", title: null,
-            scale: { domain: Object.values(RUNS), range: [[1, 0], [6, 2], [2, 2]] } },
+          shape: { field: "run", type: "nominal", title: null,
+            scale: { domain: Object.values(RUNS), range: ["circle", "square", "triangle-up"] } },
           tooltip: [{ field: "run" }, { field: "layer" }, { field: "odds", format: ".2f" }],
         } },
     ],
@@ -248,7 +248,7 @@ function roleOf(persona) {
 // Tokens that every prompt of a role has at its head, of the block between system prompt and question.
 function writing(one, persona) {
   const { blocks, tokens } = one.prompts[persona];
-  const shared = data.set.length ? data.prefix[roleOf(persona)][0].length : 0;
+  const shared = data.prefix[roleOf(persona)]?.[0]?.length ?? 0; // another persona has no part
   const turn = String(data.blocks.indexOf("user turn"));
   const places = [];
   for (let i = 0; blocks && i < Math.min(shared, tokens.length); i++)
@@ -313,8 +313,8 @@ function tokenSpan(text, percent, block, place, asks) {
 function drawTrace(one) {
   const maps = one.trace;
   at("trace_note").textContent = maps
-    ? `What patching all heads of one layer, at the positions of one block, does to the log-odds of the right answer. ` +
-      `"last 25" and "all": the last 25 tokens, and all tokens.`
+    ? `What z of all heads of one layer does to the log-odds of the right answer, patched at the tokens of one block. ` +
+      "Turn: what the chat template writes before the question, and after it."
     : "The map was not run for this statement: it is run for some. The filter “layer × block run” lists them.";
   plot("into_base", maps && maps.into_base && traceSpec(maps.into_base, `${source} z into the ${base} run`));
   plot("into_source", maps && maps.into_source && traceSpec(maps.into_source, `${base} z into the ${source} run`));
@@ -352,7 +352,8 @@ function draw() {
   at("lens_note").textContent = data.reasons.lens
     ? `Not measured: ${data.reasons.lens}`
     : `The log-odds of the right answer, read off the residual stream at the last token by the logit lens. ` +
-      `Patched: z of the ${data.set.length} heads of the set, from the ${source} run, at the last ${data.positions} tokens.`;
+      `Patched: z of the ${data.set.length} heads of the set, from the ${source} run, at the last ${data.positions} tokens. ` +
+      "In early layers the lens leans to one of the two words, whatever the statement.";
   plot("lens", !data.reasons.lens && lensSpec(one));
   at("attention_note").textContent = data.reasons.attention
     ? `Not measured: ${data.reasons.attention}`
