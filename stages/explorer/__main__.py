@@ -23,9 +23,12 @@ def main(
     readouts: Annotated[Path, "folder of answers, one Parquet file per persona"],
     model: cli.Model,
     runs: Annotated[Path, "single statements' runs, as stage `inspect` wrote them (safetensors)"],
-    attribution_patching: Annotated[Path, "measured effects of heads, on some statements (Parquet)"],
+    attribution_patching: Annotated[
+        Path, "measured effects of heads, on some statements (Parquet)"
+    ],
     trace: Annotated[
-        Path, "runs patched at one layer and block of the prompt; a page without them if there are none"
+        Path,
+        "runs patched at one layer and block of the prompt; a page without them if there are none",
     ],
     out: Annotated[Path, "writes one HTML file that needs no server and no network"],
 ) -> None:
@@ -45,14 +48,14 @@ def main(
         for persona in params.personas()
     }
     measured = tables.read(attribution_patching, head_effects.EFFECTS)
-    maps = trace_maps.read(trace, about, roles.source, roles.base, looked.heads)
+    maps = trace_maps.read(trace, about, roles)
     content = {
         "source": roles.source,
         "base": roles.base,
         "positions": roles.positions,
         "personas": list(shown),
         "blocks": BLOCKS,
-        "traced_blocks": trace_maps.BLOCKS,
+        "traced_blocks": trace_maps.blocks(roles.positions),
         "vocabulary": tokens.texts,
         "set": looked.heads,
         "n_layers": looked.effects.shape[1],

@@ -314,7 +314,7 @@ function drawTrace(one) {
   const maps = one.trace;
   at("trace_note").textContent = maps
     ? `What z of all heads of one layer does to the log-odds of the right answer, patched at the tokens of one block. ` +
-      "Turn: what the chat template writes before the question, and after it."
+      "Turn: what the chat template writes before the question, and after it. Blocks are without the last token."
     : "The map was not run for this statement: it is run for some. The filter “layer × block run” lists them.";
   plot("into_base", maps && maps.into_base && traceSpec(maps.into_base, `${source} z into the ${base} run`));
   plot("into_source", maps && maps.into_source && traceSpec(maps.into_source, `${base} z into the ${source} run`));

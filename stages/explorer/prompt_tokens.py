@@ -70,6 +70,7 @@ def block_numbers(texts: list[str], wording: Wording, statement: str) -> str | N
     str or None
         One digit per token, its place in `BLOCKS`; None where a wording is not found.
     """
+
     def decode(numbers: list[int]) -> str:
         return "".join(texts[number] for number in numbers)
 

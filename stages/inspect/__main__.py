@@ -72,7 +72,9 @@ def _statements(table: pl.DataFrame, swept: pl.Series, limit: int | None) -> Pro
     ids = pl.concat([chosen, swept]).unique()
     table = table.filter(pl.col("statement_id").is_in(ids.implode()))
     if table.is_empty():
-        raise cli.UserError("params.yaml: statements: the report split is empty, nothing to inspect")
+        raise cli.UserError(
+            "params.yaml: statements: found no statement in the report split, expected at least one"
+        )
     first = table.row(0, named=True)
     return PromptPairs(
         table,

@@ -94,7 +94,7 @@ def _cut(patcher: Patcher) -> Iterator[list[int]]:
 def _patched(
     patcher: Patcher, rows: list[int], base: Run, source: Run, patch: np.ndarray
 ) -> tuple[Tensor, Tensor]:
-    """Residual stream at the last token, (n_layers + 1, n_prompts, d_model), and what it ends in."""
+    """Residual stream at the last token, (n_layers + 1, n_prompts, d_model), and its normed end."""
     own = base.residual[:, :, -1]
     if not patch.any():
         return own, base.last

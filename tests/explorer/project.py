@@ -17,7 +17,9 @@ from stages.lib.patching import head_effects
 from tests import tiny
 
 PERSONAS = ("neutral", "honest", "liar")
+POSITIONS = 20
 LAYERS, HEADS, SET = 6, 3, [[4, 1], [5, 2]]
+BLOCKS = trace_maps.blocks(POSITIONS)
 QUESTION = 'Is it so? "{statement}"'
 PROMPT = {"question": QUESTION} | {
     f"{name}_{end}": text
@@ -39,12 +41,24 @@ def write(folder: Path, texts: list[str], traced: int = 2, measured: int = 1) ->
     prompts = {name: [_prompt(name, text) for text in texts] for name in PERSONAS}
     tokens = {name: tokenizer(prompts[name])["input_ids"] for name in PERSONAS}
     for name in PERSONAS:
-        own = {"statement_id": ids, "persona": name, "text": prompts[name], "token_ids": tokens[name]}
+        own = {
+            "statement_id": ids,
+            "persona": name,
+            "text": prompts[name],
+            "token_ids": tokens[name],
+        }
         table = pl.DataFrame(own | {"prefix_ids": [[]] * n, "n_tokens": 1}, strict=False)
-        tables.write(folder / f"data/prompts/{name}.parquet", table, tables.PROMPTS, ["statement_id"])
+        tables.write(
+            folder / f"data/prompts/{name}.parquet", table, tables.PROMPTS, ["statement_id"]
+        )
         right = [(name != "liar" or i % 5 == 0) for i in range(n)]
         p = [0.9 if yes == good else 0.05 for yes, good in zip(label, right, strict=True)]
-        own = {"statement_id": ids, "p_true": p, "p_false": [0.95 - x for x in p], "answer_mass": 0.95}
+        own = {
+            "statement_id": ids,
+            "p_true": p,
+            "p_false": [0.95 - x for x in p],
+            "answer_mass": 0.95,
+        }
         file = folder / f"data/readouts/{name}.parquet"
         tables.write(file, pl.DataFrame(own), tables.READOUTS, ["statement_id"])
     pairs = pl.DataFrame(
@@ -77,7 +91,7 @@ def write(folder: Path, texts: list[str], traced: int = 2, measured: int = 1) ->
     tables.write(folder / "data/attribution.parquet", effects, head_effects.EFFECTS, key)
     if traced:
         trace(folder / "data/trace.parquet", ids[:traced])
-    params = {"patch": {"source": "honest", "base": "liar", "positions": 25, "site": "z"}}
+    params = {"patch": {"source": "honest", "base": "liar", "positions": POSITIONS, "site": "z"}}
     with (folder / "params.yaml").open("w") as stream:
         YAML().dump(params | {"personas": list(PERSONAS), "prompt": PROMPT}, stream)
 
@@ -85,15 +99,14 @@ def write(folder: Path, texts: list[str], traced: int = 2, measured: int = 1) ->
 def trace(file: Path, ids: list[str]) -> None:
     """Write runs patched at one layer and block; layer 4 at the last token turns the answer."""
     places = [(None, None, None)]
-    places += list(itertools.product(range(LAYERS), trace_maps.BLOCKS, [None]))
-    places += [(*place, block) for place in SET + [[0, 0]] for block in ("all",)]
+    places += list(itertools.product(range(LAYERS), [None], BLOCKS))
+    places += [(layer, head, "all") for layer, head in [*SET, [0, 0]]]
     rows = []
     for one, (of, into) in itertools.product(ids, (("honest", "liar"), ("liar", "honest"))):
-        for layer, a, b in places:
-            head, block = (a, b) if b is not None else (None, a)
+        for layer, head, block in places:
             p = 0.9 if (into == "honest") != ((layer, block) == (4, "last token")) else 0.1
-            source = into if layer is None else of
-            rows.append((one, source, into, f"{layer} {block} {head}", p, 1 - p, 1.0, layer, block, head))
+            run = (into if layer is None else of, into, f"{layer} {block} {head}")
+            rows.append((one, *run, p, 1 - p, 1.0, layer, block, head))
     table = pl.DataFrame(rows, trace_maps.SCHEMA, orient="row")
     tables.write(file, table, trace_maps.SCHEMA, ["statement_id", "base", "patch_id"])
 

@@ -200,7 +200,9 @@ def test_the_lens_is_of_three_runs_toward_the_right_answer(written):
 
 
 def test_answers_of_all_personas_say_whether_they_are_right(written):
-    rows = shown(written, "return at.answers.children.map((row) => row.textContent);", "#statement=s003")
+    rows = shown(
+        written, "return at.answers.children.map((row) => row.textContent);", "#statement=s003"
+    )
     assert rows[1:] == [
         "neutral0.0500.900false, right",
         "honest0.0500.900false, right",
@@ -222,11 +224,15 @@ def test_tokens_are_shaded_by_the_attention_of_the_head_and_token_that_are_chose
     assert last == [[], ["75", "25"], ["75", "25"]]  # neutral has no part in the patch
     assert other == turn == [[], ["100"], ["100"]]
     assert asking[0] == []
-    assert [titles[0].split(", ")[1:] for titles in asking[1:]] == [["user turn", "attention 100 %"]] * 2
+    assert [titles[0].split(", ")[1:] for titles in asking[1:]] == [
+        ["user turn", "attention 100 %"]
+    ] * 2
 
 
 def test_a_statement_without_a_map_says_so(written):
-    script = "return [at.trace_note.textContent, Object.keys(drawn).sort(), at.head_blocks.textContent];"
+    script = (
+        "return [at.trace_note.textContent, Object.keys(drawn).sort(), at.head_blocks.textContent];"
+    )
     note, plots, blocks = shown(written, script, "#statement=s001")
     assert "was not run" not in note
     assert plots == ["effects", "head_plot", "into_base", "into_source", "lens"]
@@ -240,7 +246,9 @@ def test_the_map_has_every_layer_and_block_in_both_directions(written):
     script = "return [drawn.into_base.data.values, drawn.into_source.data.values];"
     into_base, into_source = shown(written, script, "#statement=s001")
     assert len(into_base) == len(into_source) == project.LAYERS * 9
-    turned = {(cell["layer"], cell["block"]): cell["effect"] for cell in into_base if cell["effect"]}
+    turned = {
+        (cell["layer"], cell["block"]): cell["effect"] for cell in into_base if cell["effect"]
+    }
     assert turned == {(4, "last token"): pytest.approx(4.39)}
     assert {cell["effect"] for cell in into_source} == {0, -4.39}
 

@@ -11,12 +11,13 @@ from stages.explorer.prompt_tokens import Tokens, block_numbers
 from stages.lib.io import tables
 from stages.lib.io.cli import UserError
 from stages.lib.patching.blocks import BLOCKS, Wording
+from stages.lib.patching.config import PatchConfig
 from tests import tiny
 from tests.explorer import project
 
 WORDING = Wording("You are H.", 'Is "{statement}" so?', "it is")
 PROMPT = (
-    "<|im_start|>system\nYou are H.<|im_end|>\n<|im_start|>user\nIs \"Zoë's 城\" so?<|im_end|>\n"
+    '<|im_start|>system\nYou are H.<|im_end|>\n<|im_start|>user\nIs "Zoë\'s 城" so?<|im_end|>\n'
     "<|im_start|>assistant\nit is"
 )
 
@@ -75,12 +76,13 @@ class TestTokens:
 class TestTraceMaps:
     def read(self, file):
         about = pl.DataFrame({"statement_id": ["s000", "s001"], "label": [False, True]})
-        return trace_maps.read(file, about, "honest", "liar", project.SET)
+        roles = PatchConfig("honest", "liar", project.POSITIONS)
+        return trace_maps.read(file, about, roles)
 
     def test_an_effect_is_the_change_of_the_right_answers_log_odds(self, tmp_path):
         project.trace(tmp_path / "trace.parquet", ["s000", "s001"])
         maps = self.read(tmp_path / "trace.parquet")
-        place = trace_maps.BLOCKS.index("last token")
+        place = project.BLOCKS.index("last token")
         change = 2 * np.log(0.9 / 0.1)
         for name, sign in (("s000", -1), ("s001", 1)):
             effects = {(a, b): effect for a, b, effect in maps[name]["into_base"] if effect}
@@ -88,10 +90,10 @@ class TestTraceMaps:
             effects = {(a, b): effect for a, b, effect in maps[name]["into_source"] if effect}
             assert effects == {(4, place): pytest.approx(-sign * change, rel=1e-2)}
 
-    def test_heads_of_the_set_are_kept_and_no_others(self, tmp_path):
+    def test_runs_of_single_heads_stand_apart(self, tmp_path):
         project.trace(tmp_path / "trace.parquet", ["s000"])
         of_heads = self.read(tmp_path / "trace.parquet")["s000"]["into_base_heads"]
-        assert [cell[:2] for cell in of_heads] == project.SET
+        assert [cell[:2] for cell in of_heads] == [[0, 0], *project.SET]
 
     def test_without_a_table_nothing_was_traced_and_other_statements_are_left_out(self, tmp_path):
         assert self.read(tmp_path / "trace.parquet") == {}
@@ -105,7 +107,9 @@ class TestTraceMaps:
         key = ["statement_id", "base", "patch_id"]
         other = whole.with_columns(pl.col("block").replace("prefix", "greeting"))
         tables.write(file, other, trace_maps.SCHEMA, key)
-        with pytest.raises(UserError, match="trace.parquet: block 'greeting', expected one of system"):
+        with pytest.raises(
+            UserError, match="trace.parquet: block 'greeting', expected one of system"
+        ):
             self.read(file)
         lacking = whole.filter(pl.col("layer").is_not_null() | (pl.col("base") == "honest"))
         tables.write(file, lacking, trace_maps.SCHEMA, key)

@@ -46,7 +46,11 @@ class TestRuns:
     def test_the_patch_undoes_the_lie_and_answers_are_those_of_the_patcher(self, setting, looked):
         patches = patch.of_heads([[PLANTED]], *setting.shape)
         expected = setting.patcher()(patches, "test")
-        for run, p in ((SOURCE, expected.source), (BASE, expected.base), (PATCHED, expected.patched[0])):
+        for run, p in (
+            (SOURCE, expected.source),
+            (BASE, expected.base),
+            (PATCHED, expected.patched[0]),
+        ):
             close(np.exp(looked.answers[run]), p)
         label = setting.pairs.label
         found = [planted.accuracy(np.exp(p), label) for p in looked.answers]
@@ -151,7 +155,9 @@ class TestAttention:
                 output.attentions = None
                 return output
 
-        found = attention.look(replace(setting.lm, decoder=Hiding()), [setting.pairs.base], [PLANTED])
+        found = attention.look(
+            replace(setting.lm, decoder=Hiding()), [setting.pairs.base], [PLANTED]
+        )
         assert found.reasons == {
             "attention": "LlamaForCausalLM: it does not give the attention of these layers"
         }
@@ -169,7 +175,9 @@ class TestStatements:
                 "label": [i % 4 < 2 for i in range(n)],
                 "known": [i % 3 == 0 for i in range(n)],
                 "split": ["selection"] * 4 + ["report"] * 8,
-                **dict.fromkeys(("statement", "subject", "origin", "source_text", "base_text"), text),
+                **dict.fromkeys(
+                    ("statement", "subject", "origin", "source_text", "base_text"), text
+                ),
                 **dict.fromkeys(
                     ("source_ids", "base_ids", "source_prefix_ids", "base_prefix_ids"), [[1, 2]] * n
                 ),
@@ -189,19 +197,20 @@ class TestStatements:
         assert self.ids(4, ["s01", "s01"]) == sorted([*few, "s01"])
 
     def test_nothing_to_inspect_is_said(self):
-        with pytest.raises(UserError, match="the report split is empty, nothing to inspect"):
+        with pytest.raises(UserError, match="found no statement in the report split, expected"):
             stage._statements(self.table()[:4], pl.Series([], dtype=pl.String), None)
 
 
 class TestFile:
     INSPECTION = Inspection(
-        ["s0"],
-        [[1, 2]],
-        *(np.arange(6, dtype=np.float32).reshape(shape) for shape in ((3, 1, 2), (3, 1, 1, 2))),
-        np.ones((1, 2, 3), np.float32),
-        np.ones((2, 1, 1, 4), np.float32),
-        np.ones((2, 1, 0, 0), np.float32),
-        {"lens": "why"},
+        statement_ids=["s0"],
+        heads=[[1, 2]],
+        answers=np.arange(6, dtype=np.float32).reshape(3, 1, 2),
+        lens=np.arange(6, dtype=np.float32).reshape(3, 1, 1, 2),
+        effects=np.ones((1, 2, 3), np.float32),
+        last=np.ones((2, 1, 1, 4), np.float32),
+        prefix=np.ones((2, 1, 0, 0), np.float32),
+        reasons={"lens": "why"},
     )
 
     def test_what_is_read_is_what_was_written_byte_by_byte(self, tmp_path):

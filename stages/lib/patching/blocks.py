@@ -109,7 +109,7 @@ def of_tokens(decode: Decode, token_ids: list[int], text: str, starts: list[int]
     ahead = len(written) - len(decoded)
     # Characters of the text that are no whitespace, by number; then their places.
     places = [i for i, character in enumerate(text) if not character.isspace()]
-    first = []
+    first: list[int] = []
     seen = [_n_solid(decode(token_ids[:i]), whole) + ahead for i in range(len(token_ids))]
     for before, after in pairwise([*seen, len(places)]):
         if after > before:
@@ -161,7 +161,9 @@ def align(base: list[int], source: list[int], names: list[str], pieces: list[np.
         with: there z is the same in both runs, and nothing would be written.
     """
     same = _n_same(base, source)
-    block, of_base, of_source = [], [], []
+    block: list[int] = []
+    of_base: list[int] = []
+    of_source: list[int] = []
     for piece, name in enumerate(names):
         mine, other = (np.flatnonzero(of == piece) for of in pieces)
         n = min(len(mine), len(other))
