@@ -300,7 +300,7 @@ function tokenSpan(text, percent, block, place, asks) {
   if (asks) span.classList.add("asks");
   const where = block === null ? "" : `, ${data.blocks[block]}`;
   span.title = `token ${place}${where}${percent ? `, attention ${percent} %` : ""}`;
-  if (percent) span.style.background = `rgba(var(--shade), ${Math.min(0.85, 0.08 + percent / 110)})`;
+  if (percent) span.style.background = `rgba(var(--shade), ${0.06 + percent / 200})`;
   if (percent >= 5) span.append(make("b", String(percent)));
   if (text.includes("\n")) {
     const both = document.createDocumentFragment();
@@ -349,11 +349,13 @@ function draw() {
   at("facts").textContent = [`label: ${one.label}`, one.topic, one.known ? "known" : "not known",
     `${one.split} split`].join(" · ");
   drawAnswers(one);
+  const patched = data.set.length
+    ? `Patched: z of the ${data.set.length} heads of the set, from the ${source} run, at the last ${data.positions} tokens.`
+    : `There is no head set, so that the patched run is the ${base} run.`;
   at("lens_note").textContent = data.reasons.lens
     ? `Not measured: ${data.reasons.lens}`
-    : `The log-odds of the right answer, read off the residual stream at the last token by the logit lens. ` +
-      `Patched: z of the ${data.set.length} heads of the set, from the ${source} run, at the last ${data.positions} tokens. ` +
-      "In early layers the lens leans to one of the two words, whatever the statement.";
+    : "The log-odds of the right answer, read off the residual stream at the last token by the logit lens. " +
+      `${patched} In early layers the lens leans to one of the two words, whatever the statement.`;
   plot("lens", !data.reasons.lens && lensSpec(one));
   at("attention_note").textContent = data.reasons.attention
     ? `Not measured: ${data.reasons.attention}`

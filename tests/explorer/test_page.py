@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import vl_convert
 
 from stages.explorer import page as explorer_page
+from stages.lib import inspection
 from tests.explorer import project
 
 HERE = Path(__file__).parent
@@ -270,6 +272,25 @@ def test_a_head_is_shown_over_all_statements(written):
     assert {p["effect"] for p in points[1:]} == {0.4}
     assert (points[0]["effect"], points[0]["how"]) == (1.1, "measured")
     assert [p["id"] for p in points if p["chosen"]] == ["s002"]
+
+
+def test_without_a_head_set_or_a_lens_the_page_says_so(tmp_path, monkeypatch):
+    project.write(tmp_path, project.statements(3), traced=0, measured=0)
+    file = tmp_path / "data/inspection.safetensors"
+    looked = inspection.read(file)
+    empty = {"heads": [], "last": looked.last[:, :, :0], "prefix": looked.prefix[:, :0]}
+    empty |= {"lens": looked.lens[:, :, :0], "reasons": {"lens": "Odd: a layer does more"}}
+    inspection.write(file, replace(looked, **empty))
+    project.page(tmp_path, monkeypatch)
+    script = """return [at.lens_note.textContent, at.attention_note.textContent, at.head.value,
+      Object.keys(drawn).sort(), at.prompts.children.length];"""
+    assert shown(tmp_path / "plots/explorer.html", script) == [
+        "Not measured: Odd: a layer does more",
+        "There is no head set: no window restores the truth.",
+        "0.0",
+        ["effects", "head_plot"],
+        3,
+    ]
 
 
 PLOTS = "#statement=s001&head=4.1"
