@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stages.lib.forward import Patcher, batches, budget, hooks, unembed
+from stages.lib.forward import Patcher, batches, budget, filled, hooks, unembed
+from stages.lib.forward.attention import Piece
 from stages.lib.forward.parts import Unfit
 from stages.lib.forward.plain import PlainPrompts
 from stages.lib.forward.prompts import Run
@@ -55,9 +56,7 @@ def look(setting: Experiment, patch: np.ndarray) -> Looked:
         for rows in batches.share(list(_cut(patcher))):
             base, source = patcher.base.run(rows, keep=True), patcher.source.run(rows)
             residual, last = _patched(patcher, rows, base, source, patch)
-            gradient = patcher.base.gradient(rows, base, lambda x: _score(setting, x))
-            effect = ((source.z - base.z) * gradient).float().sum(dim=(2, 4)).transpose(0, 1)
-            seen = {"effects": batches.numbers(effect)}
+            seen = {"effects": _effects(setting, patcher, rows, base, source)}
             seen["answers"] = _read(setting, torch.stack([source.last, base.last, last]))
             if layers is not None:
                 streams = [run.residual[:, :, -1] for run in (source, base)]
@@ -81,14 +80,38 @@ def _layers(setting: Experiment) -> tuple[Sublayers | None, dict[str, str]]:
 def _cut(patcher: Patcher) -> Iterator[list[int]]:
     """Batches of base prompts; of one length where forwards are plain, so that each is one."""
     base = patcher.base
-    most = min(batches.prompts_at_once(prompts) for prompts in (base, patcher.source))
-    graphs = budget.graphs_at_once(patcher.lm, base.n_graph, base.longest)
-    at_once = min(most, *batches.gather([graphs]))
+    at_once = min(batches.prompts_at_once(prompts) for prompts in (base, patcher.source))
     plain = isinstance(base, PlainPrompts)
     lengths = [len(ids) if plain else 0 for ids in base.token_ids]
     for length in sorted(set(lengths)):
         rows = [row for row, own in enumerate(lengths) if own == length]
         yield from batches.of_like_length(base, rows, at_once)
+
+
+def _effects(
+    setting: Experiment, patcher: Patcher, rows: list[int], base: Run, source: Run
+) -> np.ndarray:
+    """Estimate every head's effect: (n_prompts, n_layers, n_heads); a graph needs more memory."""
+    prompts, lm = patcher.base, patcher.lm
+    fit = budget.graphs_at_once(lm, prompts.n_graph, prompts.longest)
+    multiple = filled.multiple(lm)
+    at_once = max(1, fit // multiple) * multiple
+    parts: list[Tensor] = []
+    for places in torch.split(torch.arange(len(rows)), at_once):
+        some, own = [rows[i] for i in places.tolist()], _part(base, places)
+        gradient = prompts.gradient(some, own, lambda x: _score(setting, x))
+        parts.append(((source.z[:, places] - own.z) * gradient).float().sum(dim=(2, 4)))
+    return batches.numbers(torch.cat(parts, dim=1).transpose(0, 1))
+
+
+def _part(run: Run, rows: Tensor) -> Run:
+    """Some rows of a run."""
+    middle = run.middle and Piece(
+        run.middle.positions[rows],
+        [keys[:, rows.to(keys.device)] for keys in run.middle.keys],
+        [values[:, rows.to(values.device)] for values in run.middle.values],
+    )
+    return Run(run.last[rows], run.z[:, rows], run.residual[:, rows], middle)
 
 
 def _patched(
