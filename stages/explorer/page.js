@@ -213,7 +213,7 @@ function headSpec(head) {
       { mark: { type: "point", filled: true, opacity: 0.6, size: 40, cursor: "pointer" },
         encoding: { x, y,
           color: { field: "label", type: "nominal", title: "statement",
-            legend: { orient: "bottom" },
+            legend: { orient: "top" },
             scale: { domain: ["true", "false"], range: [colour("--right"), colour("--wrong")] } },
           shape: { field: "how", type: "nominal", title: "effect", legend: { orient: "bottom" },
             scale: { domain: ["by gradient", "measured"], range: ["circle", "diamond"] } },
@@ -367,7 +367,7 @@ function draw() {
   drawTrace(one);
   at("effects_note").textContent =
     `What z of one head from the ${source} run does to the ${base} run's log-odds of the right answer, at the last ` +
-    `${data.positions} tokens: ${one.measured ? "measured, one run per head." : "estimated by gradient (attribution patching)."} ` +
+    `${data.positions} tokens: ${one.measured ? "measured, one run per head." : "estimated by gradient (attribution patching), which can be wrong in size and sign."} ` +
     "Framed: heads of the set. Click a head to see it over all statements.";
   plot("effects", effectsSpec(one), (datum) => datum.head !== undefined && go(state.id, name([datum.layer, datum.head])));
   drawHead(one);
