@@ -33,7 +33,7 @@ def render(content: dict[str, Any]) -> str:
         keep_trailing_newline=True,
     )
     data = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return environment.get_template("page.html").render(
+    return environment.get_template("page.html.j2").render(
         style=_own("page.css"),
         script=_own("page.js"),
         bundle=Markup(vl_convert.javascript_bundle(BUNDLE)),

@@ -26,7 +26,7 @@ CLAIMS = {"stages/lib/claim.py"}
 TEMPLATES = {
     path.relative_to(ROOT).as_posix()
     for path in (ROOT / "stages").glob("*/*")
-    if path.suffix in (".html", ".css", ".js")
+    if path.suffix in (".j2", ".css", ".js")
 }
 OF_OTHER_NODES = re.compile("scores(_[a-z_]+)?.py|figure.py")
 
