@@ -25,6 +25,11 @@ WORDED = ("params.wording", "aligned.wordings", "wordings.of_prompt", "grid.word
 """Calls that read wordings."""
 CLAIMS = {"stages/lib/claim.py"}
 """`metrics.py` imports it for its claim, which no other stage than the report makes."""
+TEMPLATES = {
+    path.relative_to(ROOT).as_posix()
+    for path in (ROOT / "stages").glob("*/*")
+    if path.suffix in (".j2", ".css", ".js")
+}
 OF_OTHER_NODES = re.compile("scores(_[a-z_]+)?.py|figure.py")
 
 
@@ -50,12 +55,21 @@ def test_every_node_is_a_stage():
 @pytest.mark.parametrize("name", ONE_BY_ONE)
 def test_code_deps_cover_the_imports_and_nothing_else(name):
     listed = [dep for dep in ONE_BY_ONE[name]["deps"] if dep.startswith("stages")]
+    listed = [dep for dep in listed if dep not in TEMPLATES]
     files = closure(entry(MODULES[name]))
     if name != "report":
         files -= CLAIMS
     assert [f for f in files if not any(covers(dep, f) for dep in listed)] == []
     own = "stages/" + name.removeprefix("scores@")  # most sweeps share a module with their scores
     assert [d for d in listed if d != own and not any(covers(d, f) for f in files)] == []
+
+
+def test_templates_are_deps_of_their_own_stage():
+    """One by one: .dvcignore hides from a folder of code what is not Python."""
+    assert TEMPLATES
+    for name, stage in ONE_BY_ONE.items():
+        own = {file for file in TEMPLATES if file.split("/")[1] == name}
+        assert {dep for dep in stage["deps"] if dep in TEMPLATES} == own
 
 
 def test_figures_depend_on_the_plot_tables_that_a_figure_declares():
@@ -108,7 +122,7 @@ def test_every_section_that_a_stage_reads_is_declared(name):
         declared |= {"organisms.training"}
     if name == "pairs":  # what the sweeps patch with is theirs
         declared |= {"patch"}
-    if name == "wordings":  # any text of it may be in a cell
+    if name in ("wordings", "explorer"):  # any text of it may be in a cell, or a persona's
         declared -= {"prompt"}
     if name.startswith("scores@"):  # one declaration for all of them
         declared &= read

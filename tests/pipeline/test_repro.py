@@ -152,6 +152,33 @@ def test_the_grid_tells_a_liar_from_one_who_always_says_false(project):
         assert scores == {"honest": (0, False, 1), "liar": (1, True, 0), "stubborn": (0, False, 1)}
 
 
+def test_the_explorer_shows_that_the_planted_head_undoes_the_lie(project):
+    page = (project.folder / "plots/explorer.html").read_text()
+    data = json.loads(re.findall(r'<script type="application/json".*?>(.*?)</script>', page)[0])
+    assert (data["set"], data["reasons"]) == ([[tiny.PLANTED_LAYER, tiny.PLANTED_HEAD]], {})
+    assert set(data["personas"]) == set(PERSONAS)
+    ids = pl.read_parquet(project.folder / "data/statements.parquet").filter(split="report")
+    shown = {one["id"]: one for one in data["statements"]}
+    assert set(ids["statement_id"]) <= set(shown)
+    assert {one["measured"] for i, one in shown.items() if i in set(ids["statement_id"])} == {False}
+    for one in shown.values():
+        said_true = [true > false for true, false in one["runs"]]
+        assert [said == one["label"] for said in said_true] == [True, False, True]
+        source, base, patched = one["lens"]
+        assert source[:3] == pytest.approx(base[:3], abs=1e-3)
+        assert patched[2:] == pytest.approx(source[2:], rel=0.01)
+        blocks = one["prompts"]["liar"]["blocks"]
+        assert sorted(set(blocks)) == list("012345")
+        ((place, percent), *_) = zip(*[iter(one["attention"]["base"][0])] * 2, strict=True)
+        assert (place, percent) == (0, round(100 / len(blocks)))  # attention is uniform
+    measured = [one for one in shown.values() if one["measured"]]
+    assert len(measured) == 16
+    for one in measured:
+        assert (
+            max(one["effects"]) == one["effects"][4 * tiny.PLANTED_LAYER + tiny.PLANTED_HEAD] > 10
+        )
+
+
 def said(output):
     """How many runs each stage remembered, and computed."""
     counts = re.findall(r"^([\d,]+) runs remembered, ([\d,]+) computed$", output, re.MULTILINE)
@@ -399,6 +426,9 @@ EDITS = {
     "stages/single_heads/__main__.py": {"single_heads", "scores@single_heads"},
     "stages/logit_attribution/scores_lens.py": {"logit_attribution_scores"},
     "stages/report/page.py": {"report"},
+    "stages/inspect/runs.py": {"inspect"},
+    "stages/explorer/page.py": {"explorer"},
+    "stages/explorer/page.js": {"explorer"},
     "stages/single_heads/.__main__.py.swp": set(),
     "stages/lib/forward/notes.txt": set(),
     "stages/README.md": set(),

@@ -1,0 +1,78 @@
+"""Stage `explorer`: a page on which a person looks at one statement after the other.
+
+Params  patch, personas, prompt (to find the wordings in the prompts)
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+from stages.explorer import page, statements, trace_maps
+from stages.explorer.prompt_tokens import Tokens
+from stages.lib import inspection
+from stages.lib.io import cli, params, tables
+from stages.lib.io.atomic import atomic
+from stages.lib.model import lm
+from stages.lib.patching import head_effects
+from stages.lib.patching.blocks import BLOCKS, Wording
+from stages.lib.patching.config import PatchConfig
+
+
+def main(
+    pairs: cli.Pairs,
+    prompts: Annotated[Path, "folder of prompts, one Parquet file per persona"],
+    readouts: Annotated[Path, "folder of answers, one Parquet file per persona"],
+    model: cli.Model,
+    runs: Annotated[Path, "single statements' runs, as stage `inspect` wrote them (safetensors)"],
+    attribution_patching: Annotated[
+        Path, "measured effects of heads, on some statements (Parquet)"
+    ],
+    trace: Annotated[
+        Path,
+        "runs patched at one layer and block of the prompt; a page without them if there are none",
+    ],
+    out: Annotated[Path, "writes one HTML file that needs no server and no network"],
+) -> None:
+    """Put everything that is known of these statements into one page."""
+    roles = params.section("patch", PatchConfig)
+    looked = inspection.read(runs)
+    about = statements.about(tables.read(pairs, tables.PAIRS), looked)
+    tokens = Tokens(lm.load_tokenizer(model))
+    shown = {
+        persona: statements.persona(
+            tables.read(prompts / f"{persona}.parquet", tables.PROMPTS),
+            tables.read(readouts / f"{persona}.parquet", tables.READOUTS),
+            about,
+            _wording(persona),
+            tokens,
+        )
+        for persona in params.personas()
+    }
+    measured = tables.read(attribution_patching, head_effects.EFFECTS)
+    maps = trace_maps.read(trace, about, roles)
+    content = {
+        "source": roles.source,
+        "base": roles.base,
+        "positions": roles.positions,
+        "personas": list(shown),
+        "blocks": BLOCKS,
+        "traced_blocks": trace_maps.blocks(roles.positions),
+        "vocabulary": tokens.texts,
+        "set": looked.heads,
+        "n_layers": looked.effects.shape[1],
+        "n_heads": looked.effects.shape[2],
+        "reasons": looked.reasons,
+        "prefix": statements.prefix_attention(looked),
+        "statements": statements.rows(about, shown, looked, measured, maps),
+    }
+    with atomic(out) as partial:
+        partial.write_text(page.render(content), encoding="utf-8")
+
+
+def _wording(persona: str) -> Wording:
+    """What a persona's prompts are rendered from."""
+    system, prefix = (params.wording(f"{persona}_{end}") for end in ("system", "prefix"))
+    return Wording(system, params.wording("question"), prefix)
+
+
+if __name__ == "__main__":
+    cli.run(main)

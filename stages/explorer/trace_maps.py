@@ -1,0 +1,89 @@
+"""Effects of patches at one layer and one block of the prompt, of the statements that have them."""
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from stages.explorer.numbers import short
+from stages.lib.io import tables
+from stages.lib.io.cli import UserError
+from stages.lib.patching import patch
+from stages.lib.patching.blocks import BLOCKS
+from stages.lib.patching.config import PatchConfig
+
+SCHEMA = tables.PATCHED | {"layer": pl.Int32, "block": pl.String, "head": pl.Int32}
+NULLABLE = ("layer", "block", "head")
+COLUMNS = ("statement_id", "base", "layer", "head", "block", "effect")
+
+
+def blocks(positions: int) -> list[str]:
+    """Columns of the map, where z is patched at that many last positions elsewhere."""
+    return [*BLOCKS, "last token", f"last {positions}", "all"]
+
+
+def read(file: Path, about: pl.DataFrame, roles: PatchConfig) -> dict[str, dict[str, Any]]:
+    """Read the maps of the statements that have been traced.
+
+    Parameters
+    ----------
+    file : Path
+        A table of patched runs; where there is none, nothing was traced.
+    about : DataFrame
+        The statements that are shown.
+    roles : PatchConfig
+        Section `patch`.
+
+    Returns
+    -------
+    dict of str to dict
+        By statement: ``into_base`` and ``into_source``, each a list of [layer, block, effect];
+        the same with ``_heads`` at the end, lists of [layer, head, block, effect]. A block is its
+        place in `blocks`. An effect is that on the log-odds of the right answer, in nats.
+
+    Raises
+    ------
+    UserError
+        If a block is unknown, or a patched run has no unpatched one.
+    """
+    if not file.exists():
+        return {}
+    runs = tables.read(file, SCHEMA, nullable=NULLABLE)
+    runs = runs.join(about.select("statement_id", "label"), on="statement_id")
+    log_odds = patch.log_odds(runs.select("p_true", "p_false").to_numpy(), runs["label"].to_numpy())
+    runs = runs.with_columns(log_odds=pl.Series(log_odds, dtype=pl.Float64))
+    key = ["statement_id", "base"]
+    none = runs.filter(pl.col("layer").is_null()).select(*key, none="log_odds")
+    patched = runs.filter(pl.col("layer").is_not_null()).join(none, on=key, how="left")
+    names = blocks(roles.positions)
+    _require(file, patched, names)
+    places, into = dict(zip(names, range(len(names)), strict=True)), _directions(roles)
+    maps: dict[str, dict[str, Any]] = {}
+    patched = patched.with_columns(effect=pl.col("log_odds") - pl.col("none"))
+    patched = patched.filter(pl.col("base").is_in(list(into))).sort(*COLUMNS[:-1])
+    effects = short(patched["effect"].to_numpy())
+    for (name, base, layer, head, block, _), effect in zip(
+        patched.select(COLUMNS).iter_rows(), effects, strict=True
+    ):
+        kind = into[base] if head is None else f"{into[base]}_heads"
+        place = [layer] if head is None else [layer, head]
+        maps.setdefault(name, {}).setdefault(kind, []).append([*place, places[block], effect])
+    return maps
+
+
+def _directions(roles: PatchConfig) -> dict[str, str]:
+    """What a map is called, by the persona whose run is patched."""
+    return {roles.base: "into_base", roles.source: "into_source"}
+
+
+def _require(file: Path, patched: pl.DataFrame, names: list[str]) -> None:
+    """Raise a UserError for a block or a run that the page could not show."""
+    for block in patched["block"].unique().sort().to_list():
+        if block not in names:
+            raise UserError(f"{file}: block {block!r}, expected one of {', '.join(names)}")
+    if patched["none"].null_count():
+        row = patched.filter(pl.col("none").is_null()).row(0, named=True)
+        raise UserError(
+            f"{file}: statement {row['statement_id']}: no unpatched run of {row['base']!r}, "
+            "expected a row without a layer"
+        )

@@ -1,0 +1,89 @@
+"""Stage `inspect`: single statements' runs looked into, for the explorer.
+
+Params  inspect, patch, readout
+"""
+
+import warnings
+from pathlib import Path
+from typing import Annotated
+
+import polars as pl
+
+from stages.inspect import attention, runs
+from stages.inspect.config import InspectConfig
+from stages.lib import forward, inspection
+from stages.lib.inspection import Inspection
+from stages.lib.io import cli, params, tables
+from stages.lib.model import lm, readout
+from stages.lib.model.readout import ReadoutConfig
+from stages.lib.patching import head_effects, patch, prompt_pairs
+from stages.lib.patching.config import PatchConfig
+from stages.lib.patching.experiment import Experiment
+from stages.lib.patching.patch import Head
+from stages.lib.patching.prompt_pairs import PromptPairs
+
+
+def main(
+    pairs: cli.Pairs,
+    model: cli.Model,
+    heads: cli.HeadSet,
+    attribution_patching: Annotated[
+        Path, "effects of heads, on statements that are looked into as well (Parquet)"
+    ],
+    out: Annotated[Path, "writes lens, attention and head effects by statement (safetensors)"],
+) -> None:
+    """Look into the runs of statements of the report split, and of those of the head sweep."""
+    config = params.section("patch", PatchConfig)
+    config.require_z("inspect")
+    words = params.section("readout", ReadoutConfig)
+    limit = params.section("inspect", InspectConfig).limit
+    swept = tables.read(attribution_patching, head_effects.EFFECTS)["statement_id"]
+    about = _statements(tables.read(pairs, tables.PAIRS), swept, limit)
+    chosen = [Head(*head) for head in tables.read_json(heads)["heads"]]
+    language_model = lm.load(model)
+    answers = readout.answers(language_model.tokenizer, words)
+    setting = Experiment(config, about, language_model, answers)
+    looked = runs.look(setting, patch.of_heads([chosen], *setting.shape)[0])
+    attended = attention.look(language_model, [about.source, about.base], chosen)
+    if not forward.is_main_process():
+        return
+    reasons = looked.reasons | attended.reasons
+    for name, reason in reasons.items():
+        warnings.warn(f"inspect: no {name}: {reason}", stacklevel=2)
+    inspection.write(
+        out,
+        Inspection(
+            statement_ids=about.table["statement_id"].to_list(),
+            heads=[list(head) for head in chosen],
+            answers=looked.answers,
+            lens=looked.lens,
+            effects=looked.effects,
+            last=attended.last,
+            prefix=attended.prefix,
+            reasons=reasons,
+        ),
+    )
+
+
+def _statements(table: pl.DataFrame, swept: pl.Series, limit: int | None) -> PromptPairs:
+    """Those of the report split, known or not, and those that every head was patched on."""
+    report = table.filter(pl.col("split") == "report")
+    chosen = prompt_pairs.sample(report, limit, ["topic", "label"])["statement_id"]
+    ids = pl.concat([chosen, swept]).unique()
+    table = table.filter(pl.col("statement_id").is_in(ids.implode()))
+    if table.is_empty():
+        raise cli.UserError(
+            "params.yaml: statements: found no statement in the report split, expected at least one"
+        )
+    first = table.row(0, named=True)
+    return PromptPairs(
+        table,
+        table["source_ids"].to_list(),
+        table["base_ids"].to_list(),
+        first["source_prefix_ids"],
+        first["base_prefix_ids"],
+    )
+
+
+if __name__ == "__main__":
+    cli.run(main)

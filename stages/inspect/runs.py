@@ -1,0 +1,148 @@
+"""Source, base and patched run of each statement: the answer through the layers, and the heads'."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stages.lib.forward import Patcher, batches, budget, filled, hooks, unembed
+from stages.lib.forward.attention import Piece
+from stages.lib.forward.parts import Unfit
+from stages.lib.forward.plain import PlainPrompts
+from stages.lib.forward.prompts import Run
+from stages.lib.forward.sublayers import Sublayers
+from stages.lib.inspection import RUNS
+from stages.lib.model.readout import log_probabilities
+from stages.lib.patching.experiment import Experiment
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What was seen of every statement; attributes as in `inspection.Inspection`.
+
+    Attributes
+    ----------
+    answers, lens, effects : ndarray
+    reasons : dict of str to str
+    """
+
+    answers: np.ndarray
+    lens: np.ndarray
+    effects: np.ndarray
+    reasons: dict[str, str]
+
+
+def look(setting: Experiment, patch: np.ndarray) -> Looked:
+    """Run every statement as source, as base, and as base with some of the source's heads.
+
+    Parameters
+    ----------
+    setting : Experiment
+        Statements, at least one, and model; the site is z.
+    patch : ndarray of shape (n_layers, n_heads), bool
+        Heads to patch in.
+
+    Returns
+    -------
+    Looked
+    """
+    layers, reasons = _layers(setting)
+    patcher, n = setting.patcher(), len(setting.pairs.base)
+    results: list[batches.Rows] = []
+    with batches.progress("inspect: runs", n) as bar:
+        for rows in batches.share(list(_cut(patcher))):
+            base, source = patcher.base.run(rows, keep=True), patcher.source.run(rows)
+            residual, last = _patched(patcher, rows, base, source, patch)
+            seen = {"effects": _effects(setting, patcher, rows, base, source)}
+            seen["answers"] = _read(setting, torch.stack([source.last, base.last, last]))
+            if layers is not None:
+                streams = [run.residual[:, :, -1] for run in (source, base)]
+                seen["lens"] = _lens(setting, layers, torch.stack([*streams, residual]))
+            results.append((rows, seen))
+            bar.update(len(set(rows)))
+    found = batches.assemble(batches.gather(results), n)
+    nothing = np.empty((n, len(RUNS), 0, 2), np.float32)
+    answers, lens = (x.swapaxes(0, 1) for x in (found["answers"], found.get("lens", nothing)))
+    return Looked(answers, lens, found["effects"], reasons)
+
+
+def _layers(setting: Experiment) -> tuple[Sublayers | None, dict[str, str]]:
+    """What gives the final norm of a residual stream; or None, and why."""
+    try:
+        return Sublayers(setting.lm, [setting.pairs.source[0], setting.pairs.base[-1]]), {}
+    except Unfit as unfit:
+        return None, {"lens": f"{type(setting.lm.model).__name__}: {unfit}"}
+
+
+def _cut(patcher: Patcher) -> Iterator[list[int]]:
+    """Batches of base prompts; of one length where forwards are plain, so that each is one."""
+    base = patcher.base
+    at_once = min(batches.prompts_at_once(prompts) for prompts in (base, patcher.source))
+    plain = isinstance(base, PlainPrompts)
+    lengths = [len(ids) if plain else 0 for ids in base.token_ids]
+    for length in sorted(set(lengths)):
+        rows = [row for row, own in enumerate(lengths) if own == length]
+        yield from batches.of_like_length(base, rows, at_once)
+
+
+def _effects(
+    setting: Experiment, patcher: Patcher, rows: list[int], base: Run, source: Run
+) -> np.ndarray:
+    """Estimate every head's effect: (n_prompts, n_layers, n_heads); a graph needs more memory."""
+    prompts, lm = patcher.base, patcher.lm
+    fit = budget.graphs_at_once(lm, prompts.n_graph, prompts.longest)
+    multiple = filled.multiple(lm)
+    at_once = max(1, fit // multiple) * multiple
+    parts: list[Tensor] = []
+    for places in torch.split(torch.arange(len(rows)), at_once):
+        some, own = [rows[i] for i in places.tolist()], _part(base, places)
+        gradient = prompts.gradient(some, own, lambda x: _score(setting, x))
+        parts.append(((source.z[:, places] - own.z) * gradient).float().sum(dim=(2, 4)))
+    return batches.numbers(torch.cat(parts, dim=1).transpose(0, 1))
+
+
+def _part(run: Run, rows: Tensor) -> Run:
+    """Some rows of a run."""
+    middle = run.middle and Piece(
+        run.middle.positions[rows],
+        [keys[:, rows.to(keys.device)] for keys in run.middle.keys],
+        [values[:, rows.to(values.device)] for values in run.middle.values],
+    )
+    return Run(run.last[rows], run.z[:, rows], run.residual[:, rows], middle)
+
+
+def _patched(
+    patcher: Patcher, rows: list[int], base: Run, source: Run, patch: np.ndarray
+) -> tuple[Tensor, Tensor]:
+    """Residual stream at the last token, (n_layers + 1, n_prompts, d_model), and its normed end."""
+    own = base.residual[:, :, -1]
+    if not patch.any():
+        return own, base.last
+    with hooks.capture(patcher.lm, 1) as captured:
+        (last,) = patcher.base.patched(rows, base, source.z, patch[None])
+    first = int(np.flatnonzero(patch.any(axis=1))[0])
+    after = [x[:, -1].to(own) for x in captured["residual"][first + 1 :]]
+    return torch.cat([own[: first + 1], torch.stack(after)]), last  # layers before are skipped
+
+
+def _score(setting: Experiment, logits: Tensor) -> Tensor:
+    """Log P(true) - log P(false) of each row."""
+    both = log_probabilities(logits, setting.answers)
+    return both[:, 0] - both[:, 1]
+
+
+def _lens(setting: Experiment, layers: Sublayers, streams: Tensor) -> np.ndarray:
+    """Read the answers off the streams, (n_runs, n_layers + 1, n_prompts, d_model)."""
+    normed = layers.normed(streams.flatten(0, 2)).unflatten(0, streams.shape[:3])
+    return _read(setting, normed)
+
+
+def _read(setting: Experiment, last: Tensor) -> np.ndarray:
+    """Log P(true) and log P(false) of (..., n_prompts, d_model): (n_prompts, ..., 2)."""
+    run: Any = (0, last.flatten(0, -2))
+    ((_, read),) = unembed.readouts(setting.lm, setting.answers, [run])
+    values = read[:, :2].reshape(*last.shape[:-1], 2)
+    return np.moveaxis(values, -2, 0)

@@ -1,0 +1,80 @@
+"""The border to single statements' runs: what `inspect` writes, and `explorer` shows."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from safetensors import safe_open
+from safetensors.numpy import save
+
+from stages.lib.io import tables
+from stages.lib.io.atomic import atomic
+
+RUNS = ("source", "base", "patched")
+ROLES = ("source", "base")
+ARRAYS = ("answers", "lens", "effects", "last", "prefix")
+FACTS = "facts"  # one metadata key: safetensors writes several in random order
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """Runs of some statements, looked into.
+
+    Attributes
+    ----------
+    statement_ids : list of str
+        The statements, in the order of the arrays.
+    heads : list of list of int
+        Layer and head of each head of the set.
+    answers : ndarray of shape (n_runs, n_statements, 2), float32
+        Log P(true) and log P(false) of each of `RUNS`.
+    lens : ndarray of shape (n_runs, n_statements, n_layers + 1, 2), float32
+        The same, read by final norm and unembedding off what enters each layer and what leaves the
+        last one, at the last token. Without layers where the model does not allow it.
+    effects : ndarray of shape (n_statements, n_layers, n_heads), float32
+        Estimate, by attribution patching, of what each head's patch alone does to
+        log P(true) - log P(false) in the base run.
+    last : ndarray of shape (n_roles, n_statements, n_set, n_longest), float32
+        Attention of the set's heads from the last token, in the run of each of `ROLES`; 0 beyond
+        the end of a prompt.
+    prefix : ndarray of shape (n_roles, n_set, n_prefix, n_prefix), float32
+        Attention of these heads from each token (third axis) of what all prompts of a role begin
+        with, where it is the same for all statements; the shorter one is filled up with 0.
+    reasons : dict of str to str
+        Why nothing was measured, by the array that lacks it.
+    """
+
+    statement_ids: list[str]
+    heads: list[list[int]]
+    answers: np.ndarray
+    lens: np.ndarray
+    effects: np.ndarray
+    last: np.ndarray
+    prefix: np.ndarray
+    reasons: dict[str, str]
+
+
+def write(out: Path, inspection: Inspection) -> None:
+    """Write it as a safetensors file, whose bytes depend on it alone."""
+    values = asdict(inspection)
+    arrays = {name: np.ascontiguousarray(values.pop(name), np.float32) for name in ARRAYS}
+    with atomic(out) as partial:
+        partial.write_bytes(save(arrays, {FACTS: json.dumps(values, sort_keys=True)}))
+
+
+def read(file: Path) -> Inspection:
+    """Read what `write` wrote.
+
+    Raises
+    ------
+    UserError
+        If the file is cut, or is none of this kind.
+    """
+    try:
+        with cast(Any, safe_open(file, "numpy")) as opened:
+            facts = json.loads(opened.metadata()[FACTS])
+            return Inspection(**facts, **{name: opened.get_tensor(name) for name in ARRAYS})
+    except Exception as error:  # safetensors has exceptions of its own for each fault
+        raise tables.broken(file, error) from None

@@ -1,0 +1,153 @@
+"""The tables that stage `explorer` reads, with numbers by hand, and the page that it makes of them."""
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from ruamel.yaml import YAML
+
+from stages.explorer import __main__ as explorer
+from stages.explorer import trace_maps
+from stages.lib import inspection
+from stages.lib.inspection import Inspection
+from stages.lib.io import tables
+from stages.lib.patching import head_effects
+from tests import tiny
+
+PERSONAS = ("neutral", "honest", "liar")
+POSITIONS = 20
+LAYERS, HEADS, SET = 6, 3, [[4, 1], [5, 2]]
+BLOCKS = trace_maps.blocks(POSITIONS)
+QUESTION = 'Is it so? "{statement}"'
+PROMPT = {"question": QUESTION} | {
+    f"{name}_{end}": text
+    for name in PERSONAS
+    for end, text in (("system", f"You are {name}."), ("prefix", "It is"))
+}
+
+
+def statements(n: int) -> list[str]:
+    """Texts of some statements, in two topics."""
+    return [f"{'Paris' if i % 2 else 'Iron'} is number {i}." for i in range(n)]
+
+
+def write(folder: Path, texts: list[str], traced: int = 2, measured: int = 1) -> None:
+    """Write all of them; the liar lies, and the patch undoes it, but for every fifth statement."""
+    n = len(texts)
+    ids, label = [f"s{i:03}" for i in range(n)], [i % 3 != 0 for i in range(n)]
+    tokenizer = tiny.chatml_tokenizer()
+    prompts = {name: [_prompt(name, text) for text in texts] for name in PERSONAS}
+    tokens = {name: tokenizer(prompts[name])["input_ids"] for name in PERSONAS}
+    for name in PERSONAS:
+        own = {
+            "statement_id": ids,
+            "persona": name,
+            "text": prompts[name],
+            "token_ids": tokens[name],
+        }
+        table = pl.DataFrame(own | {"prefix_ids": [[]] * n, "n_tokens": 1}, strict=False)
+        tables.write(
+            folder / f"data/prompts/{name}.parquet", table, tables.PROMPTS, ["statement_id"]
+        )
+        right = [(name != "liar" or i % 5 == 0) for i in range(n)]
+        p = [0.9 if yes == good else 0.05 for yes, good in zip(label, right, strict=True)]
+        own = {
+            "statement_id": ids,
+            "p_true": p,
+            "p_false": [0.95 - x for x in p],
+            "answer_mass": 0.95,
+        }
+        file = folder / f"data/readouts/{name}.parquet"
+        tables.write(file, pl.DataFrame(own), tables.READOUTS, ["statement_id"])
+    pairs = pl.DataFrame(
+        {
+            "statement_id": ids,
+            "topic": ["cities" if i % 2 else "elements" for i in range(n)],
+            "statement": texts,
+            "label": label,
+            "subject": ids,
+            "split": ["selection" if i < measured else "report" for i in range(n)],
+            "origin": "built-in",
+            "known": [i % 4 != 0 for i in range(n)],
+            "source_text": prompts["honest"],
+            "base_text": prompts["liar"],
+            "source_ids": tokens["honest"],
+            "base_ids": tokens["liar"],
+            "source_prefix_ids": [[]] * n,
+            "base_prefix_ids": [[]] * n,
+        },
+        strict=False,
+    )
+    tables.write(folder / "data/pairs.parquet", pairs, tables.PAIRS, ["statement_id"])
+    inspection.write(folder / "data/inspection.safetensors", _looked(ids, label, tokens))
+    rows = [
+        (one, layer, head, 0.5, layer + head / 10)
+        for one, layer, head in itertools.product(ids[:measured], range(LAYERS), range(HEADS))
+    ]
+    effects = pl.DataFrame(rows, head_effects.EFFECTS, orient="row")
+    key = ["statement_id", "layer", "head"]
+    tables.write(folder / "data/attribution.parquet", effects, head_effects.EFFECTS, key)
+    if traced:
+        trace(folder / "data/trace.parquet", ids[:traced])
+    params = {"patch": {"source": "honest", "base": "liar", "positions": POSITIONS, "site": "z"}}
+    with (folder / "params.yaml").open("w") as stream:
+        YAML().dump(params | {"personas": list(PERSONAS), "prompt": PROMPT}, stream)
+
+
+def trace(file: Path, ids: list[str]) -> None:
+    """Write runs patched at one layer and block; layer 4 at the last token turns the answer."""
+    places = [(None, None, None)]
+    places += list(itertools.product(range(LAYERS), [None], BLOCKS))
+    places += [(layer, head, "all") for layer, head in [*SET, [0, 0]]]
+    rows = []
+    for one, (of, into) in itertools.product(ids, (("honest", "liar"), ("liar", "honest"))):
+        for layer, head, block in places:
+            p = 0.9 if (into == "honest") != ((layer, block) == (4, "last token")) else 0.1
+            run = (into if layer is None else of, into, f"{layer} {block} {head}")
+            rows.append((one, *run, p, 1 - p, 1.0, layer, block, head))
+    table = pl.DataFrame(rows, trace_maps.SCHEMA, orient="row")
+    tables.write(file, table, trace_maps.SCHEMA, ["statement_id", "base", "patch_id"])
+
+
+def page(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Run the stage in a folder that `write` has filled, and read its page."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(explorer.lm, "load_tokenizer", lambda _: tiny.chatml_tokenizer())
+    data = Path("data")
+    out = Path("plots/explorer.html")
+    explorer.main(
+        pairs=data / "pairs.parquet",
+        prompts=data / "prompts",
+        readouts=data / "readouts",
+        model=data / "model",
+        runs=data / "inspection.safetensors",
+        attribution_patching=data / "attribution.parquet",
+        trace=data / "trace.parquet",
+        out=out,
+    )
+    return out.read_text(encoding="utf-8")
+
+
+def _prompt(name: str, text: str) -> str:
+    """As the chat template renders it."""
+    turns = [("system", PROMPT[f"{name}_system"]), ("user", QUESTION.format(statement=text))]
+    said = "".join(f"<|im_start|>{role}\n{what}<|im_end|>\n" for role, what in turns)
+    return f"{said}<|im_start|>assistant\nIt is"
+
+
+def _looked(ids: list[str], label: list[bool], tokens: dict[str, list[list[int]]]) -> Inspection:
+    """Runs: honest is right, the liar is not from layer 4 on, and the patch turns it back."""
+    n = len(ids)
+    sign = np.where(label, 1.0, -1.0)
+    odds = np.ones((3, n, LAYERS + 1)) * 2.0
+    odds[1, :, 5:] = np.where(np.arange(n) % 5 == 0, 2.0, -2.0)[:, None]
+    odds = odds * sign[:, None]
+    lens = np.stack([-np.logaddexp(0, -odds), -np.logaddexp(0, odds)], axis=-1)
+    longest = max(len(row) for name in ("honest", "liar") for row in tokens[name])
+    last = np.zeros((2, n, len(SET), longest))
+    last[:, :, 0, 3], last[:, :, 0, 5], last[:, :, 1, 0] = 0.75, 0.25, 1.0
+    prefix = np.tile(np.eye(60), (2, len(SET), 1, 1))
+    effects = sign[:, None, None] * np.arange(LAYERS * HEADS).reshape(LAYERS, HEADS) / 10
+    return Inspection(ids, SET, lens[:, :, -1], lens, effects, last, prefix, {})

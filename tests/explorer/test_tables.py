@@ -1,0 +1,117 @@
+"""What stage `explorer` reads off its tables."""
+
+from itertools import pairwise
+
+import numpy as np
+import polars as pl
+import pytest
+
+from stages.explorer import numbers, trace_maps
+from stages.explorer.prompt_tokens import Tokens, block_numbers
+from stages.lib.io import tables
+from stages.lib.io.cli import UserError
+from stages.lib.patching.blocks import BLOCKS, Wording
+from stages.lib.patching.config import PatchConfig
+from tests import tiny
+from tests.explorer import project
+
+WORDING = Wording("You are H.", 'Is "{statement}" so?', "it is")
+PROMPT = (
+    '<|im_start|>system\nYou are H.<|im_end|>\n<|im_start|>user\nIs "Zoë\'s 城" so?<|im_end|>\n'
+    "<|im_start|>assistant\nit is"
+)
+
+
+class TestNumbers:
+    def test_three_digits_are_kept_and_no_number_is_none(self):
+        values = np.array([[1.23456, -0.000123456], [12.0, 123456.0], [np.inf, np.nan]])
+        assert numbers.short(values) == [[1.23, -0.000123], [12, 123000], [None, None]]
+
+    def test_percents_name_the_places_that_have_some(self):
+        weights = np.array([0.004, 0.006, 0.0, 0.99])
+        assert numbers.percents(weights) == [1, 1, 3, 99]
+        assert numbers.percents(np.zeros(3)) == []
+
+
+class TestTokens:
+    def test_texts_add_up_to_the_prompt_and_each_stands_once(self):
+        tokens, tokenizer = Tokens(tiny.chatml_tokenizer()), tiny.chatml_tokenizer()
+        plain = PROMPT.replace("ë", "e").replace("城", "C")
+        found = tokens.numbers(tokenizer(plain)["input_ids"])
+        assert "".join(tokens.texts[i] for i in found) == plain
+        assert len(set(tokens.texts)) == len(tokens.texts) < len(found)
+        assert tokens.numbers([]) == []
+
+    def test_half_a_character_is_shown_as_such(self):
+        tokens, tokenizer = Tokens(tiny.chatml_tokenizer()), tiny.chatml_tokenizer()
+        ids = tokenizer("aë")["input_ids"]
+        assert len(ids) == 3  # bytes
+        assert [tokens.texts[i] for i in tokens.numbers(ids)] == ["a", "\ufffd", "\ufffd"]
+
+    def test_a_blank_that_a_decoder_drops_at_the_head_is_kept_between_words(self):
+        tokenizer = tiny.sentencepiece_tokenizer(["▁it", "▁is", "▁so"], prepend=True)
+        tokens = Tokens(tokenizer)
+        ids = tokenizer("it is so")["input_ids"]
+        assert tokenizer.decode(ids[1:2]) == "is"
+        assert [tokens.texts[i] for i in tokens.numbers(ids)] == ["it", " is", " so"]
+
+    def test_each_token_is_in_the_block_that_it_was_rendered_for(self):
+        texts = list(PROMPT)
+        found = block_numbers(texts, WORDING, "Zoë's 城")
+        assert found is not None
+        assert all(a <= b or (a, b) == ("3", "2") for a, b in pairwise(found))
+        parts = {
+            name: "".join(t for t, b in zip(texts, found, strict=True) if b == str(i)).strip()
+            for i, name in enumerate(BLOCKS)
+        }
+        assert parts["statement"] == "Zoë's 城"
+        assert parts["prefix"] == "it is"
+        assert parts["system"] == "<|im_start|>system\nYou are H."
+        assert parts["user turn"] == "<|im_end|>\n<|im_start|>user"
+
+    def test_without_the_wording_there_are_no_blocks(self):
+        assert block_numbers(list(PROMPT), WORDING, "Zoë's 郭") is None
+
+
+class TestTraceMaps:
+    def read(self, file):
+        about = pl.DataFrame({"statement_id": ["s000", "s001"], "label": [False, True]})
+        roles = PatchConfig("honest", "liar", project.POSITIONS)
+        return trace_maps.read(file, about, roles)
+
+    def test_an_effect_is_the_change_of_the_right_answers_log_odds(self, tmp_path):
+        project.trace(tmp_path / "trace.parquet", ["s000", "s001"])
+        maps = self.read(tmp_path / "trace.parquet")
+        place = project.BLOCKS.index("last token")
+        change = 2 * np.log(0.9 / 0.1)
+        for name, sign in (("s000", -1), ("s001", 1)):
+            effects = {(a, b): effect for a, b, effect in maps[name]["into_base"] if effect}
+            assert effects == {(4, place): pytest.approx(sign * change, rel=1e-2)}
+            effects = {(a, b): effect for a, b, effect in maps[name]["into_source"] if effect}
+            assert effects == {(4, place): pytest.approx(-sign * change, rel=1e-2)}
+
+    def test_runs_of_single_heads_stand_apart(self, tmp_path):
+        project.trace(tmp_path / "trace.parquet", ["s000"])
+        of_heads = self.read(tmp_path / "trace.parquet")["s000"]["into_base_heads"]
+        assert [cell[:2] for cell in of_heads] == [[0, 0], *project.SET]
+
+    def test_without_a_table_nothing_was_traced_and_other_statements_are_left_out(self, tmp_path):
+        assert self.read(tmp_path / "trace.parquet") == {}
+        project.trace(tmp_path / "trace.parquet", ["s001", "s777"])
+        assert set(self.read(tmp_path / "trace.parquet")) == {"s001"}
+
+    def test_an_unknown_block_and_a_missing_run_are_named(self, tmp_path):
+        file = tmp_path / "trace.parquet"
+        project.trace(file, ["s000"])
+        whole = pl.read_parquet(file)
+        key = ["statement_id", "base", "patch_id"]
+        other = whole.with_columns(pl.col("block").replace("prefix", "greeting"))
+        tables.write(file, other, trace_maps.SCHEMA, key)
+        with pytest.raises(
+            UserError, match="trace.parquet: block 'greeting', expected one of system"
+        ):
+            self.read(file)
+        lacking = whole.filter(pl.col("layer").is_not_null() | (pl.col("base") == "honest"))
+        tables.write(file, lacking, trace_maps.SCHEMA, key)
+        with pytest.raises(UserError, match="statement s000: no unpatched run of 'liar', expected"):
+            self.read(file)

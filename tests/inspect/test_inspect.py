@@ -1,0 +1,227 @@
+"""Stage `inspect` on a planted model: what carries the lie, and where, is known."""
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from stages.inspect import __main__ as stage
+from stages.inspect import attention, runs
+from stages.lib import inspection
+from stages.lib.forward import patcher as forward_patcher
+from stages.lib.inspection import Inspection
+from stages.lib.io import tables
+from stages.lib.io.cli import UserError
+from stages.lib.patching import patch
+from stages.lib.patching.patch import Head
+from tests import planted, tiny
+
+PLANTED = Head(tiny.PLANTED_LAYER, tiny.PLANTED_HEAD)
+VERDICT = 2  # the layer whose MLP multiplies truth and persona
+SOURCE, BASE, PATCHED = range(3)
+ROUNDING = 1e-5
+
+
+def close(a, b):
+    np.testing.assert_allclose(a, b, atol=ROUNDING, rtol=ROUNDING)
+
+
+@pytest.fixture(scope="module")
+def setting():
+    return planted.experiment(tiny.planted_model())
+
+
+@pytest.fixture(scope="module")
+def looked(setting):
+    return runs.look(setting, patch.of_heads([[PLANTED]], *setting.shape)[0])
+
+
+def odds(looked, label):
+    return (looked.lens[..., 0] - looked.lens[..., 1]) * np.where(label, 1, -1)[:, None]
+
+
+class TestRuns:
+    def test_the_patch_undoes_the_lie_and_answers_are_those_of_the_patcher(self, setting, looked):
+        patches = patch.of_heads([[PLANTED]], *setting.shape)
+        expected = setting.patcher()(patches, "test")
+        for run, p in (
+            (SOURCE, expected.source),
+            (BASE, expected.base),
+            (PATCHED, expected.patched[0]),
+        ):
+            close(np.exp(looked.answers[run]), p)
+        label = setting.pairs.label
+        found = [planted.accuracy(np.exp(p), label) for p in looked.answers]
+        assert found == [1.0, 0.0, 1.0]
+
+    def test_the_lens_ends_in_the_answer(self, setting, looked):
+        assert looked.lens.shape == (3, len(setting.pairs.base), 6, 2)
+        close(looked.lens[:, :, -1], looked.answers)
+        assert not np.allclose(looked.lens[BASE, :, 1], looked.answers[BASE])
+
+    def test_runs_part_where_the_answer_is_made(self, setting, looked):
+        """The MLP of layer 2 makes it: what enters layer 3 has it, and what enters layer 2 does not."""
+        found = odds(looked, setting.pairs.label)
+        close(found[SOURCE, :, : VERDICT + 1], found[BASE, :, : VERDICT + 1])
+        assert (found[SOURCE, :, VERDICT + 1 :] > 1).all()
+        assert (found[BASE, :, VERDICT + 1 :] < -1).all()
+
+    def test_a_patched_run_is_the_base_run_up_to_its_layer_and_the_source_run_after(self, looked):
+        first = PLANTED.layer + 1
+        close(looked.lens[PATCHED, :, :first], looked.lens[BASE, :, :first])
+        close(looked.lens[PATCHED, :, first:], looked.lens[SOURCE, :, first:])
+
+    def test_a_patch_of_nothing_is_the_base_run(self, setting):
+        looked = runs.look(setting, np.zeros(setting.shape, bool))
+        close(looked.lens[PATCHED], looked.lens[BASE])
+        close(looked.answers[PATCHED], looked.answers[BASE])
+
+    def test_effects_are_those_of_attribution_patching(self):
+        setting = planted.experiment(tiny.random_model())
+        looked = runs.look(setting, patch.of_heads([[Head(1, 1)]], *setting.shape)[0])
+        expected = setting.patcher().attribution("test")
+        assert np.abs(expected).max() > 1e-3
+        close(looked.effects, expected)
+
+    def test_plain_forwards_give_the_same(self, setting, looked, monkeypatch):
+        monkeypatch.setattr(forward_patcher, "shortcut_is_exact", lambda *_: False)
+        plain = runs.look(setting, patch.of_heads([[PLANTED]], *setting.shape)[0])
+        for name in ("answers", "lens", "effects"):
+            np.testing.assert_allclose(getattr(plain, name), getattr(looked, name), atol=1e-3)
+
+    def test_a_model_that_the_lens_does_not_fit_gives_answers_and_the_reason(
+        self, setting, looked, monkeypatch
+    ):
+        def unfit(*_):
+            raise runs.Unfit("a layer does more")
+
+        monkeypatch.setattr(runs, "Sublayers", unfit)
+        found = runs.look(setting, patch.of_heads([[PLANTED]], *setting.shape)[0])
+        assert found.reasons == {"lens": "LlamaForCausalLM: a layer does more"}
+        assert found.lens.shape[2] == 0
+        close(found.answers, looked.answers)
+
+
+class TestAttention:
+    def test_heads_without_queries_and_keys_attend_to_all_tokens_alike(self, setting):
+        of = [setting.pairs.source, setting.pairs.base]
+        found = attention.look(setting.lm, of, [PLANTED])
+        for role, prompts in enumerate(of):
+            for row, ids in enumerate(prompts):
+                close(found.last[role, row, 0, : len(ids)], np.full(len(ids), 1 / len(ids)))
+                assert not found.last[role, row, 0, len(ids) :].any()
+        n = found.prefix.shape[-1]
+        assert n > 5
+        close(found.prefix.sum(-1)[1, 0, :3], np.ones(3))
+        close(found.prefix[1, 0, 3, :5], [0.25] * 4 + [0])
+
+    @pytest.mark.parametrize("shared", [True, False])
+    def test_it_is_the_attention_of_whole_prompts(self, shared):
+        lm = tiny.wrap(tiny.random_model())
+        heads, size = [Head(0, 3), Head(2, 1)], len(lm.tokenizer) - 5
+        head = [5, 6, 7] if shared else []
+        prompts = [[*head, *range(10 + i, 14 + 2 * i)] for i in range(6)]
+        prompts = [[token % size for token in ids] for ids in prompts]
+        found = attention.look(lm, [prompts], heads)
+        assert found.prefix.shape == (1, 2, 3 * shared, 3 * shared)
+        lm.model.set_attn_implementation("eager")
+        for row, ids in enumerate(prompts):
+            with torch.no_grad():
+                whole = lm.model(torch.tensor([ids]), output_attentions=True).attentions
+            for i, (layer, number) in enumerate(heads):
+                close(found.last[0, row, i, : len(ids)], whole[layer][0, number, -1])
+                assert not np.allclose(whole[layer][0, number, -1], whole[layer][0, 0, -1])
+                if shared:
+                    close(found.prefix[0, i], whole[layer][0, number, :3, :3])
+
+    def test_the_model_attends_afterwards_as_before(self, setting):
+        config = setting.lm.model.config
+        before = config._attn_implementation
+        assert before != "eager"
+        attention.look(setting.lm, [setting.pairs.base], [PLANTED])
+        assert config._attn_implementation == before
+
+    def test_no_heads_attend_to_nothing(self, setting):
+        assert attention.look(setting.lm, [setting.pairs.base], []).last.shape[2] == 0
+
+    def test_a_model_that_hides_its_attention_is_named(self, setting):
+        own = setting.lm.decoder
+
+        class Hiding:
+            def __call__(self, **options):
+                output = own(**options)
+                output.attentions = None
+                return output
+
+        found = attention.look(
+            replace(setting.lm, decoder=Hiding()), [setting.pairs.base], [PLANTED]
+        )
+        assert found.reasons == {
+            "attention": "LlamaForCausalLM: it does not give the attention of these layers"
+        }
+        assert found.last.shape[-1] == 0
+
+
+class TestStatements:
+    def table(self):
+        n = 12
+        text = [str(i) for i in range(n)]
+        return pl.DataFrame(
+            {
+                "statement_id": [f"s{i:02}" for i in range(n)],
+                "topic": ["a", "b"] * 6,
+                "label": [i % 4 < 2 for i in range(n)],
+                "known": [i % 3 == 0 for i in range(n)],
+                "split": ["selection"] * 4 + ["report"] * 8,
+                **dict.fromkeys(
+                    ("statement", "subject", "origin", "source_text", "base_text"), text
+                ),
+                **dict.fromkeys(
+                    ("source_ids", "base_ids", "source_prefix_ids", "base_prefix_ids"), [[1, 2]] * n
+                ),
+            }
+        )
+
+    def ids(self, limit, swept):
+        found = stage._statements(self.table(), pl.Series(swept, dtype=pl.String), limit)
+        return found.table["statement_id"].to_list()
+
+    def test_they_are_those_of_the_report_split_known_or_not(self):
+        assert self.ids(None, []) == [f"s{i:02}" for i in range(4, 12)]
+
+    def test_those_whose_heads_were_patched_are_added_and_count_for_no_limit(self):
+        few = self.ids(4, [])
+        assert len(few) == 4
+        assert self.ids(4, ["s01", "s01"]) == sorted([*few, "s01"])
+
+    def test_nothing_to_inspect_is_said(self):
+        with pytest.raises(UserError, match="found no statement in the report split, expected"):
+            stage._statements(self.table()[:4], pl.Series([], dtype=pl.String), None)
+
+
+class TestFile:
+    INSPECTION = Inspection(
+        statement_ids=["s0"],
+        heads=[[1, 2]],
+        answers=np.arange(6, dtype=np.float32).reshape(3, 1, 2),
+        lens=np.arange(6, dtype=np.float32).reshape(3, 1, 1, 2),
+        effects=np.ones((1, 2, 3), np.float32),
+        last=np.ones((2, 1, 1, 4), np.float32),
+        prefix=np.ones((2, 1, 0, 0), np.float32),
+        reasons={"lens": "why"},
+    )
+
+    def test_what_is_read_is_what_was_written_byte_by_byte(self, tmp_path):
+        for name in ("a", "b"):
+            inspection.write(tmp_path / name, self.INSPECTION)
+        assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+        read = inspection.read(tmp_path / "a")
+        for name, value in vars(self.INSPECTION).items():
+            np.testing.assert_array_equal(getattr(read, name), value)
+
+    def test_another_file_is_named(self, tmp_path):
+        tables.write_json(tmp_path / "other", {})
+        with pytest.raises(UserError, match="other: cut or changed"):
+            inspection.read(tmp_path / "other")
