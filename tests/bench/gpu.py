@@ -4,6 +4,7 @@ python -m tests.bench.gpu --out tests/bench
 """
 
 import argparse
+import gc
 import json
 from collections.abc import Iterator
 from importlib import import_module
@@ -43,7 +44,7 @@ def main(model: Path, data: Path, out: Path) -> None:
     if not torch.cuda.is_available():
         raise SystemExit("no GPU that torch can use was found, expected one")
     found: dict[str, Any] = machine()
-    for part, rows in parts(model, data):
+    for part, rows in parts("cuda", model, data):
         for row in rows:
             found.setdefault(part, []).append(row)
             print(part, json.dumps(row), flush=True)
@@ -62,21 +63,21 @@ def machine() -> dict[str, Any]:
     }
 
 
-def parts(model: Path, data: Path) -> Iterator[tuple[str, Iterator[dict[str, Any]]]]:
+def parts(device: str, model: Path, data: Path) -> Iterator[tuple[str, Iterator[dict[str, Any]]]]:
     """The parts of what is measured, one after the other: a name, and its rows."""
-    yield "exactness", exactness("cuda")
+    yield "exactness", exactness(device)
     known, labels = jobs.known(model, data / "pairs.parquet", N_KNOWN)
-    yield "company", company("cuda", model, known)
-    yield "dtypes", rounding.dtypes(model, known, labels, "cuda")
+    yield "company", company(device, model, known)
+    yield "dtypes", rounding.dtypes(model, known, labels, device)
     for long in (False, True):
         job = jobs.make(model, data / "statements.parquet", long, N_STATEMENTS)
         for dtype in DTYPES:
-            yield "speed", speed(common.load(model, "cuda", dtype), job, ROUNDS, "135M", long)
-    if torch.cuda.mem_get_info()[0] > LARGE:
-        large = random_llama("cuda", torch.bfloat16)
+            yield "speed", speed(common.load(model, device, dtype), job, ROUNDS, "135M", long)
+    if torch.cuda.is_available() and torch.cuda.mem_get_info()[0] > LARGE:
+        large = random_llama(device, torch.bfloat16)
         for long in (False, True):
-            job = jobs.make(model, data / "statements.parquet", long, N_LARGE)
-            yield "speed", speed(large, fitted(job, large), ROUNDS, "7B", long)
+            job = fitted(jobs.make(model, data / "statements.parquet", long, N_LARGE), large)
+            yield "speed", speed(large, job, ROUNDS, "7B", long)
 
 
 def exactness(device: str) -> Iterator[dict[str, Any]]:
@@ -127,6 +128,7 @@ def speed(
 ) -> Iterator[dict[str, Any]]:
     """Time all contenders in interleaved rounds, after one that warms up."""
     about = {"model": size, "dtype": _name(model.dtype), "long": long, "statements": len(job.base)}
+    gc.collect()  # whatever an earlier part left would count as memory
     modules = {name: import_module(f"tests.bench.{CONTENDERS[name][0]}") for name in names}
     contenders = {
         name: modules[name].Peer(model, job.answers, **CONTENDERS[name][1]) for name in names

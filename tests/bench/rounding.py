@@ -26,7 +26,7 @@ def tiny_model(architecture: str, device: str, dtype: torch.dtype) -> Any:
     return of.to(device, dtype)
 
 
-def tiny_prompts(n: int = 9) -> Prompts:
+def tiny_prompts(n: int = 5) -> Prompts:
     """Prompts of two personas, of different lengths, which start with their persona's tokens."""
     random = np.random.default_rng(0)
 

@@ -1,6 +1,5 @@
 """What `tests.bench.gpu` measures, on tiny models; on a GPU too, where there is one."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -180,12 +179,3 @@ def test_without_a_gpu_there_is_one_line(monkeypatch, tmp_path):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(SystemExit, match="no GPU that torch can use was found, expected one"):
         gpu.main(Path("data/model"), Path("data"), tmp_path)
-
-
-def test_the_figures_are_those_of_all_parts():
-    found = json.loads((Path(__file__).parent / "gpu.json").read_text())
-
-    assert {"device", "torch", "transformers", "exactness", "company", "dtypes", "speed"} <= {
-        *found
-    }
-    assert {row["contender"] for row in found["speed"]} == {*gpu.CONTENDERS}
