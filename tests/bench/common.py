@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from itertools import product, takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -96,8 +96,9 @@ def load(model: Path | Any, device: str = "cpu", dtype: torch.dtype = torch.floa
     """Load a model with sdpa attention and without gradients; a loaded one is taken as it is."""
     if isinstance(model, Path):
         how = {"dtype": dtype, "attn_implementation": "sdpa"}
-        model = AutoModelForCausalLM.from_pretrained(str(model), **how).to(device)
-    return model.eval().requires_grad_(False)
+        loaded: Any = AutoModelForCausalLM.from_pretrained(str(model), **how)
+        model = loaded.to(device)
+    return cast(Any, model).eval().requires_grad_(False)
 
 
 def timed(work: Callable[[], Any]) -> tuple[Any, float]:

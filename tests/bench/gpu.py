@@ -102,7 +102,7 @@ def company(device: str, model: Path, job: jobs.Job) -> Iterator[dict[str, Any]]
 
 
 @torch.no_grad()
-def random_llama(device: str, dtype: torch.dtype, **changes: int) -> Any:
+def random_llama(device: str, dtype: torch.dtype, **changes: Any) -> Any:
     """Make a model with the sizes of Llama-2-7B, transformers' defaults, and random weights."""
     torch.manual_seed(0)
     with torch.device(device):

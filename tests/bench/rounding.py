@@ -22,7 +22,7 @@ Prompts = tuple[list[list[int]], list[list[int]]]
 
 def tiny_model(architecture: str, device: str, dtype: torch.dtype) -> Any:
     """Make a tiny random model."""
-    of = tiny.random_model() if architecture == "llama" else tiny.of(architecture).model
+    of: Any = tiny.random_model() if architecture == "llama" else tiny.of(architecture).model
     return of.to(device, dtype)
 
 
