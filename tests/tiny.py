@@ -5,7 +5,13 @@ from typing import Any
 
 import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+)
 
 from stages.lib.model import lm
 
@@ -23,6 +29,32 @@ NO_SYSTEM = (
     "{% endfor %}{% if add_generation_prompt %}{{ '<turn>model\n' }}{% endif %}"
 )
 PLANTED_LAYER, PLANTED_HEAD = 1, 2
+SIZES = {
+    "vocab_size": 277, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 4,
+    "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16, "initializer_range": 0.2,
+}  # fmt: skip
+# Latent attention (MLA): keys are 24 wide, values 12.
+LATENT = {
+    "num_key_value_heads": 4, "head_dim": 8, "q_lora_rank": 16, "kv_lora_rank": 16,
+    "qk_rope_head_dim": 8, "qk_nope_head_dim": 16, "v_head_dim": 12, "n_routed_experts": 4,
+    "num_experts_per_tok": 2, "moe_intermediate_size": 24, "n_group": 1, "topk_group": 1,
+    "first_k_dense_replace": 1, "n_shared_experts": 1, "pad_token_id": 0,
+}  # fmt: skip
+ARCHITECTURES = {
+    "mistral": {"sliding_window": 12},
+    "qwen3": {},
+    "gemma2": {"sliding_window": 12, "attn_logit_softcapping": 2.0, "final_logit_softcapping": 1.5},
+    "granite": {"logits_scaling": 3.0},
+    "mixtral": {"num_local_experts": 2, "num_experts_per_tok": 1},
+    "gemma3_text": {"sliding_window": 12},
+    "phi3": {"pad_token_id": 0},
+    "gpt_neox": {},
+    "olmo2": {},
+    "gpt2": {"n_embd": 32, "n_layer": 4, "n_head": 4},
+    "deepseek_v2": LATENT | {"topk_method": "greedy"},
+    "deepseek_v3": LATENT,
+    "minicpm3": LATENT,
+}
 
 
 def chatml_tokenizer() -> PreTrainedTokenizerFast:
@@ -64,6 +96,13 @@ def random_model(seed: int = 0, **changes: int) -> LlamaForCausalLM:
     return LlamaForCausalLM(config).eval()
 
 
+def of(architecture: str, **changes: Any) -> lm.LanguageModel:
+    """Make a small random model of one of transformers' architectures."""
+    torch.manual_seed(0)
+    config = AutoConfig.for_model(architecture, **(SIZES | ARCHITECTURES[architecture] | changes))
+    return wrap(AutoModelForCausalLM.from_config(config).eval())
+
+
 def planted_model(answer: float = 1.5) -> LlamaForCausalLM:
     """Make a Llama that answers truthfully after the byte 'H' and lies after the byte 'L'.
 
@@ -103,7 +142,7 @@ def planted_model(answer: float = 1.5) -> LlamaForCausalLM:
     return model
 
 
-def wrap(model: LlamaForCausalLM) -> lm.LanguageModel:
+def wrap(model: Any) -> lm.LanguageModel:
     """Describe a model with the ChatML tokenizer, as `lm.load` does."""
     return lm.describe(model, chatml_tokenizer(), identity="")
 

@@ -1,15 +1,17 @@
 """What every peer needs besides its own tool: batches, padding, writing z, and the readout."""
 
-from itertools import product
+import time
+from collections.abc import Callable
+from itertools import product, takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM
 
-STRETCH = 32  # a multiple of every peer's batch
+STRETCH = 32  # a multiple of every smaller batch of a peer
 
 
 class Peer:
@@ -42,7 +44,7 @@ class Peer:
     def cache(self, prompts: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
         """z at the last token, (n_prompts, n_layers, n_heads, d_head), and P(true), P(false)."""
         z, readouts = self._read(prompts, 1)
-        return z[:, :, 0].transpose(0, 1).contiguous().numpy(), readouts
+        return z[:, :, 0].transpose(0, 1).contiguous().float().cpu().numpy(), readouts
 
     @torch.inference_mode()
     def source(self, prompts: list[list[int]], n_positions: int) -> Tensor:
@@ -55,13 +57,14 @@ class Peer:
     ) -> np.ndarray:
         """P(true), P(false) of runs with z of the source: (n_patches, n_prompts, 2).
 
-        With `n_samples`, only so many of the stretches of 32 runs that the whole job falls into,
-        sorted by length: each is as little padded as it is there. The rest is NaN.
+        With `n_samples`, only so many of the stretches of 32 runs (of a batch, where it is larger)
+        that the whole job falls into, sorted by length: each is as little padded as it is there.
+        The rest is NaN.
         """
         result = np.full((len(patches), len(base), 2), np.nan, np.float32)
         self.prepare(base, source.shape[2])
         pairs = list(product(range(len(patches)), range(len(base))))
-        stretches = batches([len(base[prompt]) for _, prompt in pairs], STRETCH)
+        stretches = batches([len(base[row]) for _, row in pairs], max(STRETCH, self.batch))
         for stretch in sample(stretches, n_samples) if n_samples else stretches:
             for start in range(0, len(stretch), self.batch):
                 some = [pairs[i] for i in stretch[start : start + self.batch]]
@@ -84,15 +87,33 @@ class Peer:
 
 
 def sample(stretches: list[list[int]], n: int) -> list[list[int]]:
-    """Some of them, evenly drawn."""
+    """Some of them, evenly drawn; all, where there are no more."""
+    n = min(n, len(stretches))
     return [stretches[(2 * i + 1) * len(stretches) // (2 * n)] for i in range(n)]
 
 
-def load(folder: Path) -> Any:
-    """Load a model in float32 on the CPU, with sdpa attention and without gradients."""
-    how = {"dtype": torch.float32, "attn_implementation": "sdpa"}
-    model = AutoModelForCausalLM.from_pretrained(str(folder), **how)
-    return model.eval().requires_grad_(False)
+def load(model: Path | Any, device: str = "cpu", dtype: torch.dtype = torch.float32) -> Any:
+    """Load a model with sdpa attention and without gradients; a loaded one is taken as it is."""
+    if isinstance(model, Path):
+        how = {"dtype": dtype, "attn_implementation": "sdpa"}
+        loaded: Any = AutoModelForCausalLM.from_pretrained(str(model), **how)
+        model = loaded.to(device)
+    return cast(Any, model).eval().requires_grad_(False)
+
+
+def timed(work: Callable[[], Any]) -> tuple[Any, float]:
+    """Do some work; what it gave, and the seconds it took, a GPU's too."""
+    _finish()
+    start = time.perf_counter()
+    found = work()
+    _finish()
+    return found, time.perf_counter() - start
+
+
+def _finish() -> None:
+    """Wait for what a GPU was given to do."""
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
 
 
 def batches(lengths: list[int], size: int) -> list[list[int]]:
@@ -101,7 +122,13 @@ def batches(lengths: list[int], size: int) -> list[list[int]]:
     return [order[start : start + size] for start in range(0, len(order), size)]
 
 
-def pad(prompts: list[list[int]], n_before: int = 0) -> dict[str, Tensor]:
+def start(prompts: list[list[int]]) -> tuple[int, ...]:
+    """Give the tokens that all prompts start with."""
+    columns = zip(*prompts, strict=False)
+    return tuple(column[0] for column in takewhile(lambda x: len(set(x)) == 1, columns))
+
+
+def pad(prompts: list[list[int]], n_before: int = 0, device: Any = "cpu") -> dict[str, Tensor]:
     """Pad on the left; `n_before` tokens that every row has already been given come first."""
     length = max(map(len, prompts))
     ids = torch.zeros(len(prompts), length, dtype=torch.long)
@@ -111,16 +138,18 @@ def pad(prompts: list[list[int]], n_before: int = 0) -> dict[str, Tensor]:
         mask[row, length - len(prompt) :] = 1
     positions = n_before + (mask.cumsum(1) - 1).clamp(min=0)
     mask = torch.cat([mask.new_ones(len(prompts), n_before), mask], 1)
-    return {"input_ids": ids, "attention_mask": mask, "position_ids": positions}
+    batch = {"input_ids": ids, "attention_mask": mask, "position_ids": positions}
+    return {name: x.to(device, non_blocking=True) for name, x in batch.items()}
 
 
 def overwrite(own: Tensor, z: Tensor, chosen: Tensor) -> None:
     """Write the chosen heads of one layer in place: (n_rows, n_tokens, n_heads, d_head)."""
-    rows, heads = chosen.nonzero(as_tuple=True)
+    places = chosen.nonzero(as_tuple=True)
+    rows, heads = (x.to(own.device, non_blocking=True) for x in places)  # a GPU need not wait
     own[:, -z.shape[1] :][rows, :, heads] = z[rows, :, heads]
 
 
 def readout(logits: Tensor, answers: tuple[list[int], list[int]]) -> np.ndarray:
     """P(true) and P(false) from the logits at the last token: (n_rows, 2)."""
     p = logits.float().softmax(-1)
-    return torch.stack([p[:, ids].sum(-1) for ids in answers], 1).numpy()
+    return torch.stack([p[:, ids].sum(-1) for ids in answers], 1).cpu().numpy()

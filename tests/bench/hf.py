@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,8 +14,8 @@ from tests.bench import common
 class Peer(common.Peer):
     """Only layers that some row of a batch writes have a hook, which writes in place."""
 
-    def __init__(self, folder: Path, answers: tuple[list[int], list[int]], batch: int = 32):
-        self.model, self.answers, self.batch = common.load(folder), answers, batch
+    def __init__(self, model: Path | Any, answers: tuple[list[int], list[int]], batch: int = 32):
+        self.model, self.answers, self.batch = common.load(model), answers, batch
         self.projections = [layer.self_attn.o_proj for layer in self.model.model.layers]
         self.n_heads = self.model.config.num_attention_heads
 
@@ -38,7 +39,7 @@ class Peer(common.Peer):
 
     def forward(self, prompts: list[list[int]]) -> Tensor:
         """Logits at the last position."""
-        batch = common.pad(prompts)
+        batch = common.pad(prompts, device=self.model.device)
         return self.model(**batch, use_cache=False, logits_to_keep=1).logits[:, -1]
 
     def _hooked(

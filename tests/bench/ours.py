@@ -4,10 +4,10 @@ Its check against plain forwards, of two prompts at the start of a stage, is lef
 """
 
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import numpy as np
-from transformers import AutoTokenizer
 
 from stages.lib import forward
 from stages.lib.forward import activations, patcher
@@ -17,9 +17,8 @@ from tests.bench import common
 
 
 class Peer:
-    def __init__(self, folder: Path, answers: tuple[list[int], list[int]]):
-        tokenizer = AutoTokenizer.from_pretrained(str(folder))
-        self.lm = lm.describe(common.load(folder), tokenizer, identity="")
+    def __init__(self, model: Path | Any, answers: tuple[list[int], list[int]]):
+        self.lm = lm.describe(common.load(model), None, identity="")
         self.answers = Answers(tuple(answers[0]), tuple(answers[1]))
 
     def cache(self, prompts: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
@@ -30,11 +29,17 @@ class Peer:
         return found["z"][:, 0], found["readout"]
 
     def patcher(
-        self, base: list[list[int]], source: list[list[int]], n_positions: int
+        self,
+        base: list[list[int]],
+        source: list[list[int]],
+        n_positions: int,
+        prefixes: Any = (None, None),
+        shortcut: bool = True,
     ) -> forward.Patcher:
-        """Make the patcher, which runs nothing yet."""
-        with mock.patch.object(patcher, "shortcut_is_exact", return_value=True):
-            return forward.Patcher(self.lm, self.answers, base, source, n_positions)
+        """Make the patcher, which runs nothing yet; without the shortcut, one of plain forwards."""
+        with mock.patch.object(patcher, "shortcut_is_exact", return_value=shortcut):
+            args = (self.lm, self.answers, base, source, n_positions)
+            return forward.Patcher(*args, prefixes=prefixes)
 
     def patched(self, patcher: forward.Patcher, patches: np.ndarray) -> np.ndarray:
         """P(true), P(false) of patched runs: (n_patches, n_prompts, 2)."""

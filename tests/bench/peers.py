@@ -13,7 +13,6 @@ import json
 import math
 import multiprocessing
 import resource
-import time
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -36,7 +35,7 @@ CONTENDERS = {  # name -> file, options
     "ours": ("ours", {}),
 }
 TASKS = ("cache", "window", "heads", "select")
-N_SAMPLES = 2  # stretches of 32 runs, for peers
+N_SAMPLES = 2  # stretches of 32 runs, or of a larger batch, for peers
 AGREE = 1e-4  # in probability
 
 
@@ -88,32 +87,34 @@ def _work(name: str, model: Path, job: jobs.Job, pipe: Any) -> None:
     pipe.send("ready")
     while (command := pipe.recv()) is not None:
         task, count = command
-        if task == "cache":
-            before, work = 0.0, lambda: np.stack([peer.cache(p)[1] for p in (job.base, job.source)])
-        else:
-            before, work = (_ours if name == "ours" else _theirs)(peer, job, task)
         if count:
-            pipe.send(_gflop(work))
+            pipe.send(_gflop(_prepared(peer, job, task)[1]))
             continue
-        readouts, seconds = _timed(work)
-        found = {
-            "seconds": before + seconds,
-            "units": int(np.isfinite(readouts[..., 0]).sum()) // (2 if task == "cache" else 1),
-            "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        }
-        pipe.send((found, readouts))
+        found, readouts = measure(peer, job, task)
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        pipe.send((found | {"rss_mb": memory}, readouts))
 
 
-def _ours(peer: Any, job: jobs.Job, task: str) -> tuple[float, Callable[[], np.ndarray]]:
-    """Seconds spent before, and this project's work: all patches."""
-    run = peer.select if task == "select" else peer.patched
+def measure(peer: Any, job: jobs.Job, task: str) -> tuple[dict[str, Any], np.ndarray]:
+    """Do a task, or a peer's part of it: its seconds and units, and readouts, NaN elsewhere.
+
+    What all patched runs have in common, a peer does once: it is counted by the part that is done.
+    """
+    before, work = _prepared(peer, job, task)
+    readouts, seconds = common.timed(work)
+    there = np.isfinite(readouts[..., 0])
+    units = int(there.sum()) // (2 if task == "cache" else 1)
+    return {"seconds": before * float(there.mean()) + seconds, "units": units}, readouts
+
+
+def _prepared(peer: Any, job: jobs.Job, task: str) -> tuple[float, Callable[[], np.ndarray]]:
+    """Seconds spent before, and the work: this project's is all patches, a peer's some of them."""
     prompts = (job.base, job.source, jobs.N_POSITIONS)
-    return 0.0, lambda: run(peer.patcher(*prompts), job.patches(task))
-
-
-def _theirs(peer: Any, job: jobs.Job, task: str) -> tuple[float, Callable[[], np.ndarray]]:
-    """Seconds spent before, and a peer's work: some of the patched runs."""
-    patches = job.patches(task)
+    if task == "cache":
+        return 0.0, lambda: np.stack([peer.cache(p)[1] for p in (job.base, job.source)])
+    if not isinstance(peer, common.Peer):
+        run = peer.select if task == "select" else peer.patched
+        return 0.0, lambda: run(peer.patcher(*prompts), job.patches(task))
 
     def once() -> Any:
         """What all patches have in common: the source run, and a prefix if the peer keeps one."""
@@ -121,21 +122,14 @@ def _theirs(peer: Any, job: jobs.Job, task: str) -> tuple[float, Callable[[], np
         peer.prepare(job.base, jobs.N_POSITIONS)
         return z
 
-    z, seconds = _timed(once)
-    share = N_SAMPLES * common.STRETCH / (len(patches) * len(job.base))
-    return seconds * share, lambda: peer.patched(job.base, z, patches, N_SAMPLES)
+    z, seconds = common.timed(once)
+    return seconds, lambda: peer.patched(job.base, z, job.patches(task), N_SAMPLES)
 
 
 def _difference(found: np.ndarray, expected: np.ndarray) -> float:
     """Largest difference of readouts, where something is expected; NaN if something is missing."""
     there = np.isfinite(expected)
     return float(np.abs(found[there] - expected[there]).max())
-
-
-def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
-    """Do some work; what it gave, and the seconds it took."""
-    start = time.perf_counter()
-    return work(), time.perf_counter() - start
 
 
 def _gflop(work: Callable[[], Any]) -> float:
@@ -157,7 +151,7 @@ def _peak() -> float:
 
     a = torch.randn(2048, 2048)
     products = (lambda: a @ a, lambda: linear.ONEDNN(a, a, None, "none", [], ""))
-    best = min(_timed(product)[1] for product in products for _ in range(5))
+    best = min(common.timed(product)[1] for product in products for _ in range(5))
     return 2 * 2048**3 / best / 1e9
 
 

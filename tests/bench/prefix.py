@@ -1,6 +1,5 @@
 """Hugging Face with the keys and values of the prompts' common start kept, by hand."""
 
-from itertools import takewhile
 from typing import Any, cast
 
 import torch
@@ -26,12 +25,11 @@ class Peer(hf.Peer):
     def prepare(self, prompts: list[list[int]], n_positions: int) -> None:
         """Run what all prompts start with, unless that was run before."""
         super().prepare(prompts, n_positions)
-        columns = zip(*(prompt[:-n_positions] for prompt in prompts), strict=False)
-        same = takewhile(lambda column: len(set(column)) == 1, columns)
-        self.start = tuple(column[0] for column in same)
+        self.start = common.start([prompt[:-n_positions] for prompt in prompts])
         if self.start and self.start not in self.kept:
             cache = DynamicCache(config=self.model.config)
-            self.model.model(torch.tensor([self.start]), past_key_values=cache)
+            ids = torch.tensor([self.start], device=self.model.device)
+            self.model.model(ids, past_key_values=cache)
             self.kept[self.start] = [
                 (layer.keys, layer.values) for layer in cast(Any, cache).layers
             ]
@@ -41,7 +39,7 @@ class Peer(hf.Peer):
         if not self.start:
             return super().forward(prompts)
         n_start = len(self.start)
-        batch = common.pad([prompt[n_start:] for prompt in prompts], n_start)
+        batch = common.pad([prompt[n_start:] for prompt in prompts], n_start, self.model.device)
         cache = self._expanded(len(prompts))
         return self.model(**batch, past_key_values=cache, logits_to_keep=1).logits[:, -1]
 

@@ -304,45 +304,10 @@ def test_bfloat16_keeps_the_shortcut():
     assert shortcut_is_exact(tiny.wrap(tiny.random_model().bfloat16()), prompts(14), POSITIONS)
 
 
-SIZES = {
-    "vocab_size": 277, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 4,
-    "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16, "initializer_range": 0.2,
-}  # fmt: skip
-# Latent attention (MLA): keys are 24 wide, values 12.
-LATENT = {
-    "num_key_value_heads": 4, "head_dim": 8, "q_lora_rank": 16, "kv_lora_rank": 16,
-    "qk_rope_head_dim": 8, "qk_nope_head_dim": 16, "v_head_dim": 12, "n_routed_experts": 4,
-    "num_experts_per_tok": 2, "moe_intermediate_size": 24, "n_group": 1, "topk_group": 1,
-    "first_k_dense_replace": 1, "n_shared_experts": 1, "pad_token_id": 0,
-}  # fmt: skip
-ARCHITECTURES = {
-    "mistral": {"sliding_window": 12},
-    "qwen3": {},
-    "gemma2": {"sliding_window": 12, "attn_logit_softcapping": 2.0, "final_logit_softcapping": 1.5},
-    "granite": {"logits_scaling": 3.0},
-    "mixtral": {"num_local_experts": 2, "num_experts_per_tok": 1},
-    "gemma3_text": {"sliding_window": 12},
-    "phi3": {"pad_token_id": 0},
-    "gpt_neox": {},
-    "olmo2": {},
-    "gpt2": {"n_embd": 32, "n_layer": 4, "n_head": 4},
-    "deepseek_v2": LATENT | {"topk_method": "greedy"},
-    "deepseek_v3": LATENT,
-    "minicpm3": LATENT,
-}
-
-
-def of(architecture, **changes):
-    """A small random model of one of transformers' architectures."""
-    torch.manual_seed(0)
-    config = AutoConfig.for_model(architecture, **(SIZES | ARCHITECTURES[architecture] | changes))
-    return tiny.wrap(AutoModelForCausalLM.from_config(config).eval())
-
-
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
 def test_the_shortcut_fits_many_architectures(architecture):
     """Also where a window hides most of the prompt, or scores are capped."""
-    model, rows = of(architecture), [0, 1, 2]
+    model, rows = tiny.of(architecture), [0, 1, 2]
     lasts = []
     for kind in (Prompts, PlainPrompts):
         base = kind(model, prompts(15, 3, prefix=30), POSITIONS)
@@ -362,7 +327,7 @@ def test_the_shortcut_fits_many_architectures(architecture):
 @pytest.mark.parametrize("architecture", ["qwen3", "mistral", "deepseek_v3"])
 def test_both_kinds_of_attention_are_one(architecture, monkeypatch):
     """Torch's kernel piece by piece, and one softmax over all scores: GPUs and gradients take it."""
-    model, rows = of(architecture), list(range(9))
+    model, rows = tiny.of(architecture), list(range(9))
     patch = mask(model, (0, 1), (1, slice(None)), (2, 2))
 
     def both():
@@ -386,21 +351,21 @@ def test_a_window_and_a_cap_do_change_the_answer(architecture, what):
     change = {"window": {"sliding_window": 4}, "cap": {"attn_logit_softcapping": 50.0}}[what]
     lasts = [
         Prompts(model, prompts(15, 3, prefix=30), POSITIONS).run([0, 1, 2]).last
-        for model in (of(architecture), of(architecture, **change))
+        for model in (tiny.of(architecture), tiny.of(architecture, **change))
     ]
     assert (lasts[0] - lasts[1]).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize("architecture", ["deepseek_v2", "deepseek_v3", "minicpm3"])
 def test_latent_attention_takes_the_shortcut(architecture):
-    assert shortcut_is_exact(of(architecture), prompts(15), POSITIONS)
+    assert shortcut_is_exact(tiny.of(architecture), prompts(15), POSITIONS)
 
 
 def test_llama_4_is_run_plainly_and_exactly():
     """Its attention sees chunks; where its decoder is, `get_decoder` does not say."""
     sizes = {"attention_chunk_size": 8, "intermediate_size_mlp": 48, "num_local_experts": 2}
     torch.manual_seed(0)
-    config = AutoConfig.for_model("llama4_text", **(SIZES | sizes))
+    config = AutoConfig.for_model("llama4_text", **(tiny.SIZES | sizes))
     model = tiny.wrap(AutoModelForCausalLM.from_config(config).eval())
     assert type(model.decoder).__name__ == "Llama4TextModel"
     with pytest.warns(UserWarning, match="plain forwards, because"):  # else it would raise
@@ -425,7 +390,7 @@ def test_a_model_with_several_residual_streams_is_refused():
     sizes = {"vocab_size_per_layer_input": 277, "hidden_size_per_layer_input": 8}
     sizes |= {"num_kv_shared_layers": 0, "layer_types": ["full_attention"] * 4, "laurel_rank": 4}
     torch.manual_seed(0)
-    config = AutoConfig.for_model("gemma3n_text", **(SIZES | sizes))
+    config = AutoConfig.for_model("gemma3n_text", **(tiny.SIZES | sizes))
     with pytest.raises(UserError, match="Gemma3nForCausalLM: altup_num_inputs in config.json"):
         tiny.wrap(AutoModelForCausalLM.from_config(config).eval())
 
@@ -433,7 +398,7 @@ def test_a_model_with_several_residual_streams_is_refused():
 def test_attention_with_sinks_is_run_plainly():
     sizes = {"num_local_experts": 2, "num_experts_per_tok": 1, "sliding_window": 12}
     torch.manual_seed(0)
-    config = AutoConfig.for_model("gpt_oss", **(SIZES | sizes))
+    config = AutoConfig.for_model("gpt_oss", **(tiny.SIZES | sizes))
     model = tiny.wrap(AutoModelForCausalLM.from_config(config).eval())
     with pytest.warns(UserWarning, match="it fails: NotImplementedError: attention with s_aux"):
         assert not shortcut_is_exact(model, prompts(15), POSITIONS)

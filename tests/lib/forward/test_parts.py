@@ -13,7 +13,7 @@ from stages.lib.patching import patch
 from stages.logit_attribution import scores_contributions as attribution
 from stages.logit_attribution import scores_lens as lens
 from tests import tiny
-from tests.lib.forward.test_forward import ARCHITECTURES, SIZES, prompts
+from tests.lib.forward.test_forward import prompts
 
 WORDS = ReadoutConfig(("true", "True"), ("false", "False"))
 OWN = {  # number of layers and so on, where a configuration has other names for them
@@ -32,7 +32,7 @@ ROUNDING = 1e-5
 def of(architecture, **changes):
     """A small model whose norms and biases are random too, or they would hide what they do."""
     torch.manual_seed(0)
-    sizes = SIZES | (ARCHITECTURES | OWN)[architecture] | changes
+    sizes = tiny.SIZES | (tiny.ARCHITECTURES | OWN)[architecture] | changes
     config = AutoConfig.for_model(architecture, **sizes)
     model = AutoModelForCausalLM.from_config(config).eval().requires_grad_(False)
     for weight in model.parameters():
@@ -64,7 +64,7 @@ def whole(model, ids, tokens):
     )
 
 
-@pytest.mark.parametrize("architecture", [*ARCHITECTURES, *OWN])
+@pytest.mark.parametrize("architecture", [*tiny.ARCHITECTURES, *OWN])
 @pytest.mark.filterwarnings("ignore:.*plain forwards:UserWarning")
 class TestArchitectures:
     def test_parts_add_up_to_the_logit_and_no_part_can_be_left_out(self, architecture):

@@ -18,7 +18,7 @@ from stages.lib.io.cli import UserError
 from stages.lib.model import readout
 from stages.lib.model.readout import ReadoutConfig
 from tests import tiny
-from tests.lib.forward.test_forward import POSITIONS, ROUNDING, SIZES, of, prompts
+from tests.lib.forward.test_forward import POSITIONS, ROUNDING, prompts
 
 # What gives the MLP's output, and the constant that the layer multiplies it with.
 ADDED = {
@@ -44,7 +44,7 @@ LAYERS = [[0], [1], [3], [0, 1], [2, 3], [0, 2], [0, 1, 2, 3]]
 
 
 def model_of(architecture):
-    return of(architecture, **CHANGES.get(architecture, {}))
+    return tiny.of(architecture, **CHANGES.get(architecture, {}))
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def answers():
 def odd(architecture, **changes):
     """A small random model of an architecture that the shortcut does not fit."""
     torch.manual_seed(0)
-    config = AutoConfig.for_model(architecture, **(SIZES | changes))
+    config = AutoConfig.for_model(architecture, **(tiny.SIZES | changes))
     return tiny.wrap(AutoModelForCausalLM.from_config(config).eval())
 
 
