@@ -22,7 +22,7 @@ def draw(tables: load.Tables) -> Figure:
     source, base = tables.source, tables.base
     figure = style.canvas(
         "Effects of single heads: estimated by gradient, and true",
-        f"One point a head of the model: z of {source} written into the {base} run at this head "
+        f"One point a head of the model: z of {source} patched into the {base} run at this head "
         "alone. Log-odds that the patch adds to the right answer, in nats, mean over "
         f"{n} known statements of the selection split: estimated from one gradient, and by a run "
         "with the patch. Wrong sign: only heads with a true effect of at "

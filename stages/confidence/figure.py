@@ -14,7 +14,7 @@ def draw(tables: load.Tables) -> Figure:
     figure = style.canvas(
         "Confidence: the answers that reach it, patched and not",
         f"{rows['n'].max() or 0} known statements of the report split, the same in every run. "
-        f"Patched {tables.base}: z of the head set from {tables.source} written into {tables.base};"
+        f"Patched {tables.base}: z of the head set from {tables.source} patched into {tables.base};"
         f" patched {tables.source}: the reverse. Confidence: the larger of P(true) and P(false). "
         f"Bands: {style.INTERVALS}; no line where no answer is left.",
         height=4.6,

@@ -29,7 +29,7 @@ def draw(tables: load.Tables) -> Figure:
     rows = tables["controls/controls"]
     n = rows["n"].max() or 0
     figure = style.canvas(
-        f"Controls: what else is written into {tables.base} in place of z of {tables.source}",
+        f"Controls: what else is patched into {tables.base} in place of z of {tables.source}",
         f"Up to {n} known statements of the report split; dots: topics; marks: all of them, "
         f"{style.INTERVALS}. Mean: z of {tables.source} averaged over statements of one split. "
         "Another statement is of the same topic and about another subject. If its label does not "

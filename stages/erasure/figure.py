@@ -33,7 +33,7 @@ def draw(tables: load.Tables) -> Figure:
     figure = style.canvas(
         "Truth erased from z: answers, and what probes still read",
         "Each head and position has an eraser, fitted on known statements of the selection split; "
-        f"erased z of {rows['n'].max() or 0} of the report split is written into the persona's own "
+        f"erased z of {rows['n'].max() or 0} of the report split is patched into the persona's own "
         "run, in all heads of a window of layers, at the last positions. The oracle knows the "
         "labels that it erases. Controls: permuted labels, a random direction. Bottom: logistic "
         f"regression on z of a layer at the last token ({probes['n'].max() or 0} statements at "

@@ -14,7 +14,7 @@ def draw(tables: load.Tables) -> Figure:
     source, base = tables.source, tables.base
     looks = style.looks(tables.personas) | patching.entries(tables, patching.RUNS)
     figure = style.canvas(
-        f"Answers under each persona, and with activations of {source} written into {base}",
+        f"Answers under each persona, and with activations of {source} patched into {base}",
         _caption(tables),
         height=5.0,
         entries=looks,
@@ -25,8 +25,8 @@ def draw(tables: load.Tables) -> Figure:
     _transplant(right, tables)
     patching.windows(middle, tables, "accuracy", "report")
     left.set_title("A  each persona")
-    middle.set_title(f"B  {tables.window} layers written")
-    right.set_title(f"C  {tables['heads/sets']['head'].count()} heads written")
+    middle.set_title(f"B  {tables.window} layers patched")
+    right.set_title(f"C  {tables['heads/sets']['head'].count()} heads patched")
     for ax in (middle, right):
         ax.set_ylabel("")
     return figure
@@ -39,7 +39,7 @@ def _caption(tables: load.Tables) -> str:
         f"Accuracy: share of true/false statements answered rightly; a perfect liar has 0. "
         f"A: {load.counts(tables['behaviour/accuracy']).get('all', 0)} statements. B: {patched}, "
         f"C: {load.counts(tables['transplant/transplant']).get('all', 0)} statements that the "
-        "model knows and that were not used to choose the layers or heads. Written: what attention "
+        "model knows and that were not used to choose the layers or heads. Patched: what attention "
         f"heads compute (z), from the {tables.source} run into the {tables.base} run; "
         f"patched {tables.source} is the reverse. Small dots: single topics. Random: sets of as "
         f"many heads, of the same layers or of the others, on "

@@ -11,9 +11,9 @@ def draw(tables: load.Tables) -> Figure:
     """Effect of each head of the window, alone and left out, and the set grown greedily."""
     n = tables["heads/heads"]["n"].max() or 0
     figure = style.canvas(
-        f"Heads of the best window: z of {tables.source} written into the run of {tables.base}",
+        f"Heads of the best window: z of {tables.source} patched into the run of {tables.base}",
         f"{n} known statements of the selection split. Alone: p_correct gained with this head "
-        "alone written. Left out: p_correct lost with all other heads of the window written. "
+        "alone patched. Left out: p_correct lost with all other heads of the window patched. "
         f"Ringed: in the greedy set. Bands: {style.INTERVALS}.",
         height=7.4,
     )
@@ -21,7 +21,7 @@ def draw(tables: load.Tables) -> Figure:
     limits = heat.around_zero(tables["heads/heads"]["effect"])
     maps = list(grid[:, 0])
     for ax, measure, title in (
-        (maps[0], "alone", "written alone: p_correct gained"),
+        (maps[0], "alone", "patched alone: p_correct gained"),
         (maps[1], "left_out", "left out: p_correct lost"),
     ):
         _effects(ax, tables, measure, limits)
@@ -57,7 +57,7 @@ def _greedy(recovered: Axes, accuracy: Axes, tables: load.Tables) -> None:
     recovered.axhline(1, color="black", linewidth=1)
     recovered.set_title("greedy set: share of the window's effect")
     recovered.set_ylabel("effect recovered (share)")
-    accuracy.set_title("accuracy of the base run with the set written")
+    accuracy.set_title("accuracy of the base run with the set patched")
     marks.rates(accuracy)
     step = -(-len(rows) // 15)
     labels = [

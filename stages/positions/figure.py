@@ -21,13 +21,13 @@ def draw(tables: load.Tables) -> Figure:
     counts, blocks = tables["positions/counts"], tables["positions/blocks"]
     seen = patching.looks(tables)
     figure = style.canvas(
-        f"Positions: z of {tables.source} written into the run of {tables.base}, at some of them",
+        f"Positions: z of {tables.source} patched into the run of {tables.base}, at some of them",
         f"Above: the last so many positions of the prompt, {counts['n'].max() or 0} known "
         "statements of the report split; p_correct is the mean probability of the right answer of "
-        "both. Below: the best window, written at the positions of one block of the prompt, "
+        "both. Below: the best window, patched at the positions of one block of the prompt, "
         f"{blocks['n'].max() or 0} of these statements; at all other blocks; and at as many random "
         "positions outside of the block. Blocks are aligned from their ends: where those of the "
-        "two prompts differ in length, as many positions are written as the shorter one has. "
+        "two prompts differ in length, as many positions are patched as the shorter one has. "
         "Turns: what the chat template writes between system prompt and question, and between "
         "question and answer. Bands and bars: "
         f"{style.INTERVALS}.",
@@ -61,7 +61,7 @@ def _counts(ax: Axes, tables: load.Tables, y: str) -> None:
         marks.line(ax, own, "positions", y, look, 3.4 if look.marker else 1.6)
     marks.rates(ax, patching.P_CORRECT if y == "p_correct" else style.ACCURACY)
     marks.unmeasured(ax, rows, y)
-    ax.set_xlabel("last positions that are written")
+    ax.set_xlabel("last positions that are patched")
     ax.set_title(f"the last so many positions: {y}")
 
 

@@ -59,7 +59,7 @@ def render(page: Page) -> str:
     lines = [f"# {page.title}", "", page.question, ""]
     lines += [f"- {line}" for line in page.model] + [""]
     lines += [_note(note) for note in page.found] + ["", page.sure, ""]
-    lines += ["| question | claim | measured | verdict |", "|---|---|---|---|"]
+    lines += ["| question | verdict | claimed | measured |", "|---|---|---|---|"]
     lines += [_row(claim, page.lies) for claim in page.claims] + [""]
     for claim in page.claims:
         lines += _section(claim, page.lies)
@@ -93,7 +93,7 @@ def _section(claim: Claim, lies: bool | None) -> list[str]:
 def _row(claim: Claim, lies: bool | None) -> str:
     """One row of the overview."""
     link = f"[{claim.question}](#{anchor(claim.question)})"
-    return f"| {link} | {claim.claimed} | {claim.says(lies)} | {_verdict(claim.verdict(lies))} |"
+    return f"| {link} | {_verdict(claim.verdict(lies))} | {claim.claimed} | {claim.says(lies)} |"
 
 
 def _check(check: Check) -> str:

@@ -1,6 +1,5 @@
 """Claims of what happens when activations of one run are patched into the other."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from scipy import stats as distributions  # pyright: ignore[reportMissingTypeStubs]
@@ -31,6 +30,12 @@ from stages.transplant.metrics import Rank, Ranks
 from stages.widths.metrics import Size
 
 HYPERGEOMETRIC: Any = distributions.hypergeom  # scipy has no types
+RULES = (
+    "Rules: `single`, effect of each head alone; `estimate`, that on log-odds by gradient; "
+    "`verified`, the top tenth by estimate patched (`absolute`: by its size); `left_out`, what is "
+    "lost without the head; `greedy`, the head that adds most to those before it; by P(correct), "
+    "unless another measure is named."
+)
 WINDOWS, WIDTHS, TRANSPLANT, SIZES = "windows", "widths", "transplant", "set_sizes"
 CONTROLS, ROBUST, TRUTH, ESTIMATES = (
     "controls",
@@ -441,19 +446,22 @@ def _width(size: int, of: Size) -> Note:
     )
 
 
-def _smallest(rules: dict[str, Smallest]) -> Iterable[Note]:
+def _smallest(rules: dict[str, Smallest]) -> list[Note]:
     """Write how few heads are enough in each rule's order."""
+    if not rules:
+        return []
+    listed = []
     for rule, least in rules.items():
-        if least.n_heads is None:
-            yield Note(f"Order of rule `{rule}`: no set was needed, or none was enough.", SIZES)
-            continue
         accuracy = Interval(least.accuracy, least.low, least.high, least.n or 0)
-        yield Note(
-            f"Order of rule `{rule}`: {words.plural(least.n_heads, 'head')} ({least.share:.1%} of "
-            f"all) are enough on the selection split; accuracy on the report split "
-            f"{number(accuracy)}.",
+        found = "none" if least.n_heads is None else f"{least.n_heads} ({number(accuracy)})"
+        listed.append(f"`{rule}` {found}")
+    return [
+        Note(
+            "Fewest heads that are enough on the selection split, by the rule that orders them "
+            f"(accuracy on the report split): {'; '.join(listed)}. {RULES}",
             SIZES,
         )
+    ]
 
 
 def _inside(layer: int | None, where: Window) -> bool | None:

@@ -20,13 +20,13 @@ def draw(tables: load.Tables) -> Figure:
     shown = rows.filter(pl.col("run") != "reverse")
     above = -(-len(wordings) // COLUMNS)
     figure = style.canvas(
-        f"Robustness of the head set: {tables.source} written into {tables.base}",
+        f"Robustness of the head set: {tables.source} patched into {tables.base}",
         "Sets of equal size of the best window's heads: those with the largest effects, on the "
         "selection split of one topic in the default wording, or of all topics in one wording; "
         "search: the set of stage heads. Above: accuracy on the report split, by topic "
         f"({_sizes(rows)}) and wording; white is 0.5, grey was not measured. Below: heads in both "
         f"sets as a share of those in either; and all topics together, {style.INTERVALS}; "
-        f"hollow: the reverse, {tables.base} written into {tables.source}.",
+        f"hollow: the reverse, {tables.base} patched into {tables.source}.",
         height=4.7 * above + 5.6,
         entries={f"wording {name}": look for name, look in looks.items()},
         lines=False,

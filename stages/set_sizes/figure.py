@@ -10,7 +10,7 @@ from stages.lib.drawing.columns import INTERVAL, POINT, floats, ints, texts
 
 RANDOM = "random"  # as the tables name it
 MEASURE = "auc_log"
-DIRECTIONS = {"up": "the first heads written", "down": "all but the first heads written"}
+DIRECTIONS = {"up": "the first heads patched", "down": "all but the first heads patched"}
 
 
 def draw(tables: load.Tables) -> Figure:
@@ -20,10 +20,10 @@ def draw(tables: load.Tables) -> Figure:
     looks = style.looks(rules) | {RANDOM: style.RANDOM}
     n_orders = rows.filter(rule=RANDOM)["draw"].n_unique()
     figure = style.canvas(
-        f"Heads in several orders: z of {tables.source} written into the run of {tables.base}",
+        f"Heads in several orders: z of {tables.source} patched into the run of {tables.base}",
         "Orders, greedy ones among them, are made on the selection split; shown are "
         f"{rows['n'].max() or 0} known statements of the report split. Above, the first heads of "
-        "an order are written; below, all heads of the model but these. Share of p_correct: 0 "
+        "an order are patched; below, all heads of the model but these. Share of p_correct: 0 "
         "with no head, 1 with all. Right: area under this share over the logarithm of the number "
         "of heads: above, 1 where the first head alone does it all; below, 0 where it alone is "
         f"missed. Bars: {style.INTERVALS}. In brackets: heads in the order's smallest set with the "

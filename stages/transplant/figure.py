@@ -12,7 +12,7 @@ def draw(tables: load.Tables) -> Figure:
     """The head set on the report split of every topic, its reverse, and random sets."""
     figure = style.canvas(
         "Transplant of the head set, by topic",
-        f"Patched {tables.base}: z of the set's heads from {tables.source} written into "
+        f"Patched {tables.base}: z of the set's heads from {tables.source} patched into "
         f"{tables.base}; patched {tables.source}: the reverse. Random: "
         f"{len(patching.random(tables))} sets of as many heads, of the set's own layers or of the "
         "others, a dot each, their mean a bar, on "

@@ -21,7 +21,7 @@ def draw(tables: load.Tables) -> Figure:
     called = {f"{size} layer{'s' * (size > 1)}": look for size, look in looks.items()}
     figure = style.canvas(
         "Windows of several sizes, in both directions",
-        f"Above: z of all heads of a window written, {layers['n'].max() or 0} known statements of "
+        f"Above: z of all heads of a window patched, {layers['n'].max() or 0} known statements of "
         "the selection split; p_correct is the mean probability of the right answer out of both; "
         "ringed: the best window of each size, of the highest p_correct in the patched "
         f"{tables.base} and of the lowest in the patched {tables.source}. Below: these windows on "

@@ -99,8 +99,7 @@ def test_it_is_drawn_and_reported(extended):
     assert picture.read_bytes().startswith(b"\x89PNG")
     page = (project.folder / "plots/report.md").read_text()
     row = next(line for line in page.splitlines() if line.startswith("| [Does one layer"))
-    assert row.endswith("| supported |")
-    assert "](#does-one-layer-alone-carry-the-lie) |" in row
+    assert "](#does-one-layer-alone-carry-the-lie) | supported |" in row
     assert f"](figures/{NAME}.png)" in page
     section = page.split("## Does one layer alone")[1]
     assert f"layer {tiny.PLANTED_LAYER} patched" in section

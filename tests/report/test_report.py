@@ -617,9 +617,9 @@ def test_the_page_has_each_claim_its_checks_and_its_pictures():
         [so("its colour", "red", "red", True), so("its heat", "none", "it burns", False)],
     )
     text = page.render(Page("Title", "Question?", ["A model."], [], "", [wet, cold], True, [], []))
-    assert "| [Is water wet?](#is-water-wet) | Water is wet. | it: wet | supported |" in text
+    assert "| [Is water wet?](#is-water-wet) | supported | Water is wet. | it: wet |" in text
     assert (
-        "| [Is fire cold?](#is-fire-cold) | Fire is cold. | its heat: it burns | **not supported** |"
+        "| [Is fire cold?](#is-fire-cold) | **not supported** | Fire is cold. | its heat: it burns |"
         in text
     )
     assert "](figures/water.png)" in text
