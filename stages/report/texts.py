@@ -48,9 +48,10 @@ def found(results: Results, source: str, base: str) -> list[Note]:
             f"; random sets of as many heads in the same layers bring it to "
             f"{words.plain(others.mean, 2)} on average, at most {words.plain(others.max, 2)}"
         )
+        does = "brings" if heads.n_heads == 1 else "bring"
         notes.append(
             Note(
-                f"{words.plural(heads.n_heads, 'head')} ({heads.share_of_all_heads:.1%}) bring it "
+                f"{words.plural(heads.n_heads, 'head')} ({heads.share_of_all_heads:.1%}) {does} it "
                 f"to {number(own)}" + (beside if others.own is not None else "") + ".",
                 "transplant",
             )
@@ -128,8 +129,8 @@ def limits(results: Results, manifest: dict[str, Any], file: str | None) -> list
     count = results.behaviour.known["all"].both
     notes += [
         Note(
-            f"Patched runs are of known statements, {count.known} of {count.n}: accuracy on all "
-            "statements is lower. See the first question.",
+            f"Patched runs are of known statements, {count.known} of {count.n}. Accuracy on all "
+            "statements stands under the first question.",
             "behaviour",
         ),
         Note(
