@@ -12,7 +12,9 @@ pytestmark = pytest.mark.skipif(
     chromium.found() is None,
     reason="no Chromium on this machine (`apt-get install chromium`)",
 )
-DRAWN = "document.querySelector('#head_plot canvas') && document.querySelector('#effects canvas')"
+DRAWN = (
+    "['head_plot', 'effects'].every((id) => document.querySelector(`#${id} svg.marks`) !== null)"
+)
 LISTED = "document.querySelectorAll('#list button').length"
 TITLE = "document.getElementById('statement').textContent"
 
@@ -45,11 +47,11 @@ def driven(folder, written, script, address="", width=1280, scheme="light"):
 )
 def test_it_fits_the_window_and_draws_every_plot(tmp_path, written, width, scheme):
     async def look(session):
-        await session.until("document.querySelectorAll('.plot canvas').length === 5")
+        await session.until("document.querySelectorAll('.plot svg.marks').length === 5")
         await session.picture(tmp_path / "page.png")
         return await session.run(
             """({ wide: document.documentElement.scrollWidth,
-                  plots: [...document.querySelectorAll('.plot canvas')].map((c) => c.clientWidth),
+                  plots: [...document.querySelectorAll('.plot svg.marks')].map((c) => c.clientWidth),
                   page: getComputedStyle(document.body).backgroundColor })"""
         )
 
@@ -85,14 +87,15 @@ def test_clicks_search_and_links_lead_where_they_say(tmp_path, written):
         await session.until("location.hash.startsWith('#statement=s003')")
         clicked = await session.run(TITLE)
         await session.run(
-            """{ const search = document.getElementById('search'); search.value = 'iron 42.';
+            """{ const search = document.getElementById('search'); search.value = 'iron 442.';
                  search.dispatchEvent(new Event('input')); }"""
         )
         listed = await session.run(LISTED)
         await session.until(DRAWN)
         await session.run("document.getElementById('effects').scrollIntoView()")
         place = await session.run(
-            """(() => { const box = document.querySelector('#effects canvas').getBoundingClientRect();
+            """(() => { const plot = document.querySelector('#effects svg.marks');
+                const box = plot.getBoundingClientRect();
                 return [box.left + box.width * 0.6, box.top + box.height * 0.4]; })()"""
         )
         before = await session.run("location.hash")
