@@ -1,0 +1,58 @@
+"""Numbers in texts are those of the metrics; see numbers.yaml."""
+
+import re
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from tests.bench import report as bench
+from tests.docs import numbers
+from tests.pipeline.closure import ROOT
+
+PIECES = YAML(typ="safe").load(Path(__file__).with_name("numbers.yaml"))
+DECIMAL = re.compile(r"\d+\.\d+")
+
+
+def text_of(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def results() -> str:
+    """The table of results of README.md."""
+    return re.findall(r"^\| question \|.*?(?=\n\n)", text_of("README.md"), re.DOTALL | re.MULTILINE)[0]
+
+
+@pytest.mark.parametrize("name", PIECES)
+def test_numbers_are_those_of_the_metrics(name):
+    assert numbers.differences(name, text_of(name), PIECES[name]) == []
+
+
+def test_every_decimal_number_in_the_table_of_results_is_compared():
+    assert DECIMAL.search(results())
+    assert DECIMAL.findall(numbers.covered(results(), PIECES["README.md"])) == []
+
+
+def test_a_wrong_number_is_named_with_its_file_and_its_source():
+    piece = ["{transplant.by_topic.all.source} as `honest`"]
+    right = numbers.shown("transplant.by_topic.all.source", "")
+    assert numbers.differences("A.md", f"accuracy {right}\nas `honest`", piece) == []
+    assert numbers.differences("A.md", "accuracy 0.5 [0.4, 0.6] as `honest`", piece) == [
+        f"A.md: 0.5 [0.4, 0.6] is written, transplant.by_topic.all.source says {right}"
+    ]
+    (missing,) = numbers.differences("A.md", "nothing", piece)
+    assert missing.startswith("A.md: no text like ")
+
+
+def test_a_number_that_no_piece_has_is_found():
+    assert DECIMAL.findall(numbers.covered("a 0.1 b 0.2", ["a {heads.n_heads}"])) == ["0.2"]
+
+
+def test_readme_is_of_one_sitting():
+    assert len(text_of("README.md").encode()) <= 9 * 1024
+
+
+@pytest.mark.parametrize("length", ["default", "long"])
+def test_the_tables_of_the_benchmarks_are_what_was_measured(length):
+    table = bench._table(bench._read(ROOT / f"tests/bench/{length}.json")).split("\n\n")[0]
+    assert table in text_of("tests/bench/README.md")
