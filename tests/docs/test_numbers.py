@@ -20,7 +20,9 @@ def text_of(name: str) -> str:
 
 def results() -> str:
     """The table of results of README.md."""
-    return re.findall(r"^\| question \|.*?(?=\n\n)", text_of("README.md"), re.DOTALL | re.MULTILINE)[0]
+    return re.findall(
+        r"^\| question \|.*?(?=\n\n)", text_of("README.md"), re.DOTALL | re.MULTILINE
+    )[0]
 
 
 @pytest.mark.parametrize("name", PIECES)
