@@ -60,10 +60,10 @@ def of(text: str) -> list[Block]:
     ]
 
 
-def missing(expected: list[str], printed: str) -> str | None:
-    """First expected line that was not printed behind those before it; numbers may differ."""
-    waiting = iter(map(_shape, printed.splitlines()))
-    return next((line for line in expected if _shape(line) not in waiting), None)
+def missing(expected: list[str], printed: str) -> list[str]:
+    """Expected lines that were not printed; numbers may differ, and the order, as DVC's does."""
+    shapes = set(map(_shape, printed.splitlines()))
+    return [line for line in expected if _shape(line) not in shapes]
 
 
 def _shape(line: str) -> str:

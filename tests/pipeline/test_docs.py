@@ -14,9 +14,9 @@ from tests.pipeline.conftest import copied
 
 RUN = ("sh", "console", "yaml")
 PAGES = (
+    "stages/HOWTO.md",  # before others that run its first experiment, which is kept then
     "README.md",
     "stages/TUTORIAL.md",
-    "stages/HOWTO.md",
     "data/organisms/README.md",
     "tests/bench/README.md",
 )
@@ -26,8 +26,8 @@ STAND_INS = (
     (r"^make (test|bench|organisms|organism-late|clean-cache)\b.*", r"make --dry-run \1"),
     (r"^source \.venv/bin/activate", "true"),
     (r"[\w.-]+/[\w.-]+@[0-9a-f]{40}", "./models/tiny"),
-    (r"model\.organism=late", "windows.size=1"),  # its adapters fit the default model alone
-    (r"^(dvc exp run --name late .*)", r"\1 behaviour"),
+    (r"none, honest, liar, manner, swapped", "honest, liar, stubborn"),  # its own grid
+    (r"^(dvc exp run --name sure .*)", r"\1 behaviour"),
 )  # fmt: skip
 MINE = "statement,label\nT is said.,1\nF is said.,0\n"
 
@@ -37,6 +37,7 @@ def ready(finished, tmp_path_factory):
     """A project that has run, in a commit, with a file of a user's own."""
     project = copied(finished, tmp_path_factory.mktemp("docs") / "project")
     (project.folder / "data/raw/mine.csv").write_text(MINE)
+    project.repro("statements")  # which depends on all of data/raw
     for command in (["add", "."], ["commit", "-qm", "all that has run"], ["branch", "-M", "main"]):
         assert project.run("git", *command).returncode == 0
     return project
@@ -88,7 +89,7 @@ def test_commands_run_as_they_are_written(page, project):
             result = project.run("bash", "-e", "-c", tiny(block.command))
         printed = result.stdout + result.stderr
         assert result.returncode == 0, f"{where}:\n{printed}"
-        assert blocks.missing(block.output, printed) is None, f"{where}:\n{printed}"
+        assert blocks.missing(block.output, printed) == [], f"{where}:\n{printed}"
 
 
 def test_links_of_pages_lead_to_files():
