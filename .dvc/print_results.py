@@ -48,7 +48,7 @@ def lines() -> list[str]:
         "Accuracy on known statements of the report split",
         *(f"  {name:{width}}  {_shown(value)}" for name, value in numbers),
         "",
-        "Claims",
+        "Verdicts",
         *(f"  {verdict:{wide}}  {claim}" for claim, verdict in claims),
         "",
         LOOK,

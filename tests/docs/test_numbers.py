@@ -50,6 +50,26 @@ def test_a_number_that_no_piece_has_is_found():
     assert DECIMAL.findall(numbers.covered("a 0.1 b 0.2", ["a {heads.n_heads}"])) == ["0.2"]
 
 
+def verdicts(table: str, column: int) -> dict[str, str]:
+    """Verdicts of a table by its first column, without links and emphasis."""
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| ")]
+    plain = [[re.sub(r"^\[(.+)\]\(#.*\)$", r"\1", cell).strip("*") for cell in row] for row in rows]
+    return {row[0]: row[column] for row in plain if len(row) > 1}
+
+
+def test_verdicts_are_those_of_the_report_on_the_questions_that_it_has_too():
+    ours, report = verdicts(results(), -1), verdicts(text_of("plots/report.md"), 1)
+    assert len(ours) == 8
+    assert len(report) > 10
+    both = set(ours) & set(report) - {"question"}
+    assert {q: ours[q] for q in both} == {q: report[q] for q in both}
+
+
+def test_verdicts_are_read_from_both_kinds_of_table():
+    assert verdicts("| q | r | v |\n|---|---|---|\n| A? | 0.5 | no |", -1) == {"q": "v", "A?": "no"}
+    assert verdicts("| [A?](#a) | **no** | x |", 1) == {"A?": "no"}
+
+
 def test_readme_is_of_one_sitting():
     assert len(text_of("README.md").encode()) <= 9 * 1024
 

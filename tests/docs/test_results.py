@@ -25,7 +25,7 @@ def test_five_numbers_and_every_verdict_are_printed():
     claims = re.findall(r"^## (.+)$", page, re.MULTILINE)
     assert len(claims) > 10
     assert [line for line in text.splitlines() if line.endswith(tuple(claims))] == [
-        line for line in text.split("Claims\n")[1].split("\n\n")[0].splitlines()
+        line for line in text.split("Verdicts\n")[1].split("\n\n")[0].splitlines()
     ]
 
 
