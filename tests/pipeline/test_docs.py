@@ -51,6 +51,7 @@ def project(ready):
         ["git", "reset", "-q", "--hard"],
         ["git", "clean", "-qfd"],
         ["dvc", "checkout"],
+        ["dvc", "exp", "remove", "--all-commits"],
     ):
         assert ready.run(*command).returncode == 0
 
