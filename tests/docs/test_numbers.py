@@ -27,7 +27,8 @@ def results() -> str:
 
 @pytest.mark.parametrize("name", PIECES)
 def test_numbers_are_those_of_the_metrics(name):
-    assert numbers.differences(name, text_of(name), PIECES[name]) == []
+    lines = numbers.differences(name, text_of(name), PIECES[name])
+    assert not lines, "\n" + "\n".join(lines)
 
 
 def test_every_decimal_number_in_the_table_of_results_is_compared():
