@@ -1,6 +1,7 @@
-# make repro      everything, from the model to the figures
+# make repro      everything, from the model to the report; at the end, what was found
 # make test       all tests
 # make lint       style and types
+# make reference  write stages/REFERENCE.md anew, from the code and its settings
 # make bench      time the forward pass against the tools people use, in an hour
 # make organisms  train the adapters of data/organisms anew, in hours; make organism-late: only one
 # make clean-cache  forget every run that is remembered: costs time, changes no number
@@ -10,13 +11,14 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # Relative: the checkout's own path may have a blank, and a recipe would see two paths.
 TIMES := .dvc/tmp/times.tsv
 
-.PHONY: repro test lint bench organisms clean-cache lock
+.PHONY: repro test lint reference bench organisms clean-cache lock
 
 repro: .venv/installed
 	@mkdir -p .dvc/tmp && rm -f $(TIMES)
 	STAGE_TIMES=$(TIMES) dvc repro
 	@if [ -f $(TIMES) ]; then echo && awk -F '\t' \
 	  '{printf "%8.1f s %6d MiB  %s\n", $$2, $$3, $$1; sum += $$2} END {printf "%8.1f s             together\n", sum}' $(TIMES); fi
+	@echo && python .dvc/print_results.py
 
 test: .venv/installed
 	python -m pytest
@@ -25,6 +27,9 @@ lint: .venv/installed
 	ruff check
 	ruff format --check
 	pyright
+
+reference: .venv/installed
+	python -m tests.docs.reference
 
 bench: .venv/installed
 	dvc repro model statements

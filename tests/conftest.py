@@ -17,6 +17,7 @@ LONGEST = (
     "figures/test_figures.py",
     "pipeline/test_bad_input_table.py",
     "pipeline/test_organism.py",
+    "pipeline/test_docs.py",
     "organism/test_organism.py",
     "pipeline/test_names.py",
     "pipeline/test_new_sweep.py",

@@ -158,9 +158,10 @@ def align(base: list[int], source: list[int], names: list[str], pieces: list[np.
     -------
     Pairs
         In each piece as many as the shorter one has. Without the tokens that both prompts start
-        with: there z is the same in both runs, and nothing would be written.
+        with: there z is the same in both runs, and nothing would be written. And without tokens
+        that are further from the end than the shorter prompt is long: no patch reaches them.
     """
-    same = _n_same(base, source)
+    same, shorter = _n_same(base, source), min(len(base), len(source))
     block: list[int] = []
     of_base: list[int] = []
     of_source: list[int] = []
@@ -168,7 +169,8 @@ def align(base: list[int], source: list[int], names: list[str], pieces: list[np.
         mine, other = (np.flatnonzero(of == piece) for of in pieces)
         n = min(len(mine), len(other))
         for i, j in zip(mine[len(mine) - n :], other[len(other) - n :], strict=True):
-            if i != j or i >= same:
+            reached = max(len(base) - i, len(source) - j) <= shorter
+            if reached and (i != j or i >= same):
                 block.append(BLOCKS.index(name))
                 of_base.append(i - len(base))
                 of_source.append(j - len(source))

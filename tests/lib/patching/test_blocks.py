@@ -124,7 +124,17 @@ def test_blocks_of_two_lengths_are_paired_from_their_ends(tokenizer):
     statement = found.block == BLOCKS.index("statement")
     # The longer prefix pushes all that stands before it: z must be moved.
     assert (found.base[statement] < found.source[statement]).all()
-    assert found.reach <= min(len(mine), len(other)) + len("Well, ")
+    assert found.reach <= min(len(mine), len(other))
+
+
+def test_no_position_is_further_from_the_end_than_the_shorter_prompt_is_long(tokenizer):
+    """A patch covers the last positions of both, as many as the shorter one has at most."""
+    short = Wording("You are H.", QUESTION, "it is")
+    long = Wording("You are L.", QUESTION, "Sure, with pleasure, as you ask me so kindly. It is")
+    for base, source in ((short, long), (long, short)):
+        mine, other, found = pairs(tokenizer, base, source)
+        assert abs(len(mine) - len(other)) > len("You are ")  # more than what both start with
+        assert found.reach == min(len(mine), len(other))
 
 
 def test_what_both_prompts_start_with_is_not_written(tokenizer):

@@ -1,0 +1,44 @@
+"""stages/REFERENCE.md is what `make reference` writes; its tables are those that stages write."""
+
+from typing import Annotated
+
+import pytest
+
+from stages.lib.io.ranges import Count, Limit, OneOf, Range, Some
+from tests.docs import reference
+from tests.pipeline.closure import declared
+
+
+def test_the_page_is_what_the_code_says():
+    assert reference.FILE.read_text(encoding="utf-8") == reference.page(), "run `make reference`"
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (Count, "whole number, at least 1"),
+        (Limit, "whole number, at least 1, or null"),
+        (Annotated[str, OneOf("a", "b")], "one of a, b"),
+        (str | None, "text, or null"),
+        (Annotated[float, Range(above=0, below=1)], "number, above 0, below 1"),
+        (Some[Count], "list; of each: whole number, at least 1; of the list: at least 1"),
+        (dict, "mapping"),
+    ],
+)
+def test_types_and_rules_in_words(kind, words):
+    assert reference.expected(kind) == words
+
+
+def test_every_table_of_dvc_yaml_is_there():
+    """`data/probes` is a folder of two."""
+    outs = {
+        out
+        for stage in declared().values()
+        for out in stage.get("outs", [])
+        if isinstance(out, str)
+    }
+    outs = {out.replace("${item.persona}", "PERSONA") for out in outs if out.endswith(".parquet")}
+    assert outs <= set(reference.TABLES)
+    assert {file for file in reference.TABLES if file not in outs} == {
+        "data/probes/layers.parquet", "data/probes/falls.parquet",
+    }  # fmt: skip

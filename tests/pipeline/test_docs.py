@@ -1,0 +1,111 @@
+"""The commands of the pages for users, run as they are written, in a project with a tiny model."""
+
+import re
+from pathlib import Path
+
+import polars as pl
+import pytest
+from dvc.utils.serialize import modify_yaml
+from ruamel.yaml import YAML
+
+from tests.docs import blocks, reference
+from tests.pipeline.closure import ROOT
+from tests.pipeline.conftest import copied
+
+RUN = ("sh", "console", "yaml")
+PAGES = (
+    "stages/HOWTO.md",  # before others that run its first experiment, which is kept then
+    "README.md",
+    "stages/TUTORIAL.md",
+    "data/organisms/README.md",
+    "tests/bench/README.md",
+)
+STAND_INS = (
+    # What takes long, or needs a network, and what does it in a tiny project.
+    (r"^make repro\b.*", "dvc repro"),
+    (r"^make (test|bench|organisms|organism-late|clean-cache)\b.*", r"make --dry-run \1"),
+    (r"^source \.venv/bin/activate", "true"),
+    (r"[\w.-]+/[\w.-]+@[0-9a-f]{40}", "./models/tiny"),
+    (r"none, honest, liar, manner, swapped", "honest, liar, stubborn"),  # its own grid
+    (r"^(dvc exp run --name sure .*)", r"\1 behaviour"),
+)  # fmt: skip
+MINE = "statement,label\nT is said.,1\nF is said.,0\n"
+
+
+@pytest.fixture(scope="module")
+def ready(finished, tmp_path_factory):
+    """A project that has run, in a commit, with a file of a user's own."""
+    project = copied(finished, tmp_path_factory.mktemp("docs") / "project")
+    (project.folder / "data/raw/mine.csv").write_text(MINE)
+    project.repro("statements")  # which depends on all of data/raw
+    for command in (["add", "."], ["commit", "-qm", "all that has run"], ["branch", "-M", "main"]):
+        assert project.run("git", *command).returncode == 0
+    return project
+
+
+@pytest.fixture
+def project(ready):
+    """The same project each time, as it was committed."""
+    yield ready
+    for command in (
+        ["git", "reset", "-q", "--hard"],
+        ["git", "clean", "-qfd"],
+        ["dvc", "checkout"],
+        ["dvc", "exp", "remove", "--all-commits"],
+    ):
+        assert ready.run(*command).returncode == 0
+
+
+def merge(into, values):
+    """Put the keys of a page's block into params.yaml."""
+    for key, value in values.items():
+        if isinstance(value, dict) and isinstance(into.get(key), dict) and key != "sources":
+            merge(into[key], value)
+        else:
+            into[key] = value
+
+
+def tiny(command):
+    """The same command for a tiny project."""
+    for pattern, instead in STAND_INS:
+        command = re.sub(pattern, instead, command, flags=re.MULTILINE)
+    return command
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_run_as_they_are_written(page, project):
+    """Settings of one section of a page are not those of the next one."""
+    section = 0
+    every = blocks.of((ROOT / page).read_text(encoding="utf-8"))
+    for block in (block for block in every if block.kind in RUN):
+        where = f"{page}, line {block.line}"
+        if block.section != section:
+            section = block.section
+            assert project.run("git", "checkout", "-q", "params.yaml").returncode == 0
+        if block.kind == "yaml":
+            with modify_yaml(str(project.folder / "params.yaml")) as params:
+                merge(params, YAML(typ="safe").load(tiny(block.content)))
+            result = project.stage("check", "--out", "data/checked.json")
+        else:
+            result = project.run("bash", "-e", "-c", tiny(block.command))
+        printed = result.stdout + result.stderr
+        assert result.returncode == 0, f"{where}:\n{printed}"
+        assert blocks.missing(block.output, printed) == [], f"{where}:\n{printed}"
+
+
+def test_links_of_pages_lead_to_files():
+    for page in [
+        *ROOT.glob("*.md"),
+        *ROOT.glob("*/README.md"),
+        *ROOT.glob("*/*/README.md"),
+        *ROOT.glob("stages/*.md"),
+    ]:
+        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / Path(link)).exists(), (page, link)
+
+
+def test_stages_write_the_columns_that_the_reference_lists(finished):
+    for name, schema in reference.TABLES.items():
+        for persona in ("honest", "liar"):
+            file = finished.folder / name.replace("PERSONA", persona)
+            assert pl.read_parquet_schema(file) == reference.schema(schema), name
