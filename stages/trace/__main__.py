@@ -11,7 +11,7 @@ import polars as pl
 
 from stages.lib import forward
 from stages.lib.io import cli, params, tables
-from stages.lib.patching import aligned, experiment
+from stages.lib.patching import aligned, experiment, prompt_pairs
 from stages.lib.patching.blocks import Pairs
 from stages.lib.patching.experiment import Experiment
 from stages.trace import attribution, choice, map_runs, path_runs
@@ -40,39 +40,37 @@ def main(
 ) -> None:
     """Map layers and places; choose cells on `selection`; heads and paths of these on `report`."""
     section = params.section("trace", TraceConfig)
-    setting = experiment.load(pairs, model, ("selection", "report"), section.limit)
-    config, decode = setting.config, setting.lm.tokenizer.decode
-    placed, counterparts, notes = aligned.pairs(setting.pairs, aligned.wordings(config), decode)
-    selection, report = (
-        _split(replace(setting, pairs=placed), counterparts, name)
-        for name in ("selection", "report")
+    setting = experiment.load(pairs, model, ("selection",), section.search_limit)
+    selection = _placed(setting)
+    of_both = min((n for n in (section.limit, section.reverse_limit) if n is not None), default=None)
+    report, fewer = (
+        _placed(replace(setting, pairs=prompt_pairs.read(pairs, ("report",), limit, by="split")))
+        for limit in (section.limit, of_both)
     )
+    config = setting.config
     at = {name: pairs for name, pairs in selection[1].items() if name in PARTS}
     chosen_on = pl.concat([map_runs.unpatched(*selection), map_runs.layers(selection[0], at)])
     personas = (config.source, config.base)
     cells = choice.choose(chosen_on, selection[0].pairs, personas, section.least, section.cells)
-    reverse = _reversed(*report)
+    reverse = _reversed(*fewer)
     parts = [chosen_on, map_runs.unpatched(*report), map_runs.layers(*report)]
     parts += [map_runs.layers(*reverse), map_runs.heads(*report, cells)]
     routes = path_runs.run(*report, cells)
     estimated = attribution.run(report[0], report[1][ALL])
     if not forward.is_main_process():
         return
-    if notes:
-        print(f"trace: left out {len(notes)} statements", *notes, sep="\n")
     tables.write(out, pl.concat(parts), RUNS, ["statement_id", "base", "patch_id"])
     tables.write(estimates, estimated, ESTIMATES, ["statement_id", "layer", "head"])
     tables.write(paths, routes, PATHS, ["statement_id", "base", "patch_id"])
 
 
-def _split(
-    setting: Experiment, counterparts: list[Pairs], split: str
-) -> tuple[Experiment, dict[str, list[Pairs]]]:
-    """Statements of one split, and their places."""
-    mine = setting.pairs.table["split"] == split
-    some = [pairs for pairs, own in zip(counterparts, mine, strict=True) if own]
-    about = setting.pairs.only(setting.pairs.table.filter(mine)["statement_id"])
-    return replace(setting, pairs=about), places(some, setting.config.positions)
+def _placed(setting: Experiment) -> tuple[Experiment, dict[str, list[Pairs]]]:
+    """Statements whose wordings are found in both prompts, and their places; names the others."""
+    config, decode = setting.config, setting.lm.tokenizer.decode
+    about, counterparts, notes = aligned.pairs(setting.pairs, aligned.wordings(config), decode)
+    if notes and forward.is_main_process():
+        print(f"trace: left out {len(notes)} statements", *notes, sep="\n")
+    return replace(setting, pairs=about), places(counterparts, config.positions)
 
 
 def _reversed(

@@ -12,5 +12,7 @@ class TraceConfig:
 
     SECTION = "trace"
     limit: Limit
+    search_limit: Limit
+    reverse_limit: Limit
     least: Annotated[float, Range(above=0, most=1)]
     cells: Count

@@ -23,7 +23,8 @@ def draw(tables: load.Tables) -> Figure:
     figure = style.canvas(
         "Where the lie is written, and where it is read",
         f"A, B: z of all heads of one layer patched at one place of the prompt, "
-        f"{rows['n'].max() or 0} known statements of the report split. Colour: share of the "
+        f"{_n(rows, 'patched')} (A) and {_n(rows, 'reverse')} (B) known statements of the report "
+        "split. Colour: share of the "
         "difference of both runs in log-odds of the right answer that the patch recovers (1: the "
         "patched run answers as the other run does). User turn and assistant turn: the tokens of "
         "the chat template before the question and before the answer. The last token is not in its "
@@ -50,6 +51,11 @@ def draw(tables: load.Tables) -> Figure:
         heat.colour_bar(figure, top, LIMITS, "share of log-odds recovered")
     _paths(figure.add_subplot(grid[1, :]), paths)
     return figure
+
+
+def _n(rows: pl.DataFrame, run: str) -> object:
+    """How many statements a direction was run on."""
+    return rows.filter(run=run)["n"].max() or 0
 
 
 def _last(rows: pl.DataFrame) -> str:

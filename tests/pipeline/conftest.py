@@ -53,7 +53,7 @@ PARAMS = {
     "set_sizes": {"limit": 8, "search_limit": 8, "sizes": [2, 4, 10]},
     "widths": {"sizes": [1, 2, 5], "limit": 6, "report_limit": 8},
     "positions": {"counts": [1, 5, 20, 5000], "limit": 12, "draws": 2},
-    "trace": {"limit": 8},
+    "trace": {"limit": 8, "search_limit": 8, "reverse_limit": 4},
     "grafts": {"limit": 6},
 }
 
