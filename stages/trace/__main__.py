@@ -42,7 +42,9 @@ def main(
     section = params.section("trace", TraceConfig)
     setting = experiment.load(pairs, model, ("selection",), section.search_limit)
     selection = _placed(setting)
-    of_both = min((n for n in (section.limit, section.reverse_limit) if n is not None), default=None)
+    of_both = min(
+        (n for n in (section.limit, section.reverse_limit) if n is not None), default=None
+    )
     report, fewer = (
         _placed(replace(setting, pairs=prompt_pairs.read(pairs, ("report",), limit, by="split")))
         for limit in (section.limit, of_both)
