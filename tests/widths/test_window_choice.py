@@ -16,7 +16,7 @@ from stages.widths import scores, window_choice, window_runs
 from stages.widths.window_runs import DIRECTIONS, Window
 from tests import tiny
 from tests.intervals import there
-from tests.positions.test_position_runs import CONFIG, WORDS
+from tests.placed import CONFIG, WORDS
 from tests.windows.test_windows import pairs
 
 LABELS = [True, True, False, False] * 3
