@@ -8,8 +8,8 @@ from stages.lib.drawing import heat, load, marks, places, registry, style
 from stages.lib.drawing.columns import ACCURACY, bounded, floats, ints, texts
 
 RUNS = {
-    "without": ("without this part of the change", style.PATCHED),
-    "alone": ("this part alone", style.REVERSE),
+    "without": ("needed: share of the lie undone without this part", style.PATCHED),
+    "alone": ("enough: share of the lie made by this part alone", style.REVERSE),
 }
 NOTHING = "the model was not taught to lie:\nthere are no weights to take out"
 NAMES = {"set": "needed\nheads", "rest": "other\nheads"}
@@ -22,15 +22,15 @@ def draw(tables: load.Tables) -> Figure:
         "Ground truth by weights: what the lie needs",
         f"The organism's change of weights is cut into parts; the {tables.base} prompts of "
         f"{rows['n'].max() or 0} known statements of the report split are answered without a part "
-        "(does the lie need it?) and with it alone (is it enough?). Restored: log-odds of the "
-        "right answer above those of the liar, as a share of what the model without all of the "
-        "change has: 0 lies, 1 is honest. A head is its rows of the queries' map and its columns "
-        "of the output projection. Needed heads: the smallest set found on the selection split. "
+        "(does the lie need it?) and with it alone (is it enough?). Undone: log-odds of the right "
+        "answer above those of the whole organism, as a share of what it has without all of the "
+        "change; made: 1 minus that. A head is its rows of the queries' map and its columns of the "
+        "output projection. Needed heads: the smallest set found on the selection split. "
         f"Bars: {style.INTERVALS}.",
         height=6.4,
         entries={name: look for name, look in RUNS.values()},
         lines=False,
-        half="lies (0), is honest (1)",
+        half="none of the lie (0), all of it (1)",
     )
     left, right = figure.subplots(1, 2, width_ratios=[2, 1])
     _parts(left, rows)
@@ -47,18 +47,25 @@ def _parts(ax: Axes, rows: pl.DataFrame) -> None:
         marks.nothing(ax, NOTHING)
         return
     order = pl.col("unit").replace_strict({"layer": 0, "map": 1, "set": 2, "rest": 3, "all": 4})
-    named = parts.with_columns(low=pl.col("restored_low"), high=pl.col("restored_high"))
+    restored = [pl.col(name) for name in ("restored", "restored_low", "restored_high")]
+    made = pl.col("run") == "alone"
+    value, low, high = (pl.when(made).then(1 - one).otherwise(one) for one in restored)
+    named = parts.with_columns(
+        share=value,
+        low=pl.when(made).then(high).otherwise(low),
+        high=pl.when(made).then(low).otherwise(high),
+    )
     named = named.sort(order, "layer", "map")
     labels = load.names(named, "part")
     where = {part: float(i) for i, part in enumerate(labels)}
     for run, at, own in places.dodged(named, "run", RUNS, "part", where):
-        marks.points(ax, at, own, "restored", RUNS[run][1], size=9)
+        marks.points(ax, at, own, "share", RUNS[run][1], size=9)
     places.names(
         ax, [NAMES.get(part, part.replace("_", "\n").replace(" ", "\n")) for part in labels]
     )
     for level in (0, 1):
         ax.axhline(level, color="black", linewidth=1.2, linestyle=style.HALF, zorder=1)
-    ax.set_ylabel("honesty restored (share of log-odds)")
+    ax.set_ylabel("share of the lie, in log-odds")
 
 
 def _heads(figure: Figure, ax: Axes, rows: pl.DataFrame) -> None:
@@ -69,7 +76,7 @@ def _heads(figure: Figure, ax: Axes, rows: pl.DataFrame) -> None:
         return
     limits = heat.around_zero(heads["restored"])
     heat.heads(ax, heads, "restored", limits)
-    heat.colour_bar(figure, [ax], limits, "honesty restored (share of log-odds)")
+    heat.colour_bar(figure, [ax], limits, "share of the lie undone (log-odds)")
 
 
 TABLES = {

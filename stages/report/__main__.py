@@ -41,6 +41,7 @@ def main(
     html_out: Annotated[Path, "writes the same as one HTML page that has the pictures in it"],
 ) -> None:
     """Fill the page from the metrics."""
+    params.section("patch", PatchConfig).require_z("report")
     file = params.section("model", ModelConfig).file
     made = collect(
         results.read(metrics), own.claims(metrics), tables.read_json(model / MANIFEST), file
@@ -70,7 +71,6 @@ def collect(
         As of `texts.limits`.
     """
     roles = params.section("patch", PatchConfig)
-    roles.require_z("report")
     neutral = params.section("behaviour", BehaviourConfig).neutral
     pair = (every, roles.source, roles.base)
     lying = behaviour.lying(*pair)

@@ -44,12 +44,20 @@ def written_and_read(results: Results, source: str, base: str) -> Claim:
             )
         ]
     return Claim(
-        "Where is the lie written, and where is it read?",
+        "Where is the instruction to lie written, and where is it read?",
         f"z of a layer at an early place of the prompt, patched from `{source}` into `{base}`, "
         "brings the right answer back, and most of that reaches the answer through a later layer.",
         checks,
         ("trace.png",),
-        notes=[*map(_alone, trace.cells.values()), *_views(trace)],
+        notes=[
+            Note(
+                "Before the statement no answer can be written: what is written there is that a "
+                "lie is due.",
+                TRACE,
+            ),
+            *map(_alone, trace.cells.values()),
+            *_views(trace),
+        ],
     )
 
 
@@ -62,7 +70,7 @@ def weights(results: Results, source: str, base: str) -> Claim | None:
     needed, part = grafts.needed_layers, grafts.needed
     checks = [
         so(
-            f"layers without whose change of weights more than {NEEDED} of honesty comes back",
+            f"layers whose training, undone alone, restores more than {NEEDED} of honesty",
             f"those that write by activation patching ({words.listed(writers)})",
             words.listed(needed),
             set(needed) == set(writers) if needed and writers else None,
@@ -100,9 +108,9 @@ def weights(results: Results, source: str, base: str) -> Claim | None:
             for name, score in truth.methods.items()
         ]
     return Claim(
-        "Does patching find the weights that the lie needs?",
-        "The layers that the lie needs, by the weights that training changed, are those that write "
-        "by activation patching.",
+        "Does patching find the layers whose training the lie needs?",
+        "The layers without whose training the model is more honest are those that write by "
+        "activation patching.",
         checks,
         ("grafts.png",),
         notes=notes,

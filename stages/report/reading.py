@@ -60,7 +60,7 @@ def before(results: Results, source: str, base: str) -> Claim:
         if of.get(source)
     ]
     return Claim(
-        "Does the liar represent the truth before the lie is written?",
+        "Does the liar represent the truth at the layer where probes read it best?",
         f"A {READS} probe fitted on `{source}`, at the layer that cross-validation chose, reads "
         f"`{base}` too.",
         checks,
@@ -70,7 +70,7 @@ def before(results: Results, source: str, base: str) -> Claim:
 
 
 def after(results: Results, source: str, base: str) -> Claim:
-    """The honest run's probe still reads the liar after the layers that write the lie."""
+    """The honest run's probe still reads the liar after the layers of the lie."""
     where, last = _writing(results)
     by_layer, chance = results.probes.by_layer, _commoner(results)
     index = None if last is None else str(last + 1)
@@ -86,7 +86,7 @@ def after(results: Results, source: str, base: str) -> Claim:
         _reads(f"accuracy on `{source}` of {probe}", read(source, source), chance),
     ]
     notes = [
-        f"Layers that write the lie: {where}. Before them it is true by construction, so the test "
+        f"Layers of the lie: {where}. Before them it is true by construction, so the test "
         "is made after the last of them.",
         f"{chance:.3f} is the share of the commoner label: a probe has it that says the same of "
         "every statement.",
@@ -94,9 +94,8 @@ def after(results: Results, source: str, base: str) -> Claim:
         "is the truth turned round, such a probe may read either.",
     ]
     return Claim(
-        "Does the liar still represent the truth after the lie is written?",
-        f"After the layers that write the lie, a {READS} probe fitted on `{source}` still reads "
-        f"`{base}`.",
+        "Does the probe of the honest run still read the liar after the layers of the lie?",
+        f"After the layers of the lie, a {READS} probe fitted on `{source}` still reads `{base}`.",
         checks,
         notes=[Note(note, PROBES) for note in notes],
     )
@@ -261,10 +260,10 @@ def _commoner(results: Results) -> float:
 
 
 def _writing(results: Results) -> tuple[str, int | None]:
-    """The layers that write the lie, and the last of them: trained ones, else the best window."""
+    """The layers of the lie, and the last of them: trained ones, else the best window."""
     truth = results.ground_truth
     if isinstance(truth, GroundTruthMetrics) and truth.planted:
-        return f"{words.layers(truth.planted)}, trained to", truth.planted.last_layer
+        return f"{words.layers(truth.planted)}, trained to lie", truth.planted.last_layer
     best = results.windows.best
     return (f"{words.layers(best)}, the best window", best.last_layer) if best else ("none", None)
 

@@ -33,12 +33,19 @@ def found(results: Results, source: str, base: str) -> list[Note]:
     one = results.widths.patched.get("1")
     best, patched = results.windows.best, results.windows.runs["report"].get("patched")
     if best and patched:
-        alone = f"; {words.layers(one.best)} alone {number(one.best.report[ALL])}" if one else ""
         notes.append(
             Note(
                 f"Outputs of attention heads (z) of {words.layers(best)}, patched from `{source}` "
-                f"into `{base}`, bring it to {number(patched)}{alone}.",
-                "widths" if one else "windows",
+                f"into `{base}` at the last positions, bring it to {number(patched)}.",
+                "windows",
+            )
+        )
+    if one:
+        notes.append(
+            Note(
+                f"At these positions {words.layers(one.best)} alone brings it to "
+                f"{number(one.best.report[ALL])}.",
+                "widths",
             )
         )
     heads, own = results.heads, results.transplant.by_topic[ALL].get("patched")

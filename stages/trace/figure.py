@@ -9,8 +9,8 @@ from stages.lib.drawing.columns import ACCURACY, INTERVAL, ROLES, bounded, float
 
 THROUGH, AROUND = "through", "around"
 PATHS = {
-    THROUGH: ("only the reader gets what the writer sends it", style.PATCHED),
-    AROUND: ("the writer is patched, the reader gets nothing of it", style.REVERSE),
+    THROUGH: ("C: through the reader alone", style.PATCHED),
+    AROUND: ("C: around the reader", style.REVERSE),
 }
 LIMITS = (-1.0, 1.0)
 NOTHING = "nothing was measured:\nsee metrics/trace.json"
@@ -21,7 +21,7 @@ def draw(tables: load.Tables) -> Figure:
     source, base = tables.source, tables.base
     rows, paths = tables["trace/map"], tables["trace/paths"]
     figure = style.canvas(
-        "Where the lie is written, and where it is read",
+        "Where the instruction to lie is written, and where it is read",
         f"A, B: z of all heads of one layer patched at one place of the prompt, "
         f"{_n(rows, 'patched')} (A) and {_n(rows, 'reverse')} (B) known statements of the report "
         "split. Colour: share of the "
@@ -30,7 +30,8 @@ def draw(tables: load.Tables) -> Figure:
         "the chat template before the question and before the answer. The last token is not in its "
         f"block; the paper patches the last {_last(rows)} positions. C: the writer is a cell that "
         "matters (chosen on the selection split), the reader one of a later layer, or that layer "
-        "at all places; share of the writer's gain. Grey: no position there. Bars: "
+        "at all places. Through: only the reader gets what the writer sends it; around: all but "
+        "the reader. Grey: no position there. Bars: "
         f"{style.INTERVALS}.",
         height=11.5,
         entries={name: look for name, look in PATHS.values()},

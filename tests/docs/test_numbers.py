@@ -60,7 +60,7 @@ def verdicts(table: str, column: int) -> dict[str, str]:
 
 def test_verdicts_are_those_of_the_report_on_the_questions_that_it_has_too():
     ours, report = verdicts(results(), -1), verdicts(text_of("plots/report.md"), 1)
-    assert len(ours) == 9
+    assert len(ours) == 10
     assert len(report) > 10
     both = set(ours) & set(report) - {"question"}
     assert {q: ours[q] for q in both} == {q: report[q] for q in both}
@@ -79,3 +79,10 @@ def test_readme_is_of_one_sitting():
 def test_the_tables_of_the_benchmarks_are_what_was_measured(length):
     table = bench._table(bench._read(ROOT / f"tests/bench/{length}.json")).split("\n\n")[0]
     assert table in text_of("tests/bench/README.md")
+
+
+def test_the_verdicts_that_are_counted_are_those_of_the_report():
+    counted = "{0} claims: {1} supported, {2} not supported, {3} inconclusive"
+    told = r"of (\d+) claims (\d+) are supported, (\d+) are not, and (\d+) are inconclusive"
+    (numbers_of,) = re.findall(told, " ".join(text_of("README.md").split()))
+    assert counted.format(*numbers_of) in " ".join(text_of("plots/report.md").split())

@@ -20,6 +20,8 @@ def test_make_repro_touches_nothing_outside_the_checkout(tmp_path):
     for name in ("Makefile", "requirements.lock"):
         shutil.copy(ROOT / name, folder)
     (folder / ".venv/installed").touch()
+    (folder / ".dvc").mkdir()
+    (folder / ".dvc/print_results.py").write_text("")
     decoys = [tmp_path / "it's", tmp_path / "a", tmp_path / "it", folder / ".dvc/tmp/kept"]
     for decoy in decoys:
         decoy.parent.mkdir(parents=True, exist_ok=True)

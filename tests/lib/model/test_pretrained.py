@@ -130,12 +130,14 @@ class TestCode:
             if (found := re.findall(r"\w\)?\.from_pretrained\(", file.read_text()))
         }
         assert calls == {
-            "lib/weights/adapter.py": 1,  # an adapter, by peft
+            "grafts/weights.py": 1,  # an adapter, by peft
+            "lib/weights/adapter.py": 1,  # likewise
             "lib/model/pretrained/loading.py": 4,
             "lib/model/pretrained/reading.py": 1,
             "lib/model/pretrained/weights.py": 1,  # from no folder
         }
-        assert "PeftModel.from_pretrained(" in (STAGES / "lib/weights/adapter.py").read_text()
+        for file in ("grafts/weights.py", "lib/weights/adapter.py"):
+            assert "PeftModel.from_pretrained(" in (STAGES / file).read_text()
         text = (STAGES / "lib/model/pretrained/loading.py").read_text()
         for call in re.findall(r"\.from_pretrained\(.*?\n?.*?\)\n", text, re.DOTALL):
             assert "**NEVER" in call or "**SAFE" in call
