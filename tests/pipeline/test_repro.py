@@ -551,12 +551,15 @@ def test_a_launcher_of_two_processes_changes_no_number_and_invalidates_nothing(p
         "data/windows.parquet",
         "data/widths.parquet",
         "data/positions.parquet",
+        "data/trace.parquet",
+        "data/paths.parquet",
+        "data/trace_estimates.parquet",
     )
     files = [project.folder / name for name in names]
     before = [(file.read_bytes(), file.stat().st_mtime_ns) for file in files]
     launcher = {"LAUNCHER": "torchrun --nproc_per_node 2"}
     launcher["XDG_CACHE_HOME"] = f"{project.folder}.other"  # or all would be remembered
-    stages = ("logit_attribution", "windows", "heads", "widths", "positions")
+    stages = ("logit_attribution", "windows", "heads", "widths", "positions", "trace")
     result = project.run("dvc", "repro", "--force", "--single-item", *stages, **launcher)
     assert result.returncode == 0, result.stderr
     assert stages_run(result.stdout + result.stderr) == set(stages)
