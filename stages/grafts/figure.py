@@ -63,9 +63,7 @@ def _parts(ax: Axes, rows: pl.DataFrame) -> None:
     places.names(
         ax, [NAMES.get(part, part.replace("_", "\n").replace(" ", "\n")) for part in labels]
     )
-    for level in (0, 1):
-        ax.axhline(level, color="black", linewidth=1.2, linestyle=style.HALF, zorder=1)
-    ax.set_ylabel("share of the lie, in log-odds")
+    marks.shares(ax, "share of the lie, in log-odds")
 
 
 def _heads(figure: Figure, ax: Axes, rows: pl.DataFrame) -> None:

@@ -133,14 +133,33 @@ def auroc(
     if not effects.size:
         return stats.NOTHING
     random = np.random.default_rng(seed)
-    groups = [np.flatnonzero(inside), np.flatnonzero(~inside)]
     means = resample.means(effects, subject, random)
-    drawn = [[random.choice(group, len(group)) for group in groups] for _ in means]
-    some = np.array([np.concatenate(draw) for draw in drawn])
+    some = drawn(inside, len(means), random)
     areas = area(inside[some], np.take_along_axis(means, some, axis=1))
     low, high = stats.bootstrapped(areas, len(set(subject)))
     value = float(area(inside, effects.mean(axis=1)))
     return Interval(value, low, high, effects.shape[1])
+
+
+def drawn(
+    inside: NDArray[np.bool_], n_draws: int, random: np.random.Generator
+) -> NDArray[np.int64]:
+    """Draw heads with replacement, as many inside and as many outside as there are.
+
+    Parameters
+    ----------
+    inside : ndarray of shape (n_heads,), bool
+    n_draws : int
+    random : Generator
+
+    Returns
+    -------
+    ndarray of shape (n_draws, n_heads), int64
+        Their numbers.
+    """
+    groups = [np.flatnonzero(inside), np.flatnonzero(~inside)]
+    draws = [[random.choice(group, len(group)) for group in groups] for _ in range(n_draws)]
+    return np.array([np.concatenate(draw) for draw in draws])
 
 
 def area(inside: NDArray[np.bool_], effects: NDArray[np.float64]) -> NDArray[np.float64]:

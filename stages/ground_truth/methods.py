@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
 from stages.grafts.metrics import GraftsMetrics
-from stages.ground_truth.ground_truth import area
+from stages.ground_truth.ground_truth import area, drawn
 from stages.ground_truth.metrics import MethodScore
 from stages.lib import stats
 from stages.lib.io.tables import Schema
@@ -105,15 +105,8 @@ def score(method: Scores, needed: list[Head], seed: int = 0) -> MethodScore:
     truth = np.zeros(method.shape, bool)
     truth[tuple(np.transpose(needed))] = True
     inside, values = truth.ravel(), method.ravel()
-    random = np.random.default_rng(seed)
-    groups = [np.flatnonzero(inside), np.flatnonzero(~inside)]
-    drawn = np.array(
-        [
-            np.concatenate([random.choice(group, len(group)) for group in groups])
-            for _ in range(stats.DRAWS)
-        ]
-    )
-    low, high = stats.bootstrapped(area(inside[drawn], values[drawn]), len(needed))
+    some = drawn(inside, stats.DRAWS, np.random.default_rng(seed))
+    low, high = stats.bootstrapped(area(inside[some], values[some]), len(needed))
     wrong = values[~inside].max()
     return MethodScore(
         auroc=Interval(float(area(inside, values)), low, high, len(values)),

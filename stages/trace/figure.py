@@ -91,9 +91,7 @@ def _paths(ax: Axes, rows: pl.DataFrame) -> None:
     for name, at, own in places.dodged(rows, "run", PATHS, "path", where):
         marks.points(ax, at, own, "share", PATHS[name][1], size=9)
     places.names(ax, [label.replace(" → ", "\n→ ") for label in labels])
-    for level in (0, 1):
-        ax.axhline(level, color="black", linewidth=1.2, linestyle=style.HALF, zorder=1)
-    ax.set_ylabel("share of the writer's gain")
+    marks.shares(ax, "share of the writer's gain")
     ax.set_title("C  from writer to reader")
 
 

@@ -105,6 +105,13 @@ def rates(ax: Axes, label: str = style.ACCURACY) -> None:
     ax.axhline(0.5, color="black", linewidth=1.2, linestyle=style.HALF, zorder=1)
 
 
+def shares(ax: Axes, label: str) -> None:
+    """A y axis of shares, with lines at none and at all of the whole."""
+    for level in (0, 1):
+        ax.axhline(level, color="black", linewidth=1.2, linestyle=style.HALF, zorder=1)
+    ax.set_ylabel(label)
+
+
 def recalls(ax: Axes) -> None:
     """Axes of recall on true (x) and on false statements (y), both as `rates` draws them."""
     rates(ax, "recall on false statements (share)")
