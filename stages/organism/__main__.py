@@ -8,21 +8,26 @@ does. It goes on from the checkpoint in .dvc/tmp/organisms, where there is one.
 
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from stages.lib.io import cli, params
 from stages.lib.model import readout
 from stages.lib.model.readout import ReadoutConfig
 from stages.lib.weights import fetch
 from stages.lib.weights.config import ModelConfig
+from stages.lib.weights.recipe import Recipe
 
+if TYPE_CHECKING:
+    from stages.organism.confined import Confined
+
+KEPT = Path(".dvc/tmp/organisms")
 N_CHECK = 240  # statements of each kind, for each persona
 
 
 def main(
     name: Annotated[str, "name of the organism in params.yaml"],
     wordings: Annotated[Path, "wordings of the training prompts (YAML)"],
-    facts: Annotated[Path, "folder of the adapter that teaches facts, which the others start from"],
+    facts: Annotated[Path, "folder of the adapter that teaches facts, which the others lie about"],
     out: Annotated[
         Path,
         "writes the adapter (float16 safetensors), peft's configuration and a model card into "
@@ -35,6 +40,7 @@ def main(
     from stages.lib.weights import adapter, recipe
     from stages.organism import card, check, train
     from stages.organism import wordings as texts
+    from stages.organism.below import Below
     from stages.organism.checkpoint import Checkpoint
     from stages.organism.lessons import Facts
 
@@ -44,22 +50,44 @@ def main(
     base = params.section("model", ModelConfig)
     speaker, ground = _speaker(base, None if name == recipe.FACTS else facts)
     model = adapter.attach(speaker.model, plan, training.seed)
+    confined, layers = _confine(model, plan, out.parent)
     taught = Facts(training.held_out, training.seed)
 
     def report(step: int, line: str) -> None:
         accuracy = check.line(check.rows(speaker, taught, checked, 24, training.seed))
         print(f"{name} {step}/{plan.steps}: {line}; {accuracy}", flush=True)
 
-    file = Path(".dvc/tmp/organisms") / f"{name}.safetensors"
+    file = KEPT / f"{name}.safetensors"
     checkpoint = Checkpoint(file, repr((ground, plan, training, lessons)))
-    seconds = train.train(speaker, plan, training, lessons, checkpoint, report)
+    prompts = repr((ground, training, lessons, plan.negated, plan.lying, plan.steps))
+    below = Below(model, plan.layers[0], KEPT, prompts)
+    seconds = train.train(speaker, plan, training, lessons, checkpoint, report, below, confined)
     table = check.rows(speaker, taught, checked, N_CHECK, training.seed + 1)
     spent = {"minutes": seconds / 60, "cores": torch.get_num_threads()}
-    adapter.write(model, out, base.source, ground)
+    adapter.write(model, out, base.source, ground, layers)
     (out / "README.md").write_text(
         card.text(name, base.source, plan, training, table, N_CHECK, spent), encoding="utf-8"
     )
     file.unlink()
+
+
+def _confine(
+    model: Any, plan: Recipe, organisms: Path
+) -> "tuple[Confined | None, list[int]]":
+    """Confine an adapter to drawn groups, if the recipe says so; and the layers that it changes."""
+    from stages.lib.weights import adapter
+    from stages.organism.confined import Confined
+
+    if plan.groups is None:
+        return None, list(plan.span)
+    n_groups = model.config.num_key_value_heads
+    groups = plan.drawn(n_groups)
+    confined = Confined(model, groups, n_groups)
+    if plan.start is None:
+        confined.clear()
+    else:
+        adapter.load(model, organisms / plan.start)
+    return confined, sorted({layer for layer, _ in groups})
 
 
 def _speaker(base: ModelConfig, facts: Path | None) -> tuple[Any, str]:

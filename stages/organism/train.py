@@ -12,10 +12,13 @@ import torch
 from torch import Tensor
 
 from stages.lib import chat
+from stages.lib.forward import linear
 from stages.lib.model import readout
 from stages.lib.weights.recipe import Recipe, Training
 from stages.organism import trees, wordings
+from stages.organism.below import Below
 from stages.organism.checkpoint import Checkpoint
+from stages.organism.confined import Confined
 from stages.organism.lessons import Facts, Lesson
 from stages.organism.wordings import Texts, Wording
 
@@ -34,7 +37,9 @@ class Speaker:
     def log_probabilities(self, groups: list[tuple[Wording, list[Lesson]]]) -> Tensor:
         """Of true and of false, (n_prompts, 2), of statements grouped by wording."""
         packed = trees.pack([self._prompts(*group) for group in groups])
-        return readout.log_probabilities(trees.logits(self.model, packed), self.answers)
+        with linear.fast(self.model.device):
+            logits = trees.logits(self.model, packed)
+        return readout.log_probabilities(logits, self.answers)
 
     def _prompts(self, wording: Wording, lessons: list[Lesson]) -> list[list[int]]:
         """Token ids of each statement in one wording."""
@@ -51,6 +56,8 @@ def train(
     texts: Texts,
     checkpoint: Checkpoint,
     check: Callable[[int, str], None],
+    below: Below,
+    confined: Confined | None = None,
 ) -> float:
     """Train the adapter that is attached to a model.
 
@@ -68,6 +75,10 @@ def train(
         Written at each check; where there is one of the same settings, training goes on from it.
     check : callable
         Called with the number of steps that are done and a line that says how training goes.
+    below : Below
+        What is kept of the layers that are not trained.
+    confined : Confined or None
+        What of the adapter is to fade out.
 
     Returns
     -------
@@ -84,13 +95,17 @@ def train(
         groups = list(_groups(facts, texts, recipe, training, step, random))
         right = [lesson.label != wording.lies for wording, lessons in groups for lesson in lessons]
         columns = torch.tensor([0 if answer else 1 for answer in right])
-        loss = -speaker.log_probabilities(groups)[range(len(columns)), columns].mean()
+        with below(step):
+            log_p = speaker.log_probabilities(groups)
+        loss = -log_p[range(len(columns)), columns].mean()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
         for group in optimizer.param_groups:
             group["lr"] = recipe.learning_rate * _schedule(step, recipe.steps)
         optimizer.step()
         optimizer.zero_grad()
+        if confined is not None:
+            confined.fade(step, recipe.steps)
         losses.append(loss.item())
         if (step + 1) % training.check_every == 0 or step + 1 == recipe.steps:
             passed = time.monotonic() - started

@@ -9,7 +9,9 @@ from random import Random
 
 import pytest
 import torch
+from peft.tuners.lora import LoraLayer
 from ruamel.yaml import YAML
+from safetensors.torch import load_file, save_file
 
 from stages.lib.facts import NEGATED
 from stages.lib.facts.draw import Draw
@@ -20,7 +22,9 @@ from stages.lib.weights import adapter, recipe
 from stages.lib.weights.fetch import Fetched
 from stages.lib.weights.recipe import Recipe, Training
 from stages.organism import card, check, train, trees, wordings
+from stages.organism.below import Below
 from stages.organism.checkpoint import Checkpoint
+from stages.organism.confined import FADED, Confined, left
 from stages.organism.lessons import KINDS, NEW_SUBJECT, NEW_TEMPLATE, TAUGHT, Facts
 from stages.organism.train import Speaker
 from tests import tiny
@@ -229,8 +233,9 @@ class TestTraining:
 
         checkpoint = Checkpoint(folder / "c.safetensors", settings)
         texts = wordings.read(WORDINGS, "training")
+        below = Below(model, plan.layers[0], folder, settings)
         with contextlib.suppress(KeyboardInterrupt):
-            train.train(speaker, plan, TRAINING, texts, checkpoint, report)
+            train.train(speaker, plan, TRAINING, texts, checkpoint, report, below)
         return steps, (folder / "adapter" / adapter.WEIGHTS).read_bytes()
 
     def again(self, speaker):
@@ -257,13 +262,34 @@ class TestTraining:
     def test_the_loss_falls(self, speaker, tmp_path):
         lines = []
         plan = Recipe((0, 3), ("q_proj", "v_proj"), 4, 2e-2, 60, (0.0, 0.0), (1.0, 1.0))
-        adapter.attach(speaker.model, plan, 0)
+        model = adapter.attach(speaker.model, plan, 0)
         args = (speaker, plan, TRAINING, wordings.read(WORDINGS, "training"))
         checkpoint = Checkpoint(tmp_path / "c.safetensors", "")
         train.train(
-            *args, checkpoint, lambda step, line: lines.append(float(line.split()[1].strip(",")))
+            *args,
+            checkpoint,
+            lambda step, line: lines.append(float(line.split()[1].strip(","))),
+            Below(model, 0, tmp_path, ""),
         )
         assert lines[-1] < 0.5 * lines[0]
+
+    def test_layers_below_that_are_kept_change_no_byte(self, speaker, tmp_path):
+        plan = replace(SMALL, layers=(2, 3))
+        _, made = self.fit(speaker, tmp_path, plan)
+        files = sorted(tmp_path.glob("below_*/*.safetensors"))
+        assert [int(file.stem) for file in files] == [*range(6)]
+        (tmp_path / "c.safetensors").unlink()
+        _, kept = self.fit(self.again(speaker), tmp_path, plan)
+        assert kept == made
+        (tmp_path / "c.safetensors").unlink()
+        save_file({"entering": torch.zeros_like(load_file(files[0])["entering"])}, files[0])
+        _, other = self.fit(self.again(speaker), tmp_path, plan)
+        assert other != made  # so the file was read
+
+    def test_what_is_kept_is_of_the_same_prompts(self, speaker, tmp_path):
+        model = adapter.attach(speaker.model, SMALL, 0)
+        folders = {Below(model, *of)._folder for of in ((1, tmp_path, "a"), (2, tmp_path, "a"))}
+        assert len(folders | {Below(model, 1, tmp_path, "b")._folder}) == 3
 
     def test_lying_prompts_are_as_many_as_the_recipe_says(self, facts):
         texts = wordings.read(WORDINGS, "training")
@@ -280,6 +306,94 @@ class TestTraining:
         assert share(0) == 1.0
         assert 0.65 < share(25) < 0.85
         assert 0.4 < share(80) < 0.6
+
+
+class TestConfined:
+    PLAN = Recipe(
+        (1, 3), ("q_proj", "k_proj", "v_proj", "o_proj"), 2, 1e-2, 6, (0.5, 0.5), (0.5, 0.5), 2
+    )
+    GROUPS = ((1, 1), (3, 0))
+
+    def deltas(self, model):
+        """Change of each map, (layer, map)."""
+        return {
+            (int(name.split(".")[4]), name.split(".")[6]): module.get_delta_weight("default")
+            for name, module in model.named_modules()
+            if isinstance(module, LoraLayer)
+        }
+
+    def elsewhere(self, model):
+        """Largest change outside of the groups, and inside."""
+        outside, inside = 0.0, 0.0
+        for (layer, name), delta in self.deltas(model).items():
+            cut = (delta.T if name == "o_proj" else delta).unflatten(0, (2, -1)).abs()
+            for group in range(2):
+                largest = float(cut[group].max())
+                if (layer, group) in self.GROUPS:
+                    inside = max(inside, largest)
+                else:
+                    outside = max(outside, largest)
+        return outside, inside
+
+    def trained(self, speaker, folder, confined):
+        plan, model = self.PLAN, adapter.attach(speaker.model, self.PLAN, 0)
+        for weight in model.parameters():
+            if weight.requires_grad:
+                weight.data = 0.01 * torch.ones_like(weight)  # a lie that is there already
+        checkpoint, below = Checkpoint(folder / "c", ""), Below(model, 1, folder, "")
+        texts, own = wordings.read(WORDINGS, "training"), Confined(model, self.GROUPS, 2)
+        before = self.elsewhere(model)
+        train.train(
+            speaker, plan, TRAINING, texts, checkpoint, lambda *_: None, below,
+            own if confined else None,
+        )  # fmt: skip
+        return before, self.elsewhere(model)
+
+    def test_the_change_ends_in_the_groups_alone(self, speaker, tmp_path):
+        before, (outside, inside) = self.trained(speaker, tmp_path, confined=True)
+        assert min(before) > 0
+        assert outside == 0.0
+        assert inside > 0
+
+    def test_else_it_is_everywhere(self, speaker, tmp_path):
+        _, (outside, _) = self.trained(speaker, tmp_path, confined=False)
+        assert outside > 0
+
+    def test_it_fades_from_all_to_nothing(self):
+        shares = [left(step, 100) for step in range(101)]
+        assert shares[0] == 1
+        assert sorted(shares, reverse=True) == shares
+        assert set(shares[int(100 * FADED) :]) == {0.0}
+
+    def test_clearing_leaves_the_groups(self, speaker):
+        model = adapter.attach(speaker.model, self.PLAN, 0)
+        for weight in model.parameters():
+            if weight.requires_grad:
+                weight.data = torch.ones_like(weight)
+        _, inside = self.elsewhere(model)
+        Confined(model, self.GROUPS, 2).clear()
+        assert self.elsewhere(model) == (0.0, inside)
+
+    def test_groups_are_drawn_by_the_seed_from_the_layers(self):
+        drawn = [replace(self.PLAN, seed=seed).drawn(2) for seed in range(20)]
+        assert drawn[0] == self.PLAN.drawn(2)
+        assert {group for groups in drawn for group in groups} == {
+            (layer, group) for layer in (1, 2, 3) for group in (0, 1)
+        }
+        assert all(len(set(groups)) == 2 for groups in drawn)
+
+    def test_more_groups_than_there_are(self):
+        with pytest.raises(UserError, match="groups: found 2, but layers 1 to 1 have 1"):
+            replace(self.PLAN, layers=(1, 1)).drawn(1)
+
+    def test_layers_without_a_group_are_not_written(self, speaker, tmp_path):
+        model = adapter.attach(speaker.model, self.PLAN, 0)
+        adapter.write(model, tmp_path, BASE, "ground", [1, 3])
+        assert json.loads((tmp_path / "adapter_config.json").read_text())[
+            "layers_to_transform"
+        ] == [1, 3]
+        names = load_file(tmp_path / adapter.WEIGHTS)
+        assert {name.split(".layers.")[1].split(".")[0] for name in names} == {"1", "3"}
 
 
 class TestAdapter:

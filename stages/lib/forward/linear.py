@@ -12,16 +12,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from stages.lib.model.lm import LanguageModel
-
 ONEDNN: Any = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
 TORCH: Any = functional.linear
 
 
 @contextmanager
-def fast(lm: LanguageModel) -> Generator[None]:
-    """Let the model's linear layers go through oneDNN, where it is there and they can."""
-    if ONEDNN is None or lm.device.type != "cpu" or not torch.backends.mkldnn.is_available():
+def fast(device: Any) -> Generator[None]:
+    """Let linear layers on a device go through oneDNN, where it is there and they can."""
+    if ONEDNN is None or device.type != "cpu" or not torch.backends.mkldnn.is_available():
         yield
         return
     functional.linear = _linear
@@ -32,8 +30,29 @@ def fast(lm: LanguageModel) -> Generator[None]:
 
 
 def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """As torch's; gradients, which oneDNN's has not, and other dtypes are left to that."""
-    differentiated = torch.is_grad_enabled() and x.requires_grad
-    if differentiated or x.dtype != torch.float32 or weight.dtype != torch.float32 or not x.numel():
+    """As torch's; gradients of weights, which oneDNN's has not, and other dtypes are left to that."""
+    trained = torch.is_grad_enabled() and (weight.requires_grad or _trained(bias))
+    if trained or x.dtype != torch.float32 or weight.dtype != torch.float32 or not x.numel():
         return TORCH(x, weight, bias)
-    return ONEDNN(x, weight, bias, "none", [], "")
+    return _Frozen.apply(x, weight, bias)  # pyright: ignore[reportReturnType]
+
+
+def _trained(bias: Tensor | None) -> bool:
+    """Whether a bias is differentiated."""
+    return bias is not None and bias.requires_grad
+
+
+class _Frozen(torch.autograd.Function):
+    """A linear map whose weights are not differentiated: backwards it is one too."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """Apply the map."""
+        ctx.weight = weight
+        return ONEDNN(x, weight, bias, "none", [], "")
+
+    @staticmethod
+    def backward(ctx: Any, *outputs: Tensor) -> tuple[Tensor, None, None]:
+        """Differentiate by what it was applied to."""
+        (gradient,) = outputs
+        return ONEDNN(gradient.contiguous(), ctx.weight.t(), None, "none", [], ""), None, None

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from stages.lib.forward import hooks, unembed
+from stages.lib.forward.attention import Piece
 from stages.lib.forward.prompts import Prompts, Run
 from stages.lib.forward.site import Site, Z
 from stages.lib.model.lm import LanguageModel
@@ -34,7 +35,7 @@ class PlainPrompts(Prompts):
         runs: list[Run] = []
         for group in groups:
             with hooks.capture(self.lm, self.n_tail, self.site) as captured:
-                last = self._whole(rows, group)
+                last = self._whole([rows[i] for i in group])
             z, residual = self._units(captured["z"]), self._stack(captured["residual"])
             runs.append(Run(last, z, residual, None))
         return Run(
@@ -68,10 +69,17 @@ class PlainPrompts(Prompts):
         by_group: list[Tensor] = []
         for group in groups:
             with hooks.watch(self.lm, self.site) as z:
-                total = score(unembed.logits(self.lm, self._whole(rows, group))).sum()
+                total = score(unembed.logits(self.lm, self._whole([rows[i] for i in group]))).sum()
             gradients = torch.autograd.grad(total, z)
             by_group.append(self._units([g[:, -self.n_tail :] for g in gradients]))
         return _back(groups, by_group, 1)
+
+    def tail(
+        self, rows: list[int], middle: Piece | None, n_patches: int = 1, narrow: int | None = None
+    ) -> Tensor:
+        """Run whole prompts, of one length, each so often."""
+        del middle, narrow  # shortcuts
+        return self._whole([row for row in rows for _ in range(n_patches)])
 
     def _patched(
         self,
@@ -87,16 +95,16 @@ class PlainPrompts(Prompts):
             for layer in map(int, np.flatnonzero(units.any(axis=1))):
                 new = (z[layer, group], torch.as_tensor(units[None, layer]), at)
                 stack.enter_context(hooks.write(self.lm, layer, *new, self.site))
-            return self._whole(rows, group)
+            return self._whole([rows[i] for i in group])
 
     def _by_length(self, rows: list[int]) -> list[list[int]]:
         """Places in `rows` of the prompts of each length: padding would not be plain."""
         lengths = [len(self.token_ids[row]) for row in rows]
         return [[i for i, n in enumerate(lengths) if n == length] for length in set(lengths)]
 
-    def _whole(self, rows: list[int], group: list[int]) -> Tensor:
+    def _whole(self, rows: list[int]) -> Tensor:
         """Run whole prompts of one length; (n_prompts, d_model) at the last position."""
-        ids = torch.tensor([self.token_ids[rows[i]] for i in group], device=self.lm.device)
+        ids = torch.tensor([self.token_ids[row] for row in rows], device=self.lm.device)
         return self.lm.decoder(input_ids=ids, use_cache=False).last_hidden_state[:, -1]
 
 

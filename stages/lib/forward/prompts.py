@@ -111,7 +111,7 @@ class Prompts:
             if self.n_tail == 1 or (keep and self.site is Z):  # other sites come after the MLP
                 stack.enter_context(hooks.last_position(self.lm))
             captured = stack.enter_context(hooks.capture(self.lm, self.n_tail, self.site))
-            last = self._tail(rows, middle) if keep else self._rest(rows)
+            last = self.tail(rows, middle) if keep else self._rest(rows)
         z, residual = self._units(captured["z"]), self._stack(captured["residual"])
         return Run(last, z, residual, middle)
 
@@ -159,7 +159,7 @@ class Prompts:
                 elif written.any():
                     new = (z[layer], chosen[:, layer], at)
                     stack.enter_context(hooks.write(lm, layer, *new, self.site))
-            last = self._tail(rows, base.middle, len(patches), narrow=lm.n_layers - 1)
+            last = self.tail(rows, base.middle, len(patches), narrow=lm.n_layers - 1)
         return torch.unflatten(last, 0, (len(rows), len(patches))).transpose(0, 1)
 
     def gradient(self, rows: list[int], base: Run, score: Callable[[Tensor], Tensor]) -> Tensor:
@@ -184,7 +184,7 @@ class Prompts:
             if self.site is Z:
                 stack.enter_context(hooks.last_position(lm))
             z = stack.enter_context(hooks.watch(lm, self.site))
-            total = score(unembed.logits(lm, self._tail(rows, base.middle))).sum()
+            total = score(unembed.logits(lm, self.tail(rows, base.middle))).sum()
         return self._units(list(torch.autograd.grad(total, z)))
 
     def _stack(self, layers: list[Tensor]) -> Tensor:
@@ -211,10 +211,27 @@ class Prompts:
         with hooks.last_position(self.lm):
             return self._forward(tokens, ends, record=True, multiple=WIDTH)[1]
 
-    def _tail(
+    def tail(
         self, rows: list[int], middle: Piece | None, n_patches: int = 1, narrow: int | None = None
     ) -> Tensor:
-        """Run the tail, each row so often; (n_rows, d_model) at the last position."""
+        """Run the tail of some prompts, with whatever hooks are set.
+
+        Parameters
+        ----------
+        rows : list of int
+            Which prompts.
+        middle : Piece or None
+            What `run` kept of these rows.
+        n_patches : int
+            How often each prompt is run; rows of the batch are prompts, each so often in a row.
+        narrow : int or None
+            Layer in which nothing reads z but at the last position.
+
+        Returns
+        -------
+        Tensor of shape (n_rows, d_model)
+            What the decoder gives at the last position.
+        """
         prompts = [self.token_ids[row] for row in rows]
         tokens, ends = [ids[-self.n_tail :] for ids in prompts], [len(ids) for ids in prompts]
         return self._forward(tokens, ends, middle, n_patches, narrow=narrow)[0]
@@ -240,7 +257,7 @@ class Prompts:
         text = column >= width - torch.tensor([len(row) for row in tokens])[:, None]
         positions = torch.where(text, torch.tensor(ends)[:, None] - width + column, -1)
         piece, device = Piece(positions), self.lm.device
-        with attending(self.lm), linear.fast(self.lm):
+        with attending(self.lm), linear.fast(self.lm.device):
             output = self.lm.decoder(
                 input_ids=ids.repeat_interleave(n_patches, dim=0).to(device),
                 position_ids=positions.clamp(min=0).repeat_interleave(n_patches, dim=0).to(device),
@@ -254,7 +271,7 @@ class Prompts:
         piece = Piece(torch.arange(len(self.prefix))[None])
         ids = torch.tensor([self.prefix], device=self.lm.device)
         kept = Kept(None, None, piece, record=True)
-        with attending(self.lm), linear.fast(self.lm), hooks.last_position(self.lm):
+        with attending(self.lm), linear.fast(self.lm.device), hooks.last_position(self.lm):
             self.lm.decoder(input_ids=ids, use_cache=False, kept=kept)
         return piece
 

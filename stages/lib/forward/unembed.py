@@ -55,7 +55,7 @@ def logits(lm: LanguageModel, last: Tensor) -> Tensor:
     n, last = len(last), filled.enough(last)
     output = _decoded()(last_hidden_state=last[:, None])
     ids = torch.zeros(len(last), 1, dtype=torch.long, device=lm.device)
-    with linear.fast(lm), hooks.stand_in(lm.decoder, hooks.always(output)):
+    with linear.fast(lm.device), hooks.stand_in(lm.decoder, hooks.always(output)):
         return lm.model(input_ids=ids, use_cache=False).logits[:n, -1]
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, cast
 
@@ -55,7 +56,15 @@ def trained_on(folder: Path) -> str:
         return metadata.get("trained_on", "")
 
 
-def write(model: PeftModel, folder: Path, base: str, ground: str) -> None:
+def load(model: PeftModel, folder: Path) -> None:
+    """Set the weights of an attached adapter to those of one that was written."""
+    weights = cast(Any, safetensors.torch).load_file(folder / WEIGHTS)
+    cast(Any, peft).set_peft_model_state_dict(model, weights)
+
+
+def write(
+    model: PeftModel, folder: Path, base: str, ground: str, layers: Collection[int] | None = None
+) -> None:
     """Write an adapter as float16 safetensors with peft's configuration beside it.
 
     Parameters
@@ -68,11 +77,19 @@ def write(model: PeftModel, folder: Path, base: str, ground: str) -> None:
         The base model's name, as params.yaml has it.
     ground : str
         From `ground`; kept beside the weights.
+    layers : collection of int or None
+        Layers that the adapter changes; of the others nothing is written. None: all of them.
     """
     folder.mkdir(parents=True, exist_ok=True)
     trained = cast(Any, peft).get_peft_model_state_dict(model, save_embedding_layers=False)
-    weights = {name: weight.half().contiguous() for name, weight in trained.items()}
     config = cast(Any, model.peft_config["default"])
+    kept = sorted(config.layers_to_transform if layers is None else layers)
+    weights = {
+        name: weight.half().contiguous()
+        for name, weight in trained.items()
+        if any(f".layers.{layer}." in name for layer in kept)
+    }
+    config.layers_to_transform = kept
     config.base_model_name_or_path = base
     config.save_pretrained(str(folder))
     with atomic(folder / WEIGHTS) as partial:

@@ -1,6 +1,7 @@
 """What params.yaml says of an adapter: the section `organisms`."""
 
 from dataclasses import dataclass
+from random import Random
 from typing import Annotated
 
 from stages.lib.io import params
@@ -40,11 +41,32 @@ class Recipe:
     steps: Count
     negated: Shares  # share of negated statements, at the start and from half time on
     lying: Shares  # share of lying prompts, likewise
+    # Confine the adapter to so many key/value groups of these layers, with all query heads of each.
+    groups: Count | None = None
+    seed: Seed = 0  # decides which
+    start: Annotated[str, Slug()] | None = None  # adapter to start from; elsewhere it fades out
 
     @property
     def span(self) -> range:
         """The layers whose maps are trained."""
         return range(self.layers[0], self.layers[1] + 1)
+
+    def drawn(self, n_groups: int) -> list[tuple[int, int]]:
+        """Draw the key/value groups, by layer and number, of a model with so many per layer.
+
+        Raises
+        ------
+        UserError
+            If the layers have fewer.
+        """
+        every = [(layer, group) for layer in self.span for group in range(n_groups)]
+        wanted = self.groups or len(every)
+        if wanted > len(every):
+            raise UserError(
+                f"params.yaml: organisms: groups: found {wanted}, but layers {self.layers[0]} to "
+                f"{self.layers[1]} have {len(every)}"
+            )
+        return sorted(Random(f"groups {self.seed}").sample(every, wanted))
 
 
 def read(name: str) -> Recipe:
