@@ -10,13 +10,15 @@ from typing import Annotated
 import numpy as np
 import polars as pl
 
-from stages.grafts import smallest, units, weights
+from stages.grafts import smallest
 from stages.grafts.config import GraftsConfig
-from stages.grafts.graft_runs import Graft, Grafts
-from stages.grafts.schema import ALONE, HEAD, KEY, REST, SCHEMA, SET, WITHOUT
-from stages.grafts.units import Changes, Unit
+from stages.grafts.schema import KEY, SCHEMA
 from stages.lib import forward
 from stages.lib.forward import Readouts
+from stages.lib.grafting import units, weights
+from stages.lib.grafting.graft_runs import Graft, Grafts
+from stages.lib.grafting.units import HEAD, REST, SET, Changes, Unit
+from stages.lib.grafting.weights import ALONE, WITHOUT
 from stages.lib.io import cli, params, tables
 from stages.lib.model import lm as language_model
 from stages.lib.model.pretrained.files import sha256

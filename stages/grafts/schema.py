@@ -4,10 +4,6 @@ import polars as pl
 
 from stages.lib.io import tables
 
-WITHOUT, ALONE = "without", "alone"
-LAYER, HEAD, GROUP, MAP, ALL, SET, REST = "layer", "head", "group", "map", "all", "set", "rest"
-UNITS = (LAYER, HEAD, GROUP, MAP, ALL, SET, REST)
-
 SCHEMA: tables.Schema = tables.PATCHED | {
     "run": pl.String,
     "unit": pl.String,

@@ -18,8 +18,10 @@ from stages.grafts.metrics import (
     NoLie,
     Unit,
 )
-from stages.grafts.schema import ALL, ALONE, GROUP, HEAD, LAYER, MAP, REST, SCHEMA, SET, WITHOUT
+from stages.grafts.schema import SCHEMA
 from stages.lib import stats
+from stages.lib.grafting.units import ALL, GROUP, HEAD, LAYER, MAP, REST, SET
+from stages.lib.grafting.weights import ALONE, WITHOUT
 from stages.lib.io import cli, params, tables
 from stages.lib.io import metrics as metrics_file
 from stages.lib.patching import patch, patched_runs

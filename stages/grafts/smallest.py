@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from stages.grafts.graft_runs import Graft
-from stages.grafts.schema import HEAD, SET, WITHOUT
-from stages.grafts.units import Unit
+from stages.lib.grafting.graft_runs import Graft
+from stages.lib.grafting.units import HEAD, SET, Unit
+from stages.lib.grafting.weights import WITHOUT
 from stages.lib.patching import patch
 from stages.lib.patching.patch import Head
 

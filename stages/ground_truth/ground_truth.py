@@ -6,13 +6,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from stages.ground_truth.effects import Effects
 from stages.ground_truth.metrics import Accuracy, BestWindow, HeadSet, OtherBlocks, SingleHeads
 from stages.lib import stats
 from stages.lib.patching import patch, patched_runs
-from stages.lib.stats import Interval, resample
+from stages.lib.stats import Interval, ranking, resample
 
 
 def by_layer(alone: Effects, planted: list[int]) -> list[dict[str, Any]]:
@@ -90,7 +89,7 @@ def heads(alone: Effects, planted: range) -> SingleHeads:
     layer = np.array([layers[0] for layers in alone.layers], np.int64)
     inside, size = np.isin(layer, planted), len(planted)
     others = [
-        float(area((layer >= first) & (layer < first + size), alone.p_correct.mean(axis=1)))
+        float(ranking.area((layer >= first) & (layer < first + size), alone.p_correct.mean(axis=1)))
         for first in range(layer.max(initial=-1) + 2 - size)
         if abs(first - planted[0]) >= size
     ]
@@ -134,49 +133,11 @@ def auroc(
         return stats.NOTHING
     random = np.random.default_rng(seed)
     means = resample.means(effects, subject, random)
-    some = drawn(inside, len(means), random)
-    areas = area(inside[some], np.take_along_axis(means, some, axis=1))
+    some = ranking.drawn(inside, len(means), random)
+    areas = ranking.area(inside[some], np.take_along_axis(means, some, axis=1))
     low, high = stats.bootstrapped(areas, len(set(subject)))
-    value = float(area(inside, effects.mean(axis=1)))
+    value = float(ranking.area(inside, effects.mean(axis=1)))
     return Interval(value, low, high, effects.shape[1])
-
-
-def drawn(
-    inside: NDArray[np.bool_], n_draws: int, random: np.random.Generator
-) -> NDArray[np.int64]:
-    """Draw heads with replacement, as many inside and as many outside as there are.
-
-    Parameters
-    ----------
-    inside : ndarray of shape (n_heads,), bool
-    n_draws : int
-    random : Generator
-
-    Returns
-    -------
-    ndarray of shape (n_draws, n_heads), int64
-        Their numbers.
-    """
-    groups = [np.flatnonzero(inside), np.flatnonzero(~inside)]
-    draws = [[random.choice(group, len(group)) for group in groups] for _ in range(n_draws)]
-    return np.array([np.concatenate(draw) for draw in draws])
-
-
-def area(inside: NDArray[np.bool_], effects: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Area under the ROC curve: the chance that a head inside has more effect than one outside.
-
-    Parameters
-    ----------
-    inside, effects : ndarray of shape (..., n_heads)
-        Heads inside and outside; of two with the same effect each counts half.
-
-    Returns
-    -------
-    ndarray of shape (...)
-    """
-    n_inside, n_outside = inside.sum(axis=-1), (~inside).sum(axis=-1)
-    ranks = np.where(inside, rankdata(effects, axis=-1), 0.0).sum(axis=-1)
-    return (ranks - n_inside * (n_inside + 1) / 2) / (n_inside * n_outside)
 
 
 def share(

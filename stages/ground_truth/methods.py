@@ -3,16 +3,13 @@
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score
 
 from stages.grafts.metrics import GraftsMetrics
-from stages.ground_truth.ground_truth import area, drawn
-from stages.ground_truth.metrics import MethodScore
-from stages.lib import stats
 from stages.lib.io.tables import Schema
 from stages.lib.patching import patch
 from stages.lib.patching.patch import Head
-from stages.lib.stats import Interval
+from stages.lib.stats import ranking
+from stages.lib.stats.ranking import Ranked
 from stages.trace.metrics import TraceMetrics
 
 ESTIMATES: Schema = {"statement_id": pl.String, "layer": pl.Int32, "head": pl.Int32}
@@ -80,40 +77,11 @@ def scores(
     }
 
 
-def score(method: Scores, needed: list[Head], seed: int = 0) -> MethodScore:
-    """Compare a method with the heads that the lie needs.
-
-    Parameters
-    ----------
-    method : ndarray of shape (n_layers, n_heads)
-        From `scores`.
-    needed : list of Head
-        At least one, and not all heads.
-    seed : int
-        Of the draws.
-
-    Returns
-    -------
-    MethodScore
-        Its interval is a bootstrap of 2,000 draws, each of as many heads that are needed and of as
-        many that are not.
-
-    References
-    ----------
-    Gupta et al., InterpBench, arXiv:2407.14494 (planted circuits as ground truth).
-    """
+def score(method: Scores, needed: list[Head]) -> Ranked:
+    """Compare a method, (n_layers, n_heads), with the heads that the lie needs, at least one."""
     truth = np.zeros(method.shape, bool)
     truth[tuple(np.transpose(needed))] = True
-    inside, values = truth.ravel(), method.ravel()
-    some = drawn(inside, stats.DRAWS, np.random.default_rng(seed))
-    low, high = stats.bootstrapped(area(inside[some], values[some]), len(needed))
-    wrong = values[~inside].max()
-    return MethodScore(
-        auroc=Interval(float(area(inside, values)), low, high, len(values)),
-        average_precision=float(average_precision_score(inside, values)),
-        before_first_wrong=int((values[inside] > wrong).sum()),
-        n_needed=len(needed),
-    )
+    return ranking.ranked(method.ravel(), truth.ravel())
 
 
 def _head(name: str) -> Head:

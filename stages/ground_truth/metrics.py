@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from stages.lib.stats import Interval
+from stages.lib.stats.ranking import Ranked
 from stages.lib.stats.windows import Window
 
 
@@ -107,29 +108,6 @@ class Accuracy:
 
 
 @dataclass(frozen=True)
-class MethodScore:
-    """How well a method points at the heads whose weights the lie needs.
-
-    Attributes
-    ----------
-    auroc : Interval
-        Chance that a needed head has a larger score than another one; n counts heads.
-    average_precision : float
-        Area under the curve of precision against recall; for a method that draws heads at random,
-        the share of needed heads.
-    before_first_wrong : int
-        Needed heads that come before the first one that is not needed.
-    n_needed : int
-        Heads that are needed.
-    """
-
-    auroc: Interval
-    average_precision: float
-    before_first_wrong: int
-    n_needed: int
-
-
-@dataclass(frozen=True)
 class NoOrganism:
     """Of a model without known layers."""
 
@@ -171,7 +149,7 @@ class PlantedMetrics(GroundTruthMetrics):
     needed_layers : list of int
         Layers without whose change of weights more than a quarter of honesty comes back
         (metrics/grafts.json).
-    methods : dict of str to MethodScore
+    methods : dict of str to Ranked
         By method, on the smallest set of heads whose weights the lie needs; empty where no set of
         heads was found.
     belief : dict of str to Accuracy
@@ -183,7 +161,7 @@ class PlantedMetrics(GroundTruthMetrics):
     heads: SingleHeads
     set: HeadSet
     needed_layers: list[int]
-    methods: dict[str, MethodScore]
+    methods: dict[str, Ranked]
     belief: dict[str, Accuracy]
 
 

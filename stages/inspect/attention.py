@@ -60,7 +60,7 @@ def look(lm: LanguageModel, prompts: list[list[list[int]]], heads: list[Head]) -
     if not heads:
         return Attended(last, prefix)
     try:
-        with _eager(lm), linear.fast(lm):
+        with _eager(lm), linear.fast(lm.device):
             for role, of_role in enumerate(prompts):
                 size = shared[role]
                 cache, prefix[role, :, :size, :size] = _prefix(lm, of_role[0][:size], heads)

@@ -15,7 +15,7 @@ from stages.lib.forward.plain import PlainPrompts
 from stages.lib.forward.prompts import Run
 from stages.lib.forward.sublayers import Sublayers
 from stages.lib.inspection import RUNS
-from stages.lib.model.readout import log_probabilities
+from stages.lib.model.readout import toward_true
 from stages.lib.patching.experiment import Experiment
 
 
@@ -99,7 +99,7 @@ def _effects(
     parts: list[Tensor] = []
     for places in torch.split(torch.arange(len(rows)), at_once):
         some, own = [rows[i] for i in places.tolist()], _part(base, places)
-        gradient = prompts.gradient(some, own, lambda x: _score(setting, x))
+        gradient = prompts.gradient(some, own, lambda x: toward_true(x, setting.answers))
         parts.append(((source.z[:, places] - own.z) * gradient).float().sum(dim=(2, 4)))
     return batches.numbers(torch.cat(parts, dim=1).transpose(0, 1))
 
@@ -126,12 +126,6 @@ def _patched(
     first = int(np.flatnonzero(patch.any(axis=1))[0])
     after = [x[:, -1].to(own) for x in captured["residual"][first + 1 :]]
     return torch.cat([own[: first + 1], torch.stack(after)]), last  # layers before are skipped
-
-
-def _score(setting: Experiment, logits: Tensor) -> Tensor:
-    """Log P(true) - log P(false) of each row."""
-    both = log_probabilities(logits, setting.answers)
-    return both[:, 0] - both[:, 1]
 
 
 def _lens(setting: Experiment, layers: Sublayers, streams: Tensor) -> np.ndarray:

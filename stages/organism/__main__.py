@@ -71,9 +71,7 @@ def main(
     file.unlink()
 
 
-def _confine(
-    model: Any, plan: Recipe, organisms: Path
-) -> "tuple[Confined | None, list[int]]":
+def _confine(model: Any, plan: Recipe, organisms: Path) -> "tuple[Confined | None, list[int]]":
     """Confine an adapter to drawn groups, if the recipe says so; and the layers that it changes."""
     from stages.lib.weights import adapter
     from stages.organism.confined import Confined

@@ -166,9 +166,9 @@ def at_blocks(
         done += part
         unpatched = patcher(patch[None][:0], "unpatched")
         results[0, part], results[1, part] = unpatched.base, unpatched.source
-        some = [counterparts[i] for i in part]
         for number, (writing, masks) in enumerate(written.items()):
-            at = aligned.mask(some, [masks[i] for i in part], patcher.base.n_tail)
+            some = [counterparts[i].only(masks[i]) for i in part]
+            at = aligned.mask(some, patcher.base.n_tail)
             results[2 + number, part] = patcher(patch[None], str(writing), z, at).patched[0]
     rows = sorted(done)
     n_written = {w: np.array([masks[i].sum() for i in rows], int) for w, masks in written.items()}

@@ -2,11 +2,7 @@
 
 import numpy as np
 import polars as pl
-import torch
-from torch import Tensor
 
-from stages.lib.forward import Patcher, batches, budget
-from stages.lib.model.readout import log_probabilities
 from stages.lib.patching import aligned
 from stages.lib.patching.blocks import Pairs
 from stages.lib.patching.experiment import Experiment
@@ -37,33 +33,11 @@ def run(setting: Experiment, everywhere: list[Pairs]) -> pl.DataFrame:
     for part, patcher, z in aligned.patchers(setting, everywhere):
         some = setting.pairs.only(setting.pairs.table["statement_id"][part])
         pairs = [everywhere[i] for i in part]
-        chosen = [np.ones(len(p.base), bool) for p in pairs]
-        at = aligned.mask(pairs, chosen, patcher.base.n_tail)
-        source = patcher.z("attribution")[1] if z is None else z
-        toward_true = _toward_true(setting, patcher, source, torch.as_tensor(at))
-        right = toward_true * np.where(some.label, 1.0, -1.0)[:, None, None]
+        at = aligned.mask(pairs, patcher.base.n_tail)
+        right = patcher.attribution("attribution", z, at).astype(np.float64)
+        right *= np.where(some.label, 1.0, -1.0)[:, None, None]
         tables.append(_rows(some.table["statement_id"], right))
     return pl.concat(tables)
-
-
-def _toward_true(setting: Experiment, patcher: Patcher, source: Tensor, at: Tensor) -> np.ndarray:
-    """Estimates of log P(true) - log P(false): (n_statements, n_layers, n_units)."""
-    prompts, lm = patcher.base, setting.lm
-    fit = budget.graphs_at_once(lm, prompts.n_graph, prompts.longest)
-    result = np.empty((len(prompts.token_ids), *setting.shape))
-    for rows in batches.of_like_length(prompts, range(len(result)), min(batches.gather([fit]))):
-        base = prompts.run(rows, keep=True)
-        gradient = prompts.gradient(rows, base, lambda logits: _score(setting, logits))
-        moved = (source[:, rows].to(base.z) - base.z) * at[rows][..., None, None].to(base.z)
-        effect = (moved * gradient).float().sum(dim=(2, 4))
-        result[rows] = batches.numbers(effect.transpose(0, 1))
-    return result
-
-
-def _score(setting: Experiment, logits: Tensor) -> Tensor:
-    """Log P(true) - log P(false) of each row."""
-    both = log_probabilities(logits, setting.answers)
-    return both[:, 0] - both[:, 1]
 
 
 def _rows(ids: pl.Series, estimates: np.ndarray) -> pl.DataFrame:

@@ -90,7 +90,7 @@ def _patched(
     tables = []
     for part, patcher, z in aligned.patchers(here, at):
         some, own = _some(here, part), [at[i] for i in part]
-        mask = aligned.mask(own, [np.ones(len(p.base), bool) for p in own], patcher.base.n_tail)
+        mask = aligned.mask(own, patcher.base.n_tail)
         readouts = patcher(patches, f"{base}, {block}", z, mask)
         for (layer, head), p in zip(names, readouts.patched, strict=True):
             patch_id = "_".join(map(str, (layer, *([] if head is None else [head]), block)))

@@ -133,7 +133,7 @@ def _z_after(
 
 def _mask(pairs: list[Pairs], patcher: Patcher) -> np.ndarray:
     """Mark the positions of a place: (n_statements, n_positions), bool."""
-    return aligned.mask(pairs, [np.ones(len(p.base), bool) for p in pairs], patcher.base.n_tail)
+    return aligned.mask(pairs, patcher.base.n_tail)
 
 
 def _columns(run: str, writer: Cell, reader: Cell) -> list[pl.Expr]:

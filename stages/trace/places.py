@@ -2,8 +2,7 @@
 
 from dataclasses import replace
 
-import numpy as np
-
+from stages.lib.patching import blocks
 from stages.lib.patching.blocks import BLOCKS, Pairs
 from stages.trace.schema import ALL, LAST, LAST_TOKEN
 
@@ -26,13 +25,14 @@ def places(counterparts: list[Pairs], n_last: int) -> dict[str, list[Pairs]]:
         positions are paired by their distance from the end, as in the paper. Places that have no
         position in any statement are left out.
     """
-    last_token = [_last(1)] * len(counterparts)
-    rest = [_only(p, (p.base != -1) & (p.source != -1)) for p in counterparts]
-    everywhere = [_joined(p, _last(1)) for p in rest]
+    last_token = [blocks.last(1)] * len(counterparts)
+    rest = [p.only((p.base != -1) & (p.source != -1)) for p in counterparts]
+    everywhere = [blocks.with_last(p) for p in counterparts]
     every = {
-        block: [_only(p, p.block == number) for p in rest] for number, block in enumerate(BLOCKS)
+        block: [p.only(p.block == number) for p in rest] for number, block in enumerate(BLOCKS)
     }
-    every |= {LAST_TOKEN: last_token, LAST.format(n_last): [_last(n_last)] * len(counterparts)}
+    at_end = [blocks.last(n_last)] * len(counterparts)
+    every |= {LAST_TOKEN: last_token, LAST.format(n_last): at_end}
     every |= {ALL: everywhere}
     return {name: pairs for name, pairs in every.items() if any(p.reach for p in pairs)}
 
@@ -40,20 +40,3 @@ def places(counterparts: list[Pairs], n_last: int) -> dict[str, list[Pairs]]:
 def swapped(counterparts: list[Pairs]) -> list[Pairs]:
     """The same pairs with the two prompts in each other's role."""
     return [replace(p, base=p.source, source=p.base) for p in counterparts]
-
-
-def _last(n: int) -> Pairs:
-    """Pair the last n positions."""
-    positions = np.arange(-n, 0)
-    return Pairs(np.full(n, -1), positions, positions)
-
-
-def _only(pairs: Pairs, chosen: np.ndarray) -> Pairs:
-    """Some of the pairs."""
-    return Pairs(pairs.block[chosen], pairs.base[chosen], pairs.source[chosen])
-
-
-def _joined(*some: Pairs) -> Pairs:
-    """All pairs of several."""
-    columns = ("block", "base", "source")
-    return Pairs(*(np.concatenate([getattr(p, name) for p in some]) for name in columns))

@@ -8,13 +8,15 @@ import polars as pl
 import pytest
 import torch
 
-from stages.grafts import scores, smallest, units, weights
-from stages.grafts.graft_runs import Graft, Grafts
+from stages.grafts import scores, smallest
 from stages.grafts.metrics import GraftsMetrics, NoLie
-from stages.grafts.schema import ALL, ALONE, GROUP, HEAD, LAYER, MAP, SCHEMA, SET, WITHOUT
-from stages.grafts.units import Unit
+from stages.grafts.schema import SCHEMA
 from stages.lib.forward import unembed
 from stages.lib.forward.plain import PlainPrompts
+from stages.lib.grafting import units, weights
+from stages.lib.grafting.graft_runs import Graft, Grafts
+from stages.lib.grafting.units import ALL, GROUP, HEAD, LAYER, MAP, SET, Unit
+from stages.lib.grafting.weights import ALONE, WITHOUT
 from stages.lib.model import readout
 from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.patch import Head

@@ -16,7 +16,6 @@ from stages.ground_truth.metrics import (
     Gain,
     GroundTruthMetrics,
     HeadSet,
-    MethodScore,
     Metrics,
     NoOrganism,
     OtherBlocks,
@@ -27,7 +26,8 @@ from stages.lib.io import metrics
 from stages.lib.patching import patched_runs
 from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.lib.probing import probe_files
-from stages.lib.stats import resample
+from stages.lib.stats import ranking, resample
+from stages.lib.stats.ranking import Ranked
 from stages.lib.stats.windows import Window
 from tests.intervals import there
 
@@ -171,7 +171,7 @@ class TestHeads:
         inside = np.sort(random.random((200, 30)) < 0.3, axis=1)[:, ::-1]
         inside[:, 0], inside[:, -1] = True, False
         expected = [roc_auc_score(*rows) for rows in zip(inside, effects, strict=True)]
-        np.testing.assert_allclose(ground_truth.area(inside, effects), expected, atol=1e-12)
+        np.testing.assert_allclose(ranking.area(inside, effects), expected, atol=1e-12)
         assert len(set(expected)) > 20
 
     def test_the_interval_is_that_of_draws_taken_one_by_one(self):
@@ -253,7 +253,7 @@ def test_belief_reads_what_enters_the_layer():
             window=BestWindow(None, None, None, 0.5, None, 0),
             heads=ground_truth.heads(effects(lambda layer: 0.2 * (layer == 3)), range(3, 4)),
             set=HeadSet(1, 1, 0.5), belief={"base": Accuracy(1.0, 0.5, 1.0, 9)},
-            needed_layers=[2], methods={"single_heads": MethodScore(stats.NOTHING, 0.5, 1, 2)},
+            needed_layers=[2], methods={"single_heads": Ranked(stats.NOTHING, 0.5, 1, 2)},
         ),
     ],
 )  # fmt: skip

@@ -28,7 +28,7 @@ class TestScore:
     def test_a_method_that_is_right_puts_all_needed_heads_first(self):
         found = methods.score(grid(NEEDED), NEEDED)
         assert ends(found.auroc) == (1, 1, 1)
-        assert (found.average_precision, found.before_first_wrong, found.n_needed) == (1, 2, 2)
+        assert (found.average_precision, found.before_first_wrong, found.n_true) == (1, 2, 2)
         assert found.auroc.n == 12
 
     def test_its_opposite_is_at_0_and_a_method_that_says_nothing_at_chance(self):

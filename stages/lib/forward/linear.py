@@ -6,7 +6,7 @@ product is summed alike in any number of rows from two on, by one thread or seve
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -30,11 +30,11 @@ def fast(device: Any) -> Generator[None]:
 
 
 def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """As torch's; gradients of weights, which oneDNN's has not, and other dtypes are left to that."""
+    """As torch's; gradients of weights and other dtypes are left to torch."""
     trained = torch.is_grad_enabled() and (weight.requires_grad or _trained(bias))
     if trained or x.dtype != torch.float32 or weight.dtype != torch.float32 or not x.numel():
         return TORCH(x, weight, bias)
-    return _Frozen.apply(x, weight, bias)  # pyright: ignore[reportReturnType]
+    return cast(Any, _Frozen).apply(x, weight, bias)
 
 
 def _trained(bias: Tensor | None) -> bool:

@@ -20,7 +20,7 @@ from stages.lib.forward.prompts import Prompts, Run, require_tokens
 from stages.lib.forward.site import Site, Z
 from stages.lib.io import store
 from stages.lib.model.lm import LanguageModel
-from stages.lib.model.readout import Answers, log_probabilities
+from stages.lib.model.readout import Answers, toward_true
 
 UNPATCHED = 2  # runs that are not patched, which come first: base and source
 AT_ONCE = 512  # prompts whose runs are named and recalled at once
@@ -165,13 +165,17 @@ class Patcher:
         base, source = (torch.as_tensor(arrays[name]).transpose(0, 1) for name in arrays)
         return base, source
 
-    def attribution(self, title: str) -> np.ndarray:
+    def attribution(
+        self, title: str, z: Tensor | None = None, at: np.ndarray | None = None
+    ) -> np.ndarray:
         """Estimate what each unit's patch does to log P(true) - log P(false), all units at once.
 
         Parameters
         ----------
         title : str
             Shown beside the progress bar.
+        z, at
+            What is patched in, and where, as in a call.
 
         Returns
         -------
@@ -184,18 +188,17 @@ class Patcher:
         ----------
         N. Nanda, Attribution patching (2023); A. Syed, C. Rager, A. Conmy, arXiv:2310.10348.
         """
-
-        def score(logits: Tensor) -> Tensor:
-            both = log_probabilities(logits, self.answers)
-            return both[:, 0] - both[:, 1]
-
         results: list[batches.Rows] = []
         every = range(len(self._base_ids))
         with batches.progress(title, len(every)) as bar:
             for rows in batches.share(self._batches(every, graph=True)):
-                base, source = self.base.run(rows, keep=True), self.source.run(rows)
-                gradient = self.base.gradient(rows, base, score)
-                effect = ((source.z - base.z) * gradient).float().sum(dim=(2, 4))
+                base = self.base.run(rows, keep=True)
+                given = self.source.run(rows).z if z is None else z[:, rows].to(base.z)
+                gradient = self.base.gradient(rows, base, lambda x: toward_true(x, self.answers))
+                moved = given - base.z
+                if at is not None:
+                    moved = moved * torch.as_tensor(at[rows])[..., None, None].to(moved)
+                effect = (moved * gradient).float().sum(dim=(2, 4))
                 results.append((rows, {"effect": batches.numbers(effect.transpose(0, 1))}))
                 bar.update(len(set(rows)))
         if not self._base_ids:

@@ -154,6 +154,12 @@ def enough(p: "np.ndarray") -> bool:
     return not p.sum(axis=1).mean() < ENOUGH
 
 
+def toward_true(logits: "Tensor", answers: Answers) -> "Tensor":
+    """Log P(true) - log P(false) of each row of logits, in nats."""
+    both = log_probabilities(logits, answers)
+    return both[:, 0] - both[:, 1]
+
+
 def said(
     persona: str, answers: Answers, p: "np.ndarray", first_tokens: list[str] | None
 ) -> list[str]:

@@ -109,11 +109,11 @@ def patchers(
         yield part, patcher, _moved(patcher, some, reach)
 
 
-def mask(counterparts: list[Pairs], chosen: list[np.ndarray], reach: int) -> np.ndarray:
-    """Mark the base's positions of some pairs among the last ones: (n_statements, reach), bool."""
+def mask(counterparts: list[Pairs], reach: int) -> np.ndarray:
+    """Mark the base's positions of the pairs among the last ones: (n_statements, reach), bool."""
     at = np.zeros((len(counterparts), reach), bool)
-    for row, paired, some in zip(at, counterparts, chosen, strict=True):
-        row[paired.base[some]] = True
+    for row, paired in zip(at, counterparts, strict=True):
+        row[paired.base] = True
     return at
 
 

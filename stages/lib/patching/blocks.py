@@ -136,10 +136,27 @@ class Pairs:
     base: np.ndarray
     source: np.ndarray
 
+    def only(self, chosen: np.ndarray) -> "Pairs":
+        """Some of the pairs: (n_pairs,), bool."""
+        return Pairs(self.block[chosen], self.base[chosen], self.source[chosen])
+
     @property
     def reach(self) -> int:
         """How many last positions hold them all, in both prompts."""
         return int(-min(self.base.min(initial=-1), self.source.min(initial=-1)))
+
+
+def last(n: int) -> Pairs:
+    """Pair the last n positions, whatever block they are in."""
+    positions = np.arange(-n, 0)
+    return Pairs(np.full(n, -1), positions, positions)
+
+
+def with_last(pairs: Pairs) -> Pairs:
+    """All pairs, the last tokens of both prompts one of them."""
+    rest, end = pairs.only((pairs.base != -1) & (pairs.source != -1)), last(1)
+    columns = ("block", "base", "source")
+    return Pairs(*(np.concatenate([getattr(p, name) for p in (rest, end)]) for name in columns))
 
 
 def align(base: list[int], source: list[int], names: list[str], pieces: list[np.ndarray]) -> Pairs:

@@ -3,17 +3,17 @@
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from peft import PeftModel
 from peft.tuners.lora import LoraLayer
 
-from stages.grafts.schema import ALONE
-from stages.grafts.units import Changes
+from stages.lib.grafting.units import Changes
 from stages.lib.model.lm import LanguageModel
 
 ADAPTER = "default"
+WITHOUT, ALONE = "without", "alone"
 
 
 def changes(lm: LanguageModel, folder: Path) -> Changes:
@@ -38,7 +38,7 @@ def changes(lm: LanguageModel, folder: Path) -> Changes:
             if isinstance(module, LoraLayer):
                 module.lora_A.double()
                 module.lora_B.double()
-                delta: Any = module.get_delta_weight(ADAPTER)  # type: ignore[operator]
+                delta = cast(Any, module).get_delta_weight(ADAPTER)
                 found[number, name.rsplit(".", 1)[-1]] = delta.detach().cpu()
     adapted.unload()
     lm.model.requires_grad_(False)

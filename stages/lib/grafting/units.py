@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from stages.grafts.schema import ALL, GROUP, HEAD, LAYER, MAP
 from stages.lib.model.lm import LanguageModel
 from stages.lib.patching.patch import Head
 
+LAYER, HEAD, GROUP, MAP, ALL, SET, REST = "layer", "head", "group", "map", "all", "set", "rest"
+UNITS = (LAYER, HEAD, GROUP, MAP, ALL, SET, REST)
 Place = tuple[int, str]
 """Layer, and name of a linear map in it."""
 Changes = dict[Place, Tensor]
@@ -24,7 +25,7 @@ class Unit:
     Attributes
     ----------
     kind : str
-        One of `schema.UNITS`.
+        One of `UNITS`.
     layer, index : int or None
         Where; `index` is the head or the group.
     map : str or None

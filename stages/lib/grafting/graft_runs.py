@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from torch import Tensor
 
-from stages.grafts import units, weights
-from stages.grafts.units import Changes, Unit
 from stages.lib.forward import batches, hooks, unembed
 from stages.lib.forward.memory import READ, Memory
 from stages.lib.forward.prompts import Prompts
+from stages.lib.grafting import units, weights
+from stages.lib.grafting.units import Changes, Unit
 from stages.lib.io import store
 from stages.lib.model.lm import LanguageModel
 from stages.lib.model.readout import Answers
