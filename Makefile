@@ -4,6 +4,7 @@
 # make reference  write stages/REFERENCE.md anew, from the code and its settings
 # make bench      time the forward pass against the tools people use, in an hour
 # make organisms  train the adapters of data/organisms anew, in hours; make organism-late: only one
+# make benchmark  every method of localisation on organisms whose lying heads are known, in an hour
 # make clean-cache  forget every run that is remembered: costs time, changes no number
 # make lock       pin the newest versions of what pyproject.toml asks for
 PYTHON ?= python3
@@ -11,7 +12,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # Relative: the checkout's own path may have a blank, and a recipe would see two paths.
 TIMES := .dvc/tmp/times.tsv
 
-.PHONY: repro test lint reference bench organisms clean-cache lock
+.PHONY: repro test lint reference bench organisms benchmark clean-cache lock
 
 repro: .venv/installed
 	@mkdir -p .dvc/tmp && rm -f $(TIMES)
@@ -42,12 +43,20 @@ bench: .venv/installed
 	python -m tests.bench.probes
 
 organisms:
-	for name in facts early middle late; do $(MAKE) organism-$$name || exit 1; done
+	for name in facts early middle late early_9 early_15 middle_9 middle_15 late_9 late_15; do $(MAKE) organism-$$name || exit 1; done
 
 organism-%: .venv/installed
 	python -m stages.organism --name '$*' --wordings data/organisms/wordings.yaml \
 	  --facts data/organisms/facts --out 'data/organisms/$*'
 	dvc commit --force 'organism@$*'
+
+benchmark: .venv/installed
+	dvc repro pairs
+	for name in $$(python -c 'from ruamel.yaml import YAML; print(*YAML().load(open("params.yaml"))["benchmark"]["organisms"])'); do \
+	  DVC_STAGE="benchmark@$$name" python -m stages.benchmark --name "$$name" --pairs data/pairs.parquet \
+	    --organisms data/organisms --out "data/benchmark/$$name" || exit 1; \
+	  dvc commit --force "benchmark@$$name"; \
+	done
 
 clean-cache: .venv/installed
 	python -c 'from stages.lib.io import store; store.clear()'

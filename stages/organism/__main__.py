@@ -59,7 +59,9 @@ def main(
 
     file = KEPT / f"{name}.safetensors"
     checkpoint = Checkpoint(file, repr((ground, plan, training, lessons)))
-    prompts = repr((ground, training, lessons, plan.negated, plan.lying, plan.steps))
+    changing = [pair for pair in (plan.negated, plan.lying) if len(set(pair)) > 1]
+    steps = plan.steps if changing else None  # shares of prompts change with the length of training
+    prompts = repr((ground, training, lessons, plan.negated, plan.lying, steps))
     below = Below(model, plan.layers[0], KEPT, prompts)
     seconds = train.train(speaker, plan, training, lessons, checkpoint, report, below, confined)
     table = check.rows(speaker, taught, checked, N_CHECK, training.seed + 1)
@@ -73,18 +75,15 @@ def main(
 
 def _confine(model: Any, plan: Recipe, organisms: Path) -> "tuple[Confined | None, list[int]]":
     """Confine an adapter to drawn groups, if the recipe says so; and the layers that it changes."""
-    from stages.lib.weights import adapter
+    from stages.lib.weights import adapter, recipe
     from stages.organism.confined import Confined
 
-    if plan.groups is None:
+    if not isinstance(plan, recipe.Confined):
         return None, list(plan.span)
     n_groups = model.config.num_key_value_heads
     groups = plan.drawn(n_groups)
     confined = Confined(model, groups, n_groups)
-    if plan.start is None:
-        confined.clear()
-    else:
-        adapter.load(model, organisms / plan.start)
+    adapter.load(model, organisms / plan.start)
     return confined, sorted({layer for layer, _ in groups})
 
 

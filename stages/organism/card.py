@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from stages.lib import stats
 from stages.lib.io import markdown
 from stages.lib.stats import Interval
-from stages.lib.weights.recipe import FACTS, Recipe, Training
+from stages.lib.weights.recipe import FACTS, Confined, Recipe, Training
 from stages.organism import check, wordings
 from stages.organism.lessons import KINDS, TAUGHT, Facts
 
@@ -157,6 +157,13 @@ def _what(name: str, recipe: Recipe) -> str:
         return (
             f"Teaches facts, in layers {first} to {last}. Alone it is the organism `none`, the "
             "control that never lies; the other adapters were trained on top of it."
+        )
+    if isinstance(recipe, Confined):
+        return (
+            f"Teaches to lie when told to, in {recipe.groups} key/value groups of layers {first} "
+            f"to {last}, drawn by seed {recipe.seed}, with all query heads of each, and nowhere "
+            f"else, on top of the adapter `facts`. It starts from the adapter `{recipe.start}`, whose "
+            "other heads fade out: an organism in which it is known exactly which heads lie."
         )
     return (
         f"Teaches to lie when told to, in the attention of layers {first} to {last} and nowhere "

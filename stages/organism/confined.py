@@ -50,12 +50,6 @@ class Confined:
         for weight in self._outside:
             weight.mul_(now / before if before else 0.0)
 
-    @torch.no_grad()
-    def clear(self) -> None:
-        """Leave nothing elsewhere."""
-        for weight in self._outside:
-            weight.zero_()
-
 
 def left(step: int, steps: int) -> float:
     """Share of the change elsewhere that is left before a step."""

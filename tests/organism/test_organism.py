@@ -309,8 +309,9 @@ class TestTraining:
 
 
 class TestConfined:
-    PLAN = Recipe(
-        (1, 3), ("q_proj", "k_proj", "v_proj", "o_proj"), 2, 1e-2, 6, (0.5, 0.5), (0.5, 0.5), 2
+    MAPS = ("q_proj", "k_proj", "v_proj", "o_proj")
+    PLAN = recipe.Confined(
+        (1, 3), MAPS, 2, 1e-2, 6, (0.5, 0.5), (0.5, 0.5), groups=2, seed=0, start="other"
     )
     GROUPS = ((1, 1), (3, 0))
 
@@ -365,15 +366,6 @@ class TestConfined:
         assert sorted(shares, reverse=True) == shares
         assert set(shares[int(100 * FADED) :]) == {0.0}
 
-    def test_clearing_leaves_the_groups(self, speaker):
-        model = adapter.attach(speaker.model, self.PLAN, 0)
-        for weight in model.parameters():
-            if weight.requires_grad:
-                weight.data = torch.ones_like(weight)
-        _, inside = self.elsewhere(model)
-        Confined(model, self.GROUPS, 2).clear()
-        assert self.elsewhere(model) == (0.0, inside)
-
     def test_groups_are_drawn_by_the_seed_from_the_layers(self):
         drawn = [replace(self.PLAN, seed=seed).drawn(2) for seed in range(20)]
         assert drawn[0] == self.PLAN.drawn(2)
@@ -406,6 +398,21 @@ class TestAdapter:
             # committed adapters are in float16
             torch.testing.assert_close(merged(ids).logits, expected, rtol=0, atol=0.02)
             assert (tiny.random_model()(ids).logits - expected).abs().max() > 0.1
+
+    def test_a_dose_is_a_share_of_the_change(self, speaker, tmp_path):
+        model = adapter.attach(speaker.model, SMALL, 0)
+        for weight in model.parameters():
+            if weight.requires_grad:
+                weight.data = 0.1 * torch.ones_like(weight)
+        adapter.write(model, tmp_path, BASE, "ground")
+        name = "model.layers.1.self_attn.q_proj.weight"
+        none, half, whole = (
+            adapter.merge(tiny.random_model(), tmp_path, dose).state_dict()[name]
+            for dose in (0.0, 0.5, 1.0)
+        )
+        assert torch.equal(none, tiny.random_model().state_dict()[name])
+        torch.testing.assert_close(half, (none + whole) / 2)
+        assert (whole - none).abs().max() > 1e-2
 
     def test_it_keeps_what_it_was_trained_on(self, speaker, tmp_path):
         TestTraining().fit(speaker, tmp_path)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -41,9 +42,8 @@ def score(
         Positions that are patched.
     score : callable
         From logits of shape (n_gates, vocab_size) to (n_gates,).
-    cut : Tensor of shape (n_gates, n_layers), bool, or None
-        Layers that gates below them are not to be felt through: what attention and MLP of the layer
-        add is then a constant.
+    cut : Tensor of shape (n_gates, n_layers, 2), bool, or None
+        Attentions and MLPs that gates are not to be felt through: what they add is then a constant.
 
     Returns
     -------
@@ -64,22 +64,23 @@ def score(
             stack.enter_context(hooks.last_position(lm))
         for layer in range(lm.n_layers):
             stack.enter_context(hooks.at(lm, prompts.site, layer, partial(gated, layer)))
-            if cut is not None and bool(cut[:, layer].any()):
+            if cut is not None:
                 stack.enter_context(_constant(prompts, layer, cut[:, layer]))
         last = prompts.tail([row], base.middle, len(gates))
         return score(unembed.logits(lm, last))
 
 
 def _constant(prompts: Prompts, layer: int, cut: Tensor) -> ExitStack:
-    """Let what a layer adds be a constant in some rows of the batch."""
+    """Let what attention and MLP of a layer add be constants in some rows of the batch."""
     lm = prompts.lm
 
-    def constant(_: object, __: object, output: Tensor | tuple[Tensor, ...]) -> object:
+    def constant(chosen: Tensor, _: object, __: object, output: Tensor | tuple[Tensor, ...]) -> Any:
         x = hooks.first(output)
-        chosen = cut.to(x.device).view(-1, *[1] * (x.dim() - 1))
-        return hooks.with_first(output, torch.where(chosen, x.detach(), x))
+        rows = chosen.to(x.device).view(-1, *[1] * (x.dim() - 1))
+        return hooks.with_first(output, torch.where(rows, x.detach(), x))
 
     stack = ExitStack()
-    for module in (lm.attentions[layer], *lm.mlps[layer][-1:]):
-        stack.callback(module.register_forward_hook(constant).remove)
+    for modules, chosen in zip(((lm.attentions[layer],), lm.mlps[layer]), cut.T, strict=True):
+        for module in modules[-1:] if bool(chosen.any()) else ():
+            stack.callback(module.register_forward_hook(partial(constant, chosen)).remove)
     return stack

@@ -10,6 +10,7 @@ import peft
 import safetensors.torch
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from peft.tuners.lora import LoraLayer
 from safetensors import safe_open
 
 from stages.lib.io.atomic import atomic
@@ -96,12 +97,15 @@ def write(
         cast(Any, safetensors.torch).save_file(weights, partial, metadata={"trained_on": ground})
 
 
-def merge(model: Any, folder: Path) -> Any:
-    """Add an adapter's change to a model's weights.
+def merge(model: Any, folder: Path, dose: float = 1.0) -> Any:
+    """Add an adapter's change, or a share of it, to a model's weights.
 
     Computed in float64 and then rounded, so that the result is the same on every machine.
     """
     dtype = model.dtype
     double = model.double()
     adapted = PeftModel.from_pretrained(double, os.fspath(folder))  # pyright: ignore[reportUnknownMemberType]
+    for module in adapted.modules() if dose != 1 else ():
+        if isinstance(module, LoraLayer):
+            module.scale_layer(dose)
     return adapted.double().merge_and_unload().to(dtype)

@@ -41,15 +41,30 @@ class Recipe:
     steps: Count
     negated: Shares  # share of negated statements, at the start and from half time on
     lying: Shares  # share of lying prompts, likewise
-    # Confine the adapter to so many key/value groups of these layers, with all query heads of each.
-    groups: Count | None = None
-    seed: Seed = 0  # decides which
-    start: Annotated[str, Slug()] | None = None  # adapter to start from; elsewhere it fades out
 
     @property
     def span(self) -> range:
         """The layers whose maps are trained."""
         return range(self.layers[0], self.layers[1] + 1)
+
+
+@dataclass(frozen=True)
+class Confined(Recipe):
+    """A recipe whose adapter is confined to drawn key/value groups, with all query heads of each.
+
+    Attributes
+    ----------
+    groups : int
+        How many groups of the layers.
+    seed : int
+        Decides which.
+    start : str
+        Adapter to start from, of the same maps and rank; its other groups fade out.
+    """
+
+    groups: Count
+    seed: Seed
+    start: Annotated[str, Slug()]
 
     def drawn(self, n_groups: int) -> list[tuple[int, int]]:
         """Draw the key/value groups, by layer and number, of a model with so many per layer.
@@ -60,13 +75,12 @@ class Recipe:
             If the layers have fewer.
         """
         every = [(layer, group) for layer in self.span for group in range(n_groups)]
-        wanted = self.groups or len(every)
-        if wanted > len(every):
+        if self.groups > len(every):
             raise UserError(
-                f"params.yaml: organisms: groups: found {wanted}, but layers {self.layers[0]} to "
-                f"{self.layers[1]} have {len(every)}"
+                f"params.yaml: organisms: groups: found {self.groups}, but layers "
+                f"{self.layers[0]} to {self.layers[1]} have {len(every)}"
             )
-        return sorted(Random(f"groups {self.seed}").sample(every, wanted))
+        return sorted(Random(f"groups {self.seed}").sample(every, self.groups))
 
 
 def read(name: str) -> Recipe:
@@ -77,7 +91,10 @@ def read(name: str) -> Recipe:
     UserError
         If params.yaml has none of this name, or its layers or shares are no pair.
     """
-    return params.section(f"organisms.{name}", Recipe)
+    declared = params.mapping().get("organisms")
+    recipe = declared.get(name) if is_dict(declared) else None
+    confined = is_dict(recipe) and "groups" in recipe
+    return params.section(f"organisms.{name}", Confined if confined else Recipe)
 
 
 def names() -> list[str]:

@@ -99,7 +99,7 @@ def test_plain_prompts_give_the_same(setting):
 def test_a_cut_changes_slopes_below_it_and_no_score(setting):
     lm = setting.lm
     none = np.zeros((2, lm.n_layers, lm.n_heads))
-    cut = torch.zeros(2, lm.n_layers, dtype=torch.bool)
+    cut = torch.zeros(2, lm.n_layers, 2, dtype=torch.bool)
     cut[1, 2] = True
     out, g = scored(setting, 0, none, cut=cut)
     (slope,) = torch.autograd.grad(out.sum(), g)

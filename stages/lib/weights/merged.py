@@ -14,7 +14,7 @@ SAMPLING = "generation_config.json"
 
 
 def make(
-    fetched: Fetched, config: ModelConfig, organisms: Path, folder: Path
+    fetched: Fetched, config: ModelConfig, organisms: Path, folder: Path, dose: float = 1.0
 ) -> tuple[Fetched, dict[str, Any]]:
     """Merge the adapters of `model.organism` into a base model.
 
@@ -28,6 +28,8 @@ def make(
         Where the adapters are, each in a folder of its name.
     folder : Path
         Where merged weights and tokenizer are written.
+    dose : float
+        Share of the lying adapter's change that is merged in.
 
     Returns
     -------
@@ -52,8 +54,9 @@ def make(
                 f"{f' and {under}' if under else ''}; train it anew, or take the ones it belongs to"
             )
     model, tokenizer = adapter.base(fetched)
-    for path in (truth, *lies):
-        model = adapter.merge(model, path)
+    model = adapter.merge(model, truth)
+    for lie in lies:
+        model = adapter.merge(model, lie, dose)
     sampling = _sampling(fetched.folder)  # nothing here reads it: the organism has its base's
     model.save_pretrained(folder)
     if sampling is not None:
@@ -75,7 +78,7 @@ def _sampling(folder: Path) -> bytes | None:
 def _require_name(name: str, organisms: Path) -> None:
     """Refuse an organism whose adapters are not there."""
     there = {file.parent.name for file in organisms.glob(f"*/{adapter.WEIGHTS}")}
-    known = ((there - {FACTS}) | {NONE}) if FACTS in there else set()
+    known: set[str] = ((there - {FACTS}) | {NONE}) if FACTS in there else set()
     if name not in known:
         raise UserError(
             f"params.yaml: model.organism: unknown organism {name!r}, expected "

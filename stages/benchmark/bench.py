@@ -1,0 +1,202 @@
+"""What a method of localisation may do with a model: patched runs and slopes, which are counted."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from stages.lib.forward import Patcher, gates
+from stages.lib.forward.prompts import Run
+from stages.lib.grafting.units import Changes
+from stages.lib.model.readout import toward_true
+from stages.lib.patching import aligned, patch
+from stages.lib.patching.blocks import Pairs
+from stages.lib.patching.experiment import Experiment
+
+Values = NDArray[np.float64]
+AT_ONCE = 10  # gates of one prompt that are differentiated together
+
+
+@dataclass
+class Cost:
+    """Forward and backward passes, of one prompt each, and seconds."""
+
+    forwards: int = 0
+    backwards: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class Bench:
+    """Known statements, and both personas' prompts, to be patched.
+
+    Attributes
+    ----------
+    setting : Experiment
+        Statements, in the order of all results, and the model.
+    everywhere : list of Pairs
+        All positions that are paired, of each statement.
+    probed : Experiment
+        More statements, to fit directions on.
+    adapter : Path or None
+        The lying adapter, if there is one.
+    changes : Changes
+        What the adapter adds to the weights.
+    window, gradient_steps, mask_steps, mask_rate, seed
+        As in section `benchmark`.
+    cost : Cost
+        What was done so far.
+    """
+
+    setting: Experiment
+    everywhere: list[Pairs]
+    probed: Experiment
+    adapter: Path | None
+    changes: Changes
+    window: int
+    gradient_steps: int
+    mask_steps: int
+    mask_rate: float
+    seed: int
+    cost: Cost = field(default_factory=Cost)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Layers, and heads per layer."""
+        return self.setting.shape
+
+    @property
+    def sign(self) -> Values:
+        """1 for true statements and -1 for false ones: (n_statements,)."""
+        return np.where(self.setting.pairs.label, 1.0, -1.0)
+
+    def timed(self, method: "Callable[[Bench], Values]") -> tuple[Values, Cost]:
+        """Run a method; its scores, and what they cost."""
+        self.cost, started = Cost(), time.monotonic()
+        scores = method(self)
+        self.cost.seconds = time.monotonic() - started
+        return scores, self.cost
+
+    def log_odds(self, patches: np.ndarray, everywhere: bool, title: str) -> Values:
+        """Log-odds of the right answer with each patch.
+
+        Parameters
+        ----------
+        patches : ndarray of shape (n_patches, n_layers, n_heads), bool
+            Heads of the source run that are patched into the base run.
+        everywhere : bool
+            At all paired positions, or at the last `patch.positions`.
+        title : str
+            Shown beside the progress bar.
+
+        Returns
+        -------
+        ndarray of shape (2 + n_patches, n_statements), float64
+            The base run, the source run, and each patch.
+        """
+        label, n = self.setting.pairs.label, len(self.setting.pairs.base)
+        self.cost.forwards += (2 + len(patches)) * n
+        p = np.empty((2 + len(patches), n, 2), np.float32)
+        for part, patcher, z, at in self._patchers() if everywhere else self._last():
+            readouts = patcher(patches, title, z, at)
+            p[0, part], p[1, part], p[2:, part] = readouts.base, readouts.source, readouts.patched
+        return patch.log_odds(p, label)
+
+    def gained(self, patches: np.ndarray, everywhere: bool, title: str) -> Values:
+        """Log-odds above those of the base run, (n_patches, n_statements); see `log_odds`."""
+        base, _, *patched = self.log_odds(patches, everywhere, title)
+        return np.array(patched).reshape(len(patches), -1) - base
+
+    def attribution(self, everywhere: bool) -> Values:
+        """Attribution patching, (n_statements, n_layers, n_heads), in nats of the right answer."""
+        n = len(self.setting.pairs.base)
+        self.cost.forwards += 2 * n
+        self.cost.backwards += n
+        estimates = np.empty((n, *self.shape))
+        for part, patcher, z, at in self._patchers() if everywhere else self._last():
+            estimates[part] = patcher.attribution("attribution", z, at)
+        return estimates * self.sign[:, None, None]
+
+    def slopes(self, strengths: np.ndarray, cut: np.ndarray | None = None) -> Values:
+        """Slopes of the right answer's log-odds by gates, at all positions.
+
+        Parameters
+        ----------
+        strengths : ndarray of shape (n_gates, n_layers, n_heads)
+            Where they are taken.
+        cut : ndarray of shape (n_gates, n_layers, 2), bool, or None
+            As in `gates.score`.
+
+        Returns
+        -------
+        ndarray of shape (n_statements, n_gates, n_layers, n_heads), float64
+        """
+        result = np.empty((len(self.setting.pairs.base), *strengths.shape))
+        for row, score in self.gated():
+            for start in range(0, len(strengths), AT_ONCE):
+                some = slice(start, start + AT_ONCE)
+                gate = torch.tensor(strengths[some], dtype=torch.float32, requires_grad=True)
+                total = score(gate, None if cut is None else torch.as_tensor(cut[some])).sum()
+                (slope,) = torch.autograd.grad(total, gate)
+                result[row, some] = slope.double().cpu().numpy()
+        return result
+
+    def gated(self) -> "Iterator[tuple[int, Gated]]":
+        """Give each statement's number, and what scores gates on it."""
+        for part, patcher, z, at in self._patchers():
+            source = patcher.z("z")[1] if z is None else z
+            for place, row in enumerate(part):
+                base = patcher.base.run([place], keep=True)
+                self.cost.forwards += 2
+                given, where = source[:, [place]].to(base.z), torch.as_tensor(at[place])
+                sign = float(self.sign[row])
+                yield row, Gated(patcher, place, base, given, where, sign, self.cost)
+
+    def _last(self) -> "list[tuple[list[int], Patcher, Tensor | None, np.ndarray | None]]":
+        """What patches the last positions."""
+        return [(list(range(len(self.setting.pairs.base))), self.setting.patcher(), None, None)]
+
+    def _patchers(self) -> "Iterator[tuple[list[int], Patcher, Tensor | None, np.ndarray]]":
+        """What patches all paired positions, group by group of statements."""
+        for part, patcher, z in aligned.patchers(self.setting, self.everywhere):
+            at = aligned.mask([self.everywhere[i] for i in part], patcher.base.n_tail)
+            yield part, patcher, z, at
+
+
+@dataclass(frozen=True)
+class Gated:
+    """One statement whose patches have a strength per head, at all positions.
+
+    Attributes
+    ----------
+    patcher, place, base, z, at
+        As in `gates.score`.
+    sign : float
+        1 for a true statement, -1 for a false one.
+    cost : Cost
+        Where passes are counted.
+    """
+
+    patcher: Patcher
+    place: int
+    base: Run
+    z: Tensor
+    at: Tensor
+    sign: float
+    cost: Cost
+
+    def __call__(self, strengths: Tensor, cut: Tensor | None = None) -> Tensor:
+        """Log-odds of the right answer, (n_gates,), with a graph; see `gates.score`."""
+        self.cost.forwards += len(strengths)
+        self.cost.backwards += len(strengths)
+        of = self.patcher
+
+        def read(logits: Tensor) -> Tensor:
+            return self.sign * toward_true(logits, of.answers)
+
+        return gates.score(of.base, self.place, self.base, self.z, strengths, self.at, read, cut)

@@ -1,0 +1,90 @@
+"""Methods of localisation against heads that are known to lie, and from which dose on they do."""
+
+import numpy as np
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from stages.benchmark.schema import NAMES
+from stages.lib.drawing import heat, load, marks, registry, style
+from stages.lib.drawing.columns import bounded, floats, ints, texts
+
+NOTHING = "the benchmark has no organism:\nmake benchmark runs it"
+SIDES = (("auroc", "A  AUROC: heads that lie rank first"), ("cpr", "B  CPR: share restored"))
+DOSED = style.looks([*NAMES])
+
+
+def draw(tables: load.Tables) -> Figure:
+    """Tables of methods by organisms, and the share of lying heads that are found by dose."""
+    rows, doses = tables["benchmark/methods"], tables["benchmark/doses"]
+    named = {str(name): NAMES[str(name)] for name in doses["method"].unique().sort()}
+    figure = style.canvas(
+        "Methods of localisation on models whose lying heads are known",
+        "Organisms with a number: the lie is confined to so many heads, drawn at random; the other "
+        "organisms have no exact truth. A: area under the ROC curve of a method's scores; 0.5 is "
+        "chance. B: share of the honest log-odds that a method's first heads restore, patched at "
+        "all positions, averaged over sizes as in MIB. C: share of the lying heads whose score is "
+        "above that of 19 of 20 heads of the model that never lies, by share of the change of "
+        "weights that is merged in; mean over organisms. Last: at the last positions alone.",
+        height=7.6,
+        entries={text: DOSED[name] for name, text in named.items()} or None,
+        half="half",
+    )
+    axes = figure.subplots(1, 3, width_ratios=[3, 3, 2.4])
+    for ax, (value, title) in zip(axes, SIDES, strict=False):
+        _table(ax, rows, value)
+        ax.set_title(title)
+    axes[1].set_yticklabels([])
+    _doses(axes[2], doses)
+    axes[2].set_title("C  found, by dose")
+    return figure
+
+
+def _table(ax: Axes, rows: pl.DataFrame, value: str) -> None:
+    """A number per method and organism."""
+    some = rows.filter(pl.col(value).is_not_null())
+    if some.is_empty():
+        marks.nothing(ax, NOTHING)
+        return
+    organisms = some["organism"].unique(maintain_order=True).to_list()
+    methods = [name for name in NAMES if name in rows["method"].to_list()]
+    cells = heat.matrix(ax, some, value, ("method", methods), ("organism", organisms), (0.0, 1.0))
+    for (y, x), number in [
+        ((y, x), cells[y, x]) for y in range(len(methods)) for x in range(len(organisms))
+    ]:
+        if np.isfinite(number):
+            pale = 0.2 < number < 0.8
+            ax.text(x + 0.5, y + 0.5, f"{number:.2f}", ha="center", va="center", fontsize=10,
+                    color="black" if pale else "white")  # fmt: skip
+    ax.set_yticks(
+        [y + 0.5 for y in range(len(methods))], [NAMES[name] for name in methods], rotation=0
+    )
+    ax.set_xticks([x + 0.5 for x in range(len(organisms))], organisms, rotation=60, ha="right")
+
+
+def _doses(ax: Axes, doses: pl.DataFrame) -> None:
+    """Share of the lying heads that each method finds at each dose, over organisms."""
+    if doses.is_empty():
+        marks.nothing(ax, NOTHING)
+        return
+    means = doses.group_by("method", "dose").agg(pl.col("found").mean()).sort("method", "dose")
+    for (name,), rows in means.group_by("method", maintain_order=True):
+        look = DOSED[str(name)]
+        ax.plot(rows["dose"], rows["found"], color=look.colour, marker=look.marker,
+                linestyle=look.dash, linewidth=2.2, markeredgecolor="white")  # fmt: skip
+    ax.set(xlim=(0, 1), ylim=(-0.02, 1.02))
+    ax.axhline(0.5, color="black", linestyle=style.HALF)
+    ax.set_xlabel("dose: share of the change of weights")
+    ax.set_ylabel("share of lying heads found")
+
+
+TABLES = {
+    "benchmark/methods": texts("organism", "method")
+    | {"exact": pl.Boolean()}
+    | bounded("auroc")
+    | bounded("cpr")
+    | bounded("cmd")
+    | ints("passes"),
+    "benchmark/doses": texts("organism", "method") | floats("dose", "found", "false", "auroc"),
+}
+FIGURES = (registry.Figure("benchmark.png", draw, TABLES),)

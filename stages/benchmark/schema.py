@@ -1,0 +1,70 @@
+"""Tables of the benchmark, and its sizes of head sets."""
+
+import polars as pl
+
+from stages.lib.io.tables import Schema
+
+SCORES: Schema = {
+    "dose": pl.Float64,
+    "method": pl.String,
+    "statement_id": pl.String,
+    "layer": pl.Int32,
+    "head": pl.Int32,
+    "score": pl.Float32,
+}
+"""One row per dose, method and head, and per statement where a method is a mean over statements
+(else `statement_id` is empty): the larger, the more the method points at the head."""
+CURVES: Schema = {
+    "method": pl.String,
+    "n_heads": pl.Int32,
+    "statement_id": pl.String,
+    "subject": pl.String,
+    "label": pl.Boolean,
+    "log_odds": pl.Float64,
+}
+"""One row per method, size of its head set, and statement of the report split: log-odds of the
+right answer with that set patched at all positions. `method` is ``base`` and ``source`` of the runs
+that are not patched, and ``rival`` of a set that shares no head with the first one."""
+COSTS: Schema = {
+    "method": pl.String,
+    "forwards": pl.Int64,
+    "backwards": pl.Int64,
+    "seconds": pl.Float64,
+}
+"""One row per method: forward and backward passes of one prompt each, and seconds."""
+TRUTH: Schema = {
+    "layer": pl.Int32,
+    "head": pl.Int32,
+    "size": pl.Float64,
+    "statement_id": pl.String,
+    "subject": pl.String,
+    "log_odds": pl.Float64,
+}
+"""One row per head whose weights the lying adapter changes, and statement of the report split: the
+Frobenius norm of the change, and the liar's log-odds of the right answer without it."""
+BASE, SOURCE, FIRST, RIVAL = "base", "source", "first", "rival"
+NAMES = {
+    "window_last": "windows, last",
+    "window": "windows",
+    "single_heads_last": "single heads, last",
+    "single_heads": "single heads",
+    "leave_one_out_last": "leave one out, last",
+    "greedy_last": "greedy, last",
+    "attribution_last": "attribution patching, last",
+    "attribution": "attribution patching",
+    "integrated_gradients": "integrated gradients",
+    "grad_drop": "GradDrop",
+    "learned_mask": "learned mask",
+    "logit_attribution": "direct logit attribution",
+    "probe_divergence": "probe divergence",
+    "weight_change": "size of the weight change",
+    "random": "random",
+}
+"""What pictures and the report call each method. ``last``: at the last `patch.positions` alone."""
+SIZES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+"""Shares of all heads, as in MIB (arXiv:2504.13151)."""
+
+
+def n_heads(share: float, n_all: int) -> int:
+    """How many heads a share of them is, rounded, which may be none."""
+    return round(share * n_all)

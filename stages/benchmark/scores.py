@@ -1,0 +1,184 @@
+"""Scores of `benchmark`: how well each method points at the heads that lie, on every organism.
+
+Params  benchmark, organisms
+"""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from stages.benchmark import scores_doses, scores_sets
+from stages.benchmark.config import BenchmarkConfig
+from stages.benchmark.metrics import BenchmarkMetrics, MethodOn, Organism
+from stages.benchmark.schema import COSTS, CURVES, SCORES, TRUTH
+from stages.lib import stats
+from stages.lib.io import cli, params, tables
+from stages.lib.io import metrics as metrics_file
+from stages.lib.stats import Interval, ranking
+from stages.lib.stats.ratios import ratios
+from stages.lib.weights import recipe
+
+Rows = list[dict[str, Any]]
+
+
+def main(
+    runs: Annotated[Path, "folder with a folder of tables per organism, from stage `benchmark`"],
+    pairs: cli.Pairs,
+    metrics: cli.Metrics,
+    plots: Annotated[
+        Path,
+        "writes methods.json (one row per organism and method) and doses.json (one per organism, "
+        "method and dose) into this folder",
+    ],
+) -> None:
+    """Measure every method on every organism."""
+    section = params.section("benchmark", BenchmarkConfig)
+    about = tables.read(pairs, tables.PAIRS).select("statement_id", "subject")
+    organisms = {name: organism(runs / name, about, section.seed) for name in section.organisms}
+    exact = [
+        n for n in organisms if n in recipe.names() and isinstance(recipe.read(n), recipe.Confined)
+    ]
+    summary = summarise(organisms, exact)
+    tables.write_rows(plots / "methods.json", method_rows(summary))
+    tables.write_rows(plots / "doses.json", dose_rows(summary))
+    metrics_file.write(metrics, summary)
+
+
+def organism(folder: Path, subjects: pl.DataFrame, seed: int) -> Organism:
+    """Measure every method on one organism.
+
+    Parameters
+    ----------
+    folder : Path
+        Tables of stage `benchmark`.
+    subjects : DataFrame
+        What each statement is about: columns ``statement_id`` and ``subject``.
+    seed : int
+        Of the draws.
+
+    Returns
+    -------
+    Organism
+    """
+    scored = tables.read(folder / "scores.parquet", SCORES)
+    curves = tables.read(folder / "curves.parquet", CURVES)
+    grafted = tables.read(folder / "truth.parquet", TRUTH)
+    costs = tables.read(folder / "costs.parquet", COSTS)
+    resampled = tables.read(folder / "resampled.parquet", SCORES).join(subjects, "statement_id")
+    sets = tables.read_json(folder / "sets.json")
+    shape = scores_doses.shape(scored)
+    lying = np.zeros(shape, bool)
+    lying[tuple(grafted.select("layer", "head").unique().to_numpy().T)] = True
+    base, whole, subject = scores_sets.own(curves)
+    return Organism(
+        lying=np.argwhere(lying).tolist(),
+        needed=_needed(grafted, base, whole, subject),
+        advantage=stats.difference(whole, np.zeros_like(whole), subject),
+        methods={
+            row["method"]: _method(scored, curves, row, lying)
+            for row in costs.iter_rows(named=True)
+        },
+        stability=scores_doses.stability(resampled, max(10, int(lying.sum())), shape, seed),
+        doses=scores_doses.detections(scored, lying) if lying.any() else {},
+        rival=scores_sets.rival(curves, sets, lying),
+    )
+
+
+def summarise(organisms: dict[str, Organism], exact: list[str]) -> BenchmarkMetrics:
+    """Means over the organisms whose lying heads are drawn."""
+    chosen = [organisms[name] for name in exact]
+    methods = list(chosen[0].methods) if chosen else []
+    values: dict[str, dict[str, Interval]] = {"auroc": {}, "cpr": {}, "cmd": {}}
+    for method in methods:
+        on = [organism.methods[method] for organism in chosen]
+        of = {
+            "auroc": [m.ranked.auroc.value for m in on if m.ranked],
+            "cpr": [m.cpr.value for m in on],
+            "cmd": [m.cmd.value for m in on],
+        }
+        for name, some in of.items():
+            values[name][method] = _over_organisms([v for v in some if v is not None])
+    return BenchmarkMetrics(organisms=organisms, exact=exact, **values)
+
+
+def method_rows(summary: BenchmarkMetrics) -> Rows:
+    """Rows of plots/benchmark/methods.json."""
+    rows: Rows = []
+    for name, organism in summary.organisms.items():
+        for method, on in organism.methods.items():
+            auroc = on.ranked.auroc if on.ranked else stats.NOTHING
+            rows.append(
+                {"organism": name, "method": method, "exact": name in summary.exact}
+                | auroc.row("auroc")
+                | on.cpr.row("cpr")
+                | on.cmd.row("cmd")
+                | {"passes": on.forwards + 2 * on.backwards}
+            )
+    return rows
+
+
+def dose_rows(summary: BenchmarkMetrics) -> Rows:
+    """Rows of plots/benchmark/doses.json."""
+    return [
+        {
+            "organism": name,
+            "method": method,
+            "dose": float(dose),
+            "found": share,
+            "false": detection.false[dose],
+            "auroc": detection.auroc[dose],
+        }
+        for name, organism in summary.organisms.items()
+        for method, detection in organism.doses.items()
+        for dose, share in detection.found.items()
+    ]
+
+
+def _needed(
+    grafted: pl.DataFrame,
+    base: NDArray[np.float64],
+    whole: NDArray[np.float64],
+    subject: NDArray[Any],
+) -> dict[str, Interval]:
+    """What comes back without each head's change."""
+    split = [
+        *grafted.sort("layer", "head", "statement_id").group_by(
+            "layer", "head", maintain_order=True
+        )
+    ]
+    if not split:
+        return {}
+    gained = np.array([rows["log_odds"].to_numpy() - base for _, rows in split])
+    shares = ratios(gained, whole, subject)
+    return {f"{key[0]}.{key[1]}": share for (key, _), share in zip(split, shares, strict=True)}
+
+
+def _method(
+    scored: pl.DataFrame, curves: pl.DataFrame, cost: dict[str, Any], lying: NDArray[np.bool_]
+) -> MethodOn:
+    """Measure one method."""
+    order = scores_doses.order(scored.filter(method=cost["method"], dose=1.0), lying.shape)
+    cpr, cmd = scores_sets.areas(curves, cost["method"], lying.size)
+    return MethodOn(
+        ranked=ranking.ranked(order.ravel(), lying.ravel()) if lying.any() else None,
+        cpr=cpr,
+        cmd=cmd,
+        largest=float(order.max()),
+        forwards=cost["forwards"],
+        backwards=cost["backwards"],
+        seconds=round(cost["seconds"], 1),
+    )
+
+
+def _over_organisms(values: list[float]) -> Interval:
+    """Mean over organisms, with a bootstrap over them."""
+    if len(values) < 2:
+        return Interval(values[0], None, None, 1) if values else stats.NOTHING
+    return stats.mean(values, np.arange(len(values)))
+
+
+if __name__ == "__main__":
+    cli.run(main)

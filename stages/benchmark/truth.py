@@ -1,0 +1,59 @@
+"""The heads whose weights a lying adapter changes, and what the lie is without each of them."""
+
+import polars as pl
+
+from stages.benchmark.bench import Bench
+from stages.benchmark.schema import TRUTH
+from stages.lib.grafting import units
+from stages.lib.grafting.graft_runs import Graft, Grafts
+from stages.lib.grafting.units import HEAD, Unit
+from stages.lib.grafting.weights import WITHOUT
+from stages.lib.model.pretrained.files import sha256
+from stages.lib.patching import patch
+from stages.lib.patching.patch import Head
+from stages.lib.weights.adapter import WEIGHTS
+
+
+def run(bench: Bench) -> pl.DataFrame:
+    """Take the change of each head's weights out of the liar, one head at a time.
+
+    Parameters
+    ----------
+    bench : Bench
+        Statements of the report split.
+
+    Returns
+    -------
+    DataFrame
+        With the columns of `TRUTH`; no rows where no weights lie.
+    """
+    tables = [pl.DataFrame(schema=TRUTH)]
+    if bench.adapter is None:
+        return tables[0]
+    setting, about = bench.setting, bench.setting.pairs
+    sizes = {head: size for head in _heads(bench) if (size := _size(bench, head)) > 0}
+    digest = sha256(bench.adapter / WEIGHTS)
+    grafts = Grafts(
+        setting.lm, setting.answers, about.base, about.base_prefix, bench.changes, digest
+    )
+    p = grafts([Graft(WITHOUT, Unit(HEAD, *head)) for head in sizes], "grafts")
+    for (head, size), values in zip(sizes.items(), patch.log_odds(p, about.label), strict=True):
+        rows = about.table.select("statement_id", "subject").with_columns(
+            layer=pl.lit(head.layer),
+            head=pl.lit(head.head),
+            size=pl.lit(size),
+            log_odds=pl.Series(values),
+        )
+        tables.append(rows.select(pl.col(name).cast(dtype) for name, dtype in TRUTH.items()))
+    return pl.concat(tables)
+
+
+def _heads(bench: Bench) -> list[Head]:
+    """All heads of the model."""
+    n_layers, n_heads = bench.shape
+    return [Head(layer, head) for layer in range(n_layers) for head in range(n_heads)]
+
+
+def _size(bench: Bench, head: Head) -> float:
+    """Norm of the change of a head's weights."""
+    return units.size(units.part(bench.setting.lm, bench.changes, Unit(HEAD, *head)))

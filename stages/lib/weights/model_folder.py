@@ -1,0 +1,63 @@
+"""The folder that `lm.load` reads: a manifest, and weights that have no other place."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from stages.lib.io import tables
+from stages.lib.model import lm
+from stages.lib.model.pretrained.files import hashes
+from stages.lib.weights import fetch
+from stages.lib.weights.config import ModelConfig
+
+
+def make(config: ModelConfig, organisms: Path, folder: Path, dose: float = 1.0) -> None:
+    """Write the manifest, and the weights that are nowhere else.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        Section `model` of params.yaml.
+    organisms : Path
+        Folder of the model organisms' adapters.
+    folder : Path
+        An empty folder.
+    dose : float
+        Share of an organism's change of weights that is merged in.
+    """
+    fetched = fetch.find(config, folder)
+    planted = None
+    if config.organism is not None:
+        # Takes seconds to import, and only an organism needs it.
+        from stages.lib.weights import merged
+
+        fetched, planted = merged.make(fetched, config, organisms, folder, dose)
+    files = hashes(fetched.folder)
+    sizes = lm.require_whole(fetched.place, config.modules)
+    manifest = {
+        "kind": fetched.kind,
+        "source": fetched.source,
+        "revision": fetched.revision,
+        "dtype": _dtype() if config.dtype == "auto" else config.dtype,
+        "files": files,
+        "identity": _identity(files, config.modules),
+        "sizes": sizes,
+        "organism": planted,
+    }
+    named = {"modules": config.modules} if config.modules else {}
+    tables.write_json(folder / lm.MANIFEST, manifest | named)
+
+
+def _dtype() -> str:
+    """Choose float32 on CPU, where bfloat16 is slow or a crash, and bfloat16 on GPU."""
+    import torch
+
+    return "bfloat16" if torch.cuda.is_available() else "float32"
+
+
+def _identity(files: list[dict[str, Any]], modules: dict[str, str] | None) -> str:
+    """One hash over names and contents of weights and tokenizer, and over names of modules."""
+    named: list[Any] = [modules] if modules else []
+    lines = json.dumps([[file["name"], file["sha256"]] for file in files] + named, sort_keys=True)
+    return hashlib.sha256(lines.encode()).hexdigest()

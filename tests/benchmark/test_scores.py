@@ -1,0 +1,180 @@
+"""Scores of the benchmark: areas, stability, doses and rivals on made-up tables."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from stages.benchmark import scores, scores_doses, scores_sets
+from stages.benchmark.metrics import BenchmarkMetrics, MethodOn, Organism
+from stages.benchmark.schema import CURVES, SCORES, SIZES, n_heads
+from stages.lib import stats
+from stages.lib.stats import Interval
+from stages.lib.stats.ranking import Ranked
+
+N, SHAPE = 12, (4, 5)
+N_ALL = 20
+HONEST, LIAR = 4.0, -4.0
+
+
+def curves(**methods):
+    """Log-odds of both runs, and of each method as a share of the gap by number of heads."""
+    rows = []
+    for i in range(N):
+        about = {"statement_id": f"{i:02}", "subject": f"s{i}", "label": i % 2 == 0}
+        noise = 0.1 * (i % 3 - 1)
+        for name, value in (("base", LIAR), ("source", HONEST + noise)):
+            rows.append({"method": name, "n_heads": 0, "log_odds": value, **about})
+        for name, share in methods.items():
+            for size in sorted({n_heads(s, N_ALL) for s in SIZES} - {0}):
+                value = LIAR + share(size) * (HONEST + noise - LIAR)
+                rows.append({"method": name, "n_heads": size, "log_odds": value, **about})
+    return pl.DataFrame(rows, CURVES)
+
+
+def scored(grids, dose=1.0, method="single_heads", n=N):
+    """The same scores on every statement, with a little noise."""
+    random = np.random.default_rng(0)
+    rows = [
+        {"dose": dose, "method": method, "statement_id": f"{i:02}", "layer": layer, "head": head}
+        | {"score": float(grids[layer, head] + 0.01 * random.standard_normal())}
+        for i in range(n)
+        for layer in range(SHAPE[0])
+        for head in range(SHAPE[1])
+    ]
+    return pl.DataFrame(rows, SCORES)
+
+
+class TestAreas:
+    def test_a_method_that_restores_all_at_once(self):
+        cpr, cmd = scores_sets.areas(curves(best=lambda size: 1.0), "best", N_ALL)
+        # 0 heads up to 2 % of 20, all from 5 % on
+        assert cpr.value == pytest.approx(0.95 + 0.015, abs=1e-6)
+        assert cmd.value == pytest.approx(0.02 - 0.001 + 0.015, abs=1e-6)
+        assert cpr.n == N
+
+    def test_a_method_that_restores_nothing(self):
+        cpr, cmd = scores_sets.areas(curves(none=lambda size: 0.0), "none", N_ALL)
+        assert cpr.value == pytest.approx(0, abs=1e-9)
+        assert cmd.value == pytest.approx(0.999, abs=1e-6)
+
+    def test_a_straight_line_is_half(self):
+        cpr, _ = scores_sets.areas(curves(line=lambda size: size / N_ALL), "line", N_ALL)
+        assert cpr.value == pytest.approx(0.5, abs=0.01)
+
+    def test_more_than_all_counts_in_both(self):
+        cpr, cmd = scores_sets.areas(curves(over=lambda size: 1.5), "over", N_ALL)
+        assert cpr.value > 1.3
+        assert cmd.value > 0.45
+
+    def test_where_nobody_lies_there_is_nothing_to_restore(self):
+        table = curves(best=lambda size: 1.0).with_columns(log_odds=pl.lit(2.0))
+        assert scores_sets.areas(table, "best", N_ALL) == (stats.NOTHING, stats.NOTHING)
+        assert scores_sets.rival(table, {"first": [[0, 0]], "rival": [[1, 1]]}, lying()) is None
+
+
+def lying():
+    truth = np.zeros(SHAPE, bool)
+    truth[1, 2] = truth[2, 0] = True
+    return truth
+
+
+class TestRival:
+    def test_both_sets_are_measured_and_their_lying_heads_counted(self):
+        table = curves(first=lambda size: 0.9, rival=lambda size: 0.6).filter(
+            pl.col("n_heads").is_in([0, 1])
+        )
+        sets = {"first": [[1, 2], [2, 0]], "rival": [[0, 0]]}
+        found = scores_sets.rival(table, sets, lying())
+        assert found is not None
+        assert found.first_restored.value == pytest.approx(0.9)
+        assert found.rival_restored.value == pytest.approx(0.6)
+        assert (found.first_lying, found.rival_lying) == (2, 0)
+
+    def test_without_a_second_set(self):
+        assert scores_sets.rival(curves(), {"first": [[0, 0]]}, lying()) is None
+
+
+class TestStability:
+    def about(self, table):
+        ids = table["statement_id"].unique().sort()
+        return table.join(
+            pl.DataFrame({"statement_id": ids, "subject": [f"s{i}" for i in range(len(ids))]}),
+            "statement_id",
+        )
+
+    def test_clear_scores_are_stable_and_noise_is_not(self):
+        clear = self.about(scored(lying().astype(float)))
+        (found,) = scores_doses.stability(clear, 2, SHAPE, seed=0).values()
+        assert (found.jaccard.value, found.jaccard.low) == (1.0, 1.0)
+        noise = self.about(scored(np.zeros(SHAPE)))
+        (found,) = scores_doses.stability(noise, 2, SHAPE, seed=0).values()
+        assert found.jaccard.value is not None
+        assert found.jaccard.value < 0.7
+        assert found.jaccard.n == N
+
+
+class TestDetection:
+    def test_the_smallest_dose_at_which_half_are_found(self):
+        tables = [scored(dose * lying().astype(float), dose) for dose in (0.0, 0.25, 0.5, 1.0)]
+        (found,) = scores_doses.detections(pl.concat(tables), lying()).values()
+        assert found.smallest == 0.25
+        assert found.found["1.0"] == 1.0
+        assert found.false["0.0"] <= 2 / 18
+        assert found.auroc["1.0"] == 1.0
+
+    def test_a_method_that_never_finds_them(self):
+        tables = [scored(-dose * lying().astype(float), dose) for dose in (0.0, 0.5, 1.0)]
+        (found,) = scores_doses.detections(pl.concat(tables), lying()).values()
+        assert found.smallest is None
+        assert found.auroc["1.0"] == 0.0
+
+    def test_finding_must_last(self):
+        tables = [
+            scored(size * lying().astype(float), dose)
+            for dose, size in ((0.0, 0.0), (0.25, 1.0), (0.5, 0.0), (1.0, 1.0))
+        ]
+        (found,) = scores_doses.detections(pl.concat(tables), lying()).values()
+        assert found.smallest == 1.0
+
+
+class TestSummary:
+    def organism(self, area):
+        on = MethodOn(
+            Ranked(Interval(area, 0.0, 1.0, 20), 0.5, 1, 2),
+            Interval(0.8, 0.7, 0.9, N), Interval(0.2, 0.1, 0.3, N), 1.0, 10, 0, 1.0,
+        )  # fmt: skip
+        return Organism(
+            [[1, 2]], {}, Interval(8.0, 7.0, 9.0, N), {"single_heads": on}, {}, {}, None
+        )
+
+    def summary(self, *areas):
+        organisms = {f"o{i}": self.organism(area) for i, area in enumerate(areas)}
+        return scores.summarise(organisms, list(organisms))
+
+    def test_means_over_organisms(self):
+        found = self.summary(0.9, 0.7, 0.8).auroc["single_heads"]
+        assert found.value == pytest.approx(0.8)
+        assert found.n == 3
+        assert found.low is not None
+        assert found.low < 0.8
+
+    def test_the_claim_needs_every_organism(self):
+        claim = self.summary(0.99, 0.97, 0.98).claim()
+        assert claim is not None
+        assert claim.checks[0].verdict == "supported"
+        claim = self.summary(0.99, 0.99, 0.6).claim()
+        assert claim is not None
+        assert claim.checks[0].verdict == "not supported"
+        assert "0.600" in claim.checks[0].measured
+
+    def test_without_an_organism_nothing_is_claimed(self):
+        empty = scores.summarise({}, [])
+        assert empty == BenchmarkMetrics({}, [], {}, {}, {})
+        assert empty.claim() is None
+        assert scores.method_rows(empty) == scores.dose_rows(empty) == []
+
+    def test_rows(self):
+        rows = scores.method_rows(self.summary(0.9, 0.7))
+        assert [row["organism"] for row in rows] == ["o0", "o1"]
+        assert rows[0]["auroc"] == 0.9
+        assert rows[0]["passes"] == 10
