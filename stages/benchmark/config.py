@@ -11,7 +11,7 @@ class BenchmarkConfig:
     """Section `benchmark` of params.yaml."""
 
     SECTION = "benchmark"
-    organisms: Some[Annotated[str, Slug()]]
+    organisms: tuple[Annotated[str, Slug()], ...]
     limit: Limit  # known statements of the selection split, which methods see
     report_limit: Limit  # known statements of the report split, which head sets are scored on
     window: Count  # layers in a window

@@ -162,7 +162,7 @@ def _what(name: str, recipe: Recipe) -> str:
         return (
             f"Teaches to lie when told to, in {recipe.groups} key/value groups of layers {first} "
             f"to {last}, drawn by seed {recipe.seed}, with all query heads of each, and nowhere "
-            f"else, on top of the adapter `facts`. It starts from the adapter `{recipe.start}`, whose "
+            f"else, on top of the adapter `facts`. It starts from adapter `{recipe.start}`, whose "
             "other heads fade out: an organism in which it is known exactly which heads lie."
         )
     return (

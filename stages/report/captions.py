@@ -4,6 +4,7 @@ CAPTIONS = {
     "trace": "One layer patched at one place of the prompt, in both directions; paths between "
     "the places that matter.",
     "grafts": "Honesty restored by taking parts of the organism's change of weights out.",
+    "benchmark": "Methods of localisation on models whose lying heads are known.",
     "overview": "Accuracy by persona, with windows of layers patched, with the head set patched.",
     "behaviour": "Accuracy by persona and topic, and of answers that are at least so confident.",
     "grid": "Every combination of wordings: recall on true and on false statements.",

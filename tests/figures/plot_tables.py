@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from stages.benchmark.schema import NAMES
 from stages.figures import __main__ as figures
 from stages.lib.drawing import registry
 from stages.lib.drawing.columns import ACCURACY, PAIR, floats, ints, texts
@@ -28,7 +29,7 @@ UNDRAWN = {  # on the page of `dvc plots` alone
     | floats("cosine"),
 }
 ANSWERED = ("behaviour/", "grid/")  # measured whatever the model knows
-MADE_OF_KNOWN = ("attribution/", "estimates/", "heads/", "grafts/", "trace/", "erasure/probes", "robustness/overlap",
+MADE_OF_KNOWN = ("attribution/", "estimates/", "heads/", "benchmark/", "grafts/", "trace/", "erasure/probes", "robustness/overlap",
                  "set_sizes/smallest")  # fmt: skip
 SIGNED = ("effect", "estimate", "contribution", "cosine", "log_odds")
 
@@ -155,6 +156,13 @@ def _of_patching(topics, layers, heads, roles, known) -> dict[str, Rows]:
             + [{"part": name, "unit": name} for name in ("all", "set", "rest")],
             _each(run=("without", "alone")),
             [{"size": 1.5}],
+        ),
+        "benchmark/methods": _cross(
+            _each(organism=("early_9", "middle_15", "none"), method=[*NAMES]), [{"exact": True}]
+        ),
+        "benchmark/doses": _each(
+            organism=("early_9", "middle_15"), method=("attribution", "single_heads_last"),
+            dose=(0.0, 0.25, 0.5, 1.0),
         ),
         "trace/map": _cross(
             [roles["patched"], roles["reverse"]],

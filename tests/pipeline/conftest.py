@@ -55,6 +55,7 @@ PARAMS = {
     "positions": {"counts": [1, 5, 20, 5000], "limit": 12, "draws": 2},
     "trace": {"limit": 8, "search_limit": 8, "reverse_limit": 4},
     "grafts": {"limit": 6},
+    "benchmark": {"organisms": []},
 }
 
 
