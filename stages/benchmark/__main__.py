@@ -122,7 +122,11 @@ def _placed(setting: Experiment) -> tuple[Experiment, list[blocks.Pairs]]:
     )
     if notes:
         print(f"benchmark: left out {len(notes)} statements", *notes, sep="\n")
-    return replace(setting, pairs=about), [blocks.with_last(p) for p in pairs]
+    everywhere = [blocks.with_last(p) for p in pairs]
+    lengths = [min(map(len, both)) for both in zip(about.base, about.source, strict=True)]
+    kept = sorted(i for part in aligned.groups(everywhere, lengths) for i in part)
+    some = about.only(about.table["statement_id"][kept])
+    return replace(setting, pairs=some), [everywhere[i] for i in kept]
 
 
 def _scores(bench: Bench, dose: float, method: str, scores: Values) -> pl.DataFrame:

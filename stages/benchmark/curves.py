@@ -7,6 +7,7 @@ from stages.benchmark.bench import Bench, Values
 from stages.benchmark.schema import BASE, CURVES, FIRST, RIVAL, SIZES, SOURCE, n_heads
 
 ENOUGH = 0.9  # share of the honest log-odds that a set must restore to be enough
+LENGTHS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)  # of sets that are tried
 
 
 def run(report: Bench, orders: dict[str, Values]) -> pl.DataFrame:
@@ -36,7 +37,7 @@ def run(report: Bench, orders: dict[str, Values]) -> pl.DataFrame:
 def rivals(
     selection: Bench, report: Bench, order: Values
 ) -> tuple[pl.DataFrame, dict[str, list[list[int]]]]:
-    """Find the shortest head of an order that is enough, and the shortest of what is left of it.
+    """Find the shortest first part of an order that is enough, and the shortest of what is left.
 
     Parameters
     ----------
@@ -75,9 +76,9 @@ def first(order: Values, size: int) -> np.ndarray:
 
 
 def _shortest(bench: Bench, order: Values) -> np.ndarray | None:
-    """The shortest head of an order that restores enough; None if none does."""
+    """The shortest of some first parts of an order that restores enough; None if none does."""
     n_left = int(np.isfinite(order).sum())
-    patches = np.stack([first(order, size) for size in range(1, n_left // 2 + 1)])
+    patches = np.stack([first(order, size) for size in LENGTHS if size <= n_left])
     base, source, *patched = bench.log_odds(patches, True, "shortest set").mean(axis=1)
     shares = (np.array(patched) - base) / (source - base)
     enough = np.flatnonzero(shares >= ENOUGH)

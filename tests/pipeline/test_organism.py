@@ -7,6 +7,8 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
+from stages.benchmark.schema import NAMES
+from stages.lib.weights import recipe
 from tests.pipeline.conftest import make, stages_run
 
 RECIPE = {"layers": [1, 3], "maps": ["q_proj", "v_proj"], "rank": 2, "learning_rate": 1.0e-4,
@@ -15,7 +17,12 @@ ORGANISMS = {
     "training": {"seed": 0, "held_out": 0.2, "trees": 1, "statements": 4, "check_every": 1},
     "facts": RECIPE,
     "middle": RECIPE | {"layers": [1, 2], "lying": [1.0, 0.5]},
+    "middle_9": RECIPE | {"layers": [1, 2], "groups": 1, "seed": 0, "start": "middle"},
 }
+BENCHMARK = {
+    "organisms": ["middle_9", "none"], "limit": 4, "report_limit": 4, "window": 2,
+    "gradient_steps": 2, "mask_steps": 4, "probe_limit": 8, "stability_limit": 6, "doses": [0.0],
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +31,7 @@ def project(tmp_path_factory):
     project = cast(Any, make(tmp_path_factory.mktemp("organism")))
     project.set({"organisms": ORGANISMS})
     project.log = ""
-    for name in ("facts", "middle"):
+    for name in ("facts", "middle", "middle_9"):
         paths = ("--wordings", "data/organisms/wordings.yaml", "--facts", "data/organisms/facts")
         out = ("--out", f"data/organisms/{name}")
         result = project.stage("organism", "--name", name, *paths, *out)
@@ -96,6 +103,29 @@ def test_its_weights_are_grafted_part_by_part(project):
     sizes = {kind: [part["size"] for part in found[kind].values()] for kind in ("layers", "maps")}
     for own in sizes.values():
         assert sum(size**2 for size in own) == pytest.approx(found["all"]["size"] ** 2)
+
+
+def test_the_benchmark_knows_which_heads_lie(project):
+    ((layer, group),) = recipe.Confined(**ORGANISMS["middle_9"]).drawn(2)
+    lying = [[layer, head] for head in (2 * group, 2 * group + 1)]
+    project.set({"benchmark": BENCHMARK})
+    for name in BENCHMARK["organisms"]:
+        paths = ("--pairs", "data/pairs.parquet", "--organisms", "data/organisms")
+        result = project.stage(
+            "benchmark", "--name", name, *paths, "--out", f"data/benchmark/{name}"
+        )
+        assert result.returncode == 0, result.stderr
+    project.repro("benchmark_scores")
+    found = load(project, "metrics/benchmark.json")
+    assert found["exact"] == ["middle_9"]
+    assert found["organisms"]["middle_9"]["lying"] == lying
+    assert found["organisms"]["none"]["lying"] == []
+    assert set(found["organisms"]["middle_9"]["needed"]) == {f"{x}.{y}" for x, y in lying}
+    assert set(found["auroc"]) == set(NAMES)
+    weights = found["organisms"]["middle_9"]["methods"]["weight_change"]["ranked"]
+    assert weights["auroc"]["value"] == 1.0
+    assert weights["n_true"] == 2
+    assert set(found["organisms"]["middle_9"]["doses"]["attribution"]["found"]) == {"0.0", "1.0"}
 
 
 def test_without_an_organism_there_is_nothing_to_score(project):
