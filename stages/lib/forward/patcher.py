@@ -327,4 +327,3 @@ def _missing(unknown: np.ndarray) -> list[tuple[list[int], np.ndarray]]:
     for row in np.flatnonzero(unknown.any(axis=1)).tolist():
         groups.setdefault(unknown[row].tobytes(), []).append(row)
     return [(rows, np.flatnonzero(unknown[rows[0]])) for rows in groups.values()]
-

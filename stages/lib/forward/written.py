@@ -1,4 +1,4 @@
-"""What patched runs write at the site: the source run's units, others, or a change of the source's."""
+"""What patched runs write at the site: the source run's units, changed or not, or others."""
 
 from typing import Protocol
 
