@@ -87,9 +87,9 @@ def patchers(
     Yields
     ------
     tuple of list of int, Patcher and Tensor or None
-        Numbers of some statements; their patcher, at as many last positions as hold all pairs of
-        their group; and what it is to write there (None: the source run's own z). Without the statements
-        that `groups` leaves out.
+        Numbers of some statements of a group; their patcher, at as many last positions as hold all
+        pairs of the group; and what it is to write there (None: the source run's own z). Without
+        the statements that `groups` leaves out.
     """
     about = setting.pairs
     lengths = [min(len(a), len(b)) for a, b in zip(about.base, about.source, strict=True)]
