@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,6 +13,8 @@ from stages.erasure import erase
 from stages.erasure.erase import Eraser, Oracle
 from stages.erasure.moments import Moments
 from stages.lib.io import store
+
+CODE = Path(__file__).parent  # what makes the maps and applies them
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class Erased:
     label : ndarray of shape (n_prompts,), bool
         Which an oracle looks at.
     names : list of bytes
-        One a prompt, of all that its change depends on.
+        One a prompt, of all that its change depends on, code included.
     removed : float
         Squared change of z of all prompts, as a share of its variance around its mean.
     """
@@ -48,7 +51,7 @@ class Erased:
 
 def of(layers: Sequence[Eraser | Oracle], rows: list[Moments], label: NDArray[np.bool_]) -> Erased:
     """Make it of its maps, and of the moments and labels of the prompts to erase from."""
-    parts = [_bytes(one) for one in layers]
+    parts = [store.code(CODE).encode(), *map(_bytes, layers)]
     seen = label if isinstance(layers[0], Oracle) else np.zeros_like(label)
     names = {value: store.digest(*parts, bytes([value])) for value in (False, True)}
     changes = (one.change(layer) for one, layer in zip(layers, rows, strict=True))

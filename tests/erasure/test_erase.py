@@ -231,6 +231,13 @@ class TestErased:
         some = [5, 70, 70, 3]
         assert torch.equal(change(z[:, some], some), whole[:, some])
 
+    def test_a_name_is_of_the_code_too(self, tmp_path, monkeypatch):
+        """What an error once erased would come back after the error is mended."""
+        before = self.made(self.z(0)).names
+        (tmp_path / "erase.py").write_text("")
+        monkeypatch.setattr(erased, "CODE", tmp_path)
+        assert not {*before} & {*self.made(self.z(0)).names}
+
     def test_names_tell_maps_apart_and_labels_where_they_are_looked_at(self):
         leace, other = self.made(self.z(0)), self.made(self.z(1))
         moved = self.made(self.z(0), erase.oracle)

@@ -12,14 +12,15 @@ class Change(Protocol):
     """What is made of the source run's units before they are written, a batch at a time.
 
     Nothing holds what is written into all prompts at once, and runs are remembered without it.
-
-    Attributes
-    ----------
-    names : list of bytes
-        One a prompt: a hash of all that the change depends on, the source run's units apart.
     """
 
-    names: list[bytes]
+    @property
+    def names(self) -> list[bytes]:
+        """One a prompt: a hash of all that its change depends on, but for its source run.
+
+        Numbers and code alike: a run is recalled by this name.
+        """
+        ...
 
     def __call__(self, z: Tensor, rows: list[int]) -> Tensor:
         """Change units of shape (n_layers, n_rows, n_positions, n_units, width) of some prompts."""
