@@ -36,7 +36,7 @@ def main(
     words = params.section("readout", ReadoutConfig)
     table = tables.read(prompts, tables.PROMPTS)
     language_model = lm.load(model)
-    answers = readout.answers(language_model.tokenizer, words)
+    answers = readout.answers_of(language_model, words)
     persona, token_ids = table["persona"][0], table["token_ids"].to_list()
     prefix = table["prefix_ids"][0].to_list()
     n_rows = shards.rows_per_shard(_row_bytes(language_model, len(positions)))

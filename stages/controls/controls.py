@@ -1,8 +1,12 @@
 """Other values patched into a head set than the source's z of the statement itself."""
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from torch import Tensor
 
 from stages.controls import controls_tables as names
 from stages.controls import donors, mean_ablation
@@ -10,6 +14,8 @@ from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.experiment import Experiment
 from stages.lib.patching.patch import Head
 from stages.lib.patching.prompt_pairs import PromptPairs
+
+AT_ONCE = 32  # statements whose z is held at a time
 
 
 def runs(
@@ -35,42 +41,56 @@ def runs(
         `controls_tables.SCHEMA`; a statement without a donor has no row in that run. Without a
         set, or without statements, the unpatched runs alone.
     """
-    patcher = setting.patcher(keep=True)
     patches = _patches(setting, chosen, window)
-    nothing = not chosen or not len(setting.pairs.table)
-    into = patcher(patches[:0], "unpatched") if nothing else patcher(patches, "set and the rest")
-    made = [_rows(setting, names.SOURCE, into.source), _rows(setting, names.BASE, into.base)]
-    if nothing:
-        return pl.concat(made)
-    rest_of_layers, rest_of_window = (patch.heads_of(one) for one in patches[1:])
-    for name, heads, p in zip(
-        (names.PATCHED, names.REST_OF_LAYERS, names.REST_OF_WINDOW),
-        (chosen, rest_of_layers, rest_of_window),
-        into.patched,
-        strict=True,
-    ):
-        made.append(_rows(setting, name, p, heads))
+    if not chosen or not len(setting.pairs.table):
+        into = setting.patcher()(patches[:0], "unpatched")
+        unpatched = ((names.SOURCE, into.source), (names.BASE, into.base))
+        return pl.concat([_rows(setting, name, p) for name, p in unpatched])
+    means = {
+        names.MEAN_SELECTION: mean_ablation.mean_z(setting, averaged),
+        names.MEAN_REPORT: mean_ablation.mean_z(setting, setting.pairs),
+    }
+    ids = setting.pairs.table["statement_id"]
+    made: list[pl.DataFrame] = []
+    for part in donors.parts(setting.pairs.table, AT_ONCE):
+        some = replace(setting, pairs=setting.pairs.only(ids.gather(part.rows)))
+        own = ids.gather(part.own).implode()
+        every = _runs_of(some, patches, means, part.partners)
+        made += [run.filter(pl.col("statement_id").is_in(own)) for run in every]
+    return pl.concat(made)
+
+
+def _runs_of(
+    setting: Experiment,
+    patches: np.ndarray,
+    means: dict[str, Tensor],
+    partners: dict[bool, NDArray[np.int64]],
+) -> Iterator[pl.DataFrame]:
+    """Rows of every run over a few statements, whose z is held at once."""
+    patcher = setting.patcher(keep=True)
+    into = patcher(patches, "set and the rest")
+    yield _rows(setting, names.SOURCE, into.source)
+    yield _rows(setting, names.BASE, into.base)
+    chosen, _, rest_of_window = heads = [patch.heads_of(one) for one in patches]
+    in_order = (names.PATCHED, names.REST_OF_LAYERS, names.REST_OF_WINDOW)
+    for name, written, p in zip(in_order, heads, into.patched, strict=True):
+        yield _rows(setting, name, p, written)
     lied = setting.reverse()(patches[[0, 2]], "the reverse").patched
-    made.append(_rows(setting, names.REVERSE, lied[0], chosen))
-    made.append(_rows(setting, names.REVERSE_REST, lied[1], rest_of_window))
+    yield _rows(setting, names.REVERSE, lied[0], chosen)
+    yield _rows(setting, names.REVERSE_REST, lied[1], rest_of_window)
     base_z, source_z = patcher.z("z of both runs")
-    mean = mean_ablation.mean_z(setting, averaged)
-    for name, z in (
-        (names.MEAN_SELECTION, mean),
-        (names.MEAN_REPORT, source_z.mean(dim=1, keepdim=True)),
-    ):
-        p = patcher(patches[:1], name, z=z.expand_as(source_z)).patched[0]
-        made.append(_rows(setting, name, p, chosen))
+    for name, mean in means.items():
+        p = patcher(patches[:1], name, z=mean.expand_as(source_z)).patched[0]
+        yield _rows(setting, name, p, chosen)
     for name, z, same in (
         (names.SAME_LABEL, source_z, True),
         (names.OTHER_LABEL, source_z, False),
         (names.BASE_OTHER_LABEL, base_z, False),
     ):
-        donor = donors.partners(setting.pairs.table, same)
+        donor = partners[same]
         lent = z[:, np.where(donor >= 0, donor, 0)]  # a statement without a donor gets no row
         p = patcher(patches[:1], name, z=lent).patched[0]
-        made.append(_rows(setting, name, p, chosen, donor))
-    return pl.concat(made)
+        yield _rows(setting, name, p, chosen, donor)
 
 
 def _patches(setting: Experiment, chosen: list[Head], window: dict[str, int] | None) -> np.ndarray:

@@ -7,7 +7,7 @@ from stages.lib import forward
 from stages.lib.patching.experiment import Experiment
 from stages.lib.patching.prompt_pairs import PromptPairs
 
-AT_ONCE = 64  # prompts whose z is held at a time
+AT_ONCE = 32  # prompts whose z is held at a time
 
 
 def mean_z(setting: Experiment, averaged: PromptPairs) -> Tensor:

@@ -5,13 +5,16 @@ them, they have it in all of them together, so that no linear probe of any numbe
 positions tells the fitted rows' labels apart; one map for all positions leaves nearly all of it.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from concept_erasure import optimal_linear_shrinkage
 from torch import Tensor
+
+from stages.erasure import moments
+from stages.erasure.moments import Moments
 
 RESOLVED = torch.finfo(torch.float32).eps  # what varies by less, next to its size, is rounding
 
@@ -32,14 +35,24 @@ class Eraser:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Erase from rows of shape (..., n_rows, d), seen before or not."""
-        along = (x - self.mean[..., None, :]) @ self.right[..., :, None]
+        right = self.right[..., None, :]
+        along = ((x - self.mean[..., None, :]) * right).sum(-1, keepdim=True)
         return x - along * self.left[..., None, :]
 
-
-Fit = Callable[[Tensor], Eraser]
+    def change(self, rows: Moments) -> float:
+        """Squared change of rows, summed over all of them and over places."""
+        apart = (rows.mean - self.mean) * rows.n**0.5
+        around = torch.einsum("...i,...ij,...j->...", self.right, rows.scatter, self.right)
+        along = around + (apart * self.right).sum(-1).square()
+        return float((self.left.square().sum(-1) * along).sum())
 
 
 def leace(x: Tensor, label: np.ndarray) -> Eraser:
+    """Fit on rows (..., n_rows, d), float64, that are all at hand; see `fit`."""
+    return fit(moments.of(x, label))
+
+
+def fit(rows: Moments, number: int = 0) -> Eraser:
     """Fit the least change of x after which both labels have the same mean: LEACE.
 
     For two labels it is a closed form: with s the covariance of x and label and S that of x,
@@ -49,10 +62,10 @@ def leace(x: Tensor, label: np.ndarray) -> Eraser:
 
     Parameters
     ----------
-    x : Tensor of shape (..., n_rows, d), float64
-        Rows to fit on, at each place.
-    label : ndarray of shape (n_rows,), bool
-        Both labels must be there.
+    rows : Moments
+        Of the rows to fit on, at each place.
+    number : int
+        Of their label; both values of it must be there.
 
     Returns
     -------
@@ -66,70 +79,74 @@ def leace(x: Tensor, label: np.ndarray) -> Eraser:
     left out. The code of arXiv:2311.15131 erases the statements that it was fitted on, and by
     default with their labels (`oracle`).
     """
-    n, d = x.shape[-2:]
-    centred = x - x.mean(-2, keepdim=True)
-    covariance = optimal_linear_shrinkage(centred.mT @ centred / n, n)
-    with_label = centred.mT @ torch.from_numpy(label - label.mean()).to(x) / (n - 1)  # (..., d)
+    mean, d = rows.mean, rows.mean.shape[-1]
+    covariance = optimal_linear_shrinkage(rows.scatter / rows.n, rows.n)
+    with_label = rows.with_label(number) / (rows.n - 1)
     # Where x does not vary there is nothing to erase, and its covariance has no inverse.
-    largest = x.abs().amax((-2, -1))
-    varies = centred.abs().amax((-2, -1)) > RESOLVED * largest
-    varies &= with_label.abs().amax(-1) > RESOLVED**2 * largest
-    safe = torch.where(varies[..., None, None], covariance, torch.eye(d).to(x))
+    varies = rows.widest > RESOLVED * rows.largest
+    varies &= with_label.abs().amax(-1) > RESOLVED**2 * rows.largest
+    safe = torch.where(varies[..., None, None], covariance, torch.eye(d).to(mean))
     root, failed = torch.linalg.cholesky_ex(safe)
     # Shrinkage of few rows can overshoot: then all the way, to the identity.
-    root = torch.where(failed[..., None, None] > 0, torch.eye(d).to(x), root)
+    root = torch.where(failed[..., None, None] > 0, torch.eye(d).to(mean), root)
     right = torch.cholesky_solve(with_label[..., None], root)[..., 0]
     scale = (with_label * right).sum(-1)
     right = right / torch.where(varies, scale, 1.0)[..., None]
-    keep = varies[..., None].to(x)
-    return Eraser(x.mean(-2), with_label * keep, right * keep)
+    keep = varies[..., None].to(mean)
+    return Eraser(mean, with_label * keep, right * keep)
 
 
-def random_direction(x: Tensor, random: np.random.Generator) -> Eraser:
+def random_direction(mean: Tensor, random: np.random.Generator) -> Eraser:
     """Control: project out a direction drawn evenly, of equal rank, whatever the labels are.
 
     Parameters
     ----------
-    x : Tensor of shape (..., n_rows, d), float64
-        Rows whose mean is kept.
+    mean : Tensor of shape (..., d), float64
+        What is kept at each place.
     random : Generator
         One of the same seed gives the same directions.
     """
-    direction = torch.from_numpy(random.normal(size=(*x.shape[:-2], x.shape[-1]))).to(x)
+    direction = torch.from_numpy(random.normal(size=mean.shape)).to(mean)
     direction = direction / direction.norm(dim=-1, keepdim=True)
-    return Eraser(x.mean(-2), direction, direction)
+    return Eraser(mean, direction, direction)
 
 
-def oracle(x: Tensor, label: np.ndarray) -> Tensor:
-    """Give both labels the same mean by moving rows (..., n_rows, d) by what their label tells.
+@dataclass(frozen=True)
+class Oracle:
+    """Gives both labels the same mean by moving rows by what their label tells.
 
     It needs to know the labels of the very rows that it changes, so that it is no eraser.
+
+    Attributes
+    ----------
+    gap : Tensor of shape (..., d), float64
+        Mean of the rows of one label, less that of the other; 0 where there is one label only.
+    share : float
+        Mean of the label.
 
     References
     ----------
     arXiv:2306.03819, theorem 4.2; the default of the code of arXiv:2311.15131.
     """
-    if label.all() or not label.any():
-        return x
-    gap = x[..., label, :].mean(-2, keepdim=True) - x[..., ~label, :].mean(-2, keepdim=True)
-    return x - gap * torch.from_numpy(label - label.mean()).to(x)[:, None]
+
+    gap: Tensor
+    share: float
+
+    def __call__(self, x: Tensor, label: np.ndarray) -> Tensor:
+        """Move rows of shape (..., n_rows, d) with these labels, (n_rows,), bool."""
+        return x - self.gap[..., None, :] * torch.from_numpy(label - self.share).to(x)[:, None]
+
+    def change(self, rows: Moments) -> float:
+        """Squared change of the rows that it was fitted on, summed over them and over places."""
+        return float(self.gap.square().sum()) * rows.n * self.share * (1 - self.share)
 
 
-def erased(fitted: Tensor, z: Tensor, fit: Fit) -> Tensor:
-    """Fit on some statements' z and erase that of others, layer by layer.
-
-    Parameters
-    ----------
-    fitted, z : Tensor of shape (n_layers, n_prompts, n_positions, n_heads, d_head)
-        Of the statements to fit on and of those to erase.
-    fit : callable
-        From rows (n_positions, n_heads, n_prompts, d_head), float64, to an `Eraser`.
-
-    Returns
-    -------
-    Tensor of the shape and type of `z`
-    """
-    return torch.stack([back(fit(rows(a))(rows(b))).to(z) for a, b in zip(fitted, z, strict=True)])
+def oracle(rows: Moments, number: int = 0) -> Oracle:
+    """Fit an `Oracle` to rows and the label of this number."""
+    share = rows.share(number)
+    spread = rows.n * share * (1 - share)
+    gap = rows.with_label(number)
+    return Oracle(gap / spread if spread else torch.zeros_like(gap), share)
 
 
 def rows(z: Tensor) -> Tensor:
@@ -142,10 +159,7 @@ def back(x: Tensor) -> Tensor:
     return x.permute(2, 0, 1, 3)
 
 
-def removed(z: Tensor, changed: Tensor) -> float:
-    """Squared change of z as a share of its variance around its mean over statements."""
-    change = total = 0.0
-    for a, b in zip(z, changed, strict=True):
-        total += float((a - a.mean(0)).double().square().sum())
-        change += float((b - a).double().square().sum())
-    return change / total if total else 0.0
+def removed(changes: Iterable[float], layers: Iterable[Moments]) -> float:
+    """Squared change of z, layer by layer, as a share of its variance around its mean."""
+    total = sum(float(one.scatter.diagonal(dim1=-2, dim2=-1).sum()) for one in layers)
+    return sum(changes) / total if total else 0.0

@@ -1,20 +1,26 @@
 """Runs of both personas with erased z patched in, a window of layers at a time."""
 
+from collections.abc import Sequence
 from itertools import product
 
 import numpy as np
 import polars as pl
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
-from stages.erasure import erase
+from stages.erasure import erase, erased
 from stages.erasure.config import ErasureConfig
+from stages.erasure.erased import Erased
 from stages.erasure.erasure_tables import CONTROLS, LEACE, NONE, ORACLE, RUNS
+from stages.erasure.moments import Moments
+from stages.lib import forward
 from stages.lib.forward import Patcher
 from stages.lib.io.cli import UserError
 from stages.lib.patching import patched_runs
 from stages.lib.patching.experiment import Experiment
 from stages.lib.patching.prompt_pairs import PromptPairs
+
+AT_ONCE = 32  # prompts whose z is held at a time
 
 
 def windows(n_layers: int, config: ErasureConfig) -> list[range]:
@@ -68,29 +74,78 @@ def run(setting: Experiment, fitted: PromptPairs, config: ErasureConfig) -> pl.D
     patches = np.zeros((len(chosen), n_layers, n_heads), bool)
     for patch, layers in zip(patches, chosen, strict=True):
         patch[layers.start : layers.stop] = True
-    pairs, known = setting.pairs, {}
-    if fitted.label.any() and not fitted.label.all():
-        both = _patcher(setting, "base", "source", config, fitted).z("erasure: fit")
-        known = dict(zip((setting.config.base, setting.config.source), both, strict=True))
-    else:
+    pairs = setting.pairs
+    if fitted.label.all() or not fitted.label.any():
         pairs = pairs.only(pairs.table["statement_id"].clear())
-    made = []
+    made: list[pl.DataFrame] = []
     for role in ("source", "base"):
         persona = getattr(setting.config, role)
-        patcher = _patcher(setting, role, role, config, pairs)
-        z = patcher.z(f"erasure: {persona}")[0] if len(pairs.table) else None
-        for name, draw in _names(config):
-            changed = None
-            if z is not None:
-                label = pairs.label if name == ORACLE else fitted.label
-                changed = _changed(name, known[persona], z, label, [config.seed, draw])
-            read = patcher(patches, f"erasure: {persona}, {name}", z=changed)
-            share = None if z is None or changed is None else erase.removed(z, changed)
+        patcher = _patcher(setting, role, config, pairs)
+        changes = _changes(setting, role, config, fitted, pairs)
+        for (name, draw), change in zip(_names(config), changes, strict=True):
+            read = patcher(patches, f"erasure: {persona}, {name}", z=change)
+            share = None if change is None else change.removed
             if (name, draw) == (LEACE, 0):
                 made.append(_rows(pairs, read.base, persona, NONE, 0))
             for layers, p in zip(chosen, read.patched, strict=True):
                 made.append(_rows(pairs, p, persona, name, draw, layers, share))
     return pl.concat(made)
+
+
+def _changes(
+    setting: Experiment, role: str, config: ErasureConfig, fitted: PromptPairs, pairs: PromptPairs
+) -> Sequence[Erased | None]:
+    """What each of `_names` makes of one persona's z; None without statements to erase from."""
+    if not len(pairs.table):
+        return [None] * len(_names(config))
+    permuted = (
+        np.random.default_rng([config.seed, draw]).permutation(fitted.label)
+        for draw in range(config.draws)
+    )
+    known = _moments(setting, role, config, fitted, [fitted.label, *permuted])
+    erasers = [erase.fit(layer) for layer in known]
+    of_draws: dict[str, list[list[erase.Eraser]]] = {"permuted": [], "random": []}
+    for draw in range(config.draws):
+        random = np.random.default_rng([config.seed, draw])
+        of_draws["permuted"].append([erase.fit(layer, 1 + draw) for layer in known])
+        drawn = [erase.random_direction(layer.mean, random) for layer in known]
+        of_draws["random"].append(drawn)
+    del known  # covariances, which take more than all the rest
+    rows = _moments(setting, role, config, pairs, [pairs.label])
+    oracles = [erase.oracle(layer) for layer in rows]
+    made = [erased.of(erasers, rows, pairs.label), erased.of(oracles, rows, pairs.label)]
+    return made + [
+        erased.of(maps, rows, pairs.label) for name in CONTROLS for maps in of_draws[name]
+    ]
+
+
+def _moments(
+    setting: Experiment,
+    role: str,
+    config: ErasureConfig,
+    pairs: PromptPairs,
+    labels: list[NDArray[np.bool_]],
+) -> list[Moments]:
+    """Sum z of one persona's unpatched runs, layer by layer, with some labels of the statements."""
+    stacked = np.stack(labels, axis=1).astype(np.float64)
+    layers = [Moments() for _ in range(setting.lm.n_layers)]
+    done = 0
+    for chunk in forward.capture(
+        setting.lm,
+        setting.answers,
+        getattr(pairs, role),
+        list(range(-config.positions, 0)),
+        AT_ONCE,
+        f"erasure: {getattr(setting.config, role)}",
+        prefix=getattr(pairs, f"{role}_prefix"),
+        key="erasure.positions",
+    ):
+        z = torch.from_numpy(chunk["z"])  # (n_prompts, n_positions, n_layers, n_heads, d_head)
+        of_chunk = stacked[done : done + len(z)]
+        done += len(z)
+        for layer, moments in enumerate(layers):
+            moments.add(erase.rows(z[:, :, layer]), of_chunk)
+    return layers
 
 
 def _rows(
@@ -119,30 +174,16 @@ def _names(config: ErasureConfig) -> list[tuple[str, int]]:
     return [(LEACE, 0), (ORACLE, 0), *product(CONTROLS, range(config.draws))]
 
 
-def _changed(name: str, fitted: Tensor, z: Tensor, label: np.ndarray, seed: list[int]) -> Tensor:
-    """Erase in one of the ways; `label` is that of `z` for the oracle, else that of `fitted`."""
-    random = np.random.default_rng(seed)
-    if name == ORACLE:
-        return torch.stack([erase.back(erase.oracle(erase.rows(x), label)).to(x) for x in z])
-    if name == "random":
-        return erase.erased(fitted, z, lambda x: erase.random_direction(x, random))
-    drawn = random.permutation(label) if name == "permuted" else label
-    return erase.erased(fitted, z, lambda x: erase.leace(x, drawn))
-
-
-def _patcher(
-    setting: Experiment, into: str, of: str, config: ErasureConfig, pairs: PromptPairs
-) -> Patcher:
-    """Patch at the last `erasure.positions` positions; every eraser starts from the same runs."""
-    ids = {"source": pairs.source, "base": pairs.base}
-    prefixes = {"source": pairs.source_prefix, "base": pairs.base_prefix}
+def _patcher(setting: Experiment, role: str, config: ErasureConfig, pairs: PromptPairs) -> Patcher:
+    """Patch a persona's own run; every eraser starts from the same runs."""
+    ids, prefix = getattr(pairs, role), getattr(pairs, f"{role}_prefix")
     return Patcher(
         setting.lm,
         setting.answers,
-        ids[into],
-        ids[of],
+        ids,
+        ids,
         config.positions,
-        keep=into == of,
+        keep=True,
         key="erasure.positions",
-        prefixes=(prefixes[into], prefixes[of]),
+        prefixes=(prefix, prefix),
     )

@@ -41,7 +41,7 @@ def main(
     about = _statements(tables.read(pairs, tables.PAIRS), swept, limit)
     chosen = [Head(*head) for head in tables.read_json(heads)["heads"]]
     language_model = lm.load(model)
-    answers = readout.answers(language_model.tokenizer, words)
+    answers = readout.answers_of(language_model, words)
     setting = Experiment(config, about, language_model, answers)
     looked = runs.look(setting, patch.of_heads([chosen], *setting.shape)[0])
     attended = attention.look(language_model, [about.source, about.base], chosen)

@@ -2,7 +2,9 @@
 
 python -m tests.bench.scale --out tests/bench
 
-No stage has a limit: each takes all statements there are.
+No stage has a limit: each takes all statements there are. Runs of a statement are few, as memory
+does not depend on how many there are, and activations have a budget, as a quarter of the memory that
+is free would not be the same each time.
 """
 
 import argparse
@@ -21,26 +23,37 @@ from tests.pipeline.conftest import Project, make
 SIZES = (1000, 3000, 10000)
 SECTIONS = ("windows", "single_heads", "heads", "transplant", "grid", "logit_attribution")
 SECTIONS += ("widths", "positions", "set_sizes", "controls", "erasure", "robustness")
-UNLIMITED = ("limit", "search_limit", "report_limit", "random_limit", "choose")
+SECTIONS += ("trace", "grafts")
+UNLIMITED = ("limit", "search_limit", "report_limit", "random_limit", "reverse_limit", "choose")
+FEW = {
+    "widths": {"sizes": [2]},
+    "positions": {"counts": [20], "draws": 1},
+    "erasure": {"sizes": [1], "stride": 5, "draws": 1},
+    "transplant": {"random_sets": 1},
+    "set_sizes": {"sizes": [2], "random": 1},
+    "robustness": {"shuffles": 1},
+    "trace": {"cells": 2},
+    "grid": {
+        "systems": ["honest", "liar"],
+        "questions": {"quoted": None},
+        "prefixes": {"it": None},
+    },
+}
+BUDGET = {"MEMORY_BUDGET_GB": "0.1"}
 
 
-def main(out: Path, sizes: tuple[int, ...] = SIZES) -> None:
-    """Run the pipeline on each size; write the rows and a picture."""
+def main(out: Path, sizes: tuple[int, ...] = SIZES, stages: tuple[str, ...] = ()) -> None:
+    """Run the pipeline, or some stages and what they need; write the rows and a picture."""
     rows: list[dict[str, Any]] = []
     for size in sizes:
         with tempfile.TemporaryDirectory() as folder:
-            place = Path(folder) / "project"
+            place, times = Path(folder) / "project", Path(folder) / "times.tsv"
             place.mkdir()
             project = make(place)
             _enlarge(project, size)
-            times = Path(folder) / "times.tsv"
-            result = project.run("dvc", "repro", STAGE_TIMES=str(times))
+            result = project.run("dvc", "repro", *stages, STAGE_TIMES=str(times), **BUDGET)
             assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-2000:]
-        for line in times.read_text().splitlines():
-            stage, seconds, peak = line.split("\t")
-            rows.append(
-                {"statements": size, "stage": stage, "seconds": float(seconds), "MiB": int(peak)}
-            )
+            rows += [_row(size, line) for line in times.read_text().splitlines()]
         (out / "scale.json").write_text(json.dumps(rows, indent=1) + "\n")
     table = pl.DataFrame(rows)
     wide = table.pivot("statements", index="stage", values=["seconds", "MiB"])
@@ -49,15 +62,21 @@ def main(out: Path, sizes: tuple[int, ...] = SIZES) -> None:
     _draw(table, out / "scale.png")
 
 
+def _row(size: int, line: str) -> dict[str, Any]:
+    """One stage of the table that stages write."""
+    stage, seconds, peak = line.split("\t")
+    return {"statements": size, "stage": stage, "seconds": float(seconds), "MiB": int(peak)}
+
+
 def _enlarge(project: Project, size: int) -> None:
-    """Write `size` statements, and let every stage take all of them."""
+    """Write `size` statements, and let every stage take all of them, with few runs of each."""
     rows = [f"{t} {i} is a letter,{int(t == 'T')}" for i in range(size // 2) for t in "TF"]
     file = project.folder / "data/raw/letters.csv"
     file.write_text("\n".join(["statement,label", *rows]) + "\n")
     params = YAML(typ="safe").load(project.folder / "params.yaml")
     for section in SECTIONS:
         keys = [key for key in UNLIMITED if key in params[section]]
-        project.set({section: dict.fromkeys(keys)})
+        project.set({section: dict.fromkeys(keys) | FEW.get(section, {})})
 
 
 def _draw(table: pl.DataFrame, file: Path) -> None:

@@ -156,6 +156,45 @@ def test_z_that_is_lent_is_that_of_a_run_of_the_donors_prompt(answer):
     np.testing.assert_allclose(run.select("p_true", "p_false").to_numpy(), patched, atol=1e-6)
 
 
+@pytest.mark.parametrize("at_once", [1, 5])
+def test_a_few_statements_at_a_time_give_the_runs_of_all_at_once(answer, monkeypatch, at_once):
+    """Donors of other parts are run beside a part, and have no rows there."""
+    window = {"first_layer": 2, "last_layer": 3}
+    _, whole = accuracies(answer, ANSWER, window)
+    monkeypatch.setattr(controls, "AT_ONCE", at_once)
+    _, parts = accuracies(answer, ANSWER, window)
+    key = ["run", "statement_id"]
+    assert len(whole) == len(controls_tables.RUNS) * len(answer.pairs.table)
+    assert parts.sort(key).equals(whole.sort(key))
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 1000])
+def test_parts_have_each_statement_once_and_its_partners(at_once):
+    random = np.random.default_rng(1)
+    rows = table(
+        label=random.random(50) < 0.5,
+        subject=random.integers(0, 3, 50).astype(str),
+        topic=random.choice(["a", "b", "c"], 50),
+    )
+    parts = list(donors.parts(rows, at_once))
+    assert sorted(np.concatenate([part.own for part in parts])) == list(range(50))
+    assert max(len(part.own) for part in parts) <= at_once
+    for same in (True, False):
+        expected = donors.partners(rows, same)
+        for part in parts:
+            own = np.isin(part.rows, part.own)
+            partner = part.partners[same]
+            assert (partner[~own] == -1).all()
+            given = np.where(partner >= 0, part.rows[partner], -1)[own]
+            assert given.tolist() == expected[part.own].tolist()
+
+
+def test_most_partners_are_in_the_part_of_their_statement():
+    rows = table(label=[True, False] * 200, subject=[str(i) for i in range(400)])
+    for part in donors.parts(rows, 32):
+        assert len(part.rows) <= len(part.own) + 4
+
+
 def test_the_mean_is_that_of_z_whatever_is_held_at_a_time(honesty, monkeypatch):
     monkeypatch.setattr(mean_ablation, "AT_ONCE", 5)
     found = mean_ablation.mean_z(honesty, honesty.pairs)

@@ -6,7 +6,7 @@ import torch
 from concept_erasure import LeaceFitter, OracleFitter
 from sklearn.linear_model import LogisticRegression
 
-from stages.erasure import erase
+from stages.erasure import erase, erased, moments
 
 N, D = 120, 16
 LABEL = np.arange(N) % 5 < 2  # 40 %: the majority rate is 0.6
@@ -40,7 +40,20 @@ def probe(fitted, scored, label=LABEL, scored_label=LABEL):
 
 
 def random_direction(x):
-    return erase.random_direction(x, np.random.default_rng(5))
+    return erase.random_direction(x.mean(-2), np.random.default_rng(5))
+
+
+def oracle(x, label):
+    return erase.oracle(moments.of(x, label))(x, label)
+
+
+def in_batches(x, label, sizes):
+    """Moments of the rows, added so many at a time."""
+    summed = moments.Moments()
+    for stop, size in zip(np.cumsum(sizes), sizes, strict=True):
+        rows = slice(stop - size, stop)
+        summed.add(x[..., rows, :], label[rows, None].astype(np.float64))
+    return summed
 
 
 class TestLeace:
@@ -122,42 +135,115 @@ class TestLeace:
 class TestOracle:
     def test_means_are_equal_on_the_rows_whose_labels_it_takes(self):
         x = activations()
-        assert gap(erase.oracle(x, LABEL)) < ROUNDING
-        assert gap(erase.oracle(x, LABEL[::-1].copy())) > 1
+        assert gap(oracle(x, LABEL)) < ROUNDING
+        assert gap(oracle(x, LABEL[::-1].copy())) > 1
 
     def test_equals_the_package_and_changes_less_than_leace(self):
         x = activations()
         y = torch.from_numpy(LABEL.astype(np.float64))
         theirs = OracleFitter.fit(x[1, 1], y).eraser(x[1, 1], y)
-        ours = erase.oracle(x, LABEL)
+        ours = oracle(x, LABEL)
         torch.testing.assert_close(ours[1, 1], theirs, rtol=0, atol=1e-10)
         assert (ours - x).square().sum() < (erase.leace(x, LABEL)(x) - x).square().sum()
 
     @pytest.mark.parametrize("label", [np.ones(N, bool), np.zeros(N, bool)])
     def test_one_label_is_no_label(self, label):
-        assert torch.equal(erase.oracle(activations(), label), activations())
+        assert torch.equal(oracle(activations(), label), activations())
+
+
+class TestMoments:
+    def test_are_those_of_numpy_whatever_the_batches(self):
+        x = activations() * 1e3 + 1e5  # sums around 0 would lose digits
+        label = LABEL.astype(float)
+        for sizes in ([N], [1, N - 1], [50, 50, 20]):
+            found = in_batches(x, LABEL, sizes)
+            for i, j in ((0, 0), (2, 1)):
+                rows = x[i, j].numpy()
+                covariance = np.cov(np.column_stack([rows, label]).T, bias=True)
+                scale = np.abs(covariance).max()
+                np.testing.assert_allclose(found.mean[i, j], rows.mean(0), rtol=1e-14)
+                np.testing.assert_allclose(
+                    found.scatter[i, j] / N, covariance[:-1, :-1], atol=1e-12 * scale
+                )
+                np.testing.assert_allclose(
+                    found.with_label(0)[i, j] / N, covariance[:-1, -1], atol=1e-12 * scale
+                )
+
+    def test_an_eraser_is_that_of_all_rows_at_once(self):
+        x, other = activations(), activations(seed=1)
+        whole, summed = erase.leace(x, LABEL), erase.fit(in_batches(x, LABEL, [7, 60, 53]))
+        torch.testing.assert_close(summed(other), whole(other), rtol=0, atol=1e-9)
+        assert gap(summed(x)) < 1e-9
+
+    def test_what_does_not_vary_is_left_alone_in_batches_too(self):
+        x = activations().float().double()
+        x[0] = torch.tensor(0.1).double()
+        left = erase.fit(in_batches(x, LABEL, [7, 60, 53]))(x)
+        assert torch.equal(left[0], x[0])
+        assert not torch.equal(left[1], x[1])
+
+
+class TestRemoved:
+    @pytest.mark.parametrize("kind", ["leace", "random", "oracle"])
+    def test_is_the_change_of_the_rows_themselves(self, kind):
+        fitted, x = activations(), activations(seed=1)
+        summed = in_batches(x, LABEL, [100, 20])
+        if kind == "oracle":
+            made, left = erase.oracle(summed), oracle(x, LABEL)
+        else:
+            made = erase.leace(fitted, LABEL) if kind == "leace" else random_direction(fitted)
+            left = made(x)
+        variance = (x - x.mean(-2, keepdim=True)).square().sum()
+        expected = (left - x).square().sum() / variance
+        found = erase.removed([made.change(summed)], [summed])
+        assert 0 < found == pytest.approx(float(expected), rel=1e-9)
+
+    def test_nothing_of_nothing(self):
+        x = torch.zeros_like(activations())
+        eraser = erase.leace(x, LABEL)
+        assert erase.removed([eraser.change(moments.of(x, LABEL))], [moments.of(x, LABEL)]) == 0
 
 
 class TestErased:
-    def z(self, seed, label=LABEL):
-        x = activations(seed=seed, label=label, places=(4, 3, 2)).float()
-        return x.permute(0, 3, 1, 2, 4)  # layers, prompts, positions, heads, d_head
+    def z(self, seed, n=N):
+        x = activations(seed=seed, places=(4, 3, 2)).float()
+        return x.permute(0, 3, 1, 2, 4)[:, :n]  # layers, prompts, positions, heads, d_head
+
+    def made(self, fitted, kind=erase.fit):
+        summed = [moments.of(erase.rows(layer), LABEL) for layer in fitted]
+        return erased.of([kind(one) for one in summed], summed, LABEL)
 
     def test_shape_type_and_each_layer_by_itself(self):
         fitted, z = self.z(0), self.z(1)
-        found = erase.erased(fitted, z, lambda x: erase.leace(x, LABEL))
+        found = self.made(fitted)(z, list(range(N)))
         assert (found.shape, found.dtype) == (z.shape, torch.float32)
         changed = fitted.clone()
         changed[2] = fitted[2].flip(0)
-        again = erase.erased(changed, z, lambda x: erase.leace(x, LABEL))
+        again = self.made(changed)(z, list(range(N)))
         assert [torch.equal(a, b) for a, b in zip(found, again, strict=True)] == [
             True, True, False, True,
         ]  # fmt: skip
 
-    def test_share_removed(self):
-        z = self.z(0)
-        assert erase.removed(z, z) == 0
-        assert erase.removed(z, z.mean(1, keepdim=True).expand_as(z)) == pytest.approx(1)
-        one = erase.removed(z, erase.erased(z, z, random_direction))
-        assert 0.2 / D < one < 5 / D  # of all dimensions alike it would be 1 / D
-        assert erase.removed(torch.zeros_like(z), torch.zeros_like(z)) == 0
+    @pytest.mark.parametrize("kind", [erase.fit, erase.oracle])
+    def test_a_row_is_changed_alike_in_any_company(self, kind):
+        z, change = self.z(1), self.made(self.z(0), kind)
+        whole = change(z, list(range(N)))
+        some = [5, 70, 70, 3]
+        assert torch.equal(change(z[:, some], some), whole[:, some])
+
+    def test_a_name_is_of_the_code_too(self, tmp_path, monkeypatch):
+        """What an error once erased would come back after the error is mended."""
+        before = self.made(self.z(0)).names
+        (tmp_path / "erase.py").write_text("")
+        monkeypatch.setattr(erased, "CODE", tmp_path)
+        assert not {*before} & {*self.made(self.z(0)).names}
+
+    def test_names_tell_maps_apart_and_labels_where_they_are_looked_at(self):
+        leace, other = self.made(self.z(0)), self.made(self.z(1))
+        moved = self.made(self.z(0), erase.oracle)
+        assert len(leace.names) == len(moved.names) == N
+        assert len({*leace.names}) == len({*other.names}) == 1
+        assert not {*leace.names} & {*other.names}
+        assert len({*moved.names}) == 2
+        assert moved.names[0] == moved.names[1] != moved.names[2]  # labels 1, 1, 0
+        assert self.made(self.z(0)).names == leace.names

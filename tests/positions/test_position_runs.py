@@ -167,6 +167,21 @@ def test_each_position_gets_z_of_its_own_counterpart(prefix):
     assert moved > 20 * ROUNDING  # the patches do something
 
 
+def test_a_few_statements_at_a_time_give_the_runs_of_all_at_once(monkeypatch):
+    setting, counterparts = planted()
+    about = setting.pairs  # what a part's prompts start with would depend on the part
+    own = {"base_prefix": about.base[0][:3], "source_prefix": about.source[0][:3]}
+    setting = replace(setting, pairs=replace(about, **own))
+    written = position_runs.writings(counterparts, 1, 0)
+    whole = position_runs.at_blocks(setting, window(setting), counterparts, written)
+    monkeypatch.setattr(aligned, "AT_ONCE", 3)
+    sizes = [len(part) for part, _, _ in aligned.patchers(setting, counterparts)]
+    assert max(sizes) <= 3 < len(setting.pairs.table) == sum(sizes)
+    parts = position_runs.at_blocks(setting, window(setting), counterparts, written)
+    for name in ("base", "source", "patched"):
+        assert np.array_equal(getattr(parts.readouts, name), getattr(whole.readouts, name))
+
+
 def some_pairs(random, n):
     lengths = random.integers(20, 60, n).tolist()
     found = []

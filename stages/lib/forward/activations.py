@@ -28,6 +28,7 @@ def capture(
     site: Site = Z,
     prefix: list[int] | None = None,
     start: int = 0,
+    key: str = "activations.positions",
 ) -> Iterator[dict[str, np.ndarray]]:
     """Activations and readouts of one persona's prompts, so many at a time as memory should hold.
 
@@ -51,6 +52,8 @@ def capture(
         What prompts of this wording start with; None takes what these prompts start with.
     start : int
         The first prompt to capture: those before it are done.
+    key : str
+        Of params.yaml, which says which positions; for a message.
 
     Yields
     ------
@@ -61,7 +64,7 @@ def capture(
         P(true) and P(false); ``top`` of shape (n_prompts,) with the most likely token's id.
     """
     n_tail = -min(positions)
-    require_tokens("activations.positions", n_tail, token_ids)
+    require_tokens(key, n_tail, token_ids)
     exact = all(batches.gather([shortcut_is_exact(lm, token_ids, n_tail, site)]))
     prompts = (Prompts if exact else PlainPrompts)(lm, token_ids, n_tail, site, prefix)
     columns = [n_tail + position for position in positions]

@@ -5,6 +5,7 @@ Batches are shared among the processes that a launcher started; every process ge
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,13 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from stages.lib.forward import batches, budget, unembed
+from stages.lib.forward import batches, budget, unembed, written
 from stages.lib.forward.check import shortcut_is_exact
 from stages.lib.forward.memory import BASE, PATCHED, READ, Memory
 from stages.lib.forward.plain import PlainPrompts
 from stages.lib.forward.prompts import Prompts, Run, require_tokens
 from stages.lib.forward.site import Site, Z
+from stages.lib.forward.written import Written
 from stages.lib.io import store
 from stages.lib.model.lm import LanguageModel
 from stages.lib.model.readout import Answers, toward_true
@@ -58,8 +60,9 @@ class Patcher:
     n_positions : int
         How many of the last positions are written.
     keep : bool
-        Keep the base and source runs between calls. Faster for many calls, at about 10 MB a
-        statement for a small model and 100 MB for a large one.
+        Keep the base and source runs between calls, as many as half of the memory budget holds.
+        Faster for many calls, at about 6 MB a statement for a small model and 100 MB for a large
+        one.
     key : str
         Of params.yaml, which says how many positions; for a message.
     site : Site
@@ -108,7 +111,7 @@ class Patcher:
         self,
         patches: np.ndarray,
         title: str,
-        z: Tensor | None = None,
+        z: Written = None,
         at: np.ndarray | None = None,
     ) -> Readouts:
         """Read the answers of patched runs, and of the two runs that they are made from.
@@ -119,8 +122,8 @@ class Patcher:
             Units that each patch overwrites; a patch of none is the base run.
         title : str
             Shown beside the progress bar.
-        z : Tensor of shape (n_layers, n_prompts, n_positions, n_units, width), or None
-            What to write instead of the source run's.
+        z : Tensor of shape (n_layers, n_prompts, n_positions, n_units, width), Change, or None
+            What to write instead of the source run's; see `written`.
         at : ndarray of shape (n_prompts, n_positions), bool, or None
             At which of the last positions to write; None writes at all of them.
 
@@ -209,7 +212,7 @@ class Patcher:
         self,
         prompts: list[int],
         patches: np.ndarray,
-        z: Tensor | None,
+        z: Written,
         at: np.ndarray | None,
         bar: "tqdm[Any]",
     ) -> np.ndarray:
@@ -227,7 +230,7 @@ class Patcher:
         results: list[tuple[list[int], np.ndarray, np.ndarray]] = []
         for rows, runs in batches.share(todo):
             base, source = self._runs(rows)
-            given = source.z if z is None else z[:, rows].to(base.z)
+            given = written.units(z, rows, source.z)
             places = None if at is None else torch.as_tensor(at[rows])
             made = self._made(rows, runs, base, source, given, patches, places)
             new = np.empty((values.shape[1], len(rows), READ), np.float32)
@@ -242,13 +245,13 @@ class Patcher:
         return values
 
     def _keys(
-        self, row: int, patches: list[bytes], z: Tensor | None, at: np.ndarray | None
+        self, row: int, patches: list[bytes], z: Written, at: np.ndarray | None
     ) -> list[bytes]:
         """Name the base, the source and the patched runs of a prompt."""
         base, source = (names[row] for names in self._names)
-        written = source if z is None else _digest(z[:, row])
+        given = written.name(z, row, source)
         where = b"" if at is None else at[row].tobytes()
-        named = (store.digest(PATCHED, base, written, where, patch) for patch in patches)
+        named = (store.digest(PATCHED, base, given, where, patch) for patch in patches)
         return [store.digest(BASE, base), source, *named]
 
     def _batches(self, rows: Sequence[int], graph: bool = False) -> list[list[int]]:
@@ -296,9 +299,16 @@ class Patcher:
         source = self.source.run(rows)
         source = replace(source, residual=source.residual.new_empty(0))  # which nothing reads
         runs = self.base.run(rows, keep=True), source
-        if self.keep:
+        size = sum(run.n_bytes for run in runs)
+        if self.keep and size <= self._room:
+            self._room -= size
             self._kept[tuple(rows)] = runs
         return runs
+
+    @cached_property
+    def _room(self) -> float:
+        """Bytes that runs may still take between calls."""
+        return budget.memory(self.lm) / 2
 
 
 def _distinct(patches: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -320,8 +330,3 @@ def _missing(unknown: np.ndarray) -> list[tuple[list[int], np.ndarray]]:
     for row in np.flatnonzero(unknown.any(axis=1)).tolist():
         groups.setdefault(unknown[row].tobytes(), []).append(row)
     return [(rows, np.flatnonzero(unknown[rows[0]])) for rows in groups.values()]
-
-
-def _digest(z: Tensor) -> bytes:
-    """Hash what is written into one prompt's run."""
-    return store.digest(z.contiguous().float().cpu().numpy().tobytes())

@@ -62,6 +62,12 @@ class Run:
     residual: Tensor
     middle: Piece | None
 
+    @property
+    def n_bytes(self) -> int:
+        """Bytes that it takes."""
+        middle = [] if self.middle is None else [*self.middle.keys, *self.middle.values]
+        return sum(x.nbytes for x in (self.last, self.z, self.residual, *middle))
+
 
 class Prompts:
     """The prompts of one persona, with the keys and values of what all of them start with.

@@ -153,7 +153,8 @@ class _Unloaded:
         model = loading.model(self._place, dtype, placement if torch.cuda.is_available() else None)
         model.requires_grad_(False)
         names = self._manifest.get("modules")  # in the manifest of a model of odd names alone
-        return describe(model, self.tokenizer, self.identity, names)
+        # whoever asks for the tokenizer is given that of this object, loaded when it is asked for
+        return describe(model, None, self.identity, names)
 
 
 def _known_by_its_error(load: Callable[[], Loaded]) -> Loaded:

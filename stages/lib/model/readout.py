@@ -1,11 +1,15 @@
 """Which tokens say true and false, and how probable they are."""
 
+import json
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, astuple, dataclass
+from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from stages.lib.io import store
 from stages.lib.io.cli import UserError
 from stages.lib.io.ranges import Some, Text
 
@@ -13,6 +17,9 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
+    from stages.lib.model.lm import LanguageModel
+
+CODE, PACKAGES = Path(__file__).parent, ("tokenizers", "transformers")  # what finds the tokens
 ENOUGH = 0.5  # of the probability; answers that hold less on average are said to hold little
 
 
@@ -116,6 +123,26 @@ def answers(tokenizer: Any, config: ReadoutConfig) -> Answers:
         ids[key] = tuple(sorted(tokens))
         missing += without
     return Answers(ids["true_words"], ids["false_words"], tuple(missing))
+
+
+def answers_of(lm: "LanguageModel", config: ReadoutConfig) -> Answers:
+    """Find the answer tokens as `answers` does, once for each model: its tokenizer loads slowly.
+
+    Parameters
+    ----------
+    lm : LanguageModel
+        Where its identity is empty, as it has no manifest, nothing is remembered.
+    config : ReadoutConfig
+        The words.
+    """
+    facts = {"model": lm.identity, "words": asdict(config), "code": store.code(CODE)}
+    key = store.key(facts | {package: version(package) for package in PACKAGES})
+    if lm.identity and (kept := store.read([key]).get(key)):
+        return Answers(*map(tuple, json.loads(kept)))
+    found = answers(lm.tokenizer, config)
+    if lm.identity:
+        store.write({key: json.dumps(astuple(found)).encode()})
+    return found
 
 
 def log_probabilities(logits: "Tensor", answers: Answers) -> "Tensor":

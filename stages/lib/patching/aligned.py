@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from stages.lib.forward import Patcher
+from stages.lib.forward import Patcher, batches
 from stages.lib.io import params
 from stages.lib.patching import blocks
 from stages.lib.patching.blocks import Decode, NotFoundError, Pairs, Wording
@@ -13,7 +13,8 @@ from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.experiment import Experiment
 from stages.lib.patching.prompt_pairs import PromptPairs
 
-MOST_GROUPS = 8  # each makes a patcher, and its base and source runs are made again
+MOST_GROUPS = 8  # the batches of each are its own
+AT_ONCE = 32  # statements whose z is held at a time
 
 
 def wordings(config: PatchConfig) -> dict[str, Wording]:
@@ -86,15 +87,14 @@ def patchers(
     Yields
     ------
     tuple of list of int, Patcher and Tensor or None
-        Numbers of some statements; their patcher, at as many last positions as hold all of these
-        pairs; and what it is to write there (None: the source run's own z). Without the statements
-        that `groups` leaves out.
+        Numbers of some statements of a group; their patcher, at as many last positions as hold all
+        pairs of the group; and what it is to write there (None: the source run's own z). Without
+        the statements that `groups` leaves out.
     """
     about = setting.pairs
     lengths = [min(len(a), len(b)) for a, b in zip(about.base, about.source, strict=True)]
-    for part in groups(counterparts, lengths):
+    for reach, part in _parts(counterparts, lengths):
         some = [counterparts[i] for i in part]
-        reach = max(paired.reach for paired in some)
         base, source = ([prompts[i] for i in part] for prompts in (about.base, about.source))
         patcher = Patcher(
             setting.lm,
@@ -140,6 +140,14 @@ def groups(counterparts: list[Pairs], lengths: list[int]) -> list[list[int]]:
         grouped.append(sorted(i for i in waiting if lengths[i] >= reach))
         waiting = [i for i in waiting if lengths[i] < reach]
     return sorted(grouped, key=lambda group: (-len(group), group))[:MOST_GROUPS]
+
+
+def _parts(counterparts: list[Pairs], lengths: list[int]) -> Iterator[tuple[int, list[int]]]:
+    """Cut each group into parts: how many last positions hold the group's pairs, and a part."""
+    for group in groups(counterparts, lengths):
+        reach = max(counterparts[i].reach for i in group)
+        for part in batches.parts(group, AT_ONCE):
+            yield reach, part
 
 
 def _wording(persona: str) -> Wording:

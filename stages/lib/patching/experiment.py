@@ -95,5 +95,5 @@ def load(
     words = params.section("readout", ReadoutConfig)
     chosen = prompt_pairs.read(pairs, splits, limit, by)
     language_model = lm.load(model)
-    answers = readout.answers(language_model.tokenizer, words)
+    answers = readout.answers_of(language_model, words)
     return Experiment(config, chosen, language_model, answers)

@@ -9,8 +9,8 @@ import torch
 
 from stages.lib import forward
 from stages.lib.forward import answers as forward_answers
+from stages.lib.forward import budget, memory
 from stages.lib.forward import check as checks
-from stages.lib.forward import memory
 from stages.lib.forward.prompts import Prompts
 from stages.lib.forward.site import RESID_POST
 from stages.lib.io import cli, store
@@ -266,3 +266,67 @@ def test_a_check_holds_for_all_prompts_that_are_no_longer(model, answers, monkey
     assert len(looks) == n
     run(model, answers, [row * 2 for row in BASE])
     assert len(looks) == n + 1
+
+
+class Doubled:
+    """A change of the source's z."""
+
+    def __init__(self, factors):
+        self.factors = torch.tensor(factors)
+        self.names = [store.digest(str(factor).encode()) for factor in factors]
+        self.calls = 0
+
+    def __call__(self, z, rows):
+        self.calls += 1
+        return z * self.factors[rows][:, None, None, None]
+
+
+def test_a_change_of_the_sources_z_gives_the_runs_of_what_it_gives(model, answers):
+    factors = [1.0 + i % 3 for i in range(N)]
+    z = forward.Patcher(model, answers, BASE, SOURCE, TAIL).z("z")[1]
+    given = z * torch.tensor(factors)[:, None, None, None]
+    changed = run(model, answers, z=Doubled(factors))
+    same(changed, run(model, answers, z=given))
+    assert not np.array_equal(changed.patched, run(model, answers).patched)
+
+
+def test_changed_runs_are_remembered_by_the_name_of_the_change_and_without_z(model, answers):
+    factors = [2.0] * N
+    first = run(model, answers, z=Doubled(factors))
+    counted()
+    change = Doubled(factors)
+    same(run(model, answers, z=change), first)
+    assert counted() == (4 * N, 0)
+    assert change.calls == 0
+    run(model, answers, z=Doubled([3.0, *factors[1:]]))
+    assert counted()[1] == 2  # both patches of one statement
+
+
+def test_runs_are_kept_between_calls_as_far_as_there_is_room(model, answers, monkeypatch):
+    """What has no room is made again, and the answers do not tell."""
+    monkeypatch.setattr(budget, "ENOUGH", {"cpu": 1})  # as few prompts in a batch as may be
+    unnamed, patches = replace(model, identity=""), heads(model, [(1, 0)], [(0, 1), (2, 2)])
+    original, made = Prompts.run, []
+    monkeypatch.setattr(
+        Prompts,
+        "run",
+        lambda self, rows, keep=False: made.append(rows) or original(self, rows, keep),
+    )
+
+    def again(room):
+        patcher = forward.Patcher(unnamed, answers, BASE, SOURCE, TAIL, keep=True)
+        patcher._room = room
+        first = patcher(patches, "first")
+        made.clear()
+        same(patcher(patches, "again"), first)
+        return first, len(made), room - patcher._room
+
+    first, n_made, taken = again(1e9)
+    assert n_made == 0
+    none, all_made, nothing = again(0)
+    some, some_made, less = again(taken / 2)
+    assert (all_made, nothing) == (4, 0)  # two batches, of base and of source
+    assert (some_made, less) == (2, taken / 2)
+    same(none, first)
+    same(some, first)
+    assert 0 < forward.Patcher(unnamed, answers, BASE, SOURCE, TAIL, keep=True)._room < 1e15

@@ -1,5 +1,7 @@
 """Answer tokens come from the vocabulary; probabilities are sums over them."""
 
+from typing import Any, cast
+
 import pytest
 import torch
 
@@ -23,6 +25,50 @@ def test_all_token_forms_of_a_word_are_found():
     }  # fmt: skip
     less = readout.answers(tokenizer, ReadoutConfig(("true",), ("false",)))
     assert set(less.true_ids) < set(answers.true_ids)
+
+
+class Model:
+    """What `answers_of` sees of a model; counts how often its tokenizer is asked for."""
+
+    def __init__(self, identity: str) -> None:
+        self.identity, self.asked = identity, 0
+
+    @property
+    def tokenizer(self):
+        self.asked += 1
+        return tiny.chatml_tokenizer()
+
+
+def test_answer_tokens_are_remembered_of_the_same_model_words_and_code(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    words = ReadoutConfig(("true", "TRUE"), ("false",))
+    expected = readout.answers(tiny.chatml_tokenizer(), words)
+
+    def asked(identity="a", words=words):
+        model = Model(identity)
+        if words.true_words[1:]:
+            assert readout.answers_of(cast(Any, model), words) == expected
+        else:
+            assert readout.answers_of(cast(Any, model), words) != expected
+        return model.asked
+
+    assert [asked(), asked()] == [1, 0]
+    assert [asked(identity="b"), asked(identity="b")] == [1, 0]
+    assert asked(words=ReadoutConfig(("true",), ("false",))) == 1
+    assert [asked(identity=""), asked(identity="")] == [1, 1]
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "other.py").write_text("")
+    monkeypatch.setattr(readout, "CODE", tmp_path / "code")
+    assert asked() == 1
+    monkeypatch.setattr(readout, "version", lambda package: f"{package} of tomorrow")
+    assert [asked(), asked()] == [1, 0]
+
+
+def test_a_word_without_a_token_is_refused_again_and_not_remembered(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for _ in range(2):
+        with pytest.raises(UserError, match=r"no single token .* 'untrue'"):
+            readout.answers_of(cast(Any, Model("a")), ReadoutConfig(("true",), ("untrue",)))
 
 
 def test_a_word_without_a_token_of_its_own_is_refused():
