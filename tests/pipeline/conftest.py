@@ -56,6 +56,8 @@ PARAMS = {
     "trace": {"limit": 8, "search_limit": 8, "reverse_limit": 4},
     "grafts": {"limit": 6},
 }
+COLD = ("model", "statements", "windows", "windows.scores", "transfer", "figures", "report")
+"""Stages that once run in processes of their own: one of each kind, by the packages that it needs."""
 
 
 @dataclass
@@ -67,7 +69,7 @@ class Project:
     folder : Path
         Where it is.
     cold : bool
-        Whether every command is a process of its own, with no help of `warm`.
+        Whether DVC and the stages of `COLD` are processes of their own, with no help of `warm`.
     first : str
         What `dvc repro` printed when it first ran.
     """
@@ -78,9 +80,11 @@ class Project:
 
     def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a command in the checkout, whatever its status."""
-        path = [str(Path(sys.executable).parent), os.environ["PATH"]]
-        if not self.cold:
-            path = warm.commands(environment) + path
+        path = [*warm.commands(environment), str(Path(sys.executable).parent), os.environ["PATH"]]
+        if self.cold:
+            environment = {
+                "COLD": " ".join(["dvc", *(f"stages.{name}" for name in COLD)])
+            } | environment
         return subprocess.run(
             command,
             cwd=self.folder,
@@ -176,7 +180,7 @@ def copied(project: Project, folder: Path) -> Project:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Project:
-    """Make a project whose pipeline has run once, each stage in a process of its own; only copy it.
+    """Make a project whose pipeline has run once, some of it in processes of its own; only copy it.
 
     All workers of pytest have the same.
     """

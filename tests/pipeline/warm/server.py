@@ -6,9 +6,11 @@ one. The fork sees what a process of its own would: folder, environment, argumen
 
 import atexit
 import gc
+import hashlib
 import importlib
 import json
 import os
+import pickle
 import runpy
 import select
 import shutil
@@ -17,8 +19,12 @@ import socket
 import sys
 import threading
 import traceback
-from typing import NoReturn
+from pathlib import Path
+from typing import Any, NoReturn
 
+from ruamel.yaml import YAML
+
+MEMORY = Path(sys.argv[1]).parent.resolve()
 PACKAGES = (
     "accelerate",
     "concept_erasure",
@@ -42,6 +48,7 @@ PACKAGES = (
     "sklearn.model_selection",
     "sklearn.pipeline",
     "torch",
+    "torch.distributed.run",
     "transformers.modeling_utils",
     "transformers.models.auto.modeling_auto",
     "transformers.models.llama.modeling_llama",
@@ -88,7 +95,7 @@ def _answer(connection: socket.socket) -> dict:
 
 
 def run(folder: str, environment: dict[str, str], program: str, arguments: list[str]) -> None:
-    """Do what `python -m` or `dvc` would do."""
+    """Do what `python -m`, `dvc` or `torchrun` would do."""
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
@@ -96,9 +103,35 @@ def run(folder: str, environment: dict[str, str], program: str, arguments: list[
     if program == "dvc":
         from dvc.cli import main
 
+        parse_once()
+        sys.exit(main(arguments))
+    if program == "torchrun":
+        from torch.distributed.run import main
+
+        os.environ.setdefault("PYTHON_EXEC", "python")  # each process asks for a fork too
         sys.exit(main(arguments))
     sys.path[0] = folder
     runpy.run_module(program, run_name="__main__", alter_sys=True)
+
+
+def parse_once() -> None:
+    """Keep in files what a text of YAML says: DVC parses params.yaml once per stage, by Python code.
+
+    That is three quarters of a `dvc status`. Whoever asks for the same text gets a copy of its own.
+    """
+    parse = YAML.load
+
+    def load(self: YAML, stream: Any) -> Any:
+        if self.typ != ["safe"] or not isinstance(stream, str):
+            return parse(self, stream)
+        file = MEMORY / hashlib.sha256(stream.encode(errors="surrogatepass")).hexdigest()
+        if not file.is_file():
+            partial = file.with_suffix(f".{os.getpid()}")
+            partial.write_bytes(pickle.dumps(parse(self, stream)))
+            partial.replace(file)
+        return pickle.loads(file.read_bytes())
+
+    YAML.load = load
 
 
 def status_of(asked: dict) -> int:
