@@ -56,7 +56,7 @@ PARAMS = {
     "trace": {"limit": 8, "search_limit": 8, "reverse_limit": 4},
     "grafts": {"limit": 6},
 }
-COLD = ("model", "statements", "windows", "windows.scores", "transfer", "figures", "report")
+KINDS = ("model", "statements", "windows", "windows.scores", "transfer", "figures", "report")
 """Stages that once run in processes of their own: one of each kind, by the packages that it needs."""
 
 
@@ -68,23 +68,19 @@ class Project:
     ----------
     folder : Path
         Where it is.
-    cold : bool
-        Whether DVC and the stages of `COLD` are processes of their own, with no help of `warm`.
     first : str
         What `dvc repro` printed when it first ran.
     """
 
     folder: Path
-    cold: bool = False
     first: str = ""
 
     def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run a command in the checkout, whatever its status."""
+        """Run a command in the checkout, whatever its status.
+
+        Stages and DVC are forks of one process, see `warm`, but for those that COLD names.
+        """
         path = [*warm.commands(environment), str(Path(sys.executable).parent), os.environ["PATH"]]
-        if self.cold:
-            environment = {
-                "COLD": " ".join(["dvc", *(f"stages.{name}" for name in COLD)])
-            } | environment
         return subprocess.run(
             command,
             cwd=self.folder,
@@ -97,9 +93,9 @@ class Project:
             stdin=subprocess.DEVNULL,
         )
 
-    def repro(self, *arguments: str) -> str:
+    def repro(self, *arguments: str, **environment: str) -> str:
         """Run `dvc repro`, which must succeed, and return what it printed."""
-        result = self.run("dvc", "repro", *arguments)
+        result = self.run("dvc", "repro", *arguments, **environment)
         assert result.returncode == 0, result.stdout + result.stderr
         return result.stdout + result.stderr
 
@@ -192,7 +188,8 @@ def finished(tmp_path_factory) -> Project:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not printed.exists():
             folder.mkdir()
-            printed.write_text(replace(make(folder), cold=True).repro())
+            cold = " ".join(f"stages.{name}" for name in KINDS)
+            printed.write_text(make(folder).repro(COLD=cold))
     return Project(folder, first=printed.read_text())
 
 

@@ -7,6 +7,7 @@ import shutil
 
 import polars as pl
 import pytest
+from dvc.utils.serialize import dumps_yaml, parse_yaml_for_update
 from ruamel.yaml import YAML
 
 from tests import tiny
@@ -47,6 +48,12 @@ def test_every_stage_runs_once_and_then_none(project):
     again = project.repro()
     assert stages_run(again) == set()
     assert "up to date" in again
+
+
+def test_dvc_lock_is_written_as_dvc_alone_writes_it(project):
+    """In tests DVC has help, see `warm.yaml_memory`."""
+    text = (project.folder / "dvc.lock").read_text()
+    assert dumps_yaml(parse_yaml_for_update(text, "dvc.lock")) == text
 
 
 def test_no_metrics_hold_a_list_of_records(project):

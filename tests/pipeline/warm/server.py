@@ -6,11 +6,9 @@ one. The fork sees what a process of its own would: folder, environment, argumen
 
 import atexit
 import gc
-import hashlib
 import importlib
 import json
 import os
-import pickle
 import runpy
 import select
 import shutil
@@ -20,9 +18,9 @@ import sys
 import threading
 import traceback
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from ruamel.yaml import YAML
+import yaml_memory
 
 MEMORY = Path(sys.argv[1]).parent.resolve()
 PACKAGES = (
@@ -103,7 +101,7 @@ def run(folder: str, environment: dict[str, str], program: str, arguments: list[
     if program == "dvc":
         from dvc.cli import main
 
-        parse_once()
+        yaml_memory.install(MEMORY)
         sys.exit(main(arguments))
     if program == "torchrun":
         from torch.distributed.run import main
@@ -112,26 +110,6 @@ def run(folder: str, environment: dict[str, str], program: str, arguments: list[
         sys.exit(main(arguments))
     sys.path[0] = folder
     runpy.run_module(program, run_name="__main__", alter_sys=True)
-
-
-def parse_once() -> None:
-    """Keep in files what a text of YAML says: DVC parses params.yaml once per stage, by Python code.
-
-    That is three quarters of a `dvc status`. Whoever asks for the same text gets a copy of its own.
-    """
-    parse = YAML.load
-
-    def load(self: YAML, stream: Any) -> Any:
-        if self.typ != ["safe"] or not isinstance(stream, str):
-            return parse(self, stream)
-        file = MEMORY / hashlib.sha256(stream.encode(errors="surrogatepass")).hexdigest()
-        if not file.is_file():
-            partial = file.with_suffix(f".{os.getpid()}")
-            partial.write_bytes(pickle.dumps(parse(self, stream)))
-            partial.replace(file)
-        return pickle.loads(file.read_bytes())
-
-    YAML.load = load
 
 
 def status_of(asked: dict) -> int:
