@@ -142,7 +142,6 @@ def canvas(
     body = (0.005, footer / total, 0.99, height / total)
     layout = ConstrainedLayoutEngine(rect=body, w_pad=0.1, h_pad=0.08)
     figure = Figure(figsize=(WIDTH, total), dpi=DPI, layout=layout)
-    FigureCanvasAgg(figure)  # or each text that is measured makes a canvas of its own
     figure.text(0.012, 1 - 0.14 / total, title, va="top", weight="bold", fontsize=17)
     figure.text(0.012, 0.14 / total, "\n".join(text), va="bottom", fontsize=12, color=GREY)
     if handles:

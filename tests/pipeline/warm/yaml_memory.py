@@ -30,7 +30,7 @@ def install(folder: Path) -> None:
 
     def dump(self: YAML, data: Any, stream: Any = None, **options: Any) -> Any:
         """Write dvc.lock stage by stage, and remember what it says."""
-        if list(data) != ["schema", "stages"]:
+        if not isinstance(data, dict) or list(data) != ["schema", "stages"]:
             return write(self, data, stream, **options)
         plain = _plain(data)
         entries = [{"stages": {name: entry}} for name, entry in plain["stages"].items()]
