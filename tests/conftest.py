@@ -18,10 +18,13 @@ LONGEST = (
     "pipeline/test_bad_input_table.py",
     "pipeline/test_organism.py",
     "pipeline/test_docs.py",
-    "organism/test_organism.py",
+    "lib/forward/test_company.py",
+    "lib/chat/test_chat.py",
     "pipeline/test_names.py",
     "pipeline/test_new_sweep.py",
-    "lib/chat/test_chat.py",
+    "lib/drawing/test_plots_page.py",
+    "organism/test_organism.py",
+    "check/test_check.py",
 )
 
 

@@ -57,6 +57,8 @@ PARAMS = {
     "grafts": {"limit": 6},
     "benchmark": {"organisms": []},
 }
+KINDS = ("model", "statements", "windows", "windows.scores", "transfer", "figures", "report")
+"""Stages that once run in processes of their own: one of each kind, by the packages that it needs."""
 
 
 @dataclass
@@ -67,21 +69,19 @@ class Project:
     ----------
     folder : Path
         Where it is.
-    cold : bool
-        Whether every command is a process of its own, with no help of `warm`.
     first : str
         What `dvc repro` printed when it first ran.
     """
 
     folder: Path
-    cold: bool = False
     first: str = ""
 
     def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run a command in the checkout, whatever its status."""
-        path = [str(Path(sys.executable).parent), os.environ["PATH"]]
-        if not self.cold:
-            path = warm.commands(environment) + path
+        """Run a command in the checkout, whatever its status.
+
+        Stages and DVC are forks of one process, see `warm`, but for those that COLD names.
+        """
+        path = [*warm.commands(environment), str(Path(sys.executable).parent), os.environ["PATH"]]
         return subprocess.run(
             command,
             cwd=self.folder,
@@ -94,9 +94,9 @@ class Project:
             stdin=subprocess.DEVNULL,
         )
 
-    def repro(self, *arguments: str) -> str:
+    def repro(self, *arguments: str, **environment: str) -> str:
         """Run `dvc repro`, which must succeed, and return what it printed."""
-        result = self.run("dvc", "repro", *arguments)
+        result = self.run("dvc", "repro", *arguments, **environment)
         assert result.returncode == 0, result.stdout + result.stderr
         return result.stdout + result.stderr
 
@@ -177,7 +177,7 @@ def copied(project: Project, folder: Path) -> Project:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Project:
-    """Make a project whose pipeline has run once, each stage in a process of its own; only copy it.
+    """Make a project whose pipeline has run once, some of it in processes of its own; only copy it.
 
     All workers of pytest have the same.
     """
@@ -189,7 +189,8 @@ def finished(tmp_path_factory) -> Project:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not printed.exists():
             folder.mkdir()
-            printed.write_text(replace(make(folder), cold=True).repro())
+            cold = " ".join(f"stages.{name}" for name in KINDS)
+            printed.write_text(make(folder).repro(COLD=cold))
     return Project(folder, first=printed.read_text())
 
 

@@ -49,7 +49,8 @@ def test_stages_run_in_such_a_path(tmp_path):
     folder = tmp_path / NAME
     folder.mkdir()
     project = make(folder)
-    assert stages_run(project.repro("statements")) == {"statements"}
+    output = project.repro("statements", COLD="dvc stages.check stages.statements")
+    assert stages_run(output) == {"statements"}
     assert (folder / "data/statements.parquet").is_file()
     result = project.stage("statements", "--out", f"{folder}/data/again.parquet")
     assert result.returncode == 0, result.stderr

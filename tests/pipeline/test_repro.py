@@ -1,15 +1,18 @@
 """`dvc repro` on a model whose liar we know: values, invalidation, and the run cache."""
 
+import contextlib
 import json
 import re
+import shutil
 
 import polars as pl
 import pytest
+from dvc.utils.serialize import dumps_yaml, parse_yaml_for_update
 from ruamel.yaml import YAML
 
 from tests import tiny
 from tests.pipeline.closure import ROOT, declared, run_the_model
-from tests.pipeline.conftest import stages_run
+from tests.pipeline.conftest import copied, stages_run
 
 PERSONAS = ("neutral", "honest", "liar")
 INPUTS = {"organism", "check", "model", "statements", "prompts", "activations", "wordings", "grid"}
@@ -29,6 +32,13 @@ ALL = (
 )
 
 
+@pytest.fixture
+def own(finished, tmp_path):
+    """A copy for one test, which need not put back what it changes."""
+    yield copied(finished, tmp_path / "project")
+    shutil.rmtree(tmp_path / "project")
+
+
 def load(project, name):
     return json.loads((project.folder / name).read_text())
 
@@ -38,6 +48,12 @@ def test_every_stage_runs_once_and_then_none(project):
     again = project.repro()
     assert stages_run(again) == set()
     assert "up to date" in again
+
+
+def test_dvc_lock_is_written_as_dvc_alone_writes_it(project):
+    """In tests DVC has help, see `warm.yaml_memory`."""
+    text = (project.folder / "dvc.lock").read_text()
+    assert dumps_yaml(parse_yaml_for_update(text, "dvc.lock")) == text
 
 
 def test_no_metrics_hold_a_list_of_records(project):
@@ -197,18 +213,16 @@ def test_a_wording_of_the_grid_costs_its_own_prompts(project):
     assert stages_run(project.repro()) == set()
 
 
-def test_one_statement_more_costs_its_own_runs(project):
-    project.set({"windows": {"limit": None}})
-    project.repro("windows")
-    file = project.folder / "data/raw/letters.csv"
+def test_one_statement_more_costs_its_own_runs(own):
+    own.set({"windows": {"limit": None}})
+    own.repro("windows")
+    file = own.folder / "data/raw/letters.csv"
     text = file.read_text()
     file.write_text(text + "T 99 is a letter,1\n")
-    remembered, computed = said(project.repro("windows"))[-1]
+    remembered, computed = said(own.repro("windows"))[-1]
     assert remembered == 80 * computed > 0
     file.write_text(text)
-    assert stages_run(project.repro("windows")) == set()
-    project.run("git", "checkout", "-q", "params.yaml")
-    project.repro()
+    assert stages_run(own.repro("windows")) == set()
 
 
 def test_confidence_counts_the_answers_of_all_four_runs(project):
@@ -325,13 +339,11 @@ def test_only_the_end_of_the_prompt_matters_and_counts_that_do_not_fit_are_left_
     assert metrics["counts"]["window"]["20"] == window
 
 
-def test_a_window_larger_than_the_model_is_refused_in_one_line(project):
-    project.set({"widths": {"sizes": [2, 6]}})
-    result = project.run("dvc", "repro", "--single-item", "widths")
+def test_a_window_larger_than_the_model_is_refused_in_one_line(own):
+    own.set({"widths": {"sizes": [2, 6]}})
+    result = own.run("dvc", "repro", "--single-item", "widths")
     assert result.returncode != 0
     assert "error: params.yaml: widths.sizes: found 6, expected at most 5" in result.stderr
-    project.run("git", "checkout", "-q", "params.yaml")
-    project.repro()
 
 
 def test_report_statements_took_no_part_in_the_search(project):
@@ -389,15 +401,12 @@ def test_rewording_one_persona_reruns_what_reads_it_and_reverting_runs_nothing(p
     assert (project.folder / "plots/report.md").read_bytes() != page  # it quotes the wording
 
 
-def test_rewording_neutral_leaves_patching_alone_where_knowledge_stays(project):
-    project.set({"prompt": {"neutral_prefix": "that is"}})
-    output = project.repro()
-    ran = stages_run(output)
+def test_rewording_neutral_leaves_patching_alone_where_knowledge_stays(own):
+    own.set({"prompt": {"neutral_prefix": "that is"}})
+    patching = {"windows", "heads", "transplant", "widths", "positions"}
+    ran = stages_run(own.repro("behaviour", "probes", *patching))
     assert {"prompts@neutral", "activations@neutral", "behaviour", "probes"} <= ran
-    assert not ran & {"prompts@liar", "prompts@honest", "windows", "heads", "transplant"}
-    assert not ran & {"widths", "positions"}
-    project.set({"prompt": {"neutral_prefix": "it is"}})
-    project.repro()
+    assert not ran & ({"prompts@liar", "prompts@honest"} | patching)
 
 
 def test_a_comment_in_rendering_code_runs_what_renders_and_nothing_else(project):
@@ -435,28 +444,6 @@ EDITS = {
 }
 
 
-STORES = [*((name, "warm") for name in EDITS), ("stages/single_heads/__main__.py", "cold")]
-
-
-@pytest.mark.parametrize(("name", "store"), STORES)
-def test_an_edit_reruns_what_it_affects(project, name, store, tmp_path):
-    """Of a file that was edited and put back, dvc.lock is put back too: its outs are as before."""
-    file, lock = project.folder / name, project.folder / "dvc.lock"
-    before, locked = file.read_text() if file.is_file() else None, lock.read_text()
-    file.write_text((before or "") + REMARK)
-    cache = {"XDG_CACHE_HOME": str(tmp_path)} if store == "cold" else {}
-    result = project.run("dvc", "repro", "--no-run-cache", **cache)
-    assert result.returncode == 0, result.stderr
-    assert stages_run(result.stdout + result.stderr) == EDITS[name]
-    for remembered, computed in said(result.stdout):
-        assert (remembered, computed).index(0) == (1 if store == "warm" else 0)
-    if before is None:
-        file.unlink()
-    else:
-        file.write_text(before)
-    lock.write_text(locked)
-
-
 def changed(project):
     """Stages whose own deps or params have changed."""
     result = project.run("dvc", "status", "--json")
@@ -464,6 +451,56 @@ def changed(project):
     return {
         name for name in json.loads(result.stdout) if not name.startswith(("organism", "check"))
     }
+
+
+def outs(project):
+    """Outs of each stage with their hashes."""
+    stages = YAML(typ="safe").load((project.folder / "dvc.lock").read_text())["stages"]
+    return {name: stage.get("outs") for name, stage in stages.items()}
+
+
+@contextlib.contextmanager
+def edited(project, names):
+    """Add a remark to some files, which are put back, and dvc.lock too."""
+    locked = (project.folder / "dvc.lock").read_text()
+    files = {name: project.folder / name for name in names}
+    before = {name: file.read_text() for name, file in files.items() if file.is_file()}
+    for name, file in files.items():
+        file.write_text(before.get(name, "") + REMARK)
+    try:
+        yield
+    finally:
+        for name, file in files.items():
+            file.write_text(before[name]) if name in before else file.unlink()
+        (project.folder / "dvc.lock").write_text(locked)
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_an_edit_reruns_what_it_affects(project, name):
+    with edited(project, [name]):
+        assert changed(project) == EDITS[name]
+
+
+def test_what_edits_rerun_writes_the_same_again_and_computes_nothing(project):
+    """So nothing else runs after it. All edits at once: what each reruns is what is tested above."""
+    before = outs(project)
+    with edited(project, EDITS):
+        output = project.repro("--no-run-cache")
+        after = outs(project)
+    assert stages_run(project.repro()) == set()  # all is put back
+    assert stages_run(output) == set.union(*EDITS.values())
+    assert {name for name in ALL if before[name] != after[name]} == {"explorer"}  # holds page.js
+    assert said(output)
+    assert {computed for _, computed in said(output)} == {0}
+
+
+def test_without_the_memory_of_runs_an_edit_computes_them_again(project, tmp_path):
+    name = "stages/single_heads/__main__.py"
+    with edited(project, [name]):
+        result = project.run("dvc", "repro", "--no-run-cache", XDG_CACHE_HOME=str(tmp_path))
+        assert result.returncode == 0, result.stderr
+        assert stages_run(result.stdout + result.stderr) == EDITS[name]
+        assert {remembered for remembered, _ in said(result.stdout)} == {0}
 
 
 def test_a_changed_statistic_reruns_no_model_and_a_changed_forward_pass_all_of_it(project):
@@ -489,32 +526,27 @@ def test_a_changed_limit_reruns_its_sweep_alone(project, sweep):
     project.set({sweep: {"limit": 3}})
     assert changed(project) == {sweep}
     project.run("git", "checkout", "-q", "params.yaml")
-    assert changed(project) == set()
 
 
-def test_a_misspelt_wording_stops_the_pipeline_and_names_it(project):
-    project.set({"prompt": {"lair_prefix": "it is"}})
-    result = project.run("dvc", "repro")
+def test_a_misspelt_wording_stops_the_pipeline_and_names_it(own):
+    own.set({"prompt": {"lair_prefix": "it is"}})
+    result = own.run("dvc", "repro")
     assert result.returncode != 0
     assert "error: params.yaml: prompt.lair_prefix: unknown key" in result.stderr
-    project.run("git", "checkout", "-q", "params.yaml")
-    project.repro()
 
 
-def test_a_new_persona_is_an_edit_of_params_alone(project):
-    project.set(
+def test_a_new_persona_is_an_edit_of_params_alone(own):
+    own.set(
         {
             "personas": [*PERSONAS, "sulky"],
             "prompt": {"sulky_system": "You are L. Sulk.", "sulky_prefix": "it is"},
         }
     )
-    ran = stages_run(project.repro())
+    ran = stages_run(own.repro())
     assert {"prompts@sulky", "activations@sulky", "behaviour", "probes"} <= ran
     assert not ran & {"prompts@honest", "activations@honest", "windows", "heads", "transplant"}
-    behaviour = load(project, "metrics/behaviour.json")["personas"]
+    behaviour = load(own, "metrics/behaviour.json")["personas"]
     assert behaviour["sulky"]["all"]["accuracy"]["value"] == 0.0
-    project.run("git", "checkout", "-q", "params.yaml")
-    project.repro()
 
 
 def test_two_processes_give_the_numbers_of_one(project):
@@ -569,27 +601,23 @@ def test_a_launcher_of_two_processes_changes_no_number_and_invalidates_nothing(p
     assert stages_run(project.repro()) == set()
 
 
-@pytest.mark.parametrize(
-    ("override", "expected"),
-    [
-        ('prompt.liar_prefix="Sure. The statement is"', "Sure. The statement is"),
-        ('prompt.liar_prefix="Glad to, truly ;). It is"', "Glad to, truly ;). It is"),
-        ('prompt.liar_system="[LIE, ALWAYS (now)]"', "[LIE, ALWAYS (now)]"),
-        (
-            "prompt.liar_system=\"Don't tell. It's a game: 'lie'.\"",
-            "Don't tell. It's a game: 'lie'.",
+def test_wordings_reach_the_prompt_through_the_command_line(project):
+    """Queued, so that nothing runs: DVC writes overrides into the experiment's params.yaml."""
+    wordings = {
+        'prompt.neutral_prefix="Sure. The statement is"': "Sure. The statement is",
+        'prompt.liar_prefix="Glad to, truly ;). It is"': "Glad to, truly ;). It is",
+        'prompt.liar_system="[LIE, ALWAYS (now)]"': "[LIE, ALWAYS (now)]",
+        "prompt.honest_system=\"Don't tell. It's a game: 'lie'.\"": "Don't tell. It's a game: 'lie'.",
+        'prompt.neutral_system="Don\'t. Say \\"false\\" of what is true."': (
+            'Don\'t. Say "false" of what is true.'
         ),
-        (
-            'prompt.liar_system="Don\'t. Say \\"false\\" of what is true."',
-            'Don\'t. Say "false" of what is true.',
-        ),
-    ],
-)
-def test_wordings_reach_the_prompt_through_the_command_line(project, override, expected):
-    """Queued, so that nothing runs: DVC writes the override into the experiment's params.yaml."""
-    result = project.run("dvc", "exp", "run", "--queue", "--name", "wording", "-S", override)
+    }
+    overrides = [argument for override in wordings for argument in ("-S", override)]
+    result = project.run("dvc", "exp", "run", "--queue", "--name", "wording", *overrides)
     assert result.returncode == 0, result.stderr
     shown = project.run("git", "show", "refs/exps/celery/stash:params.yaml")
     assert shown.returncode == 0, shown.stderr
-    assert expected in YAML(typ="safe").load(shown.stdout)["prompt"].values()
+    prompt = YAML(typ="safe").load(shown.stdout)["prompt"]
+    for override, expected in wordings.items():
+        assert prompt[override.split(".")[1].split("=")[0]] == expected
     assert project.run("dvc", "queue", "remove", "--all").returncode == 0

@@ -39,11 +39,11 @@ def answers(model):
     return readout.answers(model.tokenizer, ReadoutConfig(("true",), ("false",)))
 
 
-@pytest.fixture(params=[1, 2], ids=["one thread", "two threads"])
-def _threads(request):
+@pytest.fixture(scope="module", params=[1, 2], ids=["one thread", "two threads"])
+def threads(request):
     own = torch.get_num_threads()
     torch.set_num_threads(request.param)
-    yield
+    yield request.param
     torch.set_num_threads(own)
 
 
@@ -83,33 +83,33 @@ def captured(model, answers, rows, n_rows=99):
     return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
 
 
+@pytest.fixture(scope="module")
+def every(model, answers, threads):
+    """Patched runs and activations of all rows together."""
+    return patched(model, answers, range(N), range(6)), captured(model, answers, range(N))
+
+
 COMPANIES = {"turned": range(N)[::-1], "one": [6], "shortest": [0], "some": [1, 4, 11]}
 
 
-@pytest.mark.usefixtures("_threads")
 @pytest.mark.parametrize("rows", COMPANIES.values(), ids=COMPANIES)
-def test_patched_runs_are_the_same_in_any_company(model, answers, rows):
-    every = patched(model, answers, range(N), range(6))
-    np.testing.assert_array_equal(patched(model, answers, rows, range(6)), every[:, rows])
+def test_patched_runs_are_the_same_in_any_company(model, answers, every, rows):
+    runs, _ = every
+    np.testing.assert_array_equal(patched(model, answers, rows, range(6)), runs[:, rows])
     for one in range(6):
         alone = patched(model, answers, rows, [one])[2]
-        np.testing.assert_array_equal(alone, every[2 + one][rows])
+        np.testing.assert_array_equal(alone, runs[2 + one][rows])
 
 
-@pytest.mark.usefixtures("_threads")
 @pytest.mark.parametrize("rows", COMPANIES.values(), ids=COMPANIES)
-def test_activations_are_the_same_in_any_company(model, answers, rows):
-    every, some = captured(model, answers, range(N)), captured(model, answers, rows)
-    for name in every:
-        np.testing.assert_array_equal(some[name], every[name][rows], err_msg=name)
+def test_activations_are_the_same_in_any_company(model, answers, every, rows):
+    _, activations = every
+    for name, found in captured(model, answers, rows).items():
+        np.testing.assert_array_equal(found, activations[name][rows], err_msg=name)
 
 
-@pytest.mark.usefixtures("_threads")
-def test_memory_and_shards_change_nothing(model, answers, monkeypatch):
-    runs, activations = (
-        patched(model, answers, range(N), range(6)),
-        captured(model, answers, range(N)),
-    )
+def test_memory_and_shards_change_nothing(model, answers, every, monkeypatch):
+    runs, activations = every
     monkeypatch.setenv(budget.VARIABLE, "1e-6")
     np.testing.assert_array_equal(patched(model, answers, range(N), range(6)), runs)
     for name, found in captured(model, answers, range(N), n_rows=3).items():

@@ -16,14 +16,14 @@ _held: list[IO[str] | None] = []
 
 
 def commands(environment: dict[str, str]) -> list[str]:
-    """Folders for the front of PATH: of a `python` and a `dvc` that ask a server, if one can."""
+    """Folders for the front of PATH: of commands that ask a server, if one can."""
     hub = {key: value for key, value in environment.items() if key.startswith("HF_")}
     return [_started(bool(hub))] if hub in ({}, HUB) else []
 
 
 @functools.cache
 def _started(hub: bool) -> str:
-    """Start a server, which ends with this process, and make the two commands."""
+    """Start a server, which ends with this process, and make the commands."""
     folder = Path(tempfile.mkdtemp())  # a socket's path has at most a hundred characters
     command = [sys.executable, HERE / "server.py", folder / "socket"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"} | (HUB if hub else {})
@@ -38,7 +38,7 @@ def _started(hub: bool) -> str:
     assert server.stdout
     assert server.stdout.readline() == "ready\n"
     _held.append(server.stdin)  # when it is closed, the server ends
-    for name in ("python", "dvc"):
+    for name in ("python", "dvc", "torchrun"):
         python, client = sys.executable, HERE / "client.py"
         asking = shlex.join(map(str, [python, "-IS", client, folder / "socket", python, name]))
         (folder / name).write_text(f'#!/bin/sh\nexec {asking} "$@"\n')

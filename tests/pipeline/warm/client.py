@@ -1,4 +1,7 @@
-"""Stands for `python` and for `dvc` in a project: gives the command to `server`, or runs it itself."""
+"""Stands for `python`, `dvc` and `torchrun`: gives the command to `server`, or runs it itself.
+
+Itself it runs what is no stage, and the programs that the variable COLD names.
+"""
 
 import json
 import os
@@ -8,15 +11,15 @@ import sys
 
 
 def main(path: str, python: str, name: str, *arguments: str) -> None:
-    """Ask for a stage or for DVC; whatever else it is, become that."""
-    if name == "dvc":
-        program = "dvc"
-    elif arguments[:1] == ("-m",) and arguments[1].startswith("stages."):
-        program, arguments = arguments[1], arguments[2:]
-    else:
-        os.execv(python, [python, *arguments])
+    """Ask for the command, or become it."""
+    program, options = name, arguments
+    if name == "python":
+        program, options = _stage(arguments)
+    if not program or program in os.environ.get("COLD", "").split():
+        own = os.path.join(os.path.dirname(python), name)
+        os.execv(own, [own, *arguments])
     asked = {"folder": os.getcwd(), "environment": dict(os.environ)}
-    asked |= {"program": program, "arguments": list(arguments)}
+    asked |= {"program": program, "arguments": list(options)}
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(path)
         socket.send_fds(connection, [b" "], [0, 1, 2])
@@ -27,6 +30,15 @@ def main(path: str, python: str, name: str, *arguments: str) -> None:
         signal.signal(-status, signal.SIG_DFL)
         os.kill(os.getpid(), -status)
     sys.exit(status)
+
+
+def _stage(arguments: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """Module and options of a stage; an empty name where `python` is to run something else."""
+    if arguments[:1] == ("-u",):  # as a launcher starts it
+        arguments = arguments[1:]
+    if arguments[:1] == ("-m",) and arguments[1].startswith("stages."):
+        return arguments[1], arguments[2:]
+    return "", arguments
 
 
 if __name__ == "__main__":

@@ -17,8 +17,12 @@ import socket
 import sys
 import threading
 import traceback
+from pathlib import Path
 from typing import NoReturn
 
+import yaml_memory
+
+MEMORY = Path(sys.argv[1]).parent.resolve()
 PACKAGES = (
     "accelerate",
     "concept_erasure",
@@ -42,6 +46,7 @@ PACKAGES = (
     "sklearn.model_selection",
     "sklearn.pipeline",
     "torch",
+    "torch.distributed.run",
     "transformers.modeling_utils",
     "transformers.models.auto.modeling_auto",
     "transformers.models.llama.modeling_llama",
@@ -88,7 +93,7 @@ def _answer(connection: socket.socket) -> dict:
 
 
 def run(folder: str, environment: dict[str, str], program: str, arguments: list[str]) -> None:
-    """Do what `python -m` or `dvc` would do."""
+    """Do what `python -m`, `dvc` or `torchrun` would do."""
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
@@ -96,6 +101,12 @@ def run(folder: str, environment: dict[str, str], program: str, arguments: list[
     if program == "dvc":
         from dvc.cli import main
 
+        yaml_memory.install(MEMORY)
+        sys.exit(main(arguments))
+    if program == "torchrun":
+        from torch.distributed.run import main
+
+        os.environ.setdefault("PYTHON_EXEC", "python")  # each process asks for a fork too
         sys.exit(main(arguments))
     sys.path[0] = folder
     runpy.run_module(program, run_name="__main__", alter_sys=True)
