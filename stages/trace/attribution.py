@@ -51,12 +51,17 @@ def _toward_true(setting: Experiment, patcher: Patcher, source: Tensor, at: Tens
     prompts, lm = patcher.base, setting.lm
     fit = budget.graphs_at_once(lm, prompts.n_graph, prompts.longest)
     result = np.empty((len(prompts.token_ids), *setting.shape))
-    for rows in batches.of_like_length(prompts, range(len(result)), min(batches.gather([fit]))):
+    cut = batches.of_like_length(prompts, range(len(result)), min(batches.gather([fit])))
+
+    def estimate(rows: list[int]) -> np.ndarray:
         base = prompts.run(rows, keep=True)
         gradient = prompts.gradient(rows, base, lambda logits: _score(setting, logits))
         moved = (source[:, rows].to(base.z) - base.z) * at[rows][..., None, None].to(base.z)
         effect = (moved * gradient).float().sum(dim=(2, 4))
-        result[rows] = batches.numbers(effect.transpose(0, 1))
+        return batches.numbers(effect.transpose(0, 1))
+
+    for rows, effect in batches.each(prompts, cut, estimate):
+        result[rows] = effect
     return result
 
 
