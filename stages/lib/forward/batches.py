@@ -26,10 +26,13 @@ def is_main_process() -> bool:
 
 def prompts_at_once(prompts: Prompts) -> int:
     """Prompts in a batch; the same in all processes, as each cuts the same list into batches."""
-    at_once = budget.prompts_at_once(
-        prompts.lm, prompts.n_own, prompts.n_tail, prompts.longest, prompts.site
-    )
-    return min(gather([at_once]))
+    return min(gather([_at_once(prompts)]))
+
+
+def _at_once(prompts: Prompts) -> int:
+    """Prompts in a batch of this process."""
+    lm, site = prompts.lm, prompts.site
+    return budget.prompts_at_once(lm, prompts.n_own, prompts.n_tail, prompts.longest, site)
 
 
 def numbers(x: Tensor) -> np.ndarray:
@@ -109,14 +112,18 @@ def each(
 
 
 def _halves(prompts: Prompts, rows: list[int]) -> list[list[int]]:
-    """Cut a batch in two, or leave it as it is where there is less to do at once in it."""
+    """Cut a batch in two; the least one stays, with less to do at once in it."""
     own = list(dict.fromkeys(rows))
-    if not budget.halve(prompts.lm):
+    half = max(1, len(own) // 2)
+    halved = budget.halve(prompts.lm)
+    while _at_once(prompts) > half and budget.halve(prompts.lm):
+        pass  # later batches are no larger
+    if not halved:
         raise UserError(
             f"{len(own)} prompts of at most {prompts.longest} tokens do not fit into memory, and "
             "no fewer can be run at once; free some, or take a smaller model or model.dtype"
         )
-    return of_like_length(prompts, own, max(1, len(own) // 2))
+    return of_like_length(prompts, own, half)
 
 
 def share(cut: list[Batch]) -> list[Batch]:
