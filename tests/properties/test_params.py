@@ -96,17 +96,19 @@ def examples(texts):
 def test_through_the_command_line(text, file):
     assume(accepted(text, file))
     file.write_text(BEFORE, encoding="utf-8")
-    override = f"prompt.liar_prefix={quoted(text)}"
-    apply_overrides(file, [override])
+    apply_overrides(file, [f"prompt.liar_prefix={quoted(text)}"])
     assert params.wording("liar_prefix", file) == text
     assert params.wording("question", file) == 'Is it so?\n\n"{statement}"'
     assert params.mapping(file)["patch"] == {"positions": 25, "source": "honest"}
-    # A later override of another setting leaves it, and a queue of one experiment does the same.
-    apply_overrides(file, ["patch.positions=3"])
-    assert params.wording("liar_prefix", file) == text
+
+
+@pytest.mark.parametrize("text", ["Sure ;). It is", "[LIE, {x}]", 'a "b" \\"', "a\\", "x: y # z"])
+def test_a_queue_and_a_later_override_change_nothing(text, file):
+    override = f"prompt.liar_prefix={quoted(text)}"
     (sweep,) = get_hydra_sweeps({file: [override]})
     file.write_text(BEFORE, encoding="utf-8")
     apply_overrides(file, sweep[file])
+    apply_overrides(file, ["patch.positions=3"])
     assert params.wording("liar_prefix", file) == text
 
 
