@@ -58,7 +58,7 @@ def require_exact(tokenizer, wording, statement):
     found, markers = pieces(tokenizer, made.token_ids[0], control)
     assert markers == expected
     question = wording.question.replace(PLACEHOLDER, statement)
-    texts = frame.texts(wording.system, question, wording.prefix)
+    texts = {SYSTEM: wording.system, USER: question, ANSWER: wording.prefix}
     assert found == [chat_frame.fill(part, texts) for part in around]
     assert tokenizer.decode(made.token_ids[0]).endswith(made.texts[0])
 
