@@ -51,16 +51,21 @@ def look(setting: Experiment, patch: np.ndarray) -> Looked:
     """
     layers, reasons = _layers(setting)
     patcher, n = setting.patcher(), len(setting.pairs.base)
+
+    def see(rows: list[int]) -> dict[str, np.ndarray]:
+        base, source = patcher.base.run(rows, keep=True), patcher.source.run(rows)
+        residual, last = _patched(patcher, rows, base, source, patch)
+        seen = {"effects": _effects(setting, patcher, rows, base, source)}
+        seen["answers"] = _read(setting, torch.stack([source.last, base.last, last]))
+        if layers is not None:
+            streams = [run.residual[:, :, -1] for run in (source, base)]
+            seen["lens"] = _lens(setting, layers, torch.stack([*streams, residual]))
+        return seen
+
     results: list[batches.Rows] = []
     with batches.progress("inspect: runs", n) as bar:
-        for rows in batches.share(list(_cut(patcher))):
-            base, source = patcher.base.run(rows, keep=True), patcher.source.run(rows)
-            residual, last = _patched(patcher, rows, base, source, patch)
-            seen = {"effects": _effects(setting, patcher, rows, base, source)}
-            seen["answers"] = _read(setting, torch.stack([source.last, base.last, last]))
-            if layers is not None:
-                streams = [run.residual[:, :, -1] for run in (source, base)]
-                seen["lens"] = _lens(setting, layers, torch.stack([*streams, residual]))
+        shared = batches.share(list(_cut(patcher)))
+        for rows, seen in batches.each(patcher.base, shared, see):
             results.append((rows, seen))
             bar.update(len(set(rows)))
     found = batches.assemble(batches.gather(results), n)

@@ -9,7 +9,7 @@ import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save
 
-from stages.lib.io import tables
+from stages.lib.io import seal, tables
 from stages.lib.io.atomic import atomic
 
 RUNS = ("source", "base", "patched")
@@ -60,8 +60,9 @@ def write(out: Path, inspection: Inspection) -> None:
     """Write it as a safetensors file, whose bytes depend on it alone."""
     values = asdict(inspection)
     arrays = {name: np.ascontiguousarray(values.pop(name), np.float32) for name in ARRAYS}
+    metadata = {FACTS: json.dumps(values | {"seal": seal.OPEN}, sort_keys=True)}
     with atomic(out) as partial:
-        partial.write_bytes(save(arrays, {FACTS: json.dumps(values, sort_keys=True)}))
+        partial.write_bytes(seal.seal(save(arrays, metadata)))
 
 
 def read(file: Path) -> Inspection:
@@ -70,11 +71,14 @@ def read(file: Path) -> Inspection:
     Raises
     ------
     UserError
-        If the file is cut, or is none of this kind.
+        If the file is cut or changed, or is none of this kind.
     """
     try:
+        if fault := seal.fault(file.read_bytes()):
+            raise ValueError(fault)
         with cast(Any, safe_open(file, "numpy")) as opened:
             facts = json.loads(opened.metadata()[FACTS])
+            facts.pop("seal", None)
             return Inspection(**facts, **{name: opened.get_tensor(name) for name in ARRAYS})
     except Exception as error:  # safetensors has exceptions of its own for each fault
         raise tables.broken(file, error) from None

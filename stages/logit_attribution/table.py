@@ -10,7 +10,7 @@ import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save
 
-from stages.lib.io import tables
+from stages.lib.io import seal, tables
 from stages.lib.io.atomic import atomic
 
 ROLES = ("source", "base")
@@ -64,8 +64,9 @@ def write(out: Path, parts: dict[str, Any], facts: dict[str, Any]) -> None:
         for role, part in parts.items()
         for name in ARRAYS
     }
+    metadata = {FACTS: json.dumps(facts | {"seal": seal.OPEN}, sort_keys=True)}
     with atomic(out) as partial:
-        partial.write_bytes(save(arrays, {FACTS: json.dumps(facts, sort_keys=True)}))
+        partial.write_bytes(seal.seal(save(arrays, metadata)))
 
 
 def read(file: Path) -> Split:
@@ -74,11 +75,14 @@ def read(file: Path) -> Split:
     Raises
     ------
     UserError
-        If the file is cut, or is none of this stage.
+        If the file is cut or changed, or is none of this stage.
     """
     try:
+        if fault := seal.fault(file.read_bytes()):
+            raise ValueError(fault)
         with safe_open(file, "numpy") as opened:
             facts = json.loads(opened.metadata()[FACTS])
+            facts.pop("seal", None)
             runs: dict[str, SimpleNamespace] = {}
             for key in opened.keys():  # noqa: SIM118 - it is no mapping
                 role, name = key.split(".")

@@ -9,7 +9,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from stages.lib.forward import Patcher, hooks
+from stages.lib.forward import Patcher, batches, hooks
 from stages.lib.forward.plain import PlainPrompts
 from stages.lib.patching import aligned, patched_runs
 from stages.lib.patching.blocks import Pairs
@@ -115,19 +115,22 @@ def _z_after(
     prompts = PlainPrompts(lm, ids, n_tail, site)
     z = torch.empty_like(source)
     lengths = np.array([len(tokens) for tokens in ids])
-    for length in np.unique(lengths):
-        rows = np.flatnonzero(lengths == length).tolist()
+
+    def after(rows: list[int]) -> Tensor:
         base = prompts.run(rows)
         if writer is None:
-            z[:, rows] = base.z.float().cpu()
-            continue
+            return base.z.float().cpu()
         patches = np.zeros((1, *setting.shape), bool)
         patches[0, writer.layer] = True
         written = torch.as_tensor(at[writer.block][rows])
         with hooks.capture(lm, n_tail, site) as captured:
             prompts.patched(rows, base, source[:, rows].to(base.z), patches, written)
         layers = torch.stack([layer.float().cpu() for layer in captured["z"]])
-        z[:, rows] = torch.unflatten(layers, -1, site.shape(lm))
+        return torch.unflatten(layers, -1, site.shape(lm))
+
+    same = [np.flatnonzero(lengths == length).tolist() for length in np.unique(lengths)]
+    for rows, own in batches.each(prompts, same, after):
+        z[:, rows] = own
     return z
 
 

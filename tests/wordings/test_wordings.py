@@ -84,7 +84,8 @@ def state(folder, texts):
 
 def name(folder, identity="tiny"):
     """Write the manifest of the model that is in the folder now."""
-    manifest: dict[str, Any] = {"kind": "organism", "identity": identity, "dtype": "float32"}
+    manifest: dict[str, Any] = {"kind": "organism", "source": "base", "dtype": "float32"}
+    manifest["identity"] = identity
     manifest["files"] = hashes(folder / "model")
     (folder / "model/manifest.json").write_text(json.dumps(manifest))
 

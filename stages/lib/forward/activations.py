@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from torch import Tensor
 
-from stages.lib.forward import batches, unembed
+from stages.lib.forward import batches, finite, unembed
 from stages.lib.forward.check import shortcut_is_exact
 from stages.lib.forward.memory import Memory
 from stages.lib.forward.plain import PlainPrompts
@@ -71,19 +71,25 @@ def capture(
     at_once = batches.prompts_at_once(prompts)
     memory = Memory(lm, answers)
     names = memory.prompts(prompts)
+
+    def captured(rows: list[int]) -> tuple[dict[str, np.ndarray], Tensor]:
+        run = prompts.run(rows)
+        z = run.z[:, :, columns].permute(1, 2, 0, 3, 4)
+        residual = run.residual[:, :, columns].permute(1, 2, 0, 3)
+        numbers = {"z": batches.numbers(z), "resid_post": batches.numbers(residual)}
+        finite.require_captured(prompts, rows, numbers)
+        return numbers, run.last
+
     with batches.progress(title, len(token_ids)) as bar:
         bar.update(start)
         for first in range(start, len(token_ids), n_rows):
             chunk = range(first, min(first + n_rows, len(token_ids)))
             results: list[batches.Rows] = []
             lasts: list[tuple[tuple[list[int], dict[str, np.ndarray]], Tensor]] = []
-            for rows in batches.share(batches.of_like_length(prompts, chunk, at_once)):
-                run = prompts.run(rows)
-                z = run.z[:, :, columns].permute(1, 2, 0, 3, 4)
-                residual = run.residual[:, :, columns].permute(1, 2, 0, 3)
-                numbers = {"z": batches.numbers(z), "resid_post": batches.numbers(residual)}
+            shared = batches.share(batches.of_like_length(prompts, chunk, at_once))
+            for rows, (numbers, last) in batches.each(prompts, shared, captured):
                 results.append(([row - first for row in rows], numbers))
-                lasts.append(((rows, numbers), run.last))
+                lasts.append(((rows, numbers), last))
                 bar.update(len(set(rows)))
             for (rows, numbers), read in unembed.readouts(lm, answers, lasts):
                 memory.keep([names[row] for row in rows], read)

@@ -73,7 +73,7 @@ def _read(prompts: Prompts, answers: Answers, bar: "tqdm[Any]") -> np.ndarray:
     results: list[batches.Rows] = []
     at_once = batches.prompts_at_once(prompts)
     shared = batches.share(batches.of_like_length(prompts, unknown, at_once))
-    runs = ((rows, prompts.run(rows).last) for rows in shared)
+    runs = batches.each(prompts, shared, lambda rows: prompts.run(rows).last)
     for rows, read in unembed.readouts(prompts.lm, answers, runs):
         memory.keep([names[row] for row in rows], read)
         results.append((rows, {"read": read}))

@@ -1,6 +1,7 @@
 """Batches of prompts, shared among the processes that a launcher started."""
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -9,6 +10,7 @@ from tqdm import tqdm
 
 from stages.lib.forward import budget, filled
 from stages.lib.forward.prompts import Prompts
+from stages.lib.io.cli import UserError
 from stages.lib.model import processes
 
 Answer = TypeVar("Answer")
@@ -24,10 +26,13 @@ def is_main_process() -> bool:
 
 def prompts_at_once(prompts: Prompts) -> int:
     """Prompts in a batch; the same in all processes, as each cuts the same list into batches."""
-    at_once = budget.prompts_at_once(
-        prompts.lm, prompts.n_own, prompts.n_tail, prompts.longest, prompts.site
-    )
-    return min(gather([at_once]))
+    return min(gather([_at_once(prompts)]))
+
+
+def _at_once(prompts: Prompts) -> int:
+    """Prompts in a batch of this process."""
+    lm, site = prompts.lm, prompts.site
+    return budget.prompts_at_once(lm, prompts.n_own, prompts.n_tail, prompts.longest, site)
 
 
 def numbers(x: Tensor) -> np.ndarray:
@@ -66,10 +71,77 @@ def parts(rows: Sequence[int], at_once: int) -> list[list[int]]:
     return [part.tolist() for part in np.array_split(rows, n)] if n else []
 
 
+def each(
+    prompts: Prompts, cut: Sequence[list[int]], work: Callable[[list[int]], Answer]
+) -> Iterator[tuple[list[int], Answer]]:
+    """Do something with each batch; one that memory does not suffice for is cut in two.
+
+    Parameters
+    ----------
+    prompts : Prompts
+        The prompts.
+    cut : sequence of list of int
+        From `of_like_length`. Later batches are cut likewise, as the budget has shrunk.
+    work : callable
+        From a batch to what is to be known of it.
+
+    Yields
+    ------
+    tuple of list of int and Answer
+        The batch, or the part of one, and what `work` gave.
+
+    Raises
+    ------
+    UserError
+        If memory does not suffice for the least batch.
+    """
+    waiting = [*reversed(cut)]
+    while waiting:
+        rows = waiting.pop()
+        try:
+            done = [work(rows)]
+        except (MemoryError, RuntimeError) as error:
+            if not budget.is_out_of_memory(error):
+                raise
+            done = []
+        # Not while the error is at hand: its frames hold what did not fit.
+        if done:
+            yield rows, done[0]
+        else:
+            waiting += reversed(_halves(prompts, rows))
+
+
+def _halves(prompts: Prompts, rows: list[int]) -> list[list[int]]:
+    """Cut a batch in two; the least one stays, with less to do at once in it."""
+    own = list(dict.fromkeys(rows))
+    half = max(1, len(own) // 2)
+    halved = budget.halve(prompts.lm)
+    while _at_once(prompts) > half and budget.halve(prompts.lm):
+        pass  # later batches are no larger
+    if not halved:
+        raise UserError(
+            f"{len(own)} prompts of at most {prompts.longest} tokens do not fit into memory, and "
+            "no fewer can be run at once; free some, or take a smaller model or model.dtype"
+        )
+    return of_like_length(prompts, own, half)
+
+
 def share(cut: list[Batch]) -> list[Batch]:
     """Return this process's batches."""
     state = processes.processes()
     return cut[state.process_index :: state.num_processes]
+
+
+class _Bar(tqdm):  # pyright: ignore[reportMissingTypeArgument]
+    """A bar whose rate and time left no change of the clock alters."""
+
+    @property
+    def _time(self) -> Callable[[], float]:
+        return time.monotonic
+
+    @_time.setter
+    def _time(self, _: Callable[[], float]) -> None:
+        """Of `tqdm` itself: the time of day."""
 
 
 def progress(title: str, total: int) -> "tqdm[Any]":
@@ -77,7 +149,7 @@ def progress(title: str, total: int) -> "tqdm[Any]":
     state = processes.processes()
     mine = -(-total // state.num_processes)
     hidden = None if state.is_main_process else True
-    return tqdm(total=mine, desc=title, unit="prompt", disable=hidden)
+    return _Bar(total=mine, desc=title, unit="prompt", disable=hidden)
 
 
 def assemble(results: list[Rows], n: int) -> dict[str, np.ndarray]:

@@ -1,6 +1,7 @@
 """How many prompts run at once: as many as a memory budget holds, up to what makes it faster."""
 
 import os
+import re
 
 import psutil
 import torch
@@ -10,10 +11,33 @@ from stages.lib.io.cli import UserError
 from stages.lib.model.lm import LanguageModel
 
 VARIABLE = "MEMORY_BUDGET_GB"
+# What errors say that are none of a class of their own: of torch on CPUs, of cuBLAS, and of what
+# allocates on the way.
+FULL = re.compile("not enough memory|can't allocate memory|Cannot allocate|ALLOC_FAILED", re.I)
 # Rows of a matrix product beyond which more of them are no faster: prompts times their tokens, or
 # prompts alone, where the last position is unembedded.
 ENOUGH = {"cpu": 1024, "cuda": 16384}
 ENOUGH_TO_UNEMBED = 128
+
+_halved = 0  # how often memory did not suffice, in this process
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory does not suffice, on a GPU or a CPU."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and bool(FULL.search(str(error)))
+
+
+def halve(lm: LanguageModel) -> bool:
+    """Take half as many at once from now on, in this process; False where that is one already."""
+    global _halved
+    if ENOUGH[lm.device.type] >> _halved <= 1:
+        return False
+    _halved += 1
+    if lm.device.type == "cuda":
+        torch.cuda.empty_cache()
+    return True
 
 
 def memory(lm: LanguageModel) -> float:
@@ -85,7 +109,7 @@ def graphs_at_once(lm: LanguageModel, n_tokens: int, n_seen: int) -> int:
 def rows_to_unembed(lm: LanguageModel) -> int:
     """Last positions whose logits, and the logarithms of their softmax, are made at once."""
     bytes_each = (lm.model.dtype.itemsize + 8) * lm.model.config.get_text_config().vocab_size
-    return max(1, int(min(memory(lm) / 2 / bytes_each, ENOUGH_TO_UNEMBED)))
+    return max(1, int(min(memory(lm) / 2 / bytes_each, ENOUGH_TO_UNEMBED)) >> _halved)
 
 
 def _most(lm: LanguageModel, n_tokens: int, n_seen: int, kept: int) -> int:
@@ -96,4 +120,4 @@ def _most(lm: LanguageModel, n_tokens: int, n_seen: int, kept: int) -> int:
     working = n_tokens * max(3 * widest + 6 * lm.d_model, 6 * lm.d_model + scores)
     bytes_each = lm.model.dtype.itemsize * max(kept, working)
     rows = min(memory(lm) / 2 / bytes_each, ENOUGH[lm.device.type] / n_tokens)
-    return max(1, int(rows))
+    return max(1, int(rows) >> _halved)

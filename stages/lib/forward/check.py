@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stages.lib.forward import batches, memory, sums, unembed
+from stages.lib.forward import batches, budget, memory, sums, unembed
 from stages.lib.forward.plain import PlainPrompts
 from stages.lib.forward.prompts import Prompts, Run
 from stages.lib.forward.site import MLP_OUT, Site, Z
@@ -56,6 +56,8 @@ def _verified(key: bytes) -> int:
 def _is_exact(lm: LanguageModel, pair: list[list[int]], n_tail: int, site: Site) -> bool:
     """As `shortcut_is_exact`, on a pair of prompts."""
     expected = torch.cat([_whole(lm, ids) for ids in pair])
+    if not torch.isfinite(expected).all():
+        PlainPrompts(lm, pair, n_tail, site).run([0, 1])  # names the layer, if it is one
     unembed.refuse_what_is_no_number(expected)
     if site is MLP_OUT:
         sums.require_sum(lm, pair[0])
@@ -65,9 +67,8 @@ def _is_exact(lm: LanguageModel, pair: list[list[int]], n_tail: int, site: Site)
     name = type(lm.model).__name__
     try:
         plain = PlainPrompts(lm, pair, n_tail, site).run([0, 1])
-    except torch.cuda.OutOfMemoryError:
-        raise
     except FAILURES as error:
+        _require_memory(lm, error, pair)
         raise UserError(
             f"params.yaml: model.source: {name}: its activations cannot be read: {_words(error)}"
         ) from error
@@ -96,9 +97,8 @@ def _shortcut(
         patched = prompts.patched([0, 1], run, run.z, units)[0]  # itself into itself: no change
         both = (prompts.run([0, 1]).last, patched)
         difference = max(_difference(lm, last, expected) for last in both)
-    except torch.cuda.OutOfMemoryError:
-        raise  # plain forwards would need more
     except FAILURES as error:
+        _require_memory(lm, error, pair)  # plain forwards would need more
         return False, f"it fails: {_words(error)}"
     return difference <= _tolerance(lm), f"logits differ by {difference:.2g} of their spread"
 
@@ -118,12 +118,21 @@ def _whole(lm: LanguageModel, ids: list[int]) -> Tensor:
     try:
         with torch.no_grad():
             return lm.model(input_ids=tokens, use_cache=False).logits[:, -1].float()
-    except torch.cuda.OutOfMemoryError:
-        raise
     except FAILURES as error:
+        _require_memory(lm, error, [ids])
         raise UserError(
             f"params.yaml: model.source: {type(lm.model).__name__}: transformers cannot run it on "
             f"a prompt of {len(ids)} tokens: {_words(error)}"
+        ) from error
+
+
+def _require_memory(lm: LanguageModel, error: Exception, prompts: list[list[int]]) -> None:
+    """Refuse a model that the memory does not suffice for; no architecture is at fault."""
+    if budget.is_out_of_memory(error):
+        raise UserError(
+            f"params.yaml: model.source: {type(lm.model).__name__}: a prompt of "
+            f"{max(map(len, prompts))} tokens does not fit into memory; free some, or take a "
+            "smaller model or model.dtype"
         ) from error
 
 

@@ -5,7 +5,7 @@ Batches are shared among the processes that a launcher started; every process ge
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -157,11 +157,8 @@ class Patcher:
         """
         results: list[batches.Rows] = []
         with batches.progress(title, len(self._base_ids)) as bar:
-            for rows in batches.share(self._batches(range(len(self._base_ids)))):
-                both = {
-                    name: batches.numbers(run.z.transpose(0, 1))
-                    for name, run in zip(("base", "source"), self._runs(rows), strict=True)
-                }
+            shared = batches.share(self._batches(range(len(self._base_ids))))
+            for rows, both in batches.each(self.base, shared, self._z):
                 results.append((rows, both))
                 bar.update(len(set(rows)))
         arrays = batches.assemble(batches.gather(results), len(self._base_ids))
@@ -191,18 +188,25 @@ class Patcher:
         ----------
         N. Nanda, Attribution patching (2023); A. Syed, C. Rager, A. Conmy, arXiv:2310.10348.
         """
+
+        own = isinstance(z, Tensor)  # then the source is not run
+
+        def estimate(rows: list[int]) -> dict[str, np.ndarray]:
+            base = self.base.run(rows, keep=True)
+            given = written.units(z, rows, base.z if own else self.source.run(rows).z)
+            gradient = self.base.gradient(rows, base, lambda x: toward_true(x, self.answers))
+            moved = given - base.z
+            if at is not None:
+                moved = moved * torch.as_tensor(at[rows])[..., None, None].to(moved)
+            effect = (moved * gradient).float().sum(dim=(2, 4))
+            return {"effect": batches.numbers(effect.transpose(0, 1))}
+
         results: list[batches.Rows] = []
         every = range(len(self._base_ids))
         with batches.progress(title, len(every)) as bar:
-            for rows in batches.share(self._batches(every, graph=True)):
-                base = self.base.run(rows, keep=True)
-                given = self.source.run(rows).z if z is None else z[:, rows].to(base.z)
-                gradient = self.base.gradient(rows, base, lambda x: toward_true(x, self.answers))
-                moved = given - base.z
-                if at is not None:
-                    moved = moved * torch.as_tensor(at[rows])[..., None, None].to(moved)
-                effect = (moved * gradient).float().sum(dim=(2, 4))
-                results.append((rows, {"effect": batches.numbers(effect.transpose(0, 1))}))
+            shared = batches.share(self._batches(every, graph=True))
+            for rows, effect in batches.each(self.base, shared, estimate):
+                results.append((rows, effect))
                 bar.update(len(set(rows)))
         if not self._base_ids:
             return np.empty((0, self.lm.n_layers, self.site.shape(self.lm)[0]), np.float32)
@@ -227,18 +231,28 @@ class Patcher:
             for some, runs in _missing(unknown)
             for rows in self._batches([prompts[i] for i in some])
         ]
-        results: list[tuple[list[int], np.ndarray, np.ndarray]] = []
-        for rows, runs in batches.share(todo):
+
+        def read(rows: list[int], runs: np.ndarray) -> np.ndarray:
             base, source = self._runs(rows)
             given = written.units(z, rows, source.z)
             places = None if at is None else torch.as_tensor(at[rows])
             made = self._made(rows, runs, base, source, given, patches, places)
             new = np.empty((values.shape[1], len(rows), READ), np.float32)
-            for some, read in unembed.readouts(self.lm, self.answers, made):
-                new[some] = read.reshape(-1, len(rows), READ)
-                self._memory.keep([keys[row][run] for run in some for row in rows], read)
-                bar.update(len(set(rows)) * len(some))
-            results.append((rows, runs, new[runs].swapaxes(0, 1)))
+            before = bar.n
+            try:
+                for some, numbers in unembed.readouts(self.lm, self.answers, made):
+                    new[some] = numbers.reshape(-1, len(rows), READ)
+                    self._memory.keep([keys[row][run] for run in some for row in rows], numbers)
+                    bar.update(len(set(rows)) * len(some))
+            except (MemoryError, RuntimeError):
+                bar.n = before  # its halves are counted anew
+                raise
+            return new[runs].swapaxes(0, 1)
+
+        results: list[tuple[list[int], np.ndarray, np.ndarray]] = []
+        for whole, runs in batches.share(todo):
+            for rows, own in batches.each(self.base, [whole], partial(read, runs=runs)):
+                results.append((rows, runs, own))
         place = {row: i for i, row in enumerate(prompts)}
         for rows, runs, own in batches.gather(results):
             values[np.ix_([place[row] for row in rows], runs)] = own
@@ -291,6 +305,11 @@ class Patcher:
         for layer in np.unique(first):
             same = np.flatnonzero(first == layer)
             yield from (same[i : i + at_once] for i in range(0, len(same), at_once))
+
+    def _z(self, rows: list[int]) -> dict[str, np.ndarray]:
+        """Z of base and source run of one batch, (n_prompts, n_layers, …)."""
+        runs = zip(("base", "source"), self._runs(rows), strict=True)
+        return {name: batches.numbers(run.z.transpose(0, 1)) for name, run in runs}
 
     def _runs(self, rows: list[int]) -> tuple[Run, Run]:
         """Base and source run of one batch."""

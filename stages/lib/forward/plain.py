@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stages.lib.forward import hooks, unembed
+from stages.lib.forward import finite, hooks, unembed
 from stages.lib.forward.attention import Piece
 from stages.lib.forward.prompts import Prompts, Run
 from stages.lib.forward.site import Site, Z
@@ -38,12 +38,14 @@ class PlainPrompts(Prompts):
                 last = self._whole([rows[i] for i in group])
             z, residual = self._units(captured["z"]), self._stack(captured["residual"])
             runs.append(Run(last, z, residual, None))
-        return Run(
+        made = Run(
             _back(groups, [run.last for run in runs], 0),
             _back(groups, [run.z for run in runs], 1),
             _back(groups, [run.residual for run in runs], 1),
             None,
         )
+        finite.require_run(self, rows, made)
+        return made
 
     @torch.no_grad()
     def patched(
@@ -56,12 +58,14 @@ class PlainPrompts(Prompts):
     ) -> Tensor:
         """Run again, once a patch, with some units overwritten at the tail's positions."""
         groups = self._by_length(rows)
-        return torch.stack(
+        last = torch.stack(
             [
                 _back(groups, [self._patched(rows, group, z, units, at) for group in groups], 0)
                 for units in patches
             ]
         )
+        finite.require_patched(self, rows, last, patches)
+        return last
 
     def gradient(self, rows: list[int], base: Run, score: Callable[[Tensor], Tensor]) -> Tensor:
         """Differentiate a score of the last position's logits by every unit."""

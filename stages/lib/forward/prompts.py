@@ -31,7 +31,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stages.lib.forward import hooks, linear, unembed
+from stages.lib.forward import finite, hooks, linear, unembed
 from stages.lib.forward.attention import Kept, Piece, attending
 from stages.lib.forward.site import Site, Z
 from stages.lib.io.cli import UserError
@@ -101,8 +101,8 @@ class Prompts:
         most = min(map(len, token_ids)) - n_tail
         self.prefix = token_ids[0][: min(_n_common(token_ids), most)] if prefix is None else prefix
         # where each prompt's own tokens begin
-        self._starts = [min(_n_common([ids, self.prefix]), len(ids) - n_tail) for ids in token_ids]
-        pairs = zip(token_ids, self._starts, strict=True)
+        self.starts = [min(_n_common([ids, self.prefix]), len(ids) - n_tail) for ids in token_ids]
+        pairs = zip(token_ids, self.starts, strict=True)
         self.n_own = max(len(ids) - start for ids, start in pairs)
         self.n_graph = n_tail  # tokens that `gradient` keeps a graph of
         self._shared: Piece | None = None
@@ -119,7 +119,9 @@ class Prompts:
             captured = stack.enter_context(hooks.capture(self.lm, self.n_tail, self.site))
             last = self.tail(rows, middle) if keep else self._rest(rows)
         z, residual = self._units(captured["z"]), self._stack(captured["residual"])
-        return Run(last, z, residual, middle)
+        made = Run(last, z, residual, middle)
+        finite.require_run(self, rows, made)
+        return made
 
     @torch.no_grad()
     def patched(
@@ -149,6 +151,11 @@ class Prompts:
         -------
         Tensor of shape (n_patches, n_prompts, d_model)
             What the decoder gives at the last position, to be unembedded.
+
+        Raises
+        ------
+        UserError
+            If it is no number.
         """
         lm, chosen = self.lm, torch.as_tensor(patches).to(self.lm.device)
         first = int(np.flatnonzero(patches.any(axis=(0, 2)))[0])
@@ -166,7 +173,9 @@ class Prompts:
                     new = (z[layer], chosen[:, layer], at)
                     stack.enter_context(hooks.write(lm, layer, *new, self.site))
             last = self.tail(rows, base.middle, len(patches), narrow=lm.n_layers - 1)
-        return torch.unflatten(last, 0, (len(rows), len(patches))).transpose(0, 1)
+        read = torch.unflatten(last, 0, (len(rows), len(patches))).transpose(0, 1)
+        finite.require_patched(self, rows, read, patches)
+        return read
 
     def gradient(self, rows: list[int], base: Run, score: Callable[[Tensor], Tensor]) -> Tensor:
         """Differentiate a score of the last position's logits by every unit.
@@ -204,13 +213,13 @@ class Prompts:
     def _rest(self, rows: list[int]) -> Tensor:
         """Run what stands after the shared piece; (n_prompts, d_model) at the last position."""
         prompts = [self.token_ids[row] for row in rows]
-        starts, ends = [self._starts[row] for row in rows], [len(ids) for ids in prompts]
+        starts, ends = [self.starts[row] for row in rows], [len(ids) for ids in prompts]
         tokens = [ids[start:] for ids, start in zip(prompts, starts, strict=True)]
         return self._forward(tokens, ends, multiple=WIDTH)[0]
 
     def _middle(self, rows: list[int]) -> Piece | None:
         """Keys and values between the shared piece and the tail, if there is anything."""
-        tokens = [self.token_ids[row][self._starts[row] : -self.n_tail] for row in rows]
+        tokens = [self.token_ids[row][self.starts[row] : -self.n_tail] for row in rows]
         ends = [len(self.token_ids[row]) - self.n_tail for row in rows]
         if not max(map(len, tokens)):
             return None

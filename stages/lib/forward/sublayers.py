@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from stages.lib.forward import hooks, unembed
+from stages.lib.forward import budget, hooks, unembed
 from stages.lib.model.lm import LanguageModel
 
 # Greatest difference, as a share of the largest term, that is rounding and no error.
@@ -103,9 +103,9 @@ class Sublayers:
         for ids in token_ids:
             try:
                 self._check(ids)
-            except torch.cuda.OutOfMemoryError:
-                raise
             except (RuntimeError, TypeError, ValueError, LookupError, AttributeError) as error:
+                if budget.is_out_of_memory(error):
+                    raise
                 raise Unfit(f"a layer by itself fails: {type(error).__name__}: {error}") from error
 
     @torch.no_grad()

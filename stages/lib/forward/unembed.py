@@ -100,8 +100,18 @@ def _read(
     lm: LanguageModel, answers: Answers, runs: list[tuple[Key, Tensor]], at_once: int
 ) -> list[tuple[Key, np.ndarray]]:
     """Read the answers of some runs together."""
-    rows = torch.split(torch.cat([last for _, last in runs]), at_once)
-    read = torch.cat([_answers(lm, answers, some) for some in rows]).cpu()
+    waiting = [*reversed(torch.split(torch.cat([last for _, last in runs]), at_once))]
+    done: list[Tensor] = []
+    while waiting:
+        some = waiting.pop()
+        try:
+            done.append(_answers(lm, answers, some))
+            continue
+        except (MemoryError, RuntimeError) as error:
+            if len(some) == 1 or not budget.is_out_of_memory(error) or not budget.halve(lm):
+                raise
+        waiting += reversed(torch.split(some, -(-len(some) // 2)))
+    read = torch.cat(done).cpu()
     parts = torch.split(read, [len(last) for _, last in runs])
     return [(key, part.numpy()) for (key, _), part in zip(runs, parts, strict=True)]
 

@@ -4,6 +4,7 @@ import argparse
 import errno
 import inspect
 import os
+import re
 import resource
 import sys
 import time
@@ -12,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, get_args, get_type_hints
 
-import psutil
+import stages
 
 Statements = Annotated[Path, "statements, true and false (Parquet)"]
 Known = Annotated[Path, "which statements the neutral persona knows (Parquet)"]
@@ -27,6 +28,9 @@ Metrics = Annotated[Path, "writes metrics (JSON)"]
 counts: Counter[str] = Counter()
 """Runs that were ``remembered`` and ``computed``, to be printed at the end."""
 
+TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_HUB_TOKEN")
+PASSWORD = re.compile(r"([a-z][a-z0-9+.-]*://)[^/\s@'\"]+@", re.IGNORECASE)
+HIDDEN = "***"
 INTERRUPTED = 128 + 2  # as a shell counts a process that Ctrl-C ended
 DISK = {
     errno.EACCES,
@@ -66,7 +70,7 @@ def run(main: Callable[..., None]) -> None:
     try:
         main(**options)
     except UserError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {without_secrets(str(error))}")
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)
@@ -79,6 +83,20 @@ def run(main: Callable[..., None]) -> None:
             print(f"{counts['remembered']:,} runs remembered, {counts['computed']:,} computed")
         if file := os.environ.get("STAGE_TIMES"):
             _note_time(Path(file))
+
+
+def without_secrets(text: str) -> str:
+    """Blot out passwords in addresses and the hub's token: what is printed ends up in logs.
+
+    Parameters
+    ----------
+    text : str
+        A message; parts of it may be of another program, or of params.yaml.
+    """
+    for name in TOKENS:
+        if token := os.environ.get(name):
+            text = text.replace(token, HIDDEN)
+    return PASSWORD.sub(rf"\1{HIDDEN}@", text)
 
 
 def parser(main: Callable[..., None]) -> argparse.ArgumentParser:
@@ -112,7 +130,7 @@ def _note_time(file: Path) -> None:
 
     Its work is done: where the table cannot be written, that is said, and no reason to fail.
     """
-    seconds = time.time() - psutil.Process().create_time()
+    seconds = time.monotonic() - stages.STARTED
     unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, in bytes
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
     try:

@@ -21,8 +21,10 @@ Schema = TypeVar("Schema")
 FILE = Path("params.yaml")
 LARGEST = 2**32 - 1
 """Whole numbers beyond it overflow in one library or another, and none means anything here."""
-CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 """Characters that are no text: codes of terminals, and halves of a character."""
+FILLED_IN = "${"
+"""What DVC replaces in a text, as soon as `-S` changes any setting."""
 PERSONA = Slug("probe")  # `probe_accuracy` is a number of stage `summary`
 
 
@@ -210,9 +212,18 @@ def typed(where: str, value: Any, expected: Any) -> Any:
         raise UserError(f"{where}: expected {name}, found {value!r}")
     if origin is float and not math.isfinite(value):
         raise UserError(f"{where}: found {value}, expected a finite number")
-    if isinstance(value, str) and (control := CONTROL.search(value)):
-        raise UserError(f"{where}: found the character {control[0]!a}, expected printable text")
+    _require_text(where, value)
     return value
+
+
+def _require_text(where: str, value: Any) -> None:
+    """Refuse a text that would not be read as it was written."""
+    if not isinstance(value, str):
+        return
+    if control := CONTROL.search(value):
+        raise UserError(f"{where}: found the character {control[0]!a}, expected printable text")
+    if FILLED_IN in value:
+        raise UserError(f"{where}: found {FILLED_IN!r}, which DVC would fill in, expected none")
 
 
 @functools.cache

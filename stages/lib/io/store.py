@@ -98,7 +98,7 @@ def read(keys: Iterable[bytes]) -> dict[bytes, bytes]:
             among = f"key IN ({','.join('?' * len(some))})"
             rows += database.execute(f"SELECT key, value FROM kept WHERE {among}", some)
             database.execute(
-                f"UPDATE kept SET used = ? WHERE used < ? AND {among}", (_today(), _today(), *some)
+                f"UPDATE kept SET used = ? WHERE used != ? AND {among}", (_today(), _today(), *some)
             )
         return rows
 
@@ -126,9 +126,11 @@ def write(values: Mapping[bytes, bytes]) -> None:
             "INSERT OR REPLACE INTO kept (key, value, used) VALUES (?, ?, ?)", rows
         )
         if _size(database) > LIMIT:
-            oldest = "SELECT number FROM kept ORDER BY used, number LIMIT ?"
+            # Days to come are of a clock that was wrong, and none of them may stay for ever.
+            oldest = "SELECT number FROM kept ORDER BY used <= ?, used, number LIMIT ?"
             (n,) = database.execute("SELECT count(*) FROM kept").fetchone()
-            database.execute(f"DELETE FROM kept WHERE number IN ({oldest})", (n // SHARE + 1,))
+            gone = (_today(), n // SHARE + 1)
+            database.execute(f"DELETE FROM kept WHERE number IN ({oldest})", gone)
         database.execute("COMMIT")
 
     _on_store(insert, None)

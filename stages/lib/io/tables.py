@@ -1,5 +1,6 @@
 """The border to tables: Parquet with a checked schema, and JSON with stable bytes."""
 
+import io
 import json
 import math
 import re
@@ -9,6 +10,7 @@ from typing import Any, cast
 
 import polars as pl
 
+from stages.lib.io import seal
 from stages.lib.io.atomic import atomic
 from stages.lib.io.cli import UserError
 from stages.lib.io.narrow import is_dict
@@ -99,8 +101,10 @@ def write(file: Path, table: pl.DataFrame, schema: Schema, key: list[str]) -> No
     if table.select(key).is_duplicated().any():
         raise ValueError(f"{file}: two rows have the same {', '.join(key)}")
     table = table.select([pl.col(name).cast(type_) for name, type_ in schema.items()]).sort(key)
+    content = io.BytesIO()
+    table.write_parquet(content, compression="zstd", metadata={"seal": seal.OPEN})
     with atomic(file) as partial:
-        table.write_parquet(partial, compression="zstd")
+        partial.write_bytes(seal.seal(content.getvalue()))
 
 
 def read(file: Path, schema: Schema, nullable: Collection[str] = ()) -> pl.DataFrame:
@@ -123,7 +127,10 @@ def read(file: Path, schema: Schema, nullable: Collection[str] = ()) -> pl.DataF
     if not file.is_file():
         raise UserError(f"{file}: no such file; run `dvc repro` to make it")
     try:
-        table = pl.read_parquet(file, glob=False)  # a path is never a pattern
+        content = file.read_bytes()
+        if fault := seal.fault(content):
+            raise broken(file, fault)
+        table = pl.read_parquet(content, glob=False)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         raise broken(file, error) from None
     for name, type_ in schema.items():

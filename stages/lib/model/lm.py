@@ -9,12 +9,15 @@ from typing import Any, TypeVar, cast
 
 from stages.lib.io import tables
 from stages.lib.io.cli import UserError
+from stages.lib.io.narrow import is_dict
 from stages.lib.model.finder import Finder, Names
 from stages.lib.model.pretrained import hub, loading, reading
-from stages.lib.model.pretrained.files import Place, require_unchanged
+from stages.lib.model.pretrained.files import IDENTITY, Place, require_unchanged
 from stages.lib.model.processes import processes
 
 MANIFEST = "manifest.json"
+KEYS = {"kind": str, "source": str, "dtype": str, "identity": str, "files": list}
+ENTRY = {"name": str, "size": int, "sha256": str}
 SIZES = ("n_layers", "n_heads", "n_kv_heads", "d_head", "d_model")
 COUNTS = ("num_heads", "num_attention_heads", "n_heads", "n_head")  # of an attention
 # Keys of Gemma 3n (four streams at once) and of Llama 3.2 Vision (layers that only images enter).
@@ -122,7 +125,7 @@ class _Unloaded:
     """A model by its manifest, which is loaded at the first look at anything else."""
 
     def __init__(self, folder: Path) -> None:
-        self._place, self._manifest = _place(folder), tables.read_json(folder / MANIFEST)
+        self._place, self._manifest = _place(folder), _manifest(folder / MANIFEST)
         self.identity, self.dtype = self._manifest["identity"], self._manifest["dtype"]
         for name, size in self._manifest.get("sizes", {}).items():
             setattr(self, name, size)
@@ -258,7 +261,7 @@ def describe(
 
 def _place(folder: Path) -> Place:
     """Where the files of a manifest are, which must be those that stage `model` saw."""
-    manifest = tables.read_json(folder / MANIFEST)
+    manifest = _manifest(folder / MANIFEST)
     names = tuple(file["name"] for file in manifest["files"])
     if manifest["kind"] == "hub":
         where = hub.snapshot(manifest["source"], manifest["revision"], names)
@@ -269,6 +272,23 @@ def _place(folder: Path) -> Place:
     more = manifest["kind"] == "hub"  # other programs put other files into its cache
     require_unchanged(where, manifest["files"], folder / MANIFEST, more)
     return place
+
+
+def _manifest(file: Path) -> dict[str, Any]:
+    """Read a manifest, which may name a model's files and no others."""
+    manifest = tables.read_json(file)
+    for key, kind in KEYS.items():
+        found = manifest.get(key) if is_dict(manifest) else manifest
+        if type(found) is not kind:
+            said = f"{key}: found {type(found).__name__}, expected {kind.__name__}"
+            raise tables.broken(file, said)
+    for i, entry in enumerate(manifest["files"]):
+        kinds: dict[str, Any] = {k: type(v) for k, v in entry.items()} if is_dict(entry) else {}
+        if kinds != ENTRY:
+            raise tables.broken(file, f"files[{i}]: expected {', '.join(ENTRY)}")
+        if not IDENTITY.fullmatch(entry["name"]):
+            raise tables.broken(file, f"files[{i}].name: found {entry['name']!r}, of no model")
+    return manifest
 
 
 def _size(config: Any, key: str, name: str) -> Any:
