@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from stages.lib.io import cli, params, tables
 from stages.lib.io.atomic import atomic
-from stages.lib.model import lm
+from stages.lib.model import kernels, lm
 from stages.lib.model.pretrained.files import hashes
 from stages.lib.weights import fetch
 from stages.lib.weights.config import ModelConfig
@@ -28,6 +28,8 @@ def main(
 ) -> None:
     """Write the manifest, and the weights that are nowhere else."""
     config = params.section("model", ModelConfig)
+    dtype = _dtype() if config.dtype == "auto" else config.dtype
+    kernels.require(dtype)
     with atomic(out) as folder:
         folder.mkdir()
         fetched = fetch.find(config, folder)
@@ -43,7 +45,7 @@ def main(
             "kind": fetched.kind,
             "source": fetched.source,
             "revision": fetched.revision,
-            "dtype": _dtype() if config.dtype == "auto" else config.dtype,
+            "dtype": dtype,
             "files": files,
             "identity": _identity(files, config.modules),
             "sizes": sizes,

@@ -50,14 +50,15 @@ def _toward_true(setting: Experiment, patcher: Patcher, source: Tensor, at: Tens
     """Estimates of log P(true) - log P(false): (n_statements, n_layers, n_units)."""
     prompts, lm = patcher.base, setting.lm
     fit = budget.graphs_at_once(lm, prompts.n_graph, prompts.longest)
-    result = np.empty((len(prompts.token_ids), *setting.shape))
-    for rows in batches.of_like_length(prompts, range(len(result)), min(batches.gather([fit]))):
+    results: list[batches.Rows] = []
+    every = range(len(prompts.token_ids))
+    for rows in batches.share(batches.of_like_length(prompts, every, min(batches.gather([fit])))):
         base = prompts.run(rows, keep=True)
         gradient = prompts.gradient(rows, base, lambda logits: _score(setting, logits))
         moved = (source[:, rows].to(base.z) - base.z) * at[rows][..., None, None].to(base.z)
         effect = (moved * gradient).float().sum(dim=(2, 4))
-        result[rows] = batches.numbers(effect.transpose(0, 1))
-    return result
+        results.append((rows, {"effect": batches.numbers(effect.transpose(0, 1))}))
+    return batches.assemble(batches.gather(results), len(every))["effect"]
 
 
 def _score(setting: Experiment, logits: Tensor) -> Tensor:

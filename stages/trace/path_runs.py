@@ -9,7 +9,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from stages.lib.forward import Patcher, hooks
+from stages.lib.forward import Patcher, batches, hooks
 from stages.lib.forward.plain import PlainPrompts
 from stages.lib.patching import aligned, patched_runs
 from stages.lib.patching.blocks import Pairs
@@ -113,22 +113,24 @@ def _z_after(
     """Z of the base run with the writer patched, or with nothing: as `Patcher.z` gives it."""
     lm, site, ids, n_tail = setting.lm, setting.site, setting.pairs.base, patcher.base.n_tail
     prompts = PlainPrompts(lm, ids, n_tail, site)
-    z = torch.empty_like(source)
+    results: list[batches.Rows] = []
     lengths = np.array([len(tokens) for tokens in ids])
-    for length in np.unique(lengths):
+    for length in batches.share(np.unique(lengths).tolist()):
         rows = np.flatnonzero(lengths == length).tolist()
         base = prompts.run(rows)
         if writer is None:
-            z[:, rows] = base.z.float().cpu()
+            results.append((rows, {"z": batches.numbers(base.z.transpose(0, 1))}))
             continue
         patches = np.zeros((1, *setting.shape), bool)
         patches[0, writer.layer] = True
         written = torch.as_tensor(at[writer.block][rows])
         with hooks.capture(lm, n_tail, site) as captured:
             prompts.patched(rows, base, source[:, rows].to(base.z), patches, written)
-        layers = torch.stack([layer.float().cpu() for layer in captured["z"]])
-        z[:, rows] = torch.unflatten(layers, -1, site.shape(lm))
-    return z
+        layers = torch.stack([layer.float().cpu() for layer in captured["z"]], dim=1)
+        z = torch.unflatten(layers, -1, site.shape(lm))
+        results.append((rows, {"z": batches.numbers(z)}))
+    every = batches.assemble(batches.gather(results), len(ids))["z"]
+    return torch.as_tensor(every).transpose(0, 1)
 
 
 def _mask(pairs: list[Pairs], patcher: Patcher) -> np.ndarray:

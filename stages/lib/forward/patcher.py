@@ -256,7 +256,7 @@ class Patcher:
         if graph:
             fit = budget.graphs_at_once(self.lm, self.base.n_graph, self.base.longest)
             at_once = min(at_once, *batches.gather([fit]))
-        return batches.of_like_length(self.base, rows, at_once)
+        return batches.of_like_length(self.base, rows, at_once, patched=True)
 
     def _made(
         self,
