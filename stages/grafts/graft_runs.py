@@ -58,7 +58,9 @@ class Grafts:
         prompts = self._prompts()
         self._names = self._memory.prompts(prompts)
         self._below = _Below(lm, min(layer for layer, _ in changes))
-        cut = batches.of_like_length(prompts, range(len(token_ids)), batches.prompts_at_once(prompts))
+        cut = batches.of_like_length(
+            prompts, range(len(token_ids)), batches.prompts_at_once(prompts)
+        )
         self._cut = batches.share(cut)  # once: free memory changes, and `_Below` knows batches
 
     def __call__(self, grafts: list[Graft], title: str) -> np.ndarray:

@@ -16,6 +16,7 @@ PER_TOPIC, TOPICS = 40, 12
 KNOWN = PER_TOPIC * TOPICS  # statements, all of them known
 SET = 46  # heads of the paper's set
 TRIED = 10  # sets that the search tries for each head that it adds
+READ = 2e9  # bytes per second from disk
 
 
 @dataclass(frozen=True)
@@ -141,16 +142,13 @@ def jobs(sizes: Sizes, prompt: Prompt) -> Iterator[Job]:
     yield of("appendix B.5: positions", "positions", 32, 41, middle)
     n = 2 * in_window + SET * TRIED
     yield of("Fig. 4: heads left out; the set", "heads", 64, n, middle)
-    transplant = of("", "", KNOWN // 2, 2, middle)
-    n = 2 * TOPICS * 200
-    yield Job(
-        "Tables 2 to 4: other topics",
-        "transplant",
-        transplant.n_runs + n,
-        transplant.operations + n * middle,
-    )
-    robust = of("Tables 2 to 4: other prompts", "robustness", 3 * 4 * TOPICS, in_window, middle)
-    yield robust
+    own, random = KNOWN // 2, 2 * TOPICS * 200  # sets in the same layers and in others
+    operations = own * (2 * middle + pairs) + random * middle
+    yield Job("Tables 2 to 4: other topics", "transplant", 4 * own + random, operations)
+    sets = TOPICS + 2 * 4  # one per topic; of all topics, four, in both directions
+    robust = [of("", "", 3 * 4 * TOPICS, n, middle) for n in (in_window, sets)]
+    n, operations = sum(job.n_runs for job in robust), sum(job.operations for job in robust)
+    yield Job("Tables 2 to 4: other prompts", "robustness", n, operations)
     n = 4 * sum((sizes.n_layers - size) // 5 + 1 for size in (5, 10))
     yield of("concept erasure", "erasure", 2 * 32, n, windows(sizes, prompt, 5))
     n = sizes.n_layers * sizes.n_heads
@@ -158,30 +156,38 @@ def jobs(sizes: Sizes, prompt: Prompt) -> Iterator[Job]:
     yield Job("*not in it:* each head by gradient", "attribution_patching", 3 * 16, 16 * 3 * run)
 
 
-def hours(operations: float, gpu: str) -> float:
-    """Hours that one GPU computes."""
-    return operations / PEAK[gpu] / SHARE_OF_PEAK / 3600
+def minutes(operations: float, gpu: str) -> float:
+    """Minutes that one GPU computes."""
+    return operations / PEAK[gpu] / SHARE_OF_PEAK / 60
 
 
-def money(operations: float, gpu: str) -> float:
-    """Dollars of all GPUs, one of which computes at a time."""
-    return hours(operations, gpu) * N_GPUS * DOLLARS
+def dollars(minutes: float) -> float:
+    """Price of all GPUs, one of which computes at a time."""
+    return minutes / 60 * N_GPUS * DOLLARS
 
 
 def costs() -> Iterator[str]:
     """The table of time and money."""
-    yield "| in the paper | stage | runs | PFLOP | A100, hours | H100, hours | A100, $ |"
+    gpus = " | ".join(f"{gpu}, min" for gpu in PEAK)
+    yield f"| in the paper | stage | runs | PFLOP | {gpus} | {N_GPUS} A100, $ |"
     yield "|---|---|---|---|---|---|---|"
     every = list(jobs(LLAMA, LONG))
-    total = Job("**all**", "", sum(j.n_runs for j in every), sum(j.operations for j in every))
-    for job in [*every, total]:
-        a100, h100 = (hours(job.operations, gpu) for gpu in PEAK)
-        dollars = money(job.operations, "A100")
-        stage = f"`{job.stages}`" if job.stages else ""
-        yield (
-            f"| {job.name} | {stage} | {job.n_runs:,} | {job.operations / 1e15:,.0f} | {a100:.1f} | "
-            f"{h100:.1f} | {dollars:,.0f} |"
-        )
+    for job in every:
+        times = [minutes(job.operations, gpu) for gpu in PEAK]
+        yield _row(job.name, f"`{job.stages}`", f"{job.n_runs:,}", job.operations, times)
+    loads = len(every) + 2  # by each stage; `activations` runs once per persona
+    loading = loads * 2 * LLAMA.n_weights / READ / 60
+    yield _row(f"weights read from disk, {loads} times", "all", "", 0.0, [loading] * len(PEAK))
+    n, operations = sum(job.n_runs for job in every), sum(job.operations for job in every)
+    times = [minutes(operations, gpu) + loading for gpu in PEAK]
+    yield _row("**all**", "", f"{n:,}", operations, times)
+
+
+def _row(name: str, stage: str, runs: str, operations: float, times: list[float]) -> str:
+    """A row of the table."""
+    told = " | ".join(f"{time:,.1f}" for time in times)
+    work = f"{operations / 1e15:,.1f}" if operations else ""
+    return f"| {name} | {stage} | {runs} | {work} | {told} | {dollars(times[0]):,.2f} |"
 
 
 def memory() -> Iterator[str]:
@@ -192,12 +198,15 @@ def memory() -> Iterator[str]:
     keys = 2 * 2 * sizes.n_layers * sizes.n_kv_heads * sizes.d_head
     stored = 4 * (sizes.n_layers * sizes.n_heads * sizes.d_head)
     stored += 4 * (sizes.n_layers + 1) * sizes.d_model
+    rows = {
+        "weights in bfloat16, in GPU memory and on disk": 2 * sizes.n_weights,
+        "what patched runs of one statement start from": per_prompt,
+        "keys and values of the tokens that all prompts share": keys * (prompt.whole - prompt.own),
+        "`data/activations`, on disk": 3 * KNOWN * stored,
+    }
     yield "| what | GB |"
     yield "|---|---|"
-    yield f"| weights in bfloat16, spread over all GPUs; as much disk | {2 * sizes.n_weights / 1e9:.0f} |"
-    yield f"| *z* and residual stream that patched runs of one statement start from | {per_prompt / 1e9:.3f} |"
-    yield f"| keys and values of the {prompt.whole - prompt.own} tokens that all prompts share | {keys * (prompt.whole - prompt.own) / 1e9:.3f} |"
-    yield f"| `data/activations`: {KNOWN} statements of three personas, float32, on disk | {3 * KNOWN * stored / 1e9:.1f} |"
+    yield from (f"| {what} | {size / 1e9:.3g} |" for what, size in rows.items())
 
 
 if __name__ == "__main__":

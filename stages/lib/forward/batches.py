@@ -64,7 +64,8 @@ def of_like_length(
     multiple = filled.multiple(prompts.lm)
     blocks = [order[i : i + multiple] for i in range(0, len(order), multiple)]
     work = [len(block) if patched else sum(prompts.own[row] for row in block) for block in blocks]
-    cut = [sum(blocks[i:j], []) for i, j in _alike(work, max(1, at_once // multiple))]
+    ends = _alike(work, max(1, at_once // multiple))
+    cut = [order[i * multiple : j * multiple] for i, j in ends]
     return [filled.prompts(prompts.lm, batch, prompts.n_tail) for batch in cut]
 
 

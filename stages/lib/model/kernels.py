@@ -8,7 +8,7 @@ import torch
 
 from stages.lib.io.cli import UserError
 
-# What a forward pass asks of the CPU: products large enough for each unit that a library may choose.
+# What a forward asks of the CPU, in products large enough for each unit that a library may choose.
 WORK = """
 import sys
 import torch

@@ -73,8 +73,14 @@ class LanguageModel:
 
     @property
     def device(self) -> Any:
-        """Device of the embeddings, where a forward pass begins."""
-        return self.model.get_input_embeddings().weight.device
+        """Device where a forward pass begins: of the embeddings, or where they are copied to."""
+        import torch
+
+        embeddings = self.model.get_input_embeddings()
+        if not embeddings.weight.is_meta:
+            return embeddings.weight.device
+        # accelerate keeps the weights elsewhere, and has a hook that fetches them.
+        return torch.device(embeddings._hf_hook.execution_device)
 
     @property
     def dtype(self) -> str:
