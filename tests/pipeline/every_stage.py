@@ -23,7 +23,6 @@ def main(commands: str) -> None:
         cli.counts.clear()
         memory._seen.clear()
         sys.argv = [module, *arguments]
-        print(f"Running stage '{module}':", flush=True)
         runpy.run_module(module, run_name="__main__", alter_sys=True)
     if distributed.is_initialized():
         distributed.destroy_process_group()

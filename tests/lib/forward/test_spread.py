@@ -21,7 +21,9 @@ NAMES += ["model.rotary_emb", "lm_head"]
 
 def spread(**elsewhere):
     """Where each part of the model is: on the CPU, unless said otherwise."""
-    return dict.fromkeys(NAMES, "cpu") | {NAMES[int(i[1:])]: place for i, place in elsewhere.items()}
+    return dict.fromkeys(NAMES, "cpu") | {
+        NAMES[int(i[1:])]: place for i, place in elsewhere.items()
+    }
 
 
 PLACES = {
@@ -49,7 +51,9 @@ def numbers(lm):
     runs = patcher(mask(lm, (1, slice(None)), (2, 0), (3, 1)), "test")
     (found,) = forward.capture(lm, answers, base, [-1, -3], 99, "test")
     parts = Splitter(lm, answers, base[:2])(
-        lambda layer: found["resid_post"][:, 0, layer], lambda layer: found["z"][:, 0, layer], "test"
+        lambda layer: found["resid_post"][:, 0, layer],
+        lambda layer: found["z"][:, 0, layer],
+        "test",
     )
     some = {"patched": runs.patched, "source": runs.source, "gradient": patcher.attribution("test")}
     return some | found | {"heads": parts.heads, "lens": parts.lens}
