@@ -164,7 +164,6 @@ class TestRuns:
         forth, back = runner(merged, changes)[0], runner(merged, changes)[0]
         np.testing.assert_array_equal(forth(grafts, "test"), back(grafts[::-1], "test")[::-1])
 
-
     def test_memory_that_becomes_scarce_between_two_grafts_changes_nothing(
         self, organism, monkeypatch
     ):

@@ -3,8 +3,11 @@
 import pytest
 import torch
 
+from stages.lib.io import tables
 from stages.lib.io.cli import UserError
-from stages.lib.model import kernels
+from stages.lib.model import kernels, lm
+from stages.lib.model.pretrained.files import hashes
+from tests import tiny
 
 DIES = "import os, signal; os.kill(os.getpid(), signal.SIGILL)"
 FAILS = "import sys; sys.exit('RuntimeError: \"addmm\" not implemented for Half')"
@@ -24,6 +27,21 @@ def test_a_trial_that_dies_or_fails_is_one_line(work, how, monkeypatch):
         kernels.require("bfloat16")
     assert str(refused.value).startswith(REFUSED + how)
     assert "\n" not in str(refused.value)
+
+
+def test_a_model_of_such_a_dtype_is_not_loaded(tmp_path, monkeypatch):
+    """The manifest may come from another machine, where it did compute."""
+    monkeypatch.setattr(kernels, "WORK", DIES)
+    tiny.save(tiny.random_model(), tmp_path)
+    manifest = {"kind": "folder", "source": str(tmp_path), "files": hashes(tmp_path)}
+    for dtype in ("float32", "bfloat16"):
+        tables.write_json(tmp_path / lm.MANIFEST, manifest | {"identity": "x", "dtype": dtype})
+        loaded = lm.load(tmp_path)
+        if dtype == "float32":
+            assert len(loaded.layers) == 4
+        else:
+            with pytest.raises(UserError, match="killed by SIGILL"):
+                _ = loaded.layers
 
 
 def test_neither_float32_nor_a_gpu_is_tried(monkeypatch):
