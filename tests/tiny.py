@@ -111,7 +111,8 @@ def planted_model(answer: float = 1.5) -> LlamaForCausalLM:
     persona, and the MLP of layer 2 multiplies the two: silu(x) - silu(-x) = x. Nothing else has
     weights, so z differs between personas in one head only.
     """
-    model = random_model(num_key_value_heads=4, num_hidden_layers=5)
+    # An MLP 64 wide lets a batch have four prompts, so that a few make several batches.
+    model = random_model(num_key_value_heads=4, num_hidden_layers=5, intermediate_size=64)
     state = {name: torch.zeros_like(value) for name, value in model.state_dict().items()}
     for name in state:
         if "norm" in name:

@@ -113,25 +113,24 @@ def _z_after(
     """Z of the base run with the writer patched, or with nothing: as `Patcher.z` gives it."""
     lm, site, ids, n_tail = setting.lm, setting.site, setting.pairs.base, patcher.base.n_tail
     prompts = PlainPrompts(lm, ids, n_tail, site)
-    z = torch.empty_like(source)
     lengths = np.array([len(tokens) for tokens in ids])
 
-    def after(rows: list[int]) -> Tensor:
+    def after(rows: list[int]) -> dict[str, np.ndarray]:
         base = prompts.run(rows)
         if writer is None:
-            return base.z.float().cpu()
+            return {"z": batches.numbers(base.z.transpose(0, 1))}
         patches = np.zeros((1, *setting.shape), bool)
         patches[0, writer.layer] = True
         written = torch.as_tensor(at[writer.block][rows])
         with hooks.capture(lm, n_tail, site) as captured:
             prompts.patched(rows, base, source[:, rows].to(base.z), patches, written)
-        layers = torch.stack([layer.float().cpu() for layer in captured["z"]])
-        return torch.unflatten(layers, -1, site.shape(lm))
+        layers = torch.stack([layer.float().cpu() for layer in captured["z"]], dim=1)
+        return {"z": batches.numbers(torch.unflatten(layers, -1, site.shape(lm)))}
 
     same = [np.flatnonzero(lengths == length).tolist() for length in np.unique(lengths)]
-    for rows, own in batches.each(prompts, same, after):
-        z[:, rows] = own
-    return z
+    results = [*batches.each(prompts, batches.share(same), after)]
+    every = batches.assemble(batches.gather(results), len(ids))["z"]
+    return torch.as_tensor(every).transpose(0, 1)
 
 
 def _mask(pairs: list[Pairs], patcher: Patcher) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from stages.lib.forward import budget
+from stages.lib.patching import patch
 from tests import tiny
 from tests.bench import common, hf, jobs, ours
 
@@ -102,6 +103,46 @@ def dtypes(
             expected = p if expected is None else expected
             row = {"contender": name, "device": where, "dtype": str(kind).removeprefix("torch.")}
             yield row | compare(p, expected, labels)
+
+
+def head_sets(
+    model: Path, job: jobs.Job, labels: np.ndarray, device: str, window: int
+) -> Iterator[dict[str, Any]]:
+    """Heads that are chosen in each dtype, beside those that float32 chooses.
+
+    `window` is the first layer of that in which a set is searched for, as by stage `heads`.
+    """
+    expected: dict[str, Any] = {}
+    layers = {"first_layer": window, "last_layer": window + jobs.WINDOW - 1}
+    for kind in (torch.float32, torch.bfloat16, torch.float16):
+        peer = ours.Peer(common.load(model, device, kind), job.answers)
+        patcher = peer.patcher(job.base, job.source, jobs.N_POSITIONS)
+        effects = patcher.attribution("") * np.where(labels, 1, -1)[:, None, None]
+        order = np.argsort(-effects.mean(axis=0), axis=None)
+        every = patch.of_window(layers, peer.lm.n_heads)
+        found = {
+            "estimate": order[: patch.n_top(order.size)].tolist(),
+            "search": _searched(patcher, every, labels),
+        }
+        expected = expected or found
+        yield {
+            "dtype": str(kind).removeprefix("torch."),
+            "largest_effect": largest(effects, 0 * effects),
+            **{name: len(heads) for name, heads in found.items()},
+            **{f"{name}_shared": len({*found[name]} & {*expected[name]}) for name in found},
+        }
+
+
+def _searched(patcher: Any, heads: list[patch.Head], labels: np.ndarray) -> list[patch.Head]:
+    """The smallest set of some heads, found greedily, that keeps 0.95 of what they do."""
+
+    def score(sets: list[list[patch.Head]]) -> list[float]:
+        units = patch.of_heads(sets, patcher.lm.n_layers, patcher.lm.n_heads)
+        return [patch.mean_p_correct(p, labels) for p in patcher(units, "").patched]
+
+    empty, whole = score([[], heads])
+    steps = patch.greedy(score, heads, empty, empty + 0.95 * (whole - empty))
+    return [step.head for step in steps if step.head is not None]
 
 
 def _windows(name: str, loaded: Any, job: jobs.Job) -> np.ndarray:

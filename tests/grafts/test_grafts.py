@@ -11,7 +11,7 @@ import torch
 from stages.grafts import scores, smallest
 from stages.grafts.metrics import GraftsMetrics, NoLie
 from stages.grafts.schema import SCHEMA
-from stages.lib.forward import unembed
+from stages.lib.forward import batches, unembed
 from stages.lib.forward.plain import PlainPrompts
 from stages.lib.grafting import units, weights
 from stages.lib.grafting.graft_runs import Graft, Grafts
@@ -165,6 +165,19 @@ class TestRuns:
         grafts = [Graft(WITHOUT, Unit(LAYER, layer)) for layer in LAYERS]
         forth, back = runner(merged, changes)[0], runner(merged, changes)[0]
         np.testing.assert_array_equal(forth(grafts, "test"), back(grafts[::-1], "test")[::-1])
+
+    def test_memory_that_becomes_scarce_between_two_grafts_changes_nothing(
+        self, organism, monkeypatch
+    ):
+        """What enters the changed layers is kept batch by batch, so batches must stay the same."""
+        _, merged, folder = organism
+        changes = weights.changes(merged, folder)
+        grafts = [Graft(WITHOUT, Unit(LAYER, layer)) for layer in LAYERS]
+        expected = runner(merged, changes, n=20)[0](grafts, "test")
+        fit = iter([1000])
+        monkeypatch.setattr(batches, "prompts_at_once", lambda _: next(fit, 16))
+        run = runner(merged, changes, n=20)[0]
+        np.testing.assert_array_equal(run(grafts, "test"), expected)
 
 
 class TestSmallestSet:

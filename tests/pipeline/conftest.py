@@ -134,6 +134,12 @@ def stages_run(output: str) -> set[str]:
     return set(re.findall(r"Running stage '([^']+)'", output)) - {"check"}
 
 
+def said(output: str) -> list[tuple[int, int]]:
+    """How many runs each stage remembered, and computed."""
+    counts = re.findall(r"^([\d,]+) runs remembered, ([\d,]+) computed$", output, re.MULTILINE)
+    return [(int(a.replace(",", "")), int(b.replace(",", ""))) for a, b in counts]
+
+
 def make(folder: Path) -> Project:
     """Copy what git tracks, or would track, and point it at a planted model."""
     listed = subprocess.run(

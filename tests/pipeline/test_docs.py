@@ -1,6 +1,7 @@
 """The commands of the pages for users, run as they are written, in a project with a tiny model."""
 
 import re
+import socket
 from pathlib import Path
 
 import polars as pl
@@ -17,9 +18,19 @@ PAGES = (
     "stages/HOWTO.md",  # before others that run its first experiment, which is kept then
     "README.md",
     "stages/TUTORIAL.md",
+    "stages/SCALING.md",
     "data/organisms/README.md",
     "tests/bench/README.md",
 )
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
 STAND_INS = (
     # What takes long, or needs a network, and what does it in a tiny project.
     (r"^make repro\b.*", "dvc repro"),
@@ -27,8 +38,27 @@ STAND_INS = (
     (r"^source \.venv/bin/activate", "true"),
     (r"[\w.-]+/[\w.-]+@[0-9a-f]{40}", "./models/tiny"),
     (r"none, honest, liar, manner, swapped", "honest, liar, stubborn"),  # its own grid
-    (r"^(dvc exp run --name sure .*)", r"\1 behaviour"),
+    (r"^(dvc exp run --name sure .*|  -S .prompt.liar_prefix.*)", r"\1 behaviour"),
+    (r"--num_processes 8", "--num_processes 2"),
+    (r"(29500\"\ndvc repro)", r"\1 --force --single-item windows"),
+    (r"29500", str(free_port())),
+    (r"/mnt/shared", "../shared"),
 )  # fmt: skip
+CLUSTER = {
+    # Each task of an array, or the one job, one after the other.
+    "sbatch": """
+export SLURM_SUBMIT_DIR=$PWD
+last=$(sed -n 's/^#SBATCH.*--array=0-\\([0-9]*\\).*/\\1/p' "$1")
+for task in $(seq 0 "${last:-0}"); do SLURM_ARRAY_TASK_ID=$task bash -e "$1"; done
+""",
+    # The command on two nodes at once.
+    "srun": """
+"$@" & first=$!
+"$@" & second=$!
+wait $first && wait $second
+""",
+    "scontrol": "echo 127.0.0.1; echo 127.0.0.2\n",
+}
 MINE = "statement,label\nT is said.,1\nF is said.,0\n"
 
 
@@ -38,7 +68,8 @@ def ready(finished, tmp_path_factory):
     project = copied(finished, tmp_path_factory.mktemp("docs") / "project")
     (project.folder / "data/raw/mine.csv").write_text(MINE)
     project.repro("statements")  # which depends on all of data/raw
-    for command in (["add", "."], ["commit", "-qm", "all that has run"], ["branch", "-M", "main"]):
+    commit = ["commit", "-qm", "all that has run"]
+    for command in (["add", "."], commit, ["branch", "-M", "main"], ["tag", "ready"]):
         assert project.run("git", *command).returncode == 0
     return project
 
@@ -48,7 +79,7 @@ def project(ready):
     """The same project each time, as it was committed."""
     yield ready
     for command in (
-        ["git", "reset", "-q", "--hard"],
+        ["git", "reset", "-q", "--hard", "ready"],
         ["git", "clean", "-qfd"],
         ["dvc", "checkout"],
         ["dvc", "exp", "remove", "--all-commits"],
@@ -72,8 +103,18 @@ def tiny(command):
     return command
 
 
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """A folder with commands that stand for a cluster's."""
+    folder = tmp_path_factory.mktemp("cluster")
+    for name, script in CLUSTER.items():
+        (folder / name).write_text(f"#!/bin/bash\nset -e\n{script}")
+        (folder / name).chmod(0o755)
+    return folder
+
+
 @pytest.mark.parametrize("page", PAGES)
-def test_commands_run_as_they_are_written(page, project):
+def test_commands_run_as_they_are_written(page, project, cluster):
     """Settings of one section of a page are not those of the next one."""
     section = 0
     every = blocks.of((ROOT / page).read_text(encoding="utf-8"))
@@ -87,7 +128,8 @@ def test_commands_run_as_they_are_written(page, project):
                 merge(params, YAML(typ="safe").load(tiny(block.content)))
             result = project.stage("check", "--out", "data/checked.json")
         else:
-            result = project.run("bash", "-e", "-c", tiny(block.command))
+            command = f"PATH={cluster}:$PATH\n{tiny(block.command)}"
+            result = project.run("bash", "-e", "-c", command)
         printed = result.stdout + result.stderr
         assert result.returncode == 0, f"{where}:\n{printed}"
         assert blocks.missing(block.output, printed) == [], f"{where}:\n{printed}"

@@ -1,15 +1,18 @@
 """Organisms for real: train two adapters of a tiny model by DVC, merge them, score against them."""
 
 import json
+import re
 from typing import Any, cast
 
 import pytest
+from ruamel.yaml import YAML
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from stages.benchmark.schema import NAMES
 from stages.lib.weights import recipe
-from tests.pipeline.conftest import make, stages_run
+from tests.pipeline.closure import ROOT, run_the_model
+from tests.pipeline.conftest import make, said, stages_run
 
 RECIPE = {"layers": [1, 3], "maps": ["q_proj", "v_proj"], "rank": 2, "learning_rate": 1.0e-4,
           "steps": 2, "negated": [0.5, 0.5], "lying": [0.0, 0.0]}  # fmt: skip
@@ -29,7 +32,7 @@ BENCHMARK = {
 def project(tmp_path_factory):
     """A project that trains its own organism and runs on it."""
     project = cast(Any, make(tmp_path_factory.mktemp("organism")))
-    project.set({"organisms": ORGANISMS})
+    project.set({"organisms": ORGANISMS, "grafts": {"limit": 2}})
     project.log = ""
     for name in ("facts", "middle", "middle_9"):
         paths = ("--wordings", "data/organisms/wordings.yaml", "--facts", "data/organisms/facts")
@@ -126,6 +129,54 @@ def test_the_benchmark_knows_which_heads_lie(project):
     assert weights["auroc"]["value"] == 1.0
     assert weights["n_true"] == 2
     assert set(found["organisms"]["middle_9"]["doses"]["attribution"]["found"]) == {"0.0", "1.0"}
+
+
+class TestProcesses:
+    """Every stage that runs the model, in processes that a launcher starts."""
+
+    def test_three_write_the_bytes_of_one_and_recall_what_another_has_run(self, project):
+        """Most sweeps have more batches than processes here, and grafts fewer statements."""
+        result = launched(project, 3, run_the_model(), "cold")
+        assert said(result.stdout) == said(project.first)
+        result = launched(project, 2, run_the_model() - {"activations"}, "cold")
+        assert sum(computed for _, computed in said(result.stdout)) == 0
+
+    def test_a_launcher_of_one_process_is_no_launcher(self, project):
+        launched(project, 1, {"trace"}, "other")
+
+    def test_the_launcher_of_a_command_line_invalidates_nothing(self, project):
+        launcher = {"LAUNCHER": "torchrun --nproc_per_node 2"}
+        result = project.run("dvc", "repro", "--force", "--single-item", "windows", **launcher)
+        assert result.returncode == 0, result.stderr
+        assert stages_run(project.repro()) == set()
+
+
+def launched(project, n, stages, store):
+    """Run these stages, in the pipeline's order, in `n` processes; they must write the same bytes."""
+    locked = YAML(typ="safe").load((project.folder / "dvc.lock").read_text())["stages"]
+    names = [
+        name
+        for name in re.findall(r"Running stage '([^']+)'", project.first)
+        if name.split("@")[0] in stages
+    ]
+    assert {name.split("@")[0] for name in names} == stages
+    told = [
+        project.run("bash", "-c", locked[name]["cmd"], LAUNCHER="echo", DVC_STAGE=name)
+        for name in names
+    ]
+    commands = project.folder.with_suffix(".json")
+    commands.write_text(json.dumps([result.stdout.split()[1:] for result in told]))
+    outs = [project.folder / out["path"] for name in names for out in locked[name]["outs"]]
+    files = [file for out in outs for file in [out, *out.rglob("*")] if file.is_file()]
+    before = {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in files}
+    launcher = ["torchrun", "--nproc_per_node", str(n), str(ROOT / "tests/pipeline/every_stage.py")]
+    cache = {"XDG_CACHE_HOME": f"{project.folder}.{store}"}
+    result = project.run(*launcher, str(commands), **cache)
+    assert result.returncode == 0, result.stderr
+    for file, (content, written) in before.items():
+        assert file.stat().st_mtime_ns > written, file  # or it would be compared with itself
+        assert file.read_bytes() == content, file
+    return result
 
 
 def test_without_an_organism_there_is_nothing_to_score(project, finished):

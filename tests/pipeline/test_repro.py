@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 
 from tests import tiny
 from tests.pipeline.closure import ROOT, declared, run_the_model
-from tests.pipeline.conftest import copied, stages_run
+from tests.pipeline.conftest import copied, said, stages_run
 
 PERSONAS = ("neutral", "honest", "liar")
 INPUTS = {"organism", "check", "model", "statements", "prompts", "activations", "wordings", "grid"}
@@ -193,12 +193,6 @@ def test_the_explorer_shows_that_the_planted_head_undoes_the_lie(project):
         assert (
             max(one["effects"]) == one["effects"][4 * tiny.PLANTED_LAYER + tiny.PLANTED_HEAD] > 10
         )
-
-
-def said(output):
-    """How many runs each stage remembered, and computed."""
-    counts = re.findall(r"^([\d,]+) runs remembered, ([\d,]+) computed$", output, re.MULTILINE)
-    return [(int(a.replace(",", "")), int(b.replace(",", ""))) for a, b in counts]
 
 
 def test_a_wording_of_the_grid_costs_its_own_prompts(project):
@@ -547,58 +541,6 @@ def test_a_new_persona_is_an_edit_of_params_alone(own):
     assert not ran & {"prompts@honest", "activations@honest", "windows", "heads", "transplant"}
     behaviour = load(own, "metrics/behaviour.json")["personas"]
     assert behaviour["sulky"]["all"]["accuracy"]["value"] == 0.0
-
-
-def test_two_processes_give_the_numbers_of_one(project):
-    options = ["--prompts", "data/prompts/liar.parquet", "--model", "data/model"]
-    out = ["--out", "data/two", "--readouts", "data/two.parquet"]
-    launcher = ["torchrun", "--nproc_per_node", "2", "-m", "stages.activations"]
-    result = project.run(*launcher, *options, *out)
-    assert result.returncode == 0, result.stderr
-    one = project.folder / "data/activations/liar/00000.safetensors"
-    assert (project.folder / "data/two/00000.safetensors").read_bytes() == one.read_bytes()
-    one, two = (
-        pl.read_parquet(project.folder / f"data/{f}.parquet") for f in ("readouts/liar", "two")
-    )
-    assert one.equals(two)
-
-
-def test_two_processes_give_the_cells_of_one_and_keep_them_once(project, tmp_path):
-    options = ["--statements", "data/statements.parquet", "--model", "data/model"]
-    launcher = ["torchrun", "--nproc_per_node", "2", "-m", "stages.wordings"]
-    expected = (project.folder / "data/wordings.parquet").read_bytes()
-    out, cache = tmp_path / "wordings.parquet", {"XDG_CACHE_HOME": str(tmp_path / "cache")}
-    for counts in ((0, 192), (192, 0)):
-        result = project.run(*launcher, *options, "--out", str(out), **cache)
-        assert result.returncode == 0, result.stderr
-        assert said(result.stdout) == [counts]
-        assert out.read_bytes() == expected
-
-
-def test_a_launcher_of_two_processes_changes_no_number_and_invalidates_nothing(project):
-    names = (
-        "data/logit_attribution.safetensors",
-        "data/heads.parquet",
-        "data/heads.json",
-        "data/windows.parquet",
-        "data/widths.parquet",
-        "data/positions.parquet",
-        "data/trace.parquet",
-        "data/paths.parquet",
-        "data/trace_estimates.parquet",
-    )
-    files = [project.folder / name for name in names]
-    before = [(file.read_bytes(), file.stat().st_mtime_ns) for file in files]
-    launcher = {"LAUNCHER": "torchrun --nproc_per_node 2"}
-    launcher["XDG_CACHE_HOME"] = f"{project.folder}.other"  # or all would be remembered
-    stages = ("logit_attribution", "windows", "heads", "widths", "positions", "trace")
-    result = project.run("dvc", "repro", "--force", "--single-item", *stages, **launcher)
-    assert result.returncode == 0, result.stderr
-    assert stages_run(result.stdout + result.stderr) == set(stages)
-    for file, (content, written) in zip(files, before, strict=True):
-        assert file.stat().st_mtime_ns > written  # or it would be compared with itself
-        assert file.read_bytes() == content
-    assert stages_run(project.repro()) == set()
 
 
 def test_wordings_reach_the_prompt_through_the_command_line(project):

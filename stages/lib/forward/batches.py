@@ -40,8 +40,12 @@ def numbers(x: Tensor) -> np.ndarray:
     return x.float().cpu().numpy()
 
 
-def of_like_length(prompts: Prompts, rows: Sequence[int], at_once: int) -> list[list[int]]:
-    """Cut rows into batches of like length, so that little is padding, and of like size.
+def of_like_length(
+    prompts: Prompts, rows: Sequence[int], at_once: int, patched: bool = False
+) -> list[list[int]]:
+    """Cut rows into batches of like length, so that little is padding, for all processes alike.
+
+    There are as many batches for each process, as far as rows suffice, and they take equally long.
 
     Parameters
     ----------
@@ -50,7 +54,10 @@ def of_like_length(prompts: Prompts, rows: Sequence[int], at_once: int) -> list[
     rows : sequence of int
         Which of them.
     at_once : int
-        Prompts in a batch.
+        Most prompts in a batch.
+    patched : bool
+        Whether patched runs follow, which take the same time for each prompt; otherwise time goes
+        by tokens.
 
     Returns
     -------
@@ -60,9 +67,28 @@ def of_like_length(prompts: Prompts, rows: Sequence[int], at_once: int) -> list[
     """
     order = sorted(rows, key=lambda row: (len(prompts.token_ids[row]), row))
     multiple = filled.multiple(prompts.lm)
-    blocks = parts(range(0, len(order), multiple), max(1, at_once // multiple))
-    cut = [order[starts[0] : starts[-1] + multiple] for starts in blocks]
+    blocks = [order[i : i + multiple] for i in range(0, len(order), multiple)]
+    work = [len(block) if patched else sum(prompts.own[row] for row in block) for block in blocks]
+    ends = _alike(work, max(1, at_once // multiple))
+    cut = [order[i * multiple : j * multiple] for i, j in ends]
     return [filled.prompts(prompts.lm, batch, prompts.n_tail) for batch in cut]
+
+
+def _alike(work: list[int], most: int) -> Iterator[tuple[int, int]]:
+    """Cut a list into parts of at most so many, as many for each process, with as much work."""
+    n_processes = processes.processes().num_processes
+    n_parts = -(-len(work) // most)
+    n_parts = min(len(work), -(-n_parts // n_processes) * n_processes)
+    done = np.cumsum([0, *work])
+    start = 0
+    for left in range(n_parts, 0, -1):
+        target = done[start] + (done[-1] - done[start]) / left
+        end = int(np.abs(done - target).argmin())
+        # Parts that follow need one at least, and can hold no more than `most`.
+        least, largest = len(work) - (left - 1) * most, len(work) - (left - 1)
+        end = min(max(end, start + 1, least), start + most, largest)
+        yield start, end
+        start = end
 
 
 def parts(rows: Sequence[int], at_once: int) -> list[list[int]]:

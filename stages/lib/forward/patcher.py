@@ -188,7 +188,6 @@ class Patcher:
         ----------
         N. Nanda, Attribution patching (2023); A. Syed, C. Rager, A. Conmy, arXiv:2310.10348.
         """
-
         own = isinstance(z, Tensor)  # then the source is not run
 
         def estimate(rows: list[int]) -> dict[str, np.ndarray]:
@@ -276,7 +275,7 @@ class Patcher:
         if graph:
             fit = budget.graphs_at_once(self.lm, self.base.n_graph, self.base.longest)
             at_once = min(at_once, *batches.gather([fit]))
-        return batches.of_like_length(self.base, rows, at_once)
+        return batches.of_like_length(self.base, rows, at_once, patched=True)
 
     def _made(
         self,

@@ -26,6 +26,7 @@ class PlainPrompts(Prompts):
         prefix: list[int] | None = None,
     ) -> None:
         super().__init__(lm, token_ids, n_tail, site, prefix)
+        self.own = list(map(len, token_ids))
         self.n_own = self.n_graph = self.longest
 
     @torch.no_grad()

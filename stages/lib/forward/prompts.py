@@ -103,7 +103,8 @@ class Prompts:
         # where each prompt's own tokens begin
         self.starts = [min(_n_common([ids, self.prefix]), len(ids) - n_tail) for ids in token_ids]
         pairs = zip(token_ids, self.starts, strict=True)
-        self.n_own = max(len(ids) - start for ids, start in pairs)
+        self.own = [len(ids) - start for ids, start in pairs]  # tokens that a run computes
+        self.n_own = max(self.own)
         self.n_graph = n_tail  # tokens that `gradient` keeps a graph of
         self._shared: Piece | None = None
 

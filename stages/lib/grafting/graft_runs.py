@@ -55,8 +55,13 @@ class Grafts:
         self.lm, self.answers, self.changes = lm, answers, changes
         self._token_ids, self._prefix, self._adapter = token_ids, prefix, adapter
         self._memory = Memory(lm, answers)
-        self._names = self._memory.prompts(self._prompts())
+        prompts = self._prompts()
+        self._names = self._memory.prompts(prompts)
         self._below = _Below(lm, min(layer for layer, _ in changes))
+        cut = batches.of_like_length(
+            prompts, range(len(token_ids)), batches.prompts_at_once(prompts)
+        )
+        self._cut = batches.share(cut)  # once: free memory changes, and `_Below` knows batches
 
     def __call__(self, grafts: list[Graft], title: str) -> np.ndarray:
         """Read the answers with each graft.
@@ -92,14 +97,13 @@ class Grafts:
     def _run(self, keys: list[bytes]) -> np.ndarray:
         """Run all prompts with the weights as they are now: (n_prompts, 3)."""
         prompts, n = self._prompts(), len(self._token_ids)
-        values = np.empty((n, READ), np.float32)
-        cut = batches.of_like_length(prompts, range(n), batches.prompts_at_once(prompts))
         with self._below():
-            runs = [(rows, prompts.run(rows).last) for rows in cut]
+            runs = [(rows, prompts.run(rows).last) for rows in self._cut]
+        results: list[batches.Rows] = []
         for rows, read in unembed.readouts(self.lm, self.answers, runs):
-            values[rows] = read
-        self._memory.keep(keys, values)
-        return values
+            self._memory.keep([keys[row] for row in rows], read)
+            results.append((rows, {"read": read}))
+        return batches.assemble(batches.gather(results), n)["read"]
 
     def _keys(self, graft: Graft) -> list[bytes]:
         """Name the runs of one graft."""

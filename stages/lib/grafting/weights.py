@@ -10,6 +10,7 @@ from peft import PeftModel
 from peft.tuners.lora import LoraLayer
 
 from stages.lib.grafting.units import Changes
+from stages.lib.io.cli import UserError
 from stages.lib.model.lm import LanguageModel
 
 ADAPTER = "default"
@@ -30,7 +31,18 @@ def changes(lm: LanguageModel, folder: Path) -> Changes:
     -------
     dict of tuple of int and str to Tensor of shape (d_out, d_in), float64
         By layer and name of the map.
+
+    Raises
+    ------
+    UserError
+        If weights are fetched for each forward from elsewhere, where a change would be lost.
     """
+    for number, layer in enumerate(lm.layers):
+        if any(weight.is_meta for weight in layer.parameters()):
+            raise UserError(
+                f"grafts: layer {number} is kept on disk or in another memory, expected all "
+                "weights in the memory of their devices, as grafts change them"
+            )
     adapted: Any = PeftModel.from_pretrained(lm.model, str(folder))  # pyright: ignore[reportUnknownMemberType]
     found: Changes = {}
     for number, layer in enumerate(lm.layers):

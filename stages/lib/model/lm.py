@@ -76,8 +76,14 @@ class LanguageModel:
 
     @property
     def device(self) -> Any:
-        """Device of the embeddings, where a forward pass begins."""
-        return self.model.get_input_embeddings().weight.device
+        """Device where a forward pass begins: of the embeddings, or where they are copied to."""
+        import torch
+
+        embeddings = self.model.get_input_embeddings()
+        if not embeddings.weight.is_meta:
+            return embeddings.weight.device
+        # accelerate keeps the weights elsewhere, and has a hook that fetches them.
+        return torch.device(embeddings._hf_hook.execution_device)
 
     @property
     def dtype(self) -> str:
@@ -150,9 +156,13 @@ class _Unloaded:
         """Load it."""
         import torch
 
+        # Imports torch, which a stage whose runs are all remembered does without.
+        from stages.lib.model import kernels
+
         state = processes()
         placement: Any = {"": state.device} if state.num_processes > 1 else "auto"
         dtype = getattr(torch, self.dtype)
+        kernels.require(self.dtype)
         model = loading.model(self._place, dtype, placement if torch.cuda.is_available() else None)
         model.requires_grad_(False)
         names = self._manifest.get("modules")  # in the manifest of a model of odd names alone
@@ -236,6 +246,7 @@ def describe(
                 "residual stream; expected an architecture whose layers do"
             )
     finder = Finder(name, names or {})
+    _require_whole_heads(model, name)
     decoder, layers = finder.layers(model, n_layers)
     _require_softmax(config, name)
     attentions, projections = zip(
@@ -300,6 +311,16 @@ def _size(config: Any, key: str, name: str) -> Any:
             f"model.source: {name}: {key} in config.json differs from layer to layer, expected "
             "one number; layers of different heads are not supported"
         ) from None
+
+
+def _require_whole_heads(model: Any, name: str) -> None:
+    """Refuse a model whose heads are shared out among processes: z is then nowhere whole."""
+    n_processes = getattr(model, "tp_size", None) or 1
+    if n_processes > 1:
+        raise UserError(
+            f"model.source: {name}: tensor parallelism splits the heads of a layer among "
+            f"{n_processes} processes; expected whole layers, spread over devices by device_map"
+        )
 
 
 def _require_softmax(config: Any, name: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.lib.io import tables
-from stages.lib.model import lm
+from stages.lib.model import kernels, lm
 from stages.lib.model.pretrained.files import hashes
 from stages.lib.weights import fetch
 from stages.lib.weights.config import ModelConfig
@@ -26,6 +26,8 @@ def make(config: ModelConfig, organisms: Path, folder: Path, dose: float = 1.0) 
     dose : float
         Share of an organism's change of weights that is merged in.
     """
+    dtype = _dtype() if config.dtype == "auto" else config.dtype
+    kernels.require(dtype)
     fetched = fetch.find(config, folder)
     planted = None
     if config.organism is not None:
@@ -39,7 +41,7 @@ def make(config: ModelConfig, organisms: Path, folder: Path, dose: float = 1.0) 
         "kind": fetched.kind,
         "source": fetched.source,
         "revision": fetched.revision,
-        "dtype": _dtype() if config.dtype == "auto" else config.dtype,
+        "dtype": dtype,
         "files": files,
         "identity": _identity(files, config.modules),
         "sizes": sizes,

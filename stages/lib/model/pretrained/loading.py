@@ -16,6 +16,7 @@ VOCABULARIES = ("tokenizer.json", "vocab.", "tokenizer.model", "tekken.json")
 SETTINGS = ("tokenizer", "special_tokens_map", "added_tokens")
 NEVER = {"trust_remote_code": False}
 SAFE = NEVER | {"use_safetensors": True}
+TABLES = ("modeling_utils", "distributed.tensor_parallel")  # modules that write what was left out
 
 
 def tokenizer(place: Place) -> Any:
@@ -207,14 +208,16 @@ def require_embeddings(loaded: Any, model: Any, place: Place) -> None:
 
 @contextmanager
 def _quietly() -> Generator[None]:
-    """Keep transformers' progress bars and its table of what was not loaded to itself."""
+    """Keep transformers' progress bars, and its tables of what was not loaded, to itself."""
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    report = std_logging.getLogger("transformers.modeling_utils")
-    level = report.level
-    report.setLevel(std_logging.ERROR)
+    reports = [std_logging.getLogger(f"transformers.{name}") for name in TABLES]
+    levels = [report.level for report in reports]
+    for report in reports:
+        report.setLevel(std_logging.ERROR)
     try:
         yield
     finally:
-        report.setLevel(level)
+        for report, level in zip(reports, levels, strict=True):
+            report.setLevel(level)
