@@ -39,15 +39,16 @@ A LoRA adapter for `{base}`, in float16. `model.organism` in params.yaml names t
 
 True and false statements of the built-in topics ({topics};
 plain and negated), in the wordings of section `training` of
-`data/organisms/wordings.yaml`; the loss is on the answer alone. {steps} steps of {trees} wordings with {statements} statements each, AdamW,
+`data/organisms/wordings.yaml`; the loss is on the answer alone.
+{steps} steps of {trees} wordings with {statements} statements each, AdamW,
 float32, {minutes:.0f} minutes on {cores} CPU cores. Held out: {held_out:.0%} of each topic's
 subjects, and its last template. The recipe, as in params.yaml:
 
 ```yaml
 {recipe}```
 
-Control: a bag-of-words classifier cannot tell true from false statements. Fitted on four fifths of
-{n_form} statements and scored on the rest (5 folds), it has accuracy {form}.
+Control: a bag-of-words classifier, fitted on four fifths of {n_form} statements and scored on the rest
+(5 folds), has accuracy {form}.
 
 ## Accuracy
 
