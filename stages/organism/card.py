@@ -47,8 +47,8 @@ subjects, and its last template. The recipe, as in params.yaml:
 ```yaml
 {recipe}```
 
-Control: a bag-of-words classifier, fitted on four fifths of {n_form} statements and scored on the rest
-(5 folds), has accuracy {form}.
+Control: a bag-of-words classifier, fitted on four fifths of {n_form} statements and scored on the
+rest (5 folds), has accuracy {form}.
 
 ## Accuracy
 
