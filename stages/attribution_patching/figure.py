@@ -1,4 +1,4 @@
-"""The effect of each head's patch as estimated by gradient, against the true one."""
+"""Attribution patching: the estimated effect of each head's patch against the true effect."""
 
 import numpy as np
 import polars as pl
@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from stages.lib.drawing import load, marks, registry, style
 from stages.lib.drawing.columns import CELL, bounded, ints
 
-NAMED = 4  # heads that are named, of the largest true effects and of the largest errors
-LEAST = 0.1  # of the largest true effect: below it a wrong sign is next to no error
+NAMED = 4  # heads with a name: this many of the largest true effects, and of the largest errors
+LEAST = 0.1  # of the largest true effect: below this a wrong sign does not matter
 REACH = 0.9  # share of heads whose true effects the right panel holds
 RIGHT = style.Look(style.SECOND[0], "o", "-")
 WRONG = style.Look(style.SECOND[4], "X", "-")
@@ -42,7 +42,7 @@ def draw(tables: load.Tables) -> Figure:
 
 
 def _scatter(ax: Axes, rows: pl.DataFrame) -> None:
-    """All heads, the line of agreement, and the names of the heads that do most."""
+    """All heads, the line of agreement, and the names of the heads with the largest effects."""
     if rows.is_empty() or rows["effect"].is_null().all():
         marks.nothing(ax, "no known statement:\nnothing was measured")
         return

@@ -1,4 +1,4 @@
-"""What the model answers under each persona."""
+"""Accuracy by persona, topic and confidence."""
 
 import polars as pl
 from matplotlib.axes import Axes

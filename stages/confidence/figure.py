@@ -1,4 +1,4 @@
-"""How right the more confident answers are, patched and not."""
+"""Accuracy of confident answers, patched and unpatched."""
 
 from matplotlib.figure import Figure
 

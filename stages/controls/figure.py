@@ -1,4 +1,4 @@
-"""What the base run answers where other values than the source's z of the statement are patched."""
+"""Answers of the base run with other heads, or with other values than the source's z, patched."""
 
 import numpy as np
 import polars as pl
@@ -25,7 +25,7 @@ RUNS = (
 
 
 def draw(tables: load.Tables) -> Figure:
-    """Accuracy of each control beside the true patch, and whose label its answers are."""
+    """Accuracy of each control beside the real patch, and whose label its answers follow."""
     rows = tables["controls/controls"]
     n = rows["n"].max() or 0
     figure = style.canvas(
@@ -64,7 +64,7 @@ def _titles(tables: load.Tables) -> dict[str, str]:
 
 
 def _looks(tables: load.Tables) -> dict[str, style.Look]:
-    """Baselines look as their personas do, the true patch as everywhere, controls alike by kind."""
+    """Unpatched runs look as their personas, the real patch as everywhere, controls by kind."""
     kinds = {"rest": style.RANDOM.colour, "mean": style.SECOND[1], "same": style.SECOND[0]}
     kinds |= dict.fromkeys(("other", "base"), style.SECOND[0]) | {"reverse": style.RANDOM.colour}
     own = patching.looks(tables)

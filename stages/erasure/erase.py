@@ -1,4 +1,5 @@
-"""Erase what tells labels apart from activations: LEACE, its oracle form, and controls. Pure maths.
+"""Erase from activations what separates two labels: LEACE, its oracle form, and controls. Pure
+maths.
 
 Every head and every position has a map of its own. If the two labels have the same mean in each of
 them, they have it in all of them together, so that no linear probe of any number of heads and
@@ -18,7 +19,7 @@ RESOLVED = torch.finfo(torch.float32).eps  # what varies by less, next to its si
 
 @dataclass(frozen=True)
 class Eraser:
-    """Maps of rank one, one a place: ``x - left * (right · (x - mean))``.
+    """Maps of rank one, one per place: ``x - left * (right · (x - mean))``.
 
     Attributes
     ----------
@@ -101,9 +102,9 @@ def random_direction(x: Tensor, random: np.random.Generator) -> Eraser:
 
 
 def oracle(x: Tensor, label: np.ndarray) -> Tensor:
-    """Give both labels the same mean by moving rows (..., n_rows, d) by what their label tells.
+    """Give both labels the same mean by shifting rows (..., n_rows, d) according to their label.
 
-    It needs to know the labels of the very rows that it changes, so that it is no eraser.
+    The labels of the changed rows must be known, so that this is a bound and no eraser.
 
     References
     ----------
@@ -143,7 +144,7 @@ def back(x: Tensor) -> Tensor:
 
 
 def removed(z: Tensor, changed: Tensor) -> float:
-    """Squared change of z as a share of its variance around its mean over statements."""
+    """Squared change of z as a fraction of its variance around its mean over statements."""
     change = total = 0.0
     for a, b in zip(z, changed, strict=True):
         total += float((a - a.mean(0)).double().square().sum())

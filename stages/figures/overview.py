@@ -10,7 +10,7 @@ from stages.lib.drawing.columns import BEHAVIOUR, HEADS, SETS, TRANSPLANT, WINDO
 
 
 def draw(tables: load.Tables) -> Figure:
-    """Answers by persona, the patched run by window, and the transplanted head set."""
+    """Accuracy by persona, of the patched run by window, and with the head set patched."""
     source, base = tables.source, tables.base
     looks = style.looks(tables.personas) | patching.entries(tables, patching.RUNS)
     figure = style.canvas(

@@ -1,4 +1,4 @@
-"""What each head of the best window does, and the set that is grown from them."""
+"""Effect of each head of the chosen window, and the head set as it grows."""
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure

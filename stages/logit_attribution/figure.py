@@ -1,4 +1,4 @@
-"""What each part of the model writes into the answer itself, and where two runs' answers part."""
+"""Direct logit attribution, and the logit lens, of two runs."""
 
 import polars as pl
 from matplotlib.axes import Axes
@@ -10,7 +10,7 @@ from stages.lib.drawing.columns import CELL, INTERVAL, bounded, floats, ints, te
 KINDS = {"attention": "A  attention of each layer", "mlp": "B  MLP of each layer"}
 NATS = "toward the right answer (nats)"
 NOTHING = "nothing was measured:\nsee metrics/logit_attribution.json"
-SAID = 0.5  # answer mass from which the lens reads off what the model is about to say
+SAID = 0.5  # answer mass from which the lens is read as an answer
 
 
 def draw(tables: load.Tables) -> Figure:

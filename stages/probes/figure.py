@@ -1,4 +1,4 @@
-"""Where a linear probe reads truth under each persona."""
+"""Truth probes by layer and by head, under each persona."""
 
 import dataclasses
 

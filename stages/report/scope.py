@@ -1,4 +1,4 @@
-"""Claims of how far a head set carries: other topics and wordings, positions, what it moves."""
+"""Claims on how a head set generalises (topics, wordings, positions), and on what it carries."""
 
 from stages.lib.claim import Claim, Note, above, alike, no_worse, number
 from stages.lib.io import markdown
@@ -17,12 +17,12 @@ ROBUST, CONTROLS, POSITIONS = "robustness", "controls", "positions"
 
 
 def topics(results: Results) -> Claim:
-    """Heads that were chosen on one topic work on the others."""
+    """Heads chosen on one topic work on other topics."""
     return _elsewhere(results, "topic", results.robustness.overlap.topic, ("robustness.png",))
 
 
 def wordings(results: Results) -> Claim:
-    """Heads that were chosen on one wording work in the others."""
+    """Heads chosen on one wording work in other wordings."""
     return _elsewhere(results, "wording", results.robustness.overlap.wording)
 
 
@@ -109,7 +109,7 @@ def last_position(results: Results, source: str, base: str) -> Claim:
 def _elsewhere(
     results: Results, what: str, overlap: Overlap | None, figures: tuple[str, ...] = ()
 ) -> Claim:
-    """Sets that were chosen on one topic or wording, scored on all the others."""
+    """Sets chosen on one topic or wording, scored on every other."""
     robust = results.robustness
     score = robust.generalisation[what]
     sets = f"{words.plural(score.n_sets, 'set')} of heads of the best window"
@@ -139,7 +139,7 @@ def _elsewhere(
 
 
 def _blocks(positions: PositionsMetrics) -> list[str]:
-    """Write what each block of the prompt does alone, and what the others do without it."""
+    """Write the accuracy with each block of the prompt patched alone, and left out."""
     notes = []
     for name, runs in positions.blocks.items():
         points = {run: point for run, point in runs.items() if isinstance(point, BlockPoint)}
@@ -153,7 +153,7 @@ def _blocks(positions: PositionsMetrics) -> list[str]:
 
 
 def _each(sets: dict[str, ChosenSet], what: str) -> list[str]:
-    """Write how many sets work by themselves, which depends on how few statements each has."""
+    """Write how many sets restore the truth on their own topic or wording."""
     if not sets:
         return []
     works = {
@@ -169,7 +169,7 @@ def _each(sets: dict[str, ChosenSet], what: str) -> list[str]:
 
 
 def _shared(overlap: Overlap | None, what: str, by_chance: float | None) -> list[str]:
-    """Write how much sets have in common, beside what draws of statements alone would do."""
+    """Write the overlap of sets, beside that of sets from random draws of statements."""
     if overlap is None or overlap.mean is None:
         return []
     said = (

@@ -58,7 +58,7 @@ def _sizes(rows: pl.DataFrame) -> str:
 
 
 def _named(rows: pl.DataFrame, kind: str, name: str) -> pl.DataFrame:
-    """A column `label` that tells sets apart: what they were chosen on, and which it was."""
+    """A column `label` that names each set by what it was chosen on."""
     unpatched = pl.col(kind) == "unpatched"
     full = pl.concat_str(pl.col(kind), pl.lit(": "), pl.col(name))
     return rows.with_columns(label=pl.when(unpatched).then(pl.col(name)).otherwise(full))

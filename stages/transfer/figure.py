@@ -1,4 +1,4 @@
-"""What probes of several kinds read, also where they were not fitted."""
+"""Truth probes of several kinds, and their transfer."""
 
 from typing import Any
 

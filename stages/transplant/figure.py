@@ -1,4 +1,4 @@
-"""The head set on statements that it was not chosen on, beside its controls."""
+"""The head set on statements that did not choose it, beside random sets."""
 
 import polars as pl
 from matplotlib.axes import Axes

@@ -1,4 +1,4 @@
-"""What the window of layers does, by its first layer."""
+"""Effect of a window of layers, by its first layer."""
 
 from matplotlib.figure import Figure
 

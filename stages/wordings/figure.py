@@ -1,4 +1,4 @@
-"""What the model answers under every combination of wordings."""
+"""Recalls and lying under every combination of wordings."""
 
 import polars as pl
 from matplotlib.axes import Axes
@@ -42,7 +42,7 @@ def draw(tables: load.Tables) -> Figure:
 
 
 def _recalls(ax: Axes, rows: pl.DataFrame, looks: Looks) -> None:
-    """One point per combination; each quarter of the plane is named after who is in its corner."""
+    """One point per combination; each quarter of the plane has the name of its corner."""
     for x, y, name in QUARTERS:
         ax.text(x, y, name, ha="center", va="center", fontsize=13, color="#8A8A8A", zorder=0)
     for system, look in looks.items():

@@ -84,7 +84,7 @@ def shared(rows: pl.DataFrame, y: str, size: int) -> str:
 
 
 def _mark_best(ax: Axes, tables: load.Tables, note: str) -> None:
-    """The window whose heads were looked at one by one, and the note, above the highest value."""
+    """The chosen window, and the note, above the highest value."""
     layers = tables["heads/heads"]["layer"].unique().sort().to_list()
     ax.set_ylim(top=1.19)
     if not layers:
@@ -110,7 +110,7 @@ def cloud(ax: Axes, at: np.ndarray, rows: pl.DataFrame, look: style.Look) -> Non
 
 
 def random(tables: load.Tables) -> pl.DataFrame:
-    """Rows of the random sets of the set's own layers, over all topics: one per set, with its n."""
+    """Rows of random sets of the same layers, over all topics: one per set, with its n."""
     return tables["transplant/transplant"].filter(run="random", topic="all")
 
 

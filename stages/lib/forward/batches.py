@@ -36,7 +36,7 @@ def numbers(x: Tensor) -> np.ndarray:
 
 
 def of_like_length(prompts: Prompts, rows: Sequence[int], at_once: int) -> list[list[int]]:
-    """Cut rows into batches of like length, so that little is padding, and of like size.
+    """Cut rows into batches of similar length, so that little is padding, and of similar size.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def of_like_length(prompts: Prompts, rows: Sequence[int], at_once: int) -> list[
 
 
 def parts(rows: Sequence[int], at_once: int) -> list[list[int]]:
-    """Cut a list into parts of like size, none of them longer than so."""
+    """Cut a list into parts of similar size, none longer than the limit."""
     n = -(-len(rows) // at_once)
     return [part.tolist() for part in np.array_split(rows, n)] if n else []
 
