@@ -1,5 +1,4 @@
-"""Erase from activations what separates two labels: LEACE, its oracle form, and controls. Pure
-maths.
+"""Erase from activations what separates two labels: LEACE, an oracle, and controls. Pure maths.
 
 Every head and every position has a map of its own. If the two labels have the same mean in each of
 them, they have it in all of them together, so that no linear probe of any number of heads and

@@ -88,10 +88,10 @@ def after(results: Results, source: str, base: str) -> Claim:
     notes = [
         f"Layers of the lie: {where}. Before them it is true by construction, so the test "
         "is made after the last of them.",
-        f"{chance:.3f} is the share of the commoner label: a probe has it that says the same of "
-        "every statement.",
+        f"{chance:.3f} is the rate of the more frequent label, and the accuracy of a constant "
+        "probe.",
         f"A probe fitted on `{base}` itself reads it there: {number(read(base, base))}. As the lie "
-        "is the truth turned round, such a probe may read either.",
+        "is the negated truth, such a probe may read either.",
     ]
     return Claim(
         "Does the probe of the honest run still read the liar after the layers of the lie?",

@@ -47,7 +47,7 @@ def honesty(results: Results, source: str, base: str) -> Claim:
             CONTROLS,
         ),
         alike(
-            "accuracy with own z minus with z of another statement of the other label",
+            "accuracy with own z minus with z of another statement of the opposite label",
             gap("other_label"),
             CONTROLS,
         ),
@@ -62,8 +62,8 @@ def honesty(results: Results, source: str, base: str) -> Claim:
         "own z": "patched",
         "mean of z": "mean_ablation_selection",
         "z of a statement of the same label": "same_label",
-        "z of a statement of the other label": "other_label",
-        "z of a lying run of one of the other label": "base_other_label",
+        "z of a statement of the opposite label": "other_label",
+        "z of the lying run of a statement of the opposite label": "base_other_label",
     }
     notes = [
         f"With {what}: accuracy {number(runs[run])} ({words.labels(controls.by_label.get(run))})."
@@ -129,7 +129,7 @@ def _elsewhere(
     notes = [*_each(robust.sets.get(what, {}), what)]
     notes += _shared(overlap, what, robust.overlap_by_chance)
     return Claim(
-        f"Do heads that were chosen on one {what} work on the others?",
+        f"Do heads chosen on one {what} work on other {what}s?",
         f"Sets chosen on one {what} recover more than half of the gap on other {what}s, and as "
         "much as on their own.",
         checks,

@@ -1,5 +1,4 @@
-"""Direct logit attribution: what each part of the model adds to the answers' logits at the last
-token.
+"""Direct logit attribution: what each part adds to the answers' logits at the last token.
 
 The residual stream at the last position is the sum of the embedding, of each layer's attention,
 which is the sum over its heads, and of each layer's MLP. With the scale of the final norm held at
