@@ -2,8 +2,9 @@
 
     stage 12 of 51, about 9 min left
 
-The times are those of earlier runs; the first run has none, and prints no such line. Nor does a run
-in CI. All else is as `dvc repro` does it, in this process: output, exit status, Ctrl-C.
+The times are those of earlier runs; the first run has none, and prints no such line. Nor does a
+run in CI. DVC's warning of frozen stages is left out: they are frozen on purpose, as dvc.yaml says.
+All else is as `dvc repro` does it, in this process: output, exit status, Ctrl-C.
 """
 
 import contextlib
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from dvc.cli import main
 
+FROZEN = "is frozen. Its dependencies are not going to be reproduced"
 FILE = Path(".dvc/tmp/stage_seconds.json")
 RUNS = re.compile(r"Running stage '(.+)':")
 SKIPS = re.compile(r"(?:Stage )?'(.+)' (?:didn't change, skipping|is cached - skipping run.*)")
@@ -86,8 +88,10 @@ def remembered() -> dict[str, float]:
 def repro() -> int:
     """Run `dvc repro`, and return its status."""
     progress = Progress(remembered())
-    # First of all: the line comes before DVC's own.
-    logging.getLogger("dvc").handlers.insert(0, progress)
+    handlers = logging.getLogger("dvc").handlers
+    for handler in handlers:
+        handler.addFilter(lambda record: FROZEN not in str(record.msg))
+    handlers.insert(0, progress)  # the line comes before DVC's own
     status = main(["repro"])
     if status == 0:
         progress.end()

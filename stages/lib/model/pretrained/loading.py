@@ -207,14 +207,18 @@ def require_embeddings(loaded: Any, model: Any, place: Place) -> None:
 
 @contextmanager
 def _quietly() -> Generator[None]:
-    """Keep transformers' progress bars and its table of what was not loaded to itself."""
+    """Keep transformers' progress bars, warnings and table of what was not loaded to itself.
+
+    All its loggers at once: one that has a level of its own makes it check and warn of a plan for
+    several GPUs, which nobody asked for.
+    """
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    report = std_logging.getLogger("transformers.modeling_utils")
-    level = report.level
-    report.setLevel(std_logging.ERROR)
+    own = std_logging.getLogger("transformers")
+    level = own.level
+    own.setLevel(std_logging.ERROR)
     try:
         yield
     finally:
-        report.setLevel(level)
+        own.setLevel(level)
