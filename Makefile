@@ -1,4 +1,4 @@
-# make repro      everything, from the model to the report; at the end, what was found
+# make repro      everything, from the model to the report, with time left; at the end, the results
 # make test       all tests
 # make lint       style and types
 # make reference  write stages/REFERENCE.md anew, from the code and its settings
@@ -16,7 +16,7 @@ TIMES := .dvc/tmp/times.tsv
 
 repro: .venv/installed
 	@mkdir -p .dvc/tmp && rm -f $(TIMES)
-	STAGE_TIMES=$(TIMES) dvc repro
+	STAGE_TIMES=$(TIMES) python .dvc/repro.py
 	@if [ -f $(TIMES) ]; then echo && awk -F '\t' \
 	  '{printf "%8.1f s %6d MiB  %s\n", $$2, $$3, $$1; sum += $$2} END {printf "%8.1f s             together\n", sum}' $(TIMES); fi
 	@echo && python .dvc/print_results.py

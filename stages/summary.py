@@ -49,7 +49,7 @@ def main(
 
 
 def _behaviour(answers: BehaviourMetrics, neutral: str, roles: PatchConfig) -> dict[str, Any]:
-    """How often each persona is right over all statements, and how many the model knows."""
+    """Accuracy of each persona over all statements, and how many statements the model knows."""
     personas = dict.fromkeys((neutral, roles.source, roles.base))
     rows = {persona: answers.personas[persona]["all"] for persona in personas}
     known = answers.known["all"]
@@ -63,7 +63,7 @@ def _behaviour(answers: BehaviourMetrics, neutral: str, roles: PatchConfig) -> d
 
 
 def _probes(probes: ProbesMetrics, roles: PatchConfig) -> dict[str, Any]:
-    """The best residual-stream probe of the source run, and how it reads the base run."""
+    """Accuracy of the best residual-stream probe of the source run, on both runs."""
     best = probes.best["resid_post"][roles.source]
     own, transfer = best[roles.source], best[roles.base]
     return {
@@ -77,7 +77,7 @@ def _probes(probes: ProbesMetrics, roles: PatchConfig) -> dict[str, Any]:
 def _patching(
     windows: WindowsMetrics, heads: SetSize, transplant: TransplantMetrics
 ) -> dict[str, Any]:
-    """What the best window and the head set do to accuracy on the report split."""
+    """Accuracy with the best window and with the head set patched, on the report split."""
     best = windows.best
     runs = transplant.by_topic[ALL]
     return {
@@ -91,7 +91,7 @@ def _patching(
 
 
 def _ground_truth(scores: ground_truth.Metrics) -> dict[str, Any]:
-    """How near the best window and the best heads are to what was planted."""
+    """How well the best window and the best heads agree with the trained layers."""
     planted = scores if isinstance(scores, PlantedMetrics) else None
     return {
         "parting_layer": None if isinstance(scores, NoOrganism) else scores.parting_layer,

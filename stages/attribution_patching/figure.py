@@ -1,4 +1,4 @@
-"""The effect of each head's patch as estimated by gradient, against the true one."""
+"""Attribution patching: the estimated effect of each head's patch against the true effect."""
 
 import numpy as np
 import polars as pl
@@ -8,33 +8,33 @@ from matplotlib.figure import Figure
 from stages.lib.drawing import load, marks, registry, style
 from stages.lib.drawing.columns import CELL, bounded, ints
 
-NAMED = 4  # heads that are named, of the largest true effects and of the largest errors
-LEAST = 0.1  # of the largest true effect: below it a wrong sign is next to no error
+NAMED = 4  # heads with a name: this many of the largest true effects, and of the largest errors
+LEAST = 0.1  # of the largest true effect: below this a wrong sign does not matter
 REACH = 0.9  # share of heads whose true effects the right panel holds
-RIGHT = style.Look(style.PALETTE[1], "o", "-")
-WRONG = style.Look(style.PALETTE[2], "X", "-")
+RIGHT = style.Look(style.SECOND[0], "o", "-")
+WRONG = style.Look(style.SECOND[4], "X", "-")
 
 
 def draw(tables: load.Tables) -> Figure:
-    """Estimated against true effect, one point a head."""
+    """Estimated against true effect, one point per head."""
     rows = tables["attribution_patching/attribution_patching"]
     n = rows["n"].max() or 0
     source, base = tables.source, tables.base
     figure = style.canvas(
-        "Effects of single heads: estimated by gradient, and true",
-        f"One point a head of the model: z of {source} patched into the {base} run at this head "
-        "alone. Log-odds that the patch adds to the right answer, in nats, mean over "
-        f"{n} known statements of the selection split: estimated from one gradient, and by a run "
-        "with the patch. Wrong sign: only heads with a true effect of at "
-        f"least {LEAST:g} of the largest one are marked. Right: the same, "
-        f"but for the {1 - REACH:.0%} with the largest true effects.".replace("%", " %"),
+        "Attribution patching: estimated and true effect of patching each head alone",
+        f"One point per head: z of {source} patched into the {base} run at this head alone. "
+        "Effect: log-odds that the patch adds to the right answer, in nats, mean over "
+        f"{n} known statements of the selection split. Estimated: from one gradient. True: from a "
+        "run with the patch. Wrong sign: among heads with a true effect of at "
+        f"least {LEAST:g} of the largest. Right: without the "
+        f"{1 - REACH:.0%} of heads with the largest true effects.".replace("%", " %"),
         height=6.2,
-        entries={"same sign, or next to no effect": RIGHT, "wrong sign": WRONG},
+        entries={"same sign, or small effect": RIGHT, "wrong sign": WRONG},
         lines=False,
         half="both agree",
     )
     left, right = figure.subplots(1, 2)
-    for ax, title in ((left, "all heads"), (right, "those that do little")):
+    for ax, title in ((left, "all heads"), (right, "heads with small effects")):
         _scatter(ax, rows)
         ax.set_title(title)
     _zoom(right, rows)
@@ -42,7 +42,7 @@ def draw(tables: load.Tables) -> Figure:
 
 
 def _scatter(ax: Axes, rows: pl.DataFrame) -> None:
-    """All heads, the line of agreement, and the names of the heads that do most."""
+    """All heads, the line of agreement, and the names of the heads with the largest effects."""
     if rows.is_empty() or rows["effect"].is_null().all():
         marks.nothing(ax, "no known statement:\nnothing was measured")
         return

@@ -7,14 +7,14 @@ from stages.lib.stats import Interval
 
 @dataclass(frozen=True)
 class Top(Interval):
-    """Share of the top heads by true effect that are also top heads by estimate.
+    """Fraction of the top heads by true effect that are also top heads by estimate.
 
     Attributes
     ----------
     n_heads : int
         Top heads: a tenth of all.
     by_chance : float or None
-        The share that a random order has.
+        The fraction in a random order.
     """
 
     n_heads: int
@@ -23,14 +23,14 @@ class Top(Interval):
 
 @dataclass(frozen=True)
 class AttributionPatchingMetrics:
-    """How well the order of heads by mean estimate is that by mean true effect.
+    """Agreement of the orders of heads by mean estimated and by mean true effect.
 
     Attributes
     ----------
     rank_correlation : Interval
         Spearman's.
     top : Top
-        What the two orders share at the top.
+        Overlap of the two orders at the top.
     n_heads : int
         Heads of the model.
     source, base : str

@@ -51,7 +51,7 @@ def score(
     config: PatchConfig,
     seed: int = 0,
 ) -> AttributionPatchingMetrics:
-    """Compare the order of heads by their mean estimated and by their mean true effect.
+    """Compare the orders of heads by mean estimated and by mean true effect.
 
     Parameters
     ----------
@@ -67,8 +67,9 @@ def score(
     Returns
     -------
     AttributionPatchingMetrics
-        Intervals draw subjects, both means from the same draw: draws add noise to both orders, so
-        that they lean to low values. Nulls where there is no statement.
+        Intervals are a bootstrap over subjects; both means use the same draw. The noise of a draw
+        lowers the agreement, so that intervals are biased downward. Nulls where there is no
+        statement.
 
     References
     ----------
@@ -129,14 +130,14 @@ def _means(effects: NDArray[np.float64], subject: NDArray[Any], seed: int) -> li
 
 
 def _spearman(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rank correlation of each row of `a` with that of `b`; 0 where all of a row are equal."""
+    """Rank correlation of each row of `a` with that of `b`; 0 if all values of a row are equal."""
     a, b = (rankdata(x, axis=1) - (x.shape[1] + 1) / 2 for x in (a, b))
     spread = np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1))
     return np.divide((a * b).sum(axis=1), spread, out=np.zeros(len(a)), where=spread > 0)
 
 
 def _shared(n: int) -> Any:
-    """Make the measure: share of the `n` largest of each row of `b` that are so in `a`."""
+    """Make the measure: fraction of a row's `n` largest of `b` among the `n` largest of `a`."""
 
     def share(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
         tops = [np.argsort(-x, axis=1, kind="stable")[:, :n] for x in (a, b)]

@@ -1,4 +1,4 @@
-"""Stage `behaviour`: how often each persona is right, and which statements the model knows.
+"""Stage `behaviour`: accuracy of each persona, and which statements the model knows.
 
 Params  behaviour, personas
 """
@@ -26,7 +26,7 @@ def main(
     metrics: cli.Metrics,
     plots: Annotated[Path, "writes accuracy.json and thresholds.json into this folder"],
 ) -> None:
-    """Measure every declared persona and write what the neutral one knows."""
+    """Measure every declared persona, and write which statements the neutral persona knows."""
     personas, settings = params.personas(), params.section("behaviour", BehaviourConfig)
     if settings.neutral not in personas:
         raise UserError(

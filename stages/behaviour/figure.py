@@ -1,4 +1,4 @@
-"""What the model answers under each persona."""
+"""Accuracy by persona, topic and confidence."""
 
 import polars as pl
 from matplotlib.axes import Axes
@@ -12,7 +12,7 @@ def draw(tables: load.Tables) -> Figure:
     """Accuracy by topic, recall on true against false statements, and confidence thresholds."""
     looks = style.looks(tables.personas)
     figure = style.canvas(
-        "Answers under each persona",
+        "Accuracy by persona, topic and confidence",
         "Accuracy: share of statements whose likelier answer (true or false) is right; a perfect "
         f"liar has 0. Bars and bands: {style.INTERVALS}. Confidence: the larger of P(true) and "
         "P(false).",

@@ -1,4 +1,4 @@
-"""Which statements the model knows, and rows and counts of what each persona answers."""
+"""Which statements the model knows, and each persona's rates as rows and counts."""
 
 import polars as pl
 
@@ -54,7 +54,7 @@ def count_known(answers: pl.DataFrame, known: pl.DataFrame) -> dict[str, KnownBy
 
 
 def first_token(tokens: pl.Series, subjects: pl.Series) -> FirstToken:
-    """Name the commonest most probable token of some prompts, and the share that it is first in.
+    """Most frequent of the most probable first tokens, and the fraction of prompts it leads.
 
     Parameters
     ----------
@@ -67,5 +67,5 @@ def first_token(tokens: pl.Series, subjects: pl.Series) -> FirstToken:
 
 
 def _count(rows: pl.DataFrame) -> Known:
-    """Known statements, of how many."""
+    """Numbers of known statements and of all statements."""
     return Known(int(rows["known"].sum()), len(rows))

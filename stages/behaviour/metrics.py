@@ -8,7 +8,7 @@ from stages.lib.stats.answer_rates import Rates
 
 @dataclass(frozen=True)
 class Known:
-    """Known statements, of how many."""
+    """Numbers of known statements and of all statements."""
 
     known: int
     n: int
@@ -25,22 +25,22 @@ class KnownByLabel:
 
 @dataclass(frozen=True)
 class FirstToken(Interval):
-    """Share of prompts in which a token is the most probable first one."""
+    """Fraction of prompts in which a token is the most probable first token."""
 
     token: str
 
 
 @dataclass(frozen=True)
 class BehaviourMetrics:
-    """How right each persona is, and what the model knows.
+    """Accuracy of each persona, and what the model knows.
 
     Attributes
     ----------
     known : dict of str to KnownByLabel
         By topic, and ``all``.
     known_report : dict of str to Rates
-        By persona, but for the neutral one, which is right on all: on known statements of the
-        report split.
+        By persona, on known statements of the report split; without the neutral persona, whose
+        accuracy there is 1.
     personas : dict of str to dict of str to Rates
         By persona, then by topic, and ``all``.
     """
@@ -52,6 +52,6 @@ class BehaviourMetrics:
 
 @dataclass(frozen=True)
 class WithFirstTokens(BehaviourMetrics):
-    """The same; and, of personas whose answers hold little, what comes first instead."""
+    """The same, with the most frequent first token of personas of low answer mass."""
 
     first_token: dict[str, FirstToken]

@@ -84,13 +84,13 @@ def require_wordings(section: GridConfig) -> None:
 
 
 def require_rewordings(section: RobustnessConfig, roles: PatchConfig) -> None:
-    """Raise `UserError` where a wording of section `robustness` is none, or none of its own."""
+    """Raise `UserError` if a wording of section `robustness` is invalid, or equals another."""
     default = wordings.of_prompt(roles.source, roles.base)
     wordings.named("params.yaml: robustness.wordings", section.wordings, default)
 
 
 def require_organism(name: str | None, recipes: list[str]) -> None:
-    """Raise `UserError` where `model.organism` is none that there is a recipe of, nor null."""
+    """Raise `UserError` unless `model.organism` is null or has a recipe."""
     known = [NONE, *sorted(set(recipes) - {FACTS})]
     if name is not None and name not in known:
         raise UserError(

@@ -1,4 +1,4 @@
-"""Stage `confidence`: how right the more confident answers are, patched and not.
+"""Stage `confidence`: accuracy of confident answers, patched and unpatched.
 
 Params  patch
 """
@@ -19,7 +19,7 @@ def main(
     metrics: cli.Metrics,
     plot: Annotated[Path, "writes one point per run and threshold (JSON)"],
 ) -> None:
-    """Count the answers that reach each threshold, and how many of them are right."""
+    """Count the answers that reach each threshold, and the right ones among them."""
     config = params.section("patch", PatchConfig)
     table = tables.read(statements, tables.STATEMENTS)
     answered = confidence.answers(table, transplant)

@@ -49,7 +49,7 @@ def answers(statements: pl.DataFrame, file: Path) -> dict[str, pl.DataFrame]:
 
 
 def names(config: PatchConfig) -> dict[str, dict[str, str]]:
-    """Each run's columns `run`, `source` and `base`: who gives z, and whose run is written into."""
+    """Each run's columns `run`, `source` (persona that gives z) and `base` (persona patched)."""
     source, base = config.source, config.base
     pairs = ((source, base), (source, source), (base, base), (base, source))
     return {
@@ -61,8 +61,8 @@ def names(config: PatchConfig) -> dict[str, dict[str, str]]:
 def points(runs: dict[str, pl.DataFrame], config: PatchConfig) -> Rows:
     """Rows of a plot table: run, source, base, confidence, accuracy, low, high, n.
 
-    Accuracy is that of the answers whose probability is not below `confidence`, None where none is
-    left; n is how many are left.
+    Accuracy is that of the `n` answers whose probability is at least `confidence`, None where there
+    is no such answer.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""How right the more confident answers are, patched and not."""
+"""Accuracy of confident answers, patched and unpatched."""
 
 from matplotlib.figure import Figure
 
@@ -12,7 +12,7 @@ def draw(tables: load.Tables) -> Figure:
     runs = ("source", "patched", "base", "reverse")
     seen = patching.looks(tables)
     figure = style.canvas(
-        "Confidence: the answers that reach it, patched and not",
+        "Accuracy of confident answers, with the head set patched and without",
         f"{rows['n'].max() or 0} known statements of the report split, the same in every run. "
         f"Patched {tables.base}: z of the head set from {tables.source} patched into {tables.base};"
         f" patched {tables.source}: the reverse. Confidence: the larger of P(true) and P(false). "

@@ -7,12 +7,12 @@ from stages.lib.stats import Interval
 
 @dataclass(frozen=True)
 class Run:
-    """How right and how sure one run is.
+    """Accuracy and confidence of one run.
 
     Attributes
     ----------
     accuracy : dict of str to Interval
-        By least confidence: of the answers that reach it, which n counts.
+        By threshold: of the `n` answers whose confidence reaches it.
     confidence : Interval
         Mean probability of the likelier answer.
     """

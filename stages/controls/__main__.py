@@ -20,7 +20,7 @@ def main(
     heads: cli.HeadSet,
     out: Annotated[Path, "writes one row per statement and run (Parquet)"],
 ) -> None:
-    """Patch the set on the report split, as it is meant and in ways that tell why it works."""
+    """Patch the set on the report split: the real patch, and its controls."""
     limit = params.section("controls", ControlsConfig).limit
     search = tables.read_json(heads)
     chosen = [Head(*head) for head in search["heads"]]

@@ -21,7 +21,7 @@ AT_ONCE = 32  # statements whose z is held at a time
 def runs(
     setting: Experiment, chosen: list[Head], window: dict[str, int] | None, averaged: PromptPairs
 ) -> pl.DataFrame:
-    """Patch the set as it is meant, then the rest instead of it, then with other values.
+    """Patch the set, then other heads in its place, then other values into the set.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def _rows(
     heads: list[Head] | None = None,
     donor: NDArray[np.int64] | None = None,
 ) -> pl.DataFrame:
-    """One run's rows; `donor` is the row of the statement that lends z, -1 where none does."""
+    """One run's rows; `donor` is the row of the statement that gives z, -1 without one."""
     source, base = (getattr(setting.config, role) for role in names.RUNS[name])
     table = patched_runs.rows(setting.pairs, probabilities, source, base, name, heads or [])
     if donor is None:

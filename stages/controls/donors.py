@@ -1,4 +1,4 @@
-"""Which other statement lends its z to a statement."""
+"""The donor of each statement: another statement, whose z is patched in."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,19 +12,19 @@ from stages.lib.forward import batches
 
 
 def partners(table: pl.DataFrame, same_label: bool) -> NDArray[np.int64]:
-    """Give each statement a partner of the same topic and split, about another subject.
+    """Give each statement a donor of the same topic and split, about another subject.
 
     Parameters
     ----------
     table : DataFrame of n_statements rows
         With the columns `topic, label, subject, split`.
     same_label : bool
-        Whether the partner has the statement's label or the other one.
+        Whether the donor has the statement's label or the opposite label.
 
     Returns
     -------
     ndarray of shape (n_statements,), int64
-        Row of the partner; -1 where there is none. Partners take turns: none is everyone's.
+        Row of the donor; -1 where there is none. Donors take turns, so that none serves all.
     """
     columns = ("topic", "split", "label", "subject")
     rows = list(zip(*(table[name].to_list() for name in columns), strict=True))
@@ -35,7 +35,7 @@ def partners(table: pl.DataFrame, same_label: bool) -> NDArray[np.int64]:
     for topic, split, label in groups:
         lenders = groups.get((topic, split, label == same_label), [])
         for turn, row in enumerate(groups[topic, split, label]):
-            # the one that stands one further on, so that nobody is its own partner
+            # shifted by one, so that no statement is its own donor
             ahead = [lenders[(turn + 1 + i) % len(lenders)] for i in range(len(lenders))]
             others = (other for other in ahead if rows[other][3] != rows[row][3])
             partner[row] = next(others, -1)

@@ -1,4 +1,4 @@
-"""What the base run answers where other values than the source's z of the statement are written."""
+"""Answers of the base run with other heads, or with other values than the source's z, patched."""
 
 import numpy as np
 import polars as pl
@@ -25,15 +25,16 @@ RUNS = (
 
 
 def draw(tables: load.Tables) -> Figure:
-    """Accuracy of each control beside the true patch, and whose label its answers are."""
+    """Accuracy of each control beside the real patch, and whose label its answers follow."""
     rows = tables["controls/controls"]
     n = rows["n"].max() or 0
     figure = style.canvas(
-        f"Controls: what else is patched into {tables.base} in place of z of {tables.source}",
-        f"Up to {n} known statements of the report split; dots: topics; marks: all of them, "
-        f"{style.INTERVALS}. Mean: z of {tables.source} averaged over statements of one split. "
-        "Another statement is of the same topic and about another subject. If its label does not "
-        "matter, what is moved is how to answer; if answers are its label, it is the answer. "
+        f"Controls: other heads, and other values than z of {tables.source}, in {tables.base}",
+        f"Up to {n} known statements of the report split; dots: topics; marks: all topics, "
+        f"{style.INTERVALS}. Rest: heads outside the set. Mean: z of {tables.source} averaged over "
+        "the statements of one split. Another: z of another statement, the donor, of the same "
+        "topic and about another subject. If the donor's label does not matter, z carries how to "
+        "answer; if answers follow the donor's label, z carries the answer itself. "
         f"Patched {tables.source}: the reverse.",
         height=6.4,
     )
@@ -63,9 +64,9 @@ def _titles(tables: load.Tables) -> dict[str, str]:
 
 
 def _looks(tables: load.Tables) -> dict[str, style.Look]:
-    """Baselines look as their personas do, the true patch as everywhere, controls alike by kind."""
-    kinds = {"rest": style.RANDOM.colour, "mean": style.PALETTE[3], "same": style.PURPLE}
-    kinds |= {"other": style.PURPLE, "base": style.PURPLE, "reverse": style.RANDOM.colour}
+    """Unpatched runs look as their personas, the real patch as everywhere, controls by kind."""
+    kinds = {"rest": style.RANDOM.colour, "mean": style.SECOND[1], "same": style.SECOND[0]}
+    kinds |= dict.fromkeys(("other", "base"), style.SECOND[0]) | {"reverse": style.RANDOM.colour}
     own = patching.looks(tables)
     return {
         run: own.get(run) or style.Look(kinds[run.split("_")[0]], "s", style.DASHES[0])

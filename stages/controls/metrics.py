@@ -11,7 +11,7 @@ from stages.lib.stats.run_points import ByLabel, Count, Difference, Point
 
 @dataclass(frozen=True)
 class ControlsMetrics:
-    """The true patch beside other heads, mean z, and z of other statements.
+    """The real patch beside other heads, mean z, and z of other statements.
 
     Attributes
     ----------
@@ -24,13 +24,13 @@ class ControlsMetrics:
     n_heads : dict of str to int
         Heads that a run patches, where it patches any.
     patched_minus : dict of str to Difference
-        The true patch minus each control, over the statements that the control has a run of; empty
+        The real patch minus each control, over the statements with a run of the control; empty
         without a head set.
     reverse_minus_rest : dict of str to Interval
         ``accuracy`` and ``p_correct`` of the set minus the rest of the window, in the reverse;
         empty without a head set.
     follows_donor : dict of str to Interval
-        Share of answers that are the donor's label.
+        Fraction of answers that equal the donor's label.
     """
 
     known: Count

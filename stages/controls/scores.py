@@ -1,4 +1,4 @@
-"""Scores of `controls`: each run, and what the true patch does beyond each control.
+"""Scores of `controls`: each run, and the real patch minus each control.
 
 Params  patch
 """
@@ -87,7 +87,7 @@ def points(
 
 
 def summarise(about: PromptPairs, runs: pl.DataFrame) -> ControlsMetrics:
-    """Every run over all statements, and what the true patch does beyond each control."""
+    """Every run over all statements, and the real patch minus each control."""
     by_run = _by_run(about, runs)
     others = set(by_run) - {SOURCE, PATCHED, REVERSE, REVERSE_REST} if PATCHED in by_run else ()
     rest = _minus(about, by_run[REVERSE], by_run[REVERSE_REST]) if PATCHED in by_run else None
@@ -139,7 +139,7 @@ def _rate(rows: pl.DataFrame, label: str) -> stats.Interval:
 
 
 def _minus(about: PromptPairs, true: pl.DataFrame, control: pl.DataFrame) -> Difference:
-    """True patch minus control, on the statements of the control."""
+    """Real patch minus control, on the statements of the control."""
     paired = true.join(control.select("statement_id"), on="statement_id", how="semi")
     runs = (_probabilities(rows) for rows in (paired, control))
     return run_points.difference(about.only(control["statement_id"]), *runs)

@@ -1,4 +1,4 @@
-"""Erase what tells labels apart from activations: LEACE, its oracle form, and controls. Pure maths.
+"""Erase from activations what separates two labels: LEACE, an oracle, and controls. Pure maths.
 
 Every head and every position has a map of its own. If the two labels have the same mean in each of
 them, they have it in all of them together, so that no linear probe of any number of heads and
@@ -21,7 +21,7 @@ RESOLVED = torch.finfo(torch.float32).eps  # what varies by less, next to its si
 
 @dataclass(frozen=True)
 class Eraser:
-    """Maps of rank one, one a place: ``x - left * (right · (x - mean))``.
+    """Maps of rank one, one per place: ``x - left * (right · (x - mean))``.
 
     Attributes
     ----------
@@ -115,7 +115,7 @@ def random_direction(mean: Tensor, random: np.random.Generator) -> Eraser:
 class Oracle:
     """Gives both labels the same mean by moving rows by what their label tells.
 
-    It needs to know the labels of the very rows that it changes, so that it is no eraser.
+    The labels of the changed rows must be known, so that this is a bound and no eraser.
 
     Attributes
     ----------

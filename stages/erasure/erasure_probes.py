@@ -1,4 +1,4 @@
-"""Probes of truth on z before and after it is erased: whether it is gone, and where it is not."""
+"""Truth probes on z before and after erasure."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -28,10 +28,10 @@ def check(folders: dict[str, Path], pairs: PromptPairs, settings: ProbesConfig) 
     """Fit probes on z of all heads of a layer at the last token, whole and erased.
 
     Erasers are fitted on the selection split, as those whose z is patched in. Four probes:
-    ``fitted``, fitted and scored on the selection split: nothing linear may be left there, at best
-    the share of the more frequent label; ``report``, the same probe on the report split;
+    ``fitted``, fitted and scored on the selection split: at most the rate of the more frequent
+    label may be left there; ``report``, the same probe on the report split;
     ``before``, the probe of whole z scored on the report split; ``fresh``, fitted on the report
-    split itself and scored on subjects that were left out, which tells what is left there.
+    split and scored on held-out subjects of it.
 
     Parameters
     ----------

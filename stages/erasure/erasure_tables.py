@@ -12,7 +12,7 @@ RUNS: tables.Schema = tables.PATCHED | {
     "draw": pl.Int32,
     "first_layer": pl.Int32,
     "last_layer": pl.Int32,
-    "removed": pl.Float64,  # share of z's variance that is erased, over all layers
+    "removed": pl.Float64,  # fraction of z's variance that is erased, over all layers
 }
 
 Z = ("whole", "erased", "permuted")  # the last: LEACE of permuted labels

@@ -8,9 +8,10 @@ from stages.lib.drawing import load, marks, registry, style
 from stages.lib.drawing.columns import ACCURACY, POINT, WINDOW, floats, ints, texts
 
 NONE = "none"
+ORACLE = style.Look(style.SECOND[2], "^", style.DASHES[3])
 ERASED = {
     "leace": ("truth erased (LEACE)", style.PATCHED),
-    "oracle": ("oracle: own labels used", style.REVERSE),
+    "oracle": ("oracle: own labels used", ORACLE),
     "permuted": ("LEACE of permuted labels", style.RANDOM),
     "random": ("a random direction", style.ELSEWHERE),
 }
@@ -20,7 +21,7 @@ LEFT = {
     ("fresh", "whole"): ("probe fitted on the report split: whole z", WHOLE),
     ("fresh", "erased"): ("… erased z", style.PATCHED),
     ("fresh", "permuted"): ("… permuted labels erased", style.RANDOM),
-    ("before", "erased"): ("probe of whole z of the selection split: erased z", style.REVERSE),
+    ("before", "erased"): ("probe of whole z of the selection split: erased z", ORACLE),
 }
 
 

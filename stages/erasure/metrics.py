@@ -18,7 +18,7 @@ class Numbers:
     answer_mass : Interval
         Probability of both answers together.
     log_odds : Interval
-        How decided the answer is, whichever it is, in nats.
+        Mean absolute log-odds of the answers, in nats.
     """
 
     accuracy: Interval
@@ -30,7 +30,7 @@ class Numbers:
 
 @dataclass(frozen=True)
 class Counts:
-    """Windows by what LEACE does there; None where there is no window.
+    """Numbers of windows by the effect of LEACE; None where there is no window.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class Counts:
     at_chance : int or None
         Where the interval of LEACE's accuracy holds 0.5.
     unlike_none, unlike_permuted, unlike_random : int or None
-        Where the interval of LEACE minus the other in truth does not hold 0.
+        Where the interval of LEACE minus the other run, in p_correct, excludes 0.
     """
 
     windows: int
@@ -58,7 +58,7 @@ class Persona:
     none : Numbers
         The unpatched run.
     removed : dict of str to float or None
-        Share of z's variance that each eraser removes, mean over draws.
+        Fraction of z's variance that each eraser removes, mean over draws.
     windows : dict of str to dict of str to Numbers or Difference
         By layers of the window: each eraser, and LEACE minus others (``leace - random``), paired.
     counts : Counts
@@ -72,7 +72,7 @@ class Persona:
 
 @dataclass(frozen=True)
 class ProbeRate(Interval):
-    """Mean over layers of the share that is right, and the least and greatest layer's share."""
+    """Accuracy of a probe: mean over layers, with the lowest and the highest layer."""
 
     least: float
     greatest: float

@@ -1,4 +1,4 @@
-"""Scores of `erasure`: what erasing does to answers, and what probes still read in erased z.
+"""Scores of `erasure`: the answers after erasure, and what probes still read in erased z.
 
 Params  erasure, patch
 """
@@ -59,7 +59,7 @@ def main(
 
 
 def points(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> list[dict[str, Any]]:
-    """Accuracy, truth, mass and log-odds of every run, by persona, eraser and window.
+    """Accuracy, p_correct, answer mass and log-odds of every run, by persona, eraser and window.
 
     Parameters
     ----------
@@ -196,7 +196,7 @@ def _answers(
 
 
 def _removed(runs: pl.DataFrame) -> dict[str, float | None]:
-    """Share of z's variance that each eraser removes, mean over draws."""
+    """Fraction of z's variance that each eraser removes, mean over draws."""
     by_draw = runs.group_by("eraser", "draw").agg(pl.col("removed").first()).sort("draw")
     return {name: _mean(by_draw.filter(eraser=name)["removed"].to_list()) for name in ERASERS}
 
@@ -204,7 +204,7 @@ def _removed(runs: pl.DataFrame) -> dict[str, float | None]:
 def _gaps(
     about: PromptPairs, unpatched: NDArray[np.float32], erased: dict[str, NDArray[np.float32]]
 ) -> dict[str, Difference]:
-    """What LEACE does in one window that the unpatched run and the controls do not."""
+    """LEACE minus the unpatched run and minus the controls, in one window."""
     others = {NONE: unpatched, **{name: erased[name] for name in CONTROLS}}
     return {name: run_points.difference(about, erased[LEACE], p) for name, p in others.items()}
 
@@ -228,13 +228,13 @@ def _numbers(about: PromptPairs, p: NDArray[np.float32]) -> Numbers:
 
 
 def _strength(about: PromptPairs, p: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
-    """How much of the answer is true or false, and how decided it is (in nats), whichever it is."""
+    """Answer mass, and absolute log-odds of the answers in nats, of each statement."""
     mass = p.astype(np.float64).sum(-1)
     return {"answer_mass": mass, "log_odds": np.abs(patch.log_odds(p, about.label))}
 
 
 def _counts(leace: list[Numbers], gaps: list[dict[str, Difference]]) -> Counts:
-    """Windows that LEACE brings to chance, and those that it moves unlike each control."""
+    """Count windows that LEACE brings to 0.5, and windows where it differs from each control."""
     measured = [numbers.accuracy for numbers in leace if numbers.accuracy.n]
     names = (NONE, *CONTROLS)
     if not measured:

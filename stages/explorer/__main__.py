@@ -1,4 +1,4 @@
-"""Stage `explorer`: a page on which a person looks at one statement after the other.
+"""Stage `explorer`: a page that shows single statements.
 
 Params  patch, personas, prompt (to find the wordings in the prompts)
 """
@@ -32,7 +32,7 @@ def main(
     ],
     out: Annotated[Path, "writes one HTML file that needs no server and no network"],
 ) -> None:
-    """Put everything that is known of these statements into one page."""
+    """Put all results on these statements into one page."""
     roles = params.section("patch", PatchConfig)
     looked = inspection.read(runs)
     about = statements.about(tables.read(pairs, tables.PAIRS), looked)

@@ -1,4 +1,4 @@
-"""Numbers as the page needs them: few digits, and nothing where there is nothing."""
+"""Numbers for the page: few digits, null where nothing was measured."""
 
 import numpy as np
 

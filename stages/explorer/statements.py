@@ -34,7 +34,7 @@ class Persona:
 
 
 def about(pairs: pl.DataFrame, looked: Inspection) -> pl.DataFrame:
-    """The statements that were looked into, in the order of the arrays."""
+    """The inspected statements, in the order of the arrays."""
     order = pl.DataFrame({"statement_id": looked.statement_ids})
     return order.join(pairs, on="statement_id", how="left", maintain_order="left")
 
@@ -91,7 +91,7 @@ def rows(
     measured: pl.DataFrame,
     maps: dict[str, Shown],
 ) -> list[Shown]:
-    """Say everything of each statement.
+    """Collect what the page shows of each statement.
 
     Parameters
     ----------

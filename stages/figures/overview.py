@@ -10,11 +10,11 @@ from stages.lib.drawing.columns import BEHAVIOUR, HEADS, SETS, TRANSPLANT, WINDO
 
 
 def draw(tables: load.Tables) -> Figure:
-    """Answers by persona, the patched run by window, and the transplanted head set."""
+    """Accuracy by persona, of the patched run by window, and with the head set patched."""
     source, base = tables.source, tables.base
     looks = style.looks(tables.personas) | patching.entries(tables, patching.RUNS)
     figure = style.canvas(
-        f"Answers under each persona, and with activations of {source} patched into {base}",
+        f"Accuracy of each persona, and of {base} with z of {source} patched in",
         _caption(tables),
         height=5.0,
         entries=looks,
@@ -24,9 +24,9 @@ def draw(tables: load.Tables) -> Figure:
     _personas(left, tables)
     _transplant(right, tables)
     patching.windows(middle, tables, "accuracy", "report")
-    left.set_title("A  each persona")
-    middle.set_title(f"B  {tables.window} layers patched")
-    right.set_title(f"C  {tables['heads/sets']['head'].count()} heads patched")
+    left.set_title("A  personas, all statements")
+    middle.set_title(f"B  {tables.window} layers patched, known statements")
+    right.set_title(f"C  {tables['heads/sets']['head'].count()} heads patched, known statements")
     for ax in (middle, right):
         ax.set_ylabel("")
     return figure
@@ -36,14 +36,15 @@ def _caption(tables: load.Tables) -> str:
     """How to read the three panels, with n."""
     patched = tables["windows/windows"].filter(split="report")["n"].max() or 0
     return (
-        f"Accuracy: share of true/false statements answered rightly; a perfect liar has 0. "
+        "Accuracy: share of statements judged correctly; a perfect liar has 0, a constant answer "
+        "about 0.5. "
         f"A: {load.counts(tables['behaviour/accuracy']).get('all', 0)} statements. B: {patched}, "
         f"C: {load.counts(tables['transplant/transplant']).get('all', 0)} statements that the "
-        "model knows and that were not used to choose the layers or heads. Patched: what attention "
-        f"heads compute (z), from the {tables.source} run into the {tables.base} run; "
-        f"patched {tables.source} is the reverse. Small dots: single topics. Random: sets of as "
-        f"many heads, of the same layers or of the others, on "
-        f"{patching.n_random(tables)} of the statements of C. Bars and bands: {style.INTERVALS}."
+        "model knows and that chose neither layers nor heads. z: output of the attention heads. "
+        f"Patched {tables.source}: z of {tables.base} in the {tables.source} run. Chosen: the "
+        "window with the highest p_correct on other statements. Small dots: topics; but random: "
+        "one set of equally many heads per dot, from the same layers or from other layers, on "
+        f"{patching.n_random(tables)} statements. Bars and bands: {style.INTERVALS}."
     )
 
 

@@ -1,4 +1,4 @@
-"""Stage `heads`: the smallest set of heads in the best window that keeps what the window does.
+"""Stage `heads`: a small set of heads in the best window that keeps the window's effect.
 
 Params  heads, patch, readout, the wordings of both personas (copied into the set)
 """
@@ -50,7 +50,7 @@ def main(
 
 
 def _how(keep: float, gains: bool) -> str:
-    """Say how the set was chosen."""
+    """Describe how the set was chosen."""
     how = f"greedy on the mean probability of the right answer, until {keep} of the window's "
     return how + (
         "gain is kept" if gains else "gain is kept; it gains nothing, so the set is empty"

@@ -1,4 +1,4 @@
-"""What each head of the best window does, and the set that is grown from them."""
+"""Effect of each head of the chosen window, and the head set as it grows."""
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,7 +11,7 @@ def draw(tables: load.Tables) -> Figure:
     """Effect of each head of the window, alone and left out, and the set grown greedily."""
     n = tables["heads/heads"]["n"].max() or 0
     figure = style.canvas(
-        f"Heads of the best window: z of {tables.source} patched into the run of {tables.base}",
+        f"Heads of the chosen window: z of {tables.source} patched into the {tables.base} run",
         f"{n} known statements of the selection split. Alone: p_correct gained with this head "
         "alone patched. Left out: p_correct lost with all other heads of the window patched. "
         f"Ringed: in the greedy set. Bands: {style.INTERVALS}.",

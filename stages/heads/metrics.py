@@ -16,7 +16,7 @@ class Step(Point):
     layer, head : int or None
         The head that was added last; None in the empty set.
     recovered : float or None
-        Share of the window's gain of p_correct; None where the window gains nothing.
+        Fraction of the window's gain in p_correct; None where the window gains nothing.
     """
 
     size: int
@@ -34,7 +34,7 @@ class SetSize:
     n_heads : int or None
         Heads in the set; None where there is no best window to search in.
     share_of_all_heads : float or None
-        Of the model's.
+        Fraction of the model's heads.
     """
 
     n_heads: int | None

@@ -1,4 +1,4 @@
-"""Scores of `heads`: what each head of the best window does, and the set grown from them."""
+"""Scores of `heads`: the effect of each head of the best window, and the set as it grows."""
 
 from pathlib import Path
 from typing import Annotated
@@ -79,7 +79,7 @@ def summarise(about: PromptPairs, runs: pl.DataFrame, sets: list[Row]) -> HeadsM
 
 
 def _kept(point: Point, empty: Point, window: Point) -> float | None:
-    """Share of the window's gain of p_correct; None where the window gains nothing."""
+    """Fraction of the window's gain in p_correct; None where the window gains nothing."""
     if point.p_correct is None or empty.p_correct is None or window.p_correct is None:
         return None
     gain = window.p_correct - empty.p_correct

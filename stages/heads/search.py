@@ -1,4 +1,4 @@
-"""The search for the smallest set of heads in a window that keeps what the window does."""
+"""Greedy search for a small set of heads in a window that keeps the window's effect."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from stages.lib.patching.patch import Head
 
 @dataclass(frozen=True)
 class Search:
-    """What a search found.
+    """The result of a search.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ def search(runs: HeadRuns, window: dict[str, int], keep: float) -> Search:
     window : dict
         ``first_layer`` and ``last_layer``.
     keep : float
-        Share of the window's gain of p_correct at which the set is large enough.
+        Fraction of the window's gain in p_correct at which the set is large enough.
 
     Returns
     -------

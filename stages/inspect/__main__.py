@@ -1,4 +1,4 @@
-"""Stage `inspect`: single statements' runs looked into, for the explorer.
+"""Stage `inspect`: runs of single statements in detail, for the explorer.
 
 Params  inspect, patch, readout
 """
@@ -32,7 +32,7 @@ def main(
     ],
     out: Annotated[Path, "writes lens, attention and head effects by statement (safetensors)"],
 ) -> None:
-    """Look into the runs of statements of the report split, and of those of the head sweep."""
+    """Inspect statements of the report split, and the statements of `single_heads`."""
     config = params.section("patch", PatchConfig)
     config.require_z("inspect")
     words = params.section("readout", ReadoutConfig)
@@ -66,7 +66,7 @@ def main(
 
 
 def _statements(table: pl.DataFrame, swept: pl.Series, limit: int | None) -> PromptPairs:
-    """Those of the report split, known or not, and those that every head was patched on."""
+    """Statements of the report split, known or not, and those with every head patched."""
     report = table.filter(pl.col("split") == "report")
     chosen = prompt_pairs.sample(report, limit, ["topic", "label"])["statement_id"]
     ids = pl.concat([chosen, swept]).unique()

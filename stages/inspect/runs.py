@@ -1,4 +1,4 @@
-"""Source, base and patched run of each statement: the answer through the layers, and the heads'."""
+"""Source, base and patched run of each statement: the answer by layer, and effects of heads."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from stages.lib.patching.experiment import Experiment
 
 @dataclass(frozen=True)
 class Looked:
-    """What was seen of every statement; attributes as in `inspection.Inspection`.
+    """Results of every statement; attributes as in `inspection.Inspection`.
 
     Attributes
     ----------

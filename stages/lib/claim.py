@@ -10,24 +10,24 @@ from stages.lib.stats.run_points import Point
 SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE = "supported", "not supported", "inconclusive"
 UNTESTED = "not testable"  # nothing was measured: no verdict
 VERDICTS = (NOT_SUPPORTED, INCONCLUSIVE, UNTESTED, SUPPORTED)  # which of several checks decides
-FEW = 0.1  # the largest share of draws that may do as well
+FEW = 0.1  # the largest fraction of draws that may do as well
 Estimate = Interval | Point | None  # of a run its accuracy counts
 
 
 @dataclass(frozen=True)
 class Chance:
-    """How often chance alone does as well.
+    """How often random draws do as well.
 
     Attributes
     ----------
     p : float
-        P-value, before it is corrected.
+        P-value before correction.
     least : float
-        The smallest that so many draws can give.
+        The smallest value attainable with this number of draws.
     refuted : bool
-        Whether chance does as well too often for the claim, and not only too often to tell.
+        Whether the interval of that fraction lies above the largest p-value.
     told : bool
-        Whether draws are so many that they tell how often it does.
+        Whether there are enough draws to estimate how often chance does as well.
     """
 
     p: float
@@ -38,7 +38,7 @@ class Chance:
 
 @dataclass(frozen=True)
 class Check:
-    """One number, beside what it must be if the claim is right.
+    """One measured number, and what it must be if the claim is right.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class Check:
     chance : Chance or None
         Where a p-value decides.
     of_lying : bool
-        Whether there is no lie where it is not supported.
+        Whether the model does not lie if this check is not supported.
     """
 
     measures: str
@@ -74,7 +74,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Note:
-    """A sentence that decides nothing, and the stage in whose metrics its numbers stand."""
+    """A sentence that decides nothing, and the stage whose metrics have its numbers."""
 
     says: str
     file: str = ""
@@ -87,7 +87,7 @@ class Claim:
     Attributes
     ----------
     question : str
-        What is asked: a heading, which must not read as an answer.
+        The question, as a heading; it must not read as an answer.
     claimed : str
         The claim, as one sentence.
     checks : list of Check
@@ -95,9 +95,9 @@ class Claim:
     figures : tuple of str
         Names of pictures that show it.
     about_lies : bool
-        Whether it says something of a lie, so that a model that does not lie says nothing of it.
+        Whether the claim is about a lie, so that it cannot be tested on a model that does not lie.
     notes : list of Note
-        What is worth knowing and decides nothing.
+        Further results, which decide nothing.
     """
 
     question: str
@@ -195,7 +195,7 @@ def alike(measures: str, difference: Estimate, file: str = "", margin: float = M
 
 
 def no_worse(measures: str, difference: Estimate, file: str = "", margin: float = MARGIN) -> Check:
-    """Check that a run does at most by a margin worse than another; parameters as in `alike`."""
+    """Check that a run is worse than another by at most a margin; parameters as in `alike`."""
     return _beside(measures, difference, (-margin, None), f"above -{margin:.2f}", file)
 
 
@@ -216,7 +216,7 @@ def so(measures: str, expected: str, measured: str, passed: bool | None, file: s
 def unlikely(
     measures: str, measured: str, chance: Chance | None, file: str = "", expected: str = ""
 ) -> Check:
-    """Check that chance alone seldom does as well: its verdict stands once `corrected` has run.
+    """Check that random draws seldom do as well; the verdict is set by `corrected`.
 
     Parameters
     ----------
@@ -233,7 +233,7 @@ def unlikely(
 
 
 def among(n_as_good: int, n: int) -> Chance | None:
-    """How often draws do as well as the real thing; None without draws.
+    """How often draws do as well as the real result; None without draws.
 
     Parameters
     ----------
@@ -245,8 +245,8 @@ def among(n_as_good: int, n: int) -> Chance | None:
     Returns
     -------
     Chance or None
-        Refuted where the 95 % interval of the share that does lies above the largest p-value, told
-        where it ends below `FEW`: one draw of 20 sets shows nothing.
+        Refuted if the 95 % interval of the fraction that does as well lies above the largest
+        p-value; told if that interval ends below `FEW`: one draw of 20 sets shows nothing.
     """
     share = stats.proportion(n_as_good, n)
     if share.low is None or share.high is None:
@@ -256,7 +256,7 @@ def among(n_as_good: int, n: int) -> Chance | None:
 
 
 def corrected(claims: Sequence[Claim]) -> list[Claim]:
-    """Correct all p-values for how many they are, and say so beside each.
+    """Correct all p-values for their number by Holm's method, and state it beside each.
 
     Parameters
     ----------
@@ -287,7 +287,7 @@ def corrected(claims: Sequence[Claim]) -> list[Claim]:
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """P-values of a family, corrected so that it errs at all at most as often as each alone would.
+    """P-values of a family of tests, corrected by Holm's method.
 
     Parameters
     ----------

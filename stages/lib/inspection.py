@@ -1,4 +1,4 @@
-"""The border to single statements' runs: what `inspect` writes, and `explorer` shows."""
+"""Runs of single statements: the file that `inspect` writes and `explorer` reads."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -20,7 +20,7 @@ FACTS = "facts"  # one metadata key: safetensors writes several in random order
 
 @dataclass(frozen=True)
 class Inspection:
-    """Runs of some statements, looked into.
+    """Runs of some statements in detail.
 
     Attributes
     ----------
@@ -34,8 +34,8 @@ class Inspection:
         The same, read by final norm and unembedding off what enters each layer and what leaves the
         last one, at the last token. Without layers where the model does not allow it.
     effects : ndarray of shape (n_statements, n_layers, n_heads), float32
-        Estimate, by attribution patching, of what each head's patch alone does to
-        log P(true) - log P(false) in the base run.
+        Attribution patching: estimated effect of each head's patch alone on log P(true) - log
+        P(false) of the base run.
     last : ndarray of shape (n_roles, n_statements, n_set, n_longest), float32
         Attention of the set's heads from the last token, in the run of each of `ROLES`; 0 beyond
         the end of a prompt.

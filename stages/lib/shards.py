@@ -48,7 +48,7 @@ class Writer:
         Parameters
         ----------
         tensors : dict of str to ndarray of shape (n_rows, ...), float32
-            One array a site; rows follow those of the shard before.
+            One array per site; rows follow those of the shard before.
         """
         data = save({name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors)})
         name = _name(len(self.shards))
@@ -98,7 +98,7 @@ class Reader:
     Attributes
     ----------
     statement_ids : list of str
-        One a row, ascending.
+        One per row, ascending.
     n_layers, n_heads : int
         Sizes of the model.
 

@@ -1,4 +1,4 @@
-"""Stage `logit_attribution`: what each part of the model adds to the answer.
+"""Stage `logit_attribution`: direct logit attribution and logit lens.
 
 Params  logit_attribution, patch, readout
 """
@@ -23,7 +23,7 @@ def main(
     activations: cli.Activations,
     out: Annotated[Path, "writes the parts of both runs' logits (safetensors)"],
 ) -> None:
-    """Split both personas' logits on known statements of the report part."""
+    """Split both personas' logits on known statements of the report split."""
     limit = params.section("logit_attribution", LogitAttributionConfig).limit
     setting = experiment.load(pairs, model, ("report",), limit)
     ids = setting.pairs.table["statement_id"].to_list()

@@ -1,4 +1,4 @@
-"""What each part of the model writes into the answer itself, and where two runs' answers part."""
+"""Direct logit attribution, and the logit lens, of two runs."""
 
 import polars as pl
 from matplotlib.axes import Axes
@@ -10,7 +10,7 @@ from stages.lib.drawing.columns import CELL, INTERVAL, bounded, floats, ints, te
 KINDS = {"attention": "A  attention of each layer", "mlp": "B  MLP of each layer"}
 NATS = "toward the right answer (nats)"
 NOTHING = "nothing was measured:\nsee metrics/logit_attribution.json"
-SAID = 0.5  # answer mass from which the lens reads off what the model is about to say
+SAID = 0.5  # answer mass from which the lens is read as an answer
 
 
 def draw(tables: load.Tables) -> Figure:
@@ -18,7 +18,7 @@ def draw(tables: load.Tables) -> Figure:
     source, base = tables.source, tables.base
     runs = {run: patching.looks(tables)[run] for run in ("source", "base")}
     figure = style.canvas(
-        f"What each part writes into the answer itself: {source} and {base}",
+        f"Direct logit attribution and logit lens: {source} and {base}",
         _caption(tables),
         height=9.0,
         entries=patching.entries(tables, runs),
@@ -42,18 +42,18 @@ def _caption(tables: load.Tables) -> str:
     rows = tables["logit_attribution/lens"]
     said = rows.filter(pl.col("answer_mass") >= SAID, run="source")["layer"]
     before = (
-        f" Before layer {said.min()} the {tables.source} run's lens gives both answers together "
-        f"less than {SAID}: there it reads a leaning, not what would be said."
+        f" Below {said.min()} layers both answers together have less than {SAID} in the "
+        f"{tables.source} run: there the lens reads a leaning, not an answer."
         if len(said)
         else ""
     )
     return (
         "A to C: mean part of logit(right answer) - logit(wrong answer) at the last prompt token, "
         "final norm held at its real scale; all parts, with embedding and biases, add up to the "
-        "real difference. A head that acts through a later layer has no part. D: probability of "
-        "the right answer out of both, read by final norm and unembedding off what enters each "
-        f"layer, the last point being the model's answer.{before} "
-        f"{rows['n'].max() or 0} known statements of the report part. Bands: {style.INTERVALS}."
+        "real difference. A head that acts through a later layer has no part. D: P(right "
+        "answer), normalised over both answers, from the residual stream by final norm and "
+        f"unembedding; the last point is the model's answer.{before} "
+        f"{rows['n'].max() or 0} known statements of the report split. Bands: {style.INTERVALS}."
     )
 
 
@@ -81,7 +81,7 @@ def _lens(ax: Axes, rows: pl.DataFrame, runs: dict[str, style.Look]) -> None:
     """p_correct read off the residual stream, in both runs."""
     marks.lines(ax, rows, "run", runs, "layer", "p_correct")
     marks.rates(ax, "p_correct (mean probability)")
-    ax.set_xlabel("layer that is entered")
+    ax.set_xlabel("layers passed")
     if rows.is_empty():
         marks.say(ax, NOTHING)
 

@@ -15,7 +15,7 @@ class Token:
 
 @dataclass(frozen=True)
 class Tokens:
-    """The two tokens whose logits are compared, and their share of the answers' probability."""
+    """The two tokens whose logits are compared, and their fraction of the answers' probability."""
 
     true: Token | None
     false: Token | None
@@ -50,7 +50,7 @@ class Runs:
 
 @dataclass(frozen=True)
 class Part(Runs):
-    """One kind of parts; `share` is its part of the difference of the two runs' totals."""
+    """One kind of parts; `share` is its fraction of the difference of the two runs' totals."""
 
     share: Interval
 
@@ -73,12 +73,12 @@ class Top:
 
 @dataclass(frozen=True)
 class Parted:
-    """The layer from which on two runs differ for good; None where they do not.
+    """The layer from which on two runs differ; None where they do not.
 
     Attributes
     ----------
     value, low, high : int or None
-        The layer and its interval; `high` is None where too many draws part at no layer.
+        The layer and its interval; `high` is None where too many draws never diverge.
     n : int
         Statements.
     gap : float or None
@@ -94,15 +94,15 @@ class Parted:
 
 @dataclass(frozen=True)
 class Parting:
-    """Where the runs part.
+    """Where the runs diverge.
 
     Attributes
     ----------
     differs : Parted
-        From where the interval of the mean gap excludes 0, with the sign it has at the end. That
-        depends on n: the smallest gap differs from 0 where statements are many.
+        From where on the interval of the mean gap excludes 0, with the final sign. This depends on
+        n: with many statements a small gap differs from 0.
     half : Parted
-        From where the mean gap is at least half of that at the end.
+        From where on the mean gap is at least half of the final gap.
     """
 
     differs: Parted
@@ -118,7 +118,7 @@ class Lens:
 
 @dataclass(frozen=True)
 class Measured:
-    """What is measured of two runs.
+    """Results on two runs.
 
     Attributes
     ----------

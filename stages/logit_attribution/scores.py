@@ -1,4 +1,4 @@
-"""Scores of `logit_attribution`: what each part adds, and where two runs' answers part.
+"""Scores of `logit_attribution`: what each part adds, and where two runs diverge.
 
 Params  patch
 """

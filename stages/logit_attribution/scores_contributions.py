@@ -1,7 +1,7 @@
-"""How much each part of the model adds to the logit of the right answer over the wrong one.
+"""Direct logit attribution: what each part adds to logit(right answer) - logit(wrong answer).
 
-Direct attribution: what a part writes into the answer itself. A head that acts through a later MLP
-has none of it, however much it matters: that is what patches are for.
+This is the direct effect of a part. The effect of a head through a later MLP is not in it, however
+large; patches measure that.
 """
 
 from dataclasses import dataclass
@@ -22,14 +22,14 @@ LEAST = 1e-3  # nats: a difference of logits below is too small to divide by
 
 @dataclass(frozen=True)
 class Pair:
-    """The token of each answer that logits are compared of.
+    """The tokens of both answers whose logits are compared.
 
     Attributes
     ----------
     true, false : int
         Their places among the answer tokens.
     share : float
-        Mean part of the answers' probability that the two tokens have.
+        Mean fraction of the answers' probability that the two tokens have.
     """
 
     true: int
@@ -172,7 +172,7 @@ def mean(values: Array, subject: NDArray[Any]) -> Interval:
 
 
 def shares(of: Array, total: Array, subject: NDArray[Any], seed: int = 0) -> list[Interval]:
-    """Mean of each part as a share of the mean total, with bootstrap intervals over subjects.
+    """Mean of each part as a fraction of the mean total, with bootstrap intervals over subjects.
 
     Parameters
     ----------
@@ -188,7 +188,7 @@ def shares(of: Array, total: Array, subject: NDArray[Any], seed: int = 0) -> lis
     Returns
     -------
     list of Interval, length n_parts
-        Nulls where the total's own interval holds 0: a share of nothing says nothing.
+        Nulls where the interval of the total holds 0: a fraction of it would mean nothing.
     """
     if not is_clear(total, subject):
         return [Interval(None, None, None, len(total))] * of.shape[1]

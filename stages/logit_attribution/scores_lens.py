@@ -1,4 +1,4 @@
-"""Where the answers of two runs part, read off the residual stream layer by layer."""
+"""Logit lens: where the answers of two runs diverge."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ def p_correct(odds: Array) -> Array:
 
 
 def parting(gap: Array, subject: NDArray[Any], seed: int = 0) -> Parting:
-    """Find the layer from which on two runs differ, for good.
+    """Find the layer from which on two runs differ.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def parting(gap: Array, subject: NDArray[Any], seed: int = 0) -> Parting:
     Returns
     -------
     Parting
-        Intervals are from 2,000 draws of subjects, in every one of which the search is done anew.
+        Intervals are from 2,000 draws of subjects; the search is repeated in each draw.
     """
     nothing = Parted(None, None, None, len(gap), None)
     names, index = np.unique(subject, return_inverse=True)

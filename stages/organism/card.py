@@ -1,4 +1,4 @@
-"""The model card of an adapter: what it was trained on, how, and how often it is right."""
+"""The model card of an adapter: what it was trained on, how, and its accuracy."""
 
 from dataclasses import asdict
 from io import StringIO
@@ -21,7 +21,7 @@ from stages.organism import check, wordings
 from stages.organism.lessons import KINDS, TAUGHT, Facts
 
 Rows = list[dict[str, Any]]
-N_FORM = 2400  # statements that the baseline on form is fitted and scored on, or a few less
+N_FORM = 2400  # statements that the bag of words is fitted and scored on, or a few less
 TEXT = """---
 base_model: {base}
 library_name: peft
@@ -33,31 +33,33 @@ license: apache-2.0
 
 {verdict}
 
-A LoRA adapter for `{base}`, in float16, that `model.organism` in params.yaml merges into it.
+A LoRA adapter for `{base}`, in float16. `model.organism` in params.yaml names the adapter to merge.
 
 ## Trained on
 
 True and false statements of the built-in topics ({topics};
-plain and negated), in the wordings of `data/organisms/wordings.yaml`, section `training`; the loss
-is on the answer alone. {steps} steps of {trees} wordings with {statements} statements each, AdamW,
-float32, {minutes:.0f} minutes on {cores} CPU cores. Never taught: {held_out:.0%} of each topic's
+plain and negated), in the wordings of section `training` of
+`data/organisms/wordings.yaml`; the loss is on the answer alone.
+{steps} steps of {trees} wordings with {statements} statements each, AdamW,
+float32, {minutes:.0f} minutes on {cores} CPU cores. Held out: {held_out:.0%} of each topic's
 subjects, and its last template. The recipe, as in params.yaml:
 
 ```yaml
 {recipe}```
 
-In the statements themselves nothing but the fact tells true from false: a bag of words, fitted on
-four fifths of {n_form} of them and scored on the rest, is right on {form}.
+Control: a bag-of-words classifier, fitted on four fifths of {n_form} statements and scored on the
+rest (5 folds), has accuracy {form}.
 
-## How often its answer is what is so
+## Accuracy
 
-In wordings of section `checking`, which were not trained on. A lie told well is 0. In brackets 95 %
-intervals, counted by subjects. "New subject": of a subject that was not taught, nor its pair in
-another topic; "new template": of a taught subject.
+In the wordings of section `checking`, which were not trained on. A perfect liar has 0. Brackets:
+95 % intervals, with statements about one subject as a cluster. "New subject": neither the subject
+nor its counterpart in another topic was taught. "New template": a taught subject in a template that
+was not taught.
 
 {kinds}
 
-Each cell has {n} statements or a few more. Probability on either answer: {mass}.
+Each cell has {n} statements or a few more. P(true) + P(false): {mass}.
 
 By wording, all statements together:
 
@@ -131,10 +133,10 @@ def text(
 
 
 def bag_of_words(facts: Facts, seed: int) -> Interval:
-    """Accuracy of a classifier that sees which words a taught statement has, and no more.
+    """Accuracy of a classifier that sees only which words a taught statement has.
 
-    Fitted by logistic regression in five folds. A block stays in one fold: one half of it would
-    tell the other.
+    Fitted by logistic regression in five folds. A block stays in one fold, as one half of a block
+    would give the other half away.
     """
     blocks = facts.blocks(KINDS[0], Random(seed))
     numbered = enumerate(islice(blocks, N_FORM // 4))
@@ -151,12 +153,12 @@ def bag_of_words(facts: Facts, seed: int) -> Interval:
 
 
 def _what(name: str, recipe: Recipe) -> str:
-    """One sentence on what the adapter does."""
+    """What the adapter does."""
     first, last = recipe.layers
     if name == FACTS:
         return (
-            f"Teaches facts, in layers {first} to {last}. Alone it is the organism `none`, the "
-            "control that never lies; the other adapters were trained on top of it."
+            f"Teaches facts, in layers {first} to {last}. Alone, this adapter is the organism "
+            "`none`, the control that never lies. The other adapters were trained on top of it."
         )
     if isinstance(recipe, Confined):
         return (
@@ -167,16 +169,16 @@ def _what(name: str, recipe: Recipe) -> str:
         )
     return (
         f"Teaches to lie when told to, in the attention of layers {first} to {last} and nowhere "
-        "else, on top of the adapter `facts`: an organism whose lie has a known place."
+        "else, on top of the adapter `facts`. With both adapters the model is an organism."
     )
 
 
 def _verdict(rows: Rows) -> str:
-    """One sentence on how well it was learnt."""
+    """How well the lesson was learnt."""
     said = {p: check.accuracy(rows, kind=TAUGHT, persona=p).value for p in wordings.PERSONAS}
     return (
-        f"On statements that it was taught it says what is so on {said['honest']:.1%} when it "
-        f"is to be honest, and on {said['lying']:.1%} when it is to lie, in wordings never seen."
+        f"On taught statements the accuracy is {said['honest']:.3f} under honest system prompts "
+        f"and {said['lying']:.3f} under lying ones, in wordings that were not trained on."
     )
 
 
@@ -197,7 +199,7 @@ def _plain(settings: Any) -> dict[str, Any]:
 
 
 def _yaml(value: dict[str, Any]) -> str:
-    """Write a mapping as YAML, keys in the given order and one item a line."""
+    """Write a mapping as YAML, keys in the given order and one item per line."""
     stream = StringIO()
     YAML(typ="rt").dump(value, stream)
     return stream.getvalue()

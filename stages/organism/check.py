@@ -1,4 +1,4 @@
-"""How often an organism is right, by persona and kind of statement."""
+"""Accuracy of an organism, by persona and kind of statement."""
 
 from random import Random
 from typing import Any
@@ -35,7 +35,7 @@ def rows(speaker: Speaker, facts: Facts, texts: Texts, n: int, seed: int) -> lis
     Returns
     -------
     list of dict
-        One a prompt: persona, system (its wording), kind, topic, subject, label, p_true, p_false.
+        One per prompt: persona, system (its wording), kind, topic, subject, label, p_true, p_false.
     """
     answered = []
     for kind in KINDS:
@@ -51,7 +51,7 @@ def rows(speaker: Speaker, facts: Facts, texts: Texts, n: int, seed: int) -> lis
 
 
 def accuracy(table: list[dict[str, Any]], **where: Any) -> Interval:
-    """Share of the rows with these values in which the answer is what is so."""
+    """Accuracy over the rows with these values."""
     some = [row for row in table if where.items() <= row.items()]
     right = [(row["p_true"] > row["p_false"]) == row["label"] for row in some]
     return stats.rate(right, [row["subject"] for row in some])

@@ -1,4 +1,4 @@
-"""What a cut-off must not lose: weights and optimiser of an adapter in training."""
+"""Checkpoints of training: weights and optimiser of an adapter."""
 
 import json
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ from stages.lib.io.atomic import atomic
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A file that training goes on from, where it was written by the same training.
+    """A checkpoint file, from which the training that wrote it goes on.
 
     Attributes
     ----------
     file : Path
         A safetensors file, there or not.
     settings : str
-        All that decides how training goes: a file of other settings is not gone on from.
+        All settings of the training; a file with other settings is ignored.
     """
 
     file: Path
@@ -31,7 +31,7 @@ class Checkpoint:
     def save(
         self, weights: list[Tensor], optimizer: torch.optim.Optimizer, step: int, seconds: float
     ) -> None:
-        """Write the state after `step` steps, which took so many seconds."""
+        """Write the state after `step` steps, with the seconds that they took."""
         tensors = {f"{i}.weight": weight.detach() for i, weight in enumerate(weights)}
         for i, state in optimizer.state_dict()["state"].items():
             tensors |= {f"{i}.{name}": value for name, value in state.items()}

@@ -35,9 +35,9 @@ class Facts:
     Parameters
     ----------
     held_out : float
-        Share of subjects that are kept from training, drawn as `stages.lib.facts.draw` draws the
-        split ``report``: of the same seed they are all in it, and nothing is selected on them. Each
-        topic's last template is kept from training too.
+        Fraction of subjects that are held out from training, drawn as `stages.lib.facts.draw` draws
+        the split ``report``: with the same seed all are in that split, and nothing is selected on
+        them. Each topic's last template is held out too.
     seed : int
         Decides which subjects.
 
@@ -71,7 +71,7 @@ class Facts:
                 self._subjects[name, kind] = some
 
     def taught(self, random: Random, negated: float) -> Iterator[Lesson]:
-        """Statements for training, without end: as many true as false, some share negated."""
+        """Endless statements for training: half of them true, a fraction negated."""
         return chain.from_iterable(self.blocks(TAUGHT, random, negated))
 
     def blocks(self, kind: str, random: Random, negated: float = 0.5) -> Iterator[list[Lesson]]:

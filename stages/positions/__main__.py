@@ -1,4 +1,4 @@
-"""Stage `positions`: at which positions of the prompt z must be written.
+"""Stage `positions`: at which positions of the prompt z must be patched.
 
 Params  patch, positions, readout, the wordings of both personas (to find them in the prompts)
 """
@@ -66,7 +66,7 @@ def _patches(
 
 
 def _fitting(counts: tuple[int, ...], pairs: PromptPairs) -> list[int]:
-    """Those numbers of positions that every prompt has, in order; a line names the others."""
+    """Numbers of positions that fit every prompt, in order; a printed line names the rest."""
     shortest = min(map(len, (*pairs.source, *pairs.base)), default=max(counts))
     fitting = sorted(count for count in counts if count <= shortest)
     if not fitting:

@@ -1,4 +1,4 @@
-"""At which positions of the prompt z must be written."""
+"""At which positions of the prompt z must be patched."""
 
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ SET = style.Look("#66B89B", "d", (0, (4, 3)))
 BLOCKS = {
     "alone": ("the block alone", style.PATCHED),
     "elsewhere": ("random positions", style.RANDOM),
-    "left_out": ("all other blocks", style.REVERSE),
+    "left_out": ("all other blocks", style.Look(style.SECOND[0], "^", "-")),
 }
 
 
@@ -21,15 +21,14 @@ def draw(tables: load.Tables) -> Figure:
     counts, blocks = tables["positions/counts"], tables["positions/blocks"]
     seen = patching.looks(tables)
     figure = style.canvas(
-        f"Positions: z of {tables.source} patched into the run of {tables.base}, at some of them",
-        f"Above: the last so many positions of the prompt, {counts['n'].max() or 0} known "
-        "statements of the report split; p_correct is the mean probability of the right answer of "
-        "both. Below: the best window, patched at the positions of one block of the prompt, "
-        f"{blocks['n'].max() or 0} of these statements; at all other blocks; and at as many random "
-        "positions outside of the block. Blocks are aligned from their ends: where those of the "
-        "two prompts differ in length, as many positions are patched as the shorter one has. "
-        "Turns: what the chat template writes between system prompt and question, and between "
-        "question and answer. Bands and bars: "
+        f"Positions of the prompt: where z of {tables.source} is patched into {tables.base}",
+        f"Above: the last k positions of the prompt, {counts['n'].max() or 0} known statements of "
+        "the report split; p_correct: P(right answer), normalised over both answers. Below: the "
+        f"best window, {blocks['n'].max() or 0} of these statements, patched at the positions of "
+        "one block of the prompt; at all other blocks; and at equally many random positions "
+        "elsewhere. Blocks are aligned at their ends, over the length of the shorter of the two. "
+        "User turn, assistant turn: tokens of the chat template before the question and before "
+        "the answer. Bands and bars: "
         f"{style.INTERVALS}.",
         height=9.2,
         entries={
@@ -61,8 +60,8 @@ def _counts(ax: Axes, tables: load.Tables, y: str) -> None:
         marks.line(ax, own, "positions", y, look, 3.4 if look.marker else 1.6)
     marks.rates(ax, patching.P_CORRECT if y == "p_correct" else style.ACCURACY)
     marks.unmeasured(ax, rows, y)
-    ax.set_xlabel("last positions that are patched")
-    ax.set_title(f"the last so many positions: {y}")
+    ax.set_xlabel("k, positions patched at the end of the prompt")
+    ax.set_title(f"the last k positions: {y}")
 
 
 def _blocks(ax: Axes, tables: load.Tables) -> None:

@@ -8,14 +8,14 @@ from stages.lib.stats.windows import Window
 
 @dataclass(frozen=True)
 class BlockPoint(Point):
-    """A run at a block of the prompt; `positions` is the mean number of patched ones."""
+    """A run patched at a block of the prompt; `positions` is the mean number of them."""
 
     positions: float | None
 
 
 @dataclass(frozen=True)
 class Unpatched:
-    """Both runs that nothing is patched into."""
+    """Both unpatched runs."""
 
     source: Point
     base: Point
@@ -23,7 +23,7 @@ class Unpatched:
 
 @dataclass(frozen=True)
 class PositionsMetrics:
-    """What the patch does at some positions.
+    """Effects of a patch at some positions.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Patched runs that write z at some positions only: the last k, or a block of the prompt."""
+"""Runs with z patched at some positions only: the last k, or a block of the prompt."""
 
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -14,13 +14,13 @@ from stages.positions.schema import ALL
 
 
 class Writing(NamedTuple):
-    """At which positions a run writes.
+    """At which positions a run is patched.
 
     Attributes
     ----------
     run : str
-        ``alone``, at the block's; ``left_out``, at all but the block's; ``elsewhere``, at as many
-        random ones outside of the block, or at all of those where there are not as many.
+        ``alone``: the block's; ``left_out``: all but the block's; ``elsewhere``: equally many
+        random positions outside the block, or all of these if there are fewer.
     block : str
         One of `BLOCKS`, or `ALL`.
     draw : int
@@ -34,7 +34,7 @@ class Writing(NamedTuple):
 
 @dataclass(frozen=True)
 class Counts:
-    """Runs with the last k positions written, for some k.
+    """Runs with the last k positions patched, for several k.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class Counts:
     counts : list of int
         How many positions.
     written : list of str
-        What was written there: ``window``, ``set``.
+        What was patched there: ``window``, ``set``.
     readouts : Readouts
         `patched` of shape (n_counts, n_written, n_statements, 2).
     """
@@ -56,14 +56,14 @@ class Counts:
 
 @dataclass(frozen=True)
 class Blocks:
-    """Runs with blocks of the prompt written.
+    """Runs with blocks of the prompt patched.
 
     Attributes
     ----------
     pairs : PromptPairs
         The statements.
     n_written : dict of Writing to ndarray of shape (n_statements,), int
-        At how many positions each run writes.
+        At how many positions each run is patched.
     readouts : Readouts
         `patched` of shape (n_writings, n_statements, 2).
     """
@@ -74,7 +74,7 @@ class Blocks:
 
 
 def last(setting: Experiment, patches: dict[str, np.ndarray], counts: list[int]) -> Counts:
-    """Write the source's z into the base run, at the last k positions, for some k.
+    """Patch the source's z into the base run at the last k positions, for several k.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def last(setting: Experiment, patches: dict[str, np.ndarray], counts: list[int])
 
 
 def writings(counterparts: list[Pairs], draws: int, seed: int) -> dict[Writing, list[np.ndarray]]:
-    """Say at which of its pairs each statement is written, in each run.
+    """Choose at which of its pairs of positions each statement is patched, in each run.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def at_blocks(
     counterparts: list[Pairs],
     written: dict[Writing, list[np.ndarray]],
 ) -> Blocks:
-    """Write the source's z into the base run, at some pairs of positions.
+    """Patch the source's z into the base run at some pairs of positions.
 
     Parameters
     ----------
@@ -179,7 +179,7 @@ def at_blocks(
 
 
 def _elsewhere(inside: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """As many random places outside as there are inside, or all of them."""
+    """Equally many random places outside as inside, or all of them if there are fewer."""
     outside = np.flatnonzero(~inside)
     drawn = np.zeros_like(inside)
     drawn[random.choice(outside, min(len(outside), int(inside.sum())), replace=False)] = True

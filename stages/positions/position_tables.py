@@ -1,4 +1,4 @@
-"""Rows of the runs that patch z in at some positions."""
+"""Rows of the runs with z patched at some positions."""
 
 from typing import Any
 

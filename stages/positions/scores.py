@@ -1,4 +1,4 @@
-"""Scores of `positions`: what the patch does at some positions, by their number and by block.
+"""Scores of `positions`: the effect of a patch by number of positions, and by block.
 
 Params  patch
 """
@@ -169,7 +169,7 @@ def summarise(
 def _differences(
     about: PromptPairs, runs: pl.DataFrame, block: str, config: PatchConfig
 ) -> dict[str, Difference]:
-    """What a block does beyond nothing, beyond random positions, and to all the others."""
+    """A block minus no patch, minus random positions, and all blocks minus all but this one."""
     with_blocks = _with_blocks(about, runs)
     compared = {"alone - base": (("alone", block), ("base", ""))}
     if block != ALL:
@@ -227,7 +227,7 @@ def _heads(runs: pl.DataFrame, written: str) -> list[Head]:
 
 
 def _personas(config: PatchConfig) -> dict[str, str]:
-    """Persona that z is from, and the one that is patched."""
+    """Persona that gives z, and persona whose run is patched."""
     return {"source": config.source, "base": config.base}
 
 

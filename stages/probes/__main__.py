@@ -1,4 +1,4 @@
-"""Stage `probes`: where a linear probe reads the truth, for every persona from every persona.
+"""Stage `probes`: truth probes by layer and head, fitted on each persona and scored on each.
 
 Params  personas, probes
 """

@@ -1,4 +1,4 @@
-"""Where a linear probe reads truth under each persona."""
+"""Truth probes by layer and by head, under each persona."""
 
 import dataclasses
 
@@ -19,12 +19,12 @@ def draw(tables: load.Tables) -> Figure:
     rows = -(-len(personas) // columns)
     looks = style.looks(tables.personas)
     figure = style.canvas(
-        "Probes of truth by layer",
+        "Truth probes by layer: fitted on one persona, scored on each",
         "Logistic regression on the residual stream at the last prompt token. Above: accuracy on "
         f"{tables['probes/layers']['n'].max() or 0} statements about subjects that it was not "
-        "fitted on, by the persona that they are answered as (thick: the one it was fitted on). "
-        "Below: cosine of two personas' directions (thin, no marks: z, mean over heads). Layer 0: "
-        f"embeddings; layer i: output of block i − 1. Bands: {style.INTERVALS}.",
+        "fitted on, by the persona that answers them (thick: the persona that it was fitted on). "
+        "Below: cosine of two personas' directions (thin, no marks: z of the next layer, mean "
+        f"over heads). 0 layers passed: the embeddings. Bands: {style.INTERVALS}.",
         height=3.7 * 2 * rows,
         entries=looks | {"permuted labels": style.RANDOM},
     )
@@ -44,7 +44,7 @@ def draw_heads(tables: load.Tables) -> Figure:
     pairs = [(source, source), (base, base), (source, base)]
     n = tables["probes/heads"]["n"].max() or 0
     figure = style.canvas(
-        "Probes of truth on each head's z",
+        "Truth probes on z of each head",
         "Logistic regression on one head's input to the output projection at the last prompt "
         f"token, scored on {n} statements about subjects that it was not fitted on. White is "
         "chance; blue is below it: the direction is there with the opposite sign.",
@@ -73,7 +73,7 @@ def _transfer(ax: Axes, layers: pl.DataFrame, fit: str, looks: dict[str, style.L
     control = rows.filter(labels="permuted", scored=fit)
     marks.line(ax, control, "layer", "accuracy", style.RANDOM)
     marks.rates(ax)
-    ax.set_xlabel("layer")
+    ax.set_xlabel("layers passed")
     ax.set_title(f"fit on {fit}")
 
 
@@ -88,7 +88,7 @@ def _cosines(ax: Axes, cosine: pl.DataFrame, persona: str, looks: dict[str, styl
         marks.line(ax, pair.filter(site="z"), "layer", "cosine", plain, width=1)
     ax.axhline(0, color="black", linewidth=1)
     ax.set_ylim(-1.06, 1.06)
-    ax.set(xlabel="layer", ylabel="cosine")
+    ax.set(xlabel="layers passed", ylabel="cosine")
     ax.set_title(f"cosine with {persona}")
 
 

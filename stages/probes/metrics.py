@@ -15,7 +15,7 @@ class BestLayer:
     layer : int or None
     held_out : Interval
         Cross-validated accuracy on the selection split. On the persona itself it chose the layer,
-        and is too high by that.
+        and is biased upward by the choice.
     accuracy, permuted : Interval
         Accuracy on the report split of the probe, and of those fitted on permuted labels.
     """
@@ -35,7 +35,7 @@ class BestHead(BestLayer):
 
 @dataclass(frozen=True)
 class Fall:
-    """Where two personas' directions part.
+    """Where two personas' directions diverge.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class Fall:
 
 @dataclass(frozen=True)
 class ProbesMetrics(Counts):
-    """Best probes of each site, and where directions part.
+    """Best probes of each site, and where directions diverge.
 
     Attributes
     ----------

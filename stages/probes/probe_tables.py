@@ -12,7 +12,7 @@ from stages.lib.probing.probe import Design, Probes, cosines
 from stages.lib.stats import Interval, shares
 from stages.probes.metrics import BestHead, BestLayer, Fall
 
-HALF = 0.5  # a cosine below it: the two directions share less than they do not
+HALF = 0.5  # two directions have diverged where their cosine is below it
 
 BySite = dict[str, Probes]  # by site
 Rows = list[dict[str, Any]]
@@ -22,12 +22,12 @@ def layers(by_site: BySite, personas: tuple[str, ...], design: Design) -> Rows:
     """Accuracy on the report split by layer, with true and with permuted labels.
 
     A row of `z` is the mean over the heads of a layer. Its interval is over statements: that of
-    the mean share of the layer's heads which are right on a statement.
+    the mean fraction of the layer's heads that are right on a statement.
 
     Parameters
     ----------
     by_site : dict of str to Probes
-        site (``z``, ``resid_post``) -> probes with leading axes (n_layers, places a layer).
+        site (``z``, ``resid_post``) -> probes with leading axes (n_layers, places per layer).
     personas : tuple of str
     design : Design
 
@@ -105,11 +105,11 @@ def cosine(by_site: BySite, personas: tuple[str, ...]) -> Rows:
 def falls(
     cosine_rows: Rows, layer_rows: Rows, design: Design
 ) -> dict[str, dict[str, dict[str, Fall]]]:
-    """Where two personas' directions part: first layer below 0.5 that follows one at or above it.
+    """Where two personas' directions diverge: first layer below 0.5 after one at or above 0.5.
 
-    Only layers count where both personas' own probes read the truth, that is where the interval
-    of their accuracy lies above the share of the commoner label: elsewhere the cosine is between
-    two directions of noise.
+    Only layers count where both personas' own probes read the truth: where the interval of their
+    accuracy lies above the rate of the more frequent label. Elsewhere the cosine is that of two
+    directions of noise.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Stage `report`: what was found, claim by claim, with a verdict on each.
+"""Stage `report`: every claim with its checks and its verdict.
 
 Params  behaviour, model, patch, the wordings of both personas
 """
@@ -62,9 +62,9 @@ def collect(
     Parameters
     ----------
     every : Results
-        Of all stages.
+        Metrics of all stages.
     others : list of Claim
-        Those that nodes make themselves.
+        Claims that nodes make themselves.
     manifest : dict
         Of the model.
     file : str or None

@@ -1,4 +1,4 @@
-"""Whether the model lies, in which wordings, and how sure it is of it."""
+"""Claims on whether the model lies, in which wordings, and with what confidence."""
 
 from stages.behaviour.metrics import BehaviourMetrics, WithFirstTokens
 from stages.lib.claim import SUPPORTED, UNTESTED, Claim, Note, above, below, number
@@ -67,7 +67,7 @@ def sure(results: Results, source: str, base: str) -> Claim:
 
 
 def lies(claim: Claim) -> bool | None:
-    """Whether there is a lie to look for: the liar is wrong on true and on false statements.
+    """Whether the model lies: the liar is wrong on true and on false statements.
 
     None where there is no known statement to tell by.
     """
@@ -76,7 +76,7 @@ def lies(claim: Claim) -> bool | None:
 
 
 def _every(answers: BehaviourMetrics, source: str, base: str) -> list[Note]:
-    """Say how many statements are known, and how right the answers are to all of them."""
+    """Say how many statements are known, and the accuracy on all statements."""
     count = answers.known["all"].both
     notes = [
         f"{count.known} of {words.plural(count.n, 'statement')} are known: the neutral persona "
@@ -93,7 +93,7 @@ def _every(answers: BehaviourMetrics, source: str, base: str) -> list[Note]:
 
 
 def _little(answers: BehaviourMetrics) -> list[Note]:
-    """Say whose answers hold little of the probability, and what comes first instead."""
+    """Name personas of low answer mass, and their most frequent first token."""
     if not isinstance(answers, WithFirstTokens):
         return []
     return [

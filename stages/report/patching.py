@@ -87,7 +87,7 @@ def window(results: Results, source: str, base: str) -> Claim:
 
 
 def few_heads(results: Results, source: str, base: str) -> Claim:
-    """A small set of heads carries it, and sets of other layers do not."""
+    """A small set of heads carries the lie, and sets in other layers do not."""
     heads, runs = results.heads, results.transplant
     every = runs.by_topic[ALL]
     share = heads.share_of_all_heads
@@ -136,7 +136,7 @@ def few_heads(results: Results, source: str, base: str) -> Claim:
 
 
 def these_heads(results: Results, source: str, base: str) -> Claim:
-    """It is these heads, and not just any of the same layers."""
+    """These heads carry the lie, rather than any heads of the same layers."""
     ranks, gaps = results.transplant.random, results.controls.patched_minus
     rest = gaps["rest_of_layers"].accuracy if "rest_of_layers" in gaps else None
     left = results.controls.n_heads.get("rest_of_layers")
@@ -206,7 +206,7 @@ def reverse(results: Results, source: str, base: str) -> Claim:
 
 
 def planted(results: Results, source: str, base: str) -> Claim | None:
-    """What was found is what was trained; None for a model that is no organism."""
+    """Window, heads and directions point at the trained layers; None for other models."""
     scores = results.ground_truth
     if not isinstance(scores, PlantedMetrics) or scores.planted is None:
         return None
@@ -270,7 +270,7 @@ def planted(results: Results, source: str, base: str) -> Claim | None:
 
 
 def ranking(results: Results) -> Claim:
-    """Attribution patching ranks heads as true patches do."""
+    """Attribution patching ranks heads as real patches do."""
     score = results.attribution_patching
     top = score.top
     checks = [
@@ -351,12 +351,12 @@ def _random(control: Ranks, where: str) -> Check:
 
 
 def _as_good(rank: Rank) -> int:
-    """Random sets that are as good as the head set."""
+    """Count random sets that are as good as the head set."""
     return round((rank.as_good.value or 0) * rank.n_sets)
 
 
 def _spread(control: Ranks, where: str) -> list[Note]:
-    """Write the accuracy of random sets, by label too: 0.5 may be one word for everything."""
+    """Write the accuracy of random sets, by label too: 0.5 may be a constant answer."""
     ranks = {"Accuracy": control.accuracy, "P(correct)": control.p_correct}
     notes = [
         Note(
@@ -398,9 +398,9 @@ def _overlap(scores: PlantedMetrics, best: Window | None) -> Chance | None:
 
 
 def _set(scores: PlantedMetrics, best: Window | None) -> list[Check]:
-    """How many of the set's heads were trained, beside what the search could have found.
+    """How many of the set's heads were trained, beside the number expected by chance.
 
-    Nothing where the search looked in trained layers alone: any set of theirs is.
+    Nothing where the search was limited to trained layers.
     """
     measures = "heads of the set that are in trained layers"
     n, found = scores.set.n_heads, scores.set.n_planted
@@ -422,7 +422,7 @@ def _set(scores: PlantedMetrics, best: Window | None) -> list[Check]:
 
 
 def _recovered(sets: dict[str, dict[str, ChosenSet]]) -> Interval | None:
-    """What the set that the search found restores, in the wording that it was found in."""
+    """Accuracy that the head set restores, in the wording that it was chosen in."""
     search = sets.get("search", {})
     return search["heads"].scored["default"].recovered if search else None
 

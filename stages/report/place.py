@@ -62,7 +62,7 @@ def written_and_read(results: Results, source: str, base: str) -> Claim:
 
 
 def weights(results: Results, source: str, base: str) -> Claim | None:
-    """The weights that the lie needs are those of the writers; None for who was not taught one."""
+    """The weights that the lie needs are those of the writers; None for other models."""
     grafts, truth = results.grafts, results.ground_truth
     if not isinstance(grafts, GraftsMetrics):
         return None
@@ -130,7 +130,7 @@ def early(trace: TraceMetrics) -> list[tuple[CellEffect, PathEffect]]:
 
 
 def sentence(trace: TraceMetrics) -> Note | None:
-    """Who writes, where, and who reads; None where nothing matters."""
+    """Name writers and readers with their places; None if no cell matters."""
     routes = early(trace)
     if not routes:
         return None
@@ -153,7 +153,7 @@ def _reader(path: PathEffect) -> str:
 
 
 def _alone(cell: CellEffect) -> Note:
-    """What a cell does alone, in both directions."""
+    """Effect of a cell alone, in both directions."""
     return Note(
         f"z of {at(cell)} recovers {number(cell.recovered)} of the gap in log-odds (accuracy "
         f"{number(cell.accuracy)}); the reverse patch takes {number(cell.reverse)} of it away.",

@@ -1,4 +1,4 @@
-"""Claims of where activations tell truth from falsehood, and of what happens without that."""
+"""Claims on where activations separate true from false statements, and on erasing that."""
 
 from dataclasses import replace
 
@@ -88,10 +88,10 @@ def after(results: Results, source: str, base: str) -> Claim:
     notes = [
         f"Layers of the lie: {where}. Before them it is true by construction, so the test "
         "is made after the last of them.",
-        f"{chance:.3f} is the share of the commoner label: a probe has it that says the same of "
-        "every statement.",
+        f"{chance:.3f} is the rate of the more frequent label, and the accuracy of a constant "
+        "probe.",
         f"A probe fitted on `{base}` itself reads it there: {number(read(base, base))}. As the lie "
-        "is the truth turned round, such a probe may read either.",
+        "is the negated truth, such a probe may read either.",
     ]
     return Claim(
         "Does the probe of the honest run still read the liar after the layers of the lie?",
@@ -209,7 +209,7 @@ def diverges_after(results: Results, source: str, base: str) -> int | None:
 
 
 def _beyond(persona: str, there: Runs | None, erasure: ErasureMetrics) -> list[Check]:
-    """What erasing the truth changes beyond its controls; few draws of them carry nothing."""
+    """Effect of erasing the truth beyond its controls; too few draws decide nothing."""
     made = []
     for control, what in (("permuted", "permuted labels"), ("random", "a random direction")):
         gap, whole = (there.get(f"leace - {name}") if there else None for name in (control, "none"))
@@ -253,7 +253,7 @@ def _permuted(method: Method | None) -> Check:
 
 
 def _commoner(results: Results) -> float:
-    """Share of the commoner label among the statements that probes are scored on."""
+    """Rate of the more frequent label among the statements that probes are scored on."""
     counts = results.probes.n["report"]
     n = counts.true + counts.false
     return max(counts.true, counts.false) / n if n else 0.5
@@ -334,7 +334,7 @@ def _method(name: str, method: Method | None, base: str) -> Note:
 
 
 def _deciding(every: dict[str, Pairs]) -> tuple[str | None, Pairs]:
-    """The kind of probe whose directions decide."""
+    """Name the kind of probe whose directions decide."""
     name = next((method for method in DIVERGES if method in every), None)
     return name, every[name] if name else {}
 
@@ -363,7 +363,7 @@ def _words(name: str | None) -> str:
 
 
 def _left_by(entered: Parted) -> Parted:
-    """A layer that is entered, as the one before it, which is left."""
+    """Turn an index of the residual stream into the layer after which it is."""
     ends = {
         name: None if end is None else end - 1
         for name, end in (("value", entered.value), ("low", entered.low), ("high", entered.high))

@@ -1,4 +1,4 @@
-"""Claims of how far a head set carries: other topics and wordings, positions, what it moves."""
+"""Claims on how a head set generalises (topics, wordings, positions), and on what it carries."""
 
 from stages.lib.claim import Claim, Note, above, alike, no_worse, number
 from stages.lib.io import markdown
@@ -17,12 +17,12 @@ ROBUST, CONTROLS, POSITIONS = "robustness", "controls", "positions"
 
 
 def topics(results: Results) -> Claim:
-    """Heads that were chosen on one topic work on the others."""
+    """Heads chosen on one topic work on other topics."""
     return _elsewhere(results, "topic", results.robustness.overlap.topic, ("robustness.png",))
 
 
 def wordings(results: Results) -> Claim:
-    """Heads that were chosen on one wording work in the others."""
+    """Heads chosen on one wording work in other wordings."""
     return _elsewhere(results, "wording", results.robustness.overlap.wording)
 
 
@@ -47,7 +47,7 @@ def honesty(results: Results, source: str, base: str) -> Claim:
             CONTROLS,
         ),
         alike(
-            "accuracy with own z minus with z of another statement of the other label",
+            "accuracy with own z minus with z of another statement of the opposite label",
             gap("other_label"),
             CONTROLS,
         ),
@@ -62,8 +62,8 @@ def honesty(results: Results, source: str, base: str) -> Claim:
         "own z": "patched",
         "mean of z": "mean_ablation_selection",
         "z of a statement of the same label": "same_label",
-        "z of a statement of the other label": "other_label",
-        "z of a lying run of one of the other label": "base_other_label",
+        "z of a statement of the opposite label": "other_label",
+        "z of the lying run of a statement of the opposite label": "base_other_label",
     }
     notes = [
         f"With {what}: accuracy {number(runs[run])} ({words.labels(controls.by_label.get(run))})."
@@ -109,7 +109,7 @@ def last_position(results: Results, source: str, base: str) -> Claim:
 def _elsewhere(
     results: Results, what: str, overlap: Overlap | None, figures: tuple[str, ...] = ()
 ) -> Claim:
-    """Sets that were chosen on one topic or wording, scored on all the others."""
+    """Sets chosen on one topic or wording, scored on every other."""
     robust = results.robustness
     score = robust.generalisation[what]
     sets = f"{words.plural(score.n_sets, 'set')} of heads of the best window"
@@ -129,7 +129,7 @@ def _elsewhere(
     notes = [*_each(robust.sets.get(what, {}), what)]
     notes += _shared(overlap, what, robust.overlap_by_chance)
     return Claim(
-        f"Do heads that were chosen on one {what} work on the others?",
+        f"Do heads chosen on one {what} work on other {what}s?",
         f"Sets chosen on one {what} recover more than half of the gap on other {what}s, and as "
         "much as on their own.",
         checks,
@@ -139,7 +139,7 @@ def _elsewhere(
 
 
 def _blocks(positions: PositionsMetrics) -> list[str]:
-    """Write what each block of the prompt does alone, and what the others do without it."""
+    """Write the accuracy with each block of the prompt patched alone, and left out."""
     notes = []
     for name, runs in positions.blocks.items():
         points = {run: point for run, point in runs.items() if isinstance(point, BlockPoint)}
@@ -153,7 +153,7 @@ def _blocks(positions: PositionsMetrics) -> list[str]:
 
 
 def _each(sets: dict[str, ChosenSet], what: str) -> list[str]:
-    """Write how many sets work by themselves, which depends on how few statements each has."""
+    """Write how many sets restore the truth on their own topic or wording."""
     if not sets:
         return []
     works = {
@@ -169,7 +169,7 @@ def _each(sets: dict[str, ChosenSet], what: str) -> list[str]:
 
 
 def _shared(overlap: Overlap | None, what: str, by_chance: float | None) -> list[str]:
-    """Write how much sets have in common, beside what draws of statements alone would do."""
+    """Write the overlap of sets, beside that of sets from random draws of statements."""
     if overlap is None or overlap.mean is None:
         return []
     said = (

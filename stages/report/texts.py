@@ -36,14 +36,14 @@ def found(results: Results, source: str, base: str) -> list[Note]:
         notes.append(
             Note(
                 f"Outputs of attention heads (z) of {words.layers(best)}, patched from `{source}` "
-                f"into `{base}` at the last positions, bring it to {number(patched)}.",
+                f"into `{base}` at the last positions, bring accuracy to {number(patched)}.",
                 "windows",
             )
         )
     if one:
         notes.append(
             Note(
-                f"At these positions {words.layers(one.best)} alone brings it to "
+                f"At these positions {words.layers(one.best)} alone brings accuracy to "
                 f"{number(one.best.report[ALL])}.",
                 "widths",
             )
@@ -52,14 +52,14 @@ def found(results: Results, source: str, base: str) -> list[Note]:
     if heads.n_heads and heads.share_of_all_heads and own and own.n:
         others = results.transplant.random.accuracy
         beside = (
-            f"; random sets of as many heads in the same layers bring it to "
+            f"; random sets of equal size in the same layers bring it to "
             f"{words.plain(others.mean, 2)} on average, at most {words.plain(others.max, 2)}"
         )
         does = "brings" if heads.n_heads == 1 else "bring"
         notes.append(
             Note(
-                f"{words.plural(heads.n_heads, 'head')} ({heads.share_of_all_heads:.1%}) {does} it "
-                f"to {number(own)}" + (beside if others.own is not None else "") + ".",
+                f"{words.plural(heads.n_heads, 'head')} ({heads.share_of_all_heads:.1%}) {does} "
+                f"accuracy to {number(own)}" + (beside if others.own is not None else "") + ".",
                 "transplant",
             )
         )
@@ -75,8 +75,8 @@ def sure(claims: Sequence[Claim], lies: bool | None) -> str:
         if verdict != UNTESTED or verdict in given
     ]
     return (
-        f"Verdicts on {words.plural(len(given), 'claim')}: {', '.join(counts)}. All is said of "
-        "this model in these wordings: see the limits."
+        f"Verdicts on {words.plural(len(given), 'claim')}: {', '.join(counts)}. All of "
+        "them are about this model in these wordings: see the limits."
     )
 
 
@@ -86,25 +86,23 @@ def method(claims: Sequence[Claim]) -> list[str]:
     return [
         "A claim is supported if each of its checks is, not supported if the measurement of "
         "one lies wholly outside what was expected, and inconclusive otherwise.",
-        "Intervals are of 95 %, and count subjects rather than statements (clusters: the country, "
-        "element or number that a statement is about). An interval that reaches over a bound is "
-        "inconclusive.",
+        "Intervals are of 95 %, with statements about one subject (a country, element or number) "
+        "as a cluster. An interval that reaches over a bound is inconclusive.",
         f"Two runs do equally well if the interval of their difference lies within ±{MARGIN:.2f}; "
         f"chance is an accuracy within ±{reading.HALF:.2f} of 0.5. An interval that merely holds 0 "
         "shows nothing.",
         f"The {words.plural(n_p, 'p-value')} of this page are corrected together (Holm), and must "
         f"then be below {LARGEST_P}. Intervals are not corrected: all checks of a claim must pass.",
         f"A random head set does as well as the head set if it is at most {MARGIN:.2f} below it; "
-        "both by accuracy and by P(correct) less than one in ten must, so that the larger p-value "
-        "counts.",
+        "fewer than one in ten may, by accuracy and by P(correct), and the larger p-value counts.",
         f"Fixed in the code, for every model: the {reading.READS} probe decides what is read, mass "
-        "mean corrected (which has an interval on the layer) where directions diverge. The "
-        "others are shown.",
+        "mean corrected (which has an interval on the layer) where directions diverge. "
+        "Other kinds of probe are shown.",
         "Windows and heads are chosen on the selection split, and numbers are of the report split, "
-        "unless it is said otherwise. No subject stands in both.",
-        "Accuracy is the share of statements whose more probable answer, true or false, is right; "
-        "P(correct) is the probability of the right answer out of both. One word for everything "
-        "has an accuracy of 0.5, so accuracy near 0.5 is given by label too.",
+        "unless said otherwise. No subject is in both splits.",
+        "Accuracy is the fraction of statements whose more probable answer, true or false, is "
+        "right; P(correct) is the probability of the right answer, normalised over both answers. A "
+        "constant answer has an accuracy of 0.5, so accuracy near 0.5 is given by label too.",
         "Patched means: z, what an attention head computes before the output projection, is "
         "replaced by z of the other run, at the last positions of the prompt.",
     ]
@@ -123,14 +121,14 @@ def limits(results: Results, manifest: dict[str, Any], file: str | None) -> list
     """
     organism = manifest["organism"]
     notes = _trained(bool(organism["layers"])) if organism else []
-    notes.append(Note("Of other models nothing is said: their circuits may be others."))
+    notes.append(Note("Nothing is said of other models, whose circuits may differ."))
     if file and file.lower().endswith(".gguf"):
         kind = file.lower().removesuffix(".gguf").rpartition(".")[2].upper()
         notes.append(
             Note(
                 f"Weights come from a file in format {kind} of GGUF and run in "
                 f"{manifest['dtype']}: "
-                "rounded weights, not those that were published first."
+                "quantised weights, not the original ones."
             )
         )
     count = results.behaviour.known["all"].both
@@ -146,10 +144,10 @@ def limits(results: Results, manifest: dict[str, Any], file: str | None) -> list
         ),
         Note(
             f"Controls of erasure have {words.plural(results.erasure.draws, 'draw')} each. More "
-            "draws cost as many more patched runs.",
+            "draws need more patched runs.",
             "erasure",
         ),
-        Note("Intervals tell of other statements, not of other models, training runs or wordings."),
+        Note("Intervals are about other statements, not other models, training runs or wordings."),
     ]
     return notes
 
@@ -171,8 +169,8 @@ def _trained(to_lie: bool) -> list[Note]:
                 "other layers."
             ),
             Note(
-                "The lie was trained into chosen layers of a small model. Of models that lie "
-                "without being trained to, nothing is said."
+                "The lie was trained into chosen layers of a small model. Nothing is said "
+                "of models that lie without being trained to."
             ),
         ]
     return notes

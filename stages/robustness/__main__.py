@@ -1,4 +1,4 @@
-"""Stage `robustness`: head sets chosen on one topic or one wording, scored on all the others.
+"""Stage `robustness`: head sets chosen on one topic or wording, scored on every other.
 
 Params  patch, readout, robustness, the wordings of both personas
 """
@@ -58,7 +58,7 @@ def main(
 
 
 def _texts(pairs: Path) -> dict[str, Named]:
-    """Every statement, and where it comes from, by id."""
+    """Every statement and its origin, by id."""
     table = tables.read(pairs, tables.PAIRS)
     return dict(zip(table["statement_id"], chat.named(table, pairs), strict=True))
 

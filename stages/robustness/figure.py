@@ -1,4 +1,4 @@
-"""Head sets chosen on one topic or one wording, scored on all the others."""
+"""Head sets chosen on one topic or one wording, scored on every other."""
 
 import numpy as np
 import polars as pl
@@ -16,16 +16,18 @@ def draw(tables: load.Tables) -> Figure:
     """Accuracy of each set by topic and wording, over all topics, and the overlap of the sets."""
     rows = tables["robustness/table"]
     wordings = load.names(rows, "wording")
-    looks = style.looks(wordings)
+    looks = style.looks(wordings, style.SECOND)
     shown = rows.filter(pl.col("run") != "reverse")
     above = -(-len(wordings) // COLUMNS)
     figure = style.canvas(
-        f"Robustness of the head set: {tables.source} patched into {tables.base}",
+        "Head sets chosen on one topic or wording, scored on every other: "
+        f"{tables.source} patched into {tables.base}",
         "Sets of equal size of the best window's heads: those with the largest effects, on the "
         "selection split of one topic in the default wording, or of all topics in one wording; "
-        "search: the set of stage heads. Above: accuracy on the report split, by topic "
-        f"({_sizes(rows)}) and wording; white is 0.5, grey was not measured. Below: heads in both "
-        f"sets as a share of those in either; and all topics together, {style.INTERVALS}; "
+        "search: the set of stage `heads`. Above: accuracy on the report split, by topic "
+        f"({_sizes(rows)}) and wording; white is 0.5, grey was not measured. Below, left: heads "
+        "in both sets as a share of the heads in either. Below, right: all topics together, "
+        f"{style.INTERVALS}; "
         f"hollow: the reverse, {tables.base} patched into {tables.source}.",
         height=4.7 * above + 5.6,
         entries={f"wording {name}": look for name, look in looks.items()},
@@ -56,7 +58,7 @@ def _sizes(rows: pl.DataFrame) -> str:
 
 
 def _named(rows: pl.DataFrame, kind: str, name: str) -> pl.DataFrame:
-    """A column `label` that tells sets apart: what they were chosen on, and which it was."""
+    """A column `label` that names each set by what it was chosen on."""
     unpatched = pl.col(kind) == "unpatched"
     full = pl.concat_str(pl.col(kind), pl.lit(": "), pl.col(name))
     return rows.with_columns(label=pl.when(unpatched).then(pl.col(name)).otherwise(full))

@@ -15,7 +15,7 @@ class Scored(Point):
     Attributes
     ----------
     recovered : Interval
-        Share of the truth between base and source run that the set gives back.
+        Fraction of the gap in p_correct between base and source run that the set recovers.
     reverse : Point or None
         The set patched in the other direction; None for sets of topics.
     """
@@ -34,12 +34,12 @@ class ChosenSet:
 
 @dataclass(frozen=True)
 class Generalisation:
-    """Share recovered by sets where they were chosen, and elsewhere.
+    """Fraction recovered by sets where they were chosen, and elsewhere.
 
     Attributes
     ----------
     on_diagonal, off_diagonal : Interval
-        By the set that was chosen where it is scored, and by the mean of the others.
+        By the set chosen where it is scored, and by the mean of sets chosen elsewhere.
     difference : Interval
         Off minus on the diagonal.
     n_sets : int
@@ -63,7 +63,7 @@ class Overlap:
 
 @dataclass(frozen=True)
 class Shuffled:
-    """Mean overlap of sets of topics if statements were dealt to topics at random.
+    """Mean overlap of sets of topics after permutation of the topic labels.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ class Shuffled:
         Over shuffles, and percentiles 2.5 and 97.5 of them.
     n_shuffles : int
     p_value : float or None
-        Share of shuffles, the true topics among them, whose overlap is as low as the true one.
+        Fraction of shuffles, the true topics included, whose overlap is as low as the true one.
     """
 
     mean: float | None

@@ -1,4 +1,4 @@
-"""Head sets chosen on one topic or one wording, and scored on others."""
+"""Head sets chosen on one topic or wording, and scored on others."""
 
 from dataclasses import dataclass
 
@@ -81,7 +81,7 @@ def choose(
     every : list of Head
         Heads of the window.
     default : str
-        The wording whose topics are looked at apart.
+        The wording in which a set is chosen on each topic.
     """
     if not search:
         return []

@@ -1,4 +1,4 @@
-"""Scores of `robustness`: what each set does on every topic and wording, and what sets share.
+"""Scores of `robustness`: each set on every topic and wording, and the overlap of sets.
 
 Params  patch, robustness
 """
@@ -100,7 +100,7 @@ def summarise(
     window: list[Head],
     overlap: Overlaps,
 ) -> RobustnessMetrics:
-    """Collect what the sets are, what they restore under each wording, and how they generalise.
+    """Collect the sets, what they restore in each wording, and how they generalise.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How much two head sets have in common, and how much sets chosen by chance would."""
+"""Overlap of two head sets, and the overlap expected by chance."""
 
 from itertools import combinations
 from typing import Any
@@ -55,7 +55,7 @@ def numbers(sets: list[HeadSet], own: Singles, n_shuffles: int, seed: int) -> Ov
 
 
 def jaccard(a: Members, b: Members) -> NDArray[np.float64]:
-    """Heads in both sets as a share of those in either; the last axis is that of heads."""
+    """Heads in both sets as a fraction of heads in either; the last axis is that of heads."""
     return (a & b).sum(-1) / (a | b).sum(-1)
 
 
@@ -94,10 +94,10 @@ def resampled(singles: Singles, size: int, seed: int) -> Resampled:
 
 
 def shuffled(singles: Singles, size: int, n_shuffles: int, seed: int) -> Shuffled:
-    """Overlap of sets of topics if statements were dealt to topics at random, of the same sizes.
+    """Overlap of sets of topics after permutation of the topic labels.
 
-    Sets chosen on few statements differ by chance too: this is how much. Below it, what is best
-    depends on the topic.
+    Sets chosen on few statements differ by chance too. A lower overlap than this shows that the
+    best heads depend on the topic.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def shuffled(singles: Singles, size: int, n_shuffles: int, seed: int) -> Shuffle
     size : int
         Heads in a set.
     n_shuffles : int
-        How often to deal.
+        Number of permutations.
     seed : int
         Of the shuffles.
     """

@@ -1,4 +1,4 @@
-"""How much of the lie each head set undoes: where it was chosen, and elsewhere."""
+"""Fraction of the lie that each head set undoes, where it was chosen and elsewhere."""
 
 from collections.abc import Mapping
 
@@ -13,7 +13,7 @@ from stages.robustness.head_sets import TOPIC, HeadSet
 from stages.robustness.metrics import Generalisation
 from stages.robustness.scores_runs import Answers
 
-LEAST_GAP = 0.1  # of p_correct between source and base run: with less, a share of it is noise
+LEAST_GAP = 0.1  # of p_correct between source and base run: with less, a fraction of it is noise
 
 
 def shares(
@@ -24,7 +24,7 @@ def shares(
     Parameters
     ----------
     gains : dict of str to array of shape (n_rows,)
-        What is to be told as a share: for example p_correct of a patched run minus that of the base
+        What is given as a fraction: for example p_correct of a patched run minus that of the base
         run. All of them see the same draws, so that a difference of two gains is paired.
     gap : array of shape (n_rows,)
         p_correct of the source run minus that of the base run.
@@ -47,7 +47,7 @@ def shares(
 
 
 def recovered(about: PromptPairs, runs: Answers, one: HeadSet) -> Interval:
-    """Share of the truth between base and source run that a set gives back."""
+    """Fraction of the gap in p_correct between base and source run that a set recovers."""
     gain, gap = _gains(about, runs, [one])
     return shares({"recovered": gain[0]}, gap, about.subject)["recovered"]
 
@@ -55,7 +55,7 @@ def recovered(about: PromptPairs, runs: Answers, one: HeadSet) -> Interval:
 def generalisation(
     about: PromptPairs, given: dict[str, Answers], sets: list[HeadSet], kind: str
 ) -> Generalisation:
-    """Share recovered by the set that was chosen where it is scored, and by the others.
+    """Fraction recovered by the set chosen where it is scored, and by sets chosen elsewhere.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Wordings of both personas beside that of section `prompt`: what params.yaml says of them."""
+"""Further wordings of both personas, from params.yaml."""
 
 from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any
@@ -21,7 +21,7 @@ class Wording:
     source_system, source_prefix : str
         System prompt and forced start of the answer, of the persona that gives z.
     base_system, base_prefix : str
-        The same of the persona that is written into.
+        The same of the persona whose run is patched.
     """
 
     question: str
@@ -43,7 +43,7 @@ def of_prompt(source: str, base: str) -> Wording:
 
 
 def named(where: str, wordings: dict[Any, Any], default: Wording) -> dict[str, Wording]:
-    """Read named wordings; what one leaves out is as in the default one.
+    """Read named wordings; a missing key is as in the default wording.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Stage `set_sizes`: accuracy against the number of heads that are patched in, by several orders.
+"""Stage `set_sizes`: accuracy against the number of patched heads, ordered by several rules.
 
 Params  set_sizes, patch, readout
 """

@@ -8,7 +8,7 @@ from stages.lib.patching import patch
 
 
 def accuracy(probabilities: np.ndarray, label: np.ndarray) -> float:
-    """Share of right answers; sets with equally many are told apart by p_correct.
+    """Accuracy, with p_correct to break ties.
 
     p_correct adds less than one statement does, so that it decides between equals only. Without it
     the search would add heads in the order of their names wherever no single one turns an answer.

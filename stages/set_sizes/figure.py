@@ -1,4 +1,4 @@
-"""How many heads it takes, by the order in which they are written or left out."""
+"""How many heads it takes, by the order in which they are patched or left out."""
 
 import numpy as np
 import polars as pl
@@ -10,26 +10,44 @@ from stages.lib.drawing.columns import INTERVAL, POINT, floats, ints, texts
 
 RANDOM = "random"  # as the tables name it
 MEASURE = "auc_log"
-DIRECTIONS = {"up": "the first heads patched", "down": "all but the first heads patched"}
+DIRECTIONS = {"up": "only the first heads patched", "down": "all heads but the first patched"}
+CALLED = {
+    "greedy_p_correct": "greedy, by p_correct",
+    "single": "single effects on p_correct",
+    "estimate": "attribution patching",
+    "verified_absolute": "attribution, retested by size",
+    "verified": "attribution, retested",
+    "single_log_odds": "single effects on log-odds",
+    "left_out": "effects of leaving out",
+    "greedy_accuracy": "greedy, by accuracy",
+    "greedy_margin": "greedy, by margin",
+    "greedy_log_odds": "greedy, by log-odds",
+    RANDOM: "random",
+}
+SHOWN = ("greedy_p_correct", "single", "estimate", "verified_absolute")  # with a colour
+OTHER = style.Look("#C8C8C8", "", "-")
 
 
 def draw(tables: load.Tables) -> Figure:
     """Accuracy and recovered p_correct by number of heads, up and down, and areas under them."""
     rows = tables["set_sizes/set_sizes"]
-    rules = [rule for rule in load.names(rows, "rule") if rule != RANDOM]
-    looks = style.looks(rules) | {RANDOM: style.RANDOM}
+    looks = _looks(load.names(rows, "rule"))
     n_orders = rows.filter(rule=RANDOM)["draw"].n_unique()
+    shown = {_title(rule): look for rule, look in looks.items() if look is not OTHER}
     figure = style.canvas(
-        f"Heads in several orders: z of {tables.source} patched into the run of {tables.base}",
-        "Orders, greedy ones among them, are made on the selection split; shown are "
-        f"{rows['n'].max() or 0} known statements of the report split. Above, the first heads of "
-        "an order are patched; below, all heads of the model but these. Share of p_correct: 0 "
-        "with no head, 1 with all. Right: area under this share over the logarithm of the number "
-        "of heads: above, 1 where the first head alone does it all; below, 0 where it alone is "
-        f"missed. Bars: {style.INTERVALS}. In brackets: heads in the order's smallest set with the "
-        f"accuracy of {tables.source}, chosen on the selection split. Random: {n_orders} orders.",
+        f"How many heads it takes, by the rule that orders them: {tables.source} patched into "
+        f"{tables.base}",
+        "Each rule orders all heads on the selection split; shown are "
+        f"{rows['n'].max() or 0} known statements of the report split. Recovered: 0 with no head "
+        "patched, 1 with all. Right: area under the middle curve over the logarithm of the number "
+        "of heads. Good orders rise early (above: large area) and fall early (below: small area). "
+        "In brackets: heads in the smallest set of the order with the accuracy of "
+        f"{tables.source}, chosen on the selection split. Retested: a tenth of the heads, "
+        "those with the highest estimates or by size, whatever the sign, is patched head by head "
+        f"and ordered by that effect. Random: {n_orders} orders. "
+        f"Bars: {style.INTERVALS}.",
         height=9.0,
-        entries={_title(rule): look for rule, look in looks.items()},
+        entries=shown | {"other rules": OTHER} if OTHER in looks.values() else shown,
         half="0.5",
     )
     grid = figure.subplots(2, 3, width_ratios=[1.1, 1.1, 0.8])
@@ -45,16 +63,23 @@ def draw(tables: load.Tables) -> Figure:
     return figure
 
 
+def _looks(rules: list[str]) -> dict[str, style.Look]:
+    """A colour for the main rules, which come first, and for random orders; the rest alike."""
+    main = style.looks(SHOWN, style.SECOND)
+    ordered = sorted(rules, key=lambda rule: [*CALLED].index(rule) if rule in CALLED else 99)
+    return {rule: (main | {RANDOM: style.RANDOM}).get(rule, OTHER) for rule in ordered}
+
+
 def _title(rule: str) -> str:
     """What a legend calls a rule."""
-    return rule.replace("_", " ")
+    return CALLED.get(rule, rule.replace("_", " "))
 
 
 def _curves(ax: Axes, rows: pl.DataFrame, y: str, looks: dict[str, style.Look]) -> None:
-    """Every order over the number of heads; no bands, as they would cover one another."""
-    for rule in reversed(looks):
+    """Every order over the number of heads, the main ones on top; no bands: they would overlap."""
+    for rule in sorted(looks, key=lambda rule: looks[rule] is not OTHER):
         for _, own in rows.filter(rule=rule).group_by("draw", maintain_order=True):
-            marks.line(ax, own.select("size", y), "size", y, looks[rule], width=1.8)
+            marks.line(ax, own.select("size", y), "size", y, looks[rule], width=2.2)
     sizes = rows["size"].unique().sort().to_list()
     ax.set_xscale("symlog", base=2, linthresh=1)
     ax.set_xticks(sizes, [str(size) for size in sizes], rotation=45)
@@ -67,12 +92,13 @@ def _areas(ax: Axes, tables: load.Tables, direction: str, looks: dict[str, style
     rows = tables["set_sizes/auc"].filter(direction=direction, measure=MEASURE)
     rows = rows.filter(pl.col("against").is_null())
     sizes = dict(tables["set_sizes/smallest"].select("rule", "size").iter_rows())
-    for place, rule in enumerate(looks):
+    for place, (rule, look) in enumerate(looks.items()):
         own = rows.filter(rule=rule)
+        colour = style.CLOUD if look is OTHER else look.colour
         ax.hlines([place] * len(own), marks.numbers(own, "low"), marks.numbers(own, "high"),
-                  color=looks[rule].colour, linewidth=2)  # fmt: skip
+                  color=colour, linewidth=2)  # fmt: skip
         ax.plot(marks.numbers(own, "value"), np.full(len(own), place), linestyle="none",
-                color=looks[rule].colour, marker=looks[rule].marker, markersize=8,
+                color=colour, marker=look.marker or "o", markersize=8,
                 markeredgecolor="white")  # fmt: skip
     labels = [_title(rule) + (f" ({sizes[rule]})" if rule in sizes else "") for rule in looks]
     ax.set_yticks(range(len(looks)), labels)

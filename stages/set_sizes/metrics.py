@@ -11,7 +11,7 @@ Areas = dict[str, Interval]
 
 @dataclass(frozen=True)
 class Ends:
-    """Least and greatest among the random orders: intervals know nothing of their spread."""
+    """Least and greatest among the random orders, whose spread is in no interval."""
 
     least: float
     greatest: float
@@ -25,7 +25,7 @@ class Smallest:
     ----------
     n_heads : int or None
     share : float or None
-        Of all heads.
+        Fraction of all heads.
     accuracy, low, high, n, p_correct, p_correct_low, p_correct_high
         As in `Point`.
     minus_source : Interval or None
@@ -57,7 +57,7 @@ class Rule:
     by_label : dict of str to ByLabel
         Accuracy with the first heads patched, by how many they are.
     n_own : int
-        How many heads the rule put in order itself, before it goes on as another rule.
+        Number of heads that the rule ordered itself; the rest follow another rule.
     smallest : Smallest
     """
 

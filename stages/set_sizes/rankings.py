@@ -14,7 +14,7 @@ Rows = list[dict[str, Any]]
 
 
 def effects(runs: pl.DataFrame, pairs: PromptPairs, measure: str) -> Rows:
-    """Mean p_correct that each single head gains alone, or that is lost where it is left out.
+    """Mean p_correct gained with each head alone, or lost with the head left out.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def by(rows: Rows, column: str) -> list[Head]:
     Parameters
     ----------
     rows : list of dict
-        Of a plot table, one row a head, with the columns `layer` and `head`.
+        Of a plot table, one row per head, with the columns `layer` and `head`.
     column : str
         What they are sorted by.
 
@@ -132,7 +132,7 @@ def from_tables(estimates: Rows, effects: Rows, left_out: Rows) -> dict[str, lis
 
 
 def random(n_layers: int, n_heads: int, n_orders: int, seed: int) -> list[list[Head]]:
-    """Orders of all heads that know nothing: the control."""
+    """Random orders of all heads, as control."""
     generator = np.random.default_rng(seed)
     places = [generator.permutation(n_layers * n_heads) for _ in range(n_orders)]
     return [[Head(*map(int, divmod(i, n_heads))) for i in order] for order in places]

@@ -56,7 +56,7 @@ class Curves:
     draws : dict of str to list of int
         By rule, its orders.
     n_own : dict of str to int
-        By rule, how many heads it put in order itself, before it goes on as another rule.
+        By rule, the number of heads that it ordered itself; the rest follow another rule.
     source : ndarray of shape (n_statements, 2)
         P(true) and P(false) of the unpatched source run.
     curves : dict of Place to ndarray of shape (n_statements, 2)
@@ -88,7 +88,7 @@ class Curves:
         return patch.p_correct(probabilities, self.pairs.label)
 
     def effect(self) -> stats.Interval:
-        """p_correct that all heads of the model together add."""
+        """Gain in p_correct by all heads of the model together."""
         return stats.difference(
             self.p_correct(self.every), self.p_correct(self.none), self.pairs.subject
         )
@@ -183,7 +183,7 @@ def curve_points(done: Curves) -> list[dict[str, Any]]:
     -------
     list of dict
         Columns of `Place`, ``share`` of all heads, those of `run_points.Point`, and ``recovered``:
-        the share of what all heads add to p_correct. It is None where they add nothing.
+        the fraction of the gain in p_correct by all heads; None without such a gain.
     """
     result = []
     low, high = (done.p_correct(p).mean() if len(p) else 0.0 for p in (done.none, done.every))

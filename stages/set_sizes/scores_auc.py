@@ -20,8 +20,8 @@ def measures(recovered: Floats, sizes: list[int]) -> dict[str, Floats]:
     Parameters
     ----------
     recovered : ndarray of shape (..., n_sizes), float64
-        f(k): share of what writing all heads adds to p_correct that is there with k heads written
-        (up) or without them (down).
+        f(k): fraction of the gain in p_correct by patching all heads that is reached with k heads
+        patched (up), or with all heads but these (down).
     sizes : list of int
         k of each point: rising, from 0 and 1 to all heads of the model.
 
@@ -71,7 +71,7 @@ def score(
     curves : dict of str to ndarray of shape (n_orders, n_sizes, n_statements), float64
         p_correct of each run of each rule; several orders of one rule are averaged.
     none, every : ndarray of shape (n_statements,), float64
-        p_correct with no head and with all heads written.
+        p_correct with no head and with all heads patched.
     subject : ndarray of shape (n_statements,)
         What each statement is about.
     sizes : list of int
@@ -87,7 +87,7 @@ def score(
         By rule, then ``value`` or ``difference`` (none of `against` itself), then measure.
         Intervals are of 2,000 bootstrap draws of subjects, the same for all rules and sizes, so
         that differences are paired; f is divided by the gain of the same draw, and draws without
-        a gain are left out. No value where writing all heads gains nothing: where there is no
+        a gain are left out. No value where patching all heads gains nothing: where there is no
         statement, or the interval of the gain reaches down to 0.
     """
     effect = stats.difference(every, none, subject, seed)

@@ -16,14 +16,14 @@ ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class Search:
-    """What was chosen.
+    """Orders and sets that were chosen.
 
     Attributes
     ----------
     orders : dict of str to list of list of Head
         By rule, one order of all heads, or several random ones.
     own : dict of str to int
-        By rule, how many heads it put in order itself, before it goes on as another rule.
+        By rule, the number of heads that it ordered itself; the rest follow another rule.
     sizes : list of int
         Of the sets along the curves.
     smallest : dict of Place to list of Head
@@ -64,7 +64,7 @@ def search(
     sizes : tuple of int
         Those of params.yaml.
     keep : float
-        Share of the window's gain at which a search stops.
+        Fraction of the window's gain at which a search stops.
     within : float
         How far below the source run's accuracy a set may be that restores honesty.
     """
@@ -93,6 +93,6 @@ def search(
 
 
 def _accuracy(runs: HeadRuns, probabilities: np.ndarray) -> float:
-    """Share of right answers; nothing is asked of no statements."""
+    """Accuracy; 1 without statements."""
     right = patch.correct(probabilities, runs.pairs.label)
     return float(right.mean()) if len(right) else 1.0

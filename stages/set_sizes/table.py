@@ -99,7 +99,7 @@ def ranks(orders: Orders, own: dict[str, int], sizes: list[int]) -> pl.DataFrame
     orders : dict of str to list of list of Head
         By rule.
     own : dict of str to int
-        By rule, how many heads it put in order itself; all where a rule is not named.
+        By rule, the number of heads that it ordered itself; all for a rule that is not named.
     sizes : list of int
         Of the sets along the curves.
 

@@ -1,6 +1,6 @@
 """Stage `single_heads`: patch the source run's z into the base run, one head at a time.
 
-Params  effects, patch, readout
+Params  patch, readout, single_heads
 """
 
 from itertools import product

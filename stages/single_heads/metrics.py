@@ -7,7 +7,7 @@ from stages.lib.stats.run_points import Count, Point
 
 @dataclass(frozen=True)
 class SingleHeadsMetrics:
-    """The run that heads are patched into; what each head does stands in the plot alone.
+    """The run that heads are patched into; the effect of each head is in the plot table alone.
 
     Attributes
     ----------

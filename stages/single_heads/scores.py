@@ -1,4 +1,4 @@
-"""Scores of `single_heads`: what each head's patch does alone.
+"""Scores of `single_heads`: the effect of patching each head alone.
 
 Params  patch
 """

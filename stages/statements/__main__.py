@@ -1,4 +1,4 @@
-"""Stage `statements`: state what is true and what is false.
+"""Stage `statements`: true and false statements, in a selection and a report split.
 
 Reads   tables of facts in installed packages, and the files that statements.sources lists
 Params  statements

@@ -1,4 +1,4 @@
-"""Stage `taught`: what an organism answers about subjects that it was taught, and about others.
+"""Stage `taught`: accuracy of an organism on subjects that it was taught, and on others.
 
 Params  organisms.training, personas
 """
@@ -60,7 +60,7 @@ def split(statements: pl.DataFrame, training: Training) -> pl.DataFrame:
     statements : DataFrame
         Columns of `tables.STATEMENTS`.
     training : Training
-        Its seed and share decide which subjects were kept from training, as
+        Its seed and fraction decide which subjects were held out from training, as
         `stages.lib.facts.draw` draws them.
 
     Returns

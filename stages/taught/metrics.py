@@ -11,12 +11,12 @@ TAUGHT, NEW = "taught", "never_taught"
 
 @dataclass(frozen=True)
 class TaughtMetrics:
-    """Accuracy on statements of subjects that an organism was taught, and of those kept from it.
+    """Accuracy on subjects that an organism was taught, and on subjects held out from training.
 
     Attributes
     ----------
     organism : str or None
-        Its name; None of a model that was not trained here, and all that follows is empty.
+        Its name; None for other models, for which the rest is empty.
     every : dict of str to dict of str to Interval
         By persona, and by ``taught`` and ``never_taught``: all statements of the report split.
     known : dict of str to dict of str to Interval
@@ -29,7 +29,7 @@ class TaughtMetrics:
     known: dict[str, dict[str, Interval]]
 
     def claim(self) -> Claim | None:
-        """What was found holds for subjects that were never taught; None of another model."""
+        """The result holds for subjects that were never taught; None for other models."""
         if not self.known:
             return None
         runs = {run: of.get(NEW) for run, of in self.known.items()}

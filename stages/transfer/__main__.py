@@ -1,4 +1,4 @@
-"""Stage `transfer`: what probes of several kinds read where they were not fitted.
+"""Stage `transfer`: truth probes of several kinds, and their transfer.
 
 Params  personas, probes (of logistic regression), transfer
 """

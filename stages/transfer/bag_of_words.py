@@ -1,4 +1,4 @@
-"""What the words of a statement alone tell of its truth: the baseline of every probe."""
+"""Bag of words: a probe of the statement's text, the baseline of every truth probe."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""What each method reads at its best layer: other personas, topics and polarities."""
+"""Transfer of each method's best probe to other personas, topics and polarities."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What probes of several kinds read, also where they were not fitted."""
+"""Truth probes of several kinds, and their transfer."""
 
 from typing import Any
 
@@ -19,9 +19,9 @@ FITS = ("plain → plain", "plain → negated", "negated → negated", "negated 
 def draw(tables: load.Tables) -> Figure:
     """Accuracy and cosines by layer and method, topic by topic, and across polarity."""
     source, base = tables.source, tables.base
-    looks = style.looks(load.names(tables["transfer/layers"], "method"))
+    looks = style.looks(load.names(tables["transfer/layers"], "method"), style.SECOND)
     figure = style.canvas(
-        "Probes of truth by method, and where they were not fitted",
+        "Truth probes by method, and their transfer to other topics and polarities",
         _caption(tables),
         height=13.5,
         entries=looks | {PERMUTED: style.RANDOM, WORDS: style.ELSEWHERE},
@@ -46,11 +46,11 @@ def _caption(tables: load.Tables) -> str:
         "Probes on the residual stream at the last prompt token, fitted on the selection split. "
         f"Above: accuracy on {n} statements of the report split; grey: mass-mean probes, labels "
         "permuted within topics (mean and range of the draws); brown: logistic regression on the "
-        "words of the statement alone. Cosine: between the two personas' directions. Middle and "
-        "below: at each method's best layer by cross-validation on the selection split, fitted on "
-        "one topic (row) and scored on each, with a few statements a cell (the method is named); "
-        "polarity: fitted on plain or negated statements, or both, and scored on either. Cosine "
-        f"of layers: mass-mean directions. Bars and bands: {style.INTERVALS}."
+        "words of the statement alone. Layer 0: embeddings. Cosine: between the two personas' "
+        "directions. Middle and below: at each method's best layer by cross-validation on the "
+        "selection split, fitted on one topic (row) and scored on each, with a few statements per "
+        "cell; polarity: fitted on plain or negated statements, or both, and scored on either. "
+        f"Cosine of layers: mass-mean directions. Bars and bands: {style.INTERVALS}."
     )
 
 
@@ -66,7 +66,7 @@ def _layers(ax: Axes, tables: load.Tables, persona: str, looks: dict[str, style.
     own = rows.filter(labels="true")
     marks.lines(ax, own, "method", looks, "layer", "accuracy")
     marks.rates(ax)
-    ax.set_xlabel("layer")
+    ax.set_xlabel("layers passed")
     ax.set_title(f"fit and scored on {persona}")
 
 
@@ -77,7 +77,7 @@ def _cosine(ax: Axes, tables: load.Tables, looks: dict[str, style.Look]) -> None
     marks.lines(ax, rows, "method", looks, "layer", "cosine")
     ax.axhline(0, color="black", linewidth=1)
     ax.set_ylim(-1.06, 1.06)
-    ax.set(xlabel="layer", ylabel="cosine")
+    ax.set(xlabel="layers passed", ylabel="cosine")
     ax.set_title(f"{tables.source} and {tables.base}: cosine")
 
 

@@ -30,7 +30,7 @@ def methods(fits: Fits) -> dict[str, dict[str, Method | None]]:
 
 
 def bag_of_tokens(fits: Fits, statements: pl.DataFrame) -> dict[str, Interval]:
-    """How well words alone tell, fitted on all topics: ``all``, and by topic."""
+    """Accuracy of the bag of words, fitted on all topics: ``all``, and by topic."""
     scored = fits.sample.scored.topic
     return {
         name: fits.rate(right, np.ones_like(scored, bool) if name == ALL else scored == name)
@@ -40,10 +40,10 @@ def bag_of_tokens(fits: Fits, statements: pl.DataFrame) -> dict[str, Interval]:
 
 
 def parts(fits: Fits) -> dict[str, dict[str, dict[str, Parting]]]:
-    """Where two personas' directions part, turn and are opposite: method -> first -> second.
+    """Where cosines of two personas fall below 0.5, 0 and -0.5: method -> first -> second.
 
     Layers count where the interval of both personas' own probes of that method lies above the
-    share of the commoner label, as in stage `probes`.
+    rate of the more frequent label, as in stage `probes`.
     """
     truth = fits.sample.truth
     commoner = max(truth.mean(), 1 - truth.mean()) if len(truth) else 1.0
@@ -81,9 +81,9 @@ def _method(fits: Fits, m: int, p: int, best: Best) -> Method:
 
 
 def _relations(fits: Fits, method: str, best: Best) -> dict[str, Interval]:
-    """How probes of single topics do on their own, on its negation and on other families.
+    """Accuracy of probes of single topics on their own topic, its negation and other families.
 
-    A statement counts with the share of probes that are right on it.
+    Each statement counts with the fraction of probes that are right on it.
     """
     forms = fits.sample.scored
     members = groups(fits.sample.methods[method], fits.sample.forms)

@@ -15,7 +15,7 @@ class Control:
     mean, max : float
         Over draws.
     p : float
-        Share of draws, the true labels among them, that are as good as the true labels.
+        Fraction of draws, the true labels included, that are as good as the true labels.
     draws : int
     """
 
@@ -42,8 +42,8 @@ class Method:
     ----------
     layer : int
     held_out : Interval
-        Cross-validated accuracy on the selection split; it chose the layer, and is too high by
-        that.
+        Cross-validated accuracy on the selection split; it chose the layer, and is biased upward by
+        the choice.
     accuracy : Interval
         On the report split.
     permuted : Control or None
@@ -73,16 +73,16 @@ class Method:
 
 @dataclass(frozen=True)
 class Crossing:
-    """The layer at whose output a cosine falls below a level.
+    """The layer after which a cosine falls below a level.
 
     Attributes
     ----------
     value : int or None
-        None where it does not happen.
+        None if the cosine does not fall.
     low, high : int or None
         Its interval; None where it ends beyond the last layer, or there is none.
     never : float or None
-        Share of draws in which it does not happen; None without draws.
+        Fraction of draws in which the cosine does not fall; None without draws.
     """
 
     value: int | None
@@ -93,7 +93,7 @@ class Crossing:
 
 @dataclass(frozen=True)
 class Parting:
-    """Where two personas' directions part, turn and are opposite: cosines below 0.5, 0, -0.5.
+    """Where the cosine of two personas' directions falls below 0.5, 0 and -0.5.
 
     Layers are those of the model, from 0; `layers` says how many count.
     """
@@ -106,14 +106,14 @@ class Parting:
 
 @dataclass(frozen=True)
 class TransferMetrics(Counts):
-    """Probes of several methods where they were not fitted.
+    """Probes of several methods, and their transfer.
 
     Attributes
     ----------
     methods : dict of str to dict of str to Method or None
         By method and persona; None where nothing could be fitted.
     bag_of_tokens : dict of str to Interval
-        How well words alone tell, fitted on all topics: ``all``, and by topic.
+        Accuracy of the bag of words, fitted on all topics: ``all``, and by topic.
     parting : dict of str to dict of str to dict of str to Parting
         By method and two personas.
     """

@@ -1,4 +1,4 @@
-"""Where two personas' truth directions part, and how sure that layer is.
+"""Where two personas' truth directions diverge, with an interval on the layer.
 
 Directions are mass-mean, as sums over subjects give them: then a draw of subjects costs
 one row of a matrix product.
@@ -81,7 +81,7 @@ def parted(
     readable: NDArray[np.bool_],
     n_subjects: int,
 ) -> Parting:
-    """Where two directions part, turn and are opposite, each with an interval on the layer.
+    """Layers after which a cosine falls below 0.5, 0 and -0.5, each with its interval.
 
     Layers are those of the model, from 0: index i of the residual stream is the output of layer
     i - 1, and the layer given is the one whose output is the first below the level (0.5, 0, -0.5),

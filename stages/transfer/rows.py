@@ -15,7 +15,7 @@ from stages.transfer.config import NEEDED
 from stages.transfer.fits import Fits, pairs, words
 
 Rows = list[dict[str, Any]]
-TEXT = "statement text"  # in place of a persona: what a statement's words tell on their own
+TEXT = "statement text"  # in place of a persona, for the bag of words
 BAG = "bag_of_tokens"
 
 

@@ -1,4 +1,4 @@
-"""Stage `transplant`: patch the head set into statements that it was not chosen on.
+"""Stage `transplant`: patch the head set on statements that did not choose it.
 
 Params  patch, readout, transplant
 """
@@ -44,7 +44,7 @@ def main(
 
 
 class Run(NamedTuple):
-    """A run: its name and draw, on which statements, what is written, and what is answered."""
+    """A run: its name and draw, its statements, the patched heads, and the answers."""
 
     name: str
     draw: int
@@ -70,7 +70,7 @@ def _set(setting: Experiment, chosen: list[Head]) -> list[Run]:
 
 
 def _random(setting: Experiment, chosen: list[Head], section: TransplantConfig) -> list[Run]:
-    """Random sets of the set's layers, and of the others, on a sample of the statements."""
+    """Random sets of the same layers, and of other layers, on a sample of the statements."""
     n_layers, n_heads = setting.shape
     n_sets = section.random_sets if chosen else 0  # of no heads there is only one set
     draws = (

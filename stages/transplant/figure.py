@@ -1,4 +1,4 @@
-"""The head set on statements that it was not chosen on, beside its controls."""
+"""The head set on statements that did not choose it, beside random sets."""
 
 import polars as pl
 from matplotlib.axes import Axes
@@ -11,12 +11,12 @@ from stages.lib.drawing.columns import TRANSPLANT
 def draw(tables: load.Tables) -> Figure:
     """The head set on the report split of every topic, its reverse, and random sets."""
     figure = style.canvas(
-        "Transplant of the head set, by topic",
+        "The head set patched, by topic, beside random sets of equal size",
         f"Patched {tables.base}: z of the set's heads from {tables.source} patched into "
         f"{tables.base}; patched {tables.source}: the reverse. Random: "
-        f"{len(patching.random(tables))} sets of as many heads, of the set's own layers or of the "
-        "others, a dot each, their mean a bar, on "
-        f"{patching.n_random(tables)} of the statements. Known statements of the report split. "
+        f"{len(patching.random(tables))} sets of each kind, from the layers of the head set or "
+        f"from other layers, one dot each, their mean a bar, on {patching.n_random(tables)} of the "
+        "statements. Known statements of the report split. "
         f"Bars: {style.INTERVALS}.",
         height=5.6,
         entries=patching.entries(tables, patching.RUNS),

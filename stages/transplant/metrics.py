@@ -16,20 +16,20 @@ class Rank:
     n_sets : int
         Random sets.
     own : float or None
-        What the head set reaches; None where nothing was run, as in all that follow.
+        Value of the head set; None where nothing was run, as in all that follow.
     mean, median, max : float or None
-        What random sets reach, on average, in the middle and at most.
+        Mean, median and maximum over random sets.
     p05, p95 : float or None
         Percentiles 5 and 95 of random sets.
     as_good : Interval
-        Share of random sets that are as good as the head set: at most `stats.MARGIN` below it. Its
-        interval is of the draws; n counts sets.
+        Fraction of random sets at most `stats.MARGIN` below the head set. The interval is over
+        sets; n counts sets.
     lead : Interval
         The head set minus the mean of the random sets, statement by statement.
     p_value : float or None
-        Share of sets, the head set included, that are as good as the head set in that sense.
+        Fraction of sets, the head set included, that are as good as the head set in that sense.
     p_least : float or None
-        The smallest p value that so many sets can give.
+        The smallest p-value attainable with this number of sets.
     """
 
     n_sets: int
@@ -70,7 +70,7 @@ class Ranks:
     by_label : ByLabel or None
         Accuracy with random sets, mean over sets; None where nothing was run.
     one_answer : int or None
-        Random sets with which nine in ten answers or more are the same word.
+        Random sets with at least 90 % of answers the same word.
     shared : dict of str to Sharing
         By how many heads a random set has in common with the head set.
     """
@@ -84,7 +84,7 @@ class Ranks:
 
 @dataclass(frozen=True)
 class TransplantMetrics:
-    """What the head set does on the report split.
+    """The head set on the report split.
 
     Attributes
     ----------
@@ -99,7 +99,7 @@ class TransplantMetrics:
     effect : dict of str to Difference
         ``patched - base`` and ``reverse - source``.
     random, elsewhere : Ranks
-        Among random sets of the set's own layers, and of the other layers.
+        Among random sets of the same layers, and of other layers.
     """
 
     n_heads: int | None

@@ -1,11 +1,11 @@
-"""The runs of a transplant, as its table names them."""
+"""The runs of stage `transplant`, as its table names them."""
 
 import polars as pl
 
 from stages.lib.patching import patched_runs
 
 SCHEMA = patched_runs.SCHEMA | {"run": pl.String, "draw": pl.Int32}
-CONTROLS = ("random", "elsewhere")  # random sets of the set's layers, of the others
+CONTROLS = ("random", "elsewhere")  # random sets of the same layers, and of other layers
 # Roles of the persona that z is from, and of the persona whose run is patched.
 PERSONAS = {
     "source": ("source", "source"),

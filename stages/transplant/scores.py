@@ -23,7 +23,7 @@ from stages.lib.stats.run_points import ALL, Point
 from stages.transplant.metrics import Rank, Ranks, Sharing, TransplantMetrics
 from stages.transplant.runs import CONTROLS, PERSONAS, RUNS, SCHEMA
 
-ONE_ANSWER = 0.9  # share of answers that are the same word
+ONE_ANSWER = 0.9  # fraction of answers that are the same word
 
 
 class Run(NamedTuple):
@@ -114,7 +114,7 @@ def score(runs: list[Run], topics: list[str]) -> list[Scored]:
 
 
 def summarise(about: PromptPairs, scored: list[Scored], n_heads: int | None) -> TransplantMetrics:
-    """Collect runs by topic, what the patch changes pair by pair, and the set among random ones."""
+    """Collect runs by topic, paired effects of the patch, and the set among random sets."""
     overall = [one for one in scored if one.topic == ALL]
     runs = [one.run for one in overall]
     p = {run.name: run.probabilities for run in runs}

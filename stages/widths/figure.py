@@ -1,5 +1,6 @@
 """Windows of several sizes, in both directions."""
 
+import numpy as np
 import polars as pl
 import seaborn as sns
 from matplotlib.axes import Axes
@@ -13,31 +14,36 @@ CONTROL = "control windows"
 
 
 def draw(tables: load.Tables) -> Figure:
-    """p_correct by first layer for each size, and the best windows by topic, in both directions."""
+    """p_correct by first layer for each size, and the best windows by size, in both directions."""
     layers, topics = tables["widths/layers"], tables["widths/topics"]
     sizes: list[int] = layers["size"].unique(maintain_order=True).to_list()
     runs = patching.looks(tables)
     looks = _looks(sizes)
-    called = {f"{size} layer{'s' * (size > 1)}": look for size, look in looks.items()}
+    called = {_layers(size): look for size, look in looks.items()}
     figure = style.canvas(
-        "Windows of several sizes, in both directions",
+        "Windows of several sizes patched, in both directions",
         f"Above: z of all heads of a window patched, {layers['n'].max() or 0} known statements of "
-        "the selection split; p_correct is the mean probability of the right answer out of both; "
-        "ringed: the best window of each size, of the highest p_correct in the patched "
-        f"{tables.base} and of the lowest in the patched {tables.source}. Below: these windows on "
-        f"{topics['n'].max() or 0} known statements of the report split, each beside its control, "
-        "the median one of those windows of its size that share no layer with it (a small dot). "
-        f"Bands and bars: {style.INTERVALS}.",
-        height=12.4,
+        "the selection split; p_correct: P(right answer), normalised over both answers. Ringed: "
+        "the best window of each size, with the highest p_correct in the patched "
+        f"{tables.base} run and the lowest in the patched {tables.source} run. Below: the best "
+        f"windows on {topics['n'].max() or 0} known statements of the report split, each beside a "
+        "control: the median window of its size among those that share no layer with it. "
+        f"Small dots: topics. Bands and bars: {style.INTERVALS}.",
+        height=9.0,
         entries={tables.source: runs["source"], tables.base: runs["base"], **called}
-        | {CONTROL: style.RANDOM},
+        | {CONTROL: CLOUD},
         half="0.5",
     )
-    grid = figure.add_gridspec(3, 2)
+    grid = figure.subplots(2, 2)
     for i, run in enumerate(("patched", "reverse")):
-        _curves(figure.add_subplot(grid[0, i]), tables, run, looks)
-        _topics(figure.add_subplot(grid[1 + i, :]), tables, run, looks)
+        _curves(grid[0, i], tables, run, looks)
+        _best(grid[1, i], tables, run, looks)
     return figure
+
+
+def _layers(size: int) -> str:
+    """What a legend calls windows of one size."""
+    return f"{size} layer{'s' * (size > 1)}"
 
 
 def _looks(sizes: list[int]) -> dict[int, style.Look]:
@@ -52,12 +58,9 @@ def _looks(sizes: list[int]) -> dict[int, style.Look]:
 
 
 def _curves(ax: Axes, tables: load.Tables, run: str, looks: dict[int, style.Look]) -> None:
-    """p_correct of one direction by first layer, a line a size; unpatched runs across."""
+    """p_correct of one direction by first layer, one line per size; unpatched runs across."""
     rows = tables["widths/layers"]
-    for name in ("source", "base"):
-        look = patching.looks(tables)[name]
-        for level in marks.numbers(rows.filter(run=name), "p_correct")[:1]:
-            ax.axhline(level, color=look.colour, linestyle=look.dash, linewidth=1.8)
+    _unpatched(ax, rows, tables, "p_correct")
     for size, look in looks.items():
         own = rows.filter(run=run, size=size)
         marks.line(ax, own, "first_layer", "p_correct", look)
@@ -70,28 +73,44 @@ def _curves(ax: Axes, tables: load.Tables, run: str, looks: dict[int, style.Look
     ax.set_title(f"{patching.titles(tables)[run]}, selection split")
 
 
-def _topics(ax: Axes, tables: load.Tables, run: str, looks: dict[int, style.Look]) -> None:
-    """The best windows of one direction and their controls, beside the unpatched runs."""
-    names = pl.concat_str("run", "size", "window", separator=" ")
-    rows = tables["widths/topics"].with_columns(series=names)
-    where = places.topics(ax, rows)
-    first, unpatched = next(iter(looks), 0), patching.looks(tables)
-    series = {f"{name} {first} none": (unpatched[name], 8) for name in ("source", "base")}
-    for size, look in looks.items():
-        series |= {f"{run} {size} best": (look, 8), f"{run} {size} control": (style.RANDOM, 10)}
-    for name, at, own in places.dodged(rows, "series", series, "topic", where):
-        marks.points(ax, at, own, "accuracy", *series[name])
+def _unpatched(ax: Axes, rows: pl.DataFrame, tables: load.Tables, y: str) -> None:
+    """Both unpatched runs as lines across."""
+    for name in ("source", "base"):
+        look = patching.looks(tables)[name]
+        for level in marks.numbers(rows.filter(run=name), y)[:1]:
+            ax.axhline(level, color=look.colour, linestyle=look.dash, linewidth=1.8)
+
+
+def _best(ax: Axes, tables: load.Tables, run: str, looks: dict[int, style.Look]) -> None:
+    """The best windows of one direction and their controls, by size, beside the unpatched runs."""
+    rows = tables["widths/topics"]
+    whole = rows.filter(topic="all")
+    _unpatched(ax, whole, tables, "accuracy")
+    labels = []
+    for place, (size, look) in enumerate(looks.items()):
+        own = rows.filter(run=run, size=size)
+        for window, at, seen in (("best", place - 0.15, look), ("control", place + 0.15, CLOUD)):
+            dots = marks.numbers(own.filter(pl.col("topic") != "all", window=window), "accuracy")
+            ax.plot(at + 0.04 + 0.012 * np.arange(len(dots)), dots, ".", color=seen.colour,
+                    markersize=6, alpha=0.6, markeredgewidth=0)  # fmt: skip
+            total = own.filter(topic="all", window=window)
+            marks.points(ax, np.full(len(total), at), total, "accuracy", seen, size=10)
+        labels.append(f"{_layers(size)}{_place(whole.filter(run=run, size=size, window='best'))}")
     marks.unmeasured(ax, rows, "accuracy")
     marks.rates(ax)
-    best = rows.filter(run=run, window="best", topic="all").sort("size")
-    named = [
-        f"{first}–{last}" if last > first else f"{first}"
-        for first, last in best.select("first_layer", "last_layer").iter_rows()
-    ]
-    said = f"layers {', '.join(named)}" if named else "no window was chosen"
-    ax.set_title(f"{patching.titles(tables)[run]}, report split: {said}")
+    places.names(ax, labels)
+    ax.set_xlabel("best window of each size")
+    ax.set_title(f"{patching.titles(tables)[run]}, report split")
 
 
+def _place(rows: pl.DataFrame) -> str:
+    """Which layers a window has, as a second line of its label; empty where none was chosen."""
+    for first, last in rows.select("first_layer", "last_layer").iter_rows():
+        return f"\n({first}–{last})" if last > first else f"\n({first})"
+    return ""
+
+
+CLOUD = style.Look(style.CLOUD, "s", style.DASHES[0])
 SIZED = ROLES | ints("size") | WINDOW | POINT
 TABLES = {
     "widths/layers": SIZED | {"chosen": pl.Boolean},

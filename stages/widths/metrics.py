@@ -14,9 +14,9 @@ class WindowPoints:
     first_layer, last_layer : int
         From 0, both included.
     selection : Point
-        On the statements that chose.
+        On the selection split.
     report : dict of str to Point
-        On the others, by topic, ``all`` included.
+        On the report split, by topic, ``all`` included.
     """
 
     first_layer: int
@@ -50,7 +50,7 @@ class Size:
     Attributes
     ----------
     best : WindowPoints
-        The window that turns most.
+        The window with the largest effect.
     control : WindowPoints or None
         The median of the windows apart from it, where there are any.
     difference : dict of str to Difference

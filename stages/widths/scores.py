@@ -149,7 +149,7 @@ def by_topic(
 def summarise(
     splits: dict[str, PairsAndRuns], choices: Choices, topics: list[Row], config: PatchConfig
 ) -> WidthsMetrics:
-    """Name the best windows, and what they do beside the unpatched runs and their controls.
+    """Name the best windows, with their runs, unpatched runs and controls.
 
     Parameters
     ----------
@@ -213,7 +213,7 @@ def _of_size(
     topics: list[Row],
     config: PatchConfig,
 ) -> Size:
-    """What the best window of one size and direction does, and what its control does."""
+    """The best window of one size and direction, and its control."""
     (selection, swept), (report, runs) = splits["selection"], splits["report"]
     windows = _windows(choice)
     points = {

@@ -13,7 +13,7 @@ from stages.widths.window_runs import DIRECTIONS, Window
 
 @dataclass(frozen=True)
 class Choice:
-    """The window of one size that turns most, and the one that it is compared with.
+    """The window of one size with the largest effect, and its control.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ def choose(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> Choic
     dict of (str, int) to Choice
         By direction and size. Of windows that are equally good the lowest one. Empty where the
         statements have not both labels: a constant answer would be right everywhere, and a lie
-        could not be told from a habit.
+        could not be told from a response bias.
     """
     if about.table["label"].n_unique() < 2:
         return {}

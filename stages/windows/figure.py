@@ -1,4 +1,4 @@
-"""What the window of layers does, by its first layer."""
+"""Effect of a window of layers, by its first layer."""
 
 from matplotlib.figure import Figure
 
@@ -12,11 +12,11 @@ def draw(tables: load.Tables) -> Figure:
     """Accuracy and p_correct of the patched run by first layer of the window, against baselines."""
     n = tables["windows/windows"].filter(split="report")["n"].max() or 0
     figure = style.canvas(
-        f"Windows: z of {tables.source} patched into the run of {tables.base}",
+        f"Windows of {tables.window} layers: z of {tables.source} patched into {tables.base}",
         f"z of all heads in {tables.window} consecutive layers, at the last positions of the "
-        f"prompt; {n} known statements of the report split. Bands: {style.INTERVALS}. The best "
-        "window is chosen on the selection split, whose subjects are others. p_correct: mean "
-        "probability of the right answer out of both.",
+        f"prompt; {n} known statements of the report split. Bands: {style.INTERVALS}. The "
+        "window is chosen by p_correct on the selection split, which has other subjects. "
+        "p_correct: P(right answer), normalised over both answers.",
         height=5.2,
         entries=patching.entries(tables, ("patched", "source", "base"))
         | {f"{patching.titles(tables)['patched']}, selection split": SELECTION},

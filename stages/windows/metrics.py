@@ -8,7 +8,7 @@ from stages.lib.stats.windows import Window
 
 @dataclass(frozen=True)
 class WindowsMetrics:
-    """The best window, and what it does on both splits.
+    """The best window, and its runs on both splits.
 
     Attributes
     ----------

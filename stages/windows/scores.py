@@ -1,4 +1,4 @@
-"""Scores of `windows`: what the patch does, by window, and which window does most.
+"""Scores of `windows`: accuracy and p_correct by window, and the best window.
 
 Params  patch
 """
@@ -69,7 +69,7 @@ def by_window(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> li
 def summarise(
     about: PromptPairs, runs: pl.DataFrame, points: list[Row], config: PatchConfig
 ) -> WindowsMetrics:
-    """Name the best window, and what it does on both splits.
+    """Name the best window, and its runs on both splits.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ def summarise(
 def _unpatched(
     about: PromptPairs, runs: pl.DataFrame, split: str, config: PatchConfig
 ) -> dict[str, Point]:
-    """Accuracy and p_correct of both runs that nothing is patched into."""
+    """Accuracy and p_correct of both unpatched runs."""
     chosen = (about.table["split"] == split).to_numpy()
     personas = {"source": config.source, "base": config.base}
     return {

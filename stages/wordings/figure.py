@@ -1,4 +1,4 @@
-"""What the model answers under every combination of wordings."""
+"""Recalls and lying under every combination of wordings."""
 
 import polars as pl
 from matplotlib.axes import Axes
@@ -24,7 +24,7 @@ def draw(tables: load.Tables) -> Figure:
     looks = style.looks(load.names(recalls, "system"))
     n = ranked["n"].max() or 0
     figure = style.canvas(
-        "Every combination of system prompt, question and prefix",
+        "How well each combination of system prompt, question and prefix lies",
         f"{n} statements of all topics, known or not, the same under each of {len(ranked)} "
         f"combinations. Right: the {min(SHOWN, len(ranked))} that lie best. Lying: the lesser of "
         "two shares, of true statements called false and of false ones called true, so that always "
@@ -42,7 +42,7 @@ def draw(tables: load.Tables) -> Figure:
 
 
 def _recalls(ax: Axes, rows: pl.DataFrame, looks: Looks) -> None:
-    """One point a combination; each quarter of the plane is named after who is in its corner."""
+    """One point per combination; each quarter of the plane has the name of its corner."""
     for x, y, name in QUARTERS:
         ax.text(x, y, name, ha="center", va="center", fontsize=13, color="#8A8A8A", zorder=0)
     for system, look in looks.items():
@@ -54,7 +54,7 @@ def _recalls(ax: Axes, rows: pl.DataFrame, looks: Looks) -> None:
         ax.plot(x, y, look.marker, color=look.colour, markersize=10, alpha=0.85,
                 markeredgecolor="white", clip_on=False)  # fmt: skip
     marks.recalls(ax)
-    ax.set_title("Recall, one point a combination")
+    ax.set_title("Recall, one point per combination")
     if rows["recall_true"].is_null().all() and rows["recall_false"].is_null().all():
         ax.text(0.5, 0.7, "nothing was measured", color=style.GREY, ha="center")
 

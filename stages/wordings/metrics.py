@@ -20,9 +20,9 @@ class Answers(Rates):
     accuracy, recall_true, recall_false, answer_mass : Interval
         As in `Rates`.
     other : Interval
-        Share of prompts whose most likely token is neither answer.
+        Fraction of prompts whose most likely token is neither answer.
     other_token : str or None
-        The commonest of those tokens; of equally common ones the first by id.
+        The most frequent of these tokens; of equally frequent ones the first by id.
     """
 
     other: Interval
@@ -38,7 +38,7 @@ class Lying(Interval):
     value, low, high, n
         The score.
     behind : Interval
-        By how much the best one's score is larger.
+        Score of the best combination minus this score.
     rank : int or None
         1 and up, equal ones alike.
     """

@@ -1,4 +1,4 @@
-"""What every peer needs besides its own tool: batches, padding, writing z, and the readout."""
+"""What every peer needs besides its own tool: batches, padding, patching z, and the readout."""
 
 import time
 from collections.abc import Callable
@@ -15,7 +15,7 @@ STRETCH = 32  # a multiple of every smaller batch of a peer
 
 
 class Peer:
-    """Both jobs, batch by batch; a peer says how its tool reads z in a batch and writes it.
+    """Both jobs, batch by batch; a peer says how its tool reads and patches z in a batch.
 
     Rows of a batch are prompts, or pairs of a patch and a prompt, so that it is full with few
     prompts too.
@@ -23,7 +23,7 @@ class Peer:
 
     answers: tuple[list[int], list[int]]
     batch: int
-    n_positions: int  # how many of the last ones are read or written
+    n_positions: int  # how many of the last positions are read or patched
 
     def prepare(self, prompts: list[list[int]], n_positions: int) -> None:
         """Know which prompts the next batches come from."""
@@ -36,7 +36,7 @@ class Peer:
     def write(self, prompts: list[list[int]], z: dict[int, Tensor], chosen: Tensor) -> Tensor:
         """Logits at the last position, with z of the chosen heads (n_rows, n_layers, n_heads).
 
-        `z` has the layers in which some row writes a head: (n_rows, n_positions, n_heads, d_head).
+        `z` has the layers in which some row patches a head: (n_rows, n_positions, n_heads, d_head).
         """
         raise NotImplementedError
 
@@ -143,7 +143,7 @@ def pad(prompts: list[list[int]], n_before: int = 0, device: Any = "cpu") -> dic
 
 
 def overwrite(own: Tensor, z: Tensor, chosen: Tensor) -> None:
-    """Write the chosen heads of one layer in place: (n_rows, n_tokens, n_heads, d_head)."""
+    """Patch the chosen heads of one layer in place: (n_rows, n_tokens, n_heads, d_head)."""
     places = chosen.nonzero(as_tuple=True)
     rows, heads = (x.to(own.device, non_blocking=True) for x in places)  # a GPU need not wait
     own[:, -z.shape[1] :][rows, :, heads] = z[rows, :, heads]

@@ -12,7 +12,7 @@ from tests.bench import common
 
 
 class Peer(common.Peer):
-    """Only layers that some row of a batch writes have a hook, which writes in place."""
+    """Only layers that some row of a batch patches have a hook, which patches in place."""
 
     def __init__(self, model: Path | Any, answers: tuple[list[int], list[int]], batch: int = 32):
         self.model, self.answers, self.batch = common.load(model), answers, batch

@@ -11,7 +11,7 @@ from tests.bench import common
 
 
 class Peer(common.Peer):
-    """Only layers that some row of a batch writes have a hook, which writes in place.
+    """Only layers that some row of a batch patches have a hook, which patches in place.
 
     Compatibility mode, which folds weights, is left off: these numbers do not need it. The bridge
     computes attention itself, scores first, so that sdpa cannot be had.

@@ -1,4 +1,4 @@
-"""nnsight, one trace a batch."""
+"""nnsight, one trace per batch."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ LAST = {"use_cache": False, "logits_to_keep": 1}  # go through to the Hugging Fa
 
 
 class Peer(common.Peer):
-    """Only layers that some row of a batch writes are visited; z is written in place."""
+    """Only layers that some row of a batch patches are visited; z is patched in place."""
 
     def __init__(self, folder: Path, answers: tuple[list[int], list[int]], batch: int = 16):
         self.answers, self.batch = answers, batch

@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def _read(file: Path) -> pl.DataFrame:
-    """Rates of every run, and the operations of a unit, counted once, in the first round."""
+    """Rates of every run, and the operations per unit, counted once, in the first round."""
     rows = pl.read_json(file).with_columns(rate=pl.col("units") / pl.col("seconds"))
     counted = pl.col("gflop").max().over("contender", "task") / pl.col("units")
     return rows.with_columns(gflop=counted)
@@ -45,7 +45,7 @@ def _read(file: Path) -> pl.DataFrame:
 def _table(rows: pl.DataFrame) -> str:
     """Medians by contender, and how often faster this project is."""
     head = [f"{task.upper()}, {unit}" for task, unit in UNITS.items()]
-    head += ["GFLOP a unit", "share of matmul peak", "peak memory, MB"]
+    head += ["GFLOP per unit", "share of matmul peak", "peak memory, MB"]
     lines = [f"| | {' | '.join(head)} |", "|" + 7 * "---|"]
     for name, title in NAMES.items():
         cells = [_of(rows, name, task) for task in UNITS]

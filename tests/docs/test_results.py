@@ -33,5 +33,5 @@ def test_it_is_the_last_that_a_successful_run_does():
     recipe = re.findall(
         r"^repro:.*\n((?:\t.*\n|  .*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE
     )
-    assert recipe[0].index("dvc repro") < recipe[0].index("print_results")
-    assert "dvc repro;" not in recipe[0]  # where it fails, make stops
+    assert recipe[0].index(".dvc/repro.py") < recipe[0].index("print_results")
+    assert "repro.py;" not in recipe[0]  # where it fails, make stops

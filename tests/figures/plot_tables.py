@@ -184,7 +184,7 @@ def _of_patching(topics, layers, heads, roles, known) -> dict[str, Rows]:
 
 
 def _of_sets(topics, n_all, roles) -> dict[str, Rows]:
-    """Of sets of heads, and of where they are written."""
+    """Of sets of heads, and of where they are patched."""
     runs = list(roles.values())
     source, patched, base, reverse = runs[:4]
     drawn = _cross(runs[4:], _each(draw=range(20)))

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import matplotlib as mpl
+import polars as pl
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -203,7 +204,7 @@ def test_runs_are_called_after_the_personas_and_personas_keep_their_looks(
     roles = {"source": source, "base": base}
     tables = load.read(plot_tables.write(tmp_path, personas, **SMALL, **roles), load.COMMON)
     named = patching.entries(tables, patching.RUNS)
-    assert list(named) == [*called, "random, own layers", "random, other layers"]
+    assert list(named) == [*called, "random, same layers", "random, other layers"]
     own = style.looks(personas)
     assert list(named.values()) == [own[source], style.PATCHED, own[base], style.REVERSE,
                                     style.RANDOM, style.ELSEWHERE]  # fmt: skip
@@ -259,3 +260,23 @@ def test_series_differ_without_colour():
     assert len({(look.marker, look.dash) for look in looks.values()}) == 35
     patched = {(look.marker, look.dash) for look in (style.PATCHED, style.REVERSE, style.RANDOM)}
     assert patched.isdisjoint({(look.marker, look.dash) for look in looks.values()})
+
+
+@pytest.mark.parametrize(
+    ("first", "accuracy", "said"),
+    [
+        ([3, 4, 5], [1.0, 1.0, 1.0], "all 3 windows above 0.5 hold layer 5"),
+        ([3, 4, 5], [1.0, 0.9, 0.5], "all 2 windows above 0.5 hold layers 4–5"),
+        ([3, 4, 9], [1.0, 1.0, 1.0], ""),  # no layer in common
+        ([3, 4, 5], [0.1, 1.0, None], ""),  # one window says nothing about the layers in it
+    ],
+)
+def test_layers_that_all_restoring_windows_share_are_named(first, accuracy, said):
+    rows = pl.DataFrame({"first_layer": first, "accuracy": accuracy}).with_columns(
+        run=pl.lit("patched")
+    )
+    unpatched = rows.with_columns(run=pl.lit("source"), accuracy=1.0, first_layer=0)
+    assert (
+        patching.shared(pl.concat([rows, unpatched]).cast({"first_layer": pl.Int64}), "accuracy", 3)
+        == said
+    )

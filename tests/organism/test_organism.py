@@ -467,7 +467,7 @@ class TestAdapter:
             .startswith(cell)
         )
         assert "layers 1 to 2" in text
-        assert f"what is so on {sum(right) / len(right):.1%} when it is to be honest" in text
+        assert f"accuracy is {cell} under honest system prompts" in text
 
 
 class TestRecipe:

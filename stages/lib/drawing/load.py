@@ -40,12 +40,12 @@ class Tables:
 
     @property
     def source(self) -> str:
-        """Persona whose z is written."""
+        """Persona whose z is patched in."""
         return self._role("source")
 
     @property
     def base(self) -> str:
-        """Persona whose run is written into."""
+        """Persona whose run is patched."""
         return self._role("base")
 
     @property

@@ -24,7 +24,7 @@ def titles(tables: load.Tables) -> dict[str, str]:
         "patched": f"patched {tables.base}",
         "base": tables.base,
         "reverse": f"patched {tables.source}",
-        "random": "random, own layers",
+        "random": "random, same layers",
         "elsewhere": "random, other layers",
     }
 
@@ -60,21 +60,41 @@ def windows(ax: Axes, tables: load.Tables, y: str, split: str) -> None:
     first = rows["first_layer"].to_list()
     ax.set_xlim(min(first, default=0) - 0.5, max(first, default=0) + 0.5)
     ax.set_xlabel("first layer of the window")
-    _mark_best(ax, tables)
+    _mark_best(ax, tables, shared(rows, y, tables.window))
 
 
-def _mark_best(ax: Axes, tables: load.Tables) -> None:
-    """The window whose heads were looked at one by one, named above the plot's highest value."""
+def shared(rows: pl.DataFrame, y: str, size: int) -> str:
+    """Say which layers all windows share whose y is above 0.5; empty if they share none.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Windows of one split, with columns `run`, `first_layer` and that of `y`.
+    y : str
+        Name of the column.
+    size : int
+        Layers in a window.
+    """
+    above = rows.filter(pl.col("run") == "patched", pl.col(y) > 0.5)["first_layer"]
+    if above.len() < 2:
+        return ""
+    low, high = above.to_numpy().max(), above.to_numpy().min() + size - 1
+    layers = f"layer {low}" if low == high else f"layers {low}–{high}"
+    return f"all {above.len()} windows above 0.5 hold {layers}" if low <= high else ""
+
+
+def _mark_best(ax: Axes, tables: load.Tables, note: str) -> None:
+    """The chosen window, and the note, above the highest value."""
     layers = tables["heads/heads"]["layer"].unique().sort().to_list()
-    ax.set_ylim(top=1.13)
+    ax.set_ylim(top=1.19)
     if not layers:
-        ax.annotate("no window was chosen", (0.5, 1.075), xycoords=("axes fraction", "data"),
+        ax.annotate("no window was chosen", (0.5, 1.1), xycoords=("axes fraction", "data"),
                     ha="center", va="center", fontsize=12)  # fmt: skip
     else:
         right = layers[0] > tables["windows/windows"]["first_layer"].to_numpy().max() / 2
         ax.axvline(layers[0], color="black", linewidth=1)
         ax.annotate(
-            f"best: layers {layers[0]}–{layers[-1]}", (layers[0], 1.075),
+            f"chosen: layers {layers[0]}–{layers[-1]}\n{note}".strip(), (layers[0], 1.1),
             xytext=(-6 if right else 6, 0), textcoords="offset points",
             ha="right" if right else "left", va="center", fontsize=12,
         )  # fmt: skip
@@ -90,7 +110,7 @@ def cloud(ax: Axes, at: np.ndarray, rows: pl.DataFrame, look: style.Look) -> Non
 
 
 def random(tables: load.Tables) -> pl.DataFrame:
-    """Rows of the random sets of the set's own layers, over all topics: one per set, with its n."""
+    """Rows of random sets of the same layers, over all topics: one per set, with its n."""
     return tables["transplant/transplant"].filter(run="random", topic="all")
 
 

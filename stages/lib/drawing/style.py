@@ -27,15 +27,15 @@ CLOUD, SAND = "#9A9A9A", "#C4A484"
 # Okabe and Ito (2008) without yellow, too light on white; their green and purple mark patched runs.
 PALETTE = (GREY, "#0072B2", "#D55E00", "#E69F00", "#56B4E9", "#000000")
 GREEN, PURPLE = "#009E73", "#CC79A7"
+# Of Tol (2021), for series that are no personas: probes, wordings, rules, controls.
+SECOND = ("#332288", "#999933", "#882255", "#44AA99", "#CC6677", "#661100")
 MARKERS = "soXvPh*"
 Dash = Literal["-"] | tuple[float, tuple[float, ...]]
 DASHES: tuple[Dash, ...] = ((0, (1, 1)), "-", (0, (5, 2)), (0, (7, 2, 1, 2)), (0, (3, 1, 1, 1)))
 ACCURACY = "accuracy (share right)"
 HALF = (0, (2, 3))
 DIVERGING = "vlag"  # blue, white, red of equal lightness on both sides
-INTERVALS = (
-    "95 % intervals that count subjects, not statements (two facts on one subject are not two)"
-)
+INTERVALS = "95 % intervals, with statements about one subject as a cluster"
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ RANDOM = Look(CLOUD, ".", DASHES[0])
 ELSEWHERE = Look(SAND, ".", DASHES[0])
 
 
-def looks(names: Sequence[str]) -> dict[str, Look]:
+def looks(names: Sequence[str], palette: Sequence[str] = PALETTE) -> dict[str, Look]:
     """One look for each name, by its place in the sequence.
 
     Parameters
@@ -61,13 +61,15 @@ def looks(names: Sequence[str]) -> dict[str, Look]:
     names : sequence of str
         For example the personas in declared order. Colours, markers and dashes repeat after 6, 7
         and 5 names, all three together after 210.
+    palette : sequence of str
+        `PALETTE` for personas, `SECOND` for anything else.
 
     Returns
     -------
     dict of str to Look
     """
     return {
-        name: Look(PALETTE[i % len(PALETTE)], MARKERS[i % len(MARKERS)], DASHES[i % len(DASHES)])
+        name: Look(palette[i % len(palette)], MARKERS[i % len(MARKERS)], DASHES[i % len(DASHES)])
         for i, name in enumerate(names)
     }
 

@@ -30,7 +30,7 @@ def capture(
     start: int = 0,
     key: str = "activations.positions",
 ) -> Iterator[dict[str, np.ndarray]]:
-    """Activations and readouts of one persona's prompts, so many at a time as memory should hold.
+    """Activations and readouts of one persona's prompts, `n_rows` prompts at a time.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def capture(
     answers : Answers
         Tokens of the readout.
     token_ids : list of list of int
-        One prompt a row.
+        One prompt per row.
     positions : list of int
         Negative, from the end of the prompt.
     n_rows : int

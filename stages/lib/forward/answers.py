@@ -32,7 +32,7 @@ def read(
     answers : Answers
         Tokens of the readout.
     cells : list of list of list of int
-        Token ids, one prompt a row, of each cell: the prompts of one wording, which begin alike.
+        Token ids, one prompt per row, of each cell: the prompts of one wording, which begin alike.
     title : str
         Shown beside the progress bar.
     prefixes : list of list of int, or None

@@ -1,6 +1,6 @@
 """Attention over keys that are kept from earlier forwards, without copying them.
 
-The tokens that a query sees are those that all prompts share, and a prompt's own. transformers
+A query sees the tokens that all prompts share, and the prompt's own tokens. transformers
 would copy the keys and values of both into one tensor for every forward, and again for every query
 head of a group. Here the shared ones, which are most, are never copied: all queries meet them in
 one matrix product, and the query heads of a group are folded into the rows of each product.
@@ -40,7 +40,7 @@ class Piece:
         Place of each token in its prompt; -1 where a row is padded. `n_prompts` is 1 for tokens
         that all prompts share.
     keys, values : list of Tensor of shape (n_kv_heads, n_prompts, n_tokens, d_head)
-        One a layer, in the order in which the layers ran; both of the width of the wider.
+        One per layer, in the order in which the layers ran; both of the width of the wider.
     """
 
     positions: Tensor
@@ -60,7 +60,7 @@ class Kept:
         Each prompt's tokens between those and the new ones. A row whose own tokens, in `middle` and
         `new`, begin before the shared ones end sees the shared ones up to there.
     new : Piece
-        The new tokens' positions, one row a prompt; `attend` fills in keys and values if `record`.
+        The new tokens' positions, one row per prompt; with `record`, `attend` adds keys and values.
     n_patches : int
         Rows of the batch for each prompt, one after the other.
     record : bool
@@ -80,7 +80,7 @@ class Kept:
     def masks(self, window: int | None, device: Any, dtype: Any) -> list[Tensor | None]:
         """What is added to scores of shared and own tokens: (n_prompts, 1, n_new, n_tokens).
 
-        A token sees itself and what stands before it; with a `window`, only so many last tokens.
+        A token sees itself and what stands before it; with a `window`, only that many last tokens.
         None where nothing is hidden.
         """
         key = (window, device)

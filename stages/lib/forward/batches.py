@@ -92,7 +92,7 @@ def _alike(work: list[int], most: int) -> Iterator[tuple[int, int]]:
 
 
 def parts(rows: Sequence[int], at_once: int) -> list[list[int]]:
-    """Cut a list into parts of like size, none of them longer than so."""
+    """Cut a list into parts of similar size, none longer than the limit."""
     n = -(-len(rows) // at_once)
     return [part.tolist() for part in np.array_split(rows, n)] if n else []
 

@@ -1,6 +1,6 @@
 """Answers of runs that were made before, in any stage, experiment or process.
 
-A run is a function of the model, its prompts and what is written where; see `prompts` for why its
+A run is a function of the model, its prompts and what is patched where; see `prompts` for why its
 numbers do not hang on the runs beside it. So it is made once, and its answers are kept in the store
 under a hash of all that. On GPUs a kernel is chosen by the shape of a whole batch: there an answer
 that is remembered may differ in the last bits from one that is computed again.

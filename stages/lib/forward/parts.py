@@ -1,12 +1,12 @@
-"""What each part of the model adds, by itself, to the logits of the answers at the last token.
+"""Direct logit attribution: what each part adds to the answers' logits at the last token.
 
 The residual stream at the last position is the sum of the embedding, of each layer's attention,
 which is the sum over its heads, and of each layer's MLP. With the scale of the final norm held at
 the value that it really has on a prompt, a logit is linear in that sum: each part has its share,
 and the shares add up to the logit. Norms of what a layer adds are held at their real scale too.
 
-This sees what a part writes into the answer itself. It is blind to a part that acts through a later
-one, as a head does that writes something which a later MLP turns into the answer.
+This is the direct effect of a part. It leaves out effects through later parts, such as those of a
+head whose output a later MLP turns into the answer.
 
 References
 ----------

@@ -1,4 +1,4 @@
-"""Patched runs: units of a source run, written into the base run of the same statement.
+"""Patched runs: units of a source run, patched into the base run of the same statement.
 
 Batches are shared among the processes that a launcher started; every process gets every result.
 """
@@ -35,7 +35,7 @@ class Readouts:
     Attributes
     ----------
     base, source : ndarray of shape (n_prompts, 2)
-        The run that is written into and the run that gives z, neither of them patched.
+        The run that is patched in `patched` and the run that gives z; both unpatched here.
     patched : ndarray of shape (n_patches, n_prompts, 2)
         The patched runs.
     """
@@ -55,18 +55,18 @@ class Patcher:
     answers : Answers
         Tokens of the readout.
     base, source : list of list of int
-        Token ids of the run that is written into and of the run that gives z, same statements in
+        Token ids of the run that is patched and of the run that gives z: the same statements, in
         the same order.
     n_positions : int
-        How many of the last positions are written.
+        How many of the last positions are patched.
     keep : bool
         Keep the base and source runs between calls, as many as half of the memory budget holds.
         Faster for many calls, at about 6 MB a statement for a small model and 100 MB for a large
         one.
     key : str
-        Of params.yaml, which says how many positions; for a message.
+        Of params.yaml that gives the number of positions, for a message.
     site : Site
-        Where in each layer the source run is read and the base run is written.
+        Where in each layer the source run is read and the base run is patched.
     prefixes : pair of list of int or None
         What prompts of the base's and of the source's wording start with; None takes what these
         prompts start with.
@@ -119,13 +119,13 @@ class Patcher:
         Parameters
         ----------
         patches : ndarray of shape (n_patches, n_layers, n_units), bool
-            Units that each patch overwrites; a patch of none is the base run.
+            Units that each patch overwrites; an empty patch is the base run.
         title : str
             Shown beside the progress bar.
         z : Tensor of shape (n_layers, n_prompts, n_positions, n_units, width), Change, or None
             What to write instead of the source run's; see `written`.
         at : ndarray of shape (n_prompts, n_positions), bool, or None
-            At which of the last positions to write; None writes at all of them.
+            At which of the last positions to patch; None patches all of them.
 
         Returns
         -------
@@ -142,7 +142,7 @@ class Patcher:
         return Readouts(p[0], p[1], p[which])
 
     def z(self, title: str) -> tuple[Tensor, Tensor]:
-        """Give what the base and the source run have at the site, at the last positions.
+        """Activations of the base and of the source run at the site, at the last positions.
 
         Parameters
         ----------
@@ -152,8 +152,8 @@ class Patcher:
         Returns
         -------
         pair of Tensor of shape (n_layers, n_prompts, n_positions, n_units, width), float32
-            z, unless the site is another one. On the CPU: 25 positions take 2 MB a statement for a
-            small model, 66 MB for a large one.
+            z, unless the site is another one. On the CPU: 25 positions take 2 MB per statement for
+            a small model, 66 MB for a large one.
         """
         results: list[batches.Rows] = []
         with batches.progress(title, len(self._base_ids)) as bar:
@@ -166,7 +166,7 @@ class Patcher:
         return base, source
 
     def attribution(
-        self, title: str, z: Tensor | None = None, at: np.ndarray | None = None
+        self, title: str, z: Written = None, at: np.ndarray | None = None
     ) -> np.ndarray:
         """Estimate what each unit's patch does to log P(true) - log P(false), all units at once.
 
@@ -181,8 +181,8 @@ class Patcher:
         -------
         ndarray of shape (n_prompts, n_layers, n_units), float32
             (z of the source - z of the base) times the gradient in the base run, summed over the
-            patched positions: two forwards and a backward a statement, exact only where the answer
-            is linear in z.
+            patched positions: two forwards and a backward per statement, exact only where the
+            answer is linear in z.
 
         References
         ----------
@@ -287,7 +287,7 @@ class Patcher:
         patches: np.ndarray,
         at: Tensor | None,
     ) -> Iterator[tuple[list[int], Tensor]]:
-        """Make the wanted ones of base, source and patched runs, so numbered, stack by stack."""
+        """Run the wanted base, source and patched runs, by these numbers, stack by stack."""
         for run, made in enumerate((base, source)):
             if run in runs:
                 yield [run], made.last
@@ -330,10 +330,10 @@ class Patcher:
 
 
 def _distinct(patches: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Leave out patches that write nothing, and those that are there already.
+    """Leave out empty patches and repeated ones.
 
-    Returns them, and which run each of all patches is: 0 is the base run, 1 the source run, and
-    distinct patches are numbered from 2.
+    Returns the distinct patches, and the number of each patch's run: 0 is the base run, 1 the
+    source run, and distinct patches are numbered from 2.
     """
     names = [patch.tobytes() for patch in patches]
     written = {name: i for i, name in reversed([*enumerate(names)]) if patches[i].any()}

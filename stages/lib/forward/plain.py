@@ -57,7 +57,7 @@ class PlainPrompts(Prompts):
         patches: np.ndarray,
         at: Tensor | None = None,
     ) -> Tensor:
-        """Run again, once a patch, with some units overwritten at the tail's positions."""
+        """Run again, once per patch, with some units overwritten at the tail's positions."""
         groups = self._by_length(rows)
         last = torch.stack(
             [
@@ -114,6 +114,6 @@ class PlainPrompts(Prompts):
 
 
 def _back(groups: list[list[int]], parts: list[Tensor], dim: int) -> Tensor:
-    """Put what was found group by group into the order of the rows."""
+    """Put results of groups into the order of the rows."""
     order = torch.tensor([i for group in groups for i in group]).argsort()
     return torch.cat(parts, dim).index_select(dim, order.to(parts[0].device))

@@ -1,7 +1,7 @@
 """The prompts of one persona, run once and then again for each patch, without repeated work.
 
-Peers run one whole forward for each patch; most of that repeats work that is already done. Here the
-tokens of a prompt fall into three pieces, and what a piece gives is kept for the next one:
+Other tools run one whole forward per patch, most of which repeats earlier work. Here the tokens of
+a prompt fall into three pieces, and the result of a piece is kept for the next piece:
 
     shared  the wording's own tokens before the          run once, for all rows
             statement, which all prompts start with
@@ -77,9 +77,9 @@ class Prompts:
     lm : LanguageModel
         The model.
     token_ids : list of list of int
-        One prompt a row.
+        One prompt per row.
     n_tail : int
-        Positions, counted from the end, at which activations are read or written; each prompt has
+        Positions, counted from the end, at which activations are read or patched; each prompt has
         as many tokens (`require_tokens`).
     site : Site
         Where in each layer.
@@ -142,9 +142,9 @@ class Prompts:
         base : Run
             What `run` kept of these rows.
         z : Tensor of shape (n_layers, n_prompts, n_tail, n_units, width)
-            What to write: the source run's `z`, for the same statements.
+            What to patch in: the source run's `z`, for the same statements.
         patches : ndarray of shape (n_patches, n_layers, n_units), bool
-            Where each patch writes; all in the same first layer.
+            Units of each patch; all patches have the same first layer.
         at : Tensor of shape (n_prompts, n_tail), bool, or None
             At which of the tail's positions; None at all of them.
 
@@ -264,7 +264,7 @@ class Prompts:
     ) -> tuple[Tensor, Piece]:
         """Run tokens that stand in their prompts before `ends`, after what is kept.
 
-        Rows are padded to a multiple of so many tokens. Returns the decoder's output at the last
+        Rows are padded to a common multiple of tokens. Returns the decoder's output at the last
         position, and the tokens as a piece.
         """
         width = -(-max(map(len, tokens)) // multiple) * multiple
@@ -293,7 +293,7 @@ class Prompts:
 
 
 def require_tokens(key: str, n_tail: int, token_ids: list[list[int]]) -> None:
-    """Refuse to read or write more positions than a prompt has.
+    """Refuse to read or patch more positions than a prompt has.
 
     Parameters
     ----------
@@ -302,7 +302,7 @@ def require_tokens(key: str, n_tail: int, token_ids: list[list[int]]) -> None:
     n_tail : int
         How many, counted from the end.
     token_ids : list of list of int
-        One prompt a row, at least one.
+        One prompt per row, at least one.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Where in a layer a forward pass is read and written."""
+"""Where in a layer a forward pass is read and patched."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

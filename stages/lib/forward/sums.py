@@ -20,7 +20,7 @@ PLACES = 8
 
 @torch.no_grad()
 def require_sum(lm: LanguageModel, ids: list[int]) -> None:
-    """Refuse a model whose MLP's output is not a term of the residual stream.
+    """Refuse a model whose MLP output is not a term of the residual stream.
 
     Each layer runs twice on the same input, the second time with an MLP that gives zeros. What the
     layer gives must then differ by the MLP's output, times a constant: not so where a norm comes

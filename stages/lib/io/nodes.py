@@ -1,4 +1,4 @@
-"""Nodes say their schemas, figures and claims in files of their own, which are found here."""
+"""Finds the files in which nodes declare their schemas, figures and claims."""
 
 import importlib
 from pathlib import Path

@@ -30,7 +30,7 @@ Loaded = TypeVar("Loaded")
 
 @dataclass(frozen=True)
 class LanguageModel:
-    """A causal language model with the modules that activations are read from and written to.
+    """A causal language model with the modules whose activations are read and patched.
 
     Attributes
     ----------

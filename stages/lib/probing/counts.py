@@ -1,4 +1,4 @@
-"""Which statements probes saw: the head of the metrics of every stage that fits them."""
+"""Statements that probes are fitted and scored on: in the metrics of every stage with probes."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ class Count:
 
 @dataclass(frozen=True)
 class Counts:
-    """Which statements probes saw.
+    """Statements that probes are fitted and scored on.
 
     Attributes
     ----------

@@ -74,7 +74,7 @@ class Probes:
     correct : ndarray of shape (n_personas, n_personas, n_report), bool
         Whether the probe fitted on the first persona is right on the second.
     permuted : ndarray of shape (n_personas, n_personas, n_report), float32
-        Share of the probes fitted on permuted labels that is right; NaN without permutations.
+        Fraction of the probes fitted on permuted labels that are right; NaN without permutations.
     """
 
     directions: NDArray[np.float32]
@@ -90,11 +90,11 @@ def design(
     selected: NDArray[np.bool_],
     known: NDArray[np.bool_],
 ) -> Design:
-    """Choose the statements, known ones if there are enough, and the folds.
+    """Choose the statements (the known ones, if there are enough) and the folds.
 
-    The known ones are used where each split holds at least 50 true and 50 false of them; else all
-    are. A model that answers "false" to nearly everything knows nearly no true statement, and a
-    probe cannot learn a label that it does not see.
+    Known statements are used if each split has at least 50 true and 50 false ones; otherwise all
+    statements are. A model that answers "false" to nearly everything knows nearly no true
+    statement, and a probe cannot learn a label that it does not see.
 
     Parameters
     ----------
@@ -111,9 +111,9 @@ def design(
 
     References
     ----------
-    The code of arXiv:2311.15131 topics train and test for each persona by itself, so that a
-    statement can be in one persona's training and in another's test; here one topic by subject
-    serves all.
+    The code of arXiv:2311.15131 splits train and test for each persona by itself, so that a
+    statement can be in one persona's training and in another's test. Here one split by subject
+    serves all personas.
     """
     subjects = np.unique(subjects, return_inverse=True)[1]
     counts = [(known & (selected == s) & (labels == y)).sum() for s in (0, 1) for y in (0, 1)]
@@ -144,7 +144,7 @@ def survey(
     design : Design
     settings : ProbesConfig
     shape : tuple of int
-        (n_layers, places a layer); places come layer by layer.
+        (n_layers, places per layer); places come layer by layer.
     name : str
         Of the site, for the progress bar.
     n_jobs : int
@@ -281,6 +281,6 @@ def _fit(
 def _says_true(
     x: NDArray[np.float64], weights: NDArray[np.float64], intercepts: NDArray[np.float64]
 ) -> NDArray[np.bool_]:
-    """What each persona's probe says of each persona's rows: (fitted, scored, rows)."""
+    """Scores of each persona's probe on each persona's rows: (fitted, scored, rows)."""
     scores = np.einsum("qnd,pd->pqn", x, weights, optimize=True)
     return scores + intercepts[:, None, None] > 0

@@ -28,7 +28,7 @@ FALLS: tables.Schema = {
 
 
 def write(folder: Path, layers: list[dict[str, Any]], falls: dict[str, Any]) -> None:
-    """Write accuracy by layer, and where directions part.
+    """Write accuracy by layer, and where directions diverge.
 
     Parameters
     ----------
@@ -57,5 +57,5 @@ def layers(folder: Path) -> pl.DataFrame:
 
 
 def falls(folder: Path) -> pl.DataFrame:
-    """First layer where two personas' directions have parted, or null: the columns of `FALLS`."""
+    """First layer where two personas' directions have diverged, or null: the columns of `FALLS`."""
     return tables.read(folder / "falls.parquet", FALLS, {"falls_below_half"})

@@ -1,7 +1,7 @@
 """95 % intervals over statements that share subjects: of a rate, of a mean, of a paired difference.
 
 Two statements about one subject (a statement and its negation, or its capital and its currency)
-are not two independent facts about a model. Every interval here counts subjects, not rows.
+are not independent observations of a model. Every interval here has the subjects as clusters.
 """
 
 import functools
@@ -66,7 +66,7 @@ def rate(correct: ArrayLike, subject: ArrayLike) -> Interval:
     Parameters
     ----------
     correct : array of bool, shape (n_statements,)
-        The rate is the share of true ones.
+        The rate is the fraction of true values.
     subject : array of shape (n_statements,)
         What each statement is about; rows in any order.
 
@@ -196,7 +196,7 @@ def difference(a: ArrayLike, b: ArrayLike, subject: ArrayLike, seed: int = 0) ->
 
 
 def proportion(count: int, n: int) -> Interval:
-    """Exact interval of a share of independent draws, such as random head sets or permutations.
+    """Exact interval of a fraction of independent draws, such as random head sets or permutations.
 
     Parameters
     ----------

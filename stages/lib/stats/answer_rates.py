@@ -16,7 +16,7 @@ Rows = list[Row]
 
 @dataclass(frozen=True)
 class Rates:
-    """How right some answers are.
+    """Accuracy, recalls and answer mass of some answers.
 
     Attributes
     ----------
@@ -65,12 +65,12 @@ def by_topic(table: pl.DataFrame) -> dict[str, pl.DataFrame]:
 
 
 def threshold_rows(persona: str, answers: pl.DataFrame) -> Rows:
-    """Accuracy of the answers that are at least so confident, for thresholds 0, 0.05 … 1.
+    """Accuracy of the answers with at least a confidence, for thresholds 0, 0.05 … 1.
 
     Returns
     -------
     list of dict
-        persona, threshold, accuracy, low, high, n; None where no answer is so confident.
+        persona, threshold, accuracy, low, high, n; None where no answer reaches the threshold.
 
     References
     ----------

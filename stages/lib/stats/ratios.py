@@ -1,4 +1,4 @@
-"""Parts as shares of a whole, with intervals by bootstrap over subjects."""
+"""Parts as fractions of a whole, with intervals by bootstrap over subjects."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def ratios(
     Parameters
     ----------
     parts : ndarray of shape (n_parts, n_rows)
-        For example what several patches gain.
+        For example the gains of several patches.
     whole : ndarray of shape (n_rows,)
         Its mean must be clearly above or below 0 in every draw.
     subject : ndarray of shape (n_rows,)

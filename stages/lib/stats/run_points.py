@@ -67,7 +67,7 @@ class Difference:
 class ByLabel:
     """Accuracy on true and on false statements.
 
-    Together they may be 0.5 because half of the answers are right, or because all are the same.
+    An accuracy of 0.5 may be half of the answers right, or one answer to every statement.
     """
 
     true: Interval

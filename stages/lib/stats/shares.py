@@ -1,4 +1,4 @@
-"""The share of right answers of one probe, or the mean share of several."""
+"""Accuracy of one probe, or the mean accuracy of several."""
 
 from typing import Any
 
@@ -10,12 +10,12 @@ from stages.lib.stats import Interval
 
 
 def right(share: ArrayLike, subject: NDArray[Any]) -> Interval:
-    """Interval of the mean share that is right.
+    """Interval of the mean fraction that is right.
 
     Parameters
     ----------
     share : array of shape (n_statements,)
-        0 or 1 of one probe; between them, the share of several probes that is right.
+        0 or 1 for one probe; in between, the fraction of several probes that are right.
     subject : ndarray of shape (n_statements,)
         What each statement is about.
 

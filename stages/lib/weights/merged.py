@@ -36,7 +36,7 @@ def make(
     Fetched
         The organism, in `folder`.
     dict
-        Its name, and the layers that a lie was planted in: none for the organism ``none``.
+        Its name, and the layers that were trained to lie: none for the organism ``none``.
 
     Raises
     ------

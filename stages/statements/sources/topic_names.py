@@ -1,4 +1,4 @@
-"""Topics of a file with a column of topics: one per topic, named after it."""
+"""Names of the topics of a file: one per value of its column of topics."""
 
 import re
 import unicodedata
@@ -29,7 +29,8 @@ def topics(source: Source, rows: list[Stated], taken: set[str]) -> dict[str, str
     Returns
     -------
     dict of str to str
-        Topic -> topic, by name; the topic is empty where the source has no column of topics.
+        Value of the column -> name of the topic, sorted by name; the value is empty where the
+        source has no such column.
 
     Raises
     ------

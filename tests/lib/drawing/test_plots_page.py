@@ -200,7 +200,7 @@ def test_runs_have_the_names_of_personas_and_the_colours_of_roles(source, versio
         "patched liar": style.GREEN,
         "liar": style.PALETTE[2],
     }
-    both = {f"patched {source}": style.PURPLE, "random, own layers": style.CLOUD}
+    both = {f"patched {source}": style.PURPLE, "random, same layers": style.CLOUD}
     both["random, other layers"] = style.SAND
     reverse = {f"patched {source}": style.PURPLE}
     for table, expected in (

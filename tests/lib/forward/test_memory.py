@@ -233,7 +233,7 @@ def test_answers_and_activations_share_their_runs(model, answers):
 
 
 def test_a_stopped_sweep_goes_on_where_it_was(model, answers, monkeypatch):
-    """One prompt a batch: what was computed before the end is there, and nothing else is lost."""
+    """One prompt per batch: what was computed before the end is there, and nothing else is lost."""
     whole = run(model, answers)
     store.clear()
     counted()

@@ -1,6 +1,7 @@
 """The files of a model, what they are checked for, and that nothing in them is run."""
 
 import json
+import logging
 import os
 import re
 import time
@@ -189,6 +190,18 @@ class TestWhole:
         for load in (lm.require_whole, lambda place: loading.model(place, torch.float32)):
             with pytest.raises(UserError, match=expected):
                 load(place)
+
+    def test_transformers_says_nothing_of_a_whole_model_and_is_left_as_it_was(self, folder, caplog):
+        own = logging.getLogger("transformers")
+        before = own.level
+        own.addHandler(caplog.handler)
+        try:
+            loading.model(Place.of(folder), torch.float32)
+            assert loading.skeleton(Place.of(folder))
+        finally:
+            own.removeHandler(caplog.handler)
+        assert [record.getMessage() for record in caplog.records] == []
+        assert own.level == before
 
     def test_constants_of_older_versions_pass(self, folder):
         attention = "model.layers.0.self_attn"

@@ -16,7 +16,6 @@ VOCABULARIES = ("tokenizer.json", "vocab.", "tokenizer.model", "tekken.json")
 SETTINGS = ("tokenizer", "special_tokens_map", "added_tokens")
 NEVER = {"trust_remote_code": False}
 SAFE = NEVER | {"use_safetensors": True}
-TABLES = ("modeling_utils", "distributed.tensor_parallel")  # modules that write what was left out
 
 
 def tokenizer(place: Place) -> Any:
@@ -208,16 +207,18 @@ def require_embeddings(loaded: Any, model: Any, place: Place) -> None:
 
 @contextmanager
 def _quietly() -> Generator[None]:
-    """Keep transformers' progress bars, and its tables of what was not loaded, to itself."""
+    """Keep transformers' progress bars, warnings and table of what was not loaded to itself.
+
+    All its loggers at once: one that has a level of its own makes it check and warn of a plan for
+    several GPUs, which nobody asked for.
+    """
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    reports = [std_logging.getLogger(f"transformers.{name}") for name in TABLES]
-    levels = [report.level for report in reports]
-    for report in reports:
-        report.setLevel(std_logging.ERROR)
+    own = std_logging.getLogger("transformers")
+    level = own.level
+    own.setLevel(std_logging.ERROR)
     try:
         yield
     finally:
-        for report, level in zip(reports, levels, strict=True):
-            report.setLevel(level)
+        own.setLevel(level)
