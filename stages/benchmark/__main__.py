@@ -23,7 +23,7 @@ from stages.lib.grafting import weights
 from stages.lib.io import cli, params, tables
 from stages.lib.io.atomic import atomic
 from stages.lib.model import lm as language_model
-from stages.lib.patching import aligned, blocks, experiment
+from stages.lib.patching import aligned, blocks, experiment, prompt_pairs
 from stages.lib.patching.experiment import Experiment
 from stages.lib.weights import model_folder
 from stages.lib.weights.config import ModelConfig
@@ -45,20 +45,15 @@ def main(
     section = params.section("benchmark", BenchmarkConfig)
     with atomic(out) as folder, _made(name, organisms, 1.0) as model:
         folder.mkdir()
-        selection, report, resampled = (
-            _bench(section, pairs, model, organisms, split, limit)
-            for split, limit in (
-                ("selection", section.limit),
-                ("report", section.report_limit),
-                ("selection", section.stability_limit),
-            )
-        )
+        selection = _bench(section, pairs, model, organisms)
+        report = _read(selection, pairs, "report", section.report_limit)
+        resampled = _read(selection, pairs, "selection", section.stability_limit)
         measured = {key: selection.timed(method) for key, method in methods.METHODS.items()}
         orders = {key: scores.mean(axis=0) for key, (scores, _) in measured.items()}
         scored = [_scores(selection, 1.0, key, scores) for key, (scores, _) in measured.items()]
         for dose in section.doses:
             with _made(name, organisms, dose) as dosed:
-                bench = _bench(section, pairs, dosed, organisms, "selection", section.limit)
+                bench = _bench(section, pairs, dosed, organisms)
                 cheap = {key: methods.METHODS[key](bench) for key in methods.CHEAP}
             scored += [_scores(bench, dose, key, scores) for key, scores in cheap.items()]
         again = [
@@ -88,31 +83,33 @@ def _made(name: str, organisms: Path, dose: float) -> Generator[Path]:
         yield folder
 
 
-def _bench(
-    section: BenchmarkConfig,
-    pairs: Path,
-    model: Path,
-    organisms: Path,
-    split: str,
-    limit: int | None,
-) -> Bench:
-    """Statements of one split, and what methods may do with them."""
-    setting, everywhere = _placed(experiment.load(pairs, model, (split,), limit))
+def _bench(section: BenchmarkConfig, pairs: Path, model: Path, organisms: Path) -> Bench:
+    """Statements that methods see, and what methods may do with them."""
+    setting = experiment.load(pairs, model, ("selection",), section.limit)
+    of_probes = prompt_pairs.read(pairs, ("selection",), section.probe_limit, by="split")
     organism = tables.read_json(model / language_model.MANIFEST)["organism"]
-    lies = bool(organism["layers"])
-    adapter = organisms / organism["name"] if lies else None
+    adapter = organisms / organism["name"] if organism["layers"] else None
+    changes = weights.changes(setting.lm, adapter) if adapter else {}
+    placed, everywhere = _placed(setting)
     return Bench(
-        setting=setting,
+        setting=placed,
         everywhere=everywhere,
-        probed=experiment.load(pairs, model, (split,), section.probe_limit),
+        probed=replace(setting, pairs=of_probes),
         adapter=adapter,
-        changes=weights.changes(setting.lm, adapter) if adapter else {},
+        changes=changes,
         window=section.window,
         gradient_steps=section.gradient_steps,
         mask_steps=section.mask_steps,
         mask_rate=section.mask_rate,
         seed=section.seed,
     )
+
+
+def _read(bench: Bench, pairs: Path, split: str, limit: int | None) -> Bench:
+    """The same with other statements."""
+    about = prompt_pairs.read(pairs, (split,), limit, by="split")
+    setting, everywhere = _placed(replace(bench.setting, pairs=about))
+    return replace(bench, setting=setting, everywhere=everywhere)
 
 
 def _placed(setting: Experiment) -> tuple[Experiment, list[blocks.Pairs]]:

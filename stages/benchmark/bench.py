@@ -122,14 +122,16 @@ class Bench:
             estimates[part] = patcher.attribution("attribution", z, at)
         return estimates * self.sign[:, None, None]
 
-    def slopes(self, strengths: np.ndarray, cut: np.ndarray | None = None) -> Values:
+    def slopes(
+        self, strengths: np.ndarray, cut: np.ndarray | None = None, direct: bool = False
+    ) -> Values:
         """Slopes of the right answer's log-odds by gates, at all positions.
 
         Parameters
         ----------
         strengths : ndarray of shape (n_gates, n_layers, n_heads)
             Where they are taken.
-        cut : ndarray of shape (n_gates, n_layers, 2), bool, or None
+        cut, direct
             As in `gates.score`.
 
         Returns
@@ -141,7 +143,9 @@ class Bench:
             for start in range(0, len(strengths), AT_ONCE):
                 some = slice(start, start + AT_ONCE)
                 gate = torch.tensor(strengths[some], dtype=torch.float32, requires_grad=True)
-                total = score(gate, None if cut is None else torch.as_tensor(cut[some])).sum()
+                total = score(
+                    gate, None if cut is None else torch.as_tensor(cut[some]), direct
+                ).sum()
                 (slope,) = torch.autograd.grad(total, gate)
                 result[row, some] = slope.double().cpu().numpy()
         return result
@@ -190,7 +194,9 @@ class Gated:
     sign: float
     cost: Cost
 
-    def __call__(self, strengths: Tensor, cut: Tensor | None = None) -> Tensor:
+    def __call__(
+        self, strengths: Tensor, cut: Tensor | None = None, direct: bool = False
+    ) -> Tensor:
         """Log-odds of the right answer, (n_gates,), with a graph; see `gates.score`."""
         self.cost.forwards += len(strengths)
         self.cost.backwards += len(strengths)
@@ -199,4 +205,5 @@ class Gated:
         def read(logits: Tensor) -> Tensor:
             return self.sign * toward_true(logits, of.answers)
 
-        return gates.score(of.base, self.place, self.base, self.z, strengths, self.at, read, cut)
+        run = (of.base, self.place, self.base, self.z, strengths, self.at)
+        return gates.score(*run, read, cut, direct)

@@ -102,11 +102,7 @@ def grad_drop(bench: Bench) -> Values:
 
 def logit_attribution(bench: Bench) -> Values:
     """What a head's change of z adds to the answer directly, through no later layer."""
-    n_layers = bench.shape[0]
-    of, by = np.mgrid[:n_layers, :n_layers]
-    later = np.stack([by > of, by >= of], axis=2)  # attention, and the MLP after it
-    slopes = bench.slopes(np.zeros((n_layers, *bench.shape)), later)
-    return np.stack([slopes[:, layer, layer] for layer in range(n_layers)], axis=1)
+    return bench.slopes(np.zeros((1, *bench.shape)), direct=True)[:, 0]
 
 
 def probe_divergence(bench: Bench) -> Values:
@@ -161,7 +157,7 @@ METHODS: dict[str, Method] = {
     "random": random,
 }
 """``_last``: at the last `patch.positions`, as arXiv:2311.15131; else at all paired positions."""
-CHEAP = ("attribution_last", "attribution", "integrated_gradients", "single_heads_last")
+CHEAP = ("attribution_last", "attribution", "integrated_gradients")
 """Methods that are run at every dose."""
 BEST = "integrated_gradients"
 """Method by whose order rival sets are looked for."""

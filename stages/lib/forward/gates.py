@@ -22,6 +22,7 @@ def score(
     at: Tensor,
     score: Callable[[Tensor], Tensor],
     cut: Tensor | None = None,
+    direct: bool = False,
 ) -> Tensor:
     """Score one prompt's answer with each of some gates, as a graph down to the gates.
 
@@ -44,6 +45,8 @@ def score(
         From logits of shape (n_gates, vocab_size) to (n_gates,).
     cut : Tensor of shape (n_gates, n_layers, 2), bool, or None
         Attentions and MLPs that gates are not to be felt through: what they add is then a constant.
+    direct : bool
+        Let gates be felt through no later attention or MLP at all: what these take is a constant.
 
     Returns
     -------
@@ -66,6 +69,8 @@ def score(
             stack.enter_context(hooks.at(lm, prompts.site, layer, partial(gated, layer)))
             if cut is not None:
                 stack.enter_context(_constant(prompts, layer, cut[:, layer]))
+            if direct:
+                stack.enter_context(_alone(prompts, layer))
         last = prompts.tail([row], base.middle, len(gates))
         return score(unembed.logits(lm, last))
 
@@ -83,4 +88,17 @@ def _constant(prompts: Prompts, layer: int, cut: Tensor) -> ExitStack:
     for modules, chosen in zip(((lm.attentions[layer],), lm.mlps[layer]), cut.T, strict=True):
         for module in modules[-1:] if bool(chosen.any()) else ():
             stack.callback(module.register_forward_hook(partial(constant, chosen)).remove)
+    return stack
+
+
+def _alone(prompts: Prompts, layer: int) -> ExitStack:
+    """Let what attention and MLP of a layer take be a constant."""
+    lm = prompts.lm
+
+    def detached(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
+        return hooks.with_given(args, kwargs, hooks.given(args, kwargs).detach())
+
+    stack = ExitStack()
+    for module in (lm.attentions[layer], *lm.mlps[layer][:1]):
+        stack.callback(module.register_forward_pre_hook(detached, with_kwargs=True).remove)
     return stack
