@@ -37,7 +37,8 @@ def expected(tmp_path, monkeypatch):
         def keep(_, args, layer=layer, head=head):
             z[layer, head] = args[0][..., 16 * head : 16 * (head + 1)].detach()
 
-        model.model.layers[layer].self_attn.o_proj.register_forward_pre_hook(keep)
+        module = model.get_submodule(f"model.layers.{layer}.self_attn.o_proj")
+        module.register_forward_pre_hook(keep)
     with torch.no_grad():
         model(torch.tensor([IDS]))
     return z

@@ -94,7 +94,7 @@ def test_statements_are_in_order(by_chance):
 
 def test_what_is_direct_goes_through_no_mlp():
     model = tiny.random_model()
-    torch.nn.init.zeros_(model.model.layers[-1].mlp.down_proj.weight)
+    torch.nn.init.zeros_(model.get_parameter("model.layers.3.mlp.down_proj.weight"))
     without = bench(model)
     direct, every = methods.logit_attribution(without), methods.attribution(without, True)
     np.testing.assert_allclose(direct[:, -1], every[:, -1], atol=1e-4)

@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import replace
 from random import Random
+from typing import Any, cast
 
 import pytest
 import torch
@@ -318,7 +319,9 @@ class TestConfined:
     def deltas(self, model):
         """Change of each map, (layer, map)."""
         return {
-            (int(name.split(".")[4]), name.split(".")[6]): module.get_delta_weight("default")
+            (int(name.split(".")[4]), name.split(".")[6]): cast(Any, module).get_delta_weight(
+                "default"
+            )
             for name, module in model.named_modules()
             if isinstance(module, LoraLayer)
         }

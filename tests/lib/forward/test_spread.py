@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import torch
 
-from stages.grafts import weights
 from stages.lib import forward
 from stages.lib.forward.parts import Splitter
+from stages.lib.grafting import weights
 from stages.lib.io.cli import UserError
 from stages.lib.model import readout
 from stages.lib.model.readout import ReadoutConfig
