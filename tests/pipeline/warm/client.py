@@ -25,7 +25,11 @@ def main(path: str, python: str, name: str, *arguments: str) -> None:
         socket.send_fds(connection, [b" "], [0, 1, 2])
         connection.sendall(json.dumps(asked).encode())
         connection.shutdown(socket.SHUT_WR)
-        status = int(connection.recv(8))
+        with connection.makefile() as stream:
+            child = int(stream.readline())
+            for number in (signal.SIGINT, signal.SIGTERM):  # a launcher ends what it has started
+                signal.signal(number, lambda number, _: os.kill(child, number))
+            status = int(stream.readline())
     if status < 0:
         signal.signal(-status, signal.SIG_DFL)
         os.kill(os.getpid(), -status)

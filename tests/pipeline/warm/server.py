@@ -75,15 +75,16 @@ def serve(path: str) -> dict | None:
 
 
 def _answer(connection: socket.socket) -> dict:
-    """Fork once more; the first process waits for the second and tells how it ended."""
+    """Fork once more; the first process tells who the second is, and how it ended."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     _, streams, _, _ = socket.recv_fds(connection, 1, 3)
     with connection.makefile("rb") as stream:
         command = json.load(stream)
     child = os.fork()
     if child:
+        connection.sendall(f"{child}\n".encode())
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        connection.sendall(str(status).encode())
+        connection.sendall(f"{status}\n".encode())
         os._exit(0)
     connection.close()
     for number, stream in enumerate(streams):
