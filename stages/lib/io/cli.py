@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, get_args, get_type_hints
 
-import stages
+import psutil
 
 Statements = Annotated[Path, "statements, true and false (Parquet)"]
 Known = Annotated[Path, "which statements the neutral persona knows (Parquet)"]
@@ -130,7 +130,7 @@ def _note_time(file: Path) -> None:
 
     Its work is done: where the table cannot be written, that is said, and no reason to fail.
     """
-    seconds = time.monotonic() - stages.STARTED
+    seconds = time.time() - psutil.Process().create_time()
     unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, in bytes
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
     try:
