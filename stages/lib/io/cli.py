@@ -31,6 +31,7 @@ counts: Counter[str] = Counter()
 TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_HUB_TOKEN")
 PASSWORD = re.compile(r"([a-z][a-z0-9+.-]*://)[^/\s@'\"]+@", re.IGNORECASE)
 HIDDEN = "***"
+SECRET = 8  # characters; a token has more, and less could be a word
 INTERRUPTED = 128 + 2  # as a shell counts a process that Ctrl-C ended
 DISK = {
     errno.EACCES,
@@ -94,7 +95,7 @@ def without_secrets(text: str) -> str:
         A message; parts of it may be of another program, or of params.yaml.
     """
     for name in TOKENS:
-        if token := os.environ.get(name):
+        if len(token := os.environ.get(name, "")) >= SECRET:
             text = text.replace(token, HIDDEN)
     return PASSWORD.sub(rf"\1{HIDDEN}@", text)
 
