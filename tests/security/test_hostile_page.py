@@ -21,9 +21,9 @@ HOSTILE = (
     " **bold** [link](javascript:window.evil=1) ![i](http://127.0.0.1:9/x.png) `code` <b>so</b>"
     " &lt;i&gt; {{ 7 * 7 }} $x$ | --> ]]> <svg onload=window.evil=1> '\""
 )
+ELEMENTS = "svg[onload], a[href^=javascript], iframe, object, embed"
 FOUND = (
-    "[typeof window.evil, document.images.length, document.querySelectorAll('svg[onload], a[href^=\"java"
-    "script\"], iframe, b').length]"
+    f"[typeof window.evil, document.images.length, document.querySelectorAll('{ELEMENTS}').length]"
 )
 
 
