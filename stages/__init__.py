@@ -2,11 +2,7 @@
 
 import os
 import sys
-import time
 from types import TracebackType
-
-STARTED = time.monotonic()
-"""When this process began; of a clock that nobody sets."""
 
 
 def _end(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -93,13 +93,19 @@ def _section(claim: Claim, lies: bool | None) -> list[str]:
 def _row(claim: Claim, lies: bool | None) -> str:
     """One row of the overview."""
     link = f"[{claim.question}](#{anchor(claim.question)})"
-    return f"| {link} | {_verdict(claim.verdict(lies))} | {claim.claimed} | {claim.says(lies)} |"
+    return _cells(link, _verdict(claim.verdict(lies)), claim.claimed, claim.says(lies))
 
 
 def _check(check: Check) -> str:
     """One row of a claim's table."""
     measured = f"[{check.measured}]({stem(check.file)})" if check.file else check.measured
-    return f"| {check.measures} | {check.expected} | {measured} | {check.verdict} |"
+    return _cells(check.measures, check.expected, measured, check.verdict)
+
+
+def _cells(*texts: str) -> str:
+    """One row of a table; code may hold a |, which would end its cell."""
+    cells = (text.replace("|", r"\|") for text in texts)
+    return f"| {' | '.join(cells)} |"
 
 
 def _note(note: Note) -> str:

@@ -6,9 +6,8 @@ import time
 import pytest
 import tqdm.std
 
-import stages
 from stages.lib.forward import batches
-from stages.lib.io import cli, store
+from stages.lib.io import store
 from stages.lib.model.pretrained import files
 
 KEYS = [store.key({"run": i}) for i in range(200)]
@@ -64,14 +63,6 @@ def test_time_left_is_of_a_clock_that_nobody_sets(monkeypatch):
     bar.update(5)
     assert bar.format_dict["elapsed"] == 10.0
     bar.close()
-
-
-def test_the_time_of_a_stage_is_too(monkeypatch, tmp_path):
-    monkeypatch.setattr(time, "time", lambda: -1e9)
-    monkeypatch.setattr(stages, "STARTED", time.monotonic() - 60.0)
-    cli._note_time(tmp_path / "times.tsv")
-    seconds = float((tmp_path / "times.tsv").read_text().split("\t")[1])
-    assert 60.0 <= seconds < 600.0
 
 
 def test_a_file_of_tomorrow_is_read_again_each_time(monkeypatch, tmp_path):

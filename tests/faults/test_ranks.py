@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 180  # seconds; a rank that waits for one that died would wait for half an hour
+PATIENCE = 900  # seconds; a rank that waits for one that died would wait for twice as long
 STAGE = """
 import os, signal
 from pathlib import Path

@@ -123,13 +123,12 @@ def each(
     """
     waiting = [*reversed(cut)]
     while waiting:
-        rows = waiting.pop()
+        rows, done = waiting.pop(), list[Answer]()
         try:
-            done = [work(rows)]
+            done.append(work(rows))
         except (MemoryError, RuntimeError) as error:
             if not budget.is_out_of_memory(error):
                 raise
-            done = []
         # Not while the error is at hand: its frames hold what did not fit.
         if done:
             yield rows, done[0]

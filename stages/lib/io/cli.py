@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, get_args, get_type_hints
 
-import stages
+import psutil
 
 Statements = Annotated[Path, "statements, true and false (Parquet)"]
 Known = Annotated[Path, "which statements the neutral persona knows (Parquet)"]
@@ -31,6 +31,7 @@ counts: Counter[str] = Counter()
 TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_HUB_TOKEN")
 PASSWORD = re.compile(r"([a-z][a-z0-9+.-]*://)[^/\s@'\"]+@", re.IGNORECASE)
 HIDDEN = "***"
+SECRET = 8  # characters; a token has more, and less could be a word
 INTERRUPTED = 128 + 2  # as a shell counts a process that Ctrl-C ended
 DISK = {
     errno.EACCES,
@@ -94,7 +95,7 @@ def without_secrets(text: str) -> str:
         A message; parts of it may be of another program, or of params.yaml.
     """
     for name in TOKENS:
-        if token := os.environ.get(name):
+        if len(token := os.environ.get(name, "")) >= SECRET:
             text = text.replace(token, HIDDEN)
     return PASSWORD.sub(rf"\1{HIDDEN}@", text)
 
@@ -130,7 +131,7 @@ def _note_time(file: Path) -> None:
 
     Its work is done: where the table cannot be written, that is said, and no reason to fail.
     """
-    seconds = time.monotonic() - stages.STARTED
+    seconds = time.time() - psutil.Process().create_time()
     unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, in bytes
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
     try:
