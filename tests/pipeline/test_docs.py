@@ -40,7 +40,7 @@ STAND_INS = (
     (r"none, honest, liar, manner, swapped", "honest, liar, stubborn"),  # its own grid
     (r"^(dvc exp run --name sure .*|  -S .prompt.liar_prefix.*)", r"\1 behaviour"),
     (r"--num_processes 8", "--num_processes 2"),
-    (r"(29500\"\ndvc repro)", r"\1 --force --single-item windows"),
+    (r"(launch.sh\"\ndvc repro)", r"\1 --force --single-item windows"),
     (r"29500", str(free_port())),
     (r"/mnt/shared", "../shared"),
 )  # fmt: skip
@@ -53,8 +53,8 @@ for task in $(seq 0 "${last:-0}"); do SLURM_ARRAY_TASK_ID=$task bash -e "$1"; do
 """,
     # The command on two nodes at once.
     "srun": """
-"$@" & first=$!
-"$@" & second=$!
+SLURM_NODEID=0 "$@" & first=$!
+SLURM_NODEID=1 "$@" & second=$!
 wait $first && wait $second
 """,
     "scontrol": "echo 127.0.0.1; echo 127.0.0.2\n",

@@ -10,6 +10,8 @@ from stages.lib.forward.parts import Splitter
 from stages.lib.grafting import weights
 from stages.lib.io.cli import UserError
 from stages.lib.model import readout
+from stages.lib.model.pretrained import loading
+from stages.lib.model.pretrained.files import Place
 from stages.lib.model.readout import ReadoutConfig
 from tests import tiny
 from tests.lib.forward.test_forward import mask, prompts
@@ -35,7 +37,11 @@ PLACES = {
 def on(kind, folder):
     """Spread the random model."""
     model = tiny.random_model().requires_grad_(False)
-    if kind == "offloaded":
+    if kind == "loaded":  # as `lm.load` does where GPUs and memory do not hold a model
+        tiny.save(model, folder)
+        place = Place(folder, tuple(file.name for file in folder.iterdir()), str(folder))
+        model = loading.model(place, torch.float32, spread(_2="disk", _3="disk"))
+    elif kind == "offloaded":
         accelerate.cpu_offload(model, torch.device("cpu"))
     elif kind in PLACES:
         accelerate.dispatch_model(model, PLACES[kind], main_device="cpu", offload_dir=str(folder))
@@ -64,7 +70,7 @@ def expected(tmp_path_factory):
     return numbers(on("whole", tmp_path_factory.mktemp("whole")))
 
 
-@pytest.mark.parametrize("kind", ["offloaded", *PLACES])
+@pytest.mark.parametrize("kind", ["loaded", "offloaded", *PLACES])
 def test_every_number_is_that_of_one_device(kind, expected, tmp_path):
     lm = on(kind, tmp_path)
     for name, value in numbers(lm).items():
