@@ -135,10 +135,12 @@ def answers_of(lm: "LanguageModel", config: ReadoutConfig) -> Answers:
     config : ReadoutConfig
         The words.
     """
-    facts = {"model": lm.identity, "words": asdict(config), "code": store.code(CODE)}
-    key = store.key(facts | {package: version(package) for package in PACKAGES})
+    facts: dict[str, Any] = {"model": lm.identity, "words": asdict(config)}
+    facts |= {"code": store.code(CODE)} | {package: version(package) for package in PACKAGES}
+    key = store.key(facts)
     if lm.identity and (kept := store.read([key]).get(key)):
-        return Answers(*map(tuple, json.loads(kept)))
+        true_ids, false_ids, missing = json.loads(kept)
+        return Answers(tuple(true_ids), tuple(false_ids), tuple(missing))
     found = answers(lm.tokenizer, config)
     if lm.identity:
         store.write({key: json.dumps(astuple(found)).encode()})
