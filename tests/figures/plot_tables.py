@@ -158,10 +158,10 @@ def _of_patching(topics, layers, heads, roles, known) -> dict[str, Rows]:
             [{"size": 1.5}],
         ),
         "benchmark/methods": _cross(
-            _each(organism=("early_9", "middle_15", "none"), method=[*NAMES]), [{"exact": True}]
+            _each(organism=("early_15", "middle_15", "none"), method=[*NAMES]), [{"exact": True}]
         ),
         "benchmark/doses": _each(
-            organism=("early_9", "middle_15"), method=("attribution", "single_heads_last"),
+            organism=("early_15", "middle_15"), method=("attribution", "single_heads_last"),
             dose=(0.0, 0.25, 0.5, 1.0),
         ),
         "trace/map": _cross(
