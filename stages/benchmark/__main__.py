@@ -18,7 +18,7 @@ import polars as pl
 from stages.benchmark import curves, methods, truth
 from stages.benchmark.bench import Bench, Values
 from stages.benchmark.config import BenchmarkConfig
-from stages.benchmark.schema import COSTS, CURVES, SCORES, TRUTH
+from stages.benchmark.schema import COSTS, CURVES, EVERY, SCORES, TRUTH
 from stages.lib.grafting import weights
 from stages.lib.io import cli, params, tables
 from stages.lib.io.atomic import atomic
@@ -135,7 +135,7 @@ def _scores(bench: Bench, dose: float, method: str, scores: Values) -> pl.DataFr
     table = pl.DataFrame(columns).with_columns(
         dose=pl.lit(dose),
         method=pl.lit(method),
-        statement_id=ids.gather(row) if each else pl.lit(None, pl.String),
+        statement_id=ids.gather(row) if each else pl.lit(EVERY),
     )
     return table.select(pl.col(name).cast(dtype) for name, dtype in SCORES.items())
 

@@ -10,7 +10,7 @@ from stages.lib.drawing import heat, load, marks, registry, style
 from stages.lib.drawing.columns import bounded, floats, ints, texts
 
 NOTHING = "the benchmark has no organism:\nmake benchmark runs it"
-SIDES = (("auroc", "A  AUROC: heads that lie rank first"), ("cpr", "B  CPR: share restored"))
+SIDES = (("auroc", "A  heads that lie"), ("auroc_needed", "B  heads that the lie needs"))
 DOSED = style.looks([*NAMES])
 
 
@@ -21,9 +21,9 @@ def draw(tables: load.Tables) -> Figure:
     figure = style.canvas(
         "Methods of localisation on models whose lying heads are known",
         "Organisms with a number: the lie is confined to so many heads, drawn at random; the other "
-        "organisms have no exact truth. A: area under the ROC curve of a method's scores; 0.5 is "
-        "chance. B: share of the honest log-odds that a method's first heads restore, patched at "
-        "all positions, averaged over sizes as in MIB. C: share of the lying heads whose score is "
+        "organisms have no exact truth. A: area under the ROC curve of a method's scores against "
+        "all of these heads; 0.5 is chance. B: the same against those without whose change of "
+        "weights alone more than 0.1 of the gap in log-odds comes back. C: share of the lying heads whose score is "
         "above that of 19 of 20 heads of the model that never lies, by share of the change of "
         "weights that is merged in; mean over organisms. Last: at the last positions alone.",
         height=7.6,
@@ -36,7 +36,7 @@ def draw(tables: load.Tables) -> Figure:
         ax.set_title(title)
     axes[1].set_yticklabels([])
     _doses(axes[2], doses)
-    axes[2].set_title("C  found, by dose")
+    axes[2].set_title("C  lying heads found, by dose")
     return figure
 
 
@@ -74,14 +74,15 @@ def _doses(ax: Axes, doses: pl.DataFrame) -> None:
                 linestyle=look.dash, linewidth=2.2, markeredgecolor="white")  # fmt: skip
     ax.set(xlim=(0, 1), ylim=(-0.02, 1.02))
     ax.axhline(0.5, color="black", linestyle=style.HALF)
-    ax.set_xlabel("dose: share of the change of weights")
-    ax.set_ylabel("share of lying heads found")
+    ax.set_xlabel("share of the change of weights")
+    ax.set_ylabel("share of the lying heads")
 
 
 TABLES = {
     "benchmark/methods": texts("organism", "method")
     | {"exact": pl.Boolean()}
     | bounded("auroc")
+    | bounded("auroc_needed")
     | bounded("cpr")
     | bounded("cmd")
     | ints("passes"),

@@ -13,7 +13,8 @@ SCORES: Schema = {
     "score": pl.Float32,
 }
 """One row per dose, method and head, and per statement where a method is a mean over statements
-(else `statement_id` is empty): the larger, the more the method points at the head."""
+(else `statement_id` is ``all``): the larger, the more the method points at the head."""
+EVERY = "all"
 CURVES: Schema = {
     "method": pl.String,
     "n_heads": pl.Int32,

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from stages.benchmark import scores_doses, scores_sets
 from stages.benchmark.config import BenchmarkConfig
-from stages.benchmark.metrics import BenchmarkMetrics, MethodOn, Organism
+from stages.benchmark.metrics import NEEDED, BenchmarkMetrics, MethodOn, Organism
 from stages.benchmark.schema import COSTS, CURVES, SCORES, TRUTH
 from stages.lib import stats
 from stages.lib.io import cli, params, tables
 from stages.lib.io import metrics as metrics_file
-from stages.lib.stats import Interval, ranking
+from stages.lib.stats import Interval, ranking, run_points
+from stages.lib.stats.ranking import Ranked
 from stages.lib.stats.ratios import ratios
 from stages.lib.weights import recipe
 
@@ -73,12 +74,14 @@ def organism(folder: Path, subjects: pl.DataFrame, seed: int) -> Organism:
     lying = np.zeros(shape, bool)
     lying[tuple(grafted.select("layer", "head").unique().to_numpy().T)] = True
     base, whole, subject = scores_sets.own(curves)
+    shares = _needed(grafted, base, whole, subject)
+    needed = _mask([name for name, share in shares.items() if _is_needed(share)], shape)
     return Organism(
         lying=np.argwhere(lying).tolist(),
-        needed=_needed(grafted, base, whole, subject),
+        needed=shares,
         advantage=stats.difference(whole, np.zeros_like(whole), subject),
         methods={
-            row["method"]: _method(scored, curves, row, lying)
+            row["method"]: _method(scored, curves, row, lying, needed)
             for row in costs.iter_rows(named=True)
         },
         stability=scores_doses.stability(resampled, max(10, int(lying.sum())), shape, seed),
@@ -91,11 +94,13 @@ def summarise(organisms: dict[str, Organism], exact: list[str]) -> BenchmarkMetr
     """Means over the organisms whose lying heads are drawn."""
     chosen = [organisms[name] for name in exact]
     methods = list(chosen[0].methods) if chosen else []
-    values: dict[str, dict[str, Interval]] = {"auroc": {}, "cpr": {}, "cmd": {}}
+    names = ("auroc", "auroc_needed", "cpr", "cmd")
+    values: dict[str, dict[str, Interval]] = {name: {} for name in names}
     for method in methods:
         on = [organism.methods[method] for organism in chosen]
         of = {
             "auroc": [m.ranked.auroc.value for m in on if m.ranked],
+            "auroc_needed": [m.ranked_needed.auroc.value for m in on if m.ranked_needed],
             "cpr": [m.cpr.value for m in on],
             "cmd": [m.cmd.value for m in on],
         }
@@ -109,12 +114,15 @@ def method_rows(summary: BenchmarkMetrics) -> Rows:
     rows: Rows = []
     for name, organism in summary.organisms.items():
         for method, on in organism.methods.items():
-            auroc = on.ranked.auroc if on.ranked else stats.NOTHING
+            auroc, needed = (
+                one.auroc if one else stats.NOTHING for one in (on.ranked, on.ranked_needed)
+            )
             rows.append(
                 {"organism": name, "method": method, "exact": name in summary.exact}
-                | auroc.row("auroc")
-                | on.cpr.row("cpr")
-                | on.cmd.row("cmd")
+                | run_points.beside("auroc", auroc)
+                | run_points.beside("auroc_needed", needed)
+                | run_points.beside("cpr", on.cpr)
+                | run_points.beside("cmd", on.cmd)
                 | {"passes": on.forwards + 2 * on.backwards}
             )
     return rows
@@ -157,13 +165,18 @@ def _needed(
 
 
 def _method(
-    scored: pl.DataFrame, curves: pl.DataFrame, cost: dict[str, Any], lying: NDArray[np.bool_]
+    scored: pl.DataFrame,
+    curves: pl.DataFrame,
+    cost: dict[str, Any],
+    lying: NDArray[np.bool_],
+    needed: NDArray[np.bool_],
 ) -> MethodOn:
     """Measure one method."""
     order = scores_doses.order(scored.filter(method=cost["method"], dose=1.0), lying.shape)
     cpr, cmd = scores_sets.areas(curves, cost["method"], lying.size)
     return MethodOn(
-        ranked=ranking.ranked(order.ravel(), lying.ravel()) if lying.any() else None,
+        ranked=_ranked(order, lying),
+        ranked_needed=_ranked(order, needed),
         cpr=cpr,
         cmd=cmd,
         largest=float(order.max()),
@@ -173,8 +186,27 @@ def _method(
     )
 
 
+def _ranked(order: NDArray[np.float64], truth: NDArray[np.bool_]) -> Ranked | None:
+    """Compare an order with some heads, if there are any."""
+    return ranking.ranked(order.ravel(), truth.ravel()) if truth.any() else None
+
+
+def _is_needed(share: Interval) -> bool:
+    """Whether the lie needs a head: without its change more than `NEEDED` comes back, clearly."""
+    return share.value is not None and share.value > NEEDED and (share.low or 0.0) > 0
+
+
+def _mask(names: list[str], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Heads by their names, as in ``21.2``: (n_layers, n_heads), bool."""
+    chosen = np.zeros(shape, bool)
+    for name in names:
+        layer, head = name.split(".")
+        chosen[int(layer), int(head)] = True
+    return chosen
+
+
 def _over_organisms(values: list[float]) -> Interval:
-    """Mean over organisms, with a bootstrap over them."""
+    """Mean over organisms, with Student's t over them."""
     if len(values) < 2:
         return Interval(values[0], None, None, 1) if values else stats.NOTHING
     return stats.mean(values, np.arange(len(values)))

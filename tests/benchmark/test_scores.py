@@ -141,7 +141,7 @@ class TestDetection:
 class TestSummary:
     def organism(self, area):
         on = MethodOn(
-            Ranked(Interval(area, 0.0, 1.0, 20), 0.5, 1, 2),
+            Ranked(Interval(area, 0.0, 1.0, 20), 0.5, 1, 2), None,
             Interval(0.8, 0.7, 0.9, N), Interval(0.2, 0.1, 0.3, N), 1.0, 10, 0, 1.0,
         )  # fmt: skip
         return Organism(
@@ -170,7 +170,7 @@ class TestSummary:
 
     def test_without_an_organism_nothing_is_claimed(self):
         empty = scores.summarise({}, [])
-        assert empty == BenchmarkMetrics({}, [], {}, {}, {})
+        assert empty == BenchmarkMetrics({}, [], {}, {}, {}, {})
         assert empty.claim() is None
         assert scores.method_rows(empty) == scores.dose_rows(empty) == []
 
