@@ -39,8 +39,8 @@ def require_run(prompts: "Prompts", rows: list[int], run: "Run") -> None:
     if not lost.any():
         return
     row = int(lost.nonzero()[0])
-    stream, site = (_lost(x[:, row, -1]) for x in (run.residual, run.z.flatten(3)))
-    raise _error(prompts, rows[row], _first(stream.tolist(), site.tolist(), prompts.site.name))
+    stream, site = (_lost(x[:, row, -1]).cpu().numpy() for x in (run.residual, run.z.flatten(3)))
+    raise _error(prompts, rows[row], _first(stream, site, prompts.site.name))
 
 
 def require_patched(prompts: "Prompts", rows: list[int], last: Tensor, patches: np.ndarray) -> None:
@@ -64,9 +64,8 @@ def require_patched(prompts: "Prompts", rows: list[int], last: Tensor, patches: 
     """
     lost = _lost(last)
     if lost.any():
-        patch, row = lost.nonzero()[0].tolist()
-        layers = np.flatnonzero(patches[patch].any(axis=1)).tolist()
-        raise _error(prompts, rows[row], f"the run with {_named(layers)} patched")
+        patch, row = (int(i) for i in lost.nonzero()[0])
+        raise _error(prompts, rows[row], f"the run with {_named(patches[patch])} patched")
 
 
 def require_captured(prompts: "Prompts", rows: list[int], captured: dict[str, np.ndarray]) -> None:
@@ -86,12 +85,15 @@ def require_captured(prompts: "Prompts", rows: list[int], captured: dict[str, np
     UserError
         Naming the prompt, and the first layer that gives anything else.
     """
-    lost = {k: ~np.isfinite(x).all(axis=tuple(range(3, x.ndim))) for k, x in captured.items()}
-    found = next((np.argwhere(x)[0] for x in lost.values() if x.any()), None)
-    if found is not None:
-        row, position = found[:2]
-        stream, site = (lost[name][row, position].tolist() for name in ("resid_post", "z"))
-        raise _error(prompts, rows[row], _first(stream, site, prompts.site.name))
+    stream, site = (
+        ~np.isfinite(captured[name]).all(axis=tuple(range(3, captured[name].ndim)))
+        for name in ("resid_post", "z")
+    )
+    for lost in (stream, site):
+        if lost.any():
+            row, position = (int(i) for i in np.argwhere(lost)[0][:2])
+            first = _first(stream[row, position], site[row, position], prompts.site.name)
+            raise _error(prompts, rows[row], first)
 
 
 def _lost(x: Tensor) -> Tensor:
@@ -99,7 +101,7 @@ def _lost(x: Tensor) -> Tensor:
     return ~torch.isfinite(x).all(dim=-1)
 
 
-def _first(stream: list[bool], site: list[bool], name: str) -> str:
+def _first(stream: np.ndarray, site: np.ndarray, name: str) -> str:
     """Say what came first: embedding, or a layer by its site or its output; else the last norm."""
     if stream[0]:
         return "the embedding"
@@ -109,11 +111,10 @@ def _first(stream: list[bool], site: list[bool], name: str) -> str:
     return "what the last norm gives"
 
 
-def _named(layers: list[int]) -> str:
-    """Layers, from the first to the last of them."""
-    if len(layers) == 1:
-        return f"layer {layers[0]}"
-    return f"layers {layers[0]} to {layers[-1]}"
+def _named(patch: np.ndarray) -> str:
+    """The layers in which a patch, (n_layers, n_units), writes: the first and the last."""
+    first, *_, last = [*np.flatnonzero(patch.any(axis=1))] * 2
+    return f"layer {first}" if first == last else f"layers {first} to {last}"
 
 
 def _error(prompts: "Prompts", row: int, what: str) -> UserError:
