@@ -32,7 +32,7 @@ BENCHMARK = {
 def project(tmp_path_factory):
     """A project that trains its own organism and runs on it."""
     project = cast(Any, make(tmp_path_factory.mktemp("organism")))
-    project.set({"organisms": ORGANISMS, "controls": {"limit": 2}})
+    project.set({"organisms": ORGANISMS})
     project.log = ""
     for name in ("facts", "middle", "middle_9"):
         paths = ("--wordings", "data/organisms/wordings.yaml", "--facts", "data/organisms/facts")
@@ -135,7 +135,7 @@ class TestProcesses:
     """Every stage that runs the model, in processes that a launcher starts."""
 
     def test_three_write_the_bytes_of_one_and_recall_what_another_has_run(self, project):
-        """Most sweeps have more batches than processes here, and `controls` fewer statements."""
+        """Most sweeps have more batches than processes here, and `grafts` fewer."""
         result = launched(project, 3, run_the_model(), "cold")
         assert said(result.stdout) == said(project.first)
         result = launched(project, 2, run_the_model() - {"activations"}, "cold")
