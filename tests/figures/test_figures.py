@@ -272,11 +272,7 @@ def test_series_differ_without_colour():
     ],
 )
 def test_layers_that_all_restoring_windows_share_are_named(first, accuracy, said):
-    rows = pl.DataFrame({"first_layer": first, "accuracy": accuracy}).with_columns(
-        run=pl.lit("patched")
-    )
-    unpatched = rows.with_columns(run=pl.lit("source"), accuracy=1.0, first_layer=0)
-    assert (
-        patching.shared(pl.concat([rows, unpatched]).cast({"first_layer": pl.Int64}), "accuracy", 3)
-        == said
-    )
+    rows = [("patched", *row) for row in zip(first, accuracy, strict=True)]
+    columns = ["run", "first_layer", "accuracy"]
+    table = pl.DataFrame([*rows, ("source", 0, 1.0)], schema=columns, orient="row")
+    assert patching.shared(table, "accuracy", size=3) == said
