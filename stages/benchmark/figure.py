@@ -23,7 +23,7 @@ def draw(tables: load.Tables) -> Figure:
         "Organisms with a number: the lie is confined to so many heads, drawn at random; the other "
         "organisms have no exact truth. A: area under the ROC curve of a method's scores against "
         "all of these heads; 0.5 is chance. B: the same against those without whose change of "
-        "weights alone more than 0.1 of the gap in log-odds comes back. C: share of the lying heads "
+        "weights alone more than 0.1 of the gap in log-odds comes back. C: share of lying heads "
         "whose score is above that of 19 of 20 heads of the model that never lies, by share of the "
         "change of weights that is merged in; mean over organisms. Last: at the last positions.",
         height=7.6,
