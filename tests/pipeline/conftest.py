@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -204,3 +205,10 @@ def finished(tmp_path_factory) -> Project:
 def project(finished, tmp_path_factory) -> Project:
     """A copy of it."""
     return copied(finished, tmp_path_factory.mktemp("module") / "project")
+
+
+@pytest.fixture
+def own(finished, tmp_path) -> Iterator[Project]:
+    """A copy for one test, which need not put back what it changes."""
+    yield copied(finished, tmp_path / "project")
+    shutil.rmtree(tmp_path / "project")

@@ -108,6 +108,7 @@ def test_its_weights_are_grafted_part_by_part(project):
         assert sum(size**2 for size in own) == pytest.approx(found["all"]["size"] ** 2)
 
 
+<<<<<<< HEAD
 def test_the_benchmark_knows_which_heads_lie(project):
     ((layer, group),) = recipe.Confined(**ORGANISMS["middle_9"]).drawn(2)
     lying = [[layer, head] for head in (2 * group, 2 * group + 1)]
@@ -180,12 +181,18 @@ def launched(project, n, stages, store):
 
 
 def test_without_an_organism_there_is_nothing_to_score(project, finished):
+=======
+def test_without_an_organism_there_is_nothing_to_score(project):
+>>>>>>> htest
     project.set({"model": {"organism": "none"}})
     project.repro("ground_truth")
     project.set({"model": {"organism": "middle"}})
     found = load(project, "metrics/ground_truth.json")
     assert found["planted"] is None
     assert set(found) == {"organism", "planted", "effect", "parting_layer"}
+
+
+def test_of_a_model_that_is_no_organism_nothing_is_scored_at_all(finished):
     found = load(finished, "metrics/ground_truth.json")
     assert found["organism"] is None
     assert "no ground truth" in found["reason"]

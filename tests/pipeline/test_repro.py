@@ -3,7 +3,6 @@
 import contextlib
 import json
 import re
-import shutil
 
 import polars as pl
 import pytest
@@ -12,7 +11,11 @@ from ruamel.yaml import YAML
 
 from tests import tiny
 from tests.pipeline.closure import ROOT, declared, run_the_model
+<<<<<<< HEAD
 from tests.pipeline.conftest import copied, said, stages_run
+=======
+from tests.pipeline.conftest import stages_run
+>>>>>>> htest
 
 PERSONAS = ("neutral", "honest", "liar")
 INPUTS = {"organism", "check", "model", "statements", "prompts", "activations", "wordings", "grid"}
@@ -30,13 +33,6 @@ ALL = (
     | {f"{stage}@{persona}" for stage in ("prompts", "activations") for persona in PERSONAS}
     | AFTER_READOUTS
 )
-
-
-@pytest.fixture
-def own(finished, tmp_path):
-    """A copy for one test, which need not put back what it changes."""
-    yield copied(finished, tmp_path / "project")
-    shutil.rmtree(tmp_path / "project")
 
 
 def load(project, name):
