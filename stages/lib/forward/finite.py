@@ -85,10 +85,7 @@ def require_captured(prompts: "Prompts", rows: list[int], captured: dict[str, np
     UserError
         Naming the prompt, and the first layer that gives anything else.
     """
-    stream, site = (
-        ~np.isfinite(captured[name]).all(axis=tuple(range(3, captured[name].ndim)))
-        for name in ("resid_post", "z")
-    )
+    stream, site = _lost_of(captured["resid_post"]), _lost_of(captured["z"])
     for lost in (stream, site):
         if lost.any():
             row, position = (int(i) for i in np.argwhere(lost)[0][:2])
@@ -99,6 +96,11 @@ def require_captured(prompts: "Prompts", rows: list[int], captured: dict[str, np
 def _lost(x: Tensor) -> Tensor:
     """Which vectors hold NaN or infinity."""
     return ~torch.isfinite(x).all(dim=-1)
+
+
+def _lost_of(x: np.ndarray) -> np.ndarray:
+    """Where, by prompt, position and layer, there is NaN or infinity: three axes, bool."""
+    return np.asarray(np.logical_not(np.isfinite(x)).reshape(*x.shape[:3], -1).any(axis=-1))
 
 
 def _first(stream: np.ndarray, site: np.ndarray, name: str) -> str:
