@@ -108,7 +108,6 @@ def test_its_weights_are_grafted_part_by_part(project):
         assert sum(size**2 for size in own) == pytest.approx(found["all"]["size"] ** 2)
 
 
-<<<<<<< HEAD
 def test_the_benchmark_knows_which_heads_lie(project):
     ((layer, group),) = recipe.Confined(**ORGANISMS["middle_9"]).drawn(2)
     lying = [[layer, head] for head in (2 * group, 2 * group + 1)]
@@ -180,10 +179,7 @@ def launched(project, n, stages, store):
     return result
 
 
-def test_without_an_organism_there_is_nothing_to_score(project, finished):
-=======
 def test_without_an_organism_there_is_nothing_to_score(project):
->>>>>>> htest
     project.set({"model": {"organism": "none"}})
     project.repro("ground_truth")
     project.set({"model": {"organism": "middle"}})

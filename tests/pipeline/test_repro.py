@@ -11,11 +11,7 @@ from ruamel.yaml import YAML
 
 from tests import tiny
 from tests.pipeline.closure import ROOT, declared, run_the_model
-<<<<<<< HEAD
-from tests.pipeline.conftest import copied, said, stages_run
-=======
-from tests.pipeline.conftest import stages_run
->>>>>>> htest
+from tests.pipeline.conftest import said, stages_run
 
 PERSONAS = ("neutral", "honest", "liar")
 INPUTS = {"organism", "check", "model", "statements", "prompts", "activations", "wordings", "grid"}
