@@ -44,7 +44,10 @@ class Files(BaseHTTPRequestHandler):
 
     def do_GET(self):
         there = self.file.is_file()
-        self._answer(*((200, self.file.read_bytes()) if there else (404,)))
+        if there:
+            self._answer(200, self.file.read_bytes())
+        else:
+            self._answer(404)
 
     do_HEAD = do_GET
 
@@ -63,8 +66,8 @@ class Files(BaseHTTPRequestHandler):
 
     do_POST = do_PUT
 
-    def log_message(self, *_):
-        pass
+    def log_message(self, format: str, *args: object) -> None:
+        del format, args
 
 
 @pytest.fixture
