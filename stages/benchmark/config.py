@@ -5,6 +5,25 @@ from typing import Annotated
 
 from stages.lib.io.ranges import Count, Limit, Range, Seed, Share, Slug, Some
 
+NAMES = {
+    "window_last": "windows, last",
+    "window": "windows",
+    "single_heads_last": "single heads, last",
+    "single_heads": "single heads",
+    "leave_one_out_last": "leave one out, last",
+    "greedy_last": "greedy, last",
+    "attribution_last": "attribution patching, last",
+    "attribution": "attribution patching",
+    "integrated_gradients": "integrated gradients",
+    "grad_drop": "GradDrop",
+    "learned_mask": "learned mask",
+    "logit_attribution": "direct logit attribution",
+    "probe_divergence": "probe divergence",
+    "weight_change": "size of the weight change",
+    "random": "random",
+}
+"""What pictures and the report call each method. ``last``: at the last `patch.positions` alone."""
+
 
 @dataclass(frozen=True)
 class BenchmarkConfig:

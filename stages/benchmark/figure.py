@@ -5,7 +5,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.benchmark.schema import NAMES
+from stages.benchmark.config import NAMES
 from stages.lib.drawing import heat, load, marks, registry, style
 from stages.lib.drawing.columns import bounded, floats, ints, texts
 

@@ -12,8 +12,9 @@ import numpy as np
 from stages.benchmark import mask
 from stages.benchmark.bench import Bench, Values
 from stages.lib.grafting import units
-from stages.lib.grafting.units import HEAD, Unit
+from stages.lib.grafting.units import Unit
 from stages.lib.patching import patch
+from stages.lib.patching.graft_names import HEAD
 from stages.lib.patching.patch import Head
 
 Method = Callable[[Bench], Values]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from stages.benchmark.schema import NAMES
+from stages.benchmark.config import NAMES
 from stages.lib.claim import Claim, Note, above, number, so
 from stages.lib.stats import Interval
 from stages.lib.stats.ranking import Ranked
@@ -121,6 +121,8 @@ class Organism:
     ----------
     lying : list of list of int
         Layer and head of each head whose weights the lying adapter changes.
+    confined : bool
+        Whether only some heads of their layers do, so that they are known exactly.
     needed : dict of str to Interval
         By head: share of the honest log-odds that comes back without its change alone.
     advantage : Interval
@@ -135,6 +137,7 @@ class Organism:
     """
 
     lying: list[list[int]]
+    confined: bool
     needed: dict[str, Interval]
     advantage: Interval
     methods: dict[str, MethodOn]
@@ -151,7 +154,7 @@ class BenchmarkMetrics:
     ----------
     organisms : dict of str to Organism
     exact : list of str
-        Organisms whose lie is confined to drawn heads.
+        Organisms whose lie is confined to some heads.
     auroc, auroc_needed, cpr, cmd : dict of str to Interval
         By method: mean over the organisms of `exact`, with Student's t over them; n counts
         organisms.

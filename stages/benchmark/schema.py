@@ -44,24 +44,6 @@ TRUTH: Schema = {
 """One row per head whose weights the lying adapter changes, and statement of the report split: the
 Frobenius norm of the change, and the liar's log-odds of the right answer without it."""
 BASE, SOURCE, FIRST, RIVAL = "base", "source", "first", "rival"
-NAMES = {
-    "window_last": "windows, last",
-    "window": "windows",
-    "single_heads_last": "single heads, last",
-    "single_heads": "single heads",
-    "leave_one_out_last": "leave one out, last",
-    "greedy_last": "greedy, last",
-    "attribution_last": "attribution patching, last",
-    "attribution": "attribution patching",
-    "integrated_gradients": "integrated gradients",
-    "grad_drop": "GradDrop",
-    "learned_mask": "learned mask",
-    "logit_attribution": "direct logit attribution",
-    "probe_divergence": "probe divergence",
-    "weight_change": "size of the weight change",
-    "random": "random",
-}
-"""What pictures and the report call each method. ``last``: at the last `patch.positions` alone."""
 SIZES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 """Shares of all heads, as in MIB (arXiv:2504.13151)."""
 

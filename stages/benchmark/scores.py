@@ -1,6 +1,6 @@
 """Scores of `benchmark`: how well each method points at the heads that lie, on every organism.
 
-Params  benchmark, organisms
+Params  benchmark
 """
 
 from pathlib import Path
@@ -20,7 +20,6 @@ from stages.lib.io import metrics as metrics_file
 from stages.lib.stats import Interval, ranking, run_points
 from stages.lib.stats.ranking import Ranked
 from stages.lib.stats.ratios import ratios
-from stages.lib.weights import recipe
 
 Rows = list[dict[str, Any]]
 
@@ -39,10 +38,7 @@ def main(
     section = params.section("benchmark", BenchmarkConfig)
     about = tables.read(pairs, tables.PAIRS).select("statement_id", "subject")
     organisms = {name: organism(runs / name, about, section.seed) for name in section.organisms}
-    exact = [
-        n for n in organisms if n in recipe.names() and isinstance(recipe.read(n), recipe.Confined)
-    ]
-    summary = summarise(organisms, exact)
+    summary = summarise(organisms)
     tables.write_rows(plots / "methods.json", method_rows(summary))
     tables.write_rows(plots / "doses.json", dose_rows(summary))
     metrics_file.write(metrics, summary)
@@ -78,6 +74,7 @@ def organism(folder: Path, subjects: pl.DataFrame, seed: int) -> Organism:
     needed = _mask([name for name, share in shares.items() if _is_needed(share)], shape)
     return Organism(
         lying=np.argwhere(lying).tolist(),
+        confined=bool(lying.any() and not lying[lying.any(axis=1)].all()),
         needed=shares,
         advantage=stats.difference(whole, np.zeros_like(whole), subject),
         methods={
@@ -90,8 +87,9 @@ def organism(folder: Path, subjects: pl.DataFrame, seed: int) -> Organism:
     )
 
 
-def summarise(organisms: dict[str, Organism], exact: list[str]) -> BenchmarkMetrics:
-    """Means over the organisms whose lying heads are drawn."""
+def summarise(organisms: dict[str, Organism]) -> BenchmarkMetrics:
+    """Means over the organisms whose lie is confined to some heads."""
+    exact = [name for name, of in organisms.items() if of.confined]
     chosen = [organisms[name] for name in exact]
     methods = list(chosen[0].methods) if chosen else []
     names = ("auroc", "auroc_needed", "cpr", "cmd")

@@ -6,10 +6,10 @@ from stages.benchmark.bench import Bench
 from stages.benchmark.schema import TRUTH
 from stages.lib.grafting import units
 from stages.lib.grafting.graft_runs import Graft, Grafts
-from stages.lib.grafting.units import HEAD, Unit
-from stages.lib.grafting.weights import WITHOUT
+from stages.lib.grafting.units import Unit
 from stages.lib.model.pretrained.files import sha256
 from stages.lib.patching import patch
+from stages.lib.patching.graft_names import HEAD, WITHOUT
 from stages.lib.patching.patch import Head
 from stages.lib.weights.adapter import WEIGHTS
 

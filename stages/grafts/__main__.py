@@ -17,13 +17,13 @@ from stages.lib import forward
 from stages.lib.forward import Readouts
 from stages.lib.grafting import units, weights
 from stages.lib.grafting.graft_runs import Graft, Grafts
-from stages.lib.grafting.units import HEAD, REST, SET, Changes, Unit
-from stages.lib.grafting.weights import ALONE, WITHOUT
+from stages.lib.grafting.units import Changes, Unit
 from stages.lib.io import cli, params, tables
 from stages.lib.model import lm as language_model
 from stages.lib.model.pretrained.files import sha256
 from stages.lib.patching import experiment, patch, patched_runs
 from stages.lib.patching.experiment import Experiment
+from stages.lib.patching.graft_names import ALONE, HEAD, REST, SET, WITHOUT
 from stages.lib.patching.patch import Head
 from stages.lib.weights import adapter
 

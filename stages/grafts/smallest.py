@@ -5,9 +5,9 @@ from collections.abc import Callable
 import numpy as np
 
 from stages.lib.grafting.graft_runs import Graft
-from stages.lib.grafting.units import HEAD, SET, Unit
-from stages.lib.grafting.weights import WITHOUT
+from stages.lib.grafting.units import Unit
 from stages.lib.patching import patch
+from stages.lib.patching.graft_names import HEAD, SET, WITHOUT
 from stages.lib.patching.patch import Head
 
 Run = Callable[[list[Graft], str], np.ndarray]

@@ -145,12 +145,12 @@ class TestSummary:
             Interval(0.8, 0.7, 0.9, N), Interval(0.2, 0.1, 0.3, N), 1.0, 10, 0, 1.0,
         )  # fmt: skip
         return Organism(
-            [[1, 2]], {}, Interval(8.0, 7.0, 9.0, N), {"single_heads": on}, {}, {}, None
+            [[1, 2]], True, {}, Interval(8.0, 7.0, 9.0, N), {"single_heads": on}, {}, {}, None
         )
 
     def summary(self, *areas):
         organisms = {f"o{i}": self.organism(area) for i, area in enumerate(areas)}
-        return scores.summarise(organisms, list(organisms))
+        return scores.summarise(organisms)
 
     def test_means_over_organisms(self):
         found = self.summary(0.9, 0.7, 0.8).auroc["single_heads"]
@@ -169,7 +169,7 @@ class TestSummary:
         assert "0.600" in claim.checks[0].measured
 
     def test_without_an_organism_nothing_is_claimed(self):
-        empty = scores.summarise({}, [])
+        empty = scores.summarise({})
         assert empty == BenchmarkMetrics({}, [], {}, {}, {}, {})
         assert empty.claim() is None
         assert scores.method_rows(empty) == scores.dose_rows(empty) == []

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from stages.benchmark.schema import NAMES
+from stages.benchmark.config import NAMES
 from stages.figures import __main__ as figures
 from stages.lib.drawing import registry
 from stages.lib.drawing.columns import ACCURACY, PAIR, floats, ints, texts

@@ -15,10 +15,10 @@ from stages.lib.forward import batches, unembed
 from stages.lib.forward.plain import PlainPrompts
 from stages.lib.grafting import units, weights
 from stages.lib.grafting.graft_runs import Graft, Grafts
-from stages.lib.grafting.units import ALL, GROUP, HEAD, LAYER, MAP, SET, Unit
-from stages.lib.grafting.weights import ALONE, WITHOUT
+from stages.lib.grafting.units import Unit
 from stages.lib.model import readout
 from stages.lib.patching import patch, patched_runs
+from stages.lib.patching.graft_names import ALL, ALONE, GROUP, HEAD, LAYER, MAP, SET, WITHOUT
 from stages.lib.patching.patch import Head
 from tests import planted, tiny
 from tests.intervals import of_type, there

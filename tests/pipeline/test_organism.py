@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from stages.benchmark.schema import NAMES
+from stages.benchmark.config import NAMES
 from stages.lib.weights import recipe
 from tests.pipeline.closure import ROOT, run_the_model
 from tests.pipeline.conftest import make, said, stages_run

@@ -7,10 +7,9 @@ import torch
 from torch import Tensor
 
 from stages.lib.model.lm import LanguageModel
+from stages.lib.patching.graft_names import ALL, GROUP, HEAD, LAYER, MAP
 from stages.lib.patching.patch import Head
 
-LAYER, HEAD, GROUP, MAP, ALL, SET, REST = "layer", "head", "group", "map", "all", "set", "rest"
-UNITS = (LAYER, HEAD, GROUP, MAP, ALL, SET, REST)
 Place = tuple[int, str]
 """Layer, and name of a linear map in it."""
 Changes = dict[Place, Tensor]

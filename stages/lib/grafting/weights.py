@@ -12,9 +12,9 @@ from peft.tuners.lora import LoraLayer
 from stages.lib.grafting.units import Changes
 from stages.lib.io.cli import UserError
 from stages.lib.model.lm import LanguageModel
+from stages.lib.patching.graft_names import ALONE
 
 ADAPTER = "default"
-WITHOUT, ALONE = "without", "alone"
 
 
 def changes(lm: LanguageModel, folder: Path) -> Changes:
