@@ -141,7 +141,8 @@ class TestDetection:
 class TestSummary:
     def organism(self, area):
         on = MethodOn(
-            Ranked(Interval(area, 0.0, 1.0, 20), 0.5, 1, 2), None,
+            Ranked(Interval(area, 0.0, 1.0, 20), 0.5, 1, 2),
+            Ranked(Interval(area, 0.0, 1.0, 20), 0.5, 1, 2),
             Interval(0.8, 0.7, 0.9, N), Interval(0.2, 0.1, 0.3, N), 1.0, 10, 0, 1.0,
         )  # fmt: skip
         return Organism(
