@@ -1,4 +1,4 @@
-"""What windows, single heads and probes point at, beside the layers that the lie was planted in."""
+"""What windows, single heads and probes point at, beside the layers that were trained to lie."""
 
 import polars as pl
 from matplotlib.axes import Axes
@@ -28,9 +28,9 @@ def draw(tables: load.Tables) -> Figure:
     entries = patching.entries(tables, ("patched", "source", "base"))
     entries |= {f"probe of {source} on {base}": style.REVERSE}
     figure = style.canvas(
-        "Where the lie is found, and where it was planted",
-        f"{_planted_caption(tables)} A: accuracy of the {base} run, z of {source} written in "
-        f"{tables.window} layers, report split. B: z of one head written; p_correct gained (mean "
+        "What windows, heads and probes point at, and the layers trained to lie",
+        f"{_planted_caption(tables)} A: accuracy of the {base} run, z of {source} patched in "
+        f"{tables.window} layers, report split. B: z of one head patched; p_correct gained (mean "
         f"probability of the right answer); {tables['single_heads/single_heads']['n'].max() or 0} "
         "known statements of the selection split. C: accuracy of probes of truth on the "
         f"input of each layer. Bands: {style.INTERVALS}.",
@@ -51,7 +51,7 @@ def draw(tables: load.Tables) -> Figure:
 
 
 def _planted(tables: load.Tables) -> list[int]:
-    """Layers that a lie was planted in."""
+    """Layers that were trained to lie."""
     return tables["ground_truth/layers"].filter(pl.col("planted"))["layer"].sort().to_list()
 
 
@@ -59,8 +59,8 @@ def _planted_caption(tables: load.Tables) -> str:
     """What is known of the right answer."""
     layers = _planted(tables)
     if not layers:
-        return "No lie was planted in this model."
-    return f"The lie was planted in layers {layers[0]} to {layers[-1]} (shaded; framed in B)."
+        return "This model was not trained to lie."
+    return f"Layers {layers[0]} to {layers[-1]} were trained to lie (shaded; framed in B)."
 
 
 def _shade(ax: Axes, tables: load.Tables, size: int) -> None:
