@@ -11,6 +11,7 @@ from safetensors.numpy import load_file, save_file
 
 from stages.benchmark.config import NAMES
 from stages.lib.weights import recipe
+from tests import tiny
 from tests.pipeline.closure import ROOT, run_the_model
 from tests.pipeline.conftest import make, said, stages_run
 
@@ -20,7 +21,7 @@ ORGANISMS = {
     "training": {"seed": 0, "held_out": 0.2, "trees": 1, "statements": 4, "check_every": 1},
     "facts": RECIPE,
     "middle": RECIPE | {"layers": [1, 2], "lying": [1.0, 0.5]},
-    "middle_9": RECIPE | {"layers": [1, 2], "groups": 1, "seed": 0, "start": "middle"},
+    "middle_9": RECIPE | {"layers": [1, 2], "groups": 6, "seed": 0, "start": "middle"},
 }
 BENCHMARK = {
     "organisms": ["middle_9", "none"], "limit": 4, "report_limit": 4, "window": 2,
@@ -109,8 +110,8 @@ def test_its_weights_are_grafted_part_by_part(project):
 
 
 def test_the_benchmark_knows_which_heads_lie(project):
-    ((layer, group),) = recipe.Confined(**ORGANISMS["middle_9"]).drawn(2)
-    lying = [[layer, head] for head in (2 * group, 2 * group + 1)]
+    drawn = recipe.Confined(**ORGANISMS["middle_9"]).drawn(4)  # each head is a group of its own
+    assert (tiny.PLANTED_LAYER, tiny.PLANTED_HEAD) in drawn  # other heads have no slope
     project.set({"benchmark": BENCHMARK})
     for name in BENCHMARK["organisms"]:
         paths = ("--pairs", "data/pairs.parquet", "--organisms", "data/organisms")
@@ -121,13 +122,15 @@ def test_the_benchmark_knows_which_heads_lie(project):
     project.repro("benchmark_scores")
     found = load(project, "metrics/benchmark.json")
     assert found["exact"] == ["middle_9"]
-    assert found["organisms"]["middle_9"]["lying"] == lying
+    lying = found["organisms"]["middle_9"]["lying"]
+    assert lying
+    assert {tuple(head) for head in lying} <= set(drawn)
     assert found["organisms"]["none"]["lying"] == []
     assert set(found["organisms"]["middle_9"]["needed"]) == {f"{x}.{y}" for x, y in lying}
     assert set(found["auroc"]) == set(NAMES)
     weights = found["organisms"]["middle_9"]["methods"]["weight_change"]["ranked"]
     assert weights["auroc"]["value"] == 1.0
-    assert weights["n_true"] == 2
+    assert weights["n_true"] == len(lying)
     assert set(found["organisms"]["middle_9"]["doses"]["attribution"]["found"]) == {"0.0", "1.0"}
 
 
