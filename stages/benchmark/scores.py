@@ -22,6 +22,13 @@ from stages.lib.stats.ranking import Ranked
 from stages.lib.stats.ratios import ratios
 
 Rows = list[dict[str, Any]]
+BOUNDS = {
+    "auroc": (0.0, 1.0),
+    "auroc_needed": (0.0, 1.0),
+    "cpr": (-100.0, 100.0),
+    "cmd": (0.0, 100.0),
+}
+"""Least and greatest value of each score; areas of restored shares have none in truth."""
 
 
 def main(
@@ -103,7 +110,7 @@ def summarise(organisms: dict[str, Organism]) -> BenchmarkMetrics:
             "cmd": [m.cmd.value for m in on],
         }
         for name, some in of.items():
-            values[name][method] = _over_organisms([v for v in some if v is not None])
+            values[name][method] = _over_organisms([v for v in some if v is not None], BOUNDS[name])
     return BenchmarkMetrics(organisms=organisms, exact=exact, **values)
 
 
@@ -203,11 +210,11 @@ def _mask(names: list[str], shape: tuple[int, int]) -> NDArray[np.bool_]:
     return chosen
 
 
-def _over_organisms(values: list[float]) -> Interval:
+def _over_organisms(values: list[float], bounds: tuple[float, float]) -> Interval:
     """Mean over organisms, with Student's t over them."""
     if len(values) < 2:
         return Interval(values[0], None, None, 1) if values else stats.NOTHING
-    return stats.mean(values, np.arange(len(values)))
+    return stats.mean(values, np.arange(len(values)), bounds)
 
 
 if __name__ == "__main__":

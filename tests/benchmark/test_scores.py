@@ -1,5 +1,7 @@
 """Scores of the benchmark: areas, stability, doses and rivals on made-up tables."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -168,6 +170,13 @@ class TestSummary:
         assert claim is not None
         assert claim.checks[0].verdict == "not supported"
         assert "0.600" in claim.checks[0].measured
+
+    def test_more_than_all_may_be_restored(self):
+        organisms = {name: self.organism(0.9) for name in ("a", "b")}
+        for organism in organisms.values():
+            on = organism.methods["single_heads"]
+            organism.methods["single_heads"] = replace(on, cpr=Interval(1.2, 1.1, 1.3, N))
+        assert scores.summarise(organisms).cpr["single_heads"].value == pytest.approx(1.2)
 
     def test_without_an_organism_nothing_is_claimed(self):
         empty = scores.summarise({})
