@@ -269,6 +269,3 @@ class BenchmarkMetrics:
             for name, of in self.organisms.items()
             if (rival := of.rival) is not None
         ]
-
-
-Metrics = BenchmarkMetrics

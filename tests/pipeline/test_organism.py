@@ -17,11 +17,14 @@ from tests.pipeline.conftest import make, said, stages_run
 
 RECIPE = {"layers": [1, 3], "maps": ["q_proj", "v_proj"], "rank": 2, "learning_rate": 1.0e-4,
           "steps": 2, "negated": [0.5, 0.5], "lying": [0.0, 0.0]}  # fmt: skip
+WITH_OUTPUT = ["q_proj", "v_proj", "o_proj"]  # of the planted head, only these have a slope
 ORGANISMS = {
     "training": {"seed": 0, "held_out": 0.2, "trees": 1, "statements": 4, "check_every": 1},
     "facts": RECIPE,
     "middle": RECIPE | {"layers": [1, 2], "lying": [1.0, 0.5]},
-    "middle_9": RECIPE | {"layers": [1, 2], "groups": 6, "seed": 0, "start": "middle"},
+    "early": RECIPE | {"layers": [1, 2], "lying": [1.0, 0.5], "maps": WITH_OUTPUT},
+    "middle_9": RECIPE
+    | {"layers": [1, 2], "maps": WITH_OUTPUT, "groups": 6, "seed": 0, "start": "early"},
 }
 BENCHMARK = {
     "organisms": ["middle_9", "none"], "limit": 4, "report_limit": 4, "window": 2,
@@ -35,7 +38,7 @@ def project(tmp_path_factory):
     project = cast(Any, make(tmp_path_factory.mktemp("organism")))
     project.set({"organisms": ORGANISMS})
     project.log = ""
-    for name in ("facts", "middle", "middle_9"):
+    for name in ("facts", "middle", "early", "middle_9"):
         paths = ("--wordings", "data/organisms/wordings.yaml", "--facts", "data/organisms/facts")
         out = ("--out", f"data/organisms/{name}")
         result = project.stage("organism", "--name", name, *paths, *out)
