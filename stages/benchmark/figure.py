@@ -36,7 +36,7 @@ def draw(tables: load.Tables) -> Figure:
         ax.set_title(title)
     axes[1].set_yticklabels([])
     _doses(axes[2], doses)
-    axes[2].set_title("C  lying heads found, by dose")
+    axes[2].set_title("C  found, by dose")
     return figure
 
 

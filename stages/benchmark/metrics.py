@@ -208,7 +208,7 @@ class BenchmarkMetrics:
         """Every method in numbers."""
         return [
             Note(
-                f"{NAMES[name].capitalize()}: mean AUROC {number(of)} for the heads "
+                f"{_sentence(NAMES[name])}: mean AUROC {number(of)} for the heads "
                 f"that lie, {number(self.auroc_needed[name])} for those that the lie needs; CPR "
                 f"{number(self.cpr[name])}, CMD {number(self.cmd[name])}."
             )
@@ -236,7 +236,7 @@ class BenchmarkMetrics:
                 found.setdefault(method, []).append(f"`{name}` {dose}")
         return [
             Note(
-                f"{NAMES[method].capitalize()}: smallest share of the change of weights from which "
+                f"{_sentence(NAMES[method])}: smallest share of the change of weights from which "
                 f"on half of the lying heads score above 19 of 20 heads of the model that never "
                 f"lies: {', '.join(doses)}."
             )
@@ -251,7 +251,7 @@ class BenchmarkMetrics:
                 found.setdefault(method, []).append(f"`{name}` {number(of.jaccard)}")
         return [
             Note(
-                f"{NAMES[method].capitalize()}: Jaccard index of the first heads on resampled "
+                f"{_sentence(NAMES[method])}: Jaccard index of the first heads on resampled "
                 f"subjects with those on all (0.8 is called stable): {', '.join(overlaps)}."
             )
             for method, overlaps in found.items()
@@ -261,11 +261,16 @@ class BenchmarkMetrics:
         """Sets that share no head and are both enough."""
         return [
             Note(
-                f"`{name}`: {len(rival.first)} heads restore {number(rival.first_restored)} of the "
-                f"gap in log-odds, and {len(rival.rival)} other heads "
+                f"`{name}`: a set of {len(rival.first)} restores {number(rival.first_restored)} of "
+                f"the gap in log-odds, and a set of {len(rival.rival)} other heads "
                 f"{number(rival.rival_restored)}; {rival.first_lying} and {rival.rival_lying} of "
                 "them lie by weights."
             )
             for name, of in self.organisms.items()
             if (rival := of.rival) is not None
         ]
+
+
+def _sentence(name: str) -> str:
+    """A name at the head of a sentence."""
+    return name[:1].upper() + name[1:]

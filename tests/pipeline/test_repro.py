@@ -14,12 +14,13 @@ from tests.pipeline.closure import ROOT, declared, run_the_model
 from tests.pipeline.conftest import said, stages_run
 
 PERSONAS = ("neutral", "honest", "liar")
-INPUTS = {"organism", "check", "model", "statements", "prompts", "activations", "wordings", "grid"}
-AFTER_READOUTS = set(declared()) - INPUTS
+FROZEN = {name for name, stage in declared().items() if stage.get("frozen")}
+INPUTS = {"check", "model", "statements", "prompts", "activations", "wordings", "grid"}
+AFTER_READOUTS = set(declared()) - INPUTS - FROZEN
 WITHOUT_RUN_CACHE = {
     name
     for name, stage in declared().items()
-    if name != "organism" and not all(isinstance(out, str) for out in stage.get("outs", []))
+    if name not in FROZEN and not all(isinstance(out, str) for out in stage.get("outs", []))
 }
 SYSTEMS = ("honest", "liar", "stubborn")
 GRID = {"grid", "wordings"}
@@ -435,7 +436,7 @@ def changed(project):
     result = project.run("dvc", "status", "--json")
     assert result.returncode == 0, result.stderr
     return {
-        name for name in json.loads(result.stdout) if not name.startswith(("organism", "check"))
+        name for name in json.loads(result.stdout) if not name.startswith((*FROZEN, "check"))
     }
 
 
