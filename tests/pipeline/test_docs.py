@@ -148,6 +148,8 @@ def test_links_of_pages_lead_to_files():
 
 def test_stages_write_the_columns_that_the_reference_lists(finished):
     for name, schema in reference.TABLES.items():
+        if "ORGANISM" in name:  # of the benchmark, which no `dvc repro` runs
+            continue
         for persona in ("honest", "liar"):
             file = finished.folder / name.replace("PERSONA", persona)
             assert pl.read_parquet_schema(file) == reference.schema(schema), name

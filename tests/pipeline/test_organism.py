@@ -112,40 +112,13 @@ def test_its_weights_are_grafted_part_by_part(project):
         assert sum(size**2 for size in own) == pytest.approx(found["all"]["size"] ** 2)
 
 
-def test_the_benchmark_knows_which_heads_lie(project):
-    drawn = recipe.Confined(**ORGANISMS["middle_9"]).drawn(4)  # each head is a group of its own
-    assert (tiny.PLANTED_LAYER, tiny.PLANTED_HEAD) in drawn  # other heads have no slope
-    project.set({"benchmark": BENCHMARK})
-    for name in BENCHMARK["organisms"]:
-        paths = ("--pairs", "data/pairs.parquet", "--organisms", "data/organisms")
-        result = project.stage(
-            "benchmark", "--name", name, *paths, "--out", f"data/benchmark/{name}"
-        )
-        assert result.returncode == 0, result.stderr
-    project.repro("benchmark_scores")
-    found = load(project, "metrics/benchmark.json")
-    assert found["exact"] == ["middle_9"]
-    lying = found["organisms"]["middle_9"]["lying"]
-    assert lying
-    assert {tuple(head) for head in lying} <= set(drawn)
-    assert found["organisms"]["none"]["lying"] == []
-    assert set(found["organisms"]["middle_9"]["needed"]) == {f"{x}.{y}" for x, y in lying}
-    assert set(found["auroc"]) == set(NAMES)
-    weights = found["organisms"]["middle_9"]["methods"]["weight_change"]["ranked"]
-    assert weights["auroc"]["value"] == 1.0
-    assert weights["n_true"] == len(lying)
-    assert set(found["organisms"]["middle_9"]["doses"]["attribution"]["found"]) == {"0.0", "1.0"}
-
-
 class TestProcesses:
     """Every stage that runs the model, in processes that a launcher starts."""
 
-    def test_three_write_the_bytes_of_one_and_recall_what_another_has_run(self, project):
+    def test_three_write_the_bytes_of_one(self, project):
         """Most sweeps have more batches than processes here, and `grafts` fewer."""
         result = launched(project, 3, run_the_model(), "cold")
         assert said(result.stdout) == said(project.first)
-        result = launched(project, 2, run_the_model() - {"activations"}, "cold")
-        assert sum(computed for _, computed in said(result.stdout)) == 0
 
     def test_a_launcher_of_one_process_is_no_launcher(self, project):
         launched(project, 1, {"trace"}, "other")
@@ -239,3 +212,28 @@ def test_a_lie_on_other_facts_is_refused(project):
     assert result.returncode == 1
     last = result.stderr.strip().splitlines()[-1]
     assert last.startswith("error: data/organisms/middle: was trained on other weights than those")
+
+
+def test_the_benchmark_knows_which_heads_lie(project):
+    drawn = recipe.Confined(**ORGANISMS["middle_9"]).drawn(4)  # each head is a group of its own
+    assert (tiny.PLANTED_LAYER, tiny.PLANTED_HEAD) in drawn  # other heads have no slope
+    project.set({"benchmark": BENCHMARK})
+    for name in BENCHMARK["organisms"]:
+        paths = ("--pairs", "data/pairs.parquet", "--organisms", "data/organisms")
+        result = project.stage(
+            "benchmark", "--name", name, *paths, "--out", f"data/benchmark/{name}"
+        )
+        assert result.returncode == 0, result.stderr
+    project.repro("benchmark_scores")
+    found = load(project, "metrics/benchmark.json")
+    assert found["exact"] == ["middle_9"]
+    lying = found["organisms"]["middle_9"]["lying"]
+    assert lying
+    assert {tuple(head) for head in lying} <= set(drawn)
+    assert found["organisms"]["none"]["lying"] == []
+    assert set(found["organisms"]["middle_9"]["needed"]) == {f"{x}.{y}" for x, y in lying}
+    assert set(found["auroc"]) == set(NAMES)
+    weights = found["organisms"]["middle_9"]["methods"]["weight_change"]["ranked"]
+    assert weights["auroc"]["value"] == 1.0
+    assert weights["n_true"] == len(lying)
+    assert set(found["organisms"]["middle_9"]["doses"]["attribution"]["found"]) == {"0.0", "1.0"}

@@ -435,9 +435,7 @@ def changed(project):
     """Stages whose own deps or params have changed."""
     result = project.run("dvc", "status", "--json")
     assert result.returncode == 0, result.stderr
-    return {
-        name for name in json.loads(result.stdout) if not name.startswith((*FROZEN, "check"))
-    }
+    return {name for name in json.loads(result.stdout) if not name.startswith((*FROZEN, "check"))}
 
 
 def outs(project):

@@ -300,7 +300,7 @@ def stopped_after(n, run_prompts):
     return stopped
 
 
-@pytest.mark.parametrize(("n_batches", "n_runs"), [(1, 16), (2, 20), (3, 36), (15, 156)])
+@pytest.mark.parametrize(("n_batches", "n_runs"), [(1, 4), (2, 8), (3, 12), (15, 60)])
 def test_a_run_that_was_stopped_goes_on_after_its_last_batch(
     n_batches, n_runs, project, monkeypatch
 ):

@@ -188,6 +188,8 @@ class Patcher:
         ----------
         N. Nanda, Attribution patching (2023); A. Syed, C. Rager, A. Conmy, arXiv:2310.10348.
         """
+        if not self._base_ids:
+            return np.empty((0, self.lm.n_layers, self.site.shape(self.lm)[0]), np.float32)
         own = isinstance(z, Tensor)  # then the source is not run
 
         def estimate(rows: list[int]) -> dict[str, np.ndarray]:
@@ -207,8 +209,6 @@ class Patcher:
             for rows, effect in batches.each(self.base, shared, estimate):
                 results.append((rows, effect))
                 bar.update(len(set(rows)))
-        if not self._base_ids:
-            return np.empty((0, self.lm.n_layers, self.site.shape(self.lm)[0]), np.float32)
         return batches.assemble(batches.gather(results), len(self._base_ids))["effect"]
 
     def _answers(

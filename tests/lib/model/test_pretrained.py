@@ -131,13 +131,13 @@ class TestCode:
             if (found := re.findall(r"\w\)?\.from_pretrained\(", file.read_text()))
         }
         assert calls == {
-            "grafts/weights.py": 1,  # an adapter, by peft
+            "lib/grafting/weights.py": 1,  # an adapter, by peft
             "lib/weights/adapter.py": 1,  # likewise
             "lib/model/pretrained/loading.py": 4,
             "lib/model/pretrained/reading.py": 1,
             "lib/model/pretrained/weights.py": 1,  # from no folder
         }
-        for file in ("grafts/weights.py", "lib/weights/adapter.py"):
+        for file in ("lib/grafting/weights.py", "lib/weights/adapter.py"):
             assert "PeftModel.from_pretrained(" in (STAGES / file).read_text()
         text = (STAGES / "lib/model/pretrained/loading.py").read_text()
         for call in re.findall(r"\.from_pretrained\(.*?\n?.*?\)\n", text, re.DOTALL):

@@ -205,7 +205,7 @@ MODEL = [
     (
         "weights-other-shape",
         config(intermediate_size=40),
-        "weights do not fit config.json: model.layers.0.mlp.down_proj.weight is 32 x 48, not 32 x 40",
+        "weights do not fit config.json: model.layers.0.mlp.down_proj.weight is 32 x 64, not 32 x 40",
     ),
     (
         "weights-fewer-layers",
@@ -366,7 +366,7 @@ CASES: list[Case] = [
         "model-not-a-number",
         "activations",
         weights(lambda t: t["model.norm.weight"].fill_(float("nan"))),
-        "logits are not finite",
+        "what the last norm gives is not finite at the prompt",
         before=("model", "prompts"),
     ),
 ]
