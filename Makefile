@@ -53,7 +53,7 @@ organism-%: .venv/installed
 benchmark: .venv/installed
 	dvc repro pairs
 	for name in $$(python -c 'from ruamel.yaml import YAML; print(*YAML().load(open("params.yaml"))["benchmark"]["organisms"])'); do \
-	  DVC_STAGE="benchmark@$$name" python -m stages.benchmark --name "$$name" --pairs data/pairs.parquet \
+	  python -m stages.benchmark --name "$$name" --pairs data/pairs.parquet \
 	    --organisms data/organisms --out "data/benchmark/$$name" || exit 1; \
 	  dvc commit --force "benchmark@$$name"; \
 	done

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 from stages.benchmark.bench import Bench, Values
-from stages.benchmark.schema import BASE, CURVES, FIRST, RIVAL, SIZES, SOURCE, n_heads
+from stages.benchmark.schema import BASE, CURVES, FIRST, RIVAL, SIZES, SOURCE, first, n_heads
 
 ENOUGH = 0.9  # share of the honest log-odds that a set must restore to be enough
 LENGTHS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)  # of sets that are tried
@@ -66,13 +66,6 @@ def rivals(
         for (name, chosen), values in zip(sets.items(), patched, strict=True):
             tables.append(_rows(report, name, int(chosen.sum()), values))
     return pl.concat(tables), {name: np.argwhere(some).tolist() for name, some in sets.items()}
-
-
-def first(order: Values, size: int) -> np.ndarray:
-    """Choose the first heads of an order, (n_layers, n_heads), bool; of equal ones the earlier."""
-    chosen = np.zeros(order.size, bool)
-    chosen[np.argsort(-order.ravel(), kind="stable")[:size]] = True
-    return chosen.reshape(order.shape)
 
 
 def _shortest(bench: Bench, order: Values) -> np.ndarray | None:

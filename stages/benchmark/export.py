@@ -7,8 +7,7 @@ from typing import Annotated, Any
 import numpy as np
 import polars as pl
 
-from stages.benchmark.curves import first
-from stages.benchmark.schema import SCORES
+from stages.benchmark.schema import SCORES, first
 from stages.benchmark.scores_doses import order
 from stages.lib.io import cli, tables
 from stages.lib.io.atomic import atomic

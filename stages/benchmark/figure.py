@@ -20,7 +20,7 @@ def draw(tables: load.Tables) -> Figure:
     named = {str(name): NAMES[str(name)] for name in doses["method"].unique().sort()}
     figure = style.canvas(
         "Methods of localisation on models whose lying heads are known",
-        "Organisms with a number: the lie is confined to so many heads, drawn at random; the other "
+        "Organisms with a number: the lie is confined to that many heads, drawn at random; other "
         "organisms have no exact truth. A: area under the ROC curve of a method's scores against "
         "all of these heads; 0.5 is chance. B: the same against those without whose change of "
         "weights alone more than 0.1 of the gap in log-odds comes back. C: share of lying heads "

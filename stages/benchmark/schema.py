@@ -1,6 +1,8 @@
 """Tables of the benchmark, and its sizes of head sets."""
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from stages.lib.io.tables import Schema
 
@@ -51,3 +53,10 @@ SIZES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 def n_heads(share: float, n_all: int) -> int:
     """How many heads a share of them is, rounded, which may be none."""
     return round(share * n_all)
+
+
+def first(order: NDArray[np.float64], size: int) -> NDArray[np.bool_]:
+    """Choose the first heads of an order, in its shape; of equal ones the earlier."""
+    chosen = np.zeros(order.size, bool)
+    chosen[np.argsort(-order.ravel(), kind="stable")[:size]] = True
+    return chosen.reshape(order.shape)

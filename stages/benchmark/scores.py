@@ -14,9 +14,11 @@ from stages.benchmark import scores_doses, scores_sets
 from stages.benchmark.config import BenchmarkConfig
 from stages.benchmark.metrics import NEEDED, BenchmarkMetrics, MethodOn, Organism
 from stages.benchmark.schema import COSTS, CURVES, SCORES, TRUTH
+from stages.benchmark.scores_sets import Gap
 from stages.lib import stats
 from stages.lib.io import cli, params, tables
 from stages.lib.io import metrics as metrics_file
+from stages.lib.patching.patch import Head
 from stages.lib.stats import Interval, ranking, run_points
 from stages.lib.stats.ranking import Ranked
 from stages.lib.stats.ratios import ratios
@@ -76,21 +78,23 @@ def organism(folder: Path, subjects: pl.DataFrame, seed: int) -> Organism:
     shape = scores_doses.shape(scored)
     lying = np.zeros(shape, bool)
     lying[tuple(grafted.select("layer", "head").unique().to_numpy().T)] = True
-    base, whole, subject = scores_sets.own(curves)
-    shares = _needed(grafted, base, whole, subject)
-    needed = _mask([name for name, share in shares.items() if _is_needed(share)], shape)
+    gap = scores_sets.gap(curves)
+    shares = _needed(grafted, gap)
+    needed = np.zeros(shape, bool)
+    for head, share in shares.items():
+        needed[head] = _is_needed(share)
     return Organism(
         lying=np.argwhere(lying).tolist(),
         confined=bool(lying.any() and not lying[lying.any(axis=1)].all()),
-        needed=shares,
-        advantage=stats.difference(whole, np.zeros_like(whole), subject),
+        needed={f"{layer}.{head}": share for (layer, head), share in shares.items()},
+        advantage=gap.advantage,
         methods={
-            row["method"]: _method(scored, curves, row, lying, needed)
+            row["method"]: _method(scored, curves, gap, row, lying, needed)
             for row in costs.iter_rows(named=True)
         },
         stability=scores_doses.stability(resampled, max(10, int(lying.sum())), shape, seed),
         doses=scores_doses.detections(scored, lying) if lying.any() else {},
-        rival=scores_sets.rival(curves, sets, lying),
+        rival=scores_sets.rival(curves, gap, sets, lying),
     )
 
 
@@ -150,35 +154,28 @@ def dose_rows(summary: BenchmarkMetrics) -> Rows:
     ]
 
 
-def _needed(
-    grafted: pl.DataFrame,
-    base: NDArray[np.float64],
-    whole: NDArray[np.float64],
-    subject: NDArray[Any],
-) -> dict[str, Interval]:
+def _needed(grafted: pl.DataFrame, gap: Gap) -> dict[Head, Interval]:
     """What comes back without each head's change."""
-    split = [
-        *grafted.sort("layer", "head", "statement_id").group_by(
-            "layer", "head", maintain_order=True
-        )
-    ]
+    grafted = grafted.sort("layer", "head", "statement_id")
+    split = [*grafted.group_by("layer", "head", maintain_order=True)]
     if not split:
         return {}
-    gained = np.array([rows["log_odds"].to_numpy() - base for _, rows in split])
-    shares = ratios(gained, whole, subject)
-    return {f"{key[0]}.{key[1]}": share for (key, _), share in zip(split, shares, strict=True)}
+    gained = np.array([rows["log_odds"].to_numpy() - gap.base for _, rows in split])
+    shares = ratios(gained, gap.whole, gap.subject)
+    return {Head(*name): share for (name, _), share in zip(split, shares, strict=True)}
 
 
 def _method(
     scored: pl.DataFrame,
     curves: pl.DataFrame,
+    gap: Gap,
     cost: dict[str, Any],
     lying: NDArray[np.bool_],
     needed: NDArray[np.bool_],
 ) -> MethodOn:
     """Measure one method."""
     order = scores_doses.order(scored.filter(method=cost["method"], dose=1.0), lying.shape)
-    cpr, cmd = scores_sets.areas(curves, cost["method"], lying.size)
+    cpr, cmd = scores_sets.areas(curves, gap, cost["method"], lying.size)
     return MethodOn(
         ranked=_ranked(order, lying),
         ranked_needed=_ranked(order, needed),
@@ -199,15 +196,6 @@ def _ranked(order: NDArray[np.float64], truth: NDArray[np.bool_]) -> Ranked | No
 def _is_needed(share: Interval) -> bool:
     """Whether the lie needs a head: without its change more than `NEEDED` comes back, clearly."""
     return share.value is not None and share.value > NEEDED and (share.low or 0.0) > 0
-
-
-def _mask(names: list[str], shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """Heads by their names, as in ``21.2``: (n_layers, n_heads), bool."""
-    chosen = np.zeros(shape, bool)
-    for name in names:
-        layer, head = name.split(".")
-        chosen[int(layer), int(head)] = True
-    return chosen
 
 
 def _over_organisms(values: list[float], bounds: tuple[float, float]) -> Interval:

@@ -5,6 +5,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from stages.benchmark.metrics import Detection, Stability
+from stages.benchmark.schema import first
+from stages.lib import stats
 from stages.lib.stats import Interval, ranking
 
 Values = NDArray[np.float64]
@@ -60,10 +62,10 @@ def stability(
         scores = rows["score"].to_numpy().reshape(len(names), -1)
         of = np.unique(names, return_inverse=True)[1]
         random = np.random.default_rng(seed)
-        whole = _first(scores.mean(axis=0), n_heads)
+        whole = first(scores.mean(axis=0), n_heads)
         n_subjects = int(of.max()) + 1
-        times = random.multinomial(n_subjects, np.full(n_subjects, 1 / n_subjects), size=DRAWS)
-        overlaps = [_jaccard(_first(t[of] @ scores, n_heads), whole) for t in times]
+        times = stats.draws(n_subjects, random)[:DRAWS]
+        overlaps = [_jaccard(first(t[of] @ scores, n_heads), whole) for t in times]
         low, high = np.quantile(overlaps, [0.025, 0.975])
         mean = Interval(float(np.mean(overlaps)), float(low), float(high), len(names))
         result[method] = Stability(mean, n_heads)
@@ -107,11 +109,6 @@ def _area(lying: NDArray[np.bool_], grid: Values) -> float:
     return float(ranking.area(lying.ravel(), grid.ravel()))
 
 
-def _first(scores: Values, n: int) -> set[int]:
-    """The first heads of an order; of equal ones the earlier."""
-    return set(np.argsort(-scores, kind="stable")[:n].tolist())
-
-
-def _jaccard(a: set[int], b: set[int]) -> float:
+def _jaccard(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
     """Heads in both as a share of those in either."""
-    return len(a & b) / len(a | b)
+    return float((a & b).sum() / (a | b).sum())

@@ -1,5 +1,7 @@
 """What head sets restore: areas under the curve of a method's order, and rival sets."""
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,8 +17,42 @@ from stages.lib.stats.ratios import ratios
 Values = NDArray[np.float64]
 
 
+@dataclass(frozen=True)
+class Gap:
+    """Log-odds of the right answer of the liar, and those of the honest run above them.
+
+    Attributes
+    ----------
+    base, whole : ndarray of shape (n_statements,)
+        By statement, in nats.
+    subject : ndarray of shape (n_statements,)
+        What each statement is about.
+    """
+
+    base: Values
+    whole: Values
+    subject: NDArray[Any]
+
+    @cached_property
+    def advantage(self) -> Interval:
+        """Mean of the gap."""
+        return stats.difference(self.whole, np.zeros_like(self.whole), self.subject)
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the honest run has clearly higher log-odds."""
+        return self.advantage.low is not None and self.advantage.low > 0
+
+
+def gap(curves: pl.DataFrame) -> Gap:
+    """Compare the two runs that are not patched."""
+    base, source = (curves.filter(method=name).sort("statement_id") for name in (BASE, SOURCE))
+    low, high = (table["log_odds"].to_numpy() for table in (base, source))
+    return Gap(low, high - low, base["subject"].to_numpy())
+
+
 def areas(
-    curves: pl.DataFrame, method: str, n_all: int, seed: int = 0
+    curves: pl.DataFrame, of: Gap, method: str, n_all: int, seed: int = 0
 ) -> tuple[Interval, Interval]:
     """CPR and CMD of a method, as in MIB.
 
@@ -24,6 +60,8 @@ def areas(
     ----------
     curves : DataFrame
         With the columns of `CURVES`.
+    of : Gap
+        Of these curves.
     method : str
         Its name.
     n_all : int
@@ -42,31 +80,29 @@ def areas(
     ----------
     Mueller et al., MIB, arXiv:2504.13151.
     """
-    base, whole, subject = own(curves)
-    if not _apart(whole, subject):
+    if not of.is_there:
         return NOTHING, NOTHING
-    gained = np.array([_gained(curves, method, n_heads(s, n_all), base) for s in SIZES])
-    drawn = resample.means(np.vstack([gained, whole]), subject, np.random.default_rng(seed))
-    shares = np.vstack([np.append(gained.mean(axis=1), whole.mean()), drawn])
+    gained = np.array([_gained(curves, method, n_heads(s, n_all), of.base) for s in SIZES])
+    drawn = resample.means(np.vstack([gained, of.whole]), of.subject, np.random.default_rng(seed))
+    shares = np.vstack([np.append(gained.mean(axis=1), of.whole.mean()), drawn])
     shares = shares[:, :-1] / shares[:, -1:]  # (1 + n_draws, n_sizes)
-    n_subjects = len(np.unique(subject))
+    n_subjects = len(np.unique(of.subject))
     intervals: list[Interval] = []
     for heights in (shares, np.abs(1 - shares)):
         area = np.asarray(np.trapezoid(heights, SIZES, axis=1))
         low, high = stats.bootstrapped(area[1:], n_subjects)
-        intervals.append(Interval(float(area[0]), low, high, len(whole)))
+        intervals.append(Interval(float(area[0]), low, high, len(of.whole)))
     return intervals[0], intervals[1]
 
 
 def rival(
-    curves: pl.DataFrame, sets: dict[str, list[list[int]]], lying: NDArray[np.bool_]
+    curves: pl.DataFrame, of: Gap, sets: dict[str, list[list[int]]], lying: NDArray[np.bool_]
 ) -> Rival | None:
     """What the first set and its rival restore; None where there are not both."""
-    base, whole, subject = own(curves)
-    if FIRST not in sets or RIVAL not in sets or not _apart(whole, subject):
+    if FIRST not in sets or RIVAL not in sets or not of.is_there:
         return None
-    gained = np.array([_gained(curves, name, None, base) for name in (FIRST, RIVAL)])
-    first, other = ratios(gained, whole, subject)
+    gained = np.array([_gained(curves, name, None, of.base) for name in (FIRST, RIVAL)])
+    first, other = ratios(gained, of.whole, of.subject)
     return Rival(
         first=sets[FIRST],
         rival=sets[RIVAL],
@@ -75,19 +111,6 @@ def rival(
         first_lying=_n_lying(sets[FIRST], lying),
         rival_lying=_n_lying(sets[RIVAL], lying),
     )
-
-
-def own(curves: pl.DataFrame) -> tuple[Values, Values, NDArray[Any]]:
-    """Log-odds of the liar, those of the honest run above them, and subjects."""
-    base, source = (curves.filter(method=name).sort("statement_id") for name in (BASE, SOURCE))
-    low, high = (table["log_odds"].to_numpy() for table in (base, source))
-    return low, high - low, base["subject"].to_numpy()
-
-
-def _apart(whole: Values, subject: NDArray[Any]) -> bool:
-    """Whether the honest run has clearly higher log-odds."""
-    low = stats.difference(whole, np.zeros_like(whole), subject).low
-    return low is not None and low > 0
 
 
 def _gained(curves: pl.DataFrame, method: str, size: int | None, base: Values) -> Values:

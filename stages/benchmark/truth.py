@@ -2,15 +2,14 @@
 
 import polars as pl
 
+from stages.benchmark import methods
 from stages.benchmark.bench import Bench
 from stages.benchmark.schema import TRUTH
-from stages.lib.grafting import units
 from stages.lib.grafting.graft_runs import Graft, Grafts
 from stages.lib.grafting.units import Unit
 from stages.lib.model.pretrained.files import sha256
 from stages.lib.patching import patch
 from stages.lib.patching.graft_names import HEAD, WITHOUT
-from stages.lib.patching.patch import Head
 from stages.lib.weights.adapter import WEIGHTS
 
 
@@ -31,29 +30,19 @@ def run(bench: Bench) -> pl.DataFrame:
     if bench.adapter is None:
         return tables[0]
     setting, about = bench.setting, bench.setting.pairs
-    sizes = {head: size for head in _heads(bench) if (size := _size(bench, head)) > 0}
+    (sizes,) = methods.weight_change(bench)
+    heads = patch.heads_of(sizes > 0)
     digest = sha256(bench.adapter / WEIGHTS)
     grafts = Grafts(
         setting.lm, setting.answers, about.base, about.base_prefix, bench.changes, digest
     )
-    p = grafts([Graft(WITHOUT, Unit(HEAD, *head)) for head in sizes], "grafts")
-    for (head, size), values in zip(sizes.items(), patch.log_odds(p, about.label), strict=True):
+    p = grafts([Graft(WITHOUT, Unit(HEAD, *head)) for head in heads], "grafts")
+    for head, values in zip(heads, patch.log_odds(p, about.label), strict=True):
         rows = about.table.select("statement_id", "subject").with_columns(
             layer=pl.lit(head.layer),
             head=pl.lit(head.head),
-            size=pl.lit(size),
+            size=pl.lit(float(sizes[head])),
             log_odds=pl.Series(values),
         )
         tables.append(rows.select(pl.col(name).cast(dtype) for name, dtype in TRUTH.items()))
     return pl.concat(tables)
-
-
-def _heads(bench: Bench) -> list[Head]:
-    """All heads of the model."""
-    n_layers, n_heads = bench.shape
-    return [Head(layer, head) for layer in range(n_layers) for head in range(n_heads)]
-
-
-def _size(bench: Bench, head: Head) -> float:
-    """Norm of the change of a head's weights."""
-    return units.size(units.part(bench.setting.lm, bench.changes, Unit(HEAD, *head)))

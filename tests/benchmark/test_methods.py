@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from stages.benchmark import curves, mask, methods
+from stages.benchmark import curves, mask, methods, schema
 from stages.benchmark.bench import Bench
 from stages.benchmark.methods import METHODS
 from stages.lib.patching import blocks
@@ -136,7 +136,7 @@ class TestMask:
         orders |= {
             f"random {seed}": methods.random(replace(by_chance, seed=seed))[0] for seed in range(5)
         }
-        patches = np.stack([curves.first(order, 4) for order in orders.values()])
+        patches = np.stack([schema.first(order, 4) for order in orders.values()])
         gained, *others = by_chance.gained(patches, True, "sets").mean(axis=1)
         assert gained > max(others)
 
@@ -182,9 +182,9 @@ class TestCost:
 class TestSets:
     def test_the_first_heads_of_an_order(self):
         order = np.array([[0.0, 3.0], [3.0, 1.0]])
-        assert np.argwhere(curves.first(order, 1)).tolist() == [[0, 1]]
-        assert np.argwhere(curves.first(order, 3)).tolist() == [[0, 1], [1, 0], [1, 1]]
-        assert not curves.first(order, 0).any()
+        assert np.argwhere(schema.first(order, 1)).tolist() == [[0, 1]]
+        assert np.argwhere(schema.first(order, 3)).tolist() == [[0, 1], [1, 0], [1, 1]]
+        assert not schema.first(order, 0).any()
 
     def test_a_head_that_is_enough_has_no_rival(self, one_head):
         order = METHODS["single_heads"](one_head).mean(axis=0)

@@ -47,32 +47,40 @@ def scored(grids, dose=1.0, method="single_heads", n=N):
     return pl.DataFrame(rows, SCORES)
 
 
+def areas(table, method, n_all):
+    return scores_sets.areas(table, scores_sets.gap(table), method, n_all)
+
+
+def rival(table, sets, lying):
+    return scores_sets.rival(table, scores_sets.gap(table), sets, lying)
+
+
 class TestAreas:
     def test_a_method_that_restores_all_at_once(self):
-        cpr, cmd = scores_sets.areas(curves(best=lambda size: 1.0), "best", N_ALL)
+        cpr, cmd = areas(curves(best=lambda size: 1.0), "best", N_ALL)
         # 0 heads up to 2 % of 20, all from 5 % on
         assert cpr.value == pytest.approx(0.95 + 0.015, abs=1e-6)
         assert cmd.value == pytest.approx(0.02 - 0.001 + 0.015, abs=1e-6)
         assert cpr.n == N
 
     def test_a_method_that_restores_nothing(self):
-        cpr, cmd = scores_sets.areas(curves(none=lambda size: 0.0), "none", N_ALL)
+        cpr, cmd = areas(curves(none=lambda size: 0.0), "none", N_ALL)
         assert cpr.value == pytest.approx(0, abs=1e-9)
         assert cmd.value == pytest.approx(0.999, abs=1e-6)
 
     def test_a_straight_line_is_half(self):
-        cpr, _ = scores_sets.areas(curves(line=lambda size: size / N_ALL), "line", N_ALL)
+        cpr, _ = areas(curves(line=lambda size: size / N_ALL), "line", N_ALL)
         assert cpr.value == pytest.approx(0.5, abs=0.01)
 
     def test_more_than_all_counts_in_both(self):
-        cpr, cmd = scores_sets.areas(curves(over=lambda size: 1.5), "over", N_ALL)
+        cpr, cmd = areas(curves(over=lambda size: 1.5), "over", N_ALL)
         assert there(cpr.value) > 1.3
         assert there(cmd.value) > 0.45
 
     def test_where_nobody_lies_there_is_nothing_to_restore(self):
         table = curves(best=lambda size: 1.0).with_columns(log_odds=pl.lit(2.0))
-        assert scores_sets.areas(table, "best", N_ALL) == (stats.NOTHING, stats.NOTHING)
-        assert scores_sets.rival(table, {"first": [[0, 0]], "rival": [[1, 1]]}, lying()) is None
+        assert areas(table, "best", N_ALL) == (stats.NOTHING, stats.NOTHING)
+        assert rival(table, {"first": [[0, 0]], "rival": [[1, 1]]}, lying()) is None
 
 
 def lying():
@@ -87,14 +95,14 @@ class TestRival:
             pl.col("n_heads").is_in([0, 1])
         )
         sets = {"first": [[1, 2], [2, 0]], "rival": [[0, 0]]}
-        found = scores_sets.rival(table, sets, lying())
+        found = rival(table, sets, lying())
         assert found is not None
         assert found.first_restored.value == pytest.approx(0.9)
         assert found.rival_restored.value == pytest.approx(0.6)
         assert (found.first_lying, found.rival_lying) == (2, 0)
 
     def test_without_a_second_set(self):
-        assert scores_sets.rival(curves(), {"first": [[0, 0]]}, lying()) is None
+        assert rival(curves(), {"first": [[0, 0]]}, lying()) is None
 
 
 class TestStability:

@@ -51,7 +51,7 @@ def _anew(tmp_path, monkeypatch):
 
 @pytest.fixture
 def small(model):
-    """Let a module of the model hold no more than so many rows."""
+    """Let a module of the model hold no more than a number of rows."""
     handles, sizes = [], []
 
     def limit(rows, error, module=model.decoder):
