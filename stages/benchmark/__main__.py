@@ -97,11 +97,7 @@ def _bench(section: BenchmarkConfig, pairs: Path, model: Path, organisms: Path) 
         probed=replace(setting, pairs=of_probes),
         adapter=adapter,
         changes=changes,
-        window=section.window,
-        gradient_steps=section.gradient_steps,
-        mask_steps=section.mask_steps,
-        mask_rate=section.mask_rate,
-        seed=section.seed,
+        section=section,
     )
 
 
@@ -114,12 +110,8 @@ def _read(bench: Bench, pairs: Path, split: str, limit: int | None) -> Bench:
 
 def _placed(setting: Experiment) -> tuple[Experiment, list[blocks.Pairs]]:
     """Statements whose wordings are found in both prompts, and all of their paired positions."""
-    about, pairs, notes = aligned.pairs(
-        setting.pairs, aligned.wordings(setting.config), setting.lm.tokenizer.decode
-    )
-    if notes:
-        print(f"benchmark: left out {len(notes)} statements", *notes, sep="\n")
-    everywhere = [blocks.with_last(p) for p in pairs]
+    found, pairs = aligned.placed(setting, "benchmark")
+    about, everywhere = found.pairs, [blocks.with_last(p) for p in pairs]
     lengths = [min(map(len, both)) for both in zip(about.base, about.source, strict=True)]
     kept = sorted(i for part in aligned.groups(everywhere, lengths) for i in part)
     some = about.only(about.table["statement_id"][kept])

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from stages.benchmark.config import BenchmarkConfig
 from stages.lib.forward import Patcher, gates
 from stages.lib.forward.prompts import Run
 from stages.lib.grafting.units import Changes
@@ -47,8 +48,8 @@ class Bench:
         The lying adapter, if there is one.
     changes : Changes
         What the adapter adds to the weights.
-    window, gradient_steps, mask_steps, mask_rate, seed
-        As in section `benchmark`.
+    section : BenchmarkConfig
+        Settings of the methods.
     cost : Cost
         What was done so far.
     """
@@ -58,11 +59,7 @@ class Bench:
     probed: Experiment
     adapter: Path | None
     changes: Changes
-    window: int
-    gradient_steps: int
-    mask_steps: int
-    mask_rate: float
-    seed: int
+    section: BenchmarkConfig
     cost: Cost = field(default_factory=Cost)
 
     @property

@@ -19,11 +19,11 @@ def learned(bench: Bench) -> Values:
     ----------
     Matryoshka attribution, arXiv:2609.25518.
     """
-    random = np.random.default_rng(bench.seed)
+    random = np.random.default_rng(bench.section.seed)
     statements = [gated for _, gated in bench.gated()]
     scores = torch.zeros(bench.shape, requires_grad=True)
-    optimizer = torch.optim.Adam([scores], lr=bench.mask_rate)
-    for step in range(bench.mask_steps):
+    optimizer = torch.optim.Adam([scores], lr=bench.section.mask_rate)
+    for step in range(bench.section.mask_steps):
         size = int(random.integers(1, scores.numel()))
         gate = top(scores, size)
         loss = -statements[step % len(statements)](gate[None]).sum()

@@ -24,7 +24,7 @@ Method = Callable[[Bench], Values]
 def window(bench: Bench, everywhere: bool) -> Values:
     """Windows of layers (arXiv:2311.15131): mean gain of the windows that a head's layer is in."""
     n_layers, n_heads = bench.shape
-    patches = patch.windows(n_layers, n_heads, bench.window)
+    patches = patch.windows(n_layers, n_heads, bench.section.window)
     gained = bench.gained(patches, everywhere, "windows").T  # (n_statements, n_windows)
     inside = patches.any(axis=2).astype(float)  # (n_windows, n_layers)
     layers = gained @ inside / inside.sum(axis=0)
@@ -83,7 +83,7 @@ def integrated_gradients(bench: Bench) -> Values:
     The scores of all heads add up to what patching all of them gains (Sundararajan, Taly, Yan,
     arXiv:1703.01365); attribution patching is the slope at the start of that line.
     """
-    n = bench.gradient_steps
+    n = bench.section.gradient_steps
     middles = (np.arange(n) + 0.5) / n
     strengths = np.ones((n, *bench.shape)) * middles[:, None, None]
     return bench.slopes(strengths).mean(axis=1)
@@ -137,7 +137,7 @@ def weight_change(bench: Bench) -> Values:
 
 def random(bench: Bench) -> Values:
     """Numbers at random: the control."""
-    return np.random.default_rng(bench.seed).random((1, *bench.shape))
+    return np.random.default_rng(bench.section.seed).random((1, *bench.shape))
 
 
 METHODS: dict[str, Method] = {
@@ -174,7 +174,7 @@ def _every(bench: Bench) -> list[Head]:
 
 def _best_window(bench: Bench) -> np.ndarray:
     """Heads of the window that gains most at the last positions: (n_layers, n_heads), bool."""
-    patches = patch.windows(*bench.shape, bench.window)
+    patches = patch.windows(*bench.shape, bench.section.window)
     gained = bench.gained(patches, False, "windows").mean(axis=1)
     return patches[int(gained.argmax())]
 

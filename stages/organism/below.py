@@ -5,7 +5,7 @@ of them run the upper layers alone.
 """
 
 from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -34,34 +34,27 @@ class Below:
     """
 
     def __init__(self, model: Any, first: int, folder: Path, settings: str):
-        self._layers = model.get_decoder().layers[: first + 1]
+        self._layers, self._first = model.get_decoder().layers, first
         self._folder = folder / f"below_{sha256(f'{first} {settings}'.encode()).hexdigest()[:16]}"
 
     @contextmanager
     def __call__(self, step: int) -> Generator[None]:
         """Skip the layers below in the forward of a step, if it is known what they give."""
-        *below, first = self._layers
         file = self._folder / f"{step}.safetensors"
-        known = load_file(file)["entering"] if file.is_file() else None
+        if file.is_file():
+            with hooks.start_at(self._layers, self._first, load_file(file)["entering"]):
+                yield
+            return
         entered: list[Tensor] = []
 
-        def enter(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any] | None:
-            if known is not None:
-                return hooks.with_given(args, kwargs, known)
+        def enter(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             entered.append(hooks.given(args, kwargs).detach())
-            return None
 
-        with ExitStack() as stack:
-            for layer in below if known is not None else ():
-                stack.enter_context(hooks.stand_in(layer, _return_input))
-            stack.callback(first.register_forward_pre_hook(enter, with_kwargs=True).remove)
+        handle = self._layers[self._first].register_forward_pre_hook(enter, with_kwargs=True)
+        try:
             yield
-        if entered:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with atomic(file) as partial:
-                save_file({"entering": torch.cat(entered)}, partial)
-
-
-def _return_input(hidden_states: Tensor, *_: Any, **__: Any) -> Tensor:
-    """Stand in for a layer that is skipped."""
-    return hidden_states
+        finally:
+            handle.remove()
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with atomic(file) as partial:
+            save_file({"entering": torch.cat(entered)}, partial)

@@ -68,11 +68,8 @@ def main(
 
 def _placed(setting: Experiment) -> tuple[Experiment, dict[str, list[Pairs]]]:
     """Statements whose wordings are found in both prompts, and their places; names the others."""
-    config, decode = setting.config, setting.lm.tokenizer.decode
-    about, counterparts, notes = aligned.pairs(setting.pairs, aligned.wordings(config), decode)
-    if notes and forward.is_main_process():
-        print(f"trace: left out {len(notes)} statements", *notes, sep="\n")
-    return replace(setting, pairs=about), places(counterparts, config.positions)
+    found, counterparts = aligned.placed(setting, "trace")
+    return found, places(counterparts, setting.config.positions)
 
 
 def _reversed(

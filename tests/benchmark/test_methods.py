@@ -8,6 +8,7 @@ import torch
 
 from stages.benchmark import curves, mask, methods, schema
 from stages.benchmark.bench import Bench
+from stages.benchmark.config import BenchmarkConfig
 from stages.benchmark.methods import METHODS
 from stages.lib.patching import blocks
 from stages.lib.patching.blocks import Wording
@@ -24,11 +25,19 @@ def bench(model, **changes):
     base, source = (Wording(f"You are {x}.", placed.QUESTION, "it is") for x in ("so L", "H"))
     setting, counterparts = placed.experiment(model, base, source)
     everywhere = [blocks.with_last(p) for p in counterparts]
-    made = Bench(
-        setting=setting, everywhere=everywhere, probed=setting, adapter=None, changes={},
-        window=2, gradient_steps=10, mask_steps=60, mask_rate=0.3, seed=0,
+    section = BenchmarkConfig(
+        organisms=(), limit=None, report_limit=None, window=2, gradient_steps=10, mask_steps=60,
+        mask_rate=0.3, probe_limit=None, stability_limit=None, doses=(0.0,), seed=0,
     )  # fmt: skip
-    return replace(made, **changes)
+    return Bench(
+        setting=setting, everywhere=everywhere, probed=setting, adapter=None, changes={},
+        section=replace(section, **changes),
+    )  # fmt: skip
+
+
+def changed(made, **changes):
+    """The same bench with other settings."""
+    return replace(made, section=replace(made.section, **changes))
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +129,7 @@ def test_dropping_a_layer_keeps_every_head_that_has_a_path(by_chance):
 
 def test_leaving_out_is_in_the_best_window_alone(one_head):
     scores = methods.leave_one_out(one_head).mean(axis=0)
-    assert (scores.any(axis=1).sum()) <= one_head.window
+    assert (scores.any(axis=1).sum()) <= one_head.section.window
 
 
 def test_greedy_stops_where_the_gain_is_there(one_head):
@@ -131,10 +140,10 @@ def test_greedy_stops_where_the_gain_is_there(one_head):
 
 class TestMask:
     def test_its_first_heads_restore_more_than_those_at_random(self, by_chance):
-        learned = replace(by_chance, mask_steps=80, mask_rate=0.1)
+        learned = changed(by_chance, mask_steps=80, mask_rate=0.1)
         orders = {"mask": mask.learned(learned)[0]}
         orders |= {
-            f"random {seed}": methods.random(replace(by_chance, seed=seed))[0] for seed in range(5)
+            f"random {seed}": methods.random(changed(by_chance, seed=seed))[0] for seed in range(5)
         }
         patches = np.stack([schema.first(order, 4) for order in orders.values()])
         gained, *others = by_chance.gained(patches, True, "sets").mean(axis=1)
@@ -162,9 +171,9 @@ class TestMask:
         assert float(up - down) / 2e-4 == pytest.approx(float(slope[2]), rel=1e-3)
 
     def test_the_same_seed_gives_the_same_mask(self, one_head):
-        short = replace(one_head, mask_steps=4)
+        short = changed(one_head, mask_steps=4)
         assert (mask.learned(short) == mask.learned(short)).all()
-        assert (mask.learned(short) != mask.learned(replace(short, seed=1))).any()
+        assert (mask.learned(short) != mask.learned(changed(short, seed=1))).any()
 
 
 class TestCost:

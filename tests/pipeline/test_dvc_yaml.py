@@ -21,7 +21,13 @@ MODULES = {
     name: re.findall(r"-m stages\.([a-z_.]+)", stage["cmd"])[0]
     for name, stage in ONE_BY_ONE.items()
 }
-WORDED = ("params.wording", "aligned.wordings", "wordings.of_prompt", "grid.wordings")
+WORDED = (
+    "params.wording",
+    "aligned.wordings",
+    "aligned.placed",
+    "wordings.of_prompt",
+    "grid.wordings",
+)
 """Calls that read wordings."""
 CLAIMS = {"stages/lib/claim.py"}
 """`metrics.py` imports it for its claim, which no other stage than the report makes."""

@@ -115,10 +115,14 @@ def test_its_weights_are_grafted_part_by_part(project):
 class TestProcesses:
     """Every stage that runs the model, in processes that a launcher starts."""
 
-    def test_three_write_the_bytes_of_one(self, project):
+    def test_three_write_the_bytes_of_one_and_recall_what_another_has_run(self, project):
         """Most sweeps have more batches than processes here, and `grafts` fewer."""
         result = launched(project, 3, run_the_model(), "cold")
         assert said(result.stdout) == said(project.first)
+        # What `controls` and `erasure` patch in is named by sums over batches, and so by their cut.
+        others = run_the_model() - {"activations", "controls", "erasure"}
+        result = launched(project, 2, others, "cold")
+        assert sum(computed for _, computed in said(result.stdout)) == 0
 
     def test_a_launcher_of_one_process_is_no_launcher(self, project):
         launched(project, 1, {"trace"}, "other")

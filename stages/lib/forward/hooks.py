@@ -1,6 +1,6 @@
 """Every hook, each a context manager that removes itself."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
@@ -116,8 +116,8 @@ def mix(own: Tensor, other: Tensor, chosen: Tensor, where: Tensor | None = None)
 
 
 @contextmanager
-def start_at(lm: LanguageModel, start: int, residual: Tensor) -> Generator[None]:
-    """Skip the layers below `start` and give that one `residual` as its input.
+def start_at(layers: Sequence[Any], start: int, residual: Tensor) -> Generator[None]:
+    """Skip the decoder layers below `start` and give that one `residual` as its input.
 
     The skipped layers still take part in transformers' loop, so that each later layer gets the
     mask and the rotary embedding that are its own.
@@ -126,10 +126,10 @@ def start_at(lm: LanguageModel, start: int, residual: Tensor) -> Generator[None]
     def enter(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
         return with_given(args, kwargs, residual.to(given(args, kwargs).device))
 
-    handle = lm.layers[start].register_forward_pre_hook(enter, with_kwargs=True)
+    handle = layers[start].register_forward_pre_hook(enter, with_kwargs=True)
     with ExitStack() as stack:
         stack.callback(handle.remove)
-        for layer in lm.layers[:start]:
+        for layer in layers[:start]:
             stack.enter_context(stand_in(layer, _return_input))
         yield
 

@@ -162,7 +162,7 @@ class Prompts:
         first = int(np.flatnonzero(patches.any(axis=(0, 2)))[0])
         residual = base.residual[first].repeat_interleave(len(patches), dim=0)
         with ExitStack() as stack:
-            stack.enter_context(hooks.start_at(lm, first, residual))
+            stack.enter_context(hooks.start_at(lm.layers, first, residual))
             stack.enter_context(hooks.last_position(lm, z=False))
             for layer in range(first, lm.n_layers):
                 written = patches[:, layer]

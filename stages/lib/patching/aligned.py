@@ -1,6 +1,7 @@
 """Both prompts of each statement with their positions paired, and patched at some of the pairs."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -62,6 +63,28 @@ def pairs(
         kept.append(row)
         paired.append(blocks.align(ids["base"], ids["source"], cut[0][0], [of for _, of in cut]))
     return about.only(about.table["statement_id"][kept]), paired, missing
+
+
+def placed(setting: Experiment, node: str) -> tuple[Experiment, list[Pairs]]:
+    """Keep the statements in both of whose prompts the wordings are found, and name the others.
+
+    Parameters
+    ----------
+    setting : Experiment
+        Statements and model.
+    node : str
+        Who leaves statements out, for the lines that the main process prints.
+
+    Returns
+    -------
+    tuple of Experiment and list of Pairs
+        With those statements, and their positions.
+    """
+    decode = setting.lm.tokenizer.decode
+    about, counterparts, notes = pairs(setting.pairs, wordings(setting.config), decode)
+    if notes and batches.is_main_process():
+        print(f"{node}: left out {len(notes)} statements", *notes, sep="\n")
+    return replace(setting, pairs=about), counterparts
 
 
 def _cut(
