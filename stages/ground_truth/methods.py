@@ -79,8 +79,8 @@ def scores(
 
 def score(method: Scores, needed: list[Head]) -> Ranked:
     """Compare a method, (n_layers, n_heads), with the heads that the lie needs, at least one."""
-    truth = np.zeros(method.shape, bool)
-    truth[tuple(np.transpose(needed))] = True
+    n_layers, n_heads = method.shape
+    (truth,) = patch.of_heads([needed], n_layers, n_heads)
     return ranking.ranked(method.ravel(), truth.ravel())
 
 
