@@ -17,7 +17,7 @@ import polars as pl
 
 from stages.benchmark import curves, methods, truth
 from stages.benchmark.bench import Bench, Values
-from stages.benchmark.config import BenchmarkConfig
+from stages.benchmark.config import MORE, BenchmarkConfig
 from stages.benchmark.schema import COSTS, CURVES, EVERY, SCORES, TRUTH
 from stages.lib.grafting import weights
 from stages.lib.io import cli, params, tables
@@ -56,11 +56,13 @@ def main(
                 bench = _bench(section, pairs, dosed, organisms)
                 cheap = {key: methods.METHODS[key](bench) for key in methods.CHEAP}
             scored += [_scores(bench, dose, key, scores) for key, scores in cheap.items()]
-        again = [
-            _scores(resampled, 1.0, key, methods.METHODS[key](resampled))
-            for key in methods.RESAMPLED
+        more = {key: resampled.timed(methods.METHODS[key]) for key in methods.RESAMPLED}
+        again = [_scores(resampled, 1.0, key, scores) for key, (scores, _) in more.items()]
+        costs = [
+            {"method": f"{key}{suffix}", **vars(cost)}
+            for suffix, some in (("", measured), (MORE, more))
+            for key, (_, cost) in some.items()
         ]
-        costs = [{"method": key, **vars(cost)} for key, (_, cost) in measured.items()]
         rival, sets = curves.rivals(selection, report, orders[methods.BEST])
         sets_of = pl.concat([curves.run(report, orders), rival])
         key = ["dose", "method", "layer", "head", *IDS]

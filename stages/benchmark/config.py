@@ -19,10 +19,19 @@ NAMES = {
     "learned_mask": "learned mask",
     "logit_attribution": "direct logit attribution",
     "probe_divergence": "probe divergence",
+    "attribution_last_more": "attribution patching, last, more statements",
+    "attribution_more": "attribution patching, more statements",
+    "integrated_gradients_more": "integrated gradients, more statements",
     "weight_change": "size of the weight change",
+    "layers": "layers of the lie alone",
     "random": "random",
 }
-"""What pictures and the report call each method. ``last``: at the last `patch.positions` alone."""
+"""What pictures and the report call each method.
+
+``last``: at the last `patch.positions` alone; ``more``: on `stability_limit` statements.
+"""
+MORE = "_more"
+"""What is added to the name of a method that sees `stability_limit` statements."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +47,6 @@ class BenchmarkConfig:
     mask_steps: Count  # of the learned mask
     mask_rate: Annotated[float, Range(above=0)]  # its learning rate
     probe_limit: Limit  # known statements of the selection split that directions are fitted on
-    stability_limit: Limit  # known statements of the selection split that are resampled
+    stability_limit: Limit  # known statements of the selection split for methods by gradient
     doses: Some[Share]  # shares of the change of weights
     seed: Seed

@@ -10,7 +10,11 @@ from stages.lib.drawing import heat, load, marks, registry, style
 from stages.lib.drawing.columns import bounded, floats, ints, texts
 
 NOTHING = "the benchmark has no organism:\nmake benchmark runs it"
-SIDES = (("auroc", "A  heads that lie"), ("auroc_needed", "B  heads that the lie needs"))
+SIDES = (
+    ("auroc", "A  heads that lie"),
+    ("auroc_needed", "B  needed alone"),
+    ("auroc_inside", "C  needed alone, in their layers"),
+)
 DOSED = style.looks([*NAMES])
 
 
@@ -23,20 +27,22 @@ def draw(tables: load.Tables) -> Figure:
         "Organisms with a number: the lie is confined to that many heads, drawn at random; other "
         "organisms have no exact truth. A: area under the ROC curve of a method's scores against "
         "all of these heads; 0.5 is chance. B: the same against those without whose change of "
-        "weights alone more than 0.1 of the gap in log-odds comes back. C: share of lying heads "
-        "whose score is above that of 19 of 20 heads of the model that never lies, by share of the "
-        "change of weights that is merged in; mean over organisms. Last: at the last positions.",
-        height=7.6,
+        "weights alone more than 0.1 of the gap in log-odds comes back. C: the same among the heads "
+        "of layers that have a lying head. D: share of lying heads whose score is above that of 19 "
+        "of 20 heads of the model that never lies, by share of the change of weights that is merged "
+        "in; mean over organisms. Last: at the last positions.",
+        height=8.6,
         entries={text: DOSED[name] for name, text in named.items()} or None,
         half="half",
     )
-    axes = figure.subplots(1, 3, width_ratios=[3, 3, 2.4])
+    axes = figure.subplots(1, 4, width_ratios=[3, 3, 3, 2.2])
     for ax, (value, title) in zip(axes, SIDES, strict=False):
         _table(ax, rows, value)
         ax.set_title(title)
-    axes[1].set_yticklabels([])
-    _doses(axes[2], doses)
-    axes[2].set_title("C  found, by dose")
+    for ax in axes[1:3]:
+        ax.set_yticklabels([])
+    _doses(axes[3], doses)
+    axes[3].set_title("D  found, by dose")
     return figure
 
 
@@ -54,7 +60,7 @@ def _table(ax: Axes, rows: pl.DataFrame, value: str) -> None:
     ]:
         if np.isfinite(number):
             pale = 0.2 < number < 0.8
-            ax.text(x + 0.5, y + 0.5, f"{number:.2f}", ha="center", va="center", fontsize=10,
+            ax.text(x + 0.5, y + 0.5, f"{number:.2f}", ha="center", va="center", fontsize=8.5,
                     color="black" if pale else "white")  # fmt: skip
     ax.set_yticks(
         [y + 0.5 for y in range(len(methods))], [NAMES[name] for name in methods], rotation=0
@@ -83,6 +89,7 @@ TABLES = {
     | {"exact": pl.Boolean()}
     | bounded("auroc")
     | bounded("auroc_needed")
+    | bounded("auroc_inside")
     | bounded("cpr")
     | bounded("cmd")
     | ints("passes"),

@@ -162,8 +162,8 @@ CHEAP = ("attribution_last", "attribution", "integrated_gradients")
 """Methods that are run at every dose."""
 BEST = "integrated_gradients"
 """Method by whose order rival sets are looked for."""
-RESAMPLED = ("attribution_last", "attribution")
-"""Methods that are run on the statements that are resampled."""
+RESAMPLED = ("attribution_last", "attribution", "integrated_gradients")
+"""Methods that are cheap enough to be run on more statements, which are resampled."""
 
 
 def _every(bench: Bench) -> list[Head]:

@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from stages.benchmark import scores_doses, scores_sets
-from stages.benchmark.config import BenchmarkConfig
+from stages.benchmark.config import MORE, BenchmarkConfig
 from stages.benchmark.metrics import NEEDED, BenchmarkMetrics, MethodOn, Organism
 from stages.benchmark.schema import COSTS, CURVES, SCORES, TRUTH
 from stages.benchmark.scores_sets import Gap
@@ -27,6 +27,7 @@ Rows = list[dict[str, Any]]
 BOUNDS = {
     "auroc": (0.0, 1.0),
     "auroc_needed": (0.0, 1.0),
+    "auroc_inside": (0.0, 1.0),
     "cpr": (-100.0, 100.0),
     "cmd": (0.0, 100.0),
 }
@@ -83,14 +84,22 @@ def organism(folder: Path, subjects: pl.DataFrame, seed: int) -> Organism:
     needed = np.zeros(shape, bool)
     for head, share in shares.items():
         needed[head] = _is_needed(share)
+    layers = np.repeat(lying.any(axis=1, keepdims=True), shape[1], axis=1)
+    orders = _orders(scored, resampled, shape) | {"layers": layers.astype(float)}
+    spent = {row["method"]: row for row in costs.iter_rows(named=True)}
     return Organism(
         lying=np.argwhere(lying).tolist(),
         confined=bool(lying.any() and not lying[lying.any(axis=1)].all()),
         needed={f"{layer}.{head}": share for (layer, head), share in shares.items()},
         advantage=gap.advantage,
         methods={
-            row["method"]: _method(scored, curves, gap, row, lying, needed)
-            for row in costs.iter_rows(named=True)
+            method: MethodOn(
+                **_ranks(order, lying, needed, layers),
+                **scores_sets.areas(curves, gap, method, lying.size),
+                **_cost(spent.get(method)),
+                largest=float(order.max()),
+            )
+            for method, order in orders.items()
         },
         stability=scores_doses.stability(resampled, max(10, int(lying.sum())), shape, seed),
         doses=scores_doses.detections(scored, lying) if lying.any() else {},
@@ -103,13 +112,13 @@ def summarise(organisms: dict[str, Organism]) -> BenchmarkMetrics:
     exact = [name for name, of in organisms.items() if of.confined]
     chosen = [organisms[name] for name in exact]
     methods = list(chosen[0].methods) if chosen else []
-    names = ("auroc", "auroc_needed", "cpr", "cmd")
-    values: dict[str, dict[str, Interval]] = {name: {} for name in names}
+    values: dict[str, dict[str, Interval]] = {name: {} for name in BOUNDS}
     for method in methods:
         on = [organism.methods[method] for organism in chosen]
         of = {
             "auroc": [m.ranked.auroc.value for m in on if m.ranked],
             "auroc_needed": [m.ranked_needed.auroc.value for m in on if m.ranked_needed],
+            "auroc_inside": [m.ranked_inside.auroc.value for m in on if m.ranked_inside],
             "cpr": [m.cpr.value for m in on],
             "cmd": [m.cmd.value for m in on],
         }
@@ -123,13 +132,15 @@ def method_rows(summary: BenchmarkMetrics) -> Rows:
     rows: Rows = []
     for name, organism in summary.organisms.items():
         for method, on in organism.methods.items():
-            auroc, needed = (
-                one.auroc if one else stats.NOTHING for one in (on.ranked, on.ranked_needed)
+            auroc, needed, inside = (
+                one.auroc if one else stats.NOTHING
+                for one in (on.ranked, on.ranked_needed, on.ranked_inside)
             )
             rows.append(
                 {"organism": name, "method": method, "exact": name in summary.exact}
                 | run_points.beside("auroc", auroc)
                 | run_points.beside("auroc_needed", needed)
+                | run_points.beside("auroc_inside", inside)
                 | run_points.beside("cpr", on.cpr)
                 | run_points.beside("cmd", on.cmd)
                 | {"passes": on.forwards + 2 * on.backwards}
@@ -165,32 +176,45 @@ def _needed(grafted: pl.DataFrame, gap: Gap) -> dict[Head, Interval]:
     return {Head(*name): share for (name, _), share in zip(split, shares, strict=True)}
 
 
-def _method(
-    scored: pl.DataFrame,
-    curves: pl.DataFrame,
-    gap: Gap,
-    cost: dict[str, Any],
+def _orders(
+    scored: pl.DataFrame, resampled: pl.DataFrame, shape: tuple[int, int]
+) -> dict[str, NDArray[np.float64]]:
+    """Mean scores of every head, by method; of those with more statements too."""
+    tables = (("", scored.filter(dose=1.0)), (MORE, resampled))
+    return {
+        f"{method}{suffix}": scores_doses.order(table.filter(method=method), shape)
+        for suffix, table in tables
+        for method in table["method"].unique().sort()
+    }
+
+
+def _ranks(
+    order: NDArray[np.float64],
     lying: NDArray[np.bool_],
     needed: NDArray[np.bool_],
-) -> MethodOn:
-    """Measure one method."""
-    order = scores_doses.order(scored.filter(method=cost["method"], dose=1.0), lying.shape)
-    cpr, cmd = scores_sets.areas(curves, gap, cost["method"], lying.size)
-    return MethodOn(
-        ranked=_ranked(order, lying),
-        ranked_needed=_ranked(order, needed),
-        cpr=cpr,
-        cmd=cmd,
-        largest=float(order.max()),
-        forwards=cost["forwards"],
-        backwards=cost["backwards"],
-        seconds=round(cost["seconds"], 1),
-    )
+    layers: NDArray[np.bool_],
+) -> dict[str, Ranked | None]:
+    """Compare an order with what is true, over all heads and in the layers of the lie."""
+    return {
+        "ranked": _ranked(order, lying),
+        "ranked_needed": _ranked(order, needed),
+        "ranked_inside": _ranked(order[layers], needed[layers]),
+    }
+
+
+def _cost(row: dict[str, Any] | None) -> dict[str, Any]:
+    """What a method did, if it did anything."""
+    if row is None:
+        return {"forwards": 0, "backwards": 0, "seconds": 0.0}
+    return {name: row[name] for name in ("forwards", "backwards")} | {
+        "seconds": round(row["seconds"], 1)
+    }
 
 
 def _ranked(order: NDArray[np.float64], truth: NDArray[np.bool_]) -> Ranked | None:
-    """Compare an order with some heads, if there are any."""
-    return ranking.ranked(order.ravel(), truth.ravel()) if truth.any() else None
+    """Compare an order with some heads, if there are some and not all."""
+    some = truth.any() and not truth.all()
+    return ranking.ranked(order.ravel(), truth.ravel()) if some else None
 
 
 def _is_needed(share: Interval) -> bool:

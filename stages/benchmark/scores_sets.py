@@ -53,7 +53,7 @@ def gap(curves: pl.DataFrame) -> Gap:
 
 def areas(
     curves: pl.DataFrame, of: Gap, method: str, n_all: int, seed: int = 0
-) -> tuple[Interval, Interval]:
+) -> dict[str, Interval]:
     """CPR and CMD of a method, as in MIB.
 
     Parameters
@@ -71,28 +71,29 @@ def areas(
 
     Returns
     -------
-    pair of Interval
-        Areas, by trapezoids over the share of heads, of the share f of the honest log-odds above
-        the liar's that the first heads restore, and of its distance |1 - f| from all of it; by
-        bootstrap over subjects. Nothing where honest and liar run cannot be told apart.
+    dict of str to Interval
+        ``cpr`` and ``cmd``: areas, by trapezoids over the share of heads, of the share f of the
+        honest log-odds above the liar's that the first heads restore, and of its distance |1 - f|
+        from all of it; by bootstrap over subjects. Nothing where honest and liar run cannot be
+        told apart, or no set of the method was patched.
 
     References
     ----------
     Mueller et al., MIB, arXiv:2504.13151.
     """
-    if not of.is_there:
-        return NOTHING, NOTHING
+    if not of.is_there or curves.filter(method=method).is_empty():
+        return {"cpr": NOTHING, "cmd": NOTHING}
     gained = np.array([_gained(curves, method, n_heads(s, n_all), of.base) for s in SIZES])
     drawn = resample.means(np.vstack([gained, of.whole]), of.subject, np.random.default_rng(seed))
     shares = np.vstack([np.append(gained.mean(axis=1), of.whole.mean()), drawn])
     shares = shares[:, :-1] / shares[:, -1:]  # (1 + n_draws, n_sizes)
     n_subjects = len(np.unique(of.subject))
-    intervals: list[Interval] = []
-    for heights in (shares, np.abs(1 - shares)):
+    intervals: dict[str, Interval] = {}
+    for name, heights in (("cpr", shares), ("cmd", np.abs(1 - shares))):
         area = np.asarray(np.trapezoid(heights, SIZES, axis=1))
         low, high = stats.bootstrapped(area[1:], n_subjects)
-        intervals.append(Interval(float(area[0]), low, high, len(of.whole)))
-    return intervals[0], intervals[1]
+        intervals[name] = Interval(float(area[0]), low, high, len(of.whole))
+    return intervals
 
 
 def rival(

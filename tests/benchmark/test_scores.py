@@ -8,8 +8,9 @@ import pytest
 
 from stages.benchmark import scores, scores_doses, scores_sets
 from stages.benchmark.metrics import BenchmarkMetrics, MethodOn, Organism
-from stages.benchmark.schema import CURVES, SCORES, SIZES, n_heads
+from stages.benchmark.schema import COSTS, CURVES, SCORES, SIZES, TRUTH, n_heads
 from stages.lib import stats
+from stages.lib.io import tables
 from stages.lib.stats import Interval
 from stages.lib.stats.ranking import Ranked
 from tests.intervals import there
@@ -48,7 +49,8 @@ def scored(grids, dose=1.0, method="single_heads", n=N):
 
 
 def areas(table, method, n_all):
-    return scores_sets.areas(table, scores_sets.gap(table), method, n_all)
+    found = scores_sets.areas(table, scores_sets.gap(table), method, n_all)
+    return found["cpr"], found["cmd"]
 
 
 def rival(table, sets, lying):
@@ -87,6 +89,66 @@ def lying():
     truth = np.zeros(SHAPE, bool)
     truth[1, 2] = truth[2, 0] = True
     return truth
+
+    def test_sets_that_were_not_patched_have_none(self):
+        assert areas(curves(), "best", N_ALL) == (stats.NOTHING, stats.NOTHING)
+
+
+class TestOrganism:
+    """All of one organism, from tables: a head that lies and is needed, and one that is not."""
+
+    @pytest.fixture
+    def folder(self, tmp_path):
+        grid = np.zeros(SHAPE)
+        grid[1, 2], grid[1, 0], grid[3, 3] = 2.0, 1.0, 3.0
+        key = ["dose", "method", "layer", "head", "statement_id"]
+        tables.write(tmp_path / "scores.parquet", scored(grid), SCORES, key)
+        better = grid.copy()
+        better[3, 3] = 0.0
+        tables.write(tmp_path / "resampled.parquet", scored(better), SCORES, key)
+        table = curves(single_heads=lambda size: 1.0)
+        tables.write(
+            tmp_path / "curves.parquet", table, CURVES, ["method", "n_heads", "statement_id"]
+        )
+        about = table.filter(method="base").select("statement_id", "subject")
+        grafted = [
+            about.with_columns(
+                layer=pl.lit(layer), head=pl.lit(head), size=pl.lit(1.0), log_odds=pl.lit(odds)
+            )
+            for layer, head, odds in ((1, 2, 0.0), (2, 0, LIAR))
+        ]
+        truth = pl.concat(grafted).select(pl.col(k).cast(v) for k, v in TRUTH.items())
+        tables.write(tmp_path / "truth.parquet", truth, TRUTH, ["layer", "head", "statement_id"])
+        spent = [
+            {"method": name, "forwards": n, "backwards": 0, "seconds": 1.0}
+            for name, n in (("single_heads", 10), ("single_heads_more", 90))
+        ]
+        tables.write(tmp_path / "costs.parquet", pl.DataFrame(spent, COSTS), COSTS, ["method"])
+        tables.write_json(tmp_path / "sets.json", {})
+        return tmp_path
+
+    @pytest.fixture
+    def organism(self, folder):
+        ids = pl.DataFrame({"statement_id": [f"{i:02}" for i in range(N)]})
+        return scores.organism(folder, ids.with_columns(subject=pl.col("statement_id")), 0)
+
+    def test_more_statements_are_a_method_of_its_own(self, organism):
+        few, more = organism.methods["single_heads"], organism.methods["single_heads_more"]
+        assert few.ranked_needed.auroc.value == pytest.approx(18 / 19)
+        assert more.ranked_needed.auroc.value == 1.0
+        assert (few.forwards, more.forwards) == (10, 90)
+        assert more.cpr == stats.NOTHING
+
+    def test_inside_the_layers_of_the_lie_a_head_elsewhere_counts_nothing(self, organism):
+        inside = organism.methods["single_heads"].ranked_inside
+        assert (inside.auroc.value, inside.auroc.n, inside.n_true) == (1.0, 2 * SHAPE[1], 1)
+
+    def test_layers_alone_are_a_control(self, organism):
+        layers = organism.methods["layers"]
+        assert layers.ranked.auroc.value == pytest.approx((10 + 8 / 2) / 18)
+        assert layers.ranked_inside.auroc.value == 0.5
+        assert layers.cpr == stats.NOTHING
+        assert layers.forwards == 0
 
 
 class TestRival:
@@ -150,9 +212,9 @@ class TestDetection:
 
 class TestSummary:
     def organism(self, area):
+        ranked = Ranked(Interval(area, 0.0, 1.0, 20), 0.5, 1, 2)
         on = MethodOn(
-            Ranked(Interval(area, 0.0, 1.0, 20), 0.5, 1, 2),
-            Ranked(Interval(area, 0.0, 1.0, 20), 0.5, 1, 2),
+            ranked, ranked, ranked,
             Interval(0.8, 0.7, 0.9, N), Interval(0.2, 0.1, 0.3, N), 1.0, 10, 0, 1.0,
         )  # fmt: skip
         return Organism(
@@ -188,7 +250,7 @@ class TestSummary:
 
     def test_without_an_organism_nothing_is_claimed(self):
         empty = scores.summarise({})
-        assert empty == BenchmarkMetrics({}, [], {}, {}, {}, {})
+        assert empty == BenchmarkMetrics({}, [], {}, {}, {}, {}, {})
         assert empty.claim() is None
         assert scores.method_rows(empty) == scores.dose_rows(empty) == []
 

@@ -112,6 +112,9 @@ def test_its_weights_are_grafted_part_by_part(project):
         assert sum(size**2 for size in own) == pytest.approx(found["all"]["size"] ** 2)
 
 
+CAPTURING = {"activations", "controls", "erasure"}
+
+
 class TestProcesses:
     """Every stage that runs the model, in processes that a launcher starts."""
 
@@ -119,10 +122,16 @@ class TestProcesses:
         """Most sweeps have more batches than processes here, and `grafts` fewer."""
         result = launched(project, 3, run_the_model(), "cold")
         assert said(result.stdout) == said(project.first)
-        # What `controls` and `erasure` patch in is named by sums over batches, and so by their cut.
-        others = run_the_model() - {"activations", "controls", "erasure"}
-        result = launched(project, 2, others, "cold")
+        result = launched(project, 2, run_the_model() - CAPTURING, "cold")
         assert sum(computed for _, computed in said(result.stdout)) == 0
+
+    def test_activations_alone_are_captured_anew_in_any_number_of_processes(self, project):
+        """The store holds answers, and no activations: these are what `controls` averages."""
+        one, two = (launched(project, n, CAPTURING - {"activations"}, "captured") for n in (1, 2))
+        again = launched(project, 3, CAPTURING - {"activations"}, "captured")
+        assert said(two.stdout) == said(again.stdout)
+        for (_, first), (_, then) in zip(said(one.stdout), said(two.stdout), strict=True):
+            assert 0 < then < first
 
     def test_a_launcher_of_one_process_is_no_launcher(self, project):
         launched(project, 1, {"trace"}, "other")
