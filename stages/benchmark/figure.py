@@ -13,7 +13,7 @@ NOTHING = "the benchmark has no organism:\nmake benchmark runs it"
 SIDES = (
     ("auroc", "A  heads that lie"),
     ("auroc_needed", "B  needed alone"),
-    ("auroc_inside", "C  needed alone, in their layers"),
+    ("auroc_inside", "C  in their layers"),
 )
 DOSED = style.looks([*NAMES])
 
@@ -27,10 +27,10 @@ def draw(tables: load.Tables) -> Figure:
         "Organisms with a number: the lie is confined to that many heads, drawn at random; other "
         "organisms have no exact truth. A: area under the ROC curve of a method's scores against "
         "all of these heads; 0.5 is chance. B: the same against those without whose change of "
-        "weights alone more than 0.1 of the gap in log-odds comes back. C: the same among the heads "
+        "weights alone more than 0.1 of the gap in log-odds comes back. C: as B, among the heads "
         "of layers that have a lying head. D: share of lying heads whose score is above that of 19 "
-        "of 20 heads of the model that never lies, by share of the change of weights that is merged "
-        "in; mean over organisms. Last: at the last positions.",
+        "of 20 heads of the model that never lies, by share of the change of weights that is "
+        "merged in; mean over organisms. Last: at the last positions.",
         height=8.6,
         entries={text: DOSED[name] for name, text in named.items()} or None,
         half="half",
@@ -42,7 +42,7 @@ def draw(tables: load.Tables) -> Figure:
     for ax in axes[1:3]:
         ax.set_yticklabels([])
     _doses(axes[3], doses)
-    axes[3].set_title("D  found, by dose")
+    axes[3].set_title("D  by dose")
     return figure
 
 
@@ -80,7 +80,7 @@ def _doses(ax: Axes, doses: pl.DataFrame) -> None:
                 linestyle=look.dash, linewidth=2.2, markeredgecolor="white")  # fmt: skip
     ax.set(xlim=(0, 1), ylim=(-0.02, 1.02))
     ax.axhline(0.5, color="black", linestyle=style.HALF)
-    ax.set_xlabel("share of the change of weights")
+    ax.set_xlabel("share merged in")
     ax.set_ylabel("share of the lying heads")
 
 

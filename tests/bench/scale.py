@@ -34,7 +34,7 @@ FEW = {
     "robustness": {"shuffles": 1},
     "trace": {"cells": 2},
     "grid": {
-        "systems": ["honest", "liar"],
+        "systems": ["honest", "stubborn"],
         "questions": {"quoted": None},
         "prefixes": {"it": None},
     },
