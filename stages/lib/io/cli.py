@@ -69,8 +69,8 @@ def run(main: Callable[..., None]) -> None:
     ------
     SystemExit
         With status 1 and one line on standard error where `main` raised `UserError`, or the system
-        refuses a file, or another process that the launcher started has ended; with status 130 after
-        Ctrl-C.
+        refuses a file, or another process that the launcher started has ended; with status 130
+        after Ctrl-C.
     """
     options = vars(parser(main).parse_args())
     try:
