@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from stages.lib.io.cli import UserError
 from stages.lib.io.narrow import is_dict
@@ -107,4 +107,4 @@ def _settings(path: Path) -> dict[str, Any]:
     for key in ("base_model_name_or_path", "layers_to_transform"):
         if not is_dict(found) or key not in found:
             raise adapter.broken(file, f"{key} is missing")
-    return cast(dict[str, Any], found)
+    return found
