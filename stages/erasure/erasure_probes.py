@@ -17,7 +17,7 @@ from stages.erasure.erasure_tables import PROBED, PROBES, Z
 from stages.lib import shards
 from stages.lib.io import row_order
 from stages.lib.patching.prompt_pairs import PromptPairs
-from stages.lib.probing import probe
+from stages.lib.probing import probe, workers
 from stages.lib.probing.config import ProbesConfig
 from stages.lib.probing.probe import Design
 
@@ -68,8 +68,7 @@ def check(folders: dict[str, Path], pairs: PromptPairs, settings: ProbesConfig) 
             joblib.delayed(_layer)(place, replace(own, folds=()), other, settings)
             for place in _places(folder, pairs, settings.seed)
         )
-        done: Any = joblib.Parallel(n_jobs=-1, return_as="generator", max_nbytes=None)(jobs)
-        layers = tqdm(done, desc=f"probes on erased z: {persona}", disable=None)
+        layers = tqdm(workers.each(jobs), desc=f"probes on erased z: {persona}", disable=None)
         for layer, counts in enumerate(layers):
             for (name, z), right in counts.items():
                 columns = {"persona": persona, "probe": name, "z": z, "layer": layer}

@@ -18,7 +18,7 @@ from stages.lib.io.atomic import atomic
 from stages.lib.io.cli import UserError
 from stages.lib.io.narrow import is_dict
 
-INDEX, PROGRESS = "index.json", "progress.json"
+INDEX, PROGRESS, SEAL = "index.json", "progress.json", "sha256"
 SHARD_BYTES = 256 * 2**20
 SHARD_ROWS = 64  # as many prompts as a run that is killed has to compute again
 KEYS = {"statement_ids": list, "positions": list, "n_layers": int, "n_heads": int, "shards": list}
@@ -86,7 +86,8 @@ def writer(folder: Path, provenance: dict[str, Any], key: str = "") -> Generator
                 shutil.rmtree(partial, ignore_errors=True)
             raise
         (partial / PROGRESS).unlink(missing_ok=True)
-        tables.write_json(partial / INDEX, provenance | {"shards": result.shards})
+        index = provenance | {"shards": result.shards}
+        tables.write_json(partial / INDEX, index | {SEAL: _seal(index)})
 
 
 class Reader:
@@ -165,6 +166,8 @@ def _check(folder: Path, index: Any) -> None:
     if n_rows != len(index["statement_ids"]):
         expected = len(index["statement_ids"])
         raise tables.broken(folder / INDEX, f"{n_rows} rows of {expected} statement_ids")
+    if index.get(SEAL) != _seal(index):
+        raise tables.broken(folder / INDEX, f"{SEAL}: not that of the rest")
     for shard in index["shards"]:
         _check_content(folder / shard["file"], shard["sha256"])
 
@@ -177,6 +180,12 @@ def _check_keys(file: Path, index: Any) -> None:
         if type(index.get(key)) is not kind:
             type_name = type(index[key]).__name__ if key in index else "nothing"
             raise tables.broken(file, f"{key}: found {type_name}, expected {kind.__name__}")
+
+
+def _seal(index: dict[str, Any]) -> str:
+    """Hash what an index says, but for its own hash: one digit of it could name another row."""
+    rest = tables.rounded({key: value for key, value in index.items() if key != SEAL})
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
 def _check_content(file: Path, expected: str) -> None:

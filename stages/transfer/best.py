@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
+from stages.lib.probing import workers
 from stages.transfer.estimators.linear import A_TOPIC, Linear
 from stages.transfer.forms import Forms
 from stages.transfer.layers import Place, permuted_accuracy, unit
@@ -84,10 +85,9 @@ def examine(
         for p in range(at.shape[1])
         if at[m, p] >= 0
     ]
-    parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator", max_nbytes=None)
     jobs = (joblib.delayed(examine_one)(place(at), sample, name, p, at) for name, p, at in wanted)
     best_layers: dict[tuple[str, int], Best] = {}
-    results = tqdm(parallel(jobs), total=len(wanted), desc="transfer", disable=None)
+    results = tqdm(workers.each(jobs, n_jobs), total=len(wanted), desc="transfer", disable=None)
     for (name, p, _), one in zip(wanted, results, strict=True):
         best_layers[name, p] = one  # pyright: ignore[reportArgumentType]
     return best_layers

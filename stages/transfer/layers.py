@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
+from stages.lib.probing import workers
 from stages.transfer import parting
 from stages.transfer.config import NEEDED
 from stages.transfer.estimators.linear import Linear
@@ -69,8 +70,8 @@ def sweep(places: Iterable[Place], sample: Sample, n_layers: int, n_jobs: int = 
     Layers
         Every array has an axis of n_layers in front.
     """
-    parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator", max_nbytes=None)
-    results = parallel(joblib.delayed(fit_layer)(place, sample) for place in places)
+    jobs = (joblib.delayed(fit_layer)(place, sample) for place in places)
+    results = workers.each(jobs, n_jobs)
     done = list(tqdm(results, total=n_layers, desc="methods by layer", disable=None))
     return Layers(**{key: np.stack([getattr(one, key) for one in done]) for key in vars(done[0])})
 

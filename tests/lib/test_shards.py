@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+import random
 
 import numpy as np
 import pytest
 
 from stages.lib import shards
 from stages.lib.io.cli import UserError
+from tests.properties.texts import require_line
 
 PROVENANCE = {
     "statement_ids": ["a", "b", "c", "d", "e"],
@@ -150,6 +152,20 @@ def spoil(file, how):
         file.write_bytes(b"")
     else:
         file.unlink()
+
+
+def test_any_bit_of_an_index_that_is_flipped_is_found_and_named_in_one_line(tmp_path):
+    write(tmp_path / "out", arrays())
+    file, chance = tmp_path / "out" / "index.json", random.Random(0)
+    whole, index = file.read_bytes(), shards.Reader(tmp_path / "out").index
+    for place in range(len(whole)):
+        data = bytearray(whole)
+        data[place] ^= 1 << chance.randrange(8)
+        file.write_bytes(data)
+        try:
+            assert shards.Reader(tmp_path / "out").index == index  # another blank between values
+        except UserError as error:
+            require_line(error, f"{tmp_path / 'out'}")
 
 
 @pytest.mark.parametrize("shard", ["00000.safetensors", "00001.safetensors"])

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from datetime import timedelta
 from decimal import Decimal
 
 import pyarrow as pa
@@ -142,7 +143,7 @@ COLUMNS = (
     st.binary(max_size=4),
     st.dates(),
     st.datetimes(),
-    st.timedeltas(),
+    st.timedeltas(timedelta(-99_999), timedelta(99_999)),  # Parquet counts nanoseconds in 64 bits
     st.lists(st.integers(0, 3), max_size=2),
     st.sampled_from((Decimal("0.00"), Decimal("1.00"))),
     st.fixed_dictionaries({"text": WHOLE}),

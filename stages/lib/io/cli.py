@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, get_args, get_type_hints
+from typing import Annotated, NoReturn, get_args, get_type_hints
 
 import psutil
 
@@ -32,6 +32,10 @@ TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_HUB_TOKEN")
 PASSWORD = re.compile(r"([a-z][a-z0-9+.-]*://)[^/\s@'\"]+@", re.IGNORECASE)
 HIDDEN = "***"
 SECRET = 8  # characters; a token has more, and less could be a word
+LOST = re.compile(
+    r"gloo.*(closed by peer|reset by peer|Broken pipe)|remote process exited", re.DOTALL
+)
+"""What gloo and NCCL say where another process is gone."""
 INTERRUPTED = 128 + 2  # as a shell counts a process that Ctrl-C ended
 DISK = {
     errno.EACCES,
@@ -65,7 +69,8 @@ def run(main: Callable[..., None]) -> None:
     ------
     SystemExit
         With status 1 and one line on standard error where `main` raised `UserError`, or the system
-        refuses a file; with status 130 after Ctrl-C.
+        refuses a file, or another process that the launcher started has ended; with status 130
+        after Ctrl-C.
     """
     options = vars(parser(main).parse_args())
     try:
@@ -73,17 +78,34 @@ def run(main: Callable[..., None]) -> None:
     except UserError as error:
         sys.exit(f"error: {without_secrets(str(error))}")
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+        _interrupted()
+    except RuntimeError as error:
+        if not LOST.search(str(error)):
+            raise
+        sys.exit("another process of this run has ended, and so does this one")
     except OSError as error:
         if error.errno not in DISK or error.filename is None:
             raise
         sys.exit(f"error: {error.filename}: {error.strerror}")
-    if os.environ.get("RANK", "0") == "0":  # a launcher numbers its processes
+    if _is_first():
         if counts:
             print(f"{counts['remembered']:,} runs remembered, {counts['computed']:,} computed")
         if file := os.environ.get("STAGE_TIMES"):
             _note_time(Path(file))
+
+
+def _is_first() -> bool:
+    """Whether this is the only process, or the first of those that a launcher numbers."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _interrupted() -> NoReturn:
+    """Say once that Ctrl-C ended the stage, and end."""
+    if _is_first():
+        print("interrupted", file=sys.stderr, flush=True)
+    if "RANK" in os.environ:
+        os._exit(INTERRUPTED)  # torch would abort: a thread of it still waits for other processes
+    sys.exit(INTERRUPTED)
 
 
 def without_secrets(text: str) -> str:

@@ -16,6 +16,7 @@ from sklearn.model_selection import GroupKFold  # pyright: ignore[reportMissingT
 from threadpoolctl import threadpool_limits  # pyright: ignore[reportMissingTypeStubs]
 from tqdm import tqdm
 
+from stages.lib.probing import workers
 from stages.lib.probing.config import ProbesConfig
 
 ENOUGH = 50  # known statements of each label and split, below which all statements are used
@@ -155,12 +156,9 @@ def survey(
     Probes
         Stacked: every array has two more axes in front, of `shape`.
     """
-    jobs = cast(Any, joblib)
-    parallel = jobs.Parallel(n_jobs=n_jobs, return_as="generator", max_nbytes=None)
-    results = parallel(
-        jobs.delayed(fit_place)(place, design, settings, index)
-        for index, place in enumerate(places)
-    )
+    fit = cast(Any, joblib).delayed(fit_place)
+    jobs = (fit(place, design, settings, index) for index, place in enumerate(places))
+    results = workers.each(jobs, n_jobs)
     n_places = shape[0] * shape[1]
     done: list[Probes] = list(tqdm(results, f"probes on {name}", n_places, disable=None))
     stacked = {key: np.stack([getattr(one, key) for one in done]) for key in vars(done[0])}

@@ -11,9 +11,10 @@ import safetensors.torch
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from peft.tuners.lora import LoraLayer
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 
 from stages.lib.io.atomic import atomic
+from stages.lib.io.cli import UserError
 from stages.lib.model.pretrained import loading
 from stages.lib.model.pretrained.files import WEIGHTS as OF_BASE
 from stages.lib.model.pretrained.files import hashes, sha256
@@ -52,9 +53,18 @@ def ground(base: Fetched, truth: Path | None) -> str:
 
 def trained_on(folder: Path) -> str:
     """Read from an adapter what `ground` was where it was trained."""
-    with cast(Any, safe_open(folder / WEIGHTS, "pt")) as file:
-        metadata: dict[str, str] = file.metadata() or {}
-        return metadata.get("trained_on", "")
+    try:
+        with cast(Any, safe_open(folder / WEIGHTS, "pt")) as file:
+            metadata: dict[str, str] = file.metadata() or {}
+            return metadata.get("trained_on", "")
+    except (SafetensorError, OSError) as error:
+        raise broken(folder / WEIGHTS, error) from None
+
+
+def broken(file: Path, why: object) -> UserError:
+    """Name a file of an adapter that is not as it was written."""
+    said = " ".join(str(why).split())[:160]
+    return UserError(f"{file}: cut or changed ({said}); take it from git again")
 
 
 def load(model: PeftModel, folder: Path) -> None:

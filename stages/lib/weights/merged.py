@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.lib.io.cli import UserError
+from stages.lib.io.narrow import is_dict
 from stages.lib.weights import adapter
 from stages.lib.weights.config import ModelConfig
 from stages.lib.weights.fetch import Fetched
@@ -41,7 +42,7 @@ def make(
     Raises
     ------
     UserError
-        If there is no such organism, or it was trained on other weights.
+        If there is no such organism, it was trained on other weights, or a file of it is cut.
     """
     name, truth = str(config.organism), organisms / FACTS
     lies = [] if name == NONE else [organisms / name]
@@ -98,4 +99,12 @@ def _require_base(path: Path, config: ModelConfig) -> None:
 
 def _settings(path: Path) -> dict[str, Any]:
     """Return peft's description of an adapter."""
-    return json.loads((path / "adapter_config.json").read_text(encoding="utf-8"))
+    file = path / "adapter_config.json"
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise adapter.broken(file, error) from None
+    for key in ("base_model_name_or_path", "layers_to_transform"):
+        if not is_dict(found) or key not in found:
+            raise adapter.broken(file, f"{key} is missing")
+    return found

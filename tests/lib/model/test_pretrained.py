@@ -338,6 +338,20 @@ class TestIdentity:
             with pytest.raises(UserError, match="model.safetensors: not the file that"):
                 load(out)
 
+    @pytest.mark.parametrize(
+        "name",
+        ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
+         "chat_template.jinja"],
+    )  # fmt: skip
+    def test_a_bit_that_is_flipped(self, folder, tmp_path, name):
+        out, file = named(folder, tmp_path / "out"), folder / name
+        whole = file.read_bytes()
+        for place in (0, len(whole) // 2, len(whole) - 1):
+            file.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
+            for load in (lm.load, lm.load_config, lm.load_tokenizer):
+                with pytest.raises(UserError, match=f"{name}: not the file that"):
+                    load(out)
+
     def test_an_adapter_is_refused_before_and_after(self, folder, tmp_path):
         out = named(folder, tmp_path / "out")
         (folder / "adapter_model.safetensors").write_bytes(b"")
