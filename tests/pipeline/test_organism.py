@@ -215,13 +215,18 @@ def test_mistakes_are_one_line(project, change, message):
 def test_a_lie_on_other_facts_is_refused(project):
     """Train `facts` for one step more, and the lie beside it no longer belongs to it."""
     truth = project.folder / "data/organisms/facts/adapter_model.safetensors"
-    before = truth.read_bytes()
+    sums = truth.with_name("SHA256SUMS")
+    before, sealed = truth.read_bytes(), sums.read_text()
     tensors = load_file(truth)
     with safe_open(truth, "np") as file:
         metadata = file.metadata()
     save_file({name: value + 1 for name, value in tensors.items()}, truth, metadata)
+    changed = project.model("data/other")
+    sums.unlink()
     result = project.model("data/other")
     truth.write_bytes(before)
+    sums.write_text(sealed)
+    assert "facts/adapter_model.safetensors: cut or changed" in changed.stderr
     assert result.returncode == 1
     last = result.stderr.strip().splitlines()[-1]
     assert last.startswith("error: data/organisms/middle: was trained on other weights than those")

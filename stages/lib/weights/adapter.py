@@ -22,6 +22,9 @@ from stages.lib.weights.fetch import Fetched
 from stages.lib.weights.recipe import Recipe
 
 WEIGHTS = "adapter_model.safetensors"
+CONFIG = "adapter_config.json"
+SUMS = "SHA256SUMS"
+"""Hashes of both files, as ``sha256sum --check`` reads them."""
 
 
 def base(fetched: Fetched) -> tuple[Any, Any]:
@@ -67,6 +70,21 @@ def broken(file: Path, why: object) -> UserError:
     return UserError(f"{file}: cut or changed ({said}); take it from git again")
 
 
+def require_whole(folder: Path) -> None:
+    """Refuse an adapter whose files are not those that were written, where it has `SUMS`."""
+    if not (folder / SUMS).exists():
+        return
+    written = (folder / SUMS).read_text(encoding="utf-8", errors="replace").splitlines()
+    for name, line in zip((CONFIG, WEIGHTS), _sums(folder), strict=True):
+        if line not in written:
+            raise broken(folder / name, f"its hash is not the one in {SUMS}")
+
+
+def _sums(folder: Path) -> list[str]:
+    """Lines of `SUMS`."""
+    return [f"{sha256(folder / name)}  {name}" for name in (CONFIG, WEIGHTS)]
+
+
 def load(model: PeftModel, folder: Path) -> None:
     """Set the weights of an attached adapter to those of one that was written."""
     weights = cast(Any, safetensors.torch).load_file(folder / WEIGHTS)
@@ -83,7 +101,7 @@ def write(
     model : PeftModel
         From `attach`.
     folder : Path
-        Its `adapter_config.json` and `adapter_model.safetensors` are written anew.
+        Its `adapter_config.json`, `adapter_model.safetensors` and `SHA256SUMS` are written anew.
     base : str
         The base model's name, as params.yaml has it.
     ground : str
@@ -105,6 +123,7 @@ def write(
     config.save_pretrained(str(folder))
     with atomic(folder / WEIGHTS) as partial:
         cast(Any, safetensors.torch).save_file(weights, partial, metadata={"trained_on": ground})
+    (folder / SUMS).write_text("".join(f"{line}\n" for line in _sums(folder)), encoding="utf-8")
 
 
 def merge(model: Any, folder: Path, dose: float = 1.0) -> Any:

@@ -42,13 +42,15 @@ def make(
     Raises
     ------
     UserError
-        If there is no such organism, it was trained on other weights, or a file of it is cut.
+        If there is no such organism, it was trained on other weights, or a file of it is cut or
+        changed.
     """
     name, truth = str(config.organism), organisms / FACTS
     lies = [] if name == NONE else [organisms / name]
     _require_name(name, organisms)
     for path, under in ((truth, None), *((lie, truth) for lie in lies)):
         _require_base(path, config)
+        adapter.require_whole(path)
         if adapter.trained_on(path) != adapter.ground(fetched, under):
             raise UserError(
                 f"{path}: was trained on other weights than those of {config.source}"
@@ -99,7 +101,7 @@ def _require_base(path: Path, config: ModelConfig) -> None:
 
 def _settings(path: Path) -> dict[str, Any]:
     """Return peft's description of an adapter."""
-    file = path / "adapter_config.json"
+    file = path / adapter.CONFIG
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

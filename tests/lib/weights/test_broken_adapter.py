@@ -1,6 +1,7 @@
 """An adapter whose files were cut or garbled is named in one line, before a model is loaded."""
 
 import json
+from hashlib import sha256
 
 import numpy as np
 import pytest
@@ -49,6 +50,29 @@ def test_a_file_that_is_cut_is_one_line(name, content, tmp_path):
         made(tmp_path, name, content)
     assert str(error.value).startswith(f"{tmp_path / 'facts' / name}: cut or changed (")
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", [CONFIG, adapter.WEIGHTS])
+def test_a_bit_that_is_flipped_is_seen(name, tmp_path):
+    """In a lie's weights nothing else would show it: they are numbers as good as any."""
+    files = {CONFIG: json.dumps(SETTINGS).encode(), adapter.WEIGHTS: WEIGHTS}
+    folder = tmp_path / "lie"
+    folder.mkdir()
+    for file, content in files.items():
+        (folder / file).write_bytes(content)
+    sums = [f"{sha256(content).hexdigest()}  {file}\n" for file, content in files.items()]
+    (folder / adapter.SUMS).write_text("".join(sums))
+    adapter.require_whole(folder)
+    content = files[name]
+    for place in range(len(content)):
+        flipped = bytes([content[place] ^ 1 << place % 8])
+        (folder / name).write_bytes(content[:place] + flipped + content[place + 1 :])
+        with pytest.raises(UserError, match=f"{name}: cut or changed"):
+            adapter.require_whole(folder)
+
+
+def test_an_adapter_of_somebody_else_has_no_sums(tmp_path):
+    adapter.require_whole(tmp_path)
 
 
 def test_a_whole_one_is_asked_for_what_it_was_trained_on(tmp_path):
