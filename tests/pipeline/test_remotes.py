@@ -89,8 +89,7 @@ def http(tmp_path):
 
 @pytest.fixture
 def ssh(tmp_path):
-    """An SSH server in this process; DVC's part for it is a package of its own."""
-    pytest.importorskip("dvc_ssh")
+    """An SSH server in this process."""
     root, ready = tmp_path / "ssh", threading.Event()
     root.mkdir()
     loop, found = asyncio.new_event_loop(), {}
