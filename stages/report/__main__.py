@@ -1,6 +1,6 @@
 """Stage `report`: every claim with its checks and its verdict.
 
-Params  behaviour, model, patch, the wordings of both personas
+Params  behaviour, grid, model, patch, personas, prompt, robustness
 """
 
 from pathlib import Path
@@ -24,6 +24,7 @@ from stages.report import (
     results,
     scope,
     texts,
+    wordings,
 )
 from stages.report.page import Page
 
@@ -109,6 +110,8 @@ def collect(
         lies=lies,
         method=texts.method(made),
         limits=texts.limits(every, manifest, file),
+        about=texts.about(manifest, file),
+        wordings=wordings.every(),
     )
 
 

@@ -149,8 +149,9 @@ def opposite(results: Results, source: str, base: str) -> Claim:
     ]
     notes = [
         Note(
-            f"{_words(method)}: below 0 {_at(own.turning_layer)}, of "
-            f"{words.plural(own.layers, 'layer')} that read the truth in both runs.",
+            f"{_words(method)}: below 0 {_at(own.turning_layer)}, of the "
+            f"{words.plural(own.layers, 'layer')} after which probes read the truth in both runs. "
+            "Elsewhere a direction, and its sign, mean nothing.",
             TRANSFER,
         )
         for method, of in results.transfer.parting.items()
@@ -238,7 +239,8 @@ def _reads(measures: str, row: Interval | None, chance: float) -> Check:
     check = above(measures, row, chance, PROBES)
     if check.verdict == INCONCLUSIVE and row and row.high and row.high < chance + HALF:
         check = replace(check, verdict=NOT_SUPPORTED)
-    return replace(check, expected=f"{check.expected} (chance: below {chance + HALF:.3g})")
+    expected = f"interval wholly above {chance:.3f}, the share of the more frequent label"
+    return replace(check, expected=expected)
 
 
 def _permuted(method: Method | None) -> Check:
