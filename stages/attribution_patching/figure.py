@@ -5,11 +5,11 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from stages.attribution_patching.metrics import LEAST
 from stages.lib.drawing import load, marks, registry, style
 from stages.lib.drawing.columns import CELL, bounded, ints
 
 NAMED = 4  # heads with a name: this many of the largest true effects, and of the largest errors
-LEAST = 0.1  # of the largest true effect: below this a wrong sign does not matter
 REACH = 0.9  # share of heads whose true effects the right panel holds
 RIGHT = style.Look(style.SECOND[0], "o", "-")
 WRONG = style.Look(style.SECOND[4], "X", "-")

@@ -11,13 +11,14 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from stages.attribution_patching.metrics import AttributionPatchingMetrics, Top
+from stages.attribution_patching.metrics import LEAST, AttributionPatchingMetrics, Top
 from stages.lib import stats
 from stages.lib.io import cli, params, tables
 from stages.lib.io import metrics as metrics_file
 from stages.lib.io.tables import Row
 from stages.lib.patching import head_effects, patch, patched_runs
 from stages.lib.patching.config import PatchConfig
+from stages.lib.patching.patch import Head
 from stages.lib.stats import Interval, resample, run_points
 
 
@@ -92,6 +93,7 @@ def score(
         rank_correlation=correlation,
         top=Top(**vars(shared), n_heads=at_top, by_chance=at_top / n_all if n_all else None),
         n_heads=n_all,
+        wrong_sign=_wrong_sign(*both, true.shape[2]) if n else [],
         source=config.source,
         base=config.base,
     )
@@ -127,6 +129,16 @@ def _means(effects: NDArray[np.float64], subject: NDArray[Any], seed: int) -> li
         Interval(float(value), *stats.bootstrapped(draws, n_subjects), len(effects))
         for value, draws in zip(effects.mean(axis=0), drawn.T, strict=True)
     ]
+
+
+def _wrong_sign(
+    estimated: NDArray[np.float64], true: NDArray[np.float64], n_heads: int
+) -> list[Head]:
+    """Heads of both (n_statements, n_all), layer by layer, whose signs differ and matter."""
+    estimate, effect = (x.mean(axis=0) for x in (estimated, true))
+    sizes = np.abs(effect)
+    wrong = (effect * estimate < 0) & (sizes >= LEAST * sizes.max())
+    return [Head(int(i) // n_heads, int(i) % n_heads) for i in np.flatnonzero(wrong)]
 
 
 def _spearman(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:

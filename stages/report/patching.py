@@ -5,6 +5,7 @@ from typing import Any
 
 from scipy import stats as distributions  # pyright: ignore[reportMissingTypeStubs]
 
+from stages.attribution_patching.metrics import LEAST, AttributionPatchingMetrics
 from stages.ground_truth.metrics import PlantedMetrics
 from stages.lib.claim import (
     FEW,
@@ -26,16 +27,16 @@ from stages.lib.stats.windows import Window
 from stages.report import reading, words
 from stages.report.results import Results
 from stages.robustness.metrics import ChosenSet
-from stages.set_sizes.metrics import Rule, Smallest
+from stages.set_sizes.metrics import Rule, Smallest, called
 from stages.transplant.metrics import Rank, Ranks
 from stages.widths.metrics import Size
 
 HYPERGEOMETRIC: Any = distributions.hypergeom  # scipy has no types
 RULES = (
-    "Rules: `single`, effect of each head alone; `estimate`, that on log-odds by gradient; "
-    "`verified`, the top tenth by estimate patched (`absolute`: by its size); `left_out`, what is "
-    "lost without the head; `greedy`, the head that adds most to those before it; by P(correct), "
-    "unless another measure is named."
+    "Single effects: each head patched alone. Attribution patching: their estimate by gradient, on "
+    "log-odds. Retested: the top tenth of the estimates, or of their sizes whatever the sign, "
+    "patched head by head. Leaving out: what is lost without the head. Greedy: the head that adds "
+    "most to those before it."
 )
 WINDOWS, WIDTHS, TRANSPLANT, SIZES = "windows", "widths", "transplant", "set_sizes"
 CONTROLS, ROBUST, TRUTH, ESTIMATES = (
@@ -298,7 +299,21 @@ def ranking(results: Results) -> Claim:
         "Effects of single heads that are estimated by gradient rank the heads better than chance.",
         checks,
         ("attribution_patching.png",),
+        notes=_wrong(score),
     )
+
+
+def _wrong(score: AttributionPatchingMetrics) -> list[Note]:
+    """Name the heads whose estimate has the wrong sign."""
+    if not score.n_heads:
+        return []
+    return [
+        Note(
+            f"The estimate has the wrong sign for {words.heads(score.wrong_sign)}, of the heads "
+            f"whose true effect is at least {LEAST:g} of the largest.",
+            ESTIMATES,
+        )
+    ]
 
 
 def estimated_sets(results: Results) -> Claim:
@@ -307,8 +322,8 @@ def estimated_sets(results: Results) -> Claim:
     area = rule.up["difference"]["auc_log"] if isinstance(rule, Rule) else None
     checks = [
         no_worse(
-            "area under P(correct) by the logarithm of the number of heads, order of the "
-            "estimate minus order of true effects",
+            "area under P(correct) by the logarithm of the number of heads, order of attribution "
+            "patching minus order of true effects",
             area,
             SIZES,
         )
@@ -316,8 +331,8 @@ def estimated_sets(results: Results) -> Claim:
     notes = _one_sided(rule.by_label) if isinstance(rule, Rule) else []
     return Claim(
         "Do head sets in the order of the estimate restore as much?",
-        "Sets of the heads with the largest estimated effects restore as much as sets of those "
-        "with the largest true effects.",
+        "Sets of the heads with the largest effects by attribution patching restore as much as sets "
+        "of those with the largest true effects.",
         checks,
         notes=notes,
     )
@@ -336,7 +351,10 @@ def _one_sided(by_label: dict[str, ByLabel]) -> list[Note]:
         return []
     listed = "; ".join(gaps[size] for size in sorted(gaps, key=int))
     return [
-        Note(f"Accuracy near 0.5 in the order of the estimate is one label alone: {listed}.", SIZES)
+        Note(
+            f"Accuracy near 0.5 in the order of attribution patching is one label alone: {listed}.",
+            SIZES,
+        )
     ]
 
 
@@ -511,11 +529,11 @@ def _smallest(rules: dict[str, Smallest]) -> list[Note]:
     for rule, least in rules.items():
         accuracy = Interval(least.accuracy, least.low, least.high, least.n or 0)
         found = "none" if least.n_heads is None else f"{least.n_heads} ({number(accuracy)})"
-        listed.append(f"`{rule}` {found}")
+        listed.append(f"{called(rule)}: {found}")
     return [
         Note(
             "Fewest heads that are enough on the selection split, by the rule that orders them "
-            f"(accuracy on the report split): {'; '.join(listed)}. {RULES}",
+            f"(accuracy on the report split). {'; '.join(listed)}. {RULES}",
             SIZES,
         )
     ]
