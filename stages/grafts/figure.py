@@ -12,7 +12,7 @@ RUNS = {
     "alone": ("enough: share of the lie made by this part alone", style.REVERSE),
 }
 NOTHING = "the model was not taught to lie:\nthere are no weights to take out"
-NAMES = {"set": "smallest\nset", "rest": "other\nheads"}
+NAMES = {"set": "smallest\nset", "rest": "all\nothers"}
 
 
 def draw(tables: load.Tables) -> Figure:

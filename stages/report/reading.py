@@ -80,25 +80,42 @@ def after(results: Results, source: str, base: str) -> Claim:
         of_fit = by_layer.get(fit, {}).get(scored, {})
         return None if index is None else of_fit.get(index)
 
+    apart = results.probes.auroc.get(source, {}).get(base, {}).get(index or "")
+
     probe = f"the probe fitted on `{source}`, after layer {last}"
     checks = [
         _reads(f"accuracy on `{base}` of {probe}", read(source, base), chance),
         _reads(f"accuracy on `{source}` of {probe}", read(source, source), chance),
     ]
     notes = [
+        "The check is of the accuracy with the threshold of the fit. AUROC needs no threshold: the "
+        f"chance that the probe scores a true statement of `{base}` above a false one is "
+        f"{number(apart)}{_told(apart)}.",
         f"Layers of the lie: {where}. Before them it is true by construction, so the test "
         "is made after the last of them.",
-        f"{chance:.3f} is the rate of the more frequent label, and the accuracy of a constant "
-        "probe.",
+        f"{chance:.3f} is the rate of the more frequent label, and the accuracy of a probe that "
+        "calls every statement the same: it does not show that the truth is not there.",
         f"A probe fitted on `{base}` itself reads it there: {number(read(base, base))}. As the lie "
         "is the negated truth, such a probe may read either.",
     ]
     return Claim(
         "Does the probe of the honest run still read the liar after the layers of the lie?",
-        f"After the layers of the lie, a {READS} probe fitted on `{source}` still reads `{base}`.",
+        f"After the layers of the lie, a {READS} probe fitted on `{source}` still reads `{base}`, "
+        "with the threshold that it was fitted with.",
         checks,
         notes=[Note(note, PROBES) for note in notes],
     )
+
+
+def _told(apart: Interval | None) -> str:
+    """Say what follows for the direction, whatever the threshold."""
+    if apart is None or apart.low is None or apart.high is None:
+        return ""
+    if apart.low > 0.5:
+        return ". So the direction still separates them, and the threshold is what fails"
+    if apart.high < 0.5:
+        return ". So the direction separates them with the opposite sign"
+    return ". So the direction cannot be said to separate them"
 
 
 def diverging(results: Results, source: str, base: str, neutral: str) -> Claim:
