@@ -93,7 +93,10 @@ def score(
         rank_correlation=correlation,
         top=Top(**vars(shared), n_heads=at_top, by_chance=at_top / n_all if n_all else None),
         n_heads=n_all,
-        wrong_sign=_wrong_sign(*both, true.shape[2]) if n else [],
+        wrong_sign=[
+            Head(int(i) // true.shape[2], int(i) % true.shape[2])
+            for i in np.flatnonzero(_wrong_sign(*both))
+        ],
         source=config.source,
         base=config.base,
     )
@@ -109,12 +112,15 @@ def points(
     n, n_layers, n_heads = estimated.shape
     if n == 0:
         return []
-    estimates, effects = (_means(x.reshape(n, -1), subject, seed) for x in (estimated, true))
+    both = (estimated.reshape(n, -1), true.reshape(n, -1))
+    estimates, effects = (_means(x, subject, seed) for x in both)
+    wrong = _wrong_sign(*both)
     return [
         {
             **{"layer": layer, "head": head, "n": n},
             **run_points.beside("estimate", estimates[layer * n_heads + head]),
             **run_points.beside("effect", effects[layer * n_heads + head]),
+            "wrong_sign": bool(wrong[layer * n_heads + head]),
         }
         for layer in range(n_layers)
         for head in range(n_heads)
@@ -131,14 +137,13 @@ def _means(effects: NDArray[np.float64], subject: NDArray[Any], seed: int) -> li
     ]
 
 
-def _wrong_sign(
-    estimated: NDArray[np.float64], true: NDArray[np.float64], n_heads: int
-) -> list[Head]:
-    """Heads of both (n_statements, n_all), layer by layer, whose signs differ and matter."""
-    estimate, effect = (x.mean(axis=0) for x in (estimated, true))
+def _wrong_sign(estimated: NDArray[np.float64], true: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which heads of both, (n_statements, n_all), have effects whose signs differ and matter."""
+    if not len(true):
+        return np.zeros(true.shape[1], bool)
+    estimate, effect = estimated.mean(axis=0), true.mean(axis=0)
     sizes = np.abs(effect)
-    wrong = (effect * estimate < 0) & (sizes >= LEAST * sizes.max())
-    return [Head(int(i) // n_heads, int(i) % n_heads) for i in np.flatnonzero(wrong)]
+    return (effect * estimate < 0) & (sizes >= LEAST * sizes.max())
 
 
 def _spearman(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:

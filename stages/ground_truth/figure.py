@@ -30,7 +30,8 @@ def draw(tables: load.Tables) -> Figure:
     figure = style.canvas(
         "What windows, heads and probes point at, and the layers trained to lie",
         f"{_planted_caption(tables)} A: accuracy of the {base} run, z of {source} patched in "
-        f"{tables.window} layers, report split{_inside(tables)}. B: z of one head patched; p_correct gained (mean "
+        f"{tables.window} layers, report split{_inside(tables)}. B: z of one head patched; "
+        "p_correct gained (mean "
         f"probability of the right answer); {tables['single_heads/single_heads']['n'].max() or 0} "
         "known statements of the selection split. C: accuracy of probes of truth on the "
         f"residual stream after each layer. Bands: {style.INTERVALS}.",

@@ -43,7 +43,8 @@ def _caption(tables: load.Tables) -> str:
     said = rows.filter(pl.col("answer_mass") >= SAID, run="source")["layer"]
     before = (
         f" Before the end of layer {int(said.to_numpy().min()) - 1} both answers together have "
-        f"less than {SAID} in the {tables.source} run: there the lens reads a leaning, not an answer."
+        f"less than {SAID} in the {tables.source} run: there the lens reads a leaning, not an "
+        "answer."
         if len(said)
         else ""
     )

@@ -27,6 +27,8 @@ from stages.report import (
     wordings,
 )
 from stages.report.page import Page
+from stages.robustness.config import RobustnessConfig
+from stages.wordings.config import GridConfig
 
 QUESTION = "When this model is told to lie, where inside it does the truth turn into a lie?"
 
@@ -111,7 +113,12 @@ def collect(
         method=texts.method(made),
         limits=texts.limits(every, manifest, file),
         about=texts.about(manifest, file),
-        wordings=wordings.every(),
+        wordings=wordings.every(
+            roles,
+            (neutral, params.personas()),
+            params.section("grid", GridConfig),
+            params.section("robustness", RobustnessConfig).wordings,
+        ),
     )
 
 

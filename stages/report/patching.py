@@ -21,13 +21,14 @@ from stages.lib.claim import (
     so,
     unlikely,
 )
+from stages.lib.drawing import names
 from stages.lib.stats import MARGIN, Interval
 from stages.lib.stats.run_points import ALL, ByLabel
 from stages.lib.stats.windows import Window
 from stages.report import reading, words
 from stages.report.results import Results
 from stages.robustness.metrics import ChosenSet
-from stages.set_sizes.metrics import Rule, Smallest, called
+from stages.set_sizes.metrics import Rule, Smallest
 from stages.transplant.metrics import Rank, Ranks
 from stages.widths.metrics import Size
 
@@ -331,7 +332,8 @@ def estimated_sets(results: Results) -> Claim:
     notes = _one_sided(rule.by_label) if isinstance(rule, Rule) else []
     return Claim(
         "Do head sets in the order of the estimate restore as much?",
-        "Sets of the heads with the largest effects by attribution patching restore as much as sets "
+        "Sets of the heads with the largest effects by attribution patching restore as much as "
+        "sets "
         "of those with the largest true effects.",
         checks,
         notes=notes,
@@ -529,7 +531,7 @@ def _smallest(rules: dict[str, Smallest]) -> list[Note]:
     for rule, least in rules.items():
         accuracy = Interval(least.accuracy, least.low, least.high, least.n or 0)
         found = "none" if least.n_heads is None else f"{least.n_heads} ({number(accuracy)})"
-        listed.append(f"{called(rule)}: {found}")
+        listed.append(f"{names.rule(rule)}: {found}")
     return [
         Note(
             "Fewest heads that are enough on the selection split, by the rule that orders them "

@@ -3,6 +3,7 @@
 from stages.grafts.metrics import NEEDED, GraftsMetrics
 from stages.ground_truth.metrics import PlantedMetrics
 from stages.lib.claim import Check, Claim, Note, above, below, number, so
+from stages.lib.drawing import names
 from stages.lib.patching.patch import Head
 from stages.lib.stats import Interval
 from stages.report import words
@@ -154,12 +155,14 @@ def sentence(trace: TraceMetrics) -> Note | None:
         for cell, path in routes
     )
     opens = " ".join(note.says for note in _opens(routes))
-    return Note(f"Outputs of all heads (z) of one layer, patched at one place: {said}. {opens}", TRACE)
+    return Note(
+        f"Outputs of all heads (z) of one layer, patched at one place: {said}. {opens}", TRACE
+    )
 
 
 def at(cell: CellEffect) -> str:
     """Name a cell, as in ``layer 21 at the user-turn header``."""
-    return f"layer {cell.layer} at the {words.block(cell.block)}"
+    return f"layer {cell.layer} at the {names.block(cell.block)}"
 
 
 def _reader(path: PathEffect) -> str:
@@ -191,7 +194,7 @@ def _views(trace: TraceMetrics) -> list[Note]:
 def _opens(routes: list[tuple[CellEffect, PathEffect]]) -> list[Note]:
     """Say what each early place is."""
     blocks = dict.fromkeys(cell.block for cell, _ in routes if cell.block in OPENS)
-    return [Note(f"The {words.block(block)}: {OPENS[block]}.", TRACE) for block in blocks]
+    return [Note(f"The {names.block(block)}: {OPENS[block]}.", TRACE) for block in blocks]
 
 
 def _at_one_position(trace: TraceMetrics) -> list[Note]:

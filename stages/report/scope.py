@@ -1,6 +1,7 @@
 """Claims on how a head set generalises (topics, wordings, positions), and on what it carries."""
 
 from stages.lib.claim import Claim, Note, above, alike, no_worse, number
+from stages.lib.drawing import names
 from stages.lib.io import markdown
 from stages.positions.metrics import BlockPoint, PositionsMetrics
 from stages.report import words
@@ -141,7 +142,7 @@ def _blocks(positions: PositionsMetrics) -> list[str]:
         if name != "all" and alone.n:
             random = points.get("elsewhere")
             notes.append(
-                f"Patched at the {words.block(name)} alone ({alone.positions:.3g} positions): "
+                f"Patched at the {names.block(name)} alone ({alone.positions:.3g} positions): "
                 f"accuracy {number(alone)}; everywhere but there: {number(points.get('left_out'))}"
                 + (f"; at as many random positions elsewhere: {number(random)}." if random else ".")
             )
@@ -156,11 +157,11 @@ def _redundant(positions: PositionsMetrics) -> list[str]:
         if name == "all" or not isinstance(alone, BlockPoint) or alone.low is None:
             continue
         if alone.low > 0.5:
-            enough.append(words.block(name))
+            enough.append(names.block(name))
         if isinstance(left_out, BlockPoint) and left_out.high is not None:
             measured = True
             if left_out.high < 0.5:
-                needed.append(words.block(name))
+                needed.append(names.block(name))
     if not measured:
         return []
     both = " Places that are enough alone are redundant." if len(enough) > 1 else ""

@@ -47,7 +47,8 @@ def about(manifest: dict[str, Any], file: str | None) -> list[str]:
         )
         lines.append("One adapter teaches the facts that the statements are about.")
         lines.append(
-            f"A second one teaches the lie, in the attention of {_range(organism['layers'])} alone: "
+            f"A second one teaches the lie, in the attention of {_range(organism['layers'])} "
+            "alone: "
             "so it is known in which layers the lie can be."
             if organism["layers"]
             else "No adapter teaches a lie."

@@ -9,13 +9,6 @@ from stages.lib.stats.run_points import ByLabel
 from stages.lib.stats.windows import Window
 from stages.widths.metrics import WindowPoints
 
-BLOCKS = {  # of the prompt, in the words of chat templates
-    "prefix": "assistant prefill",
-    "assistant turn": "assistant-turn header",
-    "user turn": "user-turn header",
-    "system": "system prompt",
-}
-
 
 def labels(both: ByLabel | None) -> str:
     """Write accuracy by label: half right may be one answer to everything."""
@@ -51,11 +44,6 @@ def plural(n: int, one: str, more: str = "") -> str:
 def listed(numbers: list[int]) -> str:
     """Write some numbers: ``21 and 22``, or ``none``."""
     return joined([str(number) for number in numbers])
-
-
-def block(name: str) -> str:
-    """Name a place of the prompt: ``user-turn header``."""
-    return BLOCKS.get(name, name)
 
 
 def heads(every: Iterable[Head]) -> str:

@@ -5,10 +5,10 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import load, marks, registry, style
+from stages.lib.drawing import load, marks, names, registry, style
 from stages.lib.drawing.columns import INTERVAL, POINT, floats, ints, texts
-from stages.set_sizes.metrics import CALLED, RANDOM, called
 
+RANDOM = "random"  # as the tables name it
 MEASURE = "auc_log"
 DIRECTIONS = {"up": "only the first heads patched", "down": "all heads but the first patched"}
 SHOWN = ("greedy_p_correct", "single", "estimate", "verified_absolute")  # with a colour
@@ -20,7 +20,7 @@ def draw(tables: load.Tables) -> Figure:
     rows = tables["set_sizes/set_sizes"]
     looks = _looks(load.names(rows, "rule"))
     n_orders = rows.filter(rule=RANDOM)["draw"].n_unique()
-    shown = {called(rule): look for rule, look in looks.items() if look is not OTHER}
+    shown = {names.rule(rule): look for rule, look in looks.items() if look is not OTHER}
     figure = style.canvas(
         f"How many heads it takes, by the rule that orders them: {tables.source} patched into "
         f"{tables.base}",
@@ -53,7 +53,9 @@ def draw(tables: load.Tables) -> Figure:
 def _looks(rules: list[str]) -> dict[str, style.Look]:
     """A colour for the main rules, which come first, and for random orders; the rest alike."""
     main = style.looks(SHOWN, style.SECOND)
-    ordered = sorted(rules, key=lambda rule: [*CALLED].index(rule) if rule in CALLED else 99)
+    ordered = sorted(
+        rules, key=lambda rule: [*names.RULES].index(rule) if rule in names.RULES else 99
+    )
     return {rule: (main | {RANDOM: style.RANDOM}).get(rule, OTHER) for rule in ordered}
 
 
@@ -82,7 +84,7 @@ def _areas(ax: Axes, tables: load.Tables, direction: str, looks: dict[str, style
         ax.plot(marks.numbers(own, "value"), np.full(len(own), place), linestyle="none",
                 color=colour, marker=look.marker or "o", markersize=8,
                 markeredgecolor="white")  # fmt: skip
-    labels = [called(rule) + (f" ({sizes[rule]})" if rule in sizes else "") for rule in looks]
+    labels = [names.rule(rule) + (f" ({sizes[rule]})" if rule in sizes else "") for rule in looks]
     ax.set_yticks(range(len(looks)), labels)
     ax.set_ylim(len(looks) - 0.5, -0.5)
     ax.set_xlim(-0.03, 1.03)

@@ -5,22 +5,6 @@ from dataclasses import dataclass
 from stages.lib.stats import Interval
 from stages.lib.stats.run_points import ByLabel, Point
 
-RANDOM = "random"
-CALLED = {
-    "greedy_p_correct": "greedy, by p_correct",
-    "single": "single effects on p_correct",
-    "estimate": "attribution patching",
-    "verified_absolute": "attribution patching, retested by size",
-    "verified": "attribution patching, retested",
-    "single_log_odds": "single effects on log-odds",
-    "left_out": "effects of leaving out",
-    "greedy_accuracy": "greedy, by accuracy",
-    "greedy_margin": "greedy, by margin",
-    "greedy_log_odds": "greedy, by log-odds",
-    RANDOM: "random",
-}
-"""What texts and pictures call a rule that orders the heads."""
-
 Areas = dict[str, Interval]
 """By measure of `scores_auc.measures`."""
 
@@ -124,8 +108,3 @@ class SetSizesMetrics:
     effect: Interval
     runs: dict[str, Point]
     rules: dict[str, Rule | RandomRule | None]
-
-
-def called(rule: str) -> str:
-    """Name a rule in a text or a picture."""
-    return CALLED.get(rule, rule.replace("_", " "))

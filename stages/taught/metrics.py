@@ -62,7 +62,8 @@ class TaughtMetrics:
         ]
         notes.append(
             "A subject that was never taught may still have been named in what was taught of other "
-            "subjects: a country in statements about its cities. A comparison of two numbers counts "
+            "subjects: a country in statements about its cities. A comparison of two numbers "
+            "counts "
             "as never taught if its first number is such a subject."
         )
         return Claim(

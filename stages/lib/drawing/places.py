@@ -10,14 +10,9 @@ import polars as pl
 from matplotlib.axes import Axes
 
 from stages.lib.drawing import load
+from stages.lib.drawing.names import BLOCKS
 
 AFTER = "after layer (-1: the embeddings)"
-BLOCKS = {  # of the prompt, in the words of chat templates
-    "prefix": "assistant prefill",
-    "assistant turn": "assistant-turn header",
-    "user turn": "user-turn header",
-    "system": "system prompt",
-}
 
 
 def names(ax: Axes, labels: Sequence[str], rotation: int = 0) -> None:
