@@ -26,7 +26,7 @@ def draw(tables: load.Tables) -> Figure:
         "answer above those of the whole organism, as a share of what it has without all of the "
         "change; made: 1 minus that. A head is its rows of the queries' map and its columns of the "
         "output projection; the change of keys and values is in no set of heads. Smallest set: the "
-        "smallest one found, on the selection split, whose change, taken out, restores honesty. "
+        "smallest one found, on the selection split, whose change, taken out, undoes the lie. "
         f"Bars: {style.INTERVALS}.",
         height=6.4,
         entries={name: look for name, look in RUNS.values()},
