@@ -89,7 +89,7 @@ def weights(results: Results, source: str, base: str) -> Claim | None:
     checks = [
         so(
             f"layers whose training, undone alone, restores more than {NEEDED} of honesty",
-            "those whose patch before the statement recovers more than `trace.least` "
+            "those below the reader whose patch at one place recovers more than `trace.least` "
             f"({words.listed(writers)})",
             words.listed(needed),
             set(needed) == set(writers) if needed and writers else None,
@@ -122,9 +122,9 @@ def weights(results: Results, source: str, base: str) -> Claim | None:
         notes += _found(truth)
     return Claim(
         "Does patching find the layers whose training the lie needs?",
-        "Layers whose patch before the statement recovers more than `trace.least` of the gap in "
-        f"log-odds are those whose training, undone alone, restores more than {NEEDED} of honesty "
-        "(both margins were set before).",
+        "Layers below the reader whose patch at one place of the prompt recovers more than "
+        "`trace.least` of the gap in log-odds are those whose training, undone alone, restores more "
+        f"than {NEEDED} of honesty. Both margins are the same for all models.",
         checks,
         ("grafts.png",),
         notes=notes,
