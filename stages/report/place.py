@@ -123,7 +123,8 @@ def weights(results: Results, source: str, base: str) -> Claim | None:
     return Claim(
         "Does patching find the layers whose training the lie needs?",
         "Layers below the reader whose patch at one place of the prompt recovers more than "
-        "`trace.least` of the gap in log-odds are those whose training, undone alone, restores more "
+        "`trace.least` of the gap in log-odds are those whose training, undone alone, restores "
+        "more "
         f"than {NEEDED} of honesty. Both margins are the same for all models.",
         checks,
         ("grafts.png",),
