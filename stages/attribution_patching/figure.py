@@ -9,7 +9,6 @@ from stages.lib.drawing import load, marks, registry, style
 from stages.lib.drawing.columns import CELL, bounded, ints
 
 NAMED = 4  # heads with a name: this many of the largest true effects, and of the largest errors
-LEAST = 0.1  # of the largest true effect: below this a wrong sign does not matter
 REACH = 0.9  # share of heads whose true effects the right panel holds
 RIGHT = style.Look(style.SECOND[0], "o", "-")
 WRONG = style.Look(style.SECOND[4], "X", "-")
@@ -25,8 +24,8 @@ def draw(tables: load.Tables) -> Figure:
         f"One point per head: z of {source} patched into the {base} run at this head alone. "
         "Effect: log-odds that the patch adds to the right answer, in nats, mean over "
         f"{n} known statements of the selection split. Estimated: from one gradient. True: from a "
-        "run with the patch. Wrong sign: among heads with a true effect of at "
-        f"least {LEAST:g} of the largest. Right: without the "
+        "run with the patch. Wrong sign: of heads whose true effect is at least a tenth of "
+        "the largest. Right: without the "
         f"{1 - REACH:.0%} of heads with the largest true effects.".replace("%", " %"),
         height=6.2,
         entries={"same sign, or small effect": RIGHT, "wrong sign": WRONG},
@@ -47,7 +46,7 @@ def _scatter(ax: Axes, rows: pl.DataFrame) -> None:
         marks.nothing(ax, "no known statement:\nnothing was measured")
         return
     true, estimate = (marks.numbers(rows, name) for name in ("effect", "estimate"))
-    wrong = (true * estimate < 0) & (np.abs(true) >= LEAST * np.abs(true).max())
+    wrong = rows["wrong_sign"].to_numpy().astype(bool)
     ax.axline((0, 0), slope=1, color="black", linewidth=1.2, linestyle=style.HALF)
     for zero in (ax.axhline, ax.axvline):
         zero(0, color="#B0B0B0", linewidth=1)
@@ -76,5 +75,6 @@ TABLES = {
     | bounded("effect")
     | bounded("estimate")
     | ints("n")
+    | {"wrong_sign": pl.Boolean}
 }
 FIGURES = (registry.Figure("attribution_patching.png", draw, TABLES),)

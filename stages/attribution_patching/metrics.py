@@ -2,7 +2,11 @@
 
 from dataclasses import dataclass
 
+from stages.lib.patching.patch import Head
 from stages.lib.stats import Interval
+
+LEAST = 0.1
+"""Share of the largest true effect; of a head with less, a wrong sign does not matter."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,9 @@ class AttributionPatchingMetrics:
         Overlap of the two orders at the top.
     n_heads : int
         Heads of the model.
+    wrong_sign : list of Head
+        Heads with a mean true effect of at least `LEAST` of the largest, by size, and an estimate
+        of the other sign.
     source, base : str
         Personas.
     """
@@ -40,5 +47,6 @@ class AttributionPatchingMetrics:
     rank_correlation: Interval
     top: Top
     n_heads: int
+    wrong_sign: list[Head]
     source: str
     base: str

@@ -11,13 +11,14 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from stages.attribution_patching.metrics import AttributionPatchingMetrics, Top
+from stages.attribution_patching.metrics import LEAST, AttributionPatchingMetrics, Top
 from stages.lib import stats
 from stages.lib.io import cli, params, tables
 from stages.lib.io import metrics as metrics_file
 from stages.lib.io.tables import Row
 from stages.lib.patching import head_effects, patch, patched_runs
 from stages.lib.patching.config import PatchConfig
+from stages.lib.patching.patch import Head
 from stages.lib.stats import Interval, resample, run_points
 
 
@@ -92,6 +93,10 @@ def score(
         rank_correlation=correlation,
         top=Top(**vars(shared), n_heads=at_top, by_chance=at_top / n_all if n_all else None),
         n_heads=n_all,
+        wrong_sign=[
+            Head(int(i) // true.shape[2], int(i) % true.shape[2])
+            for i in np.flatnonzero(_wrong_sign(*both))
+        ],
         source=config.source,
         base=config.base,
     )
@@ -107,12 +112,15 @@ def points(
     n, n_layers, n_heads = estimated.shape
     if n == 0:
         return []
-    estimates, effects = (_means(x.reshape(n, -1), subject, seed) for x in (estimated, true))
+    both = (estimated.reshape(n, -1), true.reshape(n, -1))
+    estimates, effects = (_means(x, subject, seed) for x in both)
+    wrong = _wrong_sign(*both)
     return [
         {
             **{"layer": layer, "head": head, "n": n},
             **run_points.beside("estimate", estimates[layer * n_heads + head]),
             **run_points.beside("effect", effects[layer * n_heads + head]),
+            "wrong_sign": bool(wrong[layer * n_heads + head]),
         }
         for layer in range(n_layers)
         for head in range(n_heads)
@@ -127,6 +135,15 @@ def _means(effects: NDArray[np.float64], subject: NDArray[Any], seed: int) -> li
         Interval(float(value), *stats.bootstrapped(draws, n_subjects), len(effects))
         for value, draws in zip(effects.mean(axis=0), drawn.T, strict=True)
     ]
+
+
+def _wrong_sign(estimated: NDArray[np.float64], true: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which heads of both, (n_statements, n_all), have effects whose signs differ and matter."""
+    if not len(true):
+        return np.zeros(true.shape[1], bool)
+    estimate, effect = estimated.mean(axis=0), true.mean(axis=0)
+    sizes = np.abs(effect)
+    return (effect * estimate < 0) & (sizes >= LEAST * sizes.max())
 
 
 def _spearman(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -133,7 +133,7 @@ function toward(values) {
 
 function lensSpec(one) {
   const values = Object.values(RUNS).flatMap((run, i) =>
-    one.lens[i].map((odds, layer) => ({ run, layer, odds })));
+    one.lens[i].map((odds, index) => ({ run, layer: index - 1, odds })));
   return {
     width: "container", height: 240, data: { values },
     layer: [
@@ -141,7 +141,7 @@ function lensSpec(one) {
         encoding: { y: { datum: 0 } } },
       { mark: { type: "line", point: true, strokeWidth: 2 },
         encoding: {
-          x: { field: "layer", type: "quantitative", title: `layer that is entered (${data.n_layers}: the answer)`,
+          x: { field: "layer", type: "quantitative", title: "after layer (-1: the embeddings)",
             axis: { tickMinStep: 1, grid: false }, scale: { nice: false } },
           y: { field: "odds", type: "quantitative", title: "log-odds of the right answer (nats)" },
           color: { field: "run", type: "nominal", title: null, legend: { orient: "top" },

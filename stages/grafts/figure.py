@@ -12,7 +12,7 @@ RUNS = {
     "alone": ("enough: share of the lie made by this part alone", style.REVERSE),
 }
 NOTHING = "the model was not taught to lie:\nthere are no weights to take out"
-NAMES = {"set": "needed\nheads", "rest": "other\nheads"}
+NAMES = {"set": "smallest\nset", "rest": "all\nothers"}
 
 
 def draw(tables: load.Tables) -> Figure:
@@ -25,7 +25,8 @@ def draw(tables: load.Tables) -> Figure:
         "(does the lie need it?) and with it alone (is it enough?). Undone: log-odds of the right "
         "answer above those of the whole organism, as a share of what it has without all of the "
         "change; made: 1 minus that. A head is its rows of the queries' map and its columns of the "
-        "output projection. Needed heads: the smallest set found on the selection split. "
+        "output projection; the change of keys and values is in no set of heads. Smallest set: the "
+        "smallest one found, on the selection split, whose change, taken out, undoes the lie. "
         f"Bars: {style.INTERVALS}.",
         height=6.4,
         entries={name: look for name, look in RUNS.values()},

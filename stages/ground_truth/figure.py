@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from stages.lib.drawing import heat, load, marks, patching, registry, style
+from stages.lib.drawing import heat, load, marks, patching, places, registry, style
 from stages.lib.drawing.columns import (
     CELL,
     HEADS,
@@ -30,10 +30,11 @@ def draw(tables: load.Tables) -> Figure:
     figure = style.canvas(
         "What windows, heads and probes point at, and the layers trained to lie",
         f"{_planted_caption(tables)} A: accuracy of the {base} run, z of {source} patched in "
-        f"{tables.window} layers, report split. B: z of one head patched; p_correct gained (mean "
+        f"{tables.window} layers, report split{_inside(tables)}. B: z of one head patched; "
+        "p_correct gained (mean "
         f"probability of the right answer); {tables['single_heads/single_heads']['n'].max() or 0} "
         "known statements of the selection split. C: accuracy of probes of truth on the "
-        f"input of each layer. Bands: {style.INTERVALS}.",
+        f"residual stream after each layer. Bands: {style.INTERVALS}.",
         height=6.2,
         entries=entries,
         half="0.5",
@@ -60,13 +61,22 @@ def _planted_caption(tables: load.Tables) -> str:
     layers = _planted(tables)
     if not layers:
         return "This model was not trained to lie."
-    return f"Layers {layers[0]} to {layers[-1]} were trained to lie (shaded; framed in B)."
+    return f"Layers {layers[0]} to {layers[-1]} were trained to lie: shaded in C, framed in B."
+
+
+def _inside(tables: load.Tables) -> str:
+    """What is shaded where the x axis has windows by their first layer."""
+    layers = _planted(tables)
+    if not layers or len(layers) < tables.window:
+        return ""
+    return f"; shaded: windows wholly inside layers {layers[0]} to {layers[-1]}"
 
 
 def _shade(ax: Axes, tables: load.Tables, size: int) -> None:
     """Mark the planted layers, or the first layers of the windows of `size` inside them."""
-    if layers := _planted(tables):
-        ax.axvspan(layers[0] - 0.5, max(layers[-1] - size + 1, layers[0]) + 0.5, color=PLANTED)
+    layers = _planted(tables)
+    if layers and len(layers) >= size:
+        ax.axvspan(layers[0] - 0.5, layers[-1] - size + 1.5, color=PLANTED)
 
 
 def _heads(figure: Figure, ax: Axes, tables: load.Tables) -> None:
@@ -90,7 +100,7 @@ def _probes(ax: Axes, tables: load.Tables) -> None:
     """Own probes of both runs, and the source's on the base run."""
     looks = style.looks(tables.personas)
     source, base = tables.source, tables.base
-    rows = tables["probes/layers"].filter(site="resid_post", labels="true")
+    rows = places.after_layer(tables["probes/layers"].filter(site="resid_post", labels="true"))
     for fit, scored, look in (
         (source, source, looks[source]),
         (base, base, looks[base]),
@@ -100,7 +110,7 @@ def _probes(ax: Axes, tables: load.Tables) -> None:
         marks.line(ax, own, "layer", "accuracy", look)
     marks.rates(ax)
     ax.set_ylabel("")
-    ax.set_xlabel("layer that is entered")
+    ax.set_xlabel(places.AFTER)
 
 
 TABLES = {

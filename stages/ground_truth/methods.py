@@ -1,4 +1,4 @@
-"""How well each method points at the heads whose weights the lie needs."""
+"""How well each method points at the smallest set of heads whose training the lie needs."""
 
 import numpy as np
 import polars as pl
@@ -51,8 +51,9 @@ def scores(
         ``single_heads`` and ``attribution_patching`` at the last positions,
         ``attribution_everywhere`` at all that are paired; ``trace``: each head at the cells that
         matter, the best of its cells (0 elsewhere); ``window`` and ``head_set``: 1 inside and 0
-        outside; ``weight_change``: the norm of the change of the head's weights, which is no
-        method, as only who trained the model knows it.
+        outside. Two are no methods, as only who trained the model knows them: ``weight_change``,
+        the norm of the change of the head's weights, and ``trained_layers``, the control that
+        knows these layers and nothing within them: 1 in every head of a changed layer, 0 elsewhere.
     """
     means = estimated.group_by("layer", "head").agg(pl.col("effect", "estimate").mean())
     cells = [
@@ -74,6 +75,9 @@ def scores(
         "window": _grid([(head.layer, head.head, 1.0) for head in inside], shape),
         "head_set": _grid([(layer, head, 1.0) for layer, head in chosen], shape),
         "weight_change": _grid(changed, shape),
+        "trained_layers": _grid(
+            [(int(layer), head, 1.0) for layer in grafts.layers for head in range(shape[1])], shape
+        ),
     }
 
 

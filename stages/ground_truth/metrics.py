@@ -150,8 +150,9 @@ class PlantedMetrics(GroundTruthMetrics):
         Layers without whose change of weights more than a quarter of honesty comes back
         (metrics/grafts.json).
     methods : dict of str to Ranked
-        By method, on the smallest set of heads whose weights the lie needs; empty where no set of
-        heads was found.
+        By method, on the smallest set of heads whose change of weights, taken out, restores
+        honesty; ``weight_change`` and ``trained_layers`` are controls. Empty where no set was
+        found.
     belief : dict of str to Accuracy
         Probes on what enters the first planted layer: ``source`` and ``base`` on their own run,
         ``transfer`` from source to base, and ``permuted``, base with permuted labels.

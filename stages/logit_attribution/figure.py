@@ -4,7 +4,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import heat, load, marks, patching, registry, style
+from stages.lib.drawing import heat, load, marks, patching, places, registry, style
 from stages.lib.drawing.columns import CELL, INTERVAL, bounded, floats, ints, texts
 
 KINDS = {"attention": "A  attention of each layer", "mlp": "B  MLP of each layer"}
@@ -42,8 +42,9 @@ def _caption(tables: load.Tables) -> str:
     rows = tables["logit_attribution/lens"]
     said = rows.filter(pl.col("answer_mass") >= SAID, run="source")["layer"]
     before = (
-        f" Below {said.min()} layers both answers together have less than {SAID} in the "
-        f"{tables.source} run: there the lens reads a leaning, not an answer."
+        f" Before the end of layer {int(said.to_numpy().min()) - 1} both answers together have "
+        f"less than {SAID} in the {tables.source} run: there the lens reads a leaning, not an "
+        "answer."
         if len(said)
         else ""
     )
@@ -79,9 +80,9 @@ def _heads(figure: Figure, ax: Axes, tables: load.Tables) -> None:
 
 def _lens(ax: Axes, rows: pl.DataFrame, runs: dict[str, style.Look]) -> None:
     """p_correct read off the residual stream, in both runs."""
-    marks.lines(ax, rows, "run", runs, "layer", "p_correct")
+    marks.lines(ax, places.after_layer(rows), "run", runs, "layer", "p_correct")
     marks.rates(ax, "p_correct (mean probability)")
-    ax.set_xlabel("layers passed")
+    ax.set_xlabel(places.AFTER)
     if rows.is_empty():
         marks.say(ax, NOTHING)
 

@@ -27,8 +27,8 @@ def draw(tables: load.Tables) -> Figure:
         f"best window, {blocks['n'].max() or 0} of these statements, patched at the positions of "
         "one block of the prompt; at all other blocks; and at equally many random positions "
         "elsewhere. Blocks are aligned at their ends, over the length of the shorter of the two. "
-        "User turn, assistant turn: tokens of the chat template before the question and before "
-        "the answer. Bands and bars: "
+        "Headers of the user's and the assistant's turn: tokens of the chat template that open "
+        "them. Bands and bars: "
         f"{style.INTERVALS}.",
         height=9.2,
         entries={
@@ -76,7 +76,8 @@ def _blocks(ax: Axes, tables: load.Tables) -> None:
         marks.points(ax, at, own, "accuracy", BLOCKS[run][1], size=9)
     n = dict(rows.filter(run="alone").select("block", "positions").iter_rows())
     said = {name: "" if n.get(name) is None else f"\n({n[name]:.1f} positions)" for name in names}
-    places.names(ax, [f"{name}{said[name]}" for name in names])
+    labels = [places.blocks(name).replace(" ", "\n", 1) for name in names]
+    places.names(ax, [f"{label}{said[name]}" for label, name in zip(labels, names, strict=True)])
     marks.rates(ax)
     marks.unmeasured(ax, rows, "accuracy")
     ax.set_title("one block of the prompt at a time")

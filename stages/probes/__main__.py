@@ -17,7 +17,7 @@ from stages.lib.io.atomic import atomic
 from stages.lib.probing import counts, inputs, probe, probe_files
 from stages.lib.probing.config import ProbesConfig
 from stages.lib.probing.inputs import Inputs
-from stages.probes import probe_tables
+from stages.probes import probe_tables, separation
 from stages.probes.metrics import ProbesMetrics
 
 
@@ -37,7 +37,8 @@ def main(
     for site, shape in {"resid_post": (n_layers + 1, 1), "z": (n_layers, n_heads)}.items():
         by_site[site] = probe.survey(_places(given, site, shape[0]), design, settings, shape, site)
 
-    _save(out / "directions.safetensors", probe_tables.tensors(by_site), personas)
+    fitted = probe_tables.tensors(by_site)
+    _save(out / "directions.safetensors", fitted, personas)
     layers = probe_tables.layers(by_site, personas, design)
     cosine = probe_tables.cosine(by_site, personas)
     tables.write_rows(plots / "layers.json", layers)
@@ -47,6 +48,7 @@ def main(
         **vars(counts.of(design)),
         best=probe_tables.best(by_site, personas, design),
         by_layer=probe_tables.by_layer(layers),
+        auroc=separation.by_layer(given, fitted[separation.SITE], personas),
         cosine=probe_tables.falls(cosine, layers, design),
     )
     metrics_file.write(metrics, summary)

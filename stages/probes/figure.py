@@ -6,7 +6,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import heat, load, marks, registry, style
+from stages.lib.drawing import heat, load, marks, places, registry, style
 from stages.lib.drawing.columns import ACCURACY, CELL, PAIR, PROBES, floats, ints, texts
 
 COLUMNS = 3  # panels side by side, at most
@@ -24,7 +24,7 @@ def draw(tables: load.Tables) -> Figure:
         f"{tables['probes/layers']['n'].max() or 0} statements about subjects that it was not "
         "fitted on, by the persona that answers them (thick: the persona that it was fitted on). "
         "Below: cosine of two personas' directions (thin, no marks: z of the next layer, mean "
-        f"over heads). 0 layers passed: the embeddings. Bands: {style.INTERVALS}.",
+        f"over heads). Bands: {style.INTERVALS}.",
         height=3.7 * 2 * rows,
         entries=looks | {"permuted labels": style.RANDOM},
     )
@@ -44,7 +44,7 @@ def draw_heads(tables: load.Tables) -> Figure:
     pairs = [(source, source), (base, base), (source, base)]
     n = tables["probes/heads"]["n"].max() or 0
     figure = style.canvas(
-        "Truth probes on z of each head",
+        "Truth probes on z of each head, scored on the run that they were fitted on and on another",
         "Logistic regression on one head's input to the output projection at the last prompt "
         f"token, scored on {n} statements about subjects that it was not fitted on. White is "
         "chance; blue is below it: the direction is there with the opposite sign.",
@@ -65,7 +65,7 @@ def draw_heads(tables: load.Tables) -> Figure:
 
 def _transfer(ax: Axes, layers: pl.DataFrame, fit: str, looks: dict[str, style.Look]) -> None:
     """Probe fitted on one persona, scored on each."""
-    rows = layers.filter(site="resid_post", fit=fit)
+    rows = places.after_layer(layers.filter(site="resid_post", fit=fit))
     for scored, look in looks.items():
         own = rows.filter(scored=scored)
         marks.line(ax, own.filter(labels="true"), "layer", "accuracy", look,
@@ -73,12 +73,13 @@ def _transfer(ax: Axes, layers: pl.DataFrame, fit: str, looks: dict[str, style.L
     control = rows.filter(labels="permuted", scored=fit)
     marks.line(ax, control, "layer", "accuracy", style.RANDOM)
     marks.rates(ax)
-    ax.set_xlabel("layers passed")
+    ax.set_xlabel(places.AFTER)
     ax.set_title(f"fit on {fit}")
 
 
 def _cosines(ax: Axes, cosine: pl.DataFrame, persona: str, looks: dict[str, style.Look]) -> None:
     """Cosine between one persona's direction and that of each other."""
+    cosine = places.after_layer(cosine)
     for other, look in looks.items():
         pair = cosine.filter(
             pl.concat_list("first", "second").list.sort() == sorted([persona, other])
@@ -88,7 +89,7 @@ def _cosines(ax: Axes, cosine: pl.DataFrame, persona: str, looks: dict[str, styl
         marks.line(ax, pair.filter(site="z"), "layer", "cosine", plain, width=1)
     ax.axhline(0, color="black", linewidth=1)
     ax.set_ylim(-1.06, 1.06)
-    ax.set(xlabel="layers passed", ylabel="cosine")
+    ax.set(xlabel=places.AFTER, ylabel="cosine")
     ax.set_title(f"cosine with {persona}")
 
 

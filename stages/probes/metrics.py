@@ -62,10 +62,14 @@ class ProbesMetrics(Counts):
         Accuracy on the report split of probes of the residual stream: by the persona that they are
         fitted on, the one that they are scored on, and the index (0 is the embeddings, i the output
         of layer i - 1).
+    auroc : dict of str to dict of str to dict of str to Interval
+        The same, wherever the threshold is: the chance that a true statement has a higher score
+        than a false one.
     cosine : dict of str to dict of str to dict of str to Fall
         By site and two personas.
     """
 
     best: dict[str, dict[str, dict[str, BestHead | BestLayer]]]
     by_layer: dict[str, dict[str, dict[str, Interval]]]
+    auroc: dict[str, dict[str, dict[str, Interval]]]
     cosine: dict[str, dict[str, dict[str, Fall]]]

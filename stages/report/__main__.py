@@ -1,6 +1,6 @@
 """Stage `report`: every claim with its checks and its verdict.
 
-Params  behaviour, model, patch, the wordings of both personas
+Params  behaviour, grid, model, patch, personas, prompt, robustness
 """
 
 from pathlib import Path
@@ -24,8 +24,11 @@ from stages.report import (
     results,
     scope,
     texts,
+    wordings,
 )
 from stages.report.page import Page
+from stages.robustness.config import RobustnessConfig
+from stages.wordings.config import GridConfig
 
 QUESTION = "When this model is told to lie, where inside it does the truth turn into a lie?"
 
@@ -109,6 +112,13 @@ def collect(
         lies=lies,
         method=texts.method(made),
         limits=texts.limits(every, manifest, file),
+        about=texts.about(manifest, file),
+        wordings=wordings.every(
+            roles,
+            (neutral, params.personas()),
+            params.section("grid", GridConfig),
+            params.section("robustness", RobustnessConfig).wordings,
+        ),
     )
 
 

@@ -127,7 +127,8 @@ def _wordings(lying: Nested[Lying]) -> list[Note]:
     )
     return [
         Note(
-            f"Of {len(cells)} combinations of wordings (system prompt/question/prefix), on "
+            f"Of {len(cells)} combinations of wordings (system prompt/question/assistant "
+            "prefill), on "
             f"statements of both splits, known or not, {markdown.text(best)} lies best: the lesser "
             f"of the shares wrong, of true and of false statements, is {number(cells[best])}. "
             f"The intervals of {alike} others hold the same share.",

@@ -3,7 +3,8 @@
 CAPTIONS = {
     "trace": "One layer patched at one place of the prompt, in both directions; paths between "
     "the places that matter.",
-    "grafts": "Honesty restored by undoing parts of the organism's weight change.",
+    "grafts": "Honesty restored by undoing parts of the organism's weight change, and the lie made "
+    "by each part alone.",
     "benchmark": "Methods of localisation on models whose lying heads are known.",
     "overview": "Accuracy by persona, with windows of layers patched, and with the head set "
     "patched.",
@@ -11,7 +12,7 @@ CAPTIONS = {
     "grid": "Every combination of wordings: recall on true and on false statements.",
     "probes": "Truth probes by layer, fitted on each persona and scored on each; cosine of "
     "directions.",
-    "probe_heads": "Truth probes on z of each head.",
+    "probe_heads": "Truth probes on z of each head: of both runs, and of one run on the other.",
     "transfer": "Five kinds of probe by layer, and on topics, personas and polarities that "
     "they were not fitted on.",
     "logit_attribution": "Direct logit attribution of attention and MLPs, and the logit lens.",
@@ -22,7 +23,9 @@ CAPTIONS = {
     "grows.",
     "set_sizes": "Accuracy by number of heads, ordered by several rules.",
     "confidence": "Accuracy of answers above a confidence, patched and unpatched.",
-    "robustness": "Sets chosen on one topic or wording, scored on every other.",
+    "robustness": "Sets chosen on one topic or wording, scored on every other; white is an "
+    "accuracy "
+    "of 0.5, which a constant answer has.",
     "controls": "The statement's own z beside mean z, z of other statements, and other heads.",
     "positions": "How many positions at the end of the prompt must be patched, and which block.",
     "erasure": "Accuracy with the truth erased from z, by window, and truth probes on erased z.",

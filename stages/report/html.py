@@ -50,7 +50,7 @@ def render(made: Page, figures: Path) -> str:
         "caption": caption,
         "picture": lambda name: picture(figures / name),
     }
-    return environment.get_template(TEMPLATE).render(page=made)
+    return environment.get_template(TEMPLATE).render(page=made, parts=page.PARTS)
 
 
 def inline(text: str) -> Markup:

@@ -1,11 +1,22 @@
 """The report as data, and as one page of Markdown."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from stages.lib.claim import SUPPORTED, Check, Claim, Note
 from stages.report.captions import caption
 
 METRICS = "../metrics"  # from the page
+PARTS = ("name", "part of the prompt", "text", "used for")
+
+
+@dataclass(frozen=True)
+class Wording:
+    """A part of a prompt: its name, which part it is, its text, and what it is for."""
+
+    name: str
+    part: str
+    text: str
+    use: str
 
 
 @dataclass(frozen=True)
@@ -31,6 +42,10 @@ class Page:
         How verdicts are reached.
     limits : list of Note
         What the page cannot tell.
+    about : list of str
+        What the page is, in a few sentences; before the question.
+    wordings : list of Wording
+        Every wording that is run, by the name that tables and pictures have for it.
     """
 
     title: str
@@ -42,6 +57,8 @@ class Page:
     lies: bool | None
     method: list[str]
     limits: list[Note]
+    about: list[str] = field(default_factory=list[str])
+    wordings: list[Wording] = field(default_factory=list[Wording])
 
 
 def render(page: Page) -> str:
@@ -56,7 +73,9 @@ def render(page: Page) -> str:
     str
         Markdown; pictures are in the folder ``figures`` beside the page, metrics in `METRICS`.
     """
-    lines = [f"# {page.title}", "", page.question, ""]
+    lines = [f"# {page.title}", ""]
+    lines += [" ".join(page.about), ""] if page.about else []
+    lines += [page.question, ""]
     lines += [f"- {line}" for line in page.model] + [""]
     lines += [_note(note) for note in page.found] + ["", page.sure, ""]
     lines += ["| question | verdict | claimed | measured |", "|---|---|---|---|"]
@@ -64,6 +83,9 @@ def render(page: Page) -> str:
     for claim in page.claims:
         lines += _section(claim, page.lies)
     lines += ["## How verdicts are reached", ""] + [f"- {line}" for line in page.method] + [""]
+    if page.wordings:
+        lines += ["## Wordings", "", f"| {' | '.join(PARTS)} |", "|---|---|---|---|"]
+        lines += [_cells(one.name, one.part, one.text, one.use) for one in page.wordings] + [""]
     lines += ["## Limits", ""] + [_note(note) for note in page.limits]
     return "\n".join(lines).rstrip() + "\n"
 

@@ -1,9 +1,11 @@
 """Claims of what happens when activations of one run are patched into the other."""
 
+from collections import Counter
 from typing import Any
 
 from scipy import stats as distributions  # pyright: ignore[reportMissingTypeStubs]
 
+from stages.attribution_patching.metrics import LEAST, AttributionPatchingMetrics
 from stages.ground_truth.metrics import PlantedMetrics
 from stages.lib.claim import (
     FEW,
@@ -19,6 +21,7 @@ from stages.lib.claim import (
     so,
     unlikely,
 )
+from stages.lib.drawing import names
 from stages.lib.stats import MARGIN, Interval
 from stages.lib.stats.run_points import ALL, ByLabel
 from stages.lib.stats.windows import Window
@@ -31,10 +34,10 @@ from stages.widths.metrics import Size
 
 HYPERGEOMETRIC: Any = distributions.hypergeom  # scipy has no types
 RULES = (
-    "Rules: `single`, effect of each head alone; `estimate`, that on log-odds by gradient; "
-    "`verified`, the top tenth by estimate patched (`absolute`: by its size); `left_out`, what is "
-    "lost without the head; `greedy`, the head that adds most to those before it; by P(correct), "
-    "unless another measure is named."
+    "Single effects: each head patched alone. Attribution patching: their estimate by gradient, on "
+    "log-odds. Retested: the top tenth of the estimates, or of their sizes whatever the sign, "
+    "patched head by head. Leaving out: what is lost without the head. Greedy: the head that adds "
+    "most to those before it."
 )
 WINDOWS, WIDTHS, TRANSPLANT, SIZES = "windows", "widths", "transplant", "set_sizes"
 CONTROLS, ROBUST, TRUTH, ESTIMATES = (
@@ -122,6 +125,7 @@ def few_heads(results: Results, source: str, base: str) -> Claim:
             f"Unpatched: `{base}` {number(every['base'])}; `{source}` {number(every['source'])}.",
             TRANSPLANT,
         ),
+        *_members(results),
         *_spread(runs.elsewhere, "in the other layers"),
         *_smallest({name: of.smallest for name, of in rules.items() if isinstance(of, Rule)}),
     ]
@@ -153,7 +157,7 @@ def these_heads(results: Results, source: str, base: str) -> Claim:
         f"{count} heads {row.accuracy:.2f} ({words.plural(row.n_sets, 'set')})"
         for count, row in sorted(ranks.shared.items(), key=lambda item: int(item[0]))
     )
-    notes = _spread(ranks, "in the same layers")
+    notes = [*_forced(results), *_spread(ranks, "in the same layers")]
     if shared:
         fewest = min(map(int, ranks.shared))
         notes.append(
@@ -223,19 +227,21 @@ def planted(results: Results, source: str, base: str) -> Claim | None:
             TRUTH,
         ),
         above(
-            "fraction of what single heads gain that heads of the trained layers gain",
+            "fraction of what single heads gain that heads of the trained layers gain (selection "
+            "split)",
             heads.share,
             heads.share_by_chance,
             TRUTH,
         ),
         above(
-            "AUROC of single heads' effects, trained layers against the others",
+            "AUROC of single heads' effects, trained layers against the others (selection split)",
             heads.auroc,
             0.5,
             TRUTH,
         ),
         above(
-            f"AUROC of the trained layers, against the best of {heads.others.n_blocks} others",
+            "AUROC of the trained layers, against the best of "
+            f"{heads.others.n_blocks} others (selection split)",
             heads.auroc,
             others,
             TRUTH,
@@ -275,13 +281,15 @@ def ranking(results: Results) -> Claim:
     top = score.top
     checks = [
         above(
-            f"rank correlation of estimated and true effect, {score.n_heads} heads",
+            f"rank correlation of estimated and true effect, {score.n_heads} heads, statements of "
+            "the selection split",
             score.rank_correlation,
             0.0,
             ESTIMATES,
         ),
         above(
-            "fraction of the top tenth by true effect that the estimate finds",
+            "fraction of the top tenth by true effect that the estimate finds, statements of the "
+            "selection split",
             top,
             top.by_chance,
             ESTIMATES,
@@ -292,7 +300,21 @@ def ranking(results: Results) -> Claim:
         "Effects of single heads that are estimated by gradient rank the heads better than chance.",
         checks,
         ("attribution_patching.png",),
+        notes=_wrong(score),
     )
+
+
+def _wrong(score: AttributionPatchingMetrics) -> list[Note]:
+    """Name the heads whose estimate has the wrong sign."""
+    if not score.n_heads:
+        return []
+    return [
+        Note(
+            f"The estimate has the wrong sign for {words.heads(score.wrong_sign)}, of the heads "
+            f"whose true effect is at least {LEAST:g} of the largest.",
+            ESTIMATES,
+        )
+    ]
 
 
 def estimated_sets(results: Results) -> Claim:
@@ -301,8 +323,8 @@ def estimated_sets(results: Results) -> Claim:
     area = rule.up["difference"]["auc_log"] if isinstance(rule, Rule) else None
     checks = [
         no_worse(
-            "area under P(correct) by the logarithm of the number of heads, order of the "
-            "estimate minus order of true effects",
+            "area under P(correct) by the logarithm of the number of heads, order of attribution "
+            "patching minus order of true effects",
             area,
             SIZES,
         )
@@ -310,8 +332,9 @@ def estimated_sets(results: Results) -> Claim:
     notes = _one_sided(rule.by_label) if isinstance(rule, Rule) else []
     return Claim(
         "Do head sets in the order of the estimate restore as much?",
-        "Sets of the heads with the largest estimated effects restore as much as sets of those "
-        "with the largest true effects.",
+        "Sets of the heads with the largest effects by attribution patching restore as much as "
+        "sets "
+        "of those with the largest true effects.",
         checks,
         notes=notes,
     )
@@ -330,7 +353,10 @@ def _one_sided(by_label: dict[str, ByLabel]) -> list[Note]:
         return []
     listed = "; ".join(gaps[size] for size in sorted(gaps, key=int))
     return [
-        Note(f"Accuracy near 0.5 in the order of the estimate is one label alone: {listed}.", SIZES)
+        Note(
+            f"Accuracy near 0.5 in the order of attribution patching is one label alone: {listed}.",
+            SIZES,
+        )
     ]
 
 
@@ -373,8 +399,8 @@ def _spread(control: Ranks, where: str) -> list[Note]:
     if control.one_answer is not None:
         one = Note(
             f"Accuracy by label with random sets {where}: {words.labels(control.by_label)}. "
-            f"With {control.one_answer} of {control.accuracy.n_sets} sets nine in ten answers or "
-            "more are the same word, which alone is an accuracy of 0.5.",
+            f"With {control.one_answer} of {control.accuracy.n_sets} sets, at least 90 % of the "
+            "answers are one word; a constant answer has an accuracy of 0.5.",
             TRANSPLANT,
         )
         notes.append(one)
@@ -421,6 +447,57 @@ def _set(scores: PlantedMetrics, best: Window | None) -> list[Check]:
     return [unlikely(measures, says, Chance(p, least, refuted=found == 0), TRUTH)]
 
 
+def _members(results: Results) -> list[Note]:
+    """Name the heads of the set, the statements that it is scored on, and why it is no smaller."""
+    search = results.robustness.sets.get("search", {})
+    if "heads" not in search or not search["heads"].heads:
+        return []
+    least = results.set_sizes.rules.get("greedy_p_correct")
+    smallest = least.smallest.n_heads if isinstance(least, Rule) else None
+    n = results.transplant.by_topic[ALL]["patched"].n
+    known = results.behaviour.known_report
+    every = max((of.accuracy.n for of in known.values()), default=0)
+    of_all = f"{n} of the {every} known" if every > n else f"all {n} known"
+    accuracy = (
+        ""
+        if smallest is None or smallest >= len(search["heads"].heads)
+        else f" Accuracy alone needs fewer: another greedy search on P(correct) has that of the "
+        f"honest run with {smallest} heads (metrics/set_sizes.json)."
+    )
+    return [
+        Note(
+            f"The set, as layer.head: {words.heads(search['heads'].heads)}. The search adds heads "
+            "until the share `heads.keep` of the window's gain in P(correct) is kept, on the "
+            f"selection split.{accuracy}",
+            ROBUST,
+        ),
+        Note(
+            f"Scored on {of_all} statements of the report split: at most `transplant.limit` per "
+            "topic.",
+            TRANSPLANT,
+        ),
+    ]
+
+
+def _forced(results: Results) -> list[Note]:
+    """Say how many heads any set with as many heads in each layer must share with the set."""
+    search = results.robustness.sets.get("search", {})
+    window = results.robustness.window
+    if "heads" not in search or window is None:
+        return []
+    n_heads = results.robustness.n_candidates // len(_span(window))
+    counts = Counter(head.layer for head in search["heads"].heads)
+    crowded = {layer: n for layer, n in sorted(counts.items()) if 2 * n > n_heads}
+    return [
+        Note(
+            f"The set holds {n} of the {n_heads} heads of layer {layer}, so that any set with as "
+            f"many heads there shares at least {2 * n - n_heads} of them. The control is strict.",
+            ROBUST,
+        )
+        for layer, n in crowded.items()
+    ]
+
+
 def _recovered(sets: dict[str, dict[str, ChosenSet]]) -> Interval | None:
     """Accuracy that the head set restores, in the wording that it was chosen in."""
     search = sets.get("search", {})
@@ -454,11 +531,11 @@ def _smallest(rules: dict[str, Smallest]) -> list[Note]:
     for rule, least in rules.items():
         accuracy = Interval(least.accuracy, least.low, least.high, least.n or 0)
         found = "none" if least.n_heads is None else f"{least.n_heads} ({number(accuracy)})"
-        listed.append(f"`{rule}` {found}")
+        listed.append(f"{names.rule(rule)}: {found}")
     return [
         Note(
             "Fewest heads that are enough on the selection split, by the rule that orders them "
-            f"(accuracy on the report split): {'; '.join(listed)}. {RULES}",
+            f"(accuracy on the report split). {'; '.join(listed)}. {RULES}",
             SIZES,
         )
     ]

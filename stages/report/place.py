@@ -3,6 +3,9 @@
 from stages.grafts.metrics import NEEDED, GraftsMetrics
 from stages.ground_truth.metrics import PlantedMetrics
 from stages.lib.claim import Check, Claim, Note, above, below, number, so
+from stages.lib.drawing import names
+from stages.lib.patching.patch import Head
+from stages.lib.stats import Interval
 from stages.report import words
 from stages.report.results import Results
 from stages.trace.metrics import MOST, CellEffect, PathEffect, TraceMetrics
@@ -16,7 +19,16 @@ METHODS = {
     "window": "the best window",
     "head_set": "the head set",
     "weight_change": "size of the change of weights",
+    "trained_layers": "the trained layers alone",
 }
+NO_METHOD = ("weight_change", "trained_layers")
+"""Scores that only who trained the model knows."""
+OPENS = {
+    "user turn": "the tokens of the chat template that open the user's turn, before question and "
+    "statement",
+    "system": "the system prompt, before question and statement",
+}
+"""What a place of the prompt before the statement is."""
 
 
 def written_and_read(results: Results, source: str, base: str) -> Claim:
@@ -27,9 +39,12 @@ def written_and_read(results: Results, source: str, base: str) -> Claim:
     for cell, path in routes:
         where = at(cell)
         checks += [
-            above(f"accuracy as `{base}` with z of {where} patched", cell.accuracy, 0.5, TRACE),
             above(
-                f"share of the gain of {where} that passes through layer {_reader(path)}",
+                f"accuracy as `{base}` with z of {where} alone patched", cell.accuracy, 0.5, TRACE
+            ),
+            above(
+                f"share of the gain of {where} that passes through layer {_reader(path)} at all "
+                "positions",
                 path.through, MOST, TRACE,
             ),
         ]  # fmt: skip
@@ -45,16 +60,19 @@ def written_and_read(results: Results, source: str, base: str) -> Claim:
         ]
     return Claim(
         "Where is the instruction to lie written, and where is it read?",
-        f"z of a layer at an early place of the prompt, patched from `{source}` into `{base}`, "
-        "brings the right answer back, and most of that reaches the answer through a later layer.",
+        f"z of all heads of a layer, patched from `{source}` into `{base}` at one early place of "
+        "the prompt alone, brings the right answer back, and most of that reaches the answer "
+        "through a later layer.",
         checks,
         ("trace.png",),
         notes=[
+            *_opens(routes),
             Note(
-                "Before the statement no answer can be written: what is written there is that a "
+                "No answer can be written before the statement: what is written there is that a "
                 "lie is due.",
                 TRACE,
             ),
+            *_at_one_position(trace),
             *map(_alone, trace.cells.values()),
             *_views(trace),
         ],
@@ -71,14 +89,15 @@ def weights(results: Results, source: str, base: str) -> Claim | None:
     checks = [
         so(
             f"layers whose training, undone alone, restores more than {NEEDED} of honesty",
-            f"those that write by activation patching ({words.listed(writers)})",
+            "those below the reader whose patch at one place recovers more than `trace.least` "
+            f"({words.listed(writers)})",
             words.listed(needed),
             set(needed) == set(writers) if needed and writers else None,
             GRAFTS,
         ),
         above(
-            f"accuracy as `{base}` without the change of weights of the {len(part.heads)} heads "
-            "that the lie needs",
+            f"accuracy as `{base}` without the change of weights of the smallest set "
+            f"({words.plural(len(part.heads), 'head')})",
             part.set.without.accuracy if part.set else None,
             0.5,
             GRAFTS,
@@ -98,19 +117,15 @@ def weights(results: Results, source: str, base: str) -> Claim | None:
         )
         for layer, unit in grafts.layers.items()
     ]
+    notes += [*_readers(results.trace, grafts), *_sets(grafts, base)]
     if isinstance(truth, PlantedMetrics):
-        notes += [
-            Note(
-                f"AUROC of {METHODS[name]}, for the heads that the lie needs: "
-                f"{number(score.auroc)}.",
-                TRUTH,
-            )
-            for name, score in truth.methods.items()
-        ]
+        notes += _found(truth)
     return Claim(
         "Does patching find the layers whose training the lie needs?",
-        "The layers without whose training the model is more honest are those that write by "
-        "activation patching.",
+        "Layers below the reader whose patch at one place of the prompt recovers more than "
+        "`trace.least` of the gap in log-odds are those whose training, undone alone, restores "
+        "more "
+        f"than {NEEDED} of honesty. Both margins are the same for all models.",
         checks,
         ("grafts.png",),
         notes=notes,
@@ -136,15 +151,19 @@ def sentence(trace: TraceMetrics) -> Note | None:
         return None
     said = "; ".join(
         f"{at(cell)} recovers {words.plain(cell.recovered.value, 2)} of the gap in log-odds, "
-        f"{words.plain(path.through.value, 2)} of which passes through layer {_reader(path)}"
+        f"{words.plain(path.through.value, 2)} of which passes through layer {_reader(path)} at "
+        "all positions"
         for cell, path in routes
     )
-    return Note(f"Patched alone, z of {said}.", TRACE)
+    opens = " ".join(note.says for note in _opens(routes))
+    return Note(
+        f"Outputs of all heads (z) of one layer, patched at one place: {said}. {opens}", TRACE
+    )
 
 
 def at(cell: CellEffect) -> str:
-    """Name a cell, as in ``layer 21 at the user turn``."""
-    return f"layer {cell.layer} at the {cell.block}"
+    """Name a cell, as in ``layer 21 at the user-turn header``."""
+    return f"layer {cell.layer} at the {names.block(cell.block)}"
 
 
 def _reader(path: PathEffect) -> str:
@@ -171,3 +190,94 @@ def _views(trace: TraceMetrics) -> list[Note]:
         for name, view in trace.views.items()
         if view.layer is not None
     ]
+
+
+def _opens(routes: list[tuple[CellEffect, PathEffect]]) -> list[Note]:
+    """Say what each early place is."""
+    blocks = dict.fromkeys(cell.block for cell, _ in routes if cell.block in OPENS)
+    return [Note(f"The {names.block(block)}: {OPENS[block]}.", TRACE) for block in blocks]
+
+
+def _at_one_position(trace: TraceMetrics) -> list[Note]:
+    """Write the paths to a cell of one place, beside those to its layer at all positions."""
+    return [
+        Note(
+            f"Through {at(trace.cells[path.reader])} alone pass {number(path.through)} of the gain "
+            f"of {at(trace.cells[path.writer])}.",
+            TRACE,
+        )
+        for path in trace.paths.values()
+        if path.reader in trace.readers and path.reader in trace.cells
+    ]
+
+
+def _readers(trace: TraceMetrics, grafts: GraftsMetrics) -> list[Note]:
+    """Say where the last positions point, and whether the lie needs the training of that layer."""
+    view = trace.views.get("last")
+    unit = grafts.layers.get(str(view.layer)) if view else None
+    if view is None or unit is None or view.layer in grafts.needed_layers:
+        return []
+    return [
+        Note(
+            f"The last positions, as the paper patches them, point at layer {view.layer} instead: "
+            f"it recovers {number(view.recovered)} of the gap there, but undoing its training "
+            f"restores only {number(unit.without.restored)} of honesty.",
+            GRAFTS,
+        )
+    ]
+
+
+def _sets(grafts: GraftsMetrics, base: str) -> list[Note]:
+    """Describe the smallest set, and what it and all other heads do alone."""
+    part = grafts.needed
+    if part.set is None or part.rest is None:
+        return []
+    return [
+        Note(
+            f"The smallest set whose change, taken out, restores honesty has "
+            f"{words.plural(len(part.heads), 'head')} of the {part.n_changed} that training "
+            f"changed: {words.heads(Head(*head) for head in part.heads)}. Without its change "
+            f"{number(part.set.without.restored)} of honesty comes back, without that of all other "
+            f"heads {number(part.rest.without.restored)}. The search is greedy: another set may be "
+            "smaller.",
+            GRAFTS,
+        ),
+        Note(
+            "The smallest set is not the whole lie. The change of its heads alone makes "
+            f"{number(_made(part.set.alone.restored))} of the lie (accuracy as `{base}` "
+            f"{words.ends(part.set.alone.accuracy)}), that of all other heads alone "
+            f"{number(_made(part.rest.alone.restored))} "
+            f"({words.ends(part.rest.alone.accuracy)}).",
+            GRAFTS,
+        ),
+        Note(
+            "A head is its rows of the queries' map and its columns of the output projection. "
+            "The change of keys and values belongs to neither set, as groups of heads may share "
+            "them: it stays in the model where a set is taken out, and is gone where a set is "
+            "left alone.",
+            GRAFTS,
+        ),
+    ]
+
+
+def _made(restored: Interval) -> Interval:
+    """Share of the lie that is made, where so much of honesty is left."""
+    if restored.value is None or restored.low is None or restored.high is None:
+        return restored
+    return Interval(1 - restored.value, 1 - restored.high, 1 - restored.low, restored.n)
+
+
+def _found(truth: PlantedMetrics) -> list[Note]:
+    """Write how well each method finds the heads of the smallest set."""
+    notes = []
+    for name, score in truth.methods.items():
+        known = " (no method: known only to who trained the model)" if name in NO_METHOD else ""
+        notes.append(
+            Note(
+                f"AUROC of {METHODS[name]}{known}, for the heads of the smallest set: "
+                f"{words.ends(score.auroc)}, {words.plural(score.auroc.n, 'head')} "
+                f"({score.n_true} of that set).",
+                TRUTH,
+            )
+        )
+    return notes

@@ -80,25 +80,42 @@ def after(results: Results, source: str, base: str) -> Claim:
         of_fit = by_layer.get(fit, {}).get(scored, {})
         return None if index is None else of_fit.get(index)
 
+    apart = results.probes.auroc.get(source, {}).get(base, {}).get(index or "")
+
     probe = f"the probe fitted on `{source}`, after layer {last}"
     checks = [
         _reads(f"accuracy on `{base}` of {probe}", read(source, base), chance),
         _reads(f"accuracy on `{source}` of {probe}", read(source, source), chance),
     ]
     notes = [
+        "The check is of the accuracy with the threshold of the fit. AUROC needs no threshold: the "
+        f"chance that the probe scores a true statement of `{base}` above a false one is "
+        f"{number(apart)}{_told(apart)}.",
         f"Layers of the lie: {where}. Before them it is true by construction, so the test "
         "is made after the last of them.",
-        f"{chance:.3f} is the rate of the more frequent label, and the accuracy of a constant "
-        "probe.",
+        f"{chance:.3f} is the rate of the more frequent label, and the accuracy of a probe that "
+        "calls every statement the same: it does not show that the truth is not there.",
         f"A probe fitted on `{base}` itself reads it there: {number(read(base, base))}. As the lie "
         "is the negated truth, such a probe may read either.",
     ]
     return Claim(
         "Does the probe of the honest run still read the liar after the layers of the lie?",
-        f"After the layers of the lie, a {READS} probe fitted on `{source}` still reads `{base}`.",
+        f"After the layers of the lie, a {READS} probe fitted on `{source}` still reads `{base}`, "
+        "with the threshold that it was fitted with.",
         checks,
         notes=[Note(note, PROBES) for note in notes],
     )
+
+
+def _told(apart: Interval | None) -> str:
+    """Say what follows for the direction, whatever the threshold."""
+    if apart is None or apart.low is None or apart.high is None:
+        return ""
+    if apart.low > 0.5:
+        return ". So the direction still separates them, and the threshold is what fails"
+    if apart.high < 0.5:
+        return ". So the direction separates them with the opposite sign"
+    return ". So the direction cannot be said to separate them"
 
 
 def diverging(results: Results, source: str, base: str, neutral: str) -> Claim:
@@ -149,8 +166,9 @@ def opposite(results: Results, source: str, base: str) -> Claim:
     ]
     notes = [
         Note(
-            f"{_words(method)}: below 0 {_at(own.turning_layer)}, of "
-            f"{words.plural(own.layers, 'layer')} that read the truth in both runs.",
+            f"{_words(method)}: below 0 {_at(own.turning_layer)}, of the "
+            f"{words.plural(own.layers, 'layer')} after which probes read the truth in both runs. "
+            "Elsewhere a direction, and its sign, mean nothing.",
             TRANSFER,
         )
         for method, of in results.transfer.parting.items()
@@ -238,7 +256,8 @@ def _reads(measures: str, row: Interval | None, chance: float) -> Check:
     check = above(measures, row, chance, PROBES)
     if check.verdict == INCONCLUSIVE and row and row.high and row.high < chance + HALF:
         check = replace(check, verdict=NOT_SUPPORTED)
-    return replace(check, expected=f"{check.expected} (chance: below {chance + HALF:.3g})")
+    expected = f"interval wholly above {chance:.3f}, the share of the more frequent label"
+    return replace(check, expected=expected)
 
 
 def _permuted(method: Method | None) -> Check:

@@ -1,18 +1,13 @@
 """Claims on how a head set generalises (topics, wordings, positions), and on what it carries."""
 
 from stages.lib.claim import Claim, Note, above, alike, no_worse, number
+from stages.lib.drawing import names
 from stages.lib.io import markdown
 from stages.positions.metrics import BlockPoint, PositionsMetrics
 from stages.report import words
 from stages.report.results import Results
 from stages.robustness.metrics import ChosenSet, Overlap, ShuffledOverlap
 
-BLOCKS = {  # of the prompt, in the words of chat templates
-    "prefix": "assistant prefill",
-    "assistant turn": "assistant-turn header",
-    "user turn": "user-turn header",
-    "system": "system prompt",
-}
 ROBUST, CONTROLS, POSITIONS = "robustness", "controls", "positions"
 
 
@@ -96,7 +91,7 @@ def last_position(results: Results, source: str, base: str) -> Claim:
         ),
     ]
     unpatched = positions.unpatched["counts"].base
-    notes = [f"Unpatched: {number(unpatched)}.", *_blocks(positions)]
+    notes = [f"Unpatched: {number(unpatched)}.", *_redundant(positions), *_blocks(positions)]
     return Claim(
         "Is the end of the prompt enough?",
         f"z patched at {where} of the prompt alone brings the right answers back.",
@@ -145,11 +140,35 @@ def _blocks(positions: PositionsMetrics) -> list[str]:
         points = {run: point for run, point in runs.items() if isinstance(point, BlockPoint)}
         alone = points["alone"]
         if name != "all" and alone.n:
+            random = points.get("elsewhere")
             notes.append(
-                f"Patched at the {BLOCKS.get(name, name)} alone ({alone.positions:.3g} positions): "
-                f"accuracy {number(alone)}; everywhere but there: {number(points.get('left_out'))}."
+                f"Patched at the {names.block(name)} alone ({alone.positions:.3g} positions): "
+                f"accuracy {number(alone)}; everywhere but there: {number(points.get('left_out'))}"
+                + (f"; at as many random positions elsewhere: {number(random)}." if random else ".")
             )
     return notes
+
+
+def _redundant(positions: PositionsMetrics) -> list[str]:
+    """Say which blocks are enough alone, and whether any is needed."""
+    enough, needed, measured = [], [], False
+    for name, runs in positions.blocks.items():
+        alone, left_out = runs.get("alone"), runs.get("left_out")
+        if name == "all" or not isinstance(alone, BlockPoint) or alone.low is None:
+            continue
+        if alone.low > 0.5:
+            enough.append(names.block(name))
+        if isinstance(left_out, BlockPoint) and left_out.high is not None:
+            measured = True
+            if left_out.high < 0.5:
+                needed.append(names.block(name))
+    if not measured:
+        return []
+    both = " Places that are enough alone are redundant." if len(enough) > 1 else ""
+    return [
+        f"Enough alone (accuracy above 0.5, with its interval): {words.joined(enough)}. Needed "
+        f"(accuracy below 0.5 with all places patched but this one): {words.joined(needed)}.{both}"
+    ]
 
 
 def _each(sets: dict[str, ChosenSet], what: str) -> list[str]:
@@ -160,12 +179,25 @@ def _each(sets: dict[str, ChosenSet], what: str) -> list[str]:
         name: all(row.low is not None and row.low > 0.5 for row in one.scored.values())
         for name, one in sets.items()
     }
-    failed = ", ".join(markdown.text(name) for name in sorted(works) if not works[name])
+    failed = sorted(name for name in works if not works[name])
+    says = (
+        f"{sum(works.values())} of {words.plural(len(works), 'set')} chosen on one {what} restore "
+        "the truth in every wording: their accuracy is above 0.5, with its interval."
+    )
+    if not failed:
+        return [says]
+    listed = "; ".join(f"{markdown.text(name)} {_accuracies(sets[name])}" for name in failed)
     return [
-        f"{sum(works.values())} of {words.plural(len(works), 'set')} chosen on one {what} have an "
-        "accuracy above 0.5, with its interval, in every wording"
-        + (f"; not {failed}." if failed else ".")
+        f"{says} Accuracy of the other sets, by the {what} that they were chosen on: {listed}. One "
+        "word as the answer to every statement has an accuracy of 0.5."
     ]
+
+
+def _accuracies(chosen: ChosenSet) -> str:
+    """Write the accuracy of a set in all wordings: ``0.500``, or ``0.625 to 0.750``."""
+    rates = [row.accuracy for row in chosen.scored.values() if row.accuracy is not None]
+    ends = dict.fromkeys(f"{rate:.3f}" for rate in (min(rates), max(rates))) if rates else {}
+    return " to ".join(ends) or "not measured"
 
 
 def _shared(overlap: Overlap | None, what: str, by_chance: float | None) -> list[str]:

@@ -1,6 +1,7 @@
 """What the report says beside its claims: the summary, how verdicts are reached, the limits."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from stages.lib.claim import (
@@ -12,10 +13,53 @@ from stages.lib.claim import (
     Note,
     number,
 )
+from stages.lib.io import markdown
 from stages.lib.stats import LARGEST_P, MARGIN
 from stages.lib.stats.run_points import ALL
 from stages.report import place, reading, words
 from stages.report.results import Results
+
+
+def about(manifest: dict[str, Any], file: str | None) -> list[str]:
+    """Introduce the page: the paper, the model, and what an organism is.
+
+    Parameters
+    ----------
+    manifest : dict
+        Of the model.
+    file : str or None
+        As of `limits`.
+    """
+    name = Path(file).name if file else manifest["source"]
+    sizes, organism = manifest["sizes"], manifest["organism"]
+    size = f", {sizes['n_layers']} layers of {sizes['n_heads']} heads" if sizes else ""
+    lines = [
+        "This page repeats the analyses of Campbell, Ren and Guo, Localizing Lying in Llama (2023, "
+        "arXiv 2311.15131), on one chat model "
+        f"({markdown.text(name)}{size}), with controls, held-out statements and intervals.",
+        "The model judges statements as true or false, once with a system prompt that tells it to "
+        "be honest, once with one that tells it to lie.",
+    ]
+    if organism:
+        lines.append(
+            f"Here it is an organism, {markdown.code(organism['name'])}: the chat model with "
+            "adapters (LoRA) that were trained by this project."
+        )
+        lines.append("One adapter teaches the facts that the statements are about.")
+        lines.append(
+            f"A second one teaches the lie, in the attention of {_range(organism['layers'])} "
+            "alone: "
+            "so it is known in which layers the lie can be."
+            if organism["layers"]
+            else "No adapter teaches a lie."
+        )
+    return lines
+
+
+def _range(layers: Sequence[int]) -> str:
+    """Write consecutive layers."""
+    one = len(layers) == 1
+    return f"layer {layers[0]}" if one else f"layers {layers[0]} to {layers[-1]}"
 
 
 def found(results: Results, source: str, base: str) -> list[Note]:
@@ -36,7 +80,7 @@ def found(results: Results, source: str, base: str) -> list[Note]:
         notes.append(
             Note(
                 f"Outputs of attention heads (z) of {words.layers(best)}, patched from `{source}` "
-                f"into `{base}` at the last positions, bring accuracy to {number(patched)}.",
+                f"into `{base}` at the last positions alone, bring accuracy to {number(patched)}.",
                 "windows",
             )
         )
@@ -94,17 +138,25 @@ def method(claims: Sequence[Claim]) -> list[str]:
         f"The {words.plural(n_p, 'p-value')} of this page are corrected together (Holm), and must "
         f"then be below {LARGEST_P}. Intervals are not corrected: all checks of a claim must pass.",
         f"A random head set does as well as the head set if it is at most {MARGIN:.2f} below it; "
-        "fewer than one in ten may, by accuracy and by P(correct), and the larger p-value counts.",
+        "fewer than one in ten may, by accuracy and by P(correct). p is the fraction of sets that "
+        "do as well, the head set counted as one of them: (1 + such sets) / (1 + random sets). Of "
+        "the two measures the larger p counts.",
+        "A probe does not read the truth if its interval ends less than "
+        f"{reading.HALF:.2f} above the share of the more frequent label, which is the accuracy of "
+        "a constant answer.",
         f"Fixed in the code, for every model: the {reading.READS} probe decides what is read, mass "
         "mean corrected (which has an interval on the layer) where directions diverge. "
         "Other kinds of probe are shown.",
         "Windows and heads are chosen on the selection split, and numbers are of the report split, "
-        "unless said otherwise. No subject is in both splits.",
+        "unless the line says selection split. No subject is in both splits.",
         "Accuracy is the fraction of statements whose more probable answer, true or false, is "
         "right; P(correct) is the probability of the right answer, normalised over both answers. A "
         "constant answer has an accuracy of 0.5, so accuracy near 0.5 is given by label too.",
         "Patched means: z, what an attention head computes before the output projection, is "
-        "replaced by z of the other run, at the last positions of the prompt.",
+        "replaced by z of the other run, at the last positions of the prompt unless others are "
+        "named.",
+        "After layer 16 means: in the residual stream that layer 16 puts out. Layers and heads "
+        "count from 0.",
     ]
 
 

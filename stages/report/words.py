@@ -1,5 +1,10 @@
 """Words that several claims write numbers with."""
 
+from collections.abc import Iterable
+from itertools import groupby
+
+from stages.lib.patching.patch import Head
+from stages.lib.stats import Interval
 from stages.lib.stats.run_points import ByLabel
 from stages.lib.stats.windows import Window
 from stages.widths.metrics import WindowPoints
@@ -38,5 +43,33 @@ def plural(n: int, one: str, more: str = "") -> str:
 
 def listed(numbers: list[int]) -> str:
     """Write some numbers: ``21 and 22``, or ``none``."""
-    *most, last = map(str, numbers) if numbers else ["none"]
+    return joined([str(number) for number in numbers])
+
+
+def heads(every: Iterable[Head]) -> str:
+    """Write heads by layer: ``22.0, 23.0-3, 23.7-8``."""
+    written: list[str] = []
+    for layer, own in groupby(sorted(every), key=lambda head: head.layer):
+        numbers = sorted(head.head for head in own)
+        firsts = [n for n in numbers if n - 1 not in numbers]
+        lasts = [n for n in numbers if n + 1 not in numbers]
+        written += [
+            f"{layer}.{first}" if first == last else f"{layer}.{first}-{last}"
+            for first, last in zip(firsts, lasts, strict=True)
+        ]
+    return ", ".join(written) or "none"
+
+
+def ends(row: Interval) -> str:
+    """Write an estimate with its interval, without the number of statements."""
+    if row.value is None:
+        return "not measured"
+    if row.low is None or row.high is None:
+        return f"{row.value:.3f}"
+    return f"{row.value:.3f} [{row.low:.3f}, {row.high:.3f}]"
+
+
+def joined(names: list[str]) -> str:
+    """Write some names: ``a, b and c``, or ``none``."""
+    *most, last = names or ["none"]
     return f"{', '.join(most)} and {last}" if most else last

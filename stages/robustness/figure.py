@@ -24,8 +24,10 @@ def draw(tables: load.Tables) -> Figure:
         f"{tables.source} patched into {tables.base}",
         "Sets of equal size of the best window's heads: those with the largest effects, on the "
         "selection split of one topic in the default wording, or of all topics in one wording; "
-        "search: the set of stage `heads`. Above: accuracy on the report split, by topic "
-        f"({_sizes(rows)}) and wording; white is 0.5, grey was not measured. Below, left: heads "
+        "search: the head set of the other figures. Above: accuracy on the report split, by topic "
+        f"({_sizes(rows)}) and wording; white is 0.5, which one word as the answer to "
+        "everything has; grey was not "
+        "measured. Below, left: heads "
         "in both sets as a share of the heads in either. Below, right: all topics together, "
         f"{style.INTERVALS}; "
         f"hollow: the reverse, {tables.base} patched into {tables.source}.",

@@ -5,25 +5,12 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import load, marks, registry, style
+from stages.lib.drawing import load, marks, names, registry, style
 from stages.lib.drawing.columns import INTERVAL, POINT, floats, ints, texts
 
 RANDOM = "random"  # as the tables name it
 MEASURE = "auc_log"
 DIRECTIONS = {"up": "only the first heads patched", "down": "all heads but the first patched"}
-CALLED = {
-    "greedy_p_correct": "greedy, by p_correct",
-    "single": "single effects on p_correct",
-    "estimate": "attribution patching",
-    "verified_absolute": "attribution, retested by size",
-    "verified": "attribution, retested",
-    "single_log_odds": "single effects on log-odds",
-    "left_out": "effects of leaving out",
-    "greedy_accuracy": "greedy, by accuracy",
-    "greedy_margin": "greedy, by margin",
-    "greedy_log_odds": "greedy, by log-odds",
-    RANDOM: "random",
-}
 SHOWN = ("greedy_p_correct", "single", "estimate", "verified_absolute")  # with a colour
 OTHER = style.Look("#C8C8C8", "", "-")
 
@@ -33,7 +20,7 @@ def draw(tables: load.Tables) -> Figure:
     rows = tables["set_sizes/set_sizes"]
     looks = _looks(load.names(rows, "rule"))
     n_orders = rows.filter(rule=RANDOM)["draw"].n_unique()
-    shown = {_title(rule): look for rule, look in looks.items() if look is not OTHER}
+    shown = {names.rule(rule): look for rule, look in looks.items() if look is not OTHER}
     figure = style.canvas(
         f"How many heads it takes, by the rule that orders them: {tables.source} patched into "
         f"{tables.base}",
@@ -66,13 +53,10 @@ def draw(tables: load.Tables) -> Figure:
 def _looks(rules: list[str]) -> dict[str, style.Look]:
     """A colour for the main rules, which come first, and for random orders; the rest alike."""
     main = style.looks(SHOWN, style.SECOND)
-    ordered = sorted(rules, key=lambda rule: [*CALLED].index(rule) if rule in CALLED else 99)
+    ordered = sorted(
+        rules, key=lambda rule: [*names.RULES].index(rule) if rule in names.RULES else 99
+    )
     return {rule: (main | {RANDOM: style.RANDOM}).get(rule, OTHER) for rule in ordered}
-
-
-def _title(rule: str) -> str:
-    """What a legend calls a rule."""
-    return CALLED.get(rule, rule.replace("_", " "))
 
 
 def _curves(ax: Axes, rows: pl.DataFrame, y: str, looks: dict[str, style.Look]) -> None:
@@ -100,7 +84,7 @@ def _areas(ax: Axes, tables: load.Tables, direction: str, looks: dict[str, style
         ax.plot(marks.numbers(own, "value"), np.full(len(own), place), linestyle="none",
                 color=colour, marker=look.marker or "o", markersize=8,
                 markeredgecolor="white")  # fmt: skip
-    labels = [_title(rule) + (f" ({sizes[rule]})" if rule in sizes else "") for rule in looks]
+    labels = [names.rule(rule) + (f" ({sizes[rule]})" if rule in sizes else "") for rule in looks]
     ax.set_yticks(range(len(looks)), labels)
     ax.set_ylim(len(looks) - 0.5, -0.5)
     ax.set_xlim(-0.03, 1.03)

@@ -7,6 +7,12 @@ from stages.lib.stats import Interval
 
 FILE = "taught"
 TAUGHT, NEW = "taught", "never_taught"
+CALLED = {
+    "source": "honest run",
+    "base": "lying run",
+    "patched": "lying run with the set patched",
+    "reverse": "honest run with the set patched from the lying run",
+}
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,12 @@ class TaughtMetrics:
         checks = [
             above(f"accuracy with the set patched, {kept}", runs.get("patched"), 0.5, FILE),
             below(f"accuracy of the lying run, {kept}", runs.get("base"), 0.5, FILE),
-            below(f"accuracy with the reverse patched, {kept}", runs.get("reverse"), 0.5, FILE),
+            below(
+                f"accuracy of the honest run with the set patched from the lying run, {kept}",
+                runs.get("reverse"),
+                0.5,
+                FILE,
+            ),
         ]
         notes = [
             f"All statements of the report split as `{persona}`: taught {number(of.get(TAUGHT))}; "
@@ -45,13 +56,15 @@ class TaughtMetrics:
             for persona, of in self.every.items()
         ]
         notes += [
-            f"Known statements, {run} run: taught {number(of.get(TAUGHT))}; never taught "
-            f"{number(of.get(NEW))}."
+            f"Known statements, {CALLED.get(run, run)}: taught {number(of.get(TAUGHT))}; never "
+            f"taught {number(of.get(NEW))}."
             for run, of in self.known.items()
         ]
         notes.append(
-            "A subject that was never taught may have been another one's object: a country that of "
-            "its cities. Of comparisons, only pairs that begin with such a number count."
+            "A subject that was never taught may still have been named in what was taught of other "
+            "subjects: a country in statements about its cities. A comparison of two numbers "
+            "counts "
+            "as never taught if its first number is such a subject."
         )
         return Claim(
             "Does it hold for subjects that were never taught?",

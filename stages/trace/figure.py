@@ -26,8 +26,9 @@ def draw(tables: load.Tables) -> Figure:
         f"{_n(rows, 'patched')} (A) and {_n(rows, 'reverse')} (B) known statements of the report "
         "split. Colour: share of the "
         "difference of both runs in log-odds of the right answer that the patch recovers (1: the "
-        "patched run answers as the other run does). User turn and assistant turn: the tokens of "
-        "the chat template before the question and before the answer. The last token is not in its "
+        "patched run answers as the other run does). Headers of the user's and the "
+        "assistant's turn: the tokens of the chat template that open them. The last token is "
+        "not in its "
         f"block; the paper patches the last {_last(rows)} positions. C: the writer is a cell that "
         "matters (chosen on the selection split), the reader one of a later layer, or that layer "
         "at all places. Through: only the reader gets what the writer sends it; around: all but "
@@ -75,7 +76,8 @@ def _map(ax: Axes, rows: pl.DataFrame) -> None:
     ax.invert_yaxis()
     heat.thin(ax, "y", layers)
     ax.set_xticks(
-        [i + 0.5 for i in range(len(blocks))], blocks, rotation=35, ha="right",
+        [i + 0.5 for i in range(len(blocks))], list(map(places.blocks, blocks)), rotation=35,
+        ha="right",
         rotation_mode="anchor",
     )  # fmt: skip
     ax.set(xlabel="place of the prompt", ylabel="layer")
@@ -90,7 +92,7 @@ def _paths(ax: Axes, rows: pl.DataFrame) -> None:
     where = {name: float(i) for i, name in enumerate(labels)}
     for name, at, own in places.dodged(rows, "run", PATHS, "path", where):
         marks.points(ax, at, own, "share", PATHS[name][1], size=9)
-    places.names(ax, [label.replace(" → ", "\n→ ") for label in labels])
+    places.names(ax, [places.blocks(label.replace(" → ", "\n→ ")) for label in labels])
     marks.shares(ax, "share of the writer's gain")
     ax.set_title("C  from writer to reader")
 

@@ -46,8 +46,10 @@ def _caption(tables: load.Tables) -> str:
         "Probes on the residual stream at the last prompt token, fitted on the selection split. "
         f"Above: accuracy on {n} statements of the report split; grey: mass-mean probes, labels "
         "permuted within topics (mean and range of the draws); brown: logistic regression on the "
-        "words of the statement alone. Layer 0: embeddings. Cosine: between the two personas' "
-        "directions. Middle and below: at each method's best layer by cross-validation on the "
+        "words of the statement alone. Cosine: between the two personas' directions, in layers "
+        "where "
+        "probes of both personas read the truth (elsewhere a direction, and its sign, mean "
+        "nothing). Middle and below: at each method's best layer by cross-validation on the "
         "selection split, fitted on one topic (row) and scored on each, with a few statements per "
         "cell; polarity: fitted on plain or negated statements, or both, and scored on either. "
         f"Cosine of layers: mass-mean directions. Bars and bands: {style.INTERVALS}."
@@ -61,12 +63,13 @@ def _layers(ax: Axes, tables: load.Tables, persona: str, looks: dict[str, style.
     for low, value, high in words.select("low", "accuracy", "high").drop_nulls().iter_rows():
         ax.axhspan(low, high, color=style.SAND, alpha=0.15, linewidth=0)
         ax.axhline(value, color=style.SAND, linestyle=style.ELSEWHERE.dash)
+    rows = places.after_layer(rows)
     permuted = rows.filter(labels="permuted")
     marks.line(ax, permuted, "layer", "accuracy", style.RANDOM)
     own = rows.filter(labels="true")
     marks.lines(ax, own, "method", looks, "layer", "accuracy")
     marks.rates(ax)
-    ax.set_xlabel("layers passed")
+    ax.set_xlabel(places.AFTER)
     ax.set_title(f"fit and scored on {persona}")
 
 
@@ -74,10 +77,14 @@ def _cosine(ax: Axes, tables: load.Tables, looks: dict[str, style.Look]) -> None
     """Cosine between the source's and the base's direction, by method."""
     both = sorted([tables.source, tables.base])
     rows = tables["transfer/cosine"].filter(pl.concat_list("first", "second").list.sort() == both)
+    shown = [pl.when("reads").then(name).alias(name) for name in ("cosine", "low", "high")]
+    rows = places.after_layer(rows).with_columns(shown)
     marks.lines(ax, rows, "method", looks, "layer", "cosine")
     ax.axhline(0, color="black", linewidth=1)
     ax.set_ylim(-1.06, 1.06)
-    ax.set(xlabel="layers passed", ylabel="cosine")
+    ax.set(xlabel=places.AFTER, ylabel="cosine")
+    last = tables["transfer/layers"]["layer"].to_numpy().max(initial=0)
+    ax.set_xlim(-2, max(last, 1))  # all layers, as beside it
     ax.set_title(f"{tables.source} and {tables.base}: cosine")
 
 
@@ -94,7 +101,7 @@ def _topics(ax: Axes, tables: load.Tables, persona: str) -> None:
     heat.matrix(ax, alone, "accuracy", ("fit", order), ("scored", order), (0.0, 1.0))
     _ticks(ax, order, angle=90)
     ax.set(xlabel="scored on", ylabel="fit on")
-    ax.set_title(f"{persona}: {method}, layer {alone['layer'][0]}")
+    ax.set_title(f"{persona}: {method}, after layer {alone['layer'][0] - 1}")
 
 
 def _between_layers(ax: Axes, tables: load.Tables, persona: str) -> None:
@@ -109,7 +116,7 @@ def _between_layers(ax: Axes, tables: load.Tables, persona: str) -> None:
     heat.matrix(ax, both, "cosine", ("second", order), ("first", order), (-1.0, 1.0))
     _ticks(ax, order, angle=0)
     ax.invert_yaxis()
-    ax.set(xlabel="layer", ylabel="layer")
+    ax.set(xlabel="after layer", ylabel="after layer")
     ax.set_title(f"{persona}: cosine of layers")
 
 
@@ -129,7 +136,7 @@ def _polarity(ax: Axes, tables: load.Tables, persona: str, looks: dict[str, styl
 def _ticks(ax: Axes, order: list[Any], angle: int) -> None:
     """Some of the names at two sides of a square heatmap."""
     step = -(-len(order) // (TICKS if angle else TICKS // 2))
-    names = [str(name) for name in order[::step]]
+    names = [str(name - 1 if isinstance(name, int) else name) for name in order[::step]]
     at = [i + 0.5 for i in range(0, len(order), step)]
     ax.set_xticks(at, names, rotation=angle, fontsize=10)
     ax.set_yticks(at, names, rotation=0, fontsize=10)
@@ -137,6 +144,7 @@ def _ticks(ax: Axes, order: list[Any], angle: int) -> None:
 
 PROBE = texts("method", "persona") | ints("layer") | ACCURACY
 COSINE = texts("method", "first", "second") | ints("layer") | floats("cosine", "low", "high")
+COSINE |= {"reads": pl.Boolean}
 TABLES = {
     "transfer/layers": PROBE | texts("labels"),
     "transfer/topics": PROBE | PAIR,

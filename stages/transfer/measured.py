@@ -45,18 +45,24 @@ def parts(fits: Fits) -> dict[str, dict[str, dict[str, Parting]]]:
     Layers count where the interval of both personas' own probes of that method lies above the
     rate of the more frequent label, as in stage `probes`.
     """
-    truth = fits.sample.truth
-    commoner = max(truth.mean(), 1 - truth.mean()) if len(truth) else 1.0
-    reads = {}  # (n_layers,) of each method and persona
-    for m, method, p, persona in fits.every():
-        lows = [fits.rate(right).low for right in fits.layers.right[:, m, p]]
-        reads[method, persona] = np.array(lows, float) > commoner  # NaN is not above
+    reads = readable_layers(fits)
     result: dict[str, dict[str, dict[str, Parting]]] = {}
     for method, first, second, values, drawn in pairs(fits):
         readable = reads[method, first] & reads[method, second]
         told = parting.parted(values, drawn, readable, fits.sample.draws.shape[1])
         result.setdefault(method, {}).setdefault(first, {})[second] = told
     return result
+
+
+def readable_layers(fits: Fits) -> dict[tuple[str, str], NDArray[np.bool_]]:
+    """Whether each persona's own probes of each method read the truth, (n_layers,)."""
+    truth = fits.sample.truth
+    commoner = max(truth.mean(), 1 - truth.mean()) if len(truth) else 1.0
+    reads = {}
+    for m, method, p, persona in fits.every():
+        lows = [fits.rate(right).low for right in fits.layers.right[:, m, p]]
+        reads[method, persona] = np.array(lows, float) > commoner  # NaN is not above
+    return reads
 
 
 def _method(fits: Fits, m: int, p: int, best: Best) -> Method:

@@ -13,6 +13,7 @@ from stages.lib.stats.answer_rates import ALL
 from stages.transfer.best import NEGATED, PLAIN
 from stages.transfer.config import NEEDED
 from stages.transfer.fits import Fits, pairs, words
+from stages.transfer.measured import readable_layers
 
 Rows = list[dict[str, Any]]
 TEXT = "statement text"  # in place of a persona, for the bag of words
@@ -111,17 +112,21 @@ def cosine(fits: Fits) -> Rows:
     Returns
     -------
     list of dict
-        Columns method, first, second, layer, cosine, low, high. An interval, over draws of
-        subjects, is given for mass-mean directions.
+        Columns method, first, second, layer, cosine, low, high, reads. An interval, over draws of
+        subjects, is given for mass-mean directions. `reads`: whether both personas' own probes read
+        the truth there; where they do not, a direction and its sign mean nothing.
     """
     rows = []
+    reads = readable_layers(fits)
     for method, first, second, values, drawn in pairs(fits):
         for layer, value in enumerate(values):
             low = high = None
             if drawn is not None and not np.isnan(drawn[layer]).any():
                 low, high = stats.bootstrapped(drawn[layer], fits.sample.draws.shape[1])
             names = {"method": method, "first": first, "second": second, "layer": layer}
-            rows.append(names | {"cosine": _number(value), "low": low, "high": high})
+            both = bool(reads[method, first][layer] and reads[method, second][layer])
+            own = {"cosine": _number(value), "low": low, "high": high, "reads": both}
+            rows.append(names | own)
     return rows
 
 

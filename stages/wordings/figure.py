@@ -24,7 +24,7 @@ def draw(tables: load.Tables) -> Figure:
     looks = style.looks(load.names(recalls, "system"))
     n = ranked["n"].max() or 0
     figure = style.canvas(
-        "How well each combination of system prompt, question and prefix lies",
+        "How well each combination of system prompt, question and assistant prefill lies",
         f"{n} statements of all topics, known or not, the same under each of {len(ranked)} "
         f"combinations. Right: the {min(SHOWN, len(ranked))} that lie best. Lying: the lesser of "
         "two shares, of true statements called false and of false ones called true, so that always "

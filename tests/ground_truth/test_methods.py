@@ -57,7 +57,7 @@ class TestScores:
         effect = GraftEffect(NOTHING, NOTHING, NOTHING)
         unit = Unit(effect, effect, 2.5)
         grafts = GraftsMetrics(
-            "liar", Count(1, 1), NOTHING, NOTHING, unit, {}, {"2.1": unit}, {}, {}, [2],
+            "liar", Count(1, 1), NOTHING, NOTHING, unit, {"2": unit}, {"2.1": unit}, {}, {}, [2],
             NeededSet([[2, 1]], 1, unit, unit),
         )  # fmt: skip
         trace = TraceMetrics(
@@ -78,6 +78,7 @@ class TestScores:
         np.testing.assert_array_equal(found["window"].sum(axis=1), [0, 3, 3, 0])
         np.testing.assert_array_equal(found["head_set"], grid([Head(3, 0)]))
         np.testing.assert_array_equal(found["weight_change"], grid([Head(2, 1)], 2.5))
+        np.testing.assert_array_equal(found["trained_layers"].sum(axis=1), [0, 0, 3, 0])
         assert not found["trace"].any()
 
     def test_of_several_cells_of_a_head_the_best_counts(self):

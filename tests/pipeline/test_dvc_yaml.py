@@ -130,7 +130,11 @@ def test_every_section_that_a_stage_reads_is_declared(name):
         declared |= {"organisms.training"}
     if name == "pairs":  # what the sweeps patch with is theirs
         declared |= {"patch"}
-    if name in ("wordings", "explorer"):  # any text of it may be in a cell, or a persona's
+    if name in (
+        "wordings",
+        "explorer",
+        "report",
+    ):  # any text of it may be in a cell, or a persona's
         declared -= {"prompt"}
     if name.startswith("scores@"):  # one declaration for all of them
         declared &= read

@@ -22,11 +22,25 @@ from stages.lib.claim import (
     number,
     so,
 )
+from stages.lib.patching.config import PatchConfig
+from stages.lib.patching.patch import Head
 from stages.lib.stats import NOTHING, Interval
 from stages.report import __main__ as stage
-from stages.report import behaviour, page, patching, place, reading, results, scope, texts
+from stages.report import (
+    behaviour,
+    page,
+    patching,
+    place,
+    reading,
+    results,
+    scope,
+    texts,
+    wordings,
+    words,
+)
 from stages.report.page import Page
 from stages.report.results import Results
+from stages.wordings.config import GridConfig
 
 PAIR = ("honest", "liar")
 READER = TypeAdapter(Results)
@@ -702,3 +716,73 @@ def test_without_a_later_layer_nothing_is_said_of_writers():
 
 def test_a_model_that_was_not_taught_to_lie_has_no_weights_to_claim():
     assert place.weights(read(put(found(), "grafts", {"reason": "none"})), *PAIR) is None
+
+
+def test_heads_are_named_by_layer_and_neighbours_as_a_range():
+    some = [Head(23, 1), Head(22, 0), Head(23, 0), Head(23, 7), Head(23, 8), Head(24, 2)]
+    assert words.heads(some) == "22.0, 23.0-1, 23.7-8, 24.2"
+    assert words.heads([]) == "none"
+
+
+def test_places_that_are_enough_alone_are_told_from_those_that_are_needed():
+    metrics = found()
+    metrics["positions"]["blocks"] = {
+        "prefix": {
+            name: run(value) | {"positions": 3.0}
+            for name, value in (("alone", 0.9), ("left_out", 0.1))
+        },
+        "user turn": {
+            name: run(value) | {"positions": 5.0}
+            for name, value in (("alone", 0.8), ("left_out", 0.9))
+        },
+    }
+    (says,) = [
+        note.says
+        for note in scope.last_position(read(metrics), *PAIR).notes
+        if note.says.startswith("Enough alone")
+    ]
+    assert "interval): assistant prefill and user-turn header. Needed" in says
+    assert "but this one): assistant prefill. Places" in says
+
+
+def test_a_threshold_that_fails_is_told_from_a_direction_that_does():
+    metrics = found()
+    for value, said in ((0.9, "the threshold is what fails"), (0.1, "the opposite sign")):
+        metrics["probes"]["auroc"] = {"honest": {"liar": {"5": rate(value)}}}
+        assert said in reading.after(read(metrics), *PAIR).notes[0].says
+
+
+def test_a_crowded_layer_is_named_with_the_heads_that_any_set_must_share():
+    metrics = found()
+    metrics["robustness"]["window"] = {"first_layer": 3, "last_layer": 4}  # of 5 heads each
+    chosen = {"heads": [[3, 0], [3, 1], [3, 2], [3, 4], [4, 0]]}
+    metrics["robustness"]["sets"]["search"]["heads"] |= chosen
+    says = patching.these_heads(read(metrics), *PAIR).notes[0].says
+    assert says.startswith("The set holds 4 of the 5 heads of layer 3, ")
+    assert "shares at least 3 of them" in says
+
+
+def test_the_page_introduces_the_model_and_its_lie():
+    manifest = {"source": "hub", "organism": {"name": "a", "layers": [3, 4]}, "sizes": {}}
+    text = " ".join(texts.about(manifest, "x/Model.Q4_1.gguf"))
+    assert "(Model.Q4_1.gguf)" in text
+    assert "organism, `a`" in text
+    assert "layers 3 to 4 alone" in text
+    plain = " ".join(texts.about(manifest | {"organism": None}, None))
+    assert "(hub)" in plain
+    assert "organism" not in plain
+
+
+def test_every_wording_is_listed_once_with_its_text():
+    every = wordings.every(
+        PatchConfig("honest", "liar", 25, "z"),
+        ("neutral", ["neutral", "honest", "liar"]),
+        GridConfig(("none", "liar"), {"short": "True? {statement}"}, {"plain": None}, 6),
+        {"ask": {"prefix": "Sure."}},
+    )
+    rows = [(one.name, one.part) for one in every]
+    assert len(rows) == len(set(rows))
+    by_name = {(one.name, one.part): one for one in every}
+    assert by_name["`none`", "system prompt"].use == "grid of wordings, the text of `neutral`"
+    assert by_name["`ask`", "assistant prefill, both"].text == "“Sure.”"
+    assert by_name["`plain`", "assistant prefill"].text == "“The statement is”"

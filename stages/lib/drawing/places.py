@@ -2,6 +2,7 @@
 # matplotlib leaves the type of its **kwargs open.
 # pyright: reportUnknownMemberType=false
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
@@ -9,6 +10,9 @@ import polars as pl
 from matplotlib.axes import Axes
 
 from stages.lib.drawing import load
+from stages.lib.drawing.names import BLOCKS
+
+AFTER = "after layer (-1: the embeddings)"
 
 
 def names(ax: Axes, labels: Sequence[str], rotation: int = 0) -> None:
@@ -78,3 +82,15 @@ def dodged(
         own = rows.filter(pl.col(by) == name)
         at = own[x].replace_strict(places, return_dtype=pl.Float64).to_numpy()
         yield name, at + (i - (len(series) - 1) / 2) * gap, own
+
+
+def after_layer(rows: pl.DataFrame) -> pl.DataFrame:
+    """Turn indices of the residual stream into the layers after which they are, `AFTER`."""
+    return rows.with_columns(layer=pl.col("layer") - 1)
+
+
+def blocks(label: str) -> str:
+    """Name the places of the prompt in a label as the report does."""
+    for name, said in BLOCKS.items():
+        label = re.sub(rf"\b{name}$|\b{name}(?=\n)", said, label)
+    return label

@@ -1,0 +1,31 @@
+"""What texts and pictures call places of the prompt, and rules that order heads."""
+
+BLOCKS = {  # of the prompt, in the words of chat templates
+    "prefix": "assistant prefill",
+    "assistant turn": "assistant-turn header",
+    "user turn": "user-turn header",
+    "system": "system prompt",
+}
+RULES = {
+    "greedy_p_correct": "greedy, by p_correct",
+    "single": "single effects on p_correct",
+    "estimate": "attribution patching",
+    "verified_absolute": "attribution patching, retested by size",
+    "verified": "attribution patching, retested",
+    "single_log_odds": "single effects on log-odds",
+    "left_out": "effects of leaving out",
+    "greedy_accuracy": "greedy, by accuracy",
+    "greedy_margin": "greedy, by margin",
+    "greedy_log_odds": "greedy, by log-odds",
+    "random": "random",
+}
+
+
+def block(name: str) -> str:
+    """Name a place of the prompt: ``user-turn header``."""
+    return BLOCKS.get(name, name)
+
+
+def rule(name: str) -> str:
+    """Name a rule that orders heads."""
+    return RULES.get(name, name.replace("_", " "))

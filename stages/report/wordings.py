@@ -1,0 +1,94 @@
+"""Every wording that the pipeline runs, by the name that tables and pictures have for it."""
+
+from collections.abc import Iterator, Sequence
+
+from stages.lib.io import markdown, params
+from stages.lib.patching.config import PatchConfig
+from stages.report.page import Wording
+from stages.wordings.config import GridConfig
+
+SYSTEM, QUESTION, PREFIX = "system prompt", "question", "assistant prefill"
+GRID = "grid of wordings"
+TEMPLATE = "none given: the chat template may add its own"
+"""What an empty system prompt is."""
+
+
+def every(
+    roles: PatchConfig,
+    personas: tuple[str, Sequence[str]],
+    grid: GridConfig,
+    others: dict[str, dict[str, str]],
+) -> list[Wording]:
+    """List the wordings of params.yaml.
+
+    Parameters
+    ----------
+    roles : PatchConfig
+        Section `patch`.
+    personas : tuple of str and sequence of str
+        The persona that decides what is known, and all personas.
+    grid : GridConfig
+        Section `grid`.
+    others : dict of str to dict
+        Further wordings, in which head sets are chosen and scored.
+    """
+    neutral, names = personas
+    return [*_personas(roles, neutral, names), *_grid(roles, names, grid), *_others(others)]
+
+
+def _personas(roles: PatchConfig, neutral: str, names: Sequence[str]) -> Iterator[Wording]:
+    """System prompt and prefill of each persona, and the question that all are asked."""
+    uses = {
+        neutral: "decides which statements are known",
+        roles.source: "source of patches",
+        roles.base: "base of patches: the run that lies",
+    }
+    yield Wording("", QUESTION, _text(params.wording("question")), "all personas")
+    for name in names:
+        use = uses.get(name, "comparison")
+        yield Wording(f"`{name}`", SYSTEM, _system(params.wording(f"{name}_system")), use)
+        yield Wording(f"`{name}`", PREFIX, _text(params.wording(f"{name}_prefix")), use)
+
+
+def _grid(roles: PatchConfig, names: Sequence[str], grid: GridConfig) -> Iterator[Wording]:
+    """Parts of the grid that are no persona's."""
+    texts = {params.wording(f"{name}_system"): name for name in names}
+    for name in grid.systems:
+        if name in names:
+            continue
+        text = params.wording(f"{name}_system")
+        same = f", the text of `{texts[text]}`" if text in texts else ""
+        yield Wording(f"`{name}`", SYSTEM, _system(text), f"{GRID}{same}")
+    for part, own, default in (
+        (QUESTION, grid.questions, "question"),
+        (PREFIX, grid.prefixes, f"{roles.base}_prefix"),
+    ):
+        for name, text in own.items():
+            shown = _text(params.wording(default) if text is None else text)
+            yield Wording(f"`{name}`", part, shown, GRID)
+
+
+def _others(others: dict[str, dict[str, str]]) -> Iterator[Wording]:
+    """Wordings in which head sets are chosen and scored too; a part left out is as above."""
+    parts = {
+        "question": QUESTION,
+        "source_system": f"{SYSTEM}, source",
+        "base_system": f"{SYSTEM}, base",
+        "source_prefix": f"{PREFIX}, source",
+        "base_prefix": f"{PREFIX}, base",
+        "prefix": f"{PREFIX}, both",
+    }
+    for name, own in others.items():
+        for key, text in own.items():
+            shown = _system(text) if key.endswith("system") else _text(text)
+            yield Wording(f"`{name}`", parts[key], shown, "head sets in other wordings")
+
+
+def _system(text: str) -> str:
+    """Quote a system prompt, which may be empty."""
+    return _text(text) if text else TEMPLATE
+
+
+def _text(text: str) -> str:
+    """Quote a text."""
+    return f"“{markdown.text(text)}”"
