@@ -10,6 +10,8 @@ from pathlib import Path
 
 LOOK = """\
 Look at  plots/report.md             every claim with its checks
+         plots/report.html           the same as one page
+         plots/explorer.html         one statement at a time
          plots/figures/overview.png  the main picture
          metrics/                    every number, with n and 95 % interval
 """

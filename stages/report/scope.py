@@ -189,15 +189,18 @@ def _each(sets: dict[str, ChosenSet], what: str) -> list[str]:
     listed = "; ".join(f"{markdown.text(name)} {_accuracies(sets[name])}" for name in failed)
     return [
         f"{says} Accuracy of the other sets, by the {what} that they were chosen on: {listed}. One "
-        "word as the answer to every statement has an accuracy of 0.5."
+        "word as the answer to every statement has an accuracy of 0.5: 1 on one label, 0 on the "
+        "other."
     ]
 
 
 def _accuracies(chosen: ChosenSet) -> str:
-    """Write the accuracy of a set in all wordings: ``0.500``, or ``0.625 to 0.750``."""
+    """Write the accuracy of a set in all wordings, and by label in the default one."""
     rates = [row.accuracy for row in chosen.scored.values() if row.accuracy is not None]
     ends = dict.fromkeys(f"{rate:.3f}" for rate in (min(rates), max(rates))) if rates else {}
-    return " to ".join(ends) or "not measured"
+    said = " to ".join(ends) or "not measured"
+    own = chosen.scored.get("default")  # the wording of section `prompt`
+    return f"{said} (in the default wording: {words.labels(own.by_label)})" if own else said
 
 
 def _shared(overlap: Overlap | None, what: str, by_chance: float | None) -> list[str]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from stages.lib.patching.patch import Head
 from stages.lib.stats import Interval
-from stages.lib.stats.run_points import Count, Point
+from stages.lib.stats.run_points import ByLabel, Count, Point
 from stages.lib.stats.windows import Window
 
 
@@ -16,11 +16,14 @@ class Scored(Point):
     ----------
     recovered : Interval
         Fraction of the gap in p_correct between base and source run that the set recovers.
+    by_label : ByLabel
+        Accuracy on true and on false statements: one word as the answer to all has 1 and 0.
     reverse : Point or None
         The set patched in the other direction; None for sets of topics.
     """
 
     recovered: Interval
+    by_label: ByLabel
     reverse: Point | None
 
 

@@ -163,6 +163,7 @@ def _scored(
     return Scored(
         **vars(points[one.chosen_on, one.name, "patched"]),
         recovered=scores_recovered.recovered(about, runs, one),
+        by_label=run_points.by_label(about, runs[one.chosen_on, one.name, "patched"]),
         reverse=points.get((one.chosen_on, one.name, "reverse")),
     )
 

@@ -197,9 +197,9 @@ def test_the_lens_is_of_three_runs_toward_the_right_answer(written):
     script = "return drawn.lens.data.values;"
     points = {(p["run"], p["layer"]): p["odds"] for p in shown(written, script, "#statement=s003")}
     assert len(points) == 3 * (project.LAYERS + 1)
-    assert {points["honest", layer] for layer in range(7)} == {2}
-    assert [points["liar", layer] for layer in range(7)] == [2, 2, 2, 2, 2, -2, -2]
-    assert points["liar, patched", 6] == 2
+    assert {points["honest", layer] for layer in range(-1, 6)} == {2}  # -1: the embeddings
+    assert [points["liar", layer] for layer in range(-1, 6)] == [2, 2, 2, 2, 2, -2, -2]
+    assert points["liar, patched", 5] == 2
 
 
 def test_answers_of_all_personas_say_whether_they_are_right(written):
