@@ -157,7 +157,7 @@ def these_heads(results: Results, source: str, base: str) -> Claim:
         f"{count} heads {row.accuracy:.2f} ({words.plural(row.n_sets, 'set')})"
         for count, row in sorted(ranks.shared.items(), key=lambda item: int(item[0]))
     )
-    notes = [*_forced(results), *_spread(ranks, "in the same layers")]
+    notes = [*_forced(results), *_rest(results), *_spread(ranks, "in the same layers")]
     if shared:
         fewest = min(map(int, ranks.shared))
         notes.append(
@@ -495,6 +495,20 @@ def _forced(results: Results) -> list[Note]:
             ROBUST,
         )
         for layer, n in crowded.items()
+    ]
+
+
+def _rest(results: Results) -> list[Note]:
+    """Say what all other heads of the window restore together: no rival set of them does more."""
+    rest = results.controls.runs.get("rest_of_window")
+    if rest is None or rest.accuracy is None:
+        return []
+    return [
+        Note(
+            f"With all other heads of the window patched at once: accuracy {number(rest)}. A set "
+            "without any of these heads could do more only if other heads work against it.",
+            CONTROLS,
+        )
     ]
 
 
