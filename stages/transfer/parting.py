@@ -20,6 +20,9 @@ LEVELS = {"parting_layer": 0.5, "turning_layer": 0.0, "opposite_layer": -0.5}
 """What is reported, and the cosine that it is the first layer below."""
 
 
+AT_ONCE = 200  # draws of many subjects
+
+
 def draws(subjects: NDArray[Any], rng: np.random.Generator) -> NDArray[np.int64]:
     """How often each subject is taken, (n_draws + 1, n_subjects); first as they are, once each."""
     n = len(np.unique(subjects))
@@ -63,16 +66,36 @@ def cosines(
     cell = np.where(y, 0, n_subjects) + index  # true ones of each subject, then false ones
     counts = np.bincount(cell, minlength=2 * n_subjects).reshape(2, -1)
     sums = [_sums(rows, y, cell, 2 * n_subjects, corrected) for rows in x]
+    few = 2 * n_subjects <= x.shape[-1]
+    blocks = [draws] if few else [draws[i : i + AT_ONCE] for i in range(0, len(draws), AT_ONCE)]
+    values = [_of_draws(sums, counts, block, pairs, few) for block in blocks]
+    return np.hstack(values).reshape(len(pairs), -1).clip(-1, 1)
+
+
+def _of_draws(
+    sums: list[NDArray[np.float64]],
+    counts: NDArray[np.intp],
+    draws: NDArray[np.int64],
+    pairs: list[tuple[int, int]],
+    few: bool,
+) -> NDArray[np.float32]:
+    """Cosines of some draws, (n_pairs, n_draws), from sums by subject and label.
+
+    Of few subjects the products of sums are the smaller matrix, and are taken first; of many, whose
+    number squared they grow with, the directions are.
+    """
 
     def product(i: int, j: int) -> NDArray[np.float64]:
-        return ((signed @ (sums[i] @ sums[j].T)) * signed).sum(axis=1)
+        if few:
+            return ((signed @ (sums[i] @ sums[j].T)) * signed).sum(axis=1)
+        return ((signed @ sums[i]) * (signed @ sums[j])).sum(axis=1)
 
     with np.errstate(invalid="ignore", divide="ignore"):
         parts = draws[None] / (draws @ counts.T).T[:, :, None]  # (2, n_draws, n_subjects)
         signed = np.hstack([parts[0], -parts[1]])  # (n_draws, 2 * n_subjects)
-        lengths = [np.sqrt(np.maximum(product(i, i), 0)) for i in range(len(x))]
+        lengths = [np.sqrt(np.maximum(product(i, i), 0)) for i in range(len(sums))]
         values = [product(i, j) / (lengths[i] * lengths[j]) for i, j in pairs]
-    return np.array(values, np.float32).reshape(len(pairs), -1).clip(-1, 1)
+    return np.array(values, np.float32)
 
 
 def parted(

@@ -207,6 +207,19 @@ def test_a_draw_of_subjects_is_a_fit_on_their_statements():
         np.testing.assert_allclose(cosines[:, draw], expected, atol=1e-5)
 
 
+def test_cosines_are_the_same_for_more_subjects_than_features():
+    """Products of subjects' sums are taken where these are few: features that never vary add some."""
+    random = np.random.default_rng(0)
+    x, y = random.normal(size=(2, 60, 8)), random.random(60) < 0.5
+    subjects = np.arange(60) % 30
+    weights = parting.draws(subjects, random)
+    wide = np.concatenate([x, np.zeros((2, 60, 60))], axis=2)
+    for corrected in (False, True):
+        many, few = (parting.cosines(z, y, subjects, weights, corrected) for z in (x, wide))
+        np.testing.assert_allclose(many, few, atol=1e-5)
+        assert np.unique(many).size > len(weights) / 2
+
+
 def test_the_first_draw_is_the_direction_that_was_fitted(result):
     for name, how in (("mass_mean", 0), ("mass_mean_corrected", 1)):
         directions = result.layers.directions[READ:, list(METHODS).index(name)]
