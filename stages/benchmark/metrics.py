@@ -276,7 +276,9 @@ class BenchmarkMetrics:
 
     def _rivals(self) -> list[Note]:
         """Sets that share no head and are both enough."""
-        return [
+        without = [f"`{name}`" for name in self.exact if self.organisms[name].rival is None]
+        found = [Note(f"No two disjoint sets that are enough: {', '.join(without)}.")]
+        return (found if without else []) + [
             Note(
                 f"`{name}`: a set of {len(rival.first)} restores {number(rival.first_restored)} of "
                 f"the gap in log-odds, and a set of {len(rival.rival)} other heads "

@@ -7,6 +7,7 @@ from scipy import stats as distributions  # pyright: ignore[reportMissingTypeStu
 
 from stages.attribution_patching.metrics import LEAST, AttributionPatchingMetrics
 from stages.ground_truth.metrics import PlantedMetrics
+from stages.lib import names
 from stages.lib.claim import (
     FEW,
     Chance,
@@ -21,7 +22,6 @@ from stages.lib.claim import (
     so,
     unlikely,
 )
-from stages.lib.drawing import names
 from stages.lib.stats import MARGIN, Interval
 from stages.lib.stats.run_points import ALL, ByLabel
 from stages.lib.stats.windows import Window

@@ -2,8 +2,8 @@
 
 from stages.grafts.metrics import NEEDED, GraftsMetrics
 from stages.ground_truth.metrics import PlantedMetrics
+from stages.lib import names
 from stages.lib.claim import Check, Claim, Note, above, below, number, so
-from stages.lib.drawing import names
 from stages.lib.patching.patch import Head
 from stages.lib.stats import Interval
 from stages.report import words

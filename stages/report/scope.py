@@ -1,7 +1,7 @@
 """Claims on how a head set generalises (topics, wordings, positions), and on what it carries."""
 
+from stages.lib import names
 from stages.lib.claim import Claim, Note, above, alike, no_worse, number
-from stages.lib.drawing import names
 from stages.lib.io import markdown
 from stages.positions.metrics import BlockPoint, PositionsMetrics
 from stages.report import words

@@ -5,7 +5,8 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import load, marks, names, registry, style
+from stages.lib import names
+from stages.lib.drawing import load, marks, registry, style
 from stages.lib.drawing.columns import INTERVAL, POINT, floats, ints, texts
 
 RANDOM = "random"  # as the tables name it

@@ -104,6 +104,7 @@ def ssh(tmp_path):
             server_host_keys=[asyncssh.generate_private_key("ssh-ed25519")],
         )  # fmt: skip
         found["port"] = server.sockets[0].getsockname()[1]
+        found["server"] = server
         ready.set()
 
     def serve():
@@ -111,10 +112,22 @@ def ssh(tmp_path):
         loop.run_until_complete(listen())
         loop.run_forever()
 
-    threading.Thread(target=serve, daemon=True).start()
+    async def close():
+        found["server"].close()
+        await found["server"].wait_closed()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
     assert ready.wait(30)
     yield f"ssh://anyone@127.0.0.1:{found['port']}{root}/results", {}
+    asyncio.run_coroutine_threadsafe(close(), loop).result(30)
     loop.call_soon_threadsafe(loop.stop)
+    thread.join(30)
+    loop.close()
 
 
 def done(project, *command):

@@ -10,7 +10,7 @@ import polars as pl
 from matplotlib.axes import Axes
 
 from stages.lib.drawing import load
-from stages.lib.drawing.names import BLOCKS
+from stages.lib.names import BLOCKS
 
 AFTER = "after layer (-1: the embeddings)"
 
