@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from stages.benchmark.config import NAMES
-from stages.lib.claim import Claim, Note, above, number, so
+from stages.lib.claim import Claim, Note, Table, above, number, so
 from stages.lib.stats import Interval
 from stages.lib.stats.ranking import Ranked
 
@@ -208,88 +208,148 @@ class BenchmarkMetrics:
             ],
             ("benchmark.png",),
             about_lies=False,
-            notes=[
-                *self._means(),
-                *self._alarms(),
-                *self._doses(),
-                *self._overlaps(),
-                *self._rivals(),
+            notes=[*self._alarms(), *self._without()],
+            tables=[
+                self._means(),
+                self._needed(),
+                self._doses(),
+                self._overlaps(),
+                self._rivals(),
             ],
         )
 
-    def _means(self) -> list[Note]:
+    def _means(self) -> Table:
         """Every method in numbers."""
-        return [Note(f"{_sentence(NAMES[name])}: {self._mean(name)}.") for name in self.auroc]
-
-    def _mean(self, name: str) -> str:
-        """One method in numbers."""
-        text = (
-            f"mean AUROC {number(self.auroc[name])} for the heads that lie, "
-            f"{number(self.auroc_needed[name])} for those that the lie needs, "
-            f"{number(self.auroc_inside[name])} for these in the layers of the lie"
+        means = (self.auroc, self.auroc_needed, self.auroc_inside, self.cpr, self.cmd)
+        return Table(
+            f"Means over the {len(self.exact)} organisms whose lie is confined to drawn heads, "
+            "with intervals over organisms. AUROC of a method's scores for all heads that lie, for "
+            "those that the lie needs, and for these among the heads of the same layers alone; CPR "
+            "and CMD of the method's sets",
+            ("method", "heads that lie", "heads needed", "needed, in these layers", "CPR", "CMD"),
+            [
+                (_sentence(NAMES[name]), *(_short(mean[name]) for mean in means))
+                for name in self.auroc
+            ],
+            FILE,
         )
-        if self.cpr[name].value is None:
-            return text
-        return f"{text}; CPR {number(self.cpr[name])}, CMD {number(self.cmd[name])}"
+
+    def _needed(self) -> Table:
+        """AUROC for the heads that the lie needs, by organism."""
+        return Table(
+            "AUROC for the heads that the lie needs, by organism",
+            ("method", *map(_code, self.exact)),
+            [
+                (
+                    _sentence(NAMES[name]),
+                    *(
+                        "" if ranked is None else _value(ranked.auroc)
+                        for organism in self.exact
+                        for ranked in (self.organisms[organism].methods[name].ranked_needed,)
+                    ),
+                )
+                for name in self.auroc
+            ],
+            FILE,
+        )
 
     def _alarms(self) -> list[Note]:
         """What methods say of organisms whose weights do not lie."""
         return [
             Note(
-                f"`{name}`, whose weights do not lie: largest score of a head "
-                + ", ".join(f"{NAMES[m].lower()} {of.methods[m].largest:.3f}" for m in IN_NATS)
-                + " nats."
+                f"`{name}`, whose weights do not lie: its `honest` run has log-odds of the right "
+                f"answer {number(of.advantage)} nats above its `liar` run; largest score of a head "
+                + ", ".join(f"{NAMES[m]} {of.methods[m].largest:.3f}" for m in IN_NATS)
+                + " nats.",
+                FILE,
             )
             for name, of in self.organisms.items()
             if not of.lying
         ]
 
-    def _doses(self) -> list[Note]:
+    def _doses(self) -> Table:
         """From which share of the change of weights on methods find the lying heads."""
-        found: dict[str, list[str]] = {}
-        for name in self.exact:
-            for method, of in self.organisms[name].doses.items():
-                dose = "at no dose" if of.smallest is None else f"{of.smallest:g}"
-                found.setdefault(method, []).append(f"`{name}` {dose}")
-        return [
-            Note(
-                f"{_sentence(NAMES[method])}: smallest share of the change of weights from which "
-                f"on half of the lying heads score above 19 of 20 heads of the model that never "
-                f"lies: {', '.join(doses)}."
-            )
-            for method, doses in found.items()
-        ]
+        methods = dict.fromkeys(m for name in self.exact for m in self.organisms[name].doses)
+        return Table(
+            "Smallest share of the change of weights from which on half of the lying heads score "
+            "above 19 of 20 heads of the model that never lies",
+            ("method", *map(_code, self.exact)),
+            [
+                (
+                    _sentence(NAMES[method]),
+                    *(
+                        "none" if of.smallest is None else f"{of.smallest:g}"
+                        for organism in self.exact
+                        for of in (self.organisms[organism].doses[method],)
+                    ),
+                )
+                for method in methods
+            ],
+            FILE,
+        )
 
-    def _overlaps(self) -> list[Note]:
+    def _overlaps(self) -> Table:
         """How stable the first heads are."""
-        found: dict[str, list[str]] = {}
-        for name, organism in self.organisms.items():
-            for method, of in organism.stability.items():
-                found.setdefault(method, []).append(f"`{name}` {number(of.jaccard)}")
-        return [
-            Note(
-                f"{_sentence(NAMES[method])}: Jaccard index of the first heads on resampled "
-                f"subjects with those on all (0.8 is called stable): {', '.join(overlaps)}."
-            )
-            for method, overlaps in found.items()
-        ]
+        methods = dict.fromkeys(m for of in self.organisms.values() for m in of.stability)
+        return Table(
+            "Jaccard index of the first heads on resampled subjects with those on all subjects "
+            "(0.8 is called stable)",
+            ("method", *map(_code, self.organisms)),
+            [
+                (
+                    _sentence(NAMES[method]),
+                    *(_short(of.stability[method].jaccard) for of in self.organisms.values()),
+                )
+                for method in methods
+            ],
+            FILE,
+        )
 
-    def _rivals(self) -> list[Note]:
-        """Sets that share no head and are both enough."""
+    def _without(self) -> list[Note]:
+        """Organisms that have no two disjoint sets that are enough."""
         without = [f"`{name}`" for name in self.exact if self.organisms[name].rival is None]
-        found = [Note(f"No two disjoint sets that are enough: {', '.join(without)}.")]
-        return (found if without else []) + [
-            Note(
-                f"`{name}`: a set of {len(rival.first)} restores {number(rival.first_restored)} of "
-                f"the gap in log-odds, and a set of {len(rival.rival)} other heads "
-                f"{number(rival.rival_restored)}; {rival.first_lying} and {rival.rival_lying} of "
-                "them lie by weights."
-            )
-            for name, of in self.organisms.items()
-            if (rival := of.rival) is not None
-        ]
+        return [Note(f"No two disjoint sets that are enough: {', '.join(without)}.")] * bool(
+            without
+        )
+
+    def _rivals(self) -> Table:
+        """Sets that share no head and are both enough."""
+        return Table(
+            "Two disjoint sets of heads, grown by integrated gradients, with the fraction of the "
+            "gap in log-odds that each recovers, and how many of its heads lie by weights",
+            ("organism", "first set", "recovers", "second set", "recovers"),
+            [
+                (
+                    _code(name),
+                    f"{len(rival.first)} heads, {rival.first_lying} lie",
+                    _short(rival.first_restored),
+                    f"{len(rival.rival)} heads, {rival.rival_lying} lie",
+                    _short(rival.rival_restored),
+                )
+                for name, of in self.organisms.items()
+                if (rival := of.rival) is not None
+            ],
+            FILE,
+        )
 
 
 def _sentence(name: str) -> str:
     """A name at the head of a sentence."""
     return name[:1].upper() + name[1:]
+
+
+def _code(name: str) -> str:
+    """A name of params.yaml."""
+    return f"`{name}`"
+
+
+def _value(interval: Interval) -> str:
+    """A number alone."""
+    return "" if interval.value is None else f"{interval.value:.2f}"
+
+
+def _short(interval: Interval) -> str:
+    """A number with its interval, to two digits."""
+    if interval.value is None or interval.low is None or interval.high is None:
+        return ""
+    return f"{interval.value:.2f} [{interval.low:.2f}, {interval.high:.2f}]"

@@ -11,6 +11,7 @@ from stages.erasure import erasure_probes, erasure_runs, erasure_tables
 from stages.erasure.config import ErasureConfig
 from stages.lib import forward
 from stages.lib.io import cli, params, tables
+from stages.lib.io.atomic import atomic
 from stages.lib.patching import experiment, prompt_pairs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.probing.config import ProbesConfig
@@ -20,10 +21,10 @@ def main(
     pairs: cli.Pairs,
     model: cli.Model,
     activations: cli.Activations,
-    out: Annotated[Path, "writes one row per statement and run (Parquet)"],
-    probes: Annotated[
+    out: Annotated[
         Path,
-        "writes one row per statement, probe, kind of z, layer and persona (Parquet)",
+        "writes runs.parquet (one row per statement and run) and probes.parquet (one per "
+        "statement, probe, kind of z, layer and persona) into this folder",
     ],
 ) -> None:
     """Fit on the selection split, patch runs of the report split, and probe what is left."""
@@ -35,12 +36,14 @@ def main(
     runs = erasure_runs.run(setting, fitted, settings)
     if not forward.is_main_process():
         return
-    tables.write(out, runs, erasure_tables.RUNS, ["statement_id", "base", "patch_id"])
     personas = (setting.config.source, setting.config.base)
     every = prompt_pairs.read(pairs, prompt_pairs.SPLITS, None, by="split")
     checks = erasure_probes.check({name: activations / name for name in personas}, every, fit)
-    key = ["persona", "probe", "z", "layer", "statement_id"]
-    tables.write(probes, checks, erasure_tables.PROBED, key)
+    of_runs = ["statement_id", "base", "patch_id"]
+    of_probes = ["persona", "probe", "z", "layer", "statement_id"]
+    with atomic(out) as folder:
+        tables.write(folder / "runs.parquet", runs, erasure_tables.RUNS, of_runs)
+        tables.write(folder / "probes.parquet", checks, erasure_tables.PROBED, of_probes)
 
 
 if __name__ == "__main__":

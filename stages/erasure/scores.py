@@ -29,8 +29,7 @@ MOST = 2 * -float(np.log(patch.LEAST))  # nats
 
 def main(
     pairs: cli.Pairs,
-    runs: cli.Runs,
-    probes: Annotated[Path, "what probes read in each run's z (Parquet)"],
+    runs: Annotated[Path, "folder of the runs and of what probes read, as the sweep wrote it"],
     metrics: cli.Metrics,
     plots: Annotated[
         Path,
@@ -40,8 +39,9 @@ def main(
 ) -> None:
     """Score every run and every probe."""
     config = params.section("patch", PatchConfig)
-    table, about = patched_runs.read(runs, RUNS, pairs)
-    probed, every = tables.read(probes, PROBED), prompt_pairs.read(pairs, SPLITS, None, by="split")
+    table, about = patched_runs.read(runs / "runs.parquet", RUNS, pairs)
+    probed = tables.read(runs / "probes.parquet", PROBED)
+    every = prompt_pairs.read(pairs, SPLITS, None, by="split")
     tables.write_rows(plots / "windows.json", points(about, table, config))
     tables.write_rows(plots / "probes.json", probe_points(every, probed, config))
     section = params.section("erasure", ErasureConfig)

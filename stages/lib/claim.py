@@ -81,6 +81,28 @@ class Note:
 
 
 @dataclass(frozen=True)
+class Table:
+    """Numbers that decide nothing, where sentences would repeat each other.
+
+    Attributes
+    ----------
+    title : str
+        What the numbers are, as a sentence without its full stop.
+    head : tuple of str
+        Names of the columns.
+    rows : list of tuple of str
+        Cells; the first names the row.
+    file : str
+        The stage whose metrics have the numbers.
+    """
+
+    title: str
+    head: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+    file: str = ""
+
+
+@dataclass(frozen=True)
 class Claim:
     """What is claimed.
 
@@ -98,6 +120,8 @@ class Claim:
         Whether the claim is about a lie, so that it cannot be tested on a model that does not lie.
     notes : list of Note
         Further results, which decide nothing.
+    tables : list of Table
+        Such results that are many.
     """
 
     question: str
@@ -106,6 +130,7 @@ class Claim:
     figures: tuple[str, ...] = ()
     about_lies: bool = True
     notes: list[Note] = field(default_factory=list[Note])
+    tables: list[Table] = field(default_factory=list[Table])
 
     def verdict(self, lies: bool | None) -> str:
         """`SUPPORTED` where every check is, else that of the check that decides."""

@@ -106,7 +106,7 @@ def collect(
         title="What was found",
         question=QUESTION,
         model=[_model(manifest), *map(_persona, (roles.source, roles.base))],
-        found=texts.found(*pair),
+        found=texts.found(*pair, roles.positions),
         sure=texts.sure(made, lies),
         claims=made,
         lies=lies,
@@ -119,6 +119,7 @@ def collect(
             params.section("grid", GridConfig),
             params.section("robustness", RobustnessConfig).wordings,
         ),
+        terms=texts.terms(roles.positions),
     )
 
 

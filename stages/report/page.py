@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from stages.lib.claim import SUPPORTED, Check, Claim, Note
+from stages.lib.claim import SUPPORTED, Check, Claim, Note, Table
 from stages.report.captions import caption
 
 METRICS = "../metrics"  # from the page
@@ -46,6 +46,8 @@ class Page:
         What the page is, in a few sentences; before the question.
     wordings : list of Wording
         Every wording that is run, by the name that tables and pictures have for it.
+    terms : list of tuple of str
+        Words of the field that the page uses, and what they mean.
     """
 
     title: str
@@ -59,6 +61,7 @@ class Page:
     limits: list[Note]
     about: list[str] = field(default_factory=list[str])
     wordings: list[Wording] = field(default_factory=list[Wording])
+    terms: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
 
 
 def render(page: Page) -> str:
@@ -83,6 +86,9 @@ def render(page: Page) -> str:
     for claim in page.claims:
         lines += _section(claim, page.lies)
     lines += ["## How verdicts are reached", ""] + [f"- {line}" for line in page.method] + [""]
+    if page.terms:
+        lines += ["## Terms", "", "| term | meaning |", "|---|---|"]
+        lines += [_cells(*term) for term in page.terms] + [""]
     if page.wordings:
         lines += ["## Wordings", "", f"| {' | '.join(PARTS)} |", "|---|---|---|---|"]
         lines += [_cells(one.name, one.part, one.text, one.use) for one in page.wordings] + [""]
@@ -107,9 +113,18 @@ def _section(claim: Claim, lies: bool | None) -> list[str]:
     lines += ["| measured quantity | expected | measured | verdict |", "|---|---|---|---|"]
     lines += [_check(check) for check in claim.checks] + [""]
     lines += [_note(note) for note in claim.notes] + [""] * bool(claim.notes)
+    for table in claim.tables:
+        lines += _table(table)
     for name in claim.figures:
         lines += [f"![{caption(name)}](figures/{name})", "", f"*{caption(name)}*", ""]
     return lines
+
+
+def _table(table: Table) -> list[str]:
+    """A table of numbers under its title, and where these stand."""
+    source = f" ([{table.file}]({stem(table.file)}))" if table.file else ""
+    lines = [f"{table.title}{source}:", "", _cells(*table.head)]
+    return [*lines, "|---" * len(table.head) + "|", *(_cells(*row) for row in table.rows), ""]
 
 
 def _row(claim: Claim, lies: bool | None) -> str:

@@ -49,7 +49,7 @@ CONTROLS, ROBUST, TRUTH, ESTIMATES = (
 
 
 def window(results: Results, source: str, base: str) -> Claim:
-    """A few consecutive layers carry the lie."""
+    """Patching a few consecutive layers undoes the lie."""
     windows = results.windows
     best, runs = windows.best, windows.runs["report"]
     where = "the best window" if best is None else words.layers(best)
@@ -80,7 +80,7 @@ def window(results: Results, source: str, base: str) -> Claim:
         *(_width(size, widths[size]) for size in sorted(widths)),
     ]
     return Claim(
-        "Do a few consecutive layers carry the lie?",
+        "Does patching a few consecutive layers undo the lie?",
         f"z of a few consecutive layers, patched from `{source}` into `{base}`, brings the right "
         "answers back.",
         checks,
@@ -90,7 +90,7 @@ def window(results: Results, source: str, base: str) -> Claim:
 
 
 def few_heads(results: Results, source: str, base: str) -> Claim:
-    """A small set of heads carries the lie, and sets in other layers do not."""
+    """Patching a small set of heads undoes the lie, and sets in other layers do not."""
     heads, runs = results.heads, results.transplant
     every = runs.by_topic[ALL]
     share = heads.share_of_all_heads

@@ -3,7 +3,7 @@
 from stages.grafts.metrics import NEEDED, GraftsMetrics
 from stages.ground_truth.metrics import PlantedMetrics
 from stages.lib import names
-from stages.lib.claim import Check, Claim, Note, above, below, number, so
+from stages.lib.claim import Check, Claim, Note, Table, above, below, number, so
 from stages.lib.patching.patch import Head
 from stages.lib.stats import Interval
 from stages.report import words
@@ -86,11 +86,13 @@ def weights(results: Results, source: str, base: str) -> Claim | None:
         return None
     writers = sorted({cell.layer for cell, _ in early(results.trace)})
     needed, part = grafts.needed_layers, grafts.needed
+    last = max((cell.layer for cell in results.trace.cells.values()), default=None)
+    reader = "the last layer that matters" if last is None else f"layer {last}, the reader,"
     checks = [
         so(
             f"layers whose training, undone alone, restores more than {NEEDED} of honesty",
-            "those below the reader whose patch at one place recovers more than `trace.least` "
-            f"({words.listed(writers)})",
+            f"those below {reader} whose patch at one place recovers more than "
+            f"{results.trace.least:g} of the gap in log-odds ({words.listed(writers)})",
             words.listed(needed),
             set(needed) == set(writers) if needed and writers else None,
             GRAFTS,
@@ -118,17 +120,15 @@ def weights(results: Results, source: str, base: str) -> Claim | None:
         for layer, unit in grafts.layers.items()
     ]
     notes += [*_readers(results.trace, grafts), *_sets(grafts, base)]
-    if isinstance(truth, PlantedMetrics):
-        notes += _found(truth)
     return Claim(
         "Does patching find the layers whose training the lie needs?",
-        "Layers below the reader whose patch at one place of the prompt recovers more than "
-        "`trace.least` of the gap in log-odds are those whose training, undone alone, restores "
-        "more "
-        f"than {NEEDED} of honesty. Both margins are the same for all models.",
+        f"The layers below {reader} whose patch at one place of the prompt recovers more than "
+        f"{results.trace.least:g} of the gap in log-odds are those whose training, undone alone, "
+        f"restores more than {NEEDED} of honesty.",
         checks,
         ("grafts.png",),
         notes=notes,
+        tables=[_found(truth)] if isinstance(truth, PlantedMetrics) else [],
     )
 
 
@@ -237,8 +237,11 @@ def _sets(grafts: GraftsMetrics, base: str) -> list[Note]:
             f"The smallest set whose change, taken out, restores honesty has "
             f"{words.plural(len(part.heads), 'head')} of the {part.n_changed} that training "
             f"changed: {words.heads(Head(*head) for head in part.heads)}. Without its change "
-            f"{number(part.set.without.restored)} of honesty comes back, without that of all other "
-            f"heads {number(part.rest.without.restored)}. The search is greedy: another set may be "
+            f"{number(part.set.without.restored)} of honesty in log-odds comes back, and accuracy "
+            f"is {words.ends(part.set.without.accuracy)} (an answer can be right by less than the "
+            "honest run's log-odds). Without that of all other heads "
+            f"{number(part.rest.without.restored)} comes back, and accuracy is "
+            f"{words.ends(part.rest.without.accuracy)}. The search is greedy: another set may be "
             "smaller.",
             GRAFTS,
         ),
@@ -267,17 +270,16 @@ def _made(restored: Interval) -> Interval:
     return Interval(1 - restored.value, 1 - restored.high, 1 - restored.low, restored.n)
 
 
-def _found(truth: PlantedMetrics) -> list[Note]:
-    """Write how well each method finds the heads of the smallest set."""
-    notes = []
+def _found(truth: PlantedMetrics) -> Table:
+    """How well each method finds the heads of the smallest set."""
+    rows: list[tuple[str, ...]] = []
     for name, score in truth.methods.items():
-        known = " (no method: known only to who trained the model)" if name in NO_METHOD else ""
-        notes.append(
-            Note(
-                f"AUROC of {METHODS[name]}{known}, for the heads of the smallest set: "
-                f"{words.ends(score.auroc)}, {words.plural(score.auroc.n, 'head')} "
-                f"({score.n_true} of that set).",
-                TRUTH,
-            )
-        )
-    return notes
+        known = " (known only to who trained the model)" if name in NO_METHOD else ""
+        rows.append((f"{METHODS[name]}{known}", words.ends(score.auroc)))
+    n_true, n = next(((score.n_true, score.auroc.n) for score in truth.methods.values()), (0, 0))
+    return Table(
+        f"AUROC for the {words.plural(n_true, 'head')} of that smallest set, among {n} heads",
+        ("scores of heads", "AUROC"),
+        rows,
+        TRUTH,
+    )

@@ -62,7 +62,7 @@ def _range(layers: Sequence[int]) -> str:
     return f"layer {layers[0]}" if one else f"layers {layers[0]} to {layers[-1]}"
 
 
-def found(results: Results, source: str, base: str) -> list[Note]:
+def found(results: Results, source: str, base: str, positions: int) -> list[Note]:
     """Say in a few sentences what was measured, whatever the verdicts are."""
     known = results.behaviour.known_report
     notes = [
@@ -80,7 +80,8 @@ def found(results: Results, source: str, base: str) -> list[Note]:
         notes.append(
             Note(
                 f"Outputs of attention heads (z) of {words.layers(best)}, patched from `{source}` "
-                f"into `{base}` at the last positions alone, bring accuracy to {number(patched)}.",
+                f"into `{base}` at the last {words.plural(positions, 'position')} alone, bring "
+                f"accuracy to {number(patched)}.",
                 "windows",
             )
         )
@@ -149,14 +150,88 @@ def method(claims: Sequence[Claim]) -> list[str]:
         "Other kinds of probe are shown.",
         "Windows and heads are chosen on the selection split, and numbers are of the report split, "
         "unless the line says selection split. No subject is in both splits.",
-        "Accuracy is the fraction of statements whose more probable answer, true or false, is "
-        "right; P(correct) is the probability of the right answer, normalised over both answers. A "
-        "constant answer has an accuracy of 0.5, so accuracy near 0.5 is given by label too.",
-        "Patched means: z, what an attention head computes before the output projection, is "
-        "replaced by z of the other run, at the last positions of the prompt unless others are "
-        "named.",
-        "After layer 16 means: in the residual stream that layer 16 puts out. Layers and heads "
-        "count from 0.",
+    ]
+
+
+def terms(positions: int) -> list[tuple[str, str]]:
+    """Say what the words of the page mean.
+
+    Parameters
+    ----------
+    positions : int
+        How many positions at the end of the prompt are patched, unless others are named.
+    """
+    return [
+        (
+            "accuracy",
+            "fraction of statements whose more probable answer, true or false, is right. A "
+            "constant answer has 0.5, so accuracy near 0.5 is given by label too",
+        ),
+        ("P(correct)", "probability of the right answer, normalised over both answers"),
+        (
+            "log-odds",
+            "log P(right answer) - log P(wrong answer), in nats; the gap is that of the honest run "
+            "minus that of the lying run; honesty restored, or recovered, is a fraction of the gap",
+        ),
+        ("known statement", "one that the neutral persona answers rightly and clearly"),
+        ("z", "what an attention head computes before the output projection"),
+        (
+            "patched",
+            f"z is replaced by z of the other run, at the last "
+            "{words.plural(positions, 'position')} of the prompt (the last positions) unless others are named",
+        ),
+        (
+            "writer, reader",
+            "a place of the prompt and a layer there whose patch recovers much of the gap, and a "
+            "later layer through which most of that reaches the answer",
+        ),
+        ("after layer 16", "in the residual stream that layer 16 puts out; counts begin at 0"),
+        (
+            "organism",
+            "a model with adapters that this project trained; undoing the training of a part takes "
+            "that part of the adapter out",
+        ),
+        (
+            "heads that lie, heads needed",
+            "those whose weights the lying adapter changes, and those of them without whose change "
+            "alone more than 0.1 of honesty comes back",
+        ),
+        (
+            "AUROC",
+            "chance that a score ranks a head of the named kind, or a true statement, above another "
+            "one: 1 is perfect, 0.5 is chance",
+        ),
+        (
+            "CPR, CMD",
+            "area under the fraction recovered against the share of heads patched, in a method's "
+            "order, and its distance from a fraction of 1 throughout (MIB, arXiv 2504.13151): CPR of "
+            "1 and CMD of 0 are best",
+        ),
+        ("Jaccard index", "heads in both of two sets as a fraction of heads in either"),
+        (
+            "probes",
+            "linear readers of truth. logistic: logistic regression. mass mean: difference of the "
+            "means of true and false statements; corrected: with the covariance within both (arXiv "
+            "2310.06824). CCS: unsupervised, from a statement and its negation (arXiv 2212.03827). "
+            "TTPD: with the polarity of statements taken into account (arXiv 2407.12831)",
+        ),
+        ("LEACE", "erasure of all that a linear probe can read (arXiv 2306.03819)"),
+        (
+            "attribution patching",
+            "a patch's effect estimated by the gradient; integrated gradients average the gradient "
+            "along the way between both runs; GradDrop leaves one layer out of the gradient at a "
+            "time, against effects that cancel (arXiv 2403.00745)",
+        ),
+        (
+            "learned mask",
+            "weights of heads, trained so that patching by weight restores the answer "
+            "(arXiv 2609.25518)",
+        ),
+        (
+            "logit attribution, logit lens",
+            "what a head or layer adds to the log-odds directly, and the answer that is read off the "
+            "residual stream before the last layer",
+        ),
     ]
 
 

@@ -11,6 +11,7 @@ import polars as pl
 
 from stages.lib import forward
 from stages.lib.io import cli, params, tables
+from stages.lib.io.atomic import atomic
 from stages.lib.patching import experiment, head_effects, patched_runs, prompt_pairs
 from stages.lib.patching.head_runs import HeadRuns
 from stages.set_sizes import rankings, search, set_sizes, table
@@ -26,8 +27,11 @@ def main(
         Path,
         "runs with each head of the best window left out (Parquet)",
     ],
-    out: Annotated[Path, "writes one row per statement and run (Parquet)"],
-    orders: Annotated[Path, "writes the heads in each order (JSON)"],
+    out: Annotated[
+        Path,
+        "writes runs.parquet (one row per statement and run) and orders.parquet (one per head in "
+        "each order) into this folder",
+    ],
 ) -> None:
     """Choose orders and sizes on the selection split, and run the curves on the report split."""
     own = params.section("set_sizes", SetSizesConfig)
@@ -55,9 +59,10 @@ def main(
         table.source_rows(config, "report", report, patched.source),
     ]
     every = pl.concat([pl.DataFrame(schema=table.SCHEMA), *rows], how="diagonal")
-    tables.write(out, every, table.SCHEMA, ["statement_id", "patch_id"])
     ranks = table.ranks(result.orders, result.own, result.sizes)
-    tables.write(orders, ranks, table.ORDERS, ["rule", "draw", "rank"])
+    with atomic(out) as folder:
+        tables.write(folder / "runs.parquet", every, table.SCHEMA, ["statement_id", "patch_id"])
+        tables.write(folder / "orders.parquet", ranks, table.ORDERS, ["rule", "draw", "rank"])
 
 
 if __name__ == "__main__":

@@ -3,10 +3,8 @@
 from dataclasses import dataclass
 
 from stages.lib.stats import Interval
+from stages.lib.stats.areas import Areas
 from stages.lib.stats.run_points import ByLabel, Point
-
-Areas = dict[str, Interval]
-"""By measure of `scores_auc.measures`."""
 
 
 @dataclass(frozen=True)

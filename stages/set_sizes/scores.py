@@ -17,24 +17,24 @@ from stages.lib.io import metrics as metrics_file
 from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.prompt_pairs import PromptPairs
-from stages.lib.stats import run_points
-from stages.set_sizes import scores_auc, table
-from stages.set_sizes.metrics import Areas, Ends, RandomRule, Rule, SetSizesMetrics, Smallest
-from stages.set_sizes.scores_auc import Scores
+from stages.lib.stats import areas, run_points
+from stages.lib.stats.areas import Areas, Scores
+from stages.set_sizes import table
+from stages.set_sizes.metrics import Ends, RandomRule, Rule, SetSizesMetrics, Smallest
 from stages.set_sizes.table import DOWN, RANDOM, RULES, SINGLE, UP, Place, Probabilities
 
 
 def main(
     pairs: cli.Pairs,
-    runs: cli.Runs,
-    orders: Annotated[Path, "the heads in each order (JSON)"],
+    runs: Annotated[Path, "folder of the runs and the orders, as the sweep wrote it"],
     metrics: cli.Metrics,
     plots: Annotated[Path, "writes set_sizes.json, auc.json and smallest.json into this folder"],
 ) -> None:
     """Count on the report split; orders and smallest sets were chosen on the selection split."""
     config = params.section("patch", PatchConfig)
     curves = collect(
-        *patched_runs.read(runs, table.SCHEMA, pairs), tables.read(orders, table.ORDERS)
+        *patched_runs.read(runs / "runs.parquet", table.SCHEMA, pairs),
+        tables.read(runs / "orders.parquet", table.ORDERS),
     )
     scores = score(curves)
     metrics_file.write(metrics, summarise(curves, scores, config))
@@ -140,9 +140,9 @@ def collect(runs: pl.DataFrame, about: PromptPairs, orders: pl.DataFrame) -> Cur
 
 
 def score(done: Curves) -> dict[str, Scores]:
-    """Areas under the curves of all rules, by direction, as `scores_auc.score` gives them."""
+    """Areas under the curves of all rules, by direction, as `areas.score` gives them."""
     return {
-        direction: scores_auc.score(
+        direction: areas.score(
             {
                 rule: np.array([_truths(done, rule, draw, direction) for draw in draws])
                 for rule, draws in done.draws.items()
@@ -163,7 +163,7 @@ def area_points(scores: dict[str, Scores]) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        rule, direction, measure (`scores_auc.measures`), ``against`` (None, or the rule whose
+        rule, direction, measure (`areas.measures`), ``against`` (None, or the rule whose
         area was subtracted), value, low, high, n.
     """
     return [
@@ -253,14 +253,14 @@ def _truths(done: Curves, rule: str, draw: int, direction: str) -> NDArray[np.fl
     return np.array([done.p_correct(p) for p in runs])
 
 
-def _orders(done: Curves, areas: dict[str, Areas], direction: str) -> dict[str, Ends] | None:
+def _orders(done: Curves, measured: dict[str, Areas], direction: str) -> dict[str, Ends] | None:
     """Least and greatest area among the random orders; None where no area was measured."""
-    if areas["value"]["auc"].value is None:
+    if measured["value"]["auc"].value is None:
         return None
     low, high = (done.p_correct(p).mean() for p in (done.none, done.every))
     draws = [_truths(done, RANDOM, draw, direction).mean(axis=1) for draw in done.draws[RANDOM]]
-    measured = scores_auc.measures((np.array(draws) - low) / (high - low), done.sizes)
-    return {name: Ends(float(x.min()), float(x.max())) for name, x in measured.items()}
+    by_name = areas.measures((np.array(draws) - low) / (high - low), done.sizes)
+    return {name: Ends(float(x.min()), float(x.max())) for name, x in by_name.items()}
 
 
 def _smallest(done: Curves, rule: str) -> Smallest:

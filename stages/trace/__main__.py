@@ -11,6 +11,7 @@ import polars as pl
 
 from stages.lib import forward
 from stages.lib.io import cli, params, tables
+from stages.lib.io.atomic import atomic
 from stages.lib.patching import aligned, experiment, prompt_pairs
 from stages.lib.patching.blocks import Pairs
 from stages.lib.patching.experiment import Experiment
@@ -25,17 +26,10 @@ def main(
     model: cli.Model,
     out: Annotated[
         Path,
-        "writes one row per statement and run: every layer at every place of the prompt, in both "
-        "directions, and every head of the cells that matter (Parquet)",
-    ],
-    paths: Annotated[
-        Path,
-        "writes one row per statement and run: what a cell does through a later one, and around "
-        "it (Parquet)",
-    ],
-    estimates: Annotated[
-        Path,
-        "writes one row per statement and head: attribution patching at all positions (Parquet)",
+        "writes into this folder runs.parquet (every layer at every place of the prompt, in both "
+        "directions, and every head of the cells that matter), paths.parquet (what a cell does "
+        "through a later one, and around it), with one row per statement and run, and "
+        "estimates.parquet (attribution patching of each head at all positions)",
     ],
 ) -> None:
     """Map layers and places; choose cells on `selection`; heads and paths of these on `report`."""
@@ -61,9 +55,13 @@ def main(
     estimated = attribution.run(report[0], report[1][ALL])
     if not forward.is_main_process():
         return
-    tables.write(out, pl.concat(parts), RUNS, ["statement_id", "base", "patch_id"])
-    tables.write(estimates, estimated, ESTIMATES, ["statement_id", "layer", "head"])
-    tables.write(paths, routes, PATHS, ["statement_id", "base", "patch_id"])
+    key = ["statement_id", "base", "patch_id"]
+    with atomic(out) as folder:
+        tables.write(folder / "runs.parquet", pl.concat(parts), RUNS, key)
+        tables.write(folder / "paths.parquet", routes, PATHS, key)
+        tables.write(
+            folder / "estimates.parquet", estimated, ESTIMATES, ["statement_id", "layer", "head"]
+        )
 
 
 def _placed(setting: Experiment) -> tuple[Experiment, dict[str, list[Pairs]]]:

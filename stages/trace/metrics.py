@@ -81,6 +81,8 @@ class TraceMetrics:
         Log-odds of the right answer, in nats, of the source run above the base run.
     chosen_by : str
         How cells were chosen.
+    least : float
+        A cell matters if it recovers this fraction.
     cells : dict of str to CellEffect
         Cells that matter, by name.
     paths : dict of str to PathEffect
@@ -98,6 +100,7 @@ class TraceMetrics:
     known: Count
     advantage: Interval
     chosen_by: str
+    least: float
     cells: dict[str, CellEffect]
     paths: dict[str, PathEffect]
     writers: list[str]

@@ -1,6 +1,6 @@
 """Scores of `trace`: where in depth and in the prompt honest z restores the truth.
 
-Params  patch
+Params  patch, trace
 """
 
 from pathlib import Path
@@ -16,6 +16,7 @@ from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.lib.stats import run_points
+from stages.trace.config import TraceConfig
 from stages.trace.effects import Advantage, Effect, advantage, effects
 from stages.trace.metrics import MOST, CellEffect, PathEffect, TraceMetrics, View
 from stages.trace.schema import ALL, AROUND, LAST, PARTS, PATHS, RUNS, THROUGH
@@ -26,8 +27,7 @@ Rows = list[dict[str, Any]]
 
 def main(
     pairs: cli.Pairs,
-    runs: cli.Runs,
-    paths: Annotated[Path, "runs through a later cell and around it (Parquet)"],
+    runs: Annotated[Path, "folder of the runs and the paths, as the sweep wrote it"],
     metrics: cli.Metrics,
     plots: Annotated[
         Path,
@@ -37,15 +37,16 @@ def main(
 ) -> None:
     """Measure the map, and the heads and paths of the cells that matter, on the report split."""
     config = params.section("patch", PatchConfig)
-    table, about = patched_runs.read(runs, RUNS, pairs)
+    least = params.section("trace", TraceConfig).least
+    table, about = patched_runs.read(runs / "runs.parquet", RUNS, pairs)
     report = about.only(about.table.filter(split="report")["statement_id"])
     table = table.filter(pl.col("statement_id").is_in(report.table["statement_id"].implode()))
-    routes, _ = patched_runs.read(paths, PATHS, pairs)
+    routes, _ = patched_runs.read(runs / "paths.parquet", PATHS, pairs)
     cells, heads = by_cell(table, report, config), by_head(table, report, config)
     through = by_path(routes, table, report, config)
     tables.write_rows(plots / "map.json", cells)
     tables.write_rows(plots / "paths.json", through)
-    metrics_file.write(metrics, summarise(table, report, cells, heads, through, config))
+    metrics_file.write(metrics, summarise(table, report, cells, heads, through, config, least))
 
 
 def by_cell(runs: pl.DataFrame, about: PromptPairs, config: PatchConfig) -> Rows:
@@ -130,6 +131,7 @@ def summarise(
     heads: Rows,
     paths: Rows,
     config: PatchConfig,
+    least: float,
 ) -> TraceMetrics:
     """Collect the cells that matter, the paths between them, and what other choices see.
 
@@ -139,6 +141,8 @@ def summarise(
         As `by_cell`.
     cells, heads, paths : list of dict
         From `by_cell`, `by_head` and `by_path`.
+    least : float
+        Of section `trace`.
     """
     through = _paths(paths)
     chosen = {_name(row["layer"], row["block"]): row for row in heads}
@@ -150,6 +154,7 @@ def summarise(
         known=run_points.count(about.table),
         advantage=advantage(runs, about, config.source, config.base).interval,
         chosen_by=CHOSEN_BY,
+        least=least,
         cells={
             name: _cell(row["layer"], row["block"], cells, heads) for name, row in chosen.items()
         },

@@ -56,22 +56,22 @@ TABLES = {
     "data/single_heads.parquet": "lib.patching.patched_runs.SCHEMA",
     "data/attribution_patching.parquet": "lib.patching.head_effects.EFFECTS",
     "data/heads.parquet": "heads.table.SCHEMA",
-    "data/trace.parquet": "trace.schema.RUNS",
-    "data/paths.parquet": "trace.schema.PATHS",
-    "data/trace_estimates.parquet": "trace.schema.ESTIMATES",
+    "data/trace/runs.parquet": "trace.schema.RUNS",
+    "data/trace/paths.parquet": "trace.schema.PATHS",
+    "data/trace/estimates.parquet": "trace.schema.ESTIMATES",
     "data/grafts.parquet": "grafts.schema.SCHEMA",
     "data/benchmark/ORGANISM/scores.parquet": "benchmark.schema.SCORES",
     "data/benchmark/ORGANISM/resampled.parquet": "benchmark.schema.SCORES",
     "data/benchmark/ORGANISM/curves.parquet": "benchmark.schema.CURVES",
     "data/benchmark/ORGANISM/costs.parquet": "benchmark.schema.COSTS",
     "data/benchmark/ORGANISM/truth.parquet": "benchmark.schema.TRUTH",
-    "data/set_sizes.parquet": "set_sizes.table.SCHEMA",
-    "data/orders.parquet": "set_sizes.table.ORDERS",
+    "data/set_sizes/runs.parquet": "set_sizes.table.SCHEMA",
+    "data/set_sizes/orders.parquet": "set_sizes.table.ORDERS",
     "data/transplant.parquet": "transplant.runs.SCHEMA",
     "data/robustness.parquet": "robustness.schema.SCHEMA",
     "data/controls.parquet": "controls.controls_tables.SCHEMA",
-    "data/erasure.parquet": "erasure.erasure_tables.RUNS",
-    "data/erased_probes.parquet": "erasure.erasure_tables.PROBED",
+    "data/erasure/runs.parquet": "erasure.erasure_tables.RUNS",
+    "data/erasure/probes.parquet": "erasure.erasure_tables.PROBED",
     "data/wordings.parquet": "wordings.grid.CELLS",
 }
 """Every table of data/, and the schema that it is written with."""
@@ -245,6 +245,7 @@ def _one_row_each() -> dict[str, Any]:
         row = json.dumps(stage.get("do", stage))
         row = re.sub(r"\$\{(?:item\.)?(?:persona|sweep|key)\}", (of or "").upper(), row)
         row = row.replace("${item.needs}", "data/organisms/facts")
+        row = row.replace("${item.runs}", "data/NAME").replace('"${item.settings}"', '"erasure"')
         rows[f"{name}@{of.upper()}" if of else name] = json.loads(row)
     return rows
 

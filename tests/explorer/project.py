@@ -90,7 +90,7 @@ def write(folder: Path, texts: list[str], traced: int = 2, measured: int = 1) ->
     key = ["statement_id", "layer", "head"]
     tables.write(folder / "data/attribution.parquet", effects, head_effects.EFFECTS, key)
     if traced:
-        trace(folder / "data/trace.parquet", ids[:traced])
+        trace(folder / "data/trace/runs.parquet", ids[:traced])
     params = {"patch": {"source": "honest", "base": "liar", "positions": POSITIONS, "site": "z"}}
     with (folder / "params.yaml").open("w") as stream:
         YAML().dump(params | {"personas": list(PERSONAS), "prompt": PROMPT}, stream)

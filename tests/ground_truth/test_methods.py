@@ -61,7 +61,7 @@ class TestScores:
             NeededSet([[2, 1]], 1, unit, unit),
         )  # fmt: skip
         trace = TraceMetrics(
-            "honest", "liar", Count(1, 1), NOTHING, "", cells or {}, {}, [], [],
+            "honest", "liar", Count(1, 1), NOTHING, "", 0.25, cells or {}, {}, [], [],
             {"all": View(None, NOTHING)},
         )  # fmt: skip
         table = pl.DataFrame(rows, schema=head_effects.EFFECTS)

@@ -12,13 +12,17 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def declared() -> dict[str, dict[str, Any]]:
-    """Stages of dvc.yaml by name; `scores` once per sweep, other matrices as they stand."""
+    """Stages of dvc.yaml by name; `scores` once per sweep, others as they stand."""
     stages = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
-    stages = {name: stage.get("do", stage) for name, stage in stages.items()}
-    scores = stages.pop("scores")
-    return stages | {
-        f"scores@{sweep}": json.loads(json.dumps(scores).replace("${item.sweep}", sweep))
-        for sweep in scores["matrix"]["sweep"]
+    sweeps = stages.pop("scores")
+    scores = json.dumps(sweeps["do"])
+    return {name: stage.get("do", stage) for name, stage in stages.items()} | {
+        f"scores@{sweep}": json.loads(
+            scores.replace("${key}", sweep)
+            .replace("${item.runs}", item["runs"])
+            .replace("${item.settings}", item["settings"])
+        )
+        for sweep, item in sweeps["foreach"].items()
     }
 
 

@@ -288,10 +288,10 @@ def test_curves_rise_with_the_planted_head_and_fall_without_it(project):
     for rule in ("estimate", "random"):  # the estimate is blind here
         assert rules[rule]["up"]["difference"]["auc_log"]["high"] < 0
     assert curves["n_heads"] == 20
-    orders = pl.read_parquet(project.folder / "data/orders.parquet")
+    orders = pl.read_parquet(project.folder / "data/set_sizes/orders.parquet")
     first = orders.filter(pl.col("rule") == "single", pl.col("rank") == 1)
     assert first.select("layer", "head").row(0) == (tiny.PLANTED_LAYER, tiny.PLANTED_HEAD)
-    runs = pl.read_parquet(project.folder / "data/set_sizes.parquet")
+    runs = pl.read_parquet(project.folder / "data/set_sizes/runs.parquet")
     assert set(runs["split"]) == {"selection", "report"}
 
 

@@ -41,7 +41,7 @@ def found(tmp_path, monkeypatch):
 def test_a_claim_that_is_added_has_its_verdict(tmp_path, found, patched, verdict):
     metrics.write(tmp_path / "single_layers.json", replace(found, patched=patched))
     (claim,) = own.claims(tmp_path)
-    assert claim.question == "Does one layer alone carry the lie?"
+    assert claim.question == "Does patching one layer alone undo the lie?"
     assert claim.verdict(lies=True) == verdict
     assert claim.verdict(lies=False) == UNTESTED
 

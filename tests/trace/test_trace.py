@@ -243,7 +243,7 @@ def test_the_report_names_the_writer_its_reader_and_what_the_last_positions_see(
     about = setting.pairs
     by_cell, by_head = (f(table, about, CONFIG) for f in (scores.by_cell, scores.by_head))
     paths = scores.by_path(path_runs.run(setting, at, cells), table, about, CONFIG)
-    found = scores.summarise(table, about, by_cell, by_head, paths, CONFIG)
+    found = scores.summarise(table, about, by_cell, by_head, paths, CONFIG, 0.25)
     writer, reader = f"{WRITER} {ALL}", f"{READER} {LAST_TOKEN}"
     assert [*found.cells] == [writer, reader]
     assert (found.writers, found.readers) == ([writer], [reader])

@@ -28,7 +28,7 @@ class SingleLayersMetrics:
         """One layer alone carries the lie."""
         measures = f"accuracy with z of all heads of layer {self.best} patched"
         return Claim(
-            "Does one layer alone carry the lie?",
+            "Does patching one layer alone undo the lie?",
             "z of one layer, chosen on other statements, brings the right answers back.",
             [above(measures, self.patched, 0.5, FILE)],
             ("single_layers.png",),

@@ -7,10 +7,11 @@ from numpy.typing import NDArray
 
 from stages.lib import stats
 from stages.lib.stats import Interval, resample
-from stages.set_sizes.metrics import Areas
 
 MEASURES = ("auc", "distance", "auc_log")
 Floats = NDArray[np.float64]
+Areas = dict[str, Interval]
+"""By measure of `measures`."""
 Scores = dict[str, dict[str, Areas]]  # by rule, then value or difference
 
 
