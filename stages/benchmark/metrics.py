@@ -218,6 +218,10 @@ class BenchmarkMetrics:
             ],
         )
 
+    def _best_first(self) -> list[str]:
+        """Methods by their mean AUROC for the heads that the lie needs."""
+        return sorted(self.auroc, key=lambda name: -(self.auroc_needed[name].value or 0.0))
+
     def _means(self) -> Table:
         """Every method in numbers."""
         means = (self.auroc, self.auroc_needed, self.auroc_inside, self.cpr, self.cmd)
@@ -229,7 +233,7 @@ class BenchmarkMetrics:
             ("method", "heads that lie", "heads needed", "needed, in these layers", "CPR", "CMD"),
             [
                 (_sentence(NAMES[name]), *(_short(mean[name]) for mean in means))
-                for name in self.auroc
+                for name in self._best_first()
             ],
             FILE,
         )
@@ -248,7 +252,7 @@ class BenchmarkMetrics:
                         for ranked in (self.organisms[organism].methods[name].ranked_needed,)
                     ),
                 )
-                for name in self.auroc
+                for name in self._best_first()
             ],
             FILE,
         )
@@ -317,13 +321,13 @@ class BenchmarkMetrics:
         return Table(
             "Two disjoint sets of heads, grown by integrated gradients, with the fraction of the "
             "gap in log-odds that each recovers, and how many of its heads lie by weights",
-            ("organism", "first set", "recovers", "second set", "recovers"),
+            ("organism", "first set", "recovers", "second set", "second recovers"),
             [
                 (
                     _code(name),
-                    f"{len(rival.first)} heads, {rival.first_lying} lie",
+                    _heads(rival.first, rival.first_lying),
                     _short(rival.first_restored),
-                    f"{len(rival.rival)} heads, {rival.rival_lying} lie",
+                    _heads(rival.rival, rival.rival_lying),
                     _short(rival.rival_restored),
                 )
                 for name, of in self.organisms.items()
@@ -336,6 +340,11 @@ class BenchmarkMetrics:
 def _sentence(name: str) -> str:
     """A name at the head of a sentence."""
     return name[:1].upper() + name[1:]
+
+
+def _heads(heads: list[list[int]], n_lying: int) -> str:
+    """How many heads a set has, and how many of them lie by weights."""
+    return f"{len(heads)} {'head' if len(heads) == 1 else 'heads'}, {n_lying} of them"
 
 
 def _code(name: str) -> str:

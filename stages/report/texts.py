@@ -177,8 +177,9 @@ def terms(positions: int) -> list[tuple[str, str]]:
         ("z", "what an attention head computes before the output projection"),
         (
             "patched",
-            f"z is replaced by z of the other run, at the last "
-            "{words.plural(positions, 'position')} of the prompt (the last positions) unless others are named",
+            "z is replaced by z of the other run, at the last "
+            f"{words.plural(positions, 'position')} of the prompt (the last positions) unless "
+            "others are named",
         ),
         (
             "writer, reader",
@@ -198,14 +199,14 @@ def terms(positions: int) -> list[tuple[str, str]]:
         ),
         (
             "AUROC",
-            "chance that a score ranks a head of the named kind, or a true statement, above another "
-            "one: 1 is perfect, 0.5 is chance",
+            "chance that a score ranks a head of the named kind, or a true statement, above "
+            "another one: 1 is perfect, 0.5 is chance",
         ),
         (
             "CPR, CMD",
             "area under the fraction recovered against the share of heads patched, in a method's "
-            "order, and its distance from a fraction of 1 throughout (MIB, arXiv 2504.13151): CPR of "
-            "1 and CMD of 0 are best",
+            "order, and its distance from a fraction of 1 throughout (MIB, arXiv 2504.13151): CPR "
+            "of 1 and CMD of 0 are best",
         ),
         ("Jaccard index", "heads in both of two sets as a fraction of heads in either"),
         (
@@ -229,8 +230,8 @@ def terms(positions: int) -> list[tuple[str, str]]:
         ),
         (
             "logit attribution, logit lens",
-            "what a head or layer adds to the log-odds directly, and the answer that is read off the "
-            "residual stream before the last layer",
+            "what a head or layer adds to the log-odds directly, and the answer that is read off "
+            "the residual stream before the last layer",
         ),
     ]
 
