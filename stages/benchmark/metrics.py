@@ -344,7 +344,7 @@ def _sentence(name: str) -> str:
 
 def _heads(heads: list[list[int]], n_lying: int) -> str:
     """How many heads a set has, and how many of them lie by weights."""
-    return f"{len(heads)} {'head' if len(heads) == 1 else 'heads'}, {n_lying} of them"
+    return f"{len(heads)} {'head' if len(heads) == 1 else 'heads'}, lying: {n_lying}"
 
 
 def _code(name: str) -> str:

@@ -213,8 +213,8 @@ def terms(positions: int) -> list[tuple[str, str]]:
             "probes",
             "linear readers of truth. logistic: logistic regression. mass mean: difference of the "
             "means of true and false statements; corrected: with the covariance within both (arXiv "
-            "2310.06824). CCS: unsupervised, from a statement and its negation (arXiv 2212.03827). "
-            "TTPD: with the polarity of statements taken into account (arXiv 2407.12831)",
+            "2310.06824). ccs: unsupervised, from a statement and its negation (arXiv 2212.03827). "
+            "ttpd: with the polarity of statements taken into account (arXiv 2407.12831)",
         ),
         ("LEACE", "erasure of all that a linear probe can read (arXiv 2306.03819)"),
         (

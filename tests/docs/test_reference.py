@@ -40,4 +40,10 @@ def test_every_table_of_dvc_yaml_is_there():
     outs = {out.replace("${item.persona}", "PERSONA") for out in outs if out.endswith(".parquet")}
     assert outs <= set(reference.TABLES)
     folders = {file.rsplit("/", 1)[0] for file in reference.TABLES if file not in outs}
-    assert folders == {"data/probes", "data/benchmark/ORGANISM"}
+    assert folders == {
+        "data/probes",
+        "data/trace",
+        "data/set_sizes",
+        "data/erasure",
+        "data/benchmark/ORGANISM",
+    }

@@ -81,7 +81,7 @@ def test_both_pages_have_the_same_claims_and_verdicts(committed):
     assert verdicts == [claim.verdict(committed.lies) for claim in committed.claims]
     assert len(verdicts) > 10
     ids = [attributes["id"] for tag, attributes in shown.tags if tag == "section"]
-    assert ids[-3:] == ["how-verdicts-are-reached", "wordings", "limits"]
+    assert ids[-4:] == ["how-verdicts-are-reached", "terms", "wordings", "limits"]
     assert ids[:-3] == [page.anchor(claim.question) for claim in committed.claims]
     sections = shown.text.split("Claimed: ")
     assert [re.findall(r"([a-z ]+) ·", part)[-1].strip() for part in sections[:-1]] == verdicts
