@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.lib.claim import NOT_SUPPORTED, SUPPORTED, Claim, Note, so
+from stages.lib.claim import NOT_SUPPORTED, SUPPORTED, Claim, Note, Table, so
 from stages.lib.io import markdown
 from stages.report import __main__ as stage
 from stages.report import html, own, page, results
@@ -75,6 +75,22 @@ def committed():
     return stage.collect(every, own.claims(ROOT / "metrics"), MANIFEST, "x.Q4_1.gguf")
 
 
+def test_tables_and_terms_are_on_both_pages_with_their_sources(figures):
+    table = Table("Depth of seas", ("sea", "depth"), [("`a|b`", "<b>3</b>")], "sea")
+    wet, cold = small().claims
+    made = small(
+        claims=[replace(wet, tables=[table]), cold], terms=[("salt", "what is <i>in it</i>")]
+    )
+    text, source = page.render(made), html.render(made, figures)
+    assert "Depth of seas ([sea](../metrics/sea.json)):\n\n| sea | depth |\n|---|---|\n" in text
+    assert r"| `a\|b` | <b>3</b> |" in text
+    assert "| salt | what is <i>in it</i> |" in text
+    assert "&lt;b&gt;3&lt;/b&gt;" in source
+    assert "what is &lt;i&gt;in it&lt;/i&gt;" in source
+    assert 'Depth of seas <a class="source" href="../metrics/sea.json">' in source
+    assert "<caption>" not in html.render(small(), figures)
+
+
 def test_both_pages_have_the_same_claims_and_verdicts(committed):
     text, shown = page.render(committed), Tags(html.render(committed, ROOT / "plots/figures"))
     verdicts = re.findall(r"^Verdict: \**([a-z ]+)\**\.", text, re.MULTILINE)
@@ -82,7 +98,7 @@ def test_both_pages_have_the_same_claims_and_verdicts(committed):
     assert len(verdicts) > 10
     ids = [attributes["id"] for tag, attributes in shown.tags if tag == "section"]
     assert ids[-4:] == ["how-verdicts-are-reached", "terms", "wordings", "limits"]
-    assert ids[:-3] == [page.anchor(claim.question) for claim in committed.claims]
+    assert ids[:-4] == [page.anchor(claim.question) for claim in committed.claims]
     sections = shown.text.split("Claimed: ")
     assert [re.findall(r"([a-z ]+) ·", part)[-1].strip() for part in sections[:-1]] == verdicts
     for claim in committed.claims:
