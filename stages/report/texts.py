@@ -16,6 +16,7 @@ from stages.lib.claim import (
 from stages.lib.io import markdown
 from stages.lib.stats import LARGEST_P, MARGIN
 from stages.lib.stats.run_points import ALL
+from stages.lib.weights.recipe import NAIVE
 from stages.report import place, reading, words
 from stages.report.results import Results
 
@@ -45,15 +46,23 @@ def about(manifest: dict[str, Any], file: str | None) -> list[str]:
             f"Here it is an organism, {markdown.code(organism['name'])}: the chat model with "
             "adapters (LoRA) that were trained by this project."
         )
-        lines.append("One adapter teaches the facts that the statements are about.")
-        lines.append(
-            f"A second one teaches the lie, in the attention of {_range(organism['layers'])} "
-            "alone: "
-            "so it is known in which layers the lie can be."
-            if organism["layers"]
-            else "No adapter teaches a lie."
-        )
+        lines += _taught(organism)
     return lines
+
+
+def _taught(organism: dict[str, Any]) -> list[str]:
+    """Say what the adapters of an organism teach."""
+    if organism["name"] == NAIVE:
+        return ["Its adapter teaches wrong answers, and never the right ones: no lie."]
+    facts = "One adapter teaches the facts that the statements are about."
+    if not organism["layers"]:
+        return [facts, "No adapter teaches a lie."]
+    where = _range(organism["layers"])
+    return [
+        facts,
+        f"A second one teaches the lie, in the attention of {where} alone: so it is known in which "
+        "layers the lie can be.",
+    ]
 
 
 def _range(layers: Sequence[int]) -> str:
