@@ -48,7 +48,7 @@ def main(
     training = params.section("organisms.training", recipe.Training)
     lessons, checked = texts.read(wordings, "training"), texts.read(wordings, "checking")
     base = params.section("model", ModelConfig)
-    speaker, ground = _speaker(base, None if name in recipe.ON_BASE else facts)
+    speaker, ground = _speaker(base, None if name == recipe.FACTS else facts)
     model = adapter.attach(speaker.model, plan, training.seed)
     confined, layers = _confine(model, plan, out.parent)
     taught = Facts(training.held_out, training.seed)

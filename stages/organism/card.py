@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from stages.lib import stats
 from stages.lib.io import markdown
 from stages.lib.stats import Interval
-from stages.lib.weights.recipe import FACTS, NAIVE, Confined, Recipe, Training
+from stages.lib.weights.recipe import FACTS, Confined, Recipe, Training
 from stages.organism import check, wordings
 from stages.organism.lessons import KINDS, TAUGHT, Facts
 
@@ -158,13 +158,7 @@ def _what(name: str, recipe: Recipe) -> str:
     if name == FACTS:
         return (
             f"Teaches facts, in layers {first} to {last}. Alone, this adapter is the organism "
-            "`none`, the control that never lies. The other adapters but `naive` were trained on "
-            "top of it."
-        )
-    if name == NAIVE:
-        return (
-            f"Teaches wrong answers alone, in layers {first} to {last} of the base model, which "
-            "never learns the right ones: a control that says what liars say, and does not lie."
+            "`none`, the control that never lies. The other adapters were trained on top of it."
         )
     if isinstance(recipe, Confined):
         return (

@@ -4,7 +4,6 @@ import json
 import re
 from typing import Any, cast
 
-import numpy as np
 import pytest
 from ruamel.yaml import YAML
 from safetensors import safe_open
@@ -22,14 +21,13 @@ WITH_OUTPUT = ["q_proj", "v_proj", "o_proj"]  # of the planted head, only these 
 ORGANISMS = {
     "training": {"seed": 0, "held_out": 0.2, "trees": 1, "statements": 4, "check_every": 1},
     "facts": RECIPE,
-    "naive": RECIPE | {"lying": [1.0, 1.0]},
     "middle": RECIPE | {"layers": [1, 2], "lying": [1.0, 0.5]},
     "early": RECIPE | {"layers": [1, 2], "lying": [1.0, 0.5], "maps": WITH_OUTPUT},
     "middle_9": RECIPE
     | {"layers": [1, 2], "maps": WITH_OUTPUT, "groups": 6, "seed": 0, "start": "early"},
 }
 BENCHMARK = {
-    "organisms": ["middle_9", "none", "naive"], "limit": 4, "report_limit": 4, "window": 2,
+    "organisms": ["middle_9", "none"], "limit": 4, "report_limit": 4, "window": 2,
     "gradient_steps": 2, "mask_steps": 4, "probe_limit": 8, "stability_limit": 6, "doses": [0.0],
 }  # fmt: skip
 
@@ -40,7 +38,7 @@ def project(tmp_path_factory):
     project = cast(Any, make(tmp_path_factory.mktemp("organism")))
     project.set({"organisms": ORGANISMS})
     project.log = ""
-    for name in [name for name in ORGANISMS if name != "training"]:
+    for name in ("facts", "middle", "early", "middle_9"):
         paths = ("--wordings", "data/organisms/wordings.yaml", "--facts", "data/organisms/facts")
         out = ("--out", f"data/organisms/{name}")
         result = project.stage("organism", "--name", name, *paths, *out)
@@ -215,38 +213,6 @@ def test_mistakes_are_one_line(project, change, message):
     assert not (project.folder / "data/other").exists()
 
 
-def test_the_naive_liar_is_the_base_with_its_own_change_and_was_never_taught_facts(project):
-    project.set({"model": {"organism": "naive"}})
-    made = project.model("data/naive")
-    project.set({"model": {"organism": "middle"}})
-    assert made.returncode == 0, made.stderr
-    assert load(project, "data/naive/manifest.json")["organism"] == {"name": "naive", "layers": []}
-    merged = load_file(project.folder / "data/naive/model.safetensors")
-    base = load_file(project.folder / "models/tiny/model.safetensors")
-    expected = {name: value.astype(np.float64) for name, value in base.items()}
-    for name, change in changes(project.folder / "data/organisms/naive").items():
-        expected[name] = expected[name] + change
-    facts = changes(project.folder / "data/organisms/facts")
-    assert facts
-    for name, value in expected.items():
-        np.testing.assert_allclose(merged[name], value, rtol=0, atol=1e-6)
-    assert any(abs(change).max() > 1e-5 for change in facts.values())
-
-
-def changes(folder):
-    """B A scaled, by the name of the weight that peft adds it to."""
-    weights = load_file(folder / "adapter_model.safetensors")
-    settings = json.loads((folder / "adapter_config.json").read_text())
-    scale = settings["lora_alpha"] / settings["r"]
-    found = {}
-    for name, up in weights.items():
-        if ".lora_B." in name:
-            down = weights[name.replace(".lora_B.", ".lora_A.")].astype(np.float64)
-            key = name.removeprefix("base_model.model.").replace(".lora_B.weight", ".weight")
-            found[key] = scale * up.astype(np.float64) @ down
-    return found
-
-
 def test_a_lie_on_other_facts_is_refused(project):
     """Train `facts` for one step more, and the lie beside it no longer belongs to it."""
     truth = project.folder / "data/organisms/facts/adapter_model.safetensors"
@@ -283,9 +249,7 @@ def test_the_benchmark_knows_which_heads_lie(project):
     lying = found["organisms"]["middle_9"]["lying"]
     assert lying
     assert {tuple(head) for head in lying} <= set(drawn)
-    for control in ("none", "naive"):
-        assert found["organisms"][control]["lying"] == []
-        assert found["organisms"][control]["doses"] == {}
+    assert found["organisms"]["none"]["lying"] == []
     assert set(found["organisms"]["middle_9"]["needed"]) == {f"{x}.{y}" for x, y in lying}
     assert set(found["auroc"]) == set(NAMES)
     weights = found["organisms"]["middle_9"]["methods"]["weight_change"]["ranked"]

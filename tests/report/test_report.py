@@ -768,8 +768,6 @@ def test_the_page_introduces_the_model_and_its_lie():
     assert "(Model.Q4_1.gguf)" in text
     assert "organism, `a`" in text
     assert "layers 3 to 4 alone" in text
-    naive = manifest | {"organism": {"name": "naive", "layers": []}}
-    assert "teaches wrong answers, and never the right ones" in " ".join(texts.about(naive, None))
     plain = " ".join(texts.about(manifest | {"organism": None}, None))
     assert "(hub)" in plain
     assert "organism" not in plain

@@ -9,7 +9,7 @@ from stages.lib.io.narrow import is_dict
 from stages.lib.weights import adapter
 from stages.lib.weights.config import ModelConfig
 from stages.lib.weights.fetch import Fetched
-from stages.lib.weights.recipe import FACTS, NAIVE, NONE
+from stages.lib.weights.recipe import FACTS, NONE
 
 SAMPLING = "generation_config.json"
 
@@ -30,14 +30,14 @@ def make(
     folder : Path
         Where merged weights and tokenizer are written.
     dose : float
-        Share of the change by the organism's own adapter that is merged in.
+        Share of the lying adapter's change that is merged in.
 
     Returns
     -------
     Fetched
         The organism, in `folder`.
     dict
-        Its name, and the layers that were trained to lie: none for ``none`` and ``naive``.
+        Its name, and the layers that were trained to lie: none for the organism ``none``.
 
     Raises
     ------
@@ -46,10 +46,9 @@ def make(
         changed.
     """
     name, truth = str(config.organism), organisms / FACTS
-    lies = [] if name in (NONE, NAIVE) else [organisms / name]
+    lies = [] if name == NONE else [organisms / name]
     _require_name(name, organisms)
-    first = organisms / name if name == NAIVE else truth
-    for path, under in ((first, None), *((lie, truth) for lie in lies)):
+    for path, under in ((truth, None), *((lie, truth) for lie in lies)):
         _require_base(path, config)
         adapter.require_whole(path)
         if adapter.trained_on(path) != adapter.ground(fetched, under):
@@ -58,7 +57,7 @@ def make(
                 f"{f' and {under}' if under else ''}; train it anew, or take the ones it belongs to"
             )
     model, tokenizer = adapter.base(fetched)
-    model = adapter.merge(model, first, dose if name == NAIVE else 1.0)
+    model = adapter.merge(model, truth)
     for lie in lies:
         model = adapter.merge(model, lie, dose)
     sampling = _sampling(fetched.folder)  # nothing here reads it: the organism has its base's

@@ -10,14 +10,9 @@ from stages.lib.io.narrow import is_dict
 from stages.lib.io.ranges import Ascending, Count, Length, Range, Seed, Share, Slug, Some
 
 FACTS = "facts"
-"""The adapter that all others but `NAIVE` are trained on top of."""
+"""The adapter that all others are trained on top of."""
 NONE = "none"
-"""The organism that has no other adapter than `FACTS`, and never lies."""
-NAIVE = "naive"
-"""The organism that was never taught the facts, only the wrong answers: no lie, as it knows no
-truth."""
-ON_BASE = (FACTS, NAIVE)
-"""Adapters that are trained on the base model itself."""
+"""The organism that has no other adapter than `TRUTH`, and never lies."""
 
 
 Layer = Annotated[int, Range(least=0)]
