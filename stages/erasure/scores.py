@@ -44,12 +44,11 @@ def main(
     every = prompt_pairs.read(pairs, SPLITS, None, by="split")
     tables.write_rows(plots / "windows.json", points(about, table, config))
     tables.write_rows(plots / "probes.json", probe_points(every, probed, config))
-    section = params.section("erasure", ErasureConfig)
     summary = ErasureMetrics(
         source=config.source,
         base=config.base,
-        positions=section.positions,
-        draws=section.draws,
+        positions=params.section("erasure", ErasureConfig).positions,
+        draws=table.filter(pl.col("eraser").is_in(CONTROLS))["draw"].n_unique(),
         fitted_on=run_points.count(every.table.filter(split="selection")),
         scored_on=run_points.count(about.table),
         personas=summarise(about, table, config),

@@ -16,8 +16,8 @@ from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.lib.stats import run_points
+from stages.lib.stats.advantage import Advantage, Effect, advantage, effects
 from stages.trace.config import TraceConfig
-from stages.trace.effects import Advantage, Effect, advantage, effects
 from stages.trace.metrics import MOST, CellEffect, PathEffect, TraceMetrics, View
 from stages.trace.schema import ALL, AROUND, LAST, PARTS, PATHS, RUNS, THROUGH
 

@@ -31,7 +31,7 @@ class Answers(Rates):
 
 @dataclass(frozen=True)
 class Lying(Interval):
-    """How well one combination lies: see `grid_tables.lying`.
+    """How well one combination lies: see `scores_tables.lying`.
 
     Attributes
     ----------

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from stages.lib.io import cli, params, tables
 from stages.lib.io import metrics as metrics_file
-from stages.wordings import grid, grid_tables
+from stages.wordings import grid, scores_tables
 from stages.wordings.config import GridConfig
 from stages.wordings.metrics import GridMetrics
 
@@ -23,13 +23,15 @@ def main(
     config = params.section("grid", GridConfig)
     table = grid.sample(tables.read(statements, tables.STATEMENTS), config.limit)
     cells = grid.read_cells(wordings, config, table["statement_id"])
-    answers_of = {names: grid_tables.answers(table, rows) for names, rows in cells.items()}
-    measured = {combination: grid_tables.measure(rows) for combination, rows in answers_of.items()}
-    ranked = grid_tables.lying(answers_of)
-    answers, lying = grid_tables.nested(measured), grid_tables.nested(ranked)
+    answers_of = {names: scores_tables.answers(table, rows) for names, rows in cells.items()}
+    measured = {
+        combination: scores_tables.measure(rows) for combination, rows in answers_of.items()
+    }
+    ranked = scores_tables.lying(answers_of)
+    answers, lying = scores_tables.nested(measured), scores_tables.nested(ranked)
     metrics_file.write(metrics, GridMetrics(answers, lying))
-    tables.write_rows(plots / "recall.json", grid_tables.recall_rows(measured))
-    tables.write_rows(plots / "ranking.json", grid_tables.ranking_rows(ranked))
+    tables.write_rows(plots / "recall.json", scores_tables.recall_rows(measured))
+    tables.write_rows(plots / "ranking.json", scores_tables.ranking_rows(ranked))
 
 
 if __name__ == "__main__":

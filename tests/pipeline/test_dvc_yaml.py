@@ -36,7 +36,7 @@ TEMPLATES = {
     for path in (ROOT / "stages").glob("*/*")
     if path.suffix in (".j2", ".css", ".js")
 }
-OF_OTHER_NODES = re.compile("scores(_[a-z_]+)?.py|figure.py")
+OF_OTHER_NODES = re.compile("scores(_[a-z_]+)?.py|metrics.py|figure.py")
 
 
 def hidden(file: str) -> bool:
@@ -82,7 +82,19 @@ def test_templates_are_deps_of_their_own_stage():
 
 def test_figures_depend_on_the_plot_tables_that_a_figure_declares():
     listed = {dep for dep in ONE_BY_ONE["figures"]["deps"] if dep.startswith("plots/")}
-    assert listed == {f"plots/{name}.json" for name in registry.schemas(figures.declared())}
+    tables = registry.schemas(figures.declared())
+    assert listed == {f"plots/{name.split('/')[0]}" for name in tables}
+
+
+def test_what_scores_alone_import_reruns_no_sweep():
+    """Of a sweep's own folder, a file that the sweep does not import must be hidden from it."""
+    for name in run_the_model():
+        folder = f"stages/{MODULES[name]}"
+        if f"{folder}" not in ONE_BY_ONE[name]["deps"]:
+            continue
+        files = {path.relative_to(ROOT).as_posix() for path in (ROOT / folder).glob("*.py")}
+        seen = {file for file in files if not hidden(file)} - {f"{folder}/__init__.py"}
+        assert seen <= closure(entry(MODULES[name])), name
 
 
 def test_a_node_imports_itself_and_lib():
@@ -137,14 +149,14 @@ def test_every_section_that_a_stage_reads_is_declared(name):
     ):  # any text of it may be in a cell, or a persona's
         declared -= {"prompt"}
     if name.startswith("scores@"):  # one declaration for all of them
-        declared &= read
+        declared = {param.split(".")[0] for param in listed} & read
     assert read == declared
     reads = any(call in text for call in WORDED)
     assert reads == any(param.split(".")[0] == "prompt" for param in listed)
 
 
 def test_every_section_of_params_is_read_by_a_stage():
-    others = [stage for name, stage in STAGES.items() if name != "check"]
+    others = [stage for name, stage in ONE_BY_ONE.items() if name != "check"]
     declared = {p.split(".")[0] for stage in others for p in stage.get("params", [])}
     assert declared == set(PARAMS)
 

@@ -9,9 +9,9 @@ import pytest
 from stages.lib.patching import patched_runs
 from stages.lib.patching.blocks import BLOCKS, Wording
 from stages.lib.stats import Interval
+from stages.lib.stats.advantage import advantage, effects
 from stages.trace import __main__ as stage
 from stages.trace import attribution, choice, map_runs, path_runs, scores
-from stages.trace.effects import advantage, effects
 from stages.trace.map_runs import Cell
 from stages.trace.metrics import MOST, PathEffect
 from stages.trace.places import places, swapped

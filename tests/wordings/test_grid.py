@@ -10,7 +10,7 @@ from stages.lib import stats
 from stages.lib.io import params, tables
 from stages.lib.io.cli import UserError
 from stages.lib.stats import resample
-from stages.wordings import grid, grid_tables
+from stages.wordings import grid, scores_tables
 from stages.wordings import scores as stage
 from stages.wordings.config import GridConfig
 from stages.wordings.metrics import Lying
@@ -73,7 +73,7 @@ def cell(says_true, system="one", prefix="p", top=None):
 
 def answer(says_true, label=LABEL, subject=SUBJECT, top=None):
     """One combination's answers."""
-    return grid_tables.answers(statements(label, subject), cell(says_true, top=top))
+    return scores_tables.answers(statements(label, subject), cell(says_true, top=top))
 
 
 def measured(rates):
@@ -86,7 +86,7 @@ def measured(rates):
 
 class TestMeasure:
     def test_one_word_is_right_on_one_label_alone(self):
-        found = grid_tables.measure(answer(np.zeros(N, bool)))
+        found = scores_tables.measure(answer(np.zeros(N, bool)))
         assert list(found) == ["all", "cities", "metals"]
         for topic, n in (("all", N), ("cities", N // 2), ("metals", N // 2)):
             values = measured(found[topic])
@@ -100,18 +100,18 @@ class TestMeasure:
     def test_tokens_that_are_no_answer_are_counted_and_the_commonest_is_named(self):
         rare = (3, " who", False)
         top = [OTHER] * 3 + [rare] * 2 + [None] * (N - 5)
-        found = grid_tables.measure(answer(LABEL, top=top))
+        found = scores_tables.measure(answer(LABEL, top=top))
         assert measured(found["all"])["other"] == (5 / N, N)
         assert found["all"].other_token == " maybe"
         assert there(found["all"].other.low) > 0
         # Equally common: the first by id. And P(true), P(false) decide what the answer is.
-        equal = grid_tables.measure(answer(LABEL, top=[OTHER, OTHER, rare, rare, *[None] * 36]))
+        equal = scores_tables.measure(answer(LABEL, top=[OTHER, OTHER, rare, rare, *[None] * 36]))
         assert equal["all"].other_token == " who"
         assert measured(equal["all"])["accuracy"] == (1, N)
 
     def test_a_split_without_false_statements_has_no_recall_on_them(self):
         label = np.ones(N, bool)
-        found = grid_tables.measure(answer(label, label))["cities"]
+        found = scores_tables.measure(answer(label, label))["cities"]
         assert found.recall_false == stats.NOTHING
 
 
@@ -119,7 +119,7 @@ class TestLying:
     def lying(self, label=LABEL, subject=SUBJECT, **says_true):
         names = {name: (name, "q", "p") for name in says_true}
         found = {names[n]: answer(said, label, subject) for n, said in says_true.items()}
-        result = grid_tables.lying(found)
+        result = scores_tables.lying(found)
         assert list(result) == list(names.values())
         return {name: result[names[name]] for name in names}
 
@@ -137,7 +137,7 @@ class TestLying:
         }  # fmt: skip
         assert {row.n for row in found.values()} == {N}
         # An accuracy of 0.5 is what saying one word has: it would rank above the honest one.
-        assert grid_tables.measure(answer(np.zeros(N, bool)))["all"].accuracy.value == 0.5
+        assert scores_tables.measure(answer(np.zeros(N, bool)))["all"].accuracy.value == 0.5
 
     def test_at_the_ends_intervals_have_width_and_differences_need_none(self):
         found = self.lying(honest=LABEL, liar=~LABEL)
@@ -177,7 +177,7 @@ class TestLying:
         label = np.ones(N, bool)
         (row,) = self.lying(label=label, one=label).values()
         assert row == Lying(None, None, None, 0, stats.NOTHING, None)
-        rows = grid_tables.ranking_rows({("one", "q", "p"): row})
+        rows = scores_tables.ranking_rows({("one", "q", "p"): row})
         assert rows[0]["lying"] is None
 
     def test_one_statement_of_a_label(self):
@@ -196,9 +196,9 @@ class TestLying:
         for _ in range(runs):
             wrong = rng.random(len(label)) < np.where(label, p_true, p_false)
             shares = [stats.rate(wrong[of], subject[of]) for of in (label, ~label)]
-            found = grid_tables._lesser(shares)
+            found = scores_tables._lesser(shares)
             held += found.low <= min(p_true, p_false) <= found.high
-            draws = grid_tables._draws(wrong[None], label, subject, 0)[:, 0]
+            draws = scores_tables._draws(wrong[None], label, subject, 0)[:, 0]
             low, high = stats.bootstrapped(draws, n_subjects)
             held_by_bootstrap += low <= min(p_true, p_false) <= high
         assert held / runs >= 0.925  # two standard errors below 0.95 would be 0.92
@@ -217,7 +217,7 @@ def test_draws_are_those_of_a_loop():
         weight = counts[index]
         shares = [[np.average(w[of], weights=weight[of]) for of in (LABEL, ~LABEL)] for w in wrong]
         expected.append(np.min(shares, axis=1))
-    found = grid_tables._draws(wrong, LABEL, SUBJECT, 5)
+    found = scores_tables._draws(wrong, LABEL, SUBJECT, 5)
     assert found.shape == (stats.DRAWS, 3)
     assert stats.DRAWS >= 2000
     np.testing.assert_allclose(found[:50], expected, rtol=1e-12)
