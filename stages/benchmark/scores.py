@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from stages.benchmark import scores_doses, scores_sets
 from stages.benchmark.config import MORE, BenchmarkConfig
 from stages.benchmark.metrics import NEEDED, BenchmarkMetrics, MethodOn, Organism
-from stages.benchmark.schema import COSTS, CURVES, SCORES, TRUTH
+from stages.benchmark.schema import COSTS, CURVES, EVERY, SCORES, TRUTH
 from stages.benchmark.scores_sets import Gap
 from stages.lib import stats
 from stages.lib.io import cli, params, tables
@@ -91,6 +91,8 @@ def organism(folder: Path, subjects: pl.DataFrame, seed: int) -> Organism:
         lying=np.argwhere(lying).tolist(),
         confined=bool(lying.any() and not lying[lying.any(axis=1)].all()),
         needed={f"{layer}.{head}": share for (layer, head), share in shares.items()},
+        n_seen=scored.filter(pl.col("statement_id") != EVERY)["statement_id"].n_unique(),
+        n_more=resampled["statement_id"].n_unique(),
         advantage=gap.advantage,
         methods={
             method: MethodOn(

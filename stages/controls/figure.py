@@ -25,7 +25,7 @@ RUNS = (
 
 
 def draw(tables: load.Tables) -> Figure:
-    """Accuracy of each control beside the real patch, and whose label its answers follow."""
+    """Accuracy of each control beside the real patch."""
     rows = tables["controls/controls"]
     n = rows["n"].max() or 0
     figure = style.canvas(
@@ -33,19 +33,15 @@ def draw(tables: load.Tables) -> Figure:
         f"Up to {n} known statements of the report split; dots: topics; marks: all topics, "
         f"{style.INTERVALS}. Rest: heads outside the set. Mean: z of {tables.source} averaged over "
         "the statements of one split. Another: z of another statement, the donor, of the same "
-        "topic and about another subject. If the donor's label does not matter, z carries how to "
-        "answer; if answers follow the donor's label, z carries the answer itself. "
-        f"Patched {tables.source}: the reverse.",
+        "topic and about another subject. If z carries only whether to lie, z of another statement "
+        f"does what the patch does, whatever its label; if z carries the answer, z of "
+        f"{tables.source} of the other label gives accuracy 0, and z of {tables.base} of the other "
+        f"label 1. Patched {tables.source}: the reverse.",
         height=6.4,
     )
-    left, right = figure.subplots(1, 2, width_ratios=[2.4, 1])
-    called, seen = _titles(tables), _looks(tables)
-    _measure(left, rows.filter(measure="accuracy"), called, seen)
-    marks.rates(left)
-    left.set_title("accuracy")
-    _measure(right, rows.filter(measure="follows_donor"), called, seen)
-    marks.rates(right, "share of answers")
-    right.set_title("answer = the donor's label")
+    ax = figure.subplots()
+    _measure(ax, rows.filter(measure="accuracy"), _titles(tables), _looks(tables))
+    marks.rates(ax)
     return figure
 
 

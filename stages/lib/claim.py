@@ -298,14 +298,16 @@ def corrected(claims: Sequence[Claim]) -> list[Claim]:
     Holm (1979), Scandinavian Journal of Statistics 6, 65-70.
     """
     p = [check.chance.p for claim in claims for check in claim.checks if check.chance]
-    adjusted = iter(holm(p))
+    adjusted = iter(enumerate(holm(p)))
 
     def mend(check: Check) -> Check:
         if check.chance is None:
             return check
-        own, chance = next(adjusted), check.chance
+        (i, own), chance = next(adjusted), check.chance
         least = f", the smallest possible being {chance.least:.3f}"
         says = f"{check.measured}; p = {chance.p:.3f}{least}; {own:.3f} after correction"
+        if holm([*p[:i], chance.least, *p[i + 1 :]])[i] >= LARGEST_P:
+            says += f", where no result could be below {LARGEST_P}"
         return replace(check, measured=says, verdict=_unlikely(chance, own))
 
     return [replace(claim, checks=[mend(check) for check in claim.checks]) for claim in claims]

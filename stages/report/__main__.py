@@ -74,7 +74,8 @@ def collect(
         As of `texts.limits`.
     """
     roles = params.section("patch", PatchConfig)
-    neutral = params.section("behaviour", BehaviourConfig).neutral
+    known = params.section("behaviour", BehaviourConfig)
+    neutral = known.neutral
     pair = (every, roles.source, roles.base)
     lying = behaviour.lying(*pair)
     claims = [
@@ -110,7 +111,7 @@ def collect(
         sure=texts.sure(made, lies),
         claims=made,
         lies=lies,
-        method=texts.method(made),
+        method=texts.method(made, every.transfer.n["report"].subjects),
         limits=texts.limits(every, manifest, file),
         about=texts.about(manifest, file),
         wordings=wordings.every(
@@ -119,7 +120,7 @@ def collect(
             params.section("grid", GridConfig),
             params.section("robustness", RobustnessConfig).wordings,
         ),
-        terms=texts.terms(roles.positions),
+        terms=texts.terms(roles.positions, known),
     )
 
 

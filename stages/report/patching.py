@@ -77,6 +77,7 @@ def window(results: Results, source: str, base: str) -> Claim:
             f"Unpatched: `{base}` {number(runs['base'])}; `{source}` {number(runs['source'])}.",
             WINDOWS,
         ),
+        Note("The paper: five of 80 layers of LLaMA-2-70b-chat, 19 to 23."),
         *(_width(size, widths[size]) for size in sorted(widths)),
     ]
     return Claim(
@@ -125,6 +126,7 @@ def few_heads(results: Results, source: str, base: str) -> Claim:
             f"Unpatched: `{base}` {number(every['base'])}; `{source}` {number(every['source'])}.",
             TRANSPLANT,
         ),
+        Note("The paper: 46 of 5,120 heads of LLaMA-2-70b-chat (0.9 %)."),
         *_members(results),
         *_spread(runs.elsewhere, "in the other layers"),
         *_smallest({name: of.smallest for name, of in rules.items() if isinstance(of, Rule)}),

@@ -68,8 +68,9 @@ def written_and_read(results: Results, source: str, base: str) -> Claim:
         notes=[
             *_opens(routes),
             Note(
-                "No answer can be written before the statement: what is written there is that a "
-                "lie is due.",
+                "The statement comes later, so what is written there is no answer to it. It "
+                "differs between the personas; that it is about lying, rather than about another "
+                "difference of their prompts, was not tested.",
                 TRACE,
             ),
             *_at_one_position(trace),
@@ -124,7 +125,7 @@ def weights(results: Results, source: str, base: str) -> Claim | None:
         "Does patching find the layers whose training the lie needs?",
         f"The layers below {reader} whose patch at one place of the prompt recovers more than "
         f"{results.trace.least:g} of the gap in log-odds are those whose training, undone alone, "
-        f"restores more than {NEEDED} of honesty.",
+        f"restores more than {NEEDED} of honesty. The reader itself is left out of the comparison.",
         checks,
         ("grafts.png",),
         notes=notes,
@@ -175,7 +176,8 @@ def _alone(cell: CellEffect) -> Note:
     """Effect of a cell alone, in both directions."""
     return Note(
         f"z of {at(cell)} recovers {number(cell.recovered)} of the gap in log-odds (accuracy "
-        f"{number(cell.accuracy)}); the reverse patch takes {number(cell.reverse)} of it away.",
+        f"{number(cell.accuracy)}); the reverse patch removes {number(cell.reverse)} of "
+        "the gap.",
         TRACE,
     )
 
@@ -274,7 +276,7 @@ def _found(truth: PlantedMetrics) -> Table:
     """How well each method finds the heads of the smallest set."""
     rows: list[tuple[str, ...]] = []
     for name, score in truth.methods.items():
-        known = " (known only to who trained the model)" if name in NO_METHOD else ""
+        known = " (known only to those who trained the model)" if name in NO_METHOD else ""
         rows.append((f"{METHODS[name]}{known}", words.ends(score.auroc)))
     n_true, n = next(((score.n_true, score.auroc.n) for score in truth.methods.values()), (0, 0))
     return Table(

@@ -55,9 +55,13 @@ def before(results: Results, source: str, base: str) -> Claim:
         ),
     ]
     notes = [
-        _method(name, of[source], base)
-        for name, of in results.transfer.methods.items()
-        if of.get(source)
+        *_by_construction(results, own.layer, base),
+        *_polarity(method, source),
+        *(
+            _method(name, of[source], base)
+            for name, of in results.transfer.methods.items()
+            if of.get(source)
+        ),
     ]
     return Claim(
         "Does the liar represent the truth at the layer where probes read it best?",
@@ -240,7 +244,10 @@ def _beyond(persona: str, there: Runs | None, erasure: ErasureMetrics) -> list[C
             ERASURE,
         )
         if check.verdict == SUPPORTED and erasure.draws < _enough():
-            says = f"{check.measured}; {words.plural(erasure.draws, 'draw')} of the control"
+            says = (
+                f"{check.measured}; {words.plural(erasure.draws, 'draw')} of the control, where "
+                f"{_enough()} are needed"
+            )
             check = replace(check, measured=says, verdict=INCONCLUSIVE)
         made.append(check)
     return made
@@ -338,6 +345,38 @@ def _left(persona: str, probes: dict[str, dict[str, ProbeRate]]) -> list[str]:
         f"`{persona}`: a probe fitted afresh reads {number(fresh['erased'])} of erased z, mean "
         f"over layers, and {number(fresh['whole'])} of whole z: some of the truth is left (the "
         "eraser is fitted on other statements)."
+    ]
+
+
+def _by_construction(results: Results, layer: int | None, base: str) -> list[Note]:
+    """Say so where the probe reads what enters a layer below all that was trained to lie."""
+    truth = results.ground_truth
+    planted = truth.planted if isinstance(truth, GroundTruthMetrics) else None
+    if planted is None or layer is None or layer > planted.first_layer:
+        return []
+    return [
+        Note(
+            f"That `{base}` is read {words.after(layer)} is expected of this model: the lie was "
+            f"trained into {words.layers(planted)}, and no layer below them was. The next question "
+            "is about the layers after them.",
+            PROBES,
+        )
+    ]
+
+
+def _polarity(method: Method | None, source: str) -> list[Note]:
+    """What a probe of plain statements reads of negated ones, and the reverse."""
+    if method is None or "plain" not in method.polarity:
+        return []
+    plain, negated = (method.polarity[name] for name in ("plain", "negated"))
+    return [
+        Note(
+            f"Probes are fitted on plain and on negated statements. The {READS} probe of "
+            f"`{source}` fitted on plain ones alone has accuracy {number(plain['negated'])} on "
+            f"negated ones, and fitted on negated ones alone {number(negated['plain'])} on plain "
+            "ones: no single truth direction is shown.",
+            TRANSFER,
+        )
     ]
 
 

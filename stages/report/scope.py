@@ -3,6 +3,7 @@
 from stages.lib import names
 from stages.lib.claim import Claim, Note, above, alike, no_worse, number
 from stages.lib.io import markdown
+from stages.lib.stats.run_points import ByLabel
 from stages.positions.metrics import BlockPoint, PositionsMetrics
 from stages.report import words
 from stages.report.results import Results
@@ -65,6 +66,8 @@ def honesty(results: Results, source: str, base: str) -> Claim:
         for what, run in named.items()
         if run in runs
     ]
+    if (other := controls.by_label.get("other_label")) is not None:
+        notes += _answers_true(other)
     return Claim(
         "Do the heads carry whether to lie, and nothing of what is true?",
         f"z of any other statement of the `{source}` run undoes the lie as well as the statement's "
@@ -73,6 +76,20 @@ def honesty(results: Results, source: str, base: str) -> Claim:
         ("controls.png",),
         notes=[Note(note, CONTROLS) for note in notes],
     )
+
+
+def _answers_true(both: ByLabel) -> list[str]:
+    """Say what the answers with z of the opposite label are, beside what two ideas predict."""
+    true, false = both.true, both.false
+    if true.value is None or false.value is None:
+        return []
+    n = true.n + false.n
+    share = (true.value * true.n + (1 - false.value) * false.n) / n
+    return [
+        f"With z of a statement of the opposite label, {share:.3f} of the answers are the word "
+        f"true (n = {n}). Were z to carry only whether to lie, accuracy would be that with own z; "
+        "were z to carry the answer, it would be 0."
+    ]
 
 
 def last_position(results: Results, source: str, base: str) -> Claim:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from stages.behaviour.config import BehaviourConfig
 from stages.lib.claim import (
     INCONCLUSIVE,
     NOT_SUPPORTED,
@@ -127,18 +128,25 @@ def sure(claims: Sequence[Claim], lies: bool | None) -> str:
     ]
     return (
         f"Verdicts on {words.plural(len(given), 'claim')}: {', '.join(counts)}. All of "
-        "them are about this model in these wordings: see the limits."
+        "them are about this model in these wordings: see the limits. Most checks ask for more "
+        "than chance, not for a large effect: the table of each claim has the bounds."
     )
 
 
-def method(claims: Sequence[Claim]) -> list[str]:
+def method(claims: Sequence[Claim], subjects: int) -> list[str]:
     """Say how verdicts are reached, and what was fixed before."""
     n_p = sum(check.chance is not None for claim in claims for check in claim.checks)
     return [
         "A claim is supported if each of its checks is, not supported if the measurement of "
         "one lies wholly outside what was expected, and inconclusive otherwise.",
         "Intervals are of 95 %, with statements about one subject (a country, element or number) "
-        "as a cluster. An interval that reaches over a bound is inconclusive.",
+        "as a cluster: of rates by Wilson's formula with the design effect of the clusters, of "
+        "means and differences by a bootstrap over subjects. n counts statements; the report split "
+        f"has {subjects} subjects with known statements. Where n differs between lines, the "
+        "smaller numbers are subsets of the same statements. Means over organisms have intervals "
+        "over organisms. An interval that reaches over a bound is inconclusive.",
+        "Claims and bounds are the same for every model. They were not registered beforehand: "
+        "results of this project's own organisms were known when some of them were set.",
         f"Two runs do equally well if the interval of their difference lies within ±{MARGIN:.2f}; "
         f"chance is an accuracy within ±{reading.HALF:.2f} of 0.5. An interval that merely holds 0 "
         "shows nothing.",
@@ -159,13 +167,15 @@ def method(claims: Sequence[Claim]) -> list[str]:
     ]
 
 
-def terms(positions: int) -> list[tuple[str, str]]:
+def terms(positions: int, known: BehaviourConfig) -> list[tuple[str, str]]:
     """Say what the words of the page mean.
 
     Parameters
     ----------
     positions : int
         How many positions at the end of the prompt are patched, unless others are named.
+    known : BehaviourConfig
+        When a statement is known.
     """
     return [
         (
@@ -179,7 +189,11 @@ def terms(positions: int) -> list[tuple[str, str]]:
             "log P(right answer) - log P(wrong answer), in nats; the gap is that of the honest run "
             "minus that of the lying run; honesty restored, or recovered, is a fraction of the gap",
         ),
-        ("known statement", "one that the neutral persona answers rightly and clearly"),
+        (
+            "known statement",
+            f"one that persona `{known.neutral}` answers correctly, with P(true) and P(false) more "
+            f"than {known.known_margin:g} apart and above {known.known_answer_mass:g} together",
+        ),
         ("z", "what an attention head computes before the output projection"),
         (
             "patched",
@@ -199,7 +213,7 @@ def terms(positions: int) -> list[tuple[str, str]]:
             "that part of the adapter out",
         ),
         (
-            "heads that lie, heads needed",
+            "changed heads, needed heads",
             "those whose weights the lying adapter changes, and those of them without whose change "
             "alone more than 0.1 of honesty comes back",
         ),

@@ -218,7 +218,16 @@ class TestSummary:
             Interval(0.8, 0.7, 0.9, N), Interval(0.2, 0.1, 0.3, N), 1.0, 10, 0, 1.0,
         )  # fmt: skip
         return Organism(
-            [[1, 2]], True, {}, Interval(8.0, 7.0, 9.0, N), {"single_heads": on}, {}, {}, None
+            [[1, 2]],
+            True,
+            {},
+            4,
+            60,
+            Interval(8.0, 7.0, 9.0, N),
+            {"single_heads": on},
+            {},
+            {},
+            None,
         )
 
     def summary(self, *areas):

@@ -127,6 +127,14 @@ def test_p_values_of_all_claims_are_one_family():
     )
 
 
+def test_a_p_value_that_could_not_pass_the_correction_says_so():
+    chances = Chance(0.2, 0.04), Chance(0.3, 0.001)
+    claims = corrected([Claim("?", ".", [unlikely("it", "so", chance)]) for chance in chances])
+    said = [claim.checks[0].measured for claim in claims]
+    assert said[0].endswith("0.400 after correction, where no result could be below 0.05")
+    assert said[1].endswith("0.400 after correction")
+
+
 @pytest.mark.parametrize(
     ("n_as_good", "n", "verdict"),
     [

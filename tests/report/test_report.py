@@ -701,7 +701,7 @@ def test_the_summary_counts_the_verdicts_and_says_what_was_measured():
 def test_the_method_counts_the_p_values_and_names_the_margins():
     made = list(claims(found()).values())
     n = sum(check.chance is not None for claim in made for check in claim.checks)
-    text = " ".join(texts.method(made))
+    text = " ".join(texts.method(made, 53))
     assert n > 2
     assert f"The {n} p-values" in text
     assert "±0.05" in text
@@ -743,6 +743,42 @@ def test_places_that_are_enough_alone_are_told_from_those_that_are_needed():
     ]
     assert "interval): assistant prefill and user-turn header. Needed" in says
     assert "but this one): assistant prefill. Places" in says
+
+
+def test_what_is_true_by_construction_is_said_so_and_of_no_other_layer():
+    notes = {}
+    for planted in (5, 7, 8):
+        metrics = found()
+        metrics["ground_truth"]["planted"] = {"first_layer": planted, "last_layer": planted}
+        says = [note.says for note in reading.before(read(metrics), *PAIR).notes]
+        notes[planted] = [said for said in says if "is expected of this model" in said]
+    layer = read(found()).probes.best["resid_post"]["honest"]["honest"].layer
+    assert {planted: len(said) for planted, said in notes.items()} == {
+        planted: int(layer <= planted) for planted in notes
+    }
+    assert {0, 1} == {len(said) for said in notes.values()}
+
+
+def test_the_polarity_that_a_probe_was_not_fitted_on_is_reported():
+    metrics = found()
+    method = metrics["transfer"]["methods"]["logistic"]["honest"]
+    method["polarity"] = {
+        "plain": {"negated": rate(0.61)},
+        "negated": {"plain": rate(0.62)},
+    }
+    says = " ".join(note.says for note in reading.before(read(metrics), *PAIR).notes)
+    assert "plain ones alone has accuracy 0.610" in says
+    assert "negated ones alone 0.620" in says
+
+
+@pytest.mark.parametrize(
+    ("true", "false", "share"), [(1.0, 0.0, 1.0), (0.0, 1.0, 0.0), (0.5, 0.5, 0.5), (1.0, 1.0, 0.5)]
+)
+def test_the_share_of_the_word_true_is_counted_over_both_labels(true, false, share):
+    both = {"true": rate(true), "false": rate(false)}
+    metrics = put(found(), "controls/by_label", {"other_label": both})
+    says = " ".join(note.says for note in scope.honesty(read(metrics), *PAIR).notes)
+    assert f"{share:.3f} of the answers are the word true (n = 200)" in says
 
 
 def test_a_threshold_that_fails_is_told_from_a_direction_that_does():
