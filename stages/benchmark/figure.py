@@ -11,8 +11,8 @@ from stages.lib.drawing.columns import bounded, floats, ints, texts
 
 NOTHING = "the benchmark has no organism:\nmake benchmark runs it"
 SIDES = (
-    ("auroc", "A  heads that lie"),
-    ("auroc_needed", "B  needed alone"),
+    ("auroc", "A  changed heads"),
+    ("auroc_needed", "B  needed heads"),
     ("auroc_inside", "C  in their layers"),
 )
 DOSED = style.looks([*NAMES])
@@ -28,7 +28,7 @@ def draw(tables: load.Tables) -> Figure:
         "organisms have no exact truth. A: area under the ROC curve of a method's scores against "
         "all of these heads; 0.5 is chance. B: the same against those without whose change of "
         "weights alone more than 0.1 of the gap in log-odds comes back. C: as B, among the heads "
-        "of layers that have a lying head. D: share of lying heads whose score is above that of 19 "
+        "of layers that have a changed head. D: share of changed heads whose score is above that of 19 "
         "of 20 heads of the model that never lies, by share of the change of weights that is "
         "merged in; mean over organisms. Last: at the last positions.",
         height=8.6,
@@ -81,7 +81,7 @@ def _doses(ax: Axes, doses: pl.DataFrame) -> None:
     ax.set(xlim=(0, 1), ylim=(-0.02, 1.02))
     ax.axhline(0.5, color="black", linestyle=style.HALF)
     ax.set_xlabel("share merged in")
-    ax.set_ylabel("share of the lying heads")
+    ax.set_ylabel("share of the changed heads")
 
 
 TABLES = {

@@ -255,7 +255,7 @@ class BenchmarkMetrics:
         means = (self.auroc, self.auroc_needed, self.auroc_inside, self.cpr, self.cmd)
         return Table(
             f"Means over the {len(self.exact)} organisms whose lie is confined to drawn heads, "
-            "with intervals over organisms. AUROC of a method's scores for all heads that lie, for "
+            "with intervals over organisms. AUROC of a method's scores for the changed heads, for "
             "those that the lie needs, and for these among the heads of the same layers alone; CPR "
             "and CMD of the method's sets",
             ("method", "changed heads", "needed heads", "needed, in their layers", "CPR", "CMD"),
