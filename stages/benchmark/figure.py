@@ -28,8 +28,8 @@ def draw(tables: load.Tables) -> Figure:
         "organisms have no exact truth. A: area under the ROC curve of a method's scores against "
         "all of these heads; 0.5 is chance. B: the same against those without whose change of "
         "weights alone more than 0.1 of the gap in log-odds comes back. C: as B, among the heads "
-        "of layers that have a changed head. D: share of changed heads whose score is above that of 19 "
-        "of 20 heads of the model that never lies, by share of the change of weights that is "
+        "of layers that have a changed head. D: share of changed heads whose score is above that "
+        "of 19 of 20 heads of the model that never lies, by share of the change of weights that is "
         "merged in; mean over organisms. Last: at the last positions.",
         height=8.6,
         entries={text: DOSED[name] for name, text in named.items()} or None,

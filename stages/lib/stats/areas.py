@@ -44,15 +44,14 @@ def measures(recovered: Floats, sizes: list[int]) -> dict[str, Floats]:
     """
     n = sizes[-1]
     share = np.array(sizes) / n
-    by_name = {
-        "auc": np.trapezoid(recovered, share, axis=-1),
-        "distance": np.trapezoid(np.abs(1 - recovered), share, axis=-1),
+    by_name: dict[str, Floats] = {
+        "auc": np.asarray(np.trapezoid(recovered, share, axis=-1)),
+        "distance": np.asarray(np.trapezoid(np.abs(1 - recovered), share, axis=-1)),
         "auc_log": recovered[..., -1],  # of a model with one head
     }
     if n > 1:
-        by_name["auc_log"] = np.trapezoid(recovered[..., 1:], np.log(sizes[1:]), axis=-1) / np.log(
-            n
-        )
+        by_log = np.trapezoid(recovered[..., 1:], np.log(sizes[1:]), axis=-1)
+        by_name["auc_log"] = np.asarray(by_log / np.log(n))
     return by_name
 
 
@@ -99,7 +98,8 @@ def score(
             for rule in curves
         }
     n_subjects = len(np.unique(subject))
-    means, drawn = {}, {}
+    means: dict[str, dict[str, Floats]] = {}
+    drawn: dict[str, dict[str, Floats]] = {}
     for rule, p_correct in curves.items():
         rows = np.stack([none, every, *p_correct.reshape(-1, len(subject))])
         draws = resample.means(rows, subject, np.random.default_rng(seed))  # equal seed: paired
@@ -107,7 +107,7 @@ def score(
         drawn[rule] = _of_orders(draws[draws[:, 1] > draws[:, 0]], p_correct.shape[:2], sizes)
 
     def intervals(rule: str, minus: str | None = None) -> Areas:
-        result = {}
+        result: Areas = {}
         for name in MEASURES:
             value, draws = means[rule][name][0], drawn[rule][name]
             if minus:
