@@ -124,7 +124,7 @@ def page(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         model=data / "model",
         runs=data / "inspection.safetensors",
         attribution_patching=data / "attribution.parquet",
-        trace=data / "trace.parquet",
+        trace=data / "trace/runs.parquet",
         out=out,
     )
     return out.read_text(encoding="utf-8")

@@ -26,10 +26,7 @@ const { elements: at, drawn, clicks, location, scheme } = page;
 const run = new Function("window", "document", "location", "getComputedStyle",
   fs.readFileSync(process.argv[3], "utf8"));
 run(page.window, page.document, location, page.getComputedStyle);
-// A change of the address is told in a turn of its own, and may be followed by another: turns are
-// counted, not milliseconds, so that a slow machine sees what a fast one does.
-const turn = () => new Promise((resolve) => setTimeout(resolve, 0));
-const settled = async () => { for (let i = 0; i < 20; i += 1) await turn(); };
+const settled = () => new Promise((resolve) => setTimeout(resolve, 5));
 const set = (id, value) => { at[id].value = value; at[id].dispatch(id === "search" ? "input" : "change"); };
 const listed = () => at.list.querySelectorAll("button").map((button) => button.dataset.id);
 const current = () => at.list.querySelectorAll("button")

@@ -340,7 +340,7 @@ def test_report_statements_took_no_part_in_the_search(project):
     for name, expected in (
         ("heads", {"selection"}),
         ("transplant", {"report"}),
-        ("erasure", {"report"}),
+        ("erasure/runs", {"report"}),
     ):
         rows = pl.read_parquet(project.folder / f"data/{name}.parquet")
         assert set(rows.join(splits, on="statement_id")["split"]) == expected
