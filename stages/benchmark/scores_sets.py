@@ -12,6 +12,7 @@ from stages.benchmark.metrics import Rival
 from stages.benchmark.schema import BASE, FIRST, RIVAL, SIZES, SOURCE, n_heads
 from stages.lib import stats
 from stages.lib.stats import NOTHING, Interval, resample
+from stages.lib.stats import areas as curve_areas
 from stages.lib.stats.ratios import ratios
 
 Values = NDArray[np.float64]
@@ -89,8 +90,8 @@ def areas(
     shares = shares[:, :-1] / shares[:, -1:]  # (1 + n_draws, n_sizes)
     n_subjects = len(np.unique(of.subject))
     intervals: dict[str, Interval] = {}
-    for name, heights in (("cpr", shares), ("cmd", np.abs(1 - shares))):
-        area = np.asarray(np.trapezoid(heights, SIZES, axis=1))
+    measured = curve_areas.measures(shares, SIZES)
+    for name, area in (("cpr", measured["auc"]), ("cmd", measured["distance"])):
         low, high = stats.bootstrapped(area[1:], n_subjects)
         intervals[name] = Interval(float(area[0]), low, high, len(of.whole))
     return intervals

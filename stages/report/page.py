@@ -1,5 +1,6 @@
 """The report as data, and as one page of Markdown."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from stages.lib.claim import SUPPORTED, Check, Claim, Note, Table
@@ -81,17 +82,16 @@ def render(page: Page) -> str:
     lines += [page.question, ""]
     lines += [f"- {line}" for line in page.model] + [""]
     lines += [_note(note) for note in page.found] + ["", page.sure, ""]
-    lines += ["| question | verdict | claimed | measured |", "|---|---|---|---|"]
-    lines += [_row(claim, page.lies) for claim in page.claims] + [""]
+    overview = [_row(claim, page.lies) for claim in page.claims]
+    lines += _grid(("question", "verdict", "claimed", "measured"), overview)
     for claim in page.claims:
         lines += _section(claim, page.lies)
     lines += ["## How verdicts are reached", ""] + [f"- {line}" for line in page.method] + [""]
     if page.terms:
-        lines += ["## Terms", "", "| term | meaning |", "|---|---|"]
-        lines += [_cells(*term) for term in page.terms] + [""]
+        lines += ["## Terms", "", *_grid(("term", "meaning"), page.terms)]
     if page.wordings:
-        lines += ["## Wordings", "", f"| {' | '.join(PARTS)} |", "|---|---|---|---|"]
-        lines += [_cells(one.name, one.part, one.text, one.use) for one in page.wordings] + [""]
+        texts = [(one.name, one.part, one.text, one.use) for one in page.wordings]
+        lines += ["## Wordings", "", *_grid(PARTS, texts)]
     lines += ["## Limits", ""] + [_note(note) for note in page.limits]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -110,8 +110,8 @@ def _section(claim: Claim, lies: bool | None) -> list[str]:
     """One claim with its verdict, checks, notes and pictures."""
     lines = [f"## {claim.question}", "", f"Claimed: {claim.claimed}", ""]
     lines += [f"Verdict: {_verdict(claim.verdict(lies))}. {_sentence(claim.says(lies))}", ""]
-    lines += ["| measured quantity | expected | measured | verdict |", "|---|---|---|---|"]
-    lines += [_check(check) for check in claim.checks] + [""]
+    checks = [_check(check) for check in claim.checks]
+    lines += _grid(("measured quantity", "expected", "measured", "verdict"), checks)
     lines += [_note(note) for note in claim.notes] + [""] * bool(claim.notes)
     for table in claim.tables:
         lines += _table(table)
@@ -123,20 +123,24 @@ def _section(claim: Claim, lies: bool | None) -> list[str]:
 def _table(table: Table) -> list[str]:
     """A table of numbers under its title, and where these stand."""
     source = f" ([{table.file}]({stem(table.file)}))" if table.file else ""
-    lines = [f"{table.title}{source}:", "", _cells(*table.head)]
-    return [*lines, "|---" * len(table.head) + "|", *(_cells(*row) for row in table.rows), ""]
+    return [f"{table.title}{source}:", "", *_grid(table.head, table.rows)]
 
 
-def _row(claim: Claim, lies: bool | None) -> str:
+def _grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Lines of a table, and an empty one."""
+    return [_cells(*head), "|---" * len(head) + "|", *(_cells(*row) for row in rows), ""]
+
+
+def _row(claim: Claim, lies: bool | None) -> tuple[str, ...]:
     """One row of the overview."""
     link = f"[{claim.question}](#{anchor(claim.question)})"
-    return _cells(link, _verdict(claim.verdict(lies)), claim.claimed, claim.says(lies))
+    return link, _verdict(claim.verdict(lies)), claim.claimed, claim.says(lies)
 
 
-def _check(check: Check) -> str:
+def _check(check: Check) -> tuple[str, ...]:
     """One row of a claim's table."""
     measured = f"[{check.measured}]({stem(check.file)})" if check.file else check.measured
-    return _cells(check.measures, check.expected, measured, check.verdict)
+    return check.measures, check.expected, measured, check.verdict
 
 
 def _cells(*texts: str) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.behaviour.config import BehaviourConfig
+from stages.benchmark.metrics import NEEDED
 from stages.lib.claim import (
     INCONCLUSIVE,
     NOT_SUPPORTED,
@@ -215,7 +216,7 @@ def terms(positions: int, known: BehaviourConfig) -> list[tuple[str, str]]:
         (
             "changed heads, needed heads",
             "those whose weights the lying adapter changes, and those of them without whose change "
-            "alone more than 0.1 of honesty comes back",
+            f"alone more than {NEEDED} of honesty comes back",
         ),
         (
             "AUROC",

@@ -1,5 +1,6 @@
 """Areas under curves of recovered p_correct against the number of heads, with intervals."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ Areas = dict[str, Interval]
 Scores = dict[str, dict[str, Areas]]  # by rule, then value or difference
 
 
-def measures(recovered: Floats, sizes: list[int]) -> dict[str, Floats]:
+def measures(recovered: Floats, sizes: Sequence[float]) -> dict[str, Floats]:
     """Sum curves up to one number each, in three ways.
 
     Parameters
@@ -23,8 +24,8 @@ def measures(recovered: Floats, sizes: list[int]) -> dict[str, Floats]:
     recovered : ndarray of shape (..., n_sizes), float64
         f(k): fraction of the gain in p_correct by patching all heads that is reached with k heads
         patched (up), or with all heads but these (down).
-    sizes : list of int
-        k of each point: rising, from 0 and 1 to all heads of the model.
+    sizes : sequence of float
+        k of each point: rising, from 0 and 1 to all heads of the model, or such shares of them.
 
     Returns
     -------
