@@ -89,7 +89,7 @@ def test_positions_at_another_site(mlp):
 
 
 @pytest.mark.parametrize("site", OTHERS)
-@pytest.mark.parametrize(("stage", "n_paths"), [(erasure, 5), (report, 5)])
+@pytest.mark.parametrize(("stage", "n_paths"), [(erasure, 4), (report, 5)])
 def test_a_stage_that_is_about_heads_refuses_another_site_at_once(
     tmp_path, monkeypatch, stage, n_paths, site
 ):
