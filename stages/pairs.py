@@ -16,21 +16,21 @@ def main(
     prompts: Annotated[Path, "folder of both personas' prompts, one Parquet file per persona"],
     out: Annotated[
         Path,
-        "writes one row per statement, which every patching stage begins with (Parquet)",
+        "writes one row per statement, the input of every patching stage (Parquet)",
     ],
 ) -> None:
     """Join the tables; refuse personas whose prompts are the same."""
     roles = params.section("patch", PatchConfig)
     source, base = (prompts / f"{persona}.parquet" for persona in (roles.source, roles.base))
     table = tables.read(statements, tables.STATEMENTS)
-    knows = tables.read(known, tables.KNOWN)
+    knowledge = tables.read(known, tables.KNOWN)
     sources, bases = (tables.read(file, tables.PROMPTS) for file in (source, base))
-    for file, other in ((known, knows), (source, sources), (base, bases)):
-        row_order.require(file, other["statement_id"], table["statement_id"])
+    for file, file_table in ((known, knowledge), (source, sources), (base, bases)):
+        row_order.require(file, file_table["statement_id"], table["statement_id"])
     ids = [prompts["token_ids"].to_list() for prompts in (sources, bases)]
     row_order.require_apart(f"{source} and {base}", *ids)
     joined = table.with_columns(
-        knows["known"],
+        knowledge["known"],
         source_text=sources["text"],
         base_text=bases["text"],
         source_ids=sources["token_ids"],

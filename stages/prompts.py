@@ -3,7 +3,7 @@
 Params  prompt.question, prompt.<persona>_system, prompt.<persona>_prefix
 
 Prints a line where the chat template adds a system prompt of its own to a persona that has none,
-and where the tokenizer changes what it is given.
+and where the tokenizer changes a text.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Stage `activations@persona`: run one persona's prompts; keep activations and the readout.
+"""Stage `activations@persona`: run the prompts of one persona; write activations and readout.
 
 Params  activations, readout
 """
@@ -27,8 +27,8 @@ def main(
     out: Annotated[Path, "writes safetensors shards with an index"],
     readouts: Annotated[
         Path,
-        "writes the answers, and where these hold little of the probability, the most "
-        "probable first token of each prompt (Parquet)",
+        "writes P(true) and P(false) of each prompt and, where these are small in sum, the "
+        "most probable first token (Parquet)",
     ],
 ) -> None:
     """Write the activations and the readout of one persona."""
@@ -53,10 +53,15 @@ def main(
     main_process = forward.is_main_process()
     with shards.writer(out, provenance, key) if main_process else nullcontext() as writer:
         start = batches.from_main_process(lambda: writer.n_rows if writer else 0)
-        of_before = [token_ids[:start]] if start else []
-        answered = list(
+        earlier_prompts = [token_ids[:start]] if start else []
+        readout_parts = list(
             forward_answers.read(
-                language_model, answers, of_before, f"{persona}: answers", [prefix], -min(positions)
+                language_model,
+                answers,
+                earlier_prompts,
+                f"{persona}: answers",
+                [prefix],
+                -min(positions),
             )
         )
         for arrays in forward.capture(
@@ -69,42 +74,44 @@ def main(
             prefix=prefix,
             start=start,
         ):
-            answered.append({name: arrays[name] for name in ("readout", "top")})
+            readout_parts.append({name: arrays[name] for name in ("readout", "top")})
             if writer:
                 writer.append({site: arrays[site] for site in SITES})
     if not main_process:
         return
-    p, top = (np.concatenate([part[name] for part in answered]) for name in ("readout", "top"))
-    first = None if readout.enough(p) else _texts(language_model, top.astype(int).tolist())
-    _write_readouts(readouts, table, p, first)
-    for line in readout.said(persona, answers, p, first):
+    p, top = (np.concatenate([part[name] for part in readout_parts]) for name in ("readout", "top"))
+    first_tokens = (
+        None if readout.answers_hold_enough(p) else _texts(language_model, top.astype(int).tolist())
+    )
+    _write_readouts(readouts, table, p, first_tokens)
+    for line in readout.warning_lines(persona, answers, p, first_tokens):
         print(line)
 
 
 def _row_bytes(model: lm.LanguageModel, n_positions: int) -> int:
-    """Bytes of one prompt's activations in float32, both sites."""
+    """Return the bytes of one prompt's activations, both sites, in float32."""
     z = model.n_layers * model.n_heads * model.d_head
     return 4 * n_positions * (z + (model.n_layers + 1) * model.d_model)
 
 
 def _texts(model: lm.LanguageModel, tokens: list[int]) -> list[str]:
-    """Text of each token."""
+    """Return the text of each token."""
     texts = {i: model.tokenizer.decode([i]) for i in set(tokens)}
     return [texts[i] for i in tokens]
 
 
 def _write_readouts(
-    file: Path, table: pl.DataFrame, probabilities: np.ndarray, first: list[str] | None
+    file: Path, table: pl.DataFrame, probabilities: np.ndarray, first_tokens: list[str] | None
 ) -> None:
-    """Write P(true), P(false) and their sum, and maybe the first token, one row per statement."""
+    """Write P(true), P(false), their sum and, if given, the first token; one row per statement."""
     rows = table.select("statement_id").with_columns(
         p_true=pl.Series(probabilities[:, 0]),
         p_false=pl.Series(probabilities[:, 1]),
         answer_mass=pl.Series(probabilities.sum(axis=1)),
     )
     schema = tables.READOUTS
-    if first is not None:
-        rows, schema = rows.with_columns(first_token=pl.Series(first)), tables.FIRST_TOKENS
+    if first_tokens is not None:
+        rows, schema = rows.with_columns(first_token=pl.Series(first_tokens)), tables.FIRST_TOKENS
     tables.write(file, rows, schema, key=["statement_id"])
 
 

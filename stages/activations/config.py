@@ -15,7 +15,7 @@ class ActivationsConfig:
     positions: Some[Annotated[int, Range(most=-1)]]
 
     def __post_init__(self) -> None:
-        """Refuse to leave out the last prompt token, which all that reads activations needs."""
+        """Require the last prompt token, which every stage that reads activations needs."""
         if -1 not in self.positions:
             raise UserError(
                 f"params.yaml: activations.positions: found {list(self.positions)}, expected -1, "

@@ -1,4 +1,4 @@
-"""Stage `attribution_patching`: each head's effect, estimated by gradient for all at once.
+"""Stage `attribution_patching`: the effect of each head, all estimated by one gradient.
 
 Params  patch, readout
 """
@@ -16,16 +16,20 @@ from stages.lib.patching import experiment, head_effects, patched_runs, prompt_p
 def main(
     pairs: cli.Pairs,
     model: cli.Model,
-    single_heads: Annotated[Path, "runs with each head truly patched, to compare with (Parquet)"],
+    single_heads: Annotated[
+        Path, "runs with each head patched, to compare the estimates with (Parquet)"
+    ],
     out: Annotated[Path, "writes one row per statement and head (Parquet)"],
 ) -> None:
-    """Estimate by attribution patching, on the statements that `single_heads` has patched."""
+    """Estimate the effect of each head on the statements of the runs of `single_heads`."""
     patched = tables.read(single_heads, patched_runs.SCHEMA)
     setting = experiment.load(pairs, model, prompt_pairs.SPLITS, None)
-    chosen = setting.pairs.only(patched["statement_id"])
-    attribution = replace(setting, pairs=chosen).patcher().attribution("attribution_patching")
+    compared_pairs = setting.pairs.only(patched["statement_id"])
+    attribution = (
+        replace(setting, pairs=compared_pairs).patcher().attribution("attribution_patching")
+    )
     if forward.is_main_process():
-        rows = estimates.rows(chosen, attribution, patched)
+        rows = estimates.rows(compared_pairs, attribution, patched)
         key = ["statement_id", "layer", "head"]
         tables.write(out, rows, head_effects.EFFECTS, key)
 

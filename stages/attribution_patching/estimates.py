@@ -1,7 +1,7 @@
-"""Effects of every head's patch on each statement, estimated and true, as a table.
+"""Table of the effect of every head's patch on each statement, estimated and true.
 
-Both are in nats of log-odds, the logarithm of P(right answer) / P(wrong answer): the scale that a
-gradient is linear in.
+Both effects are in nats of log-odds, the logarithm of P(right answer) / P(wrong answer): the scale
+on which the gradient is taken.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ from stages.lib.patching.prompt_pairs import PromptPairs
 def rows(
     about: PromptPairs, attribution: NDArray[np.float32], patched: pl.DataFrame
 ) -> pl.DataFrame:
-    """One row per statement and head.
+    """Make one row per statement and head.
 
     Parameters
     ----------
@@ -26,12 +26,12 @@ def rows(
     attribution : ndarray of shape (n_statements, n_layers, n_heads)
         Estimated effect on log P(true) - log P(false), in nats.
     patched : DataFrame
-        Runs with each head truly patched, as `true_effects` takes them.
+        Runs with each head patched alone, as in `true_effects`.
 
     Returns
     -------
     DataFrame
-        With the columns of `single_heads.EFFECTS`.
+        With the columns of `head_effects.EFFECTS`.
     """
     n, n_layers, n_heads = attribution.shape
     place = np.indices((n, n_layers, n_heads)).reshape(3, -1)
@@ -65,16 +65,17 @@ def toward_truth(effects: NDArray[Any], label: NDArray[np.bool_]) -> NDArray[np.
 def true_effects(
     patched: pl.DataFrame, pairs: PromptPairs, n_layers: int, n_heads: int
 ) -> NDArray[np.float64]:
-    """Log-odds that each head's patch adds to each statement's right answer.
+    """Measure the log-odds that each head's patch adds to each statement's right answer.
 
     Parameters
     ----------
     patched : DataFrame
-        The base run and a run for each head of the model alone, as `patched_runs.SCHEMA`.
+        The base run, and a run per head of the model with this head patched alone; with the columns
+        of `patched_runs.SCHEMA`.
     pairs : PromptPairs
         The statements.
     n_layers, n_heads : int
-        Sizes of the model.
+        Layers of the model, and heads per layer.
 
     Returns
     -------
@@ -83,16 +84,18 @@ def true_effects(
     """
     shape = (n_layers, n_heads, len(pairs.label))
     head = pl.col("heads").list.first().struct
-    one = patched.filter(pl.col("patch_id") != "none").sort(
+    head_runs = patched.filter(pl.col("patch_id") != "none").sort(
         head.field("layer"), head.field("head"), "statement_id"
     )
     unpatched = patched.filter(pl.col("patch_id") == "none").sort("statement_id")
-    low, high = (_log_odds(rows).to_numpy() for rows in (unpatched, one))
-    gained = high.reshape(shape) - low
-    return toward_truth(np.moveaxis(gained, -1, 0), pairs.label)
+    base_odds, patched_odds = (_log_odds(rows).to_numpy() for rows in (unpatched, head_runs))
+    gains = patched_odds.reshape(shape) - base_odds
+    return toward_truth(np.moveaxis(gains, -1, 0), pairs.label)
 
 
 def _log_odds(runs: pl.DataFrame) -> pl.Series:
-    """Log P(true) - log P(false) of each run."""
-    logs = [pl.col(p).cast(pl.Float64).clip(patch.LEAST).log() for p in ("p_true", "p_false")]
+    """Compute log P(true) - log P(false) of each row."""
+    logs = [
+        pl.col(p).cast(pl.Float64).clip(patch.MIN_PROBABILITY).log() for p in ("p_true", "p_false")
+    ]
     return runs.select(odds=logs[0] - logs[1])["odds"]

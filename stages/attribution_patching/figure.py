@@ -8,14 +8,14 @@ from matplotlib.figure import Figure
 from stages.lib.drawing import load, marks, registry, style
 from stages.lib.drawing.columns import CELL, bounded, ints
 
-NAMED = 4  # heads with a name: this many of the largest true effects, and of the largest errors
-REACH = 0.9  # share of heads whose true effects the right panel holds
+NAMED = 4  # heads with a label: 4 with the largest true effects, and 4 with the largest errors
+REACH = 0.9  # fraction of heads whose true effects fit into the right panel
 RIGHT = style.Look(style.SECOND[0], "o", "-")
 WRONG = style.Look(style.SECOND[4], "X", "-")
 
 
 def draw(tables: load.Tables) -> Figure:
-    """Estimated against true effect, one point per head."""
+    """Draw estimated against true effect, one point per head."""
     rows = tables["attribution_patching/attribution_patching"]
     n = rows["n"].max() or 0
     source, base = tables.source, tables.base
@@ -41,28 +41,30 @@ def draw(tables: load.Tables) -> Figure:
 
 
 def _scatter(ax: Axes, rows: pl.DataFrame) -> None:
-    """All heads, the line of agreement, and the names of the heads with the largest effects."""
+    """Draw all heads, the line of agreement, and labels of the most notable heads."""
     if rows.is_empty() or rows["effect"].is_null().all():
         marks.nothing(ax, "no known statement:\nnothing was measured")
         return
-    true, estimate = (marks.numbers(rows, name) for name in ("effect", "estimate"))
-    wrong = rows["wrong_sign"].to_numpy().astype(bool)
+    true_effect, estimate = (marks.numbers(rows, name) for name in ("effect", "estimate"))
+    is_wrong = rows["wrong_sign"].to_numpy().astype(bool)
     ax.axline((0, 0), slope=1, color="black", linewidth=1.2, linestyle=style.HALF)
     for zero in (ax.axhline, ax.axvline):
         zero(0, color="#B0B0B0", linewidth=1)
-    for chosen, look, size in ((~wrong, RIGHT, 6), (wrong, WRONG, 9)):
-        ax.plot(true[chosen], estimate[chosen], look.marker, color=look.colour, markersize=size,
+    for mask, look, size in ((~is_wrong, RIGHT, 6), (is_wrong, WRONG, 9)):
+        ax.plot(true_effect[mask], estimate[mask], look.marker, color=look.colour, markersize=size,
                 alpha=0.8, markeredgecolor="white")  # fmt: skip
-    far = [np.argsort(-np.abs(x), kind="stable")[:NAMED] for x in (true, estimate - true)]
-    for i in np.union1d(np.concatenate(far), np.flatnonzero(wrong)):
+    extremes = [
+        np.argsort(-np.abs(x), kind="stable")[:NAMED] for x in (true_effect, estimate - true_effect)
+    ]
+    for i in np.union1d(np.concatenate(extremes), np.flatnonzero(is_wrong)):
         layer, head = rows["layer"][int(i)], rows["head"][int(i)]
-        ax.annotate(f"{layer}.{head}", (true[i], estimate[i]), xytext=(5, 4), fontsize=11,
+        ax.annotate(f"{layer}.{head}", (true_effect[i], estimate[i]), xytext=(5, 4), fontsize=11,
                     textcoords="offset points", color=style.GREY, annotation_clip=True)  # fmt: skip
     ax.set(xlabel="true effect (nats)", ylabel="estimated effect (nats)")
 
 
 def _zoom(ax: Axes, rows: pl.DataFrame) -> None:
-    """Show most of the true effects, at one scale for both axes."""
+    """Limit both axes to the range of most true effects."""
     values = rows["effect"].drop_nulls().abs()
     reach = float(values.quantile(REACH) or 0.0) if len(values) else 0.0
     if reach > 0:

@@ -6,7 +6,7 @@ from stages.lib.patching.patch import Head
 from stages.lib.stats import Interval
 
 LEAST = 0.1
-"""Share of the largest true effect; of a head with less, a wrong sign does not matter."""
+"""Fraction of the largest true effect; below it, the wrong sign of an estimate is ignored."""
 
 
 @dataclass(frozen=True)
@@ -16,9 +16,9 @@ class Top(Interval):
     Attributes
     ----------
     n_heads : int
-        Top heads: a tenth of all.
+        Number of top heads: a tenth of all heads.
     by_chance : float or None
-        The fraction in a random order.
+        Expected fraction for a random order.
     """
 
     n_heads: int
@@ -27,19 +27,19 @@ class Top(Interval):
 
 @dataclass(frozen=True)
 class AttributionPatchingMetrics:
-    """Agreement of the orders of heads by mean estimated and by mean true effect.
+    """Agreement of two orders of heads: by mean estimated and by mean true effect.
 
     Attributes
     ----------
     rank_correlation : Interval
-        Spearman's.
+        Spearman's rank correlation.
     top : Top
         Overlap of the two orders at the top.
     n_heads : int
         Heads of the model.
     wrong_sign : list of Head
-        Heads with a mean true effect of at least `LEAST` of the largest, by size, and an estimate
-        of the other sign.
+        Heads whose mean true effect is, in absolute value, at least `LEAST` of the largest, and
+        whose mean estimate has the opposite sign.
     source, base : str
         Personas.
     """

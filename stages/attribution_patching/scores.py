@@ -1,4 +1,4 @@
-"""Scores of `attribution_patching`: how well estimated effects of heads agree with true ones.
+"""Scores of `attribution_patching`: agreement of estimated and true effects of heads.
 
 Params  patch
 """
@@ -37,7 +37,7 @@ def main(
 
 
 def effects(table: pl.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Estimated and true effects: each (n_statements, n_layers, n_heads), in nats."""
+    """Read estimated and true effects: each (n_statements, n_layers, n_heads), in nats."""
     columns = ("statement_id", "layer", "head")
     shape = [table[name].n_unique() for name in columns]
     ordered = table.sort(columns)
@@ -57,20 +57,20 @@ def score(
     Parameters
     ----------
     estimated, true : ndarray of shape (n_statements, n_layers, n_heads)
-        In nats.
+        Effects in nats.
     subject : ndarray of shape (n_statements,)
         What each statement is about.
     config : PatchConfig
         Section `patch`.
     seed : int
-        Of the bootstrap's draws.
+        Seed of the bootstrap.
 
     Returns
     -------
     AttributionPatchingMetrics
-        Intervals are a bootstrap over subjects; both means use the same draw. The noise of a draw
-        lowers the agreement, so that intervals are biased downward. Nulls where there is no
-        statement.
+        Intervals by bootstrap over subjects; both means use the same draws. The noise of a draw
+        lowers the agreement, so the intervals are biased downward. Values are None without
+        statements.
 
     References
     ----------
@@ -78,24 +78,24 @@ def score(
     arXiv:2310.10348. J. Kramar and others, AtP*, arXiv:2403.00745 (where estimates go wrong).
     """
     n, n_all = len(estimated), int(np.prod(estimated.shape[1:]))
-    at_top = patch.n_top(n_all)
-    both = [np.reshape(x, (n, n_all)) for x in (estimated, true)]
-    correlation = shared = stats.NOTHING
+    top_size = patch.n_top(n_all)
+    flat_effects = [np.reshape(x, (n, n_all)) for x in (estimated, true)]
+    correlation = overlap = stats.NOTHING
     if n:
-        value = [x.mean(axis=0)[None] for x in both]
-        draws = [resample.means(x.T, subject, np.random.default_rng(seed)) for x in both]
+        value = [x.mean(axis=0)[None] for x in flat_effects]
+        draws = [resample.means(x.T, subject, np.random.default_rng(seed)) for x in flat_effects]
         n_subjects = len(np.unique(subject))
-        correlation, shared = (
+        correlation, overlap = (
             Interval(float(measure(*value)[0]), *stats.bootstrapped(measure(*draws), n_subjects), n)
-            for measure in (_spearman, _shared(at_top))
+            for measure in (_spearman, _shared(top_size))
         )
     return AttributionPatchingMetrics(
         rank_correlation=correlation,
-        top=Top(**vars(shared), n_heads=at_top, by_chance=at_top / n_all if n_all else None),
+        top=Top(**vars(overlap), n_heads=top_size, by_chance=top_size / n_all if n_all else None),
         n_heads=n_all,
         wrong_sign=[
             Head(int(i) // true.shape[2], int(i) % true.shape[2])
-            for i in np.flatnonzero(_wrong_sign(*both))
+            for i in np.flatnonzero(_wrong_sign(*flat_effects))
         ],
         source=config.source,
         base=config.base,
@@ -105,22 +105,22 @@ def score(
 def points(
     estimated: NDArray[np.float64], true: NDArray[np.float64], subject: NDArray[Any], seed: int = 0
 ) -> list[Row]:
-    """One row per head: its mean estimated and its mean true effect, in nats, with intervals.
+    """Make one row per head: mean estimated and mean true effect, in nats, with intervals.
 
     Parameters as in `score`.
     """
     n, n_layers, n_heads = estimated.shape
     if n == 0:
         return []
-    both = (estimated.reshape(n, -1), true.reshape(n, -1))
-    estimates, effects = (_means(x, subject, seed) for x in both)
-    wrong = _wrong_sign(*both)
+    flat_effects = (estimated.reshape(n, -1), true.reshape(n, -1))
+    estimates, effects = (_means(x, subject, seed) for x in flat_effects)
+    is_wrong = _wrong_sign(*flat_effects)
     return [
         {
             **{"layer": layer, "head": head, "n": n},
             **run_points.beside("estimate", estimates[layer * n_heads + head]),
             **run_points.beside("effect", effects[layer * n_heads + head]),
-            "wrong_sign": bool(wrong[layer * n_heads + head]),
+            "wrong_sign": bool(is_wrong[layer * n_heads + head]),
         }
         for layer in range(n_layers)
         for head in range(n_heads)
@@ -128,17 +128,17 @@ def points(
 
 
 def _means(effects: NDArray[np.float64], subject: NDArray[Any], seed: int) -> list[Interval]:
-    """Mean of each column of (n_statements, n_all), with its interval over draws of subjects."""
-    drawn = resample.means(effects.T, subject, np.random.default_rng(seed))
+    """Average each column of (n_statements, n_all), with an interval by bootstrap of subjects."""
+    drawn_means = resample.means(effects.T, subject, np.random.default_rng(seed))
     n_subjects = len(np.unique(subject))
     return [
         Interval(float(value), *stats.bootstrapped(draws, n_subjects), len(effects))
-        for value, draws in zip(effects.mean(axis=0), drawn.T, strict=True)
+        for value, draws in zip(effects.mean(axis=0), drawn_means.T, strict=True)
     ]
 
 
 def _wrong_sign(estimated: NDArray[np.float64], true: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which heads of both, (n_statements, n_all), have effects whose signs differ and matter."""
+    """Mark heads with a large true effect and an estimate of the opposite sign: (n_all,), bool."""
     if not len(true):
         return np.zeros(true.shape[1], bool)
     estimate, effect = estimated.mean(axis=0), true.mean(axis=0)
@@ -147,14 +147,14 @@ def _wrong_sign(estimated: NDArray[np.float64], true: NDArray[np.float64]) -> ND
 
 
 def _spearman(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rank correlation of each row of `a` with that of `b`; 0 if all values of a row are equal."""
+    """Compute the rank correlation of each row of `a` with that of `b`; 0 for constant rows."""
     a, b = (rankdata(x, axis=1) - (x.shape[1] + 1) / 2 for x in (a, b))
     spread = np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1))
     return np.divide((a * b).sum(axis=1), spread, out=np.zeros(len(a)), where=spread > 0)
 
 
 def _shared(n: int) -> Any:
-    """Make the measure: fraction of a row's `n` largest of `b` among the `n` largest of `a`."""
+    """Make a function that gives, per row, the share of `b`'s top `n` in the top `n` of `a`."""
 
     def share(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
         tops = [np.argsort(-x, axis=1, kind="stable")[:, :n] for x in (a, b)]

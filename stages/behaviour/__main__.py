@@ -1,4 +1,4 @@
-"""Stage `behaviour`: accuracy of each persona, and which statements the model knows.
+"""Stage `behaviour`: accuracy of each persona, and the statements that the model knows.
 
 Params  behaviour, personas
 """
@@ -34,54 +34,54 @@ def main(
             f"expected one of {', '.join(personas)}"
         )
     table = tables.read(statements, tables.STATEMENTS)
-    given, firsts = {}, {}
+    answers_of, first_tokens = {}, {}
     for persona in personas:
         file = readouts / f"{persona}.parquet"
         readout = tables.read(file, tables.READOUTS)
         row_order.require(file, readout["statement_id"], table["statement_id"])
-        given[persona] = answer(table, readout)
+        answers_of[persona] = answer(table, readout)
         if "first_token" in pl.scan_parquet(file, glob=False).collect_schema():
             tokens = tables.read(file, tables.FIRST_TOKENS)["first_token"]
-            firsts[persona] = knowledge.first_token(tokens, table["subject"])
+            first_tokens[persona] = knowledge.first_token(tokens, table["subject"])
     _require_apart([prompts / f"{persona}.parquet" for persona in personas], table["statement_id"])
 
-    measured = {
+    rates_of = {
         persona: {topic: rates(rows) for topic, rows in by_topic(answers).items()}
-        for persona, answers in given.items()
+        for persona, answers in answers_of.items()
     }
     accuracy = [
-        knowledge.accuracy_rows(persona, of_persona) for persona, of_persona in measured.items()
+        knowledge.accuracy_rows(persona, topic_rates) for persona, topic_rates in rates_of.items()
     ]
-    thresholds = [threshold_rows(persona, answers) for persona, answers in given.items()]
-    neutral = given[settings.neutral]
-    knows = knowledge.know(neutral, settings)
-    report = (table["split"] == "report") & knows["known"]
+    thresholds = [threshold_rows(persona, answers) for persona, answers in answers_of.items()]
+    neutral = answers_of[settings.neutral]
+    known_table = knowledge.know(neutral, settings)
+    report_mask = (table["split"] == "report") & known_table["known"]
     summary = BehaviourMetrics(
-        known=knowledge.count_known(neutral, knows),
+        known=knowledge.count_known(neutral, known_table),
         known_report={
-            persona: rates(answers.filter(report))
-            for persona, answers in given.items()
+            persona: rates(answers.filter(report_mask))
+            for persona, answers in answers_of.items()
             if persona != settings.neutral
         },
-        personas=measured,
+        personas=rates_of,
     )
-    if firsts:
-        summary = WithFirstTokens(**vars(summary), first_token=firsts)
-    tables.write(known, knows, tables.KNOWN, key=["statement_id"])
+    if first_tokens:
+        summary = WithFirstTokens(**vars(summary), first_token=first_tokens)
+    tables.write(known, known_table, tables.KNOWN, key=["statement_id"])
     tables.write_rows(plots / "accuracy.json", list(chain.from_iterable(accuracy)))
     tables.write_rows(plots / "thresholds.json", list(chain.from_iterable(thresholds)))
     metrics_file.write(metrics, summary)
 
 
 def _require_apart(files: list[Path], statement_ids: pl.Series) -> None:
-    """Refuse two personas whose prompts are the same."""
+    """Refuse two personas with the same prompts."""
     token_ids = []
     for file in files:
         prompts = tables.read(file, tables.PROMPTS)
         row_order.require(file, prompts["statement_id"], statement_ids)
         token_ids.append(prompts["token_ids"].to_list())
-    for (file, ids), (other, others) in combinations(zip(files, token_ids, strict=True), 2):
-        row_order.require_apart(f"{file} and {other}", ids, others)
+    for (file, ids), (other_file, other_ids) in combinations(zip(files, token_ids, strict=True), 2):
+        row_order.require_apart(f"{file} and {other_file}", ids, other_ids)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ Below = Annotated[float, Range(least=0, below=1)]
 
 @dataclass(frozen=True)
 class BehaviourConfig:
-    """Section `behaviour` of params.yaml; both limits are exclusive."""
+    """Section `behaviour` of params.yaml; a known statement is above both thresholds."""
 
     SECTION = "behaviour"
     neutral: str

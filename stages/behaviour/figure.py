@@ -9,7 +9,7 @@ from stages.lib.drawing.columns import ACCURACY, BEHAVIOUR, floats, texts
 
 
 def draw(tables: load.Tables) -> Figure:
-    """Accuracy by topic, recall on true against false statements, and confidence thresholds."""
+    """Draw accuracy by topic, recall on true against false statements, and by confidence."""
     looks = style.looks(tables.personas)
     figure = style.canvas(
         "Accuracy by persona, topic and confidence",
@@ -29,22 +29,24 @@ def draw(tables: load.Tables) -> Figure:
 
 
 def _by_topic(ax: Axes, tables: load.Tables, looks: dict[str, style.Look]) -> None:
-    """Accuracy by topic, personas side by side."""
+    """Draw accuracy by topic, personas side by side."""
     rows = tables["behaviour/accuracy"].filter(measure="accuracy")
-    where = places.topics(ax, rows)
-    for persona, at, own in places.dodged(rows, "persona", looks, "topic", where):
-        marks.points(ax, at, own, "value", looks[persona], size=9)
+    x_of_topic = places.topics(ax, rows)
+    for persona, at, persona_rows in places.dodged(rows, "persona", looks, "topic", x_of_topic):
+        marks.points(ax, at, persona_rows, "value", looks[persona], size=9)
     marks.rates(ax)
 
 
 def _recalls(ax: Axes, tables: load.Tables, looks: dict[str, style.Look]) -> None:
-    """Recall on true against recall on false statements: lying is low on both."""
-    wide = tables["behaviour/accuracy"].pivot("measure", index=["persona", "topic"], values="value")
+    """Draw recall on true against recall on false statements: lying is low on both."""
+    recall_table = tables["behaviour/accuracy"].pivot(
+        "measure", index=["persona", "topic"], values="value"
+    )
     for persona, look in looks.items():
-        own = wide.filter(persona=persona)
+        persona_rows = recall_table.filter(persona=persona)
         for rows, size, alpha in (
-            (own.filter(pl.col("topic") != "all"), 6, 0.45),
-            (own.filter(topic="all"), 14, 1.0),
+            (persona_rows.filter(pl.col("topic") != "all"), 6, 0.45),
+            (persona_rows.filter(topic="all"), 14, 1.0),
         ):
             x, y = (marks.numbers(rows, f"recall_{side}") for side in ("true", "false"))
             ax.plot(x, y, look.marker, color=look.colour, markersize=size, alpha=alpha,

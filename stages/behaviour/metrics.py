@@ -16,7 +16,7 @@ class Known:
 
 @dataclass(frozen=True)
 class KnownByLabel:
-    """Known statements of both labels, of true and of false statements."""
+    """Known statements of both labels together, and by label."""
 
     both: Known
     true: Known
@@ -32,7 +32,7 @@ class FirstToken(Interval):
 
 @dataclass(frozen=True)
 class BehaviourMetrics:
-    """Accuracy of each persona, and what the model knows.
+    """Accuracy of each persona, and numbers of statements that the model knows.
 
     Attributes
     ----------
@@ -52,6 +52,6 @@ class BehaviourMetrics:
 
 @dataclass(frozen=True)
 class WithFirstTokens(BehaviourMetrics):
-    """The same, with the most frequent first token of personas of low answer mass."""
+    """`BehaviourMetrics`, with the most frequent first token of personas with low answer mass."""
 
     first_token: dict[str, FirstToken]

@@ -1,4 +1,4 @@
-"""What a method of localisation may do with a model: patched runs and slopes, which are counted."""
+"""Patched runs and gradients that localisation methods use; every pass is counted."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -34,24 +34,24 @@ class Cost:
 
 @dataclass
 class Bench:
-    """Known statements, and both personas' prompts, to be patched.
+    """Known statements with both personas' prompts, and the operations that methods run on them.
 
     Attributes
     ----------
     setting : Experiment
-        Statements, in the order of all results, and the model.
+        The model and the statements; all results keep the order of the statements.
     everywhere : list of Pairs
-        All positions that are paired, of each statement.
+        All paired positions of each statement's two prompts.
     probed : Experiment
-        More statements, to fit directions on.
+        Statements that directions are fitted on.
     adapter : Path or None
-        The lying adapter, if there is one.
+        Folder of the lying adapter; None where no weights lie.
     changes : Changes
         What the adapter adds to the weights.
     section : BenchmarkConfig
         Settings of the methods.
     cost : Cost
-        What was done so far.
+        Cost of the current method.
     """
 
     setting: Experiment
@@ -64,7 +64,7 @@ class Bench:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Layers, and heads per layer."""
+        """Numbers of layers and of heads per layer."""
         return self.setting.shape
 
     @property
@@ -73,61 +73,61 @@ class Bench:
         return np.where(self.setting.pairs.label, 1.0, -1.0)
 
     def timed(self, method: "Callable[[Bench], Values]") -> tuple[Values, Cost]:
-        """Run a method; its scores, and what they cost."""
+        """Run a method and return its scores and their cost."""
         self.cost, started = Cost(), time.monotonic()
         scores = method(self)
         self.cost.seconds = time.monotonic() - started
         return scores, self.cost
 
     def log_odds(self, patches: np.ndarray, everywhere: bool, title: str) -> Values:
-        """Log-odds of the right answer with each patch.
+        """Return the log-odds of the right answer under each patch.
 
         Parameters
         ----------
         patches : ndarray of shape (n_patches, n_layers, n_heads), bool
-            Heads of the source run that are patched into the base run.
+            Heads whose z is patched from the source run into the base run.
         everywhere : bool
-            At all paired positions, or at the last `patch.positions`.
+            Whether to patch all paired positions; otherwise the last `patch.positions`.
         title : str
             Shown beside the progress bar.
 
         Returns
         -------
         ndarray of shape (2 + n_patches, n_statements), float64
-            The base run, the source run, and each patch.
+            Rows: the base run, the source run, then each patch.
         """
         label, n = self.setting.pairs.label, len(self.setting.pairs.base)
         self.cost.forwards += (2 + len(patches)) * n
         p = np.empty((2 + len(patches), n, 2), np.float32)
-        for part, patcher, z, at in self._patchers() if everywhere else self._last():
+        for part, patcher, z, at in self._patchers() if everywhere else self._last_patchers():
             readouts = patcher(patches, title, z, at)
             p[0, part], p[1, part], p[2:, part] = readouts.base, readouts.source, readouts.patched
         return patch.log_odds(p, label)
 
-    def gained(self, patches: np.ndarray, everywhere: bool, title: str) -> Values:
-        """Log-odds above those of the base run, (n_patches, n_statements); see `log_odds`."""
+    def gains(self, patches: np.ndarray, everywhere: bool, title: str) -> Values:
+        """Return each patch's gain in log-odds over the base run: (n_patches, n_statements)."""
         base, _, *patched = self.log_odds(patches, everywhere, title)
         return np.array(patched).reshape(len(patches), -1) - base
 
     def attribution(self, everywhere: bool) -> Values:
-        """Attribution patching, (n_statements, n_layers, n_heads), in nats of the right answer."""
+        """Return attribution patching, in nats: (n_statements, n_layers, n_heads)."""
         n = len(self.setting.pairs.base)
         self.cost.forwards += 2 * n
         self.cost.backwards += n
         estimates = np.empty((n, *self.shape))
-        for part, patcher, z, at in self._patchers() if everywhere else self._last():
+        for part, patcher, z, at in self._patchers() if everywhere else self._last_patchers():
             estimates[part] = patcher.attribution("attribution", z, at)
         return estimates * self.sign[:, None, None]
 
     def slopes(
         self, strengths: np.ndarray, cut: np.ndarray | None = None, direct: bool = False
     ) -> Values:
-        """Slopes of the right answer's log-odds by gates, at all positions.
+        """Return gradients of the right answer's log-odds by gates, at all paired positions.
 
         Parameters
         ----------
         strengths : ndarray of shape (n_gates, n_layers, n_heads)
-            Where they are taken.
+            Gate values at which the gradients are taken.
         cut, direct
             As in `gates.score`.
 
@@ -138,32 +138,32 @@ class Bench:
         result = np.empty((len(self.setting.pairs.base), *strengths.shape))
         for row, score in self.gated():
             for start in range(0, len(strengths), AT_ONCE):
-                some = slice(start, start + AT_ONCE)
-                gate = torch.tensor(strengths[some], dtype=torch.float32, requires_grad=True)
+                batch = slice(start, start + AT_ONCE)
+                gate = torch.tensor(strengths[batch], dtype=torch.float32, requires_grad=True)
                 total = score(
-                    gate, None if cut is None else torch.as_tensor(cut[some]), direct
+                    gate, None if cut is None else torch.as_tensor(cut[batch]), direct
                 ).sum()
                 (slope,) = torch.autograd.grad(total, gate)
-                result[row, some] = slope.double().cpu().numpy()
+                result[row, batch] = slope.double().cpu().numpy()
         return result
 
     def gated(self) -> "Iterator[tuple[int, Gated]]":
-        """Give each statement's number, and what scores gates on it."""
+        """Yield each statement's row number and its `Gated`."""
         for part, patcher, z, at in self._patchers():
             source = patcher.z("z")[1] if z is None else z
             for place, row in enumerate(part):
                 base = patcher.base.run([place], keep=True)
                 self.cost.forwards += 2
-                given, where = source[:, [place]].to(base.z), torch.as_tensor(at[place])
+                source_z, where = source[:, [place]].to(base.z), torch.as_tensor(at[place])
                 sign = float(self.sign[row])
-                yield row, Gated(patcher, place, base, given, where, sign, self.cost)
+                yield row, Gated(patcher, place, base, source_z, where, sign, self.cost)
 
-    def _last(self) -> "list[tuple[list[int], Patcher, Tensor | None, np.ndarray | None]]":
-        """What patches the last positions."""
+    def _last_patchers(self) -> "list[tuple[list[int], Patcher, Tensor | None, np.ndarray | None]]":
+        """The patcher of all statements at the last positions."""
         return [(list(range(len(self.setting.pairs.base))), self.setting.patcher(), None, None)]
 
     def _patchers(self) -> "Iterator[tuple[list[int], Patcher, Tensor | None, np.ndarray]]":
-        """What patches all paired positions, group by group of statements."""
+        """Patchers of all paired positions, one per batch of statements."""
         for part, patcher, z in aligned.patchers(self.setting, self.everywhere):
             at = aligned.mask([self.everywhere[i] for i in part], patcher.base.n_tail)
             yield part, patcher, z, at
@@ -171,7 +171,7 @@ class Bench:
 
 @dataclass(frozen=True)
 class Gated:
-    """One statement whose patches have a strength per head, at all positions.
+    """One statement, patched at all paired positions with a strength (gate) per head.
 
     Attributes
     ----------
@@ -194,13 +194,13 @@ class Gated:
     def __call__(
         self, strengths: Tensor, cut: Tensor | None = None, direct: bool = False
     ) -> Tensor:
-        """Log-odds of the right answer, (n_gates,), with a graph; see `gates.score`."""
+        """Return log-odds of the right answer with their graph, (n_gates,); see `gates.score`."""
         self.cost.forwards += len(strengths)
         self.cost.backwards += len(strengths)
-        of = self.patcher
+        group_patcher = self.patcher
 
         def read(logits: Tensor) -> Tensor:
-            return self.sign * toward_true(logits, of.answers)
+            return self.sign * toward_true(logits, group_patcher.answers)
 
-        run = (of.base, self.place, self.base, self.z, strengths, self.at)
+        run = (group_patcher.base, self.place, self.base, self.z, strengths, self.at)
         return gates.score(*run, read, cut, direct)

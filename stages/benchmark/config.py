@@ -26,12 +26,12 @@ NAMES = {
     "layers": "layers of the lie alone",
     "random": "random",
 }
-"""What pictures and the report call each method.
+"""Name of each method in figures and the report.
 
-``last``: at the last `patch.positions` alone; ``more``: on `stability_limit` statements.
+``last``: patched at the last `patch.positions` only; ``more``: on `stability_limit` statements.
 """
 MORE = "_more"
-"""What is added to the name of a method that sees `stability_limit` statements."""
+"""Suffix of the name of a method that sees `stability_limit` statements."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class BenchmarkConfig:
     window: Count  # layers in a window
     gradient_steps: Count  # of integrated gradients
     mask_steps: Count  # of the learned mask
-    mask_rate: Annotated[float, Range(above=0)]  # its learning rate
+    mask_rate: Annotated[float, Range(above=0)]  # learning rate of the learned mask
     probe_limit: Limit  # known statements of the selection split that directions are fitted on
     stability_limit: Limit  # known statements of the selection split for methods by gradient
-    doses: Some[Share]  # shares of the change of weights
+    doses: Some[Share]  # shares of the weight change that are merged in
     seed: Seed

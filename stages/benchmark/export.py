@@ -1,4 +1,4 @@
-"""Write a method's scores in the form of MIB's circuits, which its tools and those of EAP read."""
+"""Write a method's scores as a circuit in MIB's format, which MIB's and EAP-IG's tools read."""
 
 import json
 from pathlib import Path
@@ -16,17 +16,17 @@ from stages.lib.model import lm
 
 
 def main(
-    scores: Annotated[Path, "scores of every head by each method (Parquet)"],
+    scores: Annotated[Path, "scores per method and head (Parquet)"],
     method: Annotated[str, "name of the method, as in the table"],
-    heads: Annotated[int, "how many of its first heads are in the circuit"],
+    heads: Annotated[int, "number of the method's top-scoring heads in the circuit"],
     model: cli.Model,
     out: Annotated[Path, "writes a circuit of nodes with scores (JSON)"],
 ) -> None:
     """Write the scores of one method."""
     table = tables.read(scores, SCORES).filter(dose=1.0)
-    known = table["method"].unique().sort().to_list()
-    if method not in known:
-        raise UserError(f"{scores}: method: found {method!r}, expected one of {', '.join(known)}")
+    methods = table["method"].unique().sort().to_list()
+    if method not in methods:
+        raise UserError(f"{scores}: method: found {method!r}, expected one of {', '.join(methods)}")
     sizes = tables.read_json(model / lm.MANIFEST)["sizes"]
     with atomic(out) as partial:
         partial.write_text(json.dumps(circuit(table.filter(method=method), heads, sizes), indent=1))
@@ -40,7 +40,7 @@ def circuit(table: pl.DataFrame, heads: int, sizes: dict[str, int]) -> dict[str,
     table : DataFrame
         With the columns of `SCORES`, of one method at one dose.
     heads : int
-        How many of the first heads are in the circuit; everything else that was not scored is.
+        Number of top-scoring heads in the circuit. Nodes without a score are all in it.
     sizes : dict of str to int
         ``n_layers``, ``n_heads`` and ``d_model`` of the model.
 
@@ -55,11 +55,11 @@ def circuit(table: pl.DataFrame, heads: int, sizes: dict[str, int]) -> dict[str,
     """
     shape = (sizes["n_layers"], sizes["n_heads"])
     values = order(table, shape)
-    chosen = first(values, heads)
+    members = first(values, heads)
     nodes: dict[str, dict[str, Any]] = {"input": {"in_graph": True}}
     for layer, head in np.ndindex(*shape):
         nodes[f"a{layer}.h{head}"] = {
-            "in_graph": bool(chosen[layer, head]),
+            "in_graph": bool(members[layer, head]),
             "score": float(values[layer, head]),
         }
     nodes |= {f"m{layer}": {"in_graph": True} for layer in range(shape[0])}

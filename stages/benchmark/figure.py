@@ -1,4 +1,4 @@
-"""Methods of localisation against heads that are known to lie, and from which dose on they do."""
+"""Localisation methods on known lying heads, and the dose from which on they find them."""
 
 import numpy as np
 import polars as pl
@@ -19,9 +19,9 @@ DOSED = style.looks([*NAMES])
 
 
 def draw(tables: load.Tables) -> Figure:
-    """Tables of methods by organisms, and the share of lying heads that are found by dose."""
+    """Draw AUROC per method and organism, and the share of changed heads found per dose."""
     rows, doses = tables["benchmark/methods"], tables["benchmark/doses"]
-    named = {str(name): NAMES[str(name)] for name in doses["method"].unique().sort()}
+    labels = {str(name): NAMES[str(name)] for name in doses["method"].unique().sort()}
     figure = style.canvas(
         "Methods of localisation on models whose lying heads are known",
         "Organisms with a number: the lie is confined to that many heads, drawn at random; other "
@@ -32,7 +32,7 @@ def draw(tables: load.Tables) -> Figure:
         "of 19 of 20 heads of the model that never lies, by share of the change of weights that is "
         "merged in; mean over organisms. Last: at the last positions.",
         height=8.6,
-        entries={text: DOSED[name] for name, text in named.items()} or None,
+        entries={text: DOSED[name] for name, text in labels.items()} or None,
         half="half",
     )
     axes = figure.subplots(1, 4, width_ratios=[3, 3, 3, 2.2])
@@ -47,14 +47,16 @@ def draw(tables: load.Tables) -> Figure:
 
 
 def _table(ax: Axes, rows: pl.DataFrame, value: str) -> None:
-    """A number per method and organism."""
-    some = rows.filter(pl.col(value).is_not_null())
-    if some.is_empty():
+    """Heatmap of one number per method and organism."""
+    scored_rows = rows.filter(pl.col(value).is_not_null())
+    if scored_rows.is_empty():
         marks.nothing(ax, NOTHING)
         return
-    organisms = some["organism"].unique(maintain_order=True).to_list()
+    organisms = scored_rows["organism"].unique(maintain_order=True).to_list()
     methods = [name for name in NAMES if name in rows["method"].to_list()]
-    cells = heat.matrix(ax, some, value, ("method", methods), ("organism", organisms), (0.0, 1.0))
+    cells = heat.matrix(
+        ax, scored_rows, value, ("method", methods), ("organism", organisms), (0.0, 1.0)
+    )
     for (y, x), number in [
         ((y, x), cells[y, x]) for y in range(len(methods)) for x in range(len(organisms))
     ]:
@@ -69,7 +71,7 @@ def _table(ax: Axes, rows: pl.DataFrame, value: str) -> None:
 
 
 def _doses(ax: Axes, doses: pl.DataFrame) -> None:
-    """Share of the lying heads that each method finds at each dose, over organisms."""
+    """Share of changed heads that each method finds at each dose, mean over organisms."""
     if doses.is_empty():
         marks.nothing(ax, NOTHING)
         return

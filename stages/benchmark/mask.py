@@ -1,4 +1,4 @@
-"""A mask learned by gradient: one score per head, whose order is good at every size at once."""
+"""A mask learned by gradient: one score per head, trained for all sizes of head sets at once."""
 
 import numpy as np
 import torch
@@ -10,10 +10,11 @@ BISECTIONS = 40
 
 
 def learned(bench: Bench) -> Values:
-    """Learn a mask of honest heads that restores the right answer, of whatever size.
+    """Learn head scores whose top k honest heads restore the right answer, for every size k.
 
-    Each step takes one statement and a size k, drawn evenly; the mask is the sigmoid of the scores
-    plus a threshold at which it adds up to k; Adam raises the right answer's log-odds.
+    Each step takes the next statement and draws a size k uniformly. The mask is the sigmoid of the
+    scores plus a threshold, chosen so that the mask sums to k. Adam raises the right answer's
+    log-odds.
 
     References
     ----------
@@ -34,9 +35,9 @@ def learned(bench: Bench) -> Values:
 
 
 def top(scores: Tensor, size: float) -> Tensor:
-    """Soft choice of `size` of some scores: their sigmoid after a threshold, which adds up to it.
+    """Return the soft top-k mask of scores: their sigmoid, shifted so that it sums to `size`.
 
-    Its slopes are those of a sum that stays: what one score gains, others lose.
+    Its gradient keeps the sum constant: where one entry rises, others fall.
     """
     flat = scores.detach().double()
     low, high = -flat.max() - 50, -flat.min() + 50
@@ -45,7 +46,7 @@ def top(scores: Tensor, size: float) -> Tensor:
         above = torch.sigmoid(flat + middle).sum() > size
         low, high = torch.where(above, low, middle), torch.where(above, middle, high)
     threshold = (low + high) / 2
-    # One step of Newton's method, which changes nothing but the slope of the threshold.
+    # One Newton step: it keeps the threshold's value and gives the threshold its gradient.
     value = torch.sigmoid(scores.double() + threshold)
     slope = (value * (1 - value)).sum().detach().clamp(min=torch.finfo(torch.float64).tiny)
     return torch.sigmoid(scores.double() + threshold - (value.sum() - size) / slope).to(scores)

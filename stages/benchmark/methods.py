@@ -1,7 +1,8 @@
-"""Methods of localisation: each scores every head, the larger the more it points at the head.
+"""Localisation methods: each scores every head; a larger score points more at the head.
 
-All are in log-odds of the right answer, of honest z patched into the liar's run, on statements of
-the selection split. A method that is a mean over statements gives the score of each of them.
+Patches and gradients are in log-odds of the right answer, with honest z patched into the liar's
+run, on statements of the selection split. A method that is a mean over statements returns the
+score of each statement.
 """
 
 from collections.abc import Callable
@@ -18,51 +19,51 @@ from stages.lib.patching.graft_names import HEAD
 from stages.lib.patching.patch import Head
 
 Method = Callable[[Bench], Values]
-"""From a bench to scores, (n_statements or 1, n_layers, n_heads)."""
+"""Maps a bench to scores: (n_statements or 1, n_layers, n_heads)."""
 
 
 def window(bench: Bench, everywhere: bool) -> Values:
-    """Windows of layers (arXiv:2311.15131): mean gain of the windows that a head's layer is in."""
+    """Patch windows (arXiv:2311.15131); a head's score is the mean gain of its layer's windows."""
     n_layers, n_heads = bench.shape
     patches = patch.windows(n_layers, n_heads, bench.section.window)
-    gained = bench.gained(patches, everywhere, "windows").T  # (n_statements, n_windows)
-    inside = patches.any(axis=2).astype(float)  # (n_windows, n_layers)
-    layers = gained @ inside / inside.sum(axis=0)
+    gains = bench.gains(patches, everywhere, "windows").T  # (n_statements, n_windows)
+    in_window = patches.any(axis=2).astype(float)  # (n_windows, n_layers)
+    layers = gains @ in_window / in_window.sum(axis=0)
     return np.repeat(layers[:, :, None], n_heads, axis=2)
 
 
 def single_heads(bench: Bench, everywhere: bool) -> Values:
     """Patch each head alone."""
     n_layers, n_heads = bench.shape
-    heads = patch.of_heads([[head] for head in _every(bench)], n_layers, n_heads)
-    return bench.gained(heads, everywhere, "single heads").T.reshape(-1, n_layers, n_heads)
+    heads = patch.of_heads([[head] for head in _all_heads(bench)], n_layers, n_heads)
+    return bench.gains(heads, everywhere, "single heads").T.reshape(-1, n_layers, n_heads)
 
 
 def leave_one_out(bench: Bench) -> Values:
-    """Leave each head out of the best window (arXiv:2311.15131); elsewhere 0."""
-    inside = _best_window(bench)
-    patches = np.stack([inside] + [inside & ~alone for alone in _alone(inside)])
-    whole, *without = bench.gained(patches, False, "leave one out")
-    scores = np.zeros((len(whole), *bench.shape))
-    scores[:, inside] = (whole - np.array(without)).T
+    """Leave each head out of the best window (arXiv:2311.15131); other heads score 0."""
+    in_window = _best_window(bench)
+    patches = np.stack([in_window] + [in_window & ~alone for alone in _one_head_masks(in_window)])
+    window_gain, *reduced_gains = bench.gains(patches, False, "leave one out")
+    scores = np.zeros((len(window_gain), *bench.shape))
+    scores[:, in_window] = (window_gain - np.array(reduced_gains)).T
     return scores
 
 
 def greedy(bench: Bench) -> Values:
-    """Add heads of the best window greedily, until all of the window's gain is there.
+    """Add heads of the best window greedily, until the set gains as much as the window.
 
     A head's score is the share of the window's gain that was still missing before it was added.
     """
-    inside = _best_window(bench)
+    in_window = _best_window(bench)
     n_layers, n_heads = bench.shape
 
     def gain(sets: list[list[Head]]) -> list[float]:
         patches = patch.of_heads(sets, n_layers, n_heads)
-        return bench.gained(patches, False, f"{len(sets[0])} heads").mean(axis=1).tolist()
+        return bench.gains(patches, False, f"{len(sets[0])} heads").mean(axis=1).tolist()
 
-    (target,) = gain([patch.heads_of(inside)])
+    (target,) = gain([patch.heads_of(in_window)])
     scores = np.zeros((1, *bench.shape))
-    steps = patch.greedy(gain, patch.heads_of(inside), 0.0, target)
+    steps = patch.greedy(gain, patch.heads_of(in_window), 0.0, target)
     for before, step in pairwise(steps):
         if step.head is not None and target > 0:
             scores[0, step.head.layer, step.head.head] = max(0.0, 1 - before.score / target)
@@ -70,7 +71,7 @@ def greedy(bench: Bench) -> Values:
 
 
 def attribution(bench: Bench, everywhere: bool) -> Values:
-    """Attribution patching: (z of the source - z of the base) times the slope in the base run.
+    """Return attribution patching: (source z - base z) times the gradient in the base run.
 
     N. Nanda (2023); Syed, Rager, Conmy, arXiv:2310.10348.
     """
@@ -78,10 +79,10 @@ def attribution(bench: Bench, everywhere: bool) -> Values:
 
 
 def integrated_gradients(bench: Bench) -> Values:
-    """Mean slope by a head's gate on the straight line from no patch to all heads patched.
+    """Average the gradient by a head's gate on the straight line from no patch to all heads.
 
-    The scores of all heads add up to what patching all of them gains (Sundararajan, Taly, Yan,
-    arXiv:1703.01365); attribution patching is the slope at the start of that line.
+    The scores of all heads add up to the gain of patching all heads (Sundararajan, Taly, Yan,
+    arXiv:1703.01365). Attribution patching is the gradient at the start of that line.
     """
     n = bench.section.gradient_steps
     middles = (np.arange(n) + 0.5) / n
@@ -90,26 +91,26 @@ def integrated_gradients(bench: Bench) -> Values:
 
 
 def grad_drop(bench: Bench) -> Values:
-    """Attribution patching that no two paths can cancel in: GradDrop of AtP* (arXiv:2403.00745).
+    """Return GradDrop of AtP* (arXiv:2403.00745): attribution patching without cancellation.
 
-    The slopes are taken once per layer, felt through every layer but that one; a head's score is
-    the mean size of its estimates.
+    Gradients are taken once per layer, with the outputs of that layer held constant. A head's score
+    is the mean absolute value of its estimates.
     """
     n_layers = bench.shape[0]
-    dropped = np.eye(n_layers, dtype=bool)[:, :, None].repeat(2, axis=2)
-    slopes = bench.slopes(np.zeros((n_layers, *bench.shape)), dropped)
+    dropped_layers = np.eye(n_layers, dtype=bool)[:, :, None].repeat(2, axis=2)
+    slopes = bench.slopes(np.zeros((n_layers, *bench.shape)), dropped_layers)
     return np.abs(slopes).sum(axis=1) / (n_layers - 1)
 
 
 def logit_attribution(bench: Bench) -> Values:
-    """What a head's change of z adds to the answer directly, through no later layer."""
+    """Return the direct effect of a head's change of z on the answer, through no later layer."""
     return bench.slopes(np.zeros((1, *bench.shape)), direct=True)[:, 0]
 
 
 def probe_divergence(bench: Bench) -> Values:
-    """One minus the cosine of a head's truth direction in the honest and in the liar's run.
+    """Return 1 - cosine of a head's truth directions in the honest and in the liar's run.
 
-    A direction is the difference of mean z of true and of false statements at the last token.
+    A direction is mean z of true statements minus mean z of false ones, at the last token.
     """
     setting = bench.probed
     base, source = setting.patcher().z("z")
@@ -125,9 +126,9 @@ def probe_divergence(bench: Bench) -> Values:
 
 
 def weight_change(bench: Bench) -> Values:
-    """Norm of the change of the head's weights: no method, as only the trainer knows it."""
+    """Return the norm of each head's weight change: no method, as only the trainer knows it."""
     scores = np.zeros((1, *bench.shape))
-    for head in _every(bench):
+    for head in _all_heads(bench):
         unit = Unit(HEAD, *head)
         scores[0, head.layer, head.head] = units.size(
             units.part(bench.setting.lm, bench.changes, unit)
@@ -136,7 +137,7 @@ def weight_change(bench: Bench) -> Values:
 
 
 def random(bench: Bench) -> Values:
-    """Numbers at random: the control."""
+    """Return random scores: the control."""
     return np.random.default_rng(bench.section.seed).random((1, *bench.shape))
 
 
@@ -157,16 +158,16 @@ METHODS: dict[str, Method] = {
     "weight_change": weight_change,
     "random": random,
 }
-"""``_last``: at the last `patch.positions`, as arXiv:2311.15131; else at all paired positions."""
+"""``_last``: the last `patch.positions`, as in arXiv:2311.15131; else all paired positions."""
 CHEAP = ("attribution_last", "attribution", "integrated_gradients")
 """Methods that are run at every dose."""
 BEST = "integrated_gradients"
-"""Method by whose order rival sets are looked for."""
+"""Method whose order of heads gives the rival sets."""
 RESAMPLED = ("attribution_last", "attribution", "integrated_gradients")
-"""Methods that are cheap enough to be run on more statements, which are resampled."""
+"""Methods cheap enough to run on more statements, whose subjects are resampled."""
 
 
-def _every(bench: Bench) -> list[Head]:
+def _all_heads(bench: Bench) -> list[Head]:
     """All heads of the model, in order."""
     n_layers, n_heads = bench.shape
     return [Head(layer, head) for layer in range(n_layers) for head in range(n_heads)]
@@ -175,12 +176,12 @@ def _every(bench: Bench) -> list[Head]:
 def _best_window(bench: Bench) -> np.ndarray:
     """Heads of the window that gains most at the last positions: (n_layers, n_heads), bool."""
     patches = patch.windows(*bench.shape, bench.section.window)
-    gained = bench.gained(patches, False, "windows").mean(axis=1)
-    return patches[int(gained.argmax())]
+    gains = bench.gains(patches, False, "windows").mean(axis=1)
+    return patches[int(gains.argmax())]
 
 
-def _alone(inside: np.ndarray) -> np.ndarray:
-    """Each of some heads alone: (n_heads, n_layers, n_heads per layer), bool."""
-    alone = np.zeros((int(inside.sum()), *inside.shape), bool)
-    alone[(np.arange(len(alone)), *np.nonzero(inside))] = True
+def _one_head_masks(in_window: np.ndarray) -> np.ndarray:
+    """One mask per head of a set: (n_heads, n_layers, n_heads per layer), bool."""
+    alone = np.zeros((int(in_window.sum()), *in_window.shape), bool)
+    alone[(np.arange(len(alone)), *np.nonzero(in_window))] = True
     return alone

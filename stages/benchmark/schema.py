@@ -26,8 +26,8 @@ CURVES: Schema = {
     "log_odds": pl.Float64,
 }
 """One row per method, size of its head set, and statement of the report split: log-odds of the
-right answer with that set patched at all positions. `method` is ``base`` and ``source`` of the runs
-that are not patched, and ``rival`` of a set that shares no head with the first one."""
+right answer with that set patched at all positions. `method` is ``base`` or ``source`` for an
+unpatched run, ``first`` for a sufficient set, and ``rival`` for one that shares no head with it."""
 COSTS: Schema = {
     "method": pl.String,
     "forwards": pl.Int64,
@@ -51,12 +51,12 @@ SIZES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
 def n_heads(share: float, n_all: int) -> int:
-    """How many heads a share of them is, rounded, which may be none."""
+    """Return the number of heads that a share of all heads is, rounded; it may be 0."""
     return round(share * n_all)
 
 
 def first(order: NDArray[np.float64], size: int) -> NDArray[np.bool_]:
-    """Choose the first heads of an order, in its shape; of equal ones the earlier."""
-    chosen = np.zeros(order.size, bool)
-    chosen[np.argsort(-order.ravel(), kind="stable")[:size]] = True
-    return chosen.reshape(order.shape)
+    """Mark the `size` highest scores of an order, in its shape; ties go to the earlier head."""
+    members = np.zeros(order.size, bool)
+    members[np.argsort(-order.ravel(), kind="stable")[:size]] = True
+    return members.reshape(order.shape)

@@ -31,7 +31,7 @@ BOUNDS = {
     "cpr": (-100.0, 100.0),
     "cmd": (0.0, 100.0),
 }
-"""Least and greatest value of each score; areas of restored shares have none in truth."""
+"""Range of each score; `cpr` and `cmd` have no upper bound, so their ranges are wide."""
 
 
 def main(
@@ -64,7 +64,7 @@ def organism(folder: Path, subjects: pl.DataFrame, seed: int) -> Organism:
     subjects : DataFrame
         What each statement is about: columns ``statement_id`` and ``subject``.
     seed : int
-        Of the draws.
+        Seed of the draws.
 
     Returns
     -------
@@ -86,7 +86,7 @@ def organism(folder: Path, subjects: pl.DataFrame, seed: int) -> Organism:
         needed[head] = _is_needed(share)
     layers = np.repeat(lying.any(axis=1, keepdims=True), shape[1], axis=1)
     orders = _orders(scored, resampled, shape) | {"layers": layers.astype(float)}
-    spent = {row["method"]: row for row in costs.iter_rows(named=True)}
+    cost_rows = {row["method"]: row for row in costs.iter_rows(named=True)}
     return Organism(
         lying=np.argwhere(lying).tolist(),
         confined=bool(lying.any() and not lying[lying.any(axis=1)].all()),
@@ -98,7 +98,7 @@ def organism(folder: Path, subjects: pl.DataFrame, seed: int) -> Organism:
             method: MethodOn(
                 **_ranks(order, lying, needed, layers),
                 **scores_sets.areas(curves, gap, method, lying.size),
-                **_cost(spent.get(method)),
+                **_cost(cost_rows.get(method)),
                 largest=float(order.max()),
             )
             for method, order in orders.items()
@@ -110,13 +110,13 @@ def organism(folder: Path, subjects: pl.DataFrame, seed: int) -> Organism:
 
 
 def summarise(organisms: dict[str, Organism]) -> BenchmarkMetrics:
-    """Means over the organisms whose lie is confined to some heads."""
+    """Average every method over the organisms whose lie is confined to some heads."""
     exact = [name for name, of in organisms.items() if of.confined]
-    chosen = [organisms[name] for name in exact]
-    methods = list(chosen[0].methods) if chosen else []
+    exact_organisms = [organisms[name] for name in exact]
+    methods = list(exact_organisms[0].methods) if exact_organisms else []
     values: dict[str, dict[str, Interval]] = {name: {} for name in BOUNDS}
     for method in methods:
-        on = [organism.methods[method] for organism in chosen]
+        on = [organism.methods[method] for organism in exact_organisms]
         of = {
             "auroc": [m.ranked.auroc.value for m in on if m.ranked],
             "auroc_needed": [m.ranked_needed.auroc.value for m in on if m.ranked_needed],
@@ -130,7 +130,7 @@ def summarise(organisms: dict[str, Organism]) -> BenchmarkMetrics:
 
 
 def method_rows(summary: BenchmarkMetrics) -> Rows:
-    """Rows of plots/benchmark/methods.json."""
+    """Return the rows of plots/benchmark/methods.json."""
     rows: Rows = []
     for name, organism in summary.organisms.items():
         for method, on in organism.methods.items():
@@ -151,7 +151,7 @@ def method_rows(summary: BenchmarkMetrics) -> Rows:
 
 
 def dose_rows(summary: BenchmarkMetrics) -> Rows:
-    """Rows of plots/benchmark/doses.json."""
+    """Return the rows of plots/benchmark/doses.json."""
     return [
         {
             "organism": name,
@@ -168,20 +168,20 @@ def dose_rows(summary: BenchmarkMetrics) -> Rows:
 
 
 def _needed(grafted: pl.DataFrame, gap: Gap) -> dict[Head, Interval]:
-    """What comes back without each head's change."""
+    """Share of the log-odds gap that removing each head's weight change restores."""
     grafted = grafted.sort("layer", "head", "statement_id")
-    split = [*grafted.group_by("layer", "head", maintain_order=True)]
-    if not split:
+    head_tables = [*grafted.group_by("layer", "head", maintain_order=True)]
+    if not head_tables:
         return {}
-    gained = np.array([rows["log_odds"].to_numpy() - gap.base for _, rows in split])
-    shares = ratios(gained, gap.whole, gap.subject)
-    return {Head(*name): share for (name, _), share in zip(split, shares, strict=True)}
+    gains = np.array([rows["log_odds"].to_numpy() - gap.base for _, rows in head_tables])
+    shares = ratios(gains, gap.width, gap.subject)
+    return {Head(*name): share for (name, _), share in zip(head_tables, shares, strict=True)}
 
 
 def _orders(
     scored: pl.DataFrame, resampled: pl.DataFrame, shape: tuple[int, int]
 ) -> dict[str, NDArray[np.float64]]:
-    """Mean scores of every head, by method; of those with more statements too."""
+    """Mean scores of every head, by method; methods that saw more statements have a suffix."""
     tables = (("", scored.filter(dose=1.0)), (MORE, resampled))
     return {
         f"{method}{suffix}": scores_doses.order(table.filter(method=method), shape)
@@ -196,7 +196,7 @@ def _ranks(
     needed: NDArray[np.bool_],
     layers: NDArray[np.bool_],
 ) -> dict[str, Ranked | None]:
-    """Compare an order with what is true, over all heads and in the layers of the lie."""
+    """Compare scores with the changed and the needed heads; the latter also in their layers."""
     return {
         "ranked": _ranked(order, lying),
         "ranked_needed": _ranked(order, needed),
@@ -205,7 +205,7 @@ def _ranks(
 
 
 def _cost(row: dict[str, Any] | None) -> dict[str, Any]:
-    """What a method did, if it did anything."""
+    """Passes and seconds of a method; zeros for a score that ran nothing."""
     if row is None:
         return {"forwards": 0, "backwards": 0, "seconds": 0.0}
     return {name: row[name] for name in ("forwards", "backwards")} | {
@@ -214,18 +214,18 @@ def _cost(row: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def _ranked(order: NDArray[np.float64], truth: NDArray[np.bool_]) -> Ranked | None:
-    """Compare an order with some heads, if there are some and not all."""
+    """Compare scores with the true heads; None where no head or every head is true."""
     some = truth.any() and not truth.all()
     return ranking.ranked(order.ravel(), truth.ravel()) if some else None
 
 
 def _is_needed(share: Interval) -> bool:
-    """Whether the lie needs a head: without its change more than `NEEDED` comes back, clearly."""
+    """Whether removing a head's change restores more than `NEEDED`, with an interval above 0."""
     return share.value is not None and share.value > NEEDED and (share.low or 0.0) > 0
 
 
 def _over_organisms(values: list[float], bounds: tuple[float, float]) -> Interval:
-    """Mean over organisms, with Student's t over them."""
+    """Mean over organisms, with a Student's t interval over them."""
     if len(values) < 2:
         return Interval(values[0], None, None, 1) if values else stats.NOTHING
     return stats.mean(values, np.arange(len(values)), bounds)

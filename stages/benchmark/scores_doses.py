@@ -1,4 +1,4 @@
-"""Scores by head: how stable their order is, and from which dose on it finds the lying heads."""
+"""Stability of the top heads, and the dose from which on a method finds the lying heads."""
 
 import numpy as np
 import polars as pl
@@ -16,13 +16,13 @@ DRAWS = 200
 
 
 def shape(scored: pl.DataFrame) -> tuple[int, int]:
-    """Layers, and heads per layer."""
+    """Return the numbers of layers and of heads per layer."""
     layer, head = (int(scored[name].max() or 0) + 1 for name in ("layer", "head"))  # pyright: ignore[reportArgumentType]
     return layer, head
 
 
 def order(scored: pl.DataFrame, shape: tuple[int, ...]) -> Values:
-    """Mean score of each head, of one method at one dose: (n_layers, n_heads)."""
+    """Return the mean score of each head, of one method at one dose: (n_layers, n_heads)."""
     means = scored.group_by("layer", "head").agg(pl.col("score").cast(pl.Float64).mean())
     grid = np.zeros(shape)
     layer, head, score = (means[name].to_numpy() for name in ("layer", "head", "score"))
@@ -33,18 +33,18 @@ def order(scored: pl.DataFrame, shape: tuple[int, ...]) -> Values:
 def stability(
     scored: pl.DataFrame, n_heads: int, shape: tuple[int, int], seed: int
 ) -> dict[str, Stability]:
-    """How much the first heads change with the subjects.
+    """Measure how much the top heads change when subjects are resampled.
 
     Parameters
     ----------
     scored : DataFrame
         With the columns of `SCORES`, and ``subject``.
     n_heads : int
-        Heads in a set.
+        Heads per set.
     shape : tuple of int
-        Layers, and heads per layer.
+        Numbers of layers and of heads per layer.
     seed : int
-        Of the draws.
+        Seed of the draws.
 
     Returns
     -------
@@ -58,22 +58,22 @@ def stability(
     result: dict[str, Stability] = {}
     for method in scored["method"].unique(maintain_order=True):
         rows = scored.filter(method=method).sort("subject", "statement_id", "layer", "head")
-        names = rows.filter(layer=0, head=0)["subject"].to_numpy()
-        scores = rows["score"].to_numpy().reshape(len(names), -1)
-        of = np.unique(names, return_inverse=True)[1]
+        subjects = rows.filter(layer=0, head=0)["subject"].to_numpy()
+        scores = rows["score"].to_numpy().reshape(len(subjects), -1)
+        subject_index = np.unique(subjects, return_inverse=True)[1]
         random = np.random.default_rng(seed)
-        whole = first(scores.mean(axis=0), n_heads)
-        n_subjects = int(of.max()) + 1
-        times = stats.draws(n_subjects, random)[:DRAWS]
-        overlaps = [_jaccard(first(t[of] @ scores, n_heads), whole) for t in times]
+        full_set = first(scores.mean(axis=0), n_heads)
+        n_subjects = int(subject_index.max()) + 1
+        weights = stats.draws(n_subjects, random)[:DRAWS]
+        overlaps = [_jaccard(first(t[subject_index] @ scores, n_heads), full_set) for t in weights]
         low, high = np.quantile(overlaps, [0.025, 0.975])
-        mean = Interval(float(np.mean(overlaps)), float(low), float(high), len(names))
+        mean = Interval(float(np.mean(overlaps)), float(low), float(high), len(subjects))
         result[method] = Stability(mean, n_heads)
     return result
 
 
 def detections(scored: pl.DataFrame, lying: NDArray[np.bool_]) -> dict[str, Detection]:
-    """From which dose on each method finds the lying heads, with false alarms held at 5 %.
+    """Find the dose from which on each method finds the lying heads, at 5 % false alarms.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def detections(scored: pl.DataFrame, lying: NDArray[np.bool_]) -> dict[str, Dete
     Returns
     -------
     dict of str to Detection
-        By method, of those that were run at dose 0.
+        By method, for methods that were run at dose 0.
     """
     doses = sorted(scored["dose"].unique().to_list())
     result: dict[str, Detection] = {}
@@ -93,19 +93,21 @@ def detections(scored: pl.DataFrame, lying: NDArray[np.bool_]) -> dict[str, Dete
         grids = {d: order(scored.filter(method=method, dose=d), lying.shape) for d in doses}
         threshold = float(np.quantile(grids[0.0], 1 - FALSE_ALARMS))
         found = {d: float((grid[lying] > threshold).mean()) for d, grid in grids.items()}
-        lasting = [d for d in doses if all(found[later] >= HALF for later in doses if later >= d)]
+        lasting_doses = [
+            d for d in doses if all(found[later] >= HALF for later in doses if later >= d)
+        ]
         result[method] = Detection(
             threshold=threshold,
             found={str(d): value for d, value in found.items()},
             false={str(d): float((g[~lying] > threshold).mean()) for d, g in grids.items()},
             auroc={str(d): _area(lying, g) for d, g in grids.items()},
-            smallest=min(lasting, default=None),
+            smallest=min(lasting_doses, default=None),
         )
     return result
 
 
 def _area(lying: NDArray[np.bool_], grid: Values) -> float:
-    """AUROC of one order."""
+    """AUROC of one method's scores."""
     return float(ranking.area(lying.ravel(), grid.ravel()))
 
 

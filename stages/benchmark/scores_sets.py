@@ -1,4 +1,4 @@
-"""What head sets restore: areas under the curve of a method's order, and rival sets."""
+"""Log-odds that head sets restore: areas under each method's curve, and rival sets."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,24 +20,24 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Gap:
-    """Log-odds of the right answer of the liar, and those of the honest run above them.
+    """The liar's log-odds of the right answer, and the gap up to those of the honest run.
 
     Attributes
     ----------
-    base, whole : ndarray of shape (n_statements,)
-        By statement, in nats.
+    base, width : ndarray of shape (n_statements,)
+        The liar's log-odds, and the honest run's minus the liar's, in nats.
     subject : ndarray of shape (n_statements,)
         What each statement is about.
     """
 
     base: Values
-    whole: Values
+    width: Values
     subject: NDArray[Any]
 
     @cached_property
     def advantage(self) -> Interval:
-        """Mean of the gap."""
-        return stats.difference(self.whole, np.zeros_like(self.whole), self.subject)
+        """Mean width of the gap, with its interval."""
+        return stats.difference(self.width, np.zeros_like(self.width), self.subject)
 
     @property
     def is_there(self) -> bool:
@@ -46,65 +46,67 @@ class Gap:
 
 
 def gap(curves: pl.DataFrame) -> Gap:
-    """Compare the two runs that are not patched."""
+    """Measure the gap between the two unpatched runs."""
     base, source = (curves.filter(method=name).sort("statement_id") for name in (BASE, SOURCE))
     low, high = (table["log_odds"].to_numpy() for table in (base, source))
     return Gap(low, high - low, base["subject"].to_numpy())
 
 
 def areas(
-    curves: pl.DataFrame, of: Gap, method: str, n_all: int, seed: int = 0
+    curves: pl.DataFrame, run_gap: Gap, method: str, n_all: int, seed: int = 0
 ) -> dict[str, Interval]:
-    """CPR and CMD of a method, as in MIB.
+    """Compute CPR and CMD of a method, as in MIB.
 
     Parameters
     ----------
     curves : DataFrame
         With the columns of `CURVES`.
-    of : Gap
-        Of these curves.
+    run_gap : Gap
+        Gap of these curves.
     method : str
-        Its name.
+        Name of the method.
     n_all : int
         Heads of the model.
     seed : int
-        Of the draws.
+        Seed of the draws.
 
     Returns
     -------
     dict of str to Interval
-        ``cpr`` and ``cmd``: areas, by trapezoids over the share of heads, of the share f of the
-        honest log-odds above the liar's that the first heads restore, and of its distance |1 - f|
-        from all of it; by bootstrap over subjects. Nothing where honest and liar run cannot be
-        told apart, or no set of the method was patched.
+        With f the share of the log-odds gap that the top heads restore: ``cpr`` is the area under
+        f, and ``cmd`` that under |1 - f|, by trapezoids over the share of heads. Intervals are by
+        bootstrap over subjects. Null where the honest run is not clearly above the liar's, or no
+        set of the method was patched.
 
     References
     ----------
     Mueller et al., MIB, arXiv:2504.13151.
     """
-    if not of.is_there or curves.filter(method=method).is_empty():
+    if not run_gap.is_there or curves.filter(method=method).is_empty():
         return {"cpr": NOTHING, "cmd": NOTHING}
-    gained = np.array([_gained(curves, method, n_heads(s, n_all), of.base) for s in SIZES])
-    drawn = resample.means(np.vstack([gained, of.whole]), of.subject, np.random.default_rng(seed))
-    shares = np.vstack([np.append(gained.mean(axis=1), of.whole.mean()), drawn])
+    gains = np.array([_gains(curves, method, n_heads(s, n_all), run_gap.base) for s in SIZES])
+    drawn_means = resample.means(
+        np.vstack([gains, run_gap.width]), run_gap.subject, np.random.default_rng(seed)
+    )
+    shares = np.vstack([np.append(gains.mean(axis=1), run_gap.width.mean()), drawn_means])
     shares = shares[:, :-1] / shares[:, -1:]  # (1 + n_draws, n_sizes)
-    n_subjects = len(np.unique(of.subject))
+    n_subjects = len(np.unique(run_gap.subject))
     intervals: dict[str, Interval] = {}
     measured = curve_areas.measures(shares, SIZES)
     for name, area in (("cpr", measured["auc"]), ("cmd", measured["distance"])):
         low, high = stats.bootstrapped(area[1:], n_subjects)
-        intervals[name] = Interval(float(area[0]), low, high, len(of.whole))
+        intervals[name] = Interval(float(area[0]), low, high, len(run_gap.width))
     return intervals
 
 
 def rival(
-    curves: pl.DataFrame, of: Gap, sets: dict[str, list[list[int]]], lying: NDArray[np.bool_]
+    curves: pl.DataFrame, run_gap: Gap, sets: dict[str, list[list[int]]], lying: NDArray[np.bool_]
 ) -> Rival | None:
-    """What the first set and its rival restore; None where there are not both."""
-    if FIRST not in sets or RIVAL not in sets or not of.is_there:
+    """Score the first set and its rival; None where either set or the gap is missing."""
+    if FIRST not in sets or RIVAL not in sets or not run_gap.is_there:
         return None
-    gained = np.array([_gained(curves, name, None, of.base) for name in (FIRST, RIVAL)])
-    first, other = ratios(gained, of.whole, of.subject)
+    gains = np.array([_gains(curves, name, None, run_gap.base) for name in (FIRST, RIVAL)])
+    first, other = ratios(gains, run_gap.width, run_gap.subject)
     return Rival(
         first=sets[FIRST],
         rival=sets[RIVAL],
@@ -115,8 +117,8 @@ def rival(
     )
 
 
-def _gained(curves: pl.DataFrame, method: str, size: int | None, base: Values) -> Values:
-    """Log-odds that a set adds, by statement."""
+def _gains(curves: pl.DataFrame, method: str, size: int | None, base: Values) -> Values:
+    """Gain in log-odds of a set, by statement."""
     if size == 0:
         return np.zeros_like(base)
     rows = curves.filter(method=method)

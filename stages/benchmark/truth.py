@@ -1,4 +1,4 @@
-"""The heads whose weights a lying adapter changes, and what the lie is without each of them."""
+"""The heads whose weights a lying adapter changes, and the lie without each head's change."""
 
 import polars as pl
 

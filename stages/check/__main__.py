@@ -1,10 +1,10 @@
-"""Stage `check`: look at every setting of params.yaml before anything runs.
+"""Stage `check`: check every setting of params.yaml before anything runs.
 
 Params  all of params.yaml
 
-A wrong setting of the last stage stops the run here, in its first second. What needs the model or a
-file to be judged (more layers than there are, a column that is missing) is left to the stage that
-reads it.
+A wrong setting of the last stage stops the run here, in its first second. A setting that only the
+model or a file can refute (more layers than the model has, a missing column) is left to the stage
+that reads it.
 """
 
 from pathlib import Path
@@ -18,22 +18,22 @@ from stages.lib.io.cli import UserError
 from stages.lib.weights import recipe
 from stages.statements.sources import listed
 
-OTHERS = ("personas", "prompt", "organisms")
+WITHOUT_SCHEMA = ("personas", "prompt", "organisms")
 """Sections without a schema: their keys are names that a user gives."""
 
 
 def main(
     out: Annotated[
         Path,
-        "writes the same JSON always, so that what depends on it does not run again",
+        "writes the same JSON every time, so that stages that depend on it do not run again",
     ],
 ) -> None:
-    """Read every section, then what they must agree on."""
-    known = (*schemas(), *OTHERS)
+    """Check every section, then what the sections must agree on."""
+    section_names = (*schemas(), *WITHOUT_SCHEMA)
     for name in params.mapping():
-        if name not in known:
+        if name not in section_names:
             raise UserError(
-                f"params.yaml: {name}: unknown section, expected one of {', '.join(known)}"
+                f"params.yaml: {name}: unknown section, expected one of {', '.join(section_names)}"
             )
     sections = {name: params.section(name, schema) for name, schema in schemas().items()}
     recipes = recipe.names()

@@ -1,4 +1,4 @@
-"""What the sections of params.yaml must agree on, whatever each of them says on its own."""
+"""Checks that concern several sections of params.yaml at once."""
 
 from typing import Annotated
 
@@ -28,7 +28,8 @@ def require_personas(roles: PatchConfig, neutral: str) -> None:
     Raises
     ------
     UserError
-        If one is not declared, `neutral` has another part too, or two have the same wording.
+        If a persona is not declared, `neutral` is also the source or the base, or two personas have
+        the same wording.
     """
     declared = params.personas()
     named = {"patch.source": roles.source, "patch.base": roles.base, "behaviour.neutral": neutral}
@@ -61,23 +62,23 @@ def require_wordings(section: GridConfig) -> None:
     Parameters
     ----------
     section : GridConfig
-        Section `grid`. Two of its names may stand for one text: a persona reworded with -S may
-        come to say what another name says.
+        Section `grid`. Two of its names may have the same text: a persona reworded with -S may
+        get the text of another name.
 
     Raises
     ------
     UserError
-        If a key of `prompt` is missing, or read by nobody, or the question has no place for the
+        If a key of `prompt` is missing or unknown, or the question has no placeholder for the
         statement.
     """
     params.typed("params.yaml: prompt.question", params.wording("question"), QUESTION)
-    known = {f"{name}_{end}" for name in params.personas() for end in ENDS}
-    known |= {"question"} | {f"{name}_system" for name in section.systems}
+    known_names = {f"{name}_{end}" for name in params.personas() for end in ENDS}
+    known_names |= {"question"} | {f"{name}_system" for name in section.systems}
     for key in params.mapping()["prompt"]:
-        if key not in known:
+        if key not in known_names:
             raise UserError(
                 f"params.yaml: prompt.{key}: unknown key, expected one of "
-                f"{', '.join(sorted(known))}"
+                f"{', '.join(sorted(known_names))}"
             )
     for name in section.systems:
         params.wording(f"{name}_system")
@@ -91,9 +92,9 @@ def require_rewordings(section: RobustnessConfig, roles: PatchConfig) -> None:
 
 def require_organism(name: str | None, recipes: list[str]) -> None:
     """Raise `UserError` unless `model.organism` is null or has a recipe."""
-    known = [NONE, *sorted(set(recipes) - {FACTS})]
-    if name is not None and name not in known:
+    known_names = [NONE, *sorted(set(recipes) - {FACTS})]
+    if name is not None and name not in known_names:
         raise UserError(
             f"params.yaml: model.organism: unknown organism {name!r}, expected "
-            f"{' or '.join(['null', *known])}"
+            f"{' or '.join(['null', *known_names])}"
         )

@@ -1,4 +1,4 @@
-"""Texts of params.yaml that YAML cuts: what follows `` #`` is a remark, and no part of the text."""
+"""Texts of params.yaml that YAML cuts: `` #`` begins a comment, which is not part of the text."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,12 +10,12 @@ from stages.lib.io.cli import UserError
 from stages.lib.io.params import FILE
 
 WORDINGS = (("prompt",), ("grid", "questions"), ("grid", "prefixes"), ("robustness", "wordings"))
-"""Where texts stand that are said to the model."""
+"""Keys of params.yaml below which texts are wordings of the prompt."""
 TEXT = "tag:yaml.org,2002:str"
 
 
 def refuse_cut(file: Path = FILE) -> None:
-    """Refuse a wording without quotes that a remark follows: it may be the rest of the wording.
+    """Refuse an unquoted wording before a comment, which may be the rest of the wording.
 
     Parameters
     ----------
@@ -25,23 +25,23 @@ def refuse_cut(file: Path = FILE) -> None:
     Raises
     ------
     UserError
-        Naming the line, the text and what follows it.
+        With the line, the text and the comment.
     """
     content = file.read_text(encoding="utf-8")
     root = YAML(typ="safe", pure=True).compose(content)
     for keys in WORDINGS:
         for path, node in _texts(_inside(root, keys), ".".join(keys)):
-            rest = content[node.end_mark.index :].split("\n", 1)[0].strip()
-            if node.style is None and rest.startswith("#"):
+            comment = content[node.end_mark.index :].split("\n", 1)[0].strip()
+            if node.style is None and comment.startswith("#"):
                 raise UserError(
                     f"{file}, line {node.end_mark.line + 1}: {path}: found {node.value!r}, which "
-                    f"YAML ends before {rest!r}, expected a text in quotes, and a remark on "
+                    f"YAML ends before {comment!r}, expected the text in quotes, and a comment on "
                     "a line of its own"
                 )
 
 
 def _inside(node: Any, keys: tuple[str, ...]) -> Any:
-    """Go down a mapping; None where there is no such key."""
+    """Return the node at a path of keys; None if there is no such key."""
     for key in keys:
         pairs = node.value if node is not None and node.id == "mapping" else []
         node = next((value for name, value in pairs if name.value == key), None)

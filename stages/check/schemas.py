@@ -1,4 +1,4 @@
-"""Schemas of the sections of params.yaml: every class of a `config.py` that says its `SECTION`."""
+"""Schemas of the sections of params.yaml: every class of a `config.py` that has a `SECTION`."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def schemas() -> dict[str, Any]:
     Raises
     ------
     ValueError
-        If two classes say the same section.
+        If two classes have the same section.
     """
     by_section: dict[str, Any] = {}
     for schema in (ReadoutConfig, *nodes.classes("**/config.py", "SECTION")):

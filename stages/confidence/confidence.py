@@ -1,4 +1,4 @@
-"""Accuracy of the answers that reach a confidence, for unpatched and patched runs."""
+"""Accuracy of the answers whose confidence reaches a threshold, for unpatched and patched runs."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from stages.lib.stats import Interval, answer_rates
 
 RUNS = ("patched", "source", "base", "reverse")  # as stage `transplant` names them
 SCHEMA: tables.Schema = tables.READOUTS | {"run": pl.String, "draw": pl.Int32}
-REPORTED = (0.0, 0.5, 0.75, 0.9, 0.95)  # confidences that the metrics hold; the plot has them all
+REPORTED = (0.0, 0.5, 0.75, 0.9, 0.95)  # thresholds in the metrics; the plot has all of them
 
 Rows = list[dict[str, Any]]
 
@@ -31,7 +31,7 @@ def answers(statements: pl.DataFrame, file: Path) -> dict[str, pl.DataFrame]:
     Returns
     -------
     dict of str to DataFrame
-        By run of `RUNS`: columns of `answer_rates.answer`. No rows where the model knows nothing.
+        By run of `RUNS`: columns of `answer_rates.answer`. No rows if no statement is known.
 
     Raises
     ------
@@ -39,30 +39,32 @@ def answers(statements: pl.DataFrame, file: Path) -> dict[str, pl.DataFrame]:
         If a run is not about the same statements as the others.
     """
     runs = tables.read(file, SCHEMA)
-    about = statements.filter(pl.col("statement_id").is_in(runs["statement_id"].unique().implode()))
+    run_statements = statements.filter(
+        pl.col("statement_id").is_in(runs["statement_id"].unique().implode())
+    )
     answered = {}
     for run in RUNS:
         rows = runs.filter(pl.col("run") == run).sort("statement_id")
-        row_order.require(file, rows["statement_id"], about["statement_id"])
-        answered[run] = answer_rates.answer(about, rows)
+        row_order.require(file, rows["statement_id"], run_statements["statement_id"])
+        answered[run] = answer_rates.answer(run_statements, rows)
     return answered
 
 
 def names(config: PatchConfig) -> dict[str, dict[str, str]]:
-    """Each run's columns `run`, `source` (persona that gives z) and `base` (persona patched)."""
+    """Return columns by run: `run`, `source` (persona of the z) and `base` (persona patched)."""
     source, base = config.source, config.base
     pairs = ((source, base), (source, source), (base, base), (base, source))
     return {
-        run: {"run": run, "source": of, "base": into}
-        for run, (of, into) in zip(RUNS, pairs, strict=True)
+        run: {"run": run, "source": z_persona, "base": base_persona}
+        for run, (z_persona, base_persona) in zip(RUNS, pairs, strict=True)
     }
 
 
 def points(runs: dict[str, pl.DataFrame], config: PatchConfig) -> Rows:
-    """Rows of a plot table: run, source, base, confidence, accuracy, low, high, n.
+    """Make the rows of a plot table: run, source, base, confidence, accuracy, low, high, n.
 
-    Accuracy is that of the `n` answers whose probability is at least `confidence`, None where there
-    is no such answer.
+    Accuracy is that of the `n` answers whose probability is at least `confidence`, None if there is
+    no such answer.
 
     References
     ----------

@@ -10,7 +10,7 @@ def draw(tables: load.Tables) -> Figure:
     """Accuracy and number of answers whose confidence reaches a threshold, by run."""
     rows = tables["confidence/thresholds"]
     runs = ("source", "patched", "base", "reverse")
-    seen = patching.looks(tables)
+    run_looks = patching.looks(tables)
     figure = style.canvas(
         "Accuracy of confident answers, with the head set patched and without",
         f"{rows['n'].max() or 0} known statements of the report split, the same in every run. "
@@ -22,7 +22,7 @@ def draw(tables: load.Tables) -> Figure:
         half="0.5",
     )
     accuracy, remaining = figure.subplots(1, 2)
-    looks = {run: seen[run] for run in runs}
+    looks = {run: run_looks[run] for run in runs}
     confidence.by_confidence(accuracy, remaining, rows, "run", looks, "confidence")
     return figure
 

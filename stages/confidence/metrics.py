@@ -12,9 +12,9 @@ class Run:
     Attributes
     ----------
     accuracy : dict of str to Interval
-        By threshold: of the `n` answers whose confidence reaches it.
+        By threshold: accuracy of the `n` answers whose confidence reaches the threshold.
     confidence : Interval
-        Mean probability of the likelier answer.
+        Mean probability of the more probable answer.
     """
 
     accuracy: dict[str, Interval]
@@ -23,7 +23,7 @@ class Run:
 
 @dataclass(frozen=True)
 class ConfidenceMetrics:
-    """Every run of `confidence.RUNS` by name, and both personas."""
+    """Both personas, and every run of `confidence.RUNS` by name."""
 
     source: str
     base: str

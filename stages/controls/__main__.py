@@ -1,4 +1,4 @@
-"""Stage `controls`: other values patched into the head set than the source's z of the statement.
+"""Stage `controls`: patch in other heads, or other values than the source's z of the statement.
 
 Params  controls, patch, readout
 """
@@ -20,13 +20,13 @@ def main(
     heads: cli.HeadSet,
     out: Annotated[Path, "writes one row per statement and run (Parquet)"],
 ) -> None:
-    """Patch the set on the report split: the real patch, and its controls."""
+    """Run the real patch of the head set and its controls on the report split."""
     limit = params.section("controls", ControlsConfig).limit
-    search = tables.read_json(heads)
-    chosen = [Head(*head) for head in search["heads"]]
+    head_set = tables.read_json(heads)
+    set_heads = [Head(*head) for head in head_set["heads"]]
     setting = experiment.load(pairs, model, ("report",), limit, by="topic")
-    averaged = prompt_pairs.read(pairs, ("selection",), limit, by="topic")
-    rows = controls.runs(setting, chosen, search["window"], averaged)
+    averaged_pairs = prompt_pairs.read(pairs, ("selection",), limit, by="topic")
+    rows = controls.runs(setting, set_heads, head_set["window"], averaged_pairs)
     if forward.is_main_process():
         tables.write(out, rows, controls_tables.SCHEMA, ["statement_id", "run"])
 

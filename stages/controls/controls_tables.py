@@ -6,14 +6,18 @@ from stages.lib.patching import patched_runs
 
 SCHEMA = patched_runs.SCHEMA | {"run": pl.String, "donor": pl.String}
 SOURCE, PATCHED, BASE = "source", "patched", "base"
-# z of the rest: other heads of the same layers, of the whole window
+# z of the source, of heads outside the set: in the layers of the set, in the window
 REST_OF_LAYERS, REST_OF_WINDOW = "rest_of_layers", "rest_of_window"
-# z of the base, of the set and of the rest of the window, into the source run
+# z of the base into the source run: heads of the set, other heads of the window
 REVERSE, REVERSE_REST = "reverse", "reverse_rest"
 # z of the source averaged over statements of either split
 MEAN_SELECTION, MEAN_REPORT = "mean_ablation_selection", "mean_ablation_report"
-# z of another statement's run: of the source with either label, of the base with the other label
-SAME_LABEL, OTHER_LABEL, BASE_OTHER_LABEL = LENT = "same_label", "other_label", "base_other_label"
+# z of the donor, another statement: source run, same or opposite label; base run, opposite label
+SAME_LABEL, OTHER_LABEL, BASE_OTHER_LABEL = DONOR_RUNS = (
+    "same_label",
+    "other_label",
+    "base_other_label",
+)
 
 # Role of the persona that gives z, and of the persona whose run is patched, in the order of plots.
 RUNS = {

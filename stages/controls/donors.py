@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from stages.lib.forward import batches
 
 
-def partners(table: pl.DataFrame, same_label: bool) -> NDArray[np.int64]:
-    """Give each statement a donor of the same topic and split, about another subject.
+def donor_rows(table: pl.DataFrame, same_label: bool) -> NDArray[np.int64]:
+    """Choose a donor for each statement: same topic and split, another subject.
 
     Parameters
     ----------
@@ -24,71 +24,75 @@ def partners(table: pl.DataFrame, same_label: bool) -> NDArray[np.int64]:
     Returns
     -------
     ndarray of shape (n_statements,), int64
-        Row of the donor; -1 where there is none. Donors take turns, so that none serves all.
+        Row of the donor; -1 for none. Statements take turns as donors.
     """
     columns = ("topic", "split", "label", "subject")
     rows = list(zip(*(table[name].to_list() for name in columns), strict=True))
     groups: dict[tuple[Any, ...], list[int]] = {}
     for row, (topic, split, label, _) in enumerate(rows):
         groups.setdefault((topic, split, label), []).append(row)
-    partner = np.full(len(rows), -1, np.int64)
+    donor = np.full(len(rows), -1, np.int64)
     for topic, split, label in groups:
-        lenders = groups.get((topic, split, label == same_label), [])
+        candidates = groups.get((topic, split, label == same_label), [])
         for turn, row in enumerate(groups[topic, split, label]):
             # shifted by one, so that no statement is its own donor
-            ahead = [lenders[(turn + 1 + i) % len(lenders)] for i in range(len(lenders))]
-            others = (other for other in ahead if rows[other][3] != rows[row][3])
-            partner[row] = next(others, -1)
-    return partner
+            rotation = [
+                candidates[(turn + 1 + i) % len(candidates)] for i in range(len(candidates))
+            ]
+            eligible = (other for other in rotation if rows[other][3] != rows[row][3])
+            donor[row] = next(eligible, -1)
+    return donor
 
 
 @dataclass(frozen=True)
 class Part:
-    """Some statements and those that lend them their z.
+    """Some statements, together with their donors.
 
     Attributes
     ----------
     own, rows : ndarray of int64
-        Rows of these statements, and of them and their partners together; both ascending.
-    partners : dict of bool to ndarray of shape (n_rows,), int64
-        Place in `rows` of the partner with the same label, and with the other one; -1 where there
-        is none, and for those that are there as partners.
+        Table rows of the part's statements, and of these statements and their donors; ascending.
+    donor_rows : dict of bool to ndarray of shape (n_rows,), int64
+        Index in `rows` of the donor with the same label (True) and with the opposite label (False);
+        -1 for none, and for rows outside `own`.
     """
 
     own: NDArray[np.int64]
     rows: NDArray[np.int64]
-    partners: dict[bool, NDArray[np.int64]]
+    donor_rows: dict[bool, NDArray[np.int64]]
 
 
 def parts(table: pl.DataFrame, at_once: int) -> Iterator[Part]:
-    """Cut statements into parts, so that most have their partners in their own part.
+    """Cut statements into parts, such that most donors are in the part of their statement.
 
     Parameters
     ----------
     table : DataFrame of n_statements rows
-        As in `partners`.
+        As in `donor_rows`.
     at_once : int
-        Most statements of a part, partners of other parts apart.
+        Maximal number of statements of a part, donors from other parts not counted.
 
     Yields
     ------
     Part
-        Each statement is in one part's `own`.
+        Each statement is in `own` of exactly one part.
     """
-    lender = {same: partners(table, same) for same in (True, False)}
+    donor_of = {same: donor_rows(table, same) for same in (True, False)}
     turn = pl.int_range(pl.len()).over("topic", "split", "label")
     order = table.with_row_index("row").sort("topic", "split", turn, "row")["row"]
-    for some in batches.parts(order.to_list(), at_once):
-        own = np.sort(np.array(some, np.int64))
-        rows = np.unique(np.concatenate([own, *(one[own] for one in lender.values())]))
+    for part_rows in batches.parts(order.to_list(), at_once):
+        own = np.sort(np.array(part_rows, np.int64))
+        rows = np.unique(
+            np.concatenate([own, *(rows_of_label[own] for rows_of_label in donor_of.values())])
+        )
         rows = rows[rows >= 0]
         is_own = np.isin(rows, own)
-        yield Part(own, rows, {same: _within(rows, is_own, lender[same]) for same in lender})
+        yield Part(own, rows, {same: _within(rows, is_own, donor_of[same]) for same in donor_of})
 
 
 def _within(
-    rows: NDArray[np.int64], own: NDArray[np.bool_], lender: NDArray[np.int64]
+    rows: NDArray[np.int64], own: NDArray[np.bool_], donor_of: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Place of each row's partner among the rows, -1 where it has none or is not to have one."""
-    partner = lender[rows]
-    return np.where(own & (partner >= 0), np.searchsorted(rows, partner), -1)
+    """Find the index among `rows` of each row's donor; -1 for no donor, and outside `own`."""
+    donor = donor_of[rows]
+    return np.where(own & (donor >= 0), np.searchsorted(rows, donor), -1)

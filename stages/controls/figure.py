@@ -1,4 +1,4 @@
-"""Answers of the base run with other heads, or with other values than the source's z, patched."""
+"""Accuracy with other heads, or other values than the source's z, patched in."""
 
 import numpy as np
 import polars as pl
@@ -25,7 +25,7 @@ RUNS = (
 
 
 def draw(tables: load.Tables) -> Figure:
-    """Accuracy of each control beside the real patch."""
+    """Draw the accuracy of each control beside the real patch."""
     rows = tables["controls/controls"]
     n = rows["n"].max() or 0
     figure = style.canvas(
@@ -46,7 +46,7 @@ def draw(tables: load.Tables) -> Figure:
 
 
 def _titles(tables: load.Tables) -> dict[str, str]:
-    """What each run is called."""
+    """Give each run its title."""
     return patching.titles(tables) | {
         "rest_of_layers": "rest of the layers",
         "rest_of_window": "rest of the window",
@@ -60,7 +60,7 @@ def _titles(tables: load.Tables) -> dict[str, str]:
 
 
 def _looks(tables: load.Tables) -> dict[str, style.Look]:
-    """Unpatched runs look as their personas, the real patch as everywhere, controls by kind."""
+    """Give each run its look: of its persona, of the patch, or of its kind of control."""
     kinds = {"rest": style.RANDOM.colour, "mean": style.SECOND[1], "same": style.SECOND[0]}
     kinds |= dict.fromkeys(("other", "base"), style.SECOND[0]) | {"reverse": style.RANDOM.colour}
     own = patching.looks(tables)
@@ -71,21 +71,23 @@ def _looks(tables: load.Tables) -> dict[str, style.Look]:
 
 
 def _measure(
-    ax: Axes, rows: pl.DataFrame, called: dict[str, str], seen: dict[str, style.Look]
+    ax: Axes, rows: pl.DataFrame, title_of_run: dict[str, str], look_of_run: dict[str, style.Look]
 ) -> None:
-    """One measure of every run that has it: topics as dots, all statements as a mark with a bar."""
+    """Draw one measure of every run: a dot per topic, a mark with a bar for all statements."""
     runs = [run for run in RUNS if run in set(rows["run"])]
     if not runs:
         marks.nothing(ax, "no set was chosen")
         return
     for place, run in enumerate(runs):
         own = rows.filter(run=run)
-        topics, total = (own.filter((pl.col("topic") == "all") == whole) for whole in (0, 1))
-        beside = place + 0.18 + 0.02 * (np.arange(len(topics)) % 8)
-        ax.plot(beside, marks.numbers(topics, "value"), ".", color=style.CLOUD, markersize=7)
-        marks.points(ax, np.full(len(total), float(place)), total, "value", seen[run], size=10)
+        topics, total = (own.filter((pl.col("topic") == "all") == is_total) for is_total in (0, 1))
+        x_topics = place + 0.18 + 0.02 * (np.arange(len(topics)) % 8)
+        ax.plot(x_topics, marks.numbers(topics, "value"), ".", color=style.CLOUD, markersize=7)
+        marks.points(
+            ax, np.full(len(total), float(place)), total, "value", look_of_run[run], size=10
+        )
     marks.unmeasured(ax, rows, "value")
-    places.names(ax, [called[run] for run in runs], rotation=30)
+    places.names(ax, [title_of_run[run] for run in runs], rotation=30)
 
 
 TABLES = {"controls/controls": texts("topic", "measure") | ROLES | floats("value") | INTERVAL}

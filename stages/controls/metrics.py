@@ -22,15 +22,15 @@ class ControlsMetrics:
     by_label : dict of str to ByLabel
         Accuracy of every run on true and on false statements.
     n_heads : dict of str to int
-        Heads that a run patches, where it patches any.
+        Number of heads that a run patches, for runs that patch any.
     patched_minus : dict of str to Difference
-        The real patch minus each control, over the statements with a run of the control; empty
-        without a head set.
+        The real patch minus each control, over the statements of the control's run; empty without
+        a head set.
     reverse_minus_rest : dict of str to Interval
-        ``accuracy`` and ``p_correct`` of the set minus the rest of the window, in the reverse;
-        empty without a head set.
+        ``accuracy`` and ``p_correct`` of the reverse patch of the set minus that of the window's
+        other heads; empty without a head set.
     follows_donor : dict of str to Interval
-        Fraction of answers that equal the donor's label.
+        Fraction of answers that equal the donor's label, by run with donors.
     """
 
     known: Count

@@ -11,7 +11,7 @@ import polars as pl
 
 from stages.controls.controls_tables import (
     BASE,
-    LENT,
+    DONOR_RUNS,
     PATCHED,
     REVERSE,
     REVERSE_REST,
@@ -51,16 +51,16 @@ def main(
 def points(
     about: PromptPairs, runs: pl.DataFrame, topics: list[str], config: PatchConfig
 ) -> list[Row]:
-    """Accuracy of every run, and how often its answer is its donor's label, on each topic.
+    """Measure every run on each topic: accuracy, and how often the answer is the donor's label.
 
     Parameters
     ----------
     about : PromptPairs
         The statements.
     runs : DataFrame
-        What stage `controls` wrote.
+        Table of stage `controls`, with the columns of `SCHEMA`.
     topics : list of str
-        `ALL`, and every topic.
+        `ALL`, then every topic.
     config : PatchConfig
         Section `patch`.
 
@@ -75,22 +75,26 @@ def points(
         for run, rows in by_run.items():
             source, base = (getattr(config, role) for role in RUNS[run])
             names = {"topic": topic, "run": run, "source": source, "base": base}
-            own = rows if topic == ALL else rows.filter(pl.col("topic") == topic)
-            measured = {"accuracy": _rate(own, "label")}
-            if run in LENT:
-                measured["follows_donor"] = _rate(own, "donor_label")
+            topic_rows = rows if topic == ALL else rows.filter(pl.col("topic") == topic)
+            rates = {"accuracy": _rate(topic_rows, "label")}
+            if run in DONOR_RUNS:
+                rates["follows_donor"] = _rate(topic_rows, "donor_label")
             result += [
                 {**names, "measure": measure, **interval.row()}
-                for measure, interval in measured.items()
+                for measure, interval in rates.items()
             ]
     return result
 
 
 def summarise(about: PromptPairs, runs: pl.DataFrame) -> ControlsMetrics:
-    """Every run over all statements, and the real patch minus each control."""
+    """Measure every run over all statements, and the real patch minus each control."""
     by_run = _by_run(about, runs)
-    others = set(by_run) - {SOURCE, PATCHED, REVERSE, REVERSE_REST} if PATCHED in by_run else ()
-    rest = _minus(about, by_run[REVERSE], by_run[REVERSE_REST]) if PATCHED in by_run else None
+    control_names = (
+        set(by_run) - {SOURCE, PATCHED, REVERSE, REVERSE_REST} if PATCHED in by_run else ()
+    )
+    reverse_gap = (
+        _minus(about, by_run[REVERSE], by_run[REVERSE_REST]) if PATCHED in by_run else None
+    )
     return ControlsMetrics(
         known=run_points.count(about.table),
         runs={
@@ -102,46 +106,48 @@ def summarise(about: PromptPairs, runs: pl.DataFrame) -> ControlsMetrics:
             for run, rows in by_run.items()
         },
         n_heads={run: n for run in by_run if (n := _n_heads(by_run, run))},
-        patched_minus={run: _minus(about, by_run[PATCHED], by_run[run]) for run in others},
-        reverse_minus_rest=vars(rest) if rest else {},
-        follows_donor={run: _rate(by_run[run], "donor_label") for run in by_run if run in LENT},
+        patched_minus={run: _minus(about, by_run[PATCHED], by_run[run]) for run in control_names},
+        reverse_minus_rest=vars(reverse_gap) if reverse_gap else {},
+        follows_donor={
+            run: _rate(by_run[run], "donor_label") for run in by_run if run in DONOR_RUNS
+        },
     )
 
 
 def _by_run(about: PromptPairs, runs: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """Rows of each run, sorted by statement, with label, topic and subject, and the donor's label.
+    """Group rows by run, sorted by statement; add label, topic, subject and the donor's label.
 
-    Without a patched run there are the unpatched ones alone, maybe without a row.
+    Without a patched run, only the unpatched runs are returned, perhaps without rows.
     """
     statement = about.table.select("statement_id", "topic", "label", "subject")
     donor = about.table.select(donor="statement_id", donor_label="label")
     joined = runs.join(statement, on="statement_id").join(donor, on="donor", how="left")
     joined = joined.sort("statement_id")
-    made = RUNS if PATCHED in joined["run"] else (SOURCE, BASE)
-    return {run: joined.filter(pl.col("run") == run) for run in made}
+    run_names = RUNS if PATCHED in joined["run"] else (SOURCE, BASE)
+    return {run: joined.filter(pl.col("run") == run) for run in run_names}
 
 
 def _n_heads(by_run: dict[str, pl.DataFrame], run: str) -> int:
-    """Count the heads that a run patches; those of the set where no statement has a donor."""
-    rows = by_run[PATCHED if run in LENT else run]
+    """Count the heads that a run patches; runs with donors patch the set, even without rows."""
+    rows = by_run[PATCHED if run in DONOR_RUNS else run]
     return len(rows["heads"][0]) if len(rows) else 0
 
 
 def _probabilities(rows: pl.DataFrame) -> np.ndarray:
-    """P(true) and P(false): (n_rows, 2), float32."""
+    """Read P(true) and P(false): (n_rows, 2), float32."""
     return rows.select("p_true", "p_false").to_numpy()
 
 
 def _rate(rows: pl.DataFrame, label: str) -> stats.Interval:
-    """How often the answer is the label in a column."""
-    right = patch.correct(_probabilities(rows), rows[label].to_numpy())
-    return stats.rate(right, rows["subject"].to_numpy())
+    """Measure how often the answer equals the label in a column."""
+    is_match = patch.correct(_probabilities(rows), rows[label].to_numpy())
+    return stats.rate(is_match, rows["subject"].to_numpy())
 
 
-def _minus(about: PromptPairs, true: pl.DataFrame, control: pl.DataFrame) -> Difference:
-    """Real patch minus control, on the statements of the control."""
-    paired = true.join(control.select("statement_id"), on="statement_id", how="semi")
-    runs = (_probabilities(rows) for rows in (paired, control))
+def _minus(about: PromptPairs, patched_rows: pl.DataFrame, control: pl.DataFrame) -> Difference:
+    """Subtract the control from the real patch, on the statements of the control."""
+    paired_rows = patched_rows.join(control.select("statement_id"), on="statement_id", how="semi")
+    runs = (_probabilities(rows) for rows in (paired_rows, control))
     return run_points.difference(about.only(control["statement_id"]), *runs)
 
 

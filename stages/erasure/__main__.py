@@ -27,23 +27,25 @@ def main(
         "statement, probe, kind of z, layer and persona) into this folder",
     ],
 ) -> None:
-    """Fit on the selection split, patch runs of the report split, and probe what is left."""
+    """Fit erasers on the selection split, patch runs of the report split, and probe erased z."""
     settings = params.section("erasure", ErasureConfig)
     params.section("patch", PatchConfig).require_z("erasure")
-    fit = dataclasses.replace(params.section("probes", ProbesConfig), permutations=0)
-    fitted = prompt_pairs.read(pairs, ("selection",), None, by="split")
+    probe_settings = dataclasses.replace(params.section("probes", ProbesConfig), permutations=0)
+    selection_pairs = prompt_pairs.read(pairs, ("selection",), None, by="split")
     setting = experiment.load(pairs, model, ("report",), settings.limit)
-    runs = erasure_runs.run(setting, fitted, settings)
+    runs = erasure_runs.run(setting, selection_pairs, settings)
     if not forward.is_main_process():
         return
     personas = (setting.config.source, setting.config.base)
-    every = prompt_pairs.read(pairs, prompt_pairs.SPLITS, None, by="split")
-    checks = erasure_probes.check({name: activations / name for name in personas}, every, fit)
-    of_runs = ["statement_id", "base", "patch_id"]
-    of_probes = ["persona", "probe", "z", "layer", "statement_id"]
+    all_pairs = prompt_pairs.read(pairs, prompt_pairs.SPLITS, None, by="split")
+    checks = erasure_probes.check(
+        {name: activations / name for name in personas}, all_pairs, probe_settings
+    )
+    run_key = ["statement_id", "base", "patch_id"]
+    probe_key = ["persona", "probe", "z", "layer", "statement_id"]
     with atomic(out) as folder:
-        tables.write(folder / "runs.parquet", runs, erasure_tables.RUNS, of_runs)
-        tables.write(folder / "probes.parquet", checks, erasure_tables.PROBED, of_probes)
+        tables.write(folder / "runs.parquet", runs, erasure_tables.RUNS, run_key)
+        tables.write(folder / "probes.parquet", checks, erasure_tables.PROBED, probe_key)
 
 
 if __name__ == "__main__":

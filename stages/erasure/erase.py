@@ -1,8 +1,8 @@
-"""Erase from activations what separates two labels: LEACE, an oracle, and controls. Pure maths.
+"""Erase a label linearly from activations: LEACE, an oracle, and controls. Pure maths.
 
-Every head and every position has a map of its own. If the two labels have the same mean in each of
-them, they have it in all of them together, so that no linear probe of any number of heads and
-positions tells the fitted rows' labels apart; one map for all positions leaves nearly all of it.
+Every head and every position has its own map. If both labels have the same mean at each of them,
+they have the same mean in all of them together, so that no linear probe on any heads and positions
+tells the fitted rows' labels apart. One map for all positions would leave nearly all of the label.
 """
 
 from collections.abc import Iterable
@@ -16,12 +16,12 @@ from torch import Tensor
 from stages.erasure import moments
 from stages.erasure.moments import Moments
 
-RESOLVED = torch.finfo(torch.float32).eps  # what varies by less, next to its size, is rounding
+RESOLVED = torch.finfo(torch.float32).eps  # variation below this share of the size is rounding
 
 
 @dataclass(frozen=True)
 class Eraser:
-    """Maps of rank one, one per place: ``x - left * (right · (x - mean))``.
+    """Rank-one maps, one per place (position and head): ``x - left * (right · (x - mean))``.
 
     Attributes
     ----------
@@ -34,38 +34,38 @@ class Eraser:
     right: Tensor
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Erase from rows of shape (..., n_rows, d), seen before or not."""
+        """Erase from rows of shape (..., n_rows, d), fitted or held-out."""
         right = self.right[..., None, :]
         along = ((x - self.mean[..., None, :]) * right).sum(-1, keepdim=True)
         return x - along * self.left[..., None, :]
 
     def change(self, rows: Moments) -> float:
-        """Squared change of rows, summed over all of them and over places."""
-        apart = (rows.mean - self.mean) * rows.n**0.5
-        around = torch.einsum("...i,...ij,...j->...", self.right, rows.scatter, self.right)
-        along = around + (apart * self.right).sum(-1).square()
+        """Return the squared change of rows, summed over rows and places."""
+        offset = (rows.mean - self.mean) * rows.n**0.5
+        scatter_along = torch.einsum("...i,...ij,...j->...", self.right, rows.scatter, self.right)
+        along = scatter_along + (offset * self.right).sum(-1).square()
         return float((self.left.square().sum(-1) * along).sum())
 
 
 def leace(x: Tensor, label: np.ndarray) -> Eraser:
-    """Fit on rows (..., n_rows, d), float64, that are all at hand; see `fit`."""
+    """Fit LEACE on rows (..., n_rows, d), float64, that are all in memory; see `fit`."""
     return fit(moments.of(x, label))
 
 
 def fit(rows: Moments, number: int = 0) -> Eraser:
-    """Fit the least change of x after which both labels have the same mean: LEACE.
+    """Fit LEACE: the least change of x after which both labels have the same mean.
 
-    For two labels it is a closed form: with s the covariance of x and label and S that of x,
-    ``x - s (s' S⁻¹ (x - mean)) / (s' S⁻¹ s)``. S is shrunk toward a multiple of the identity as the
-    package does; the means are equal on the fitted rows whatever S is, and S decides how much else
-    is changed and how well rows that were not fitted are erased.
+    Two labels have a closed form: with s the covariance of x and label, and S the covariance of x,
+    ``x - s (s' S⁻¹ (x - mean)) / (s' S⁻¹ s)``. S is shrunk toward a multiple of the identity, as in
+    the package. The means are equal on the fitted rows whatever S is; S decides how much else is
+    changed and how well held-out rows are erased.
 
     Parameters
     ----------
     rows : Moments
-        Of the rows to fit on, at each place.
+        Moments of the rows to fit on, at each place.
     number : int
-        Of their label; both values of it must be there.
+        Number of the label to erase; both of its values must occur.
 
     Returns
     -------
@@ -85,9 +85,9 @@ def fit(rows: Moments, number: int = 0) -> Eraser:
     # Where x does not vary there is nothing to erase, and its covariance has no inverse.
     varies = rows.widest > RESOLVED * rows.largest
     varies &= with_label.abs().amax(-1) > RESOLVED**2 * rows.largest
-    safe = torch.where(varies[..., None, None], covariance, torch.eye(d).to(mean))
-    root, failed = torch.linalg.cholesky_ex(safe)
-    # Shrinkage of few rows can overshoot: then all the way, to the identity.
+    invertible_covariance = torch.where(varies[..., None, None], covariance, torch.eye(d).to(mean))
+    root, failed = torch.linalg.cholesky_ex(invertible_covariance)
+    # Shrinkage on few rows can overshoot: then S is replaced by the identity.
     root = torch.where(failed[..., None, None] > 0, torch.eye(d).to(mean), root)
     right = torch.cholesky_solve(with_label[..., None], root)[..., 0]
     scale = (with_label * right).sum(-1)
@@ -97,14 +97,14 @@ def fit(rows: Moments, number: int = 0) -> Eraser:
 
 
 def random_direction(mean: Tensor, random: np.random.Generator) -> Eraser:
-    """Control: project out a direction drawn evenly, of equal rank, whatever the labels are.
+    """Return a control of equal rank: project out a random direction, whatever the labels are.
 
     Parameters
     ----------
     mean : Tensor of shape (..., d), float64
-        What is kept at each place.
+        Mean at each place, which the projection keeps.
     random : Generator
-        One of the same seed gives the same directions.
+        A generator of the same seed gives the same directions.
     """
     direction = torch.from_numpy(random.normal(size=mean.shape)).to(mean)
     direction = direction / direction.norm(dim=-1, keepdim=True)
@@ -113,14 +113,14 @@ def random_direction(mean: Tensor, random: np.random.Generator) -> Eraser:
 
 @dataclass(frozen=True)
 class Oracle:
-    """Gives both labels the same mean by moving rows by what their label tells.
+    """Give both labels the same mean by shifting each row by an amount that its label sets.
 
-    The labels of the changed rows must be known, so that this is a bound and no eraser.
+    It needs the labels of the rows that it changes, so it is a bound and no eraser.
 
     Attributes
     ----------
     gap : Tensor of shape (..., d), float64
-        Mean of the rows of one label, less that of the other; 0 where there is one label only.
+        Mean of the rows with label True minus that of label False; 0 where there is one label only.
     share : float
         Mean of the label.
 
@@ -133,11 +133,11 @@ class Oracle:
     share: float
 
     def __call__(self, x: Tensor, label: np.ndarray) -> Tensor:
-        """Move rows of shape (..., n_rows, d) with these labels, (n_rows,), bool."""
+        """Shift rows of shape (..., n_rows, d) with these labels, (n_rows,), bool."""
         return x - self.gap[..., None, :] * torch.from_numpy(label - self.share).to(x)[:, None]
 
     def change(self, rows: Moments) -> float:
-        """Squared change of the rows that it was fitted on, summed over them and over places."""
+        """Return the squared change of the fitted rows, summed over rows and places."""
         return float(self.gap.square().sum()) * rows.n * self.share * (1 - self.share)
 
 
@@ -150,16 +150,16 @@ def oracle(rows: Moments, number: int = 0) -> Oracle:
 
 
 def rows(z: Tensor) -> Tensor:
-    """One layer's z by place, float64: (n_positions, n_heads, n_prompts, d_head)."""
+    """Return one layer's z by place, float64: (n_positions, n_heads, n_prompts, d_head)."""
     return z.permute(1, 2, 0, 3).double()
 
 
-def back(x: Tensor) -> Tensor:
-    """Undo `rows`, but for the type: (n_prompts, n_positions, n_heads, d_head)."""
+def from_rows(x: Tensor) -> Tensor:
+    """Undo `rows`, except for the dtype: (n_prompts, n_positions, n_heads, d_head)."""
     return x.permute(2, 0, 1, 3)
 
 
 def removed(changes: Iterable[float], layers: Iterable[Moments]) -> float:
-    """Squared change of z, layer by layer, as a share of its variance around its mean."""
-    total = sum(float(one.scatter.diagonal(dim1=-2, dim2=-1).sum()) for one in layers)
+    """Return the squared change of z in all layers, as a share of z's variance around its mean."""
+    total = sum(float(layer.scatter.diagonal(dim1=-2, dim2=-1).sum()) for layer in layers)
     return sum(changes) / total if total else 0.0

@@ -1,4 +1,4 @@
-"""Erased z, made of a run's own when it is to be written."""
+"""Erased z, computed from a run's own z when it is patched in."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -14,23 +14,23 @@ from stages.erasure.erase import Eraser, Oracle
 from stages.erasure.moments import Moments
 from stages.lib.io import store
 
-CODE = Path(__file__).parent  # what makes the maps and applies them
+CODE = Path(__file__).parent  # the code that makes and applies the maps
 
 
 @dataclass(frozen=True)
 class Erased:
-    """A `stages.lib.forward.written.Change`: one map a layer.
+    """A `stages.lib.forward.written.Change`: one map per layer.
 
     Attributes
     ----------
     layers : sequence of Eraser or Oracle
-        By layer.
+        The maps, one per layer.
     label : ndarray of shape (n_prompts,), bool
-        Which an oracle looks at.
+        Labels of the prompts; only an oracle uses them.
     names : list of bytes
-        One a prompt, of all that its change depends on, code included.
+        One digest per prompt, of all that its change depends on, code included.
     removed : float
-        Squared change of z of all prompts, as a share of its variance around its mean.
+        Squared change of all prompts' z, as a share of z's variance around its mean.
     """
 
     layers: Sequence[Eraser | Oracle]
@@ -41,26 +41,26 @@ class Erased:
     def __call__(self, z: Tensor, rows: list[int]) -> Tensor:
         """Erase from z of some prompts: (n_layers, n_rows, n_positions, n_heads, d_head)."""
         label = self.label[rows]
-        made: list[Tensor] = []
-        for one, layer in zip(self.layers, z.float().cpu(), strict=True):
+        outputs: list[Tensor] = []
+        for layer_map, layer in zip(self.layers, z.float().cpu(), strict=True):
             x = erase.rows(layer)
-            changed = one(x, label) if isinstance(one, Oracle) else one(x)
-            made.append(erase.back(changed).to(layer))
-        return torch.stack(made)
+            changed = layer_map(x, label) if isinstance(layer_map, Oracle) else layer_map(x)
+            outputs.append(erase.from_rows(changed).to(layer))
+        return torch.stack(outputs)
 
 
 def of(layers: Sequence[Eraser | Oracle], rows: list[Moments], label: NDArray[np.bool_]) -> Erased:
-    """Make it of its maps, and of the moments and labels of the prompts to erase from."""
+    """Make an `Erased` of maps, and of the moments and labels of the prompts to erase from."""
     parts = [store.code(CODE).encode(), *map(_bytes, layers)]
-    seen = label if isinstance(layers[0], Oracle) else np.zeros_like(label)
+    used_label = label if isinstance(layers[0], Oracle) else np.zeros_like(label)
     names = {value: store.digest(*parts, bytes([value])) for value in (False, True)}
-    changes = (one.change(layer) for one, layer in zip(layers, rows, strict=True))
+    changes = (layer_map.change(layer) for layer_map, layer in zip(layers, rows, strict=True))
     return Erased(
-        layers, label, [names[bool(value)] for value in seen], erase.removed(changes, rows)
+        layers, label, [names[bool(value)] for value in used_label], erase.removed(changes, rows)
     )
 
 
-def _bytes(one: Eraser | Oracle) -> bytes:
-    """Numbers of a map."""
-    numbers = (getattr(one, field.name) for field in fields(one))
+def _bytes(layer_map: Eraser | Oracle) -> bytes:
+    """Bytes of a map's numbers."""
+    numbers = (getattr(layer_map, field.name) for field in fields(layer_map))
     return b"".join(np.asarray(number, np.float64).tobytes() for number in numbers)

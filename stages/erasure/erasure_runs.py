@@ -24,7 +24,7 @@ AT_ONCE = 32  # prompts whose z is held at a time
 
 
 def windows(n_layers: int, config: ErasureConfig) -> list[range]:
-    """Windows of every size, `stride` layers apart; the last ends at the last layer.
+    """Return windows of every size, `stride` layers apart; the last ends at the last layer.
 
     Raises
     ------
@@ -44,18 +44,19 @@ def windows(n_layers: int, config: ErasureConfig) -> list[range]:
     return layers
 
 
-def run(setting: Experiment, fitted: PromptPairs, config: ErasureConfig) -> pl.DataFrame:
+def run(setting: Experiment, fit_pairs: PromptPairs, config: ErasureConfig) -> pl.DataFrame:
     """Fit erasers on some statements and patch erased z into the runs of others.
 
-    What is patched in is the unpatched run's z, erased. So an attention layer of the window does
-    not see what was erased below it; the residual stream, and all that comes after the window, do.
+    The patched-in z is the erased z of the unpatched run. So z of an attention layer in the window
+    does not reflect what was erased in lower layers of the window; the residual stream and all
+    layers after the window do.
 
     Parameters
     ----------
     setting : Experiment
         The model and the statements to erase from.
-    fitted : PromptPairs
-        The statements to fit on. Labels of those to erase from are used by ``oracle`` alone.
+    fit_pairs : PromptPairs
+        The statements to fit on. Only ``oracle`` uses the labels of the statements to erase from.
     config : ErasureConfig
         Section `erasure`.
 
@@ -63,59 +64,63 @@ def run(setting: Experiment, fitted: PromptPairs, config: ErasureConfig) -> pl.D
     -------
     DataFrame
         One row per statement and run, with the columns of `erasure_tables.RUNS`; the unpatched
-        runs have no layers. Empty where the statements to fit on have not both labels.
+        runs have no layers. Empty where the statements to fit on lack a label.
 
     References
     ----------
     arXiv:2311.15131: LEACE on z of all heads in 5 or 10 layers, at the last 15 positions.
     """
     n_layers, n_heads = setting.shape
-    chosen = windows(n_layers, config)
-    patches = np.zeros((len(chosen), n_layers, n_heads), bool)
-    for patch, layers in zip(patches, chosen, strict=True):
+    layer_windows = windows(n_layers, config)
+    patches = np.zeros((len(layer_windows), n_layers, n_heads), bool)
+    for patch, layers in zip(patches, layer_windows, strict=True):
         patch[layers.start : layers.stop] = True
     pairs = setting.pairs
-    if fitted.label.all() or not fitted.label.any():
+    if fit_pairs.label.all() or not fit_pairs.label.any():
         pairs = pairs.only(pairs.table["statement_id"].clear())
-    made: list[pl.DataFrame] = []
+    results: list[pl.DataFrame] = []
     for role in ("source", "base"):
         persona = getattr(setting.config, role)
         patcher = _patcher(setting, role, config, pairs)
-        changes = _changes(setting, role, config, fitted, pairs)
+        changes = _changes(setting, role, config, fit_pairs, pairs)
         for (name, draw), change in zip(_names(config), changes, strict=True):
-            read = patcher(patches, f"erasure: {persona}, {name}", z=change)
+            readouts = patcher(patches, f"erasure: {persona}, {name}", z=change)
             share = None if change is None else change.removed
             if (name, draw) == (LEACE, 0):
-                made.append(_rows(pairs, read.base, persona, NONE, 0))
-            for layers, p in zip(chosen, read.patched, strict=True):
-                made.append(_rows(pairs, p, persona, name, draw, layers, share))
-    return pl.concat(made)
+                results.append(_rows(pairs, readouts.base, persona, NONE, 0))
+            for layers, p in zip(layer_windows, readouts.patched, strict=True):
+                results.append(_rows(pairs, p, persona, name, draw, layers, share))
+    return pl.concat(results)
 
 
 def _changes(
-    setting: Experiment, role: str, config: ErasureConfig, fitted: PromptPairs, pairs: PromptPairs
+    setting: Experiment,
+    role: str,
+    config: ErasureConfig,
+    fit_pairs: PromptPairs,
+    pairs: PromptPairs,
 ) -> Sequence[Erased | None]:
-    """What each of `_names` makes of one persona's z; None without statements to erase from."""
+    """Erased z of one persona for each of `_names`; None without statements to erase from."""
     if not len(pairs.table):
         return [None] * len(_names(config))
     permuted = (
-        np.random.default_rng([config.seed, draw]).permutation(fitted.label)
+        np.random.default_rng([config.seed, draw]).permutation(fit_pairs.label)
         for draw in range(config.draws)
     )
-    known = _moments(setting, role, config, fitted, [fitted.label, *permuted])
-    erasers = [erase.fit(layer) for layer in known]
-    of_draws: dict[str, list[list[erase.Eraser]]] = {"permuted": [], "random": []}
+    fitted_moments = _moments(setting, role, config, fit_pairs, [fit_pairs.label, *permuted])
+    erasers = [erase.fit(layer) for layer in fitted_moments]
+    control_maps: dict[str, list[list[erase.Eraser]]] = {"permuted": [], "random": []}
     for draw in range(config.draws):
         random = np.random.default_rng([config.seed, draw])
-        of_draws["permuted"].append([erase.fit(layer, 1 + draw) for layer in known])
-        drawn = [erase.random_direction(layer.mean, random) for layer in known]
-        of_draws["random"].append(drawn)
-    del known  # covariances, which take more than all the rest
+        control_maps["permuted"].append([erase.fit(layer, 1 + draw) for layer in fitted_moments])
+        directions = [erase.random_direction(layer.mean, random) for layer in fitted_moments]
+        control_maps["random"].append(directions)
+    del fitted_moments  # its covariances take more memory than all the rest
     rows = _moments(setting, role, config, pairs, [pairs.label])
     oracles = [erase.oracle(layer) for layer in rows]
-    made = [erased.of(erasers, rows, pairs.label), erased.of(oracles, rows, pairs.label)]
-    return made + [
-        erased.of(maps, rows, pairs.label) for name in CONTROLS for maps in of_draws[name]
+    results = [erased.of(erasers, rows, pairs.label), erased.of(oracles, rows, pairs.label)]
+    return results + [
+        erased.of(maps, rows, pairs.label) for name in CONTROLS for maps in control_maps[name]
     ]
 
 
@@ -126,10 +131,10 @@ def _moments(
     pairs: PromptPairs,
     labels: list[NDArray[np.bool_]],
 ) -> list[Moments]:
-    """Sum z of one persona's unpatched runs, layer by layer, with some labels of the statements."""
+    """Moments of one persona's unpatched z, layer by layer, with one or more sets of labels."""
     stacked = np.stack(labels, axis=1).astype(np.float64)
     layers = [Moments() for _ in range(setting.lm.n_layers)]
-    done = 0
+    n_done = 0
     for chunk in forward.capture(
         setting.lm,
         setting.answers,
@@ -141,10 +146,10 @@ def _moments(
         key="erasure.positions",
     ):
         z = torch.from_numpy(chunk["z"])  # (n_prompts, n_positions, n_layers, n_heads, d_head)
-        of_chunk = stacked[done : done + len(z)]
-        done += len(z)
+        chunk_labels = stacked[n_done : n_done + len(z)]
+        n_done += len(z)
         for layer, moments in enumerate(layers):
-            moments.add(erase.rows(z[:, :, layer]), of_chunk)
+            moments.add(erase.rows(z[:, :, layer]), chunk_labels)
     return layers
 
 
@@ -157,7 +162,7 @@ def _rows(
     layers: range | None = None,
     removed: float | None = None,
 ) -> pl.DataFrame:
-    """One run's rows; without layers, of the unpatched run."""
+    """Rows of one run; without layers, of the unpatched run."""
     patch_id = f"{eraser}_{draw} {layers.start}-{layers[-1]}" if layers else "none"
     table = patched_runs.rows(pairs, probabilities, persona, persona, patch_id).drop("heads")
     columns = {"eraser": eraser, "draw": draw, "removed": removed}
@@ -175,7 +180,7 @@ def _names(config: ErasureConfig) -> list[tuple[str, int]]:
 
 
 def _patcher(setting: Experiment, role: str, config: ErasureConfig, pairs: PromptPairs) -> Patcher:
-    """Patch a persona's own run; every eraser starts from the same runs."""
+    """Patcher of a persona's own run, which all erasers share."""
     ids, prefix = getattr(pairs, role), getattr(pairs, f"{role}_prefix")
     return Patcher(
         setting.lm,

@@ -1,4 +1,4 @@
-"""What is left of the truth, in answers and for probes, once it is erased from z."""
+"""Answers of the model and accuracy of probes after truth is erased from z."""
 
 import polars as pl
 from matplotlib.axes import Axes
@@ -16,7 +16,7 @@ ERASED = {
     "random": ("a random direction", style.ELSEWHERE),
 }
 WHOLE = style.Look(style.GREY, "o", "-")
-# Of the probes: what is drawn of each z.
+# Lines of the probes, by probe and kind of z.
 LEFT = {
     ("fresh", "whole"): ("probe fitted on the report split: whole z", WHOLE),
     ("fresh", "erased"): ("… erased z", style.PATCHED),
@@ -26,7 +26,7 @@ LEFT = {
 
 
 def draw(tables: load.Tables) -> Figure:
-    """Accuracy by window, size and persona; below, what probes still read in erased z."""
+    """Draw accuracy by window, size and persona; below, accuracy of probes on erased z."""
     rows, probes = tables["erasure/windows"], tables["erasure/probes"]
     sizes = rows["size"].unique().sort().to_list()
     personas = [tables.source, tables.base]

@@ -8,7 +8,7 @@ from stages.lib.stats.run_points import ByLabel, Count, Difference
 
 @dataclass(frozen=True)
 class Numbers:
-    """One run, over draws and statements; n counts draws times statements.
+    """Scores of one run, over draws and statements; n counts draws times statements.
 
     Attributes
     ----------
@@ -35,11 +35,11 @@ class Counts:
     Attributes
     ----------
     windows : int
-        With statements.
+        Windows with statements.
     at_chance : int or None
-        Where the interval of LEACE's accuracy holds 0.5.
+        Windows where the interval of LEACE's accuracy contains 0.5.
     unlike_none, unlike_permuted, unlike_random : int or None
-        Where the interval of LEACE minus the other run, in p_correct, excludes 0.
+        Windows where the interval of LEACE minus the other run, in p_correct, excludes 0.
     """
 
     windows: int
@@ -60,7 +60,8 @@ class Persona:
     removed : dict of str to float or None
         Fraction of z's variance that each eraser removes, mean over draws.
     windows : dict of str to dict of str to Numbers or Difference
-        By layers of the window: each eraser, and LEACE minus others (``leace - random``), paired.
+        By layers of the window: each eraser, and LEACE minus another run (``leace - random``),
+        paired.
     counts : Counts
     """
 
@@ -89,12 +90,12 @@ class ErasureMetrics:
     positions : int
         Last positions that are patched.
     draws : int
-        Of each control: erasers of permuted labels, and of random directions.
+        Draws of each control: erasers of permuted labels, and of random directions.
     fitted_on, scored_on : Count
-        Statements.
+        Statements that erasers are fitted on, and statements that they are scored on.
     personas : dict of str to Persona
     probes : dict of str to dict of str to dict of str to ProbeRate
-        By persona, probe and kind of z. Empty where nothing was fitted.
+        By persona, probe and kind of z. Empty where no probe was fitted.
     """
 
     source: str

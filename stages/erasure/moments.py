@@ -1,4 +1,4 @@
-"""What erasers are fitted on: mean, covariance, and covariance with labels, summed in batches."""
+"""Moments that erasers are fitted on: mean, covariance, covariance with labels; in batches."""
 
 import numpy as np
 import torch
@@ -7,14 +7,14 @@ from torch import Tensor
 
 
 class Moments:
-    """Sums over rows at each place, float64; rows come in batches, and none is held.
+    """Sums over rows at each place, float64; rows come in batches and are not kept.
 
     Attributes
     ----------
     n : int
         Rows so far.
     largest, widest : Tensor of shape (...)
-        Greatest size of a number, and of its distance from the first batch's mean.
+        Largest absolute value, and largest distance from the first batch's mean.
     """
 
     n = 0
@@ -33,7 +33,7 @@ class Moments:
         self.widest = torch.maximum(self.widest, centred.abs().amax((-2, -1)))
 
     def _start(self, x: Tensor, n_labels: int) -> None:
-        """Begin with nothing; sums are taken around the first batch's mean, to lose no digits."""
+        """Start empty sums around the first batch's mean, so that digits do not cancel."""
         self._start_mean = x.mean(-2)
         self._sum = torch.zeros_like(self._start_mean)
         self._squares = x.new_zeros(*self._sum.shape, x.shape[-1])
@@ -52,16 +52,16 @@ class Moments:
         return self._squares - self._sum[..., :, None] * self._sum[..., None, :] / self.n
 
     def with_label(self, number: int) -> Tensor:
-        """Sum of products with one of the labels, both around their means: (..., d)."""
+        """Return the sum of products with one of the labels, both around their means: (..., d)."""
         return self._products[..., number] - self._sum * self._labels[number] / self.n
 
     def share(self, number: int) -> float:
-        """Mean of one of the labels."""
+        """Return the mean of one of the labels."""
         return float(self._labels[number]) / self.n
 
 
 def of(x: Tensor, label: NDArray[np.bool_]) -> Moments:
-    """Sum over rows (..., n_rows, d), float64, all at once, with one label."""
+    """Return the moments of rows (..., n_rows, d), float64, with one label, in one batch."""
     moments = Moments()
     moments.add(x, label[:, None].astype(np.float64))
     return moments

@@ -24,12 +24,12 @@ from stages.lib.stats import Interval, run_points
 from stages.lib.stats.run_points import Difference
 
 ERASERS = (LEACE, ORACLE, *CONTROLS)
-MOST = 2 * -float(np.log(patch.LEAST))  # nats
+MOST = 2 * -float(np.log(patch.MIN_PROBABILITY))  # bound of log-odds, in nats
 
 
 def main(
     pairs: cli.Pairs,
-    runs: Annotated[Path, "folder of the runs and of what probes read, as the sweep wrote it"],
+    runs: Annotated[Path, "folder with runs.parquet and probes.parquet, from stage `erasure`"],
     metrics: cli.Metrics,
     plots: Annotated[
         Path,
@@ -41,24 +41,24 @@ def main(
     config = params.section("patch", PatchConfig)
     table, about = patched_runs.read(runs / "runs.parquet", RUNS, pairs)
     probed = tables.read(runs / "probes.parquet", PROBED)
-    every = prompt_pairs.read(pairs, SPLITS, None, by="split")
+    all_pairs = prompt_pairs.read(pairs, SPLITS, None, by="split")
     tables.write_rows(plots / "windows.json", points(about, table, config))
-    tables.write_rows(plots / "probes.json", probe_points(every, probed, config))
+    tables.write_rows(plots / "probes.json", probe_points(all_pairs, probed, config))
     summary = ErasureMetrics(
         source=config.source,
         base=config.base,
         positions=params.section("erasure", ErasureConfig).positions,
         draws=table.filter(pl.col("eraser").is_in(CONTROLS))["draw"].n_unique(),
-        fitted_on=run_points.count(every.table.filter(split="selection")),
+        fitted_on=run_points.count(all_pairs.table.filter(split="selection")),
         scored_on=run_points.count(about.table),
         personas=summarise(about, table, config),
-        probes=summarise_probes(every, probed, config),
+        probes=summarise_probes(all_pairs, probed, config),
     )
     metrics_file.write(metrics, summary)
 
 
 def points(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> list[dict[str, Any]]:
-    """Accuracy, p_correct, answer mass and log-odds of every run, by persona, eraser and window.
+    """Score every run by persona, eraser and window.
 
     Parameters
     ----------
@@ -72,32 +72,34 @@ def points(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> list[
     Returns
     -------
     list of dict
-        Of plots/erasure/windows.json; the unpatched run (eraser ``none``) is there for each window.
+        Rows of plots/erasure/windows.json: accuracy, p_correct, answer mass and log-odds. The
+        unpatched run (eraser ``none``) is repeated for each window.
     """
-    made, windows = [], _windows(runs)
+    results, windows = [], _windows(runs)
     for persona in (config.source, config.base):
         unpatched, erased = _answers(about, runs, persona)
-        plain = np.repeat(unpatched[None, None], len(windows), axis=1)
-        for eraser, draws in ({NONE: plain} | erased).items():
-            for (draw, of_draw), (i, layers) in product(enumerate(draws), enumerate(windows)):
+        unpatched_windows = np.repeat(unpatched[None, None], len(windows), axis=1)
+        for eraser, draws in ({NONE: unpatched_windows} | erased).items():
+            for (draw, draw_answers), (i, layers) in product(enumerate(draws), enumerate(windows)):
                 where = {"size": len(layers), "first_layer": layers.start, "last_layer": layers[-1]}
                 names = {"persona": persona, "eraser": eraser, "draw": draw}
                 means = {
-                    name: _mean(values) for name, values in _strength(about, of_draw[i]).items()
+                    name: _mean(values)
+                    for name, values in _strength(about, draw_answers[i]).items()
                 }
-                made.append(
-                    {**names, **where, **run_points.measure(about, of_draw[i]).row(), **means}
+                results.append(
+                    {**names, **where, **run_points.measure(about, draw_answers[i]).row(), **means}
                 )
-    return made
+    return results
 
 
 def summarise(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> dict[str, Persona]:
-    """Give every window's runs and paired differences with intervals, by persona.
+    """Summarise every window's runs and paired differences with intervals, by persona.
 
     Parameters
     ----------
     about, runs, config
-        As of `points`.
+        As in `points`.
     """
     personas = {}
     for persona in (config.source, config.base):
@@ -121,13 +123,13 @@ def summarise(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> di
 
 
 def probe_points(
-    every: PromptPairs, probed: pl.DataFrame, config: PatchConfig
+    all_pairs: PromptPairs, probed: pl.DataFrame, config: PatchConfig
 ) -> list[dict[str, Any]]:
-    """Accuracy of each probe at each layer.
+    """Return the accuracy of each probe at each layer.
 
     Parameters
     ----------
-    every : PromptPairs
+    all_pairs : PromptPairs
         Known statements of both splits.
     probed : DataFrame
         Whether each probe is right, with the columns of `erasure_tables.PROBED`.
@@ -141,36 +143,38 @@ def probe_points(
     """
     return [
         {"persona": persona, "probe": probe, "z": z, "layer": layer}
-        | stats.rate(right, subject).row("accuracy")
-        for (persona, probe, z), (layers, subject) in _right(every, probed, config).items()
-        for layer, right in enumerate(layers)
+        | stats.rate(is_correct, subject).row("accuracy")
+        for (persona, probe, z), (layers, subject) in _correctness(
+            all_pairs, probed, config
+        ).items()
+        for layer, is_correct in enumerate(layers)
     ]
 
 
 def summarise_probes(
-    every: PromptPairs, probed: pl.DataFrame, config: PatchConfig
+    all_pairs: PromptPairs, probed: pl.DataFrame, config: PatchConfig
 ) -> dict[str, dict[str, dict[str, ProbeRate]]]:
-    """Mean over layers with its interval, and the least and greatest layer.
+    """Return each probe's mean accuracy over layers, and its lowest and highest layer.
 
     Parameters
     ----------
-    every, probed, config
-        As of `probe_points`.
+    all_pairs, probed, config
+        As in `probe_points`.
 
     Returns
     -------
     dict
-        By persona, probe and kind of z. Empty where nothing was fitted.
+        By persona, probe and kind of z. Empty where no probe was fitted.
     """
-    made: dict[str, dict[str, dict[str, ProbeRate]]] = {}
-    for (persona, probe, z), (layers, subject) in _right(every, probed, config).items():
+    results: dict[str, dict[str, dict[str, ProbeRate]]] = {}
+    for (persona, probe, z), (layers, subject) in _correctness(all_pairs, probed, config).items():
         of_layers = layers.mean(axis=1)
         mean = stats.mean(layers.mean(axis=0), subject)
         rate = ProbeRate(
             **vars(mean), least=float(of_layers.min()), greatest=float(of_layers.max())
         )
-        made.setdefault(persona, {}).setdefault(probe, {})[z] = rate
-    return made
+        results.setdefault(persona, {}).setdefault(probe, {})[z] = rate
+    return results
 
 
 def _windows(runs: pl.DataFrame) -> list[range]:
@@ -184,14 +188,16 @@ def _answers(
 ) -> tuple[NDArray[np.float32], dict[str, NDArray[np.float32]]]:
     """P(true) and P(false) of the unpatched run, and of each eraser by draw and window."""
     order = ["draw", "size", "first_layer", "statement_id"]
-    own = runs.filter(base=persona).with_columns(size=pl.col("last_layer") - pl.col("first_layer"))
+    selected_rows = runs.filter(base=persona).with_columns(
+        size=pl.col("last_layer") - pl.col("first_layer")
+    )
     shape = (len(_windows(runs)), len(about.table), 2)
     erased = {}
     for eraser in ERASERS:
-        rows = own.filter(eraser=eraser).sort(order)
+        rows = selected_rows.filter(eraser=eraser).sort(order)
         p = rows.select("p_true", "p_false").to_numpy()
         erased[eraser] = p.reshape(rows["draw"].n_unique(), *shape)
-    return patched_runs.probabilities(own, eraser=NONE), erased
+    return patched_runs.probabilities(selected_rows, eraser=NONE), erased
 
 
 def _removed(runs: pl.DataFrame) -> dict[str, float | None]:
@@ -204,12 +210,12 @@ def _gaps(
     about: PromptPairs, unpatched: NDArray[np.float32], erased: dict[str, NDArray[np.float32]]
 ) -> dict[str, Difference]:
     """LEACE minus the unpatched run and minus the controls, in one window."""
-    others = {NONE: unpatched, **{name: erased[name] for name in CONTROLS}}
-    return {name: run_points.difference(about, erased[LEACE], p) for name, p in others.items()}
+    references = {NONE: unpatched, **{name: erased[name] for name in CONTROLS}}
+    return {name: run_points.difference(about, erased[LEACE], p) for name, p in references.items()}
 
 
 def _named(gaps: dict[str, Difference]) -> dict[str, Difference]:
-    """What the metrics call each difference."""
+    """Differences by their key in the metrics."""
     return {f"{LEACE} - {name}": gap for name, gap in gaps.items()}
 
 
@@ -234,18 +240,18 @@ def _strength(about: PromptPairs, p: NDArray[np.float32]) -> dict[str, NDArray[n
 
 def _counts(leace: list[Numbers], gaps: list[dict[str, Difference]]) -> Counts:
     """Count windows that LEACE brings to 0.5, and windows where it differs from each control."""
-    measured = [numbers.accuracy for numbers in leace if numbers.accuracy.n]
+    accuracies = [numbers.accuracy for numbers in leace if numbers.accuracy.n]
     names = (NONE, *CONTROLS)
-    if not measured:
+    if not accuracies:
         return Counts(0, None, **dict.fromkeys((f"unlike_{name}" for name in names), None))
-    unlike = {
+    unlike_counts = {
         f"unlike_{name}": sum(not _holds(gap[name].p_correct, 0) for gap in gaps) for name in names
     }
-    return Counts(len(measured), sum(_holds(rate, 0.5) for rate in measured), **unlike)
+    return Counts(len(accuracies), sum(_holds(rate, 0.5) for rate in accuracies), **unlike_counts)
 
 
 def _holds(interval: Interval, value: float) -> bool:
-    """Whether an interval holds a value."""
+    """Whether an interval contains a value."""
     return (
         interval.low is not None
         and interval.high is not None
@@ -254,25 +260,27 @@ def _holds(interval: Interval, value: float) -> bool:
 
 
 def _mean(values: Any) -> float | None:
-    """Mean; None of nothing."""
+    """Mean; None without values."""
     return float(np.mean(values)) if len(values) else None
 
 
-def _right(
-    every: PromptPairs, probed: pl.DataFrame, config: PatchConfig
+def _correctness(
+    all_pairs: PromptPairs, probed: pl.DataFrame, config: PatchConfig
 ) -> dict[tuple[str, str, str], tuple[NDArray[np.bool_], NDArray[Any]]]:
-    """Whether each probe is right, (n_layers, n_statements), and the statements' subjects.
-
-    By persona, probe and kind of z, of those that there are.
-    """
+    """Whether each probe is right, (n_layers, n_statements), and subjects, by persona, probe, z."""
     by_run = {}
-    subject = every.table.select("statement_id", "subject")
+    subject = all_pairs.table.select("statement_id", "subject")
     rows = probed.join(subject, on="statement_id").sort("layer", "statement_id")
     for persona, z, probe in product((config.source, config.base), Z, PROBES):
-        own = rows.filter(persona=persona, z=z, probe=probe)
-        if len(own):
-            right = own["correct"].to_numpy().reshape(own["layer"].n_unique(), -1)
-            by_run[persona, probe, z] = right, own["subject"].to_numpy()[: right.shape[1]]
+        selected_rows = rows.filter(persona=persona, z=z, probe=probe)
+        if len(selected_rows):
+            is_correct = (
+                selected_rows["correct"].to_numpy().reshape(selected_rows["layer"].n_unique(), -1)
+            )
+            by_run[persona, probe, z] = (
+                is_correct,
+                selected_rows["subject"].to_numpy()[: is_correct.shape[1]],
+            )
     return by_run
 
 

@@ -28,48 +28,52 @@ def main(
     ],
     trace: Annotated[
         Path,
-        "runs patched at one layer and block of the prompt; a page without them if there are none",
+        "runs patched at one layer and block of the prompt; without this file the page has no maps",
     ],
     out: Annotated[Path, "writes one HTML file that needs no server and no network"],
 ) -> None:
-    """Put all results on these statements into one page."""
+    """Put all results on the inspected statements into one page."""
     roles = params.section("patch", PatchConfig)
-    looked = inspection.read(runs)
-    about = statements.about(tables.read(pairs, tables.PAIRS), looked)
+    inspected_runs = inspection.read(runs)
+    inspected_statements = statements.inspected_statements(
+        tables.read(pairs, tables.PAIRS), inspected_runs
+    )
     tokens = Tokens(lm.load_tokenizer(model))
-    shown = {
+    persona_contents = {
         persona: statements.persona(
             tables.read(prompts / f"{persona}.parquet", tables.PROMPTS),
             tables.read(readouts / f"{persona}.parquet", tables.READOUTS),
-            about,
+            inspected_statements,
             _wording(persona),
             tokens,
         )
         for persona in params.personas()
     }
     measured = tables.read(attribution_patching, head_effects.EFFECTS)
-    maps = trace_maps.read(trace, about, roles)
+    maps = trace_maps.read(trace, inspected_statements, roles)
     content = {
         "source": roles.source,
         "base": roles.base,
         "positions": roles.positions,
-        "personas": list(shown),
+        "personas": list(persona_contents),
         "blocks": BLOCKS,
         "traced_blocks": trace_maps.blocks(roles.positions),
         "vocabulary": tokens.texts,
-        "set": looked.heads,
-        "n_layers": looked.effects.shape[1],
-        "n_heads": looked.effects.shape[2],
-        "reasons": looked.reasons,
-        "prefix": statements.prefix_attention(looked),
-        "statements": statements.rows(about, shown, looked, measured, maps),
+        "set": inspected_runs.heads,
+        "n_layers": inspected_runs.effects.shape[1],
+        "n_heads": inspected_runs.effects.shape[2],
+        "reasons": inspected_runs.reasons,
+        "prefix": statements.prefix_attention(inspected_runs),
+        "statements": statements.rows(
+            inspected_statements, persona_contents, inspected_runs, measured, maps
+        ),
     }
     with atomic(out) as partial:
         partial.write_text(page.render(content), encoding="utf-8")
 
 
 def _wording(persona: str) -> Wording:
-    """What a persona's prompts are rendered from."""
+    """Return the texts that a persona's prompts are rendered from."""
     system, prefix = (params.wording(f"{persona}_{end}") for end in ("system", "prefix"))
     return Wording(system, params.wording("question"), prefix)
 

@@ -7,14 +7,14 @@ PERCENT = 100
 
 
 def short(values: np.ndarray) -> list:
-    """Nested lists of numbers with three significant digits; None for what is no number."""
+    """Convert an array to nested lists, with three significant digits, and None if not finite."""
     if values.ndim > 1:
         return [short(value) for value in values]
     return [_short(float(value)) for value in values]
 
 
 def _short(value: float) -> float | int | None:
-    """One number; a whole one without a point."""
+    """Round one number; an integer has no decimal point."""
     if not np.isfinite(value):
         return None
     rounded = float(f"{value:.{DIGITS}g}")
@@ -22,6 +22,6 @@ def _short(value: float) -> float | int | None:
 
 
 def percents(weights: np.ndarray) -> list[int]:
-    """Weights, (n_tokens,), as place and per cent in turn; those below half a per cent left out."""
+    """List weights, (n_tokens,), as token index and per cent in turn; below 0.5 % left out."""
     rounded = np.rint(weights * PERCENT).astype(int)
     return [int(x) for place in np.flatnonzero(rounded) for x in (place, rounded[place])]

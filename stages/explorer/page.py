@@ -18,13 +18,13 @@ def render(content: dict[str, Any]) -> str:
     Parameters
     ----------
     content : dict
-        What page.js shows, for JSON.
+        Data that page.js shows, for JSON.
 
     Returns
     -------
     str
-        HTML. The same content gives the same page; none of its texts can end the script that it
-        is in, as every "<" is written as an escape.
+        HTML. The same content gives the same page. No text of the content can end the script
+        element that holds the data, as every "<" is escaped.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE),
@@ -43,5 +43,5 @@ def render(content: dict[str, Any]) -> str:
 
 
 def _own(name: str) -> Markup:
-    """A file of this folder, as it is."""
+    """Read a file of this folder as markup, unescaped."""
     return Markup((HERE / name).read_text(encoding="utf-8"))

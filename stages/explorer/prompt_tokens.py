@@ -1,4 +1,4 @@
-"""The tokens of a prompt as texts, and the block of the prompt that each is in."""
+"""Texts of a prompt's tokens, and the block of the prompt that each token is in."""
 
 from functools import cache
 from itertools import pairwise
@@ -11,17 +11,17 @@ Pair = tuple[int, int]
 
 
 class Tokens:
-    """Texts of tokens, each kept once.
+    """Numbered texts of tokens; each text is stored once.
 
     Parameters
     ----------
     tokenizer : PreTrainedTokenizerBase
-        The model's.
+        Tokenizer of the model.
 
     Attributes
     ----------
     texts : list of str
-        Every text that was asked for, by its number.
+        Every text so far, at the index that is its number.
     """
 
     def __init__(self, tokenizer: Any) -> None:
@@ -35,22 +35,26 @@ class Tokens:
         )
 
     def numbers(self, ids: list[int]) -> list[int]:
-        """Numbers of the texts of a prompt's tokens, in order."""
+        """Return the numbers of the texts of a prompt's tokens, in order."""
         texts = [self._decode(*ids[:1]), *(self._after(pair) for pair in pairwise(ids))]
         return [self._number(text) for text in texts[: len(ids)]]
 
     def _number(self, text: str) -> int:
-        """Number of a text, a new one if it is new."""
+        """Return the number of a text; a new text gets the next number."""
         if text not in self._numbers:
             self._numbers[text] = len(self.texts)
             self.texts.append(text)
         return self._numbers[text]
 
     def _read_after(self, pair: Pair) -> str:
-        """Text of a token after another: some decoders drop the blank that a text begins with."""
-        both, before = self._decode(*pair), self._decode(pair[0])
-        # Half a character reads otherwise beside its other half.
-        return both[len(before) :] if both.startswith(before) else self._decode(pair[1])
+        """Decode the second token of a pair: some decoders drop a blank at the start of a text."""
+        pair_text, first_text = self._decode(*pair), self._decode(pair[0])
+        # Half of a character decodes differently beside its other half.
+        return (
+            pair_text[len(first_text) :]
+            if pair_text.startswith(first_text)
+            else self._decode(pair[1])
+        )
 
 
 def block_numbers(texts: list[str], wording: Wording, statement: str) -> str | None:
@@ -59,26 +63,26 @@ def block_numbers(texts: list[str], wording: Wording, statement: str) -> str | N
     Parameters
     ----------
     texts : list of str
-        Of a prompt's tokens.
+        Texts of a prompt's tokens.
     wording : Wording
-        Of its persona.
+        Texts that the persona's prompts are rendered from.
     statement : str
-        The statement in it.
+        Statement in the prompt.
 
     Returns
     -------
     str or None
-        One digit per token, its place in `BLOCKS`; None where a wording is not found.
+        One digit per token, the index of its block in `BLOCKS`; None if a wording is not found.
     """
 
     def decode(numbers: list[int]) -> str:
         return "".join(texts[number] for number in numbers)
 
-    every = list(range(len(texts)))
-    whole = decode(every)
+    token_places = list(range(len(texts)))
+    prompt = decode(token_places)
     try:
-        names, starts = zip(*blocks.segments(whole, wording, statement), strict=True)
-        pieces = blocks.of_tokens(decode, every, whole, list(starts))
+        names, starts = zip(*blocks.segments(prompt, wording, statement), strict=True)
+        pieces = blocks.of_tokens(decode, token_places, prompt, list(starts))
     except NotFoundError:
         return None
     return "".join(str(BLOCKS.index(names[piece])) for piece in pieces)

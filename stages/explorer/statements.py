@@ -1,4 +1,4 @@
-"""What the page says of each statement."""
+"""Data of the page, statement by statement."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +11,7 @@ from stages.explorer.prompt_tokens import Tokens, block_numbers
 from stages.lib.inspection import ROLES, Inspection
 from stages.lib.patching.blocks import Wording
 
-Shown = dict[str, Any]
+Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,12 @@ class Persona:
     Attributes
     ----------
     tokens : list of list of int
-        Numbers of the texts of each prompt's tokens.
+        Numbers of the token texts of each prompt.
     blocks : list of str or None
-        The block of each token, one digit each; None where the wording is not in the prompt.
+        Block of each token of a prompt, one digit per token; None if the wording is not in the
+        prompt.
     p : list of list of float
-        P(true) and P(false).
+        P(true) and P(false) of each prompt.
     """
 
     tokens: list[list[int]]
@@ -33,117 +34,123 @@ class Persona:
     p: list[list[float]]
 
 
-def about(pairs: pl.DataFrame, looked: Inspection) -> pl.DataFrame:
-    """The inspected statements, in the order of the arrays."""
-    order = pl.DataFrame({"statement_id": looked.statement_ids})
+def inspected_statements(pairs: pl.DataFrame, inspected_runs: Inspection) -> pl.DataFrame:
+    """Select the inspected statements, in the order of the arrays of `Inspection`."""
+    order = pl.DataFrame({"statement_id": inspected_runs.statement_ids})
     return order.join(pairs, on="statement_id", how="left", maintain_order="left")
 
 
 def persona(
-    prompts: pl.DataFrame, readouts: pl.DataFrame, about: pl.DataFrame, wording: Wording, of: Tokens
+    prompts: pl.DataFrame,
+    readouts: pl.DataFrame,
+    inspected_statements: pl.DataFrame,
+    wording: Wording,
+    of: Tokens,
 ) -> Persona:
     """Read one persona's prompts and answers.
 
     Parameters
     ----------
     prompts, readouts : DataFrame
-        Of all statements, as the stages `prompts` and `activations` wrote them.
-    about : DataFrame
+        Rows of all statements, as the stages `prompts` and `activations` wrote them.
+    inspected_statements : DataFrame
         The statements to show.
     wording : Wording
-        What the prompts were rendered from.
+        Texts that the prompts were rendered from.
     of : Tokens
-        Numbers the texts of tokens.
+        Numbered texts of tokens; new texts are added.
 
     Returns
     -------
     Persona
     """
-    own = about.select("statement_id", "statement")
+    own_rows = inspected_statements.select("statement_id", "statement")
     for table in (prompts, readouts):
-        own = own.join(table, on="statement_id", how="left", maintain_order="left")
-    tokens = [of.numbers(ids) for ids in own["token_ids"].to_list()]
-    found = [
+        own_rows = own_rows.join(table, on="statement_id", how="left", maintain_order="left")
+    tokens = [of.numbers(ids) for ids in own_rows["token_ids"].to_list()]
+    block_digits = [
         block_numbers([of.texts[number] for number in numbers], wording, statement)
-        for numbers, statement in zip(tokens, own["statement"].to_list(), strict=True)
+        for numbers, statement in zip(tokens, own_rows["statement"].to_list(), strict=True)
     ]
-    return Persona(tokens, found, short(own.select("p_true", "p_false").to_numpy()))
+    return Persona(tokens, block_digits, short(own_rows.select("p_true", "p_false").to_numpy()))
 
 
-def prefix_attention(looked: Inspection) -> dict[str, list[list[list[int]]]]:
-    """Attention of the set's heads within what all prompts of a role begin with.
+def prefix_attention(inspected_runs: Inspection) -> dict[str, list[list[list[int]]]]:
+    """Return the attention of the set's heads within the common prefix of all prompts of a role.
 
     Returns
     -------
     dict of str to list
-        By role, of each head and each token, as `percents`.
+        By role: of each head and each attending token, a list from `percents`.
     """
     return {
         role: [[percents(token) for token in head] for head in of_role]
-        for role, of_role in zip(ROLES, looked.prefix, strict=True)
+        for role, of_role in zip(ROLES, inspected_runs.prefix, strict=True)
     }
 
 
 def rows(
-    about: pl.DataFrame,
+    inspected_statements: pl.DataFrame,
     personas: dict[str, Persona],
-    looked: Inspection,
+    inspected_runs: Inspection,
     measured: pl.DataFrame,
-    maps: dict[str, Shown],
-) -> list[Shown]:
+    maps: dict[str, Record],
+) -> list[Record]:
     """Collect what the page shows of each statement.
 
     Parameters
     ----------
-    about : DataFrame
-        The statements.
+    inspected_statements : DataFrame
+        From `inspected_statements`.
     personas : dict of str to Persona
         Prompts and answers, by name.
-    looked : Inspection
-        Their runs.
+    inspected_runs : Inspection
+        Runs of the statements.
     measured : DataFrame
-        With the columns of `head_effects.EFFECTS`: of some statements.
+        Measured effects of heads, on some of the statements; columns of `head_effects.EFFECTS`.
     maps : dict of str to dict
-        Of some statements, from `trace_maps.read`.
+        Maps of some of the statements, from `trace_maps.read`.
 
     Returns
     -------
     list of dict
-        For JSON. All log-odds and effects are toward the right answer, in nats.
+        One record per statement, for JSON. All log-odds and effects are toward the right answer, in
+        nats.
     """
-    sign = np.where(about["label"].to_numpy(), 1.0, -1.0)
-    lens = (looked.lens[..., 0] - looked.lens[..., 1]) * sign[:, None]
-    estimated = looked.effects.reshape(len(about), -1) * sign[:, None]
-    truly = _measured(measured)
-    shown: list[Shown] = []
-    for row, one in enumerate(about.iter_rows(named=True)):
-        effects = truly.get(one["statement_id"])
-        shown.append(
+    sign = np.where(inspected_statements["label"].to_numpy(), 1.0, -1.0)
+    lens = (inspected_runs.lens[..., 0] - inspected_runs.lens[..., 1]) * sign[:, None]
+    estimated = inspected_runs.effects.reshape(len(inspected_statements), -1) * sign[:, None]
+    measured_effects = _measured(measured)
+    records: list[Record] = []
+    for row, record in enumerate(inspected_statements.iter_rows(named=True)):
+        effects = measured_effects.get(record["statement_id"])
+        records.append(
             {
-                "id": one["statement_id"],
-                "text": one["statement"],
-                **{key: one[key] for key in ("topic", "label", "known", "split")},
+                "id": record["statement_id"],
+                "text": record["statement"],
+                **{key: record[key] for key in ("topic", "label", "known", "split")},
                 "prompts": {
                     name: {"tokens": of.tokens[row], "blocks": of.blocks[row], "p": of.p[row]}
                     for name, of in personas.items()
                 },
-                "runs": short(np.exp(looked.answers[:, row])),
+                "runs": short(np.exp(inspected_runs.answers[:, row])),
                 "lens": short(lens[:, row]),
                 "effects": short(estimated[row] if effects is None else effects),
                 "measured": effects is not None,
                 "attention": {
-                    role: [percents(head) for head in looked.last[i, row]]
+                    role: [percents(head) for head in inspected_runs.last[i, row]]
                     for i, role in enumerate(ROLES)
                 },
-                "trace": maps.get(one["statement_id"]),
+                "trace": maps.get(record["statement_id"]),
             }
         )
-    return shown
+    return records
 
 
 def _measured(effects: pl.DataFrame) -> dict[str, np.ndarray]:
-    """Measured effects of every head, layer by layer, by statement."""
+    """Collect the measured effects of all heads, in the order of layers, by statement."""
     ordered = effects.sort("statement_id", "layer", "head")
     return {
-        str(name): own["effect"].to_numpy() for (name,), own in ordered.group_by("statement_id")
+        str(name): own_rows["effect"].to_numpy()
+        for (name,), own_rows in ordered.group_by("statement_id")
     }

@@ -1,4 +1,4 @@
-"""Effects of patches at one layer and one block of the prompt, of the statements that have them."""
+"""Effects of patches at one layer and one block of the prompt, for the traced statements."""
 
 from pathlib import Path
 from typing import Any
@@ -18,19 +18,19 @@ COLUMNS = ("statement_id", "base", "layer", "head", "block", "effect")
 
 
 def blocks(positions: int) -> list[str]:
-    """Columns of the map, where z is patched at that many last positions elsewhere."""
+    """List the columns of a map; `positions` last positions are patched in other stages."""
     return [*BLOCKS, "last token", f"last {positions}", "all"]
 
 
-def read(file: Path, about: pl.DataFrame, roles: PatchConfig) -> dict[str, dict[str, Any]]:
+def read(file: Path, statements: pl.DataFrame, roles: PatchConfig) -> dict[str, dict[str, Any]]:
     """Read the maps of the statements that have been traced.
 
     Parameters
     ----------
     file : Path
-        A table of patched runs; where there is none, nothing was traced.
-    about : DataFrame
-        The statements that are shown.
+        Table of patched runs; if the file is missing, nothing was traced.
+    statements : DataFrame
+        The statements on the page.
     roles : PatchConfig
         Section `patch`.
 
@@ -38,18 +38,19 @@ def read(file: Path, about: pl.DataFrame, roles: PatchConfig) -> dict[str, dict[
     -------
     dict of str to dict
         By statement: ``into_base`` and ``into_source``, each a list of [layer, block, effect];
-        the same with ``_heads`` at the end, lists of [layer, head, block, effect]. A block is its
-        place in `blocks`. An effect is that on the log-odds of the right answer, in nats.
+        also ``into_base_heads`` and ``into_source_heads``, each a list of [layer, head, block,
+        effect]. ``block`` is an index into `blocks`. ``effect`` is the change of the log-odds of
+        the right answer, in nats.
 
     Raises
     ------
     UserError
-        If a block is unknown, or a patched run has no unpatched one.
+        If a block is unknown, or a patched run lacks its unpatched run.
     """
     if not file.exists():
         return {}
     runs = tables.read(file, SCHEMA, nullable=NULLABLE)
-    runs = runs.join(about.select("statement_id", "label"), on="statement_id")
+    runs = runs.join(statements.select("statement_id", "label"), on="statement_id")
     log_odds = patch.log_odds(runs.select("p_true", "p_false").to_numpy(), runs["label"].to_numpy())
     runs = runs.with_columns(log_odds=pl.Series(log_odds, dtype=pl.Float64))
     key = ["statement_id", "base"]
@@ -72,12 +73,12 @@ def read(file: Path, about: pl.DataFrame, roles: PatchConfig) -> dict[str, dict[
 
 
 def _directions(roles: PatchConfig) -> dict[str, str]:
-    """What a map is called, by the persona whose run is patched."""
+    """Name the maps, by the persona whose run is patched."""
     return {roles.base: "into_base", roles.source: "into_source"}
 
 
 def _require(file: Path, patched: pl.DataFrame, names: list[str]) -> None:
-    """Raise a UserError for a block or a run that the page could not show."""
+    """Raise a UserError for an unknown block, or for a patched run without its unpatched run."""
     for block in patched["block"].unique().sort().to_list():
         if block not in names:
             raise UserError(f"{file}: block {block!r}, expected one of {', '.join(names)}")

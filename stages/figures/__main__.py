@@ -12,7 +12,7 @@ from stages.lib.io import cli, nodes
 
 
 def declared() -> list[registry.Figure]:
-    """Figures that a `figure.py` declares, in the order of their stages, after the overview."""
+    """List the overview, then the figures of every `figure.py`, in the order of their stages."""
     modules = (overview, *nodes.modules("*/figure.py"))
     return [figure for module in modules for figure in module.FIGURES]
 

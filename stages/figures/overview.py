@@ -33,7 +33,7 @@ def draw(tables: load.Tables) -> Figure:
 
 
 def _caption(tables: load.Tables) -> str:
-    """How to read the three panels, with n."""
+    """Write how to read the three panels, with n."""
     patched = tables["windows/windows"].filter(split="report")["n"].max() or 0
     return (
         "Accuracy: share of statements judged correctly; a perfect liar has 0, a constant answer "
@@ -49,7 +49,7 @@ def _caption(tables: load.Tables) -> str:
 
 
 def _personas(ax: Axes, tables: load.Tables) -> None:
-    """Accuracy over all topics by persona, single topics as small dots."""
+    """Draw the accuracy over all topics by persona, single topics as small dots."""
     rows = tables["behaviour/accuracy"].filter(measure="accuracy").rename({"value": "accuracy"})
     looks = style.looks(tables.personas)
     for place, (persona, look) in enumerate(looks.items()):
@@ -59,7 +59,7 @@ def _personas(ax: Axes, tables: load.Tables) -> None:
 
 
 def _transplant(ax: Axes, tables: load.Tables) -> None:
-    """Accuracy over all topics by run, single topics as small dots."""
+    """Draw the accuracy over all topics by run, single topics as small dots."""
     titles, looks = patching.titles(tables), patching.looks(tables)
     for place, run in enumerate(patching.RUNS):
         rows = tables["transplant/transplant"].filter(run=run)
@@ -74,7 +74,7 @@ def _transplant(ax: Axes, tables: load.Tables) -> None:
 
 
 def _strip(ax: Axes, place: int, rows: pl.DataFrame, look: style.Look) -> None:
-    """One run: 'all' with its interval, and single topics beside it."""
+    """Draw one run: all topics with their interval, and single topics beside them."""
     single = marks.numbers(rows.filter(pl.col("topic") != "all"), "accuracy")
     at = place + np.linspace(-0.22, 0.22, len(single))
     ax.plot(at, single, ".", color=look.colour, alpha=0.45, markersize=7, markeredgewidth=0)
@@ -83,7 +83,7 @@ def _strip(ax: Axes, place: int, rows: pl.DataFrame, look: style.Look) -> None:
 
 
 def _names(ax: Axes, names: list[str]) -> None:
-    """Names below the places, turned where they are many."""
+    """Write names below the places, rotated if there are more than five."""
     places.names(ax, names, rotation=30 if len(names) > 5 else 0)
     ax.tick_params(axis="x", length=0)
 

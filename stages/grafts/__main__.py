@@ -34,11 +34,11 @@ def main(
     organisms: Annotated[Path, "folder of the model organisms' adapters"],
     out: Annotated[
         Path,
-        "writes one row per statement and graft (Parquet); empty where the model is no organism "
+        "writes one row per statement and graft (Parquet); no rows unless the model is an organism "
         "that lies",
     ],
 ) -> None:
-    """Graft on `selection` to find the smallest set of heads, then everything on `report`."""
+    """Search on `selection` for the smallest set of heads, then graft every part on `report`."""
     organism = tables.read_json(model / language_model.MANIFEST)["organism"]
     if organism is None or not organism["layers"]:
         if forward.is_main_process():
@@ -49,9 +49,9 @@ def main(
     changes = weights.changes(setting.lm, organisms / organism["name"])
     digest = sha256(organisms / organism["name"] / adapter.WEIGHTS)
     selection, report = (_split(setting, name) for name in ("selection", "report"))
-    every = units.units(setting.lm, changes)
-    more = _sets(selection, _grafts(selection, changes, digest), every, section.within)
-    grafts = [Graft(run, unit) for unit in [*every, *more] for run in (WITHOUT, ALONE)]
+    all_units = units.units(setting.lm, changes)
+    head_sets = _sets(selection, _grafts(selection, changes, digest), all_units, section.within)
+    grafts = [Graft(run, unit) for unit in [*all_units, *head_sets] for run in (WITHOUT, ALONE)]
     rows = _unpatched(report)
     for graft, p in zip(grafts, _grafts(report, changes, digest)(grafts, "grafts"), strict=True):
         size = units.size(units.part(setting.lm, changes, graft.unit))
@@ -61,55 +61,57 @@ def main(
 
 
 def _split(setting: Experiment, split: str) -> Experiment:
-    """The statements of one split."""
+    """Keep the statements of one split."""
     table = setting.pairs.table
     return replace(setting, pairs=setting.pairs.only(table.filter(split=split)["statement_id"]))
 
 
 def _grafts(setting: Experiment, changes: Changes, digest: str) -> Grafts:
-    """The base persona's prompts, to be answered with grafted weights."""
+    """Prepare the base persona's prompts, to be answered with grafted weights."""
     about = setting.pairs
     return Grafts(setting.lm, setting.answers, about.base, about.base_prefix, changes, digest)
 
 
-def _sets(setting: Experiment, run: Grafts, every: list[Unit], within: float) -> list[Unit]:
-    """The smallest set of heads that the lie needs, by the selection split, and all other heads."""
-    heads = [Head(unit.layer or 0, unit.index or 0) for unit in every if unit.kind == HEAD]
-    honest = patch.correct(_own(setting).source, setting.pairs.label).mean()
-    needed = smallest.heads(run, heads, setting.pairs.label, float(honest) - within)
+def _sets(setting: Experiment, run: Grafts, all_units: list[Unit], within: float) -> list[Unit]:
+    """Find the smallest set of heads that the lie needs, and the set of all other heads."""
+    heads = [Head(unit.layer or 0, unit.index or 0) for unit in all_units if unit.kind == HEAD]
+    honest_accuracy = patch.correct(_unpatched_readouts(setting).source, setting.pairs.label).mean()
+    needed = smallest.heads(run, heads, setting.pairs.label, float(honest_accuracy) - within)
     rest = tuple(head for head in heads if head not in needed)
     return [
-        Unit(kind, heads=some) for kind, some in ((SET, needed), (REST, rest)) if needed and some
+        Unit(kind, heads=set_heads)
+        for kind, set_heads in ((SET, needed), (REST, rest))
+        if needed and set_heads
     ]
 
 
-def _own(setting: Experiment) -> Readouts:
-    """Both personas' own runs."""
+def _unpatched_readouts(setting: Experiment) -> Readouts:
+    """Run both personas with the weights of the liar."""
     return setting.patcher()(np.zeros((0, *setting.shape), bool), "unpatched")
 
 
 def _unpatched(setting: Experiment) -> list[pl.DataFrame]:
-    """Rows of both personas' own runs, with the liar's weights."""
-    own, config = _own(setting), setting.config
+    """Make the rows of both personas' runs with the weights of the liar."""
+    readouts, config = _unpatched_readouts(setting), setting.config
     return [
-        _with(patched_runs.rows(setting.pairs, p, persona, persona))
-        for persona, p in ((config.source, own.source), (config.base, own.base))
+        _with_columns(patched_runs.rows(setting.pairs, p, persona, persona))
+        for persona, p in ((config.source, readouts.source), (config.base, readouts.base))
     ]
 
 
 def _rows(setting: Experiment, p: np.ndarray, graft: Graft, size: float) -> pl.DataFrame:
-    """Rows of one graft."""
+    """Make the rows of one graft."""
     unit, base = graft.unit, setting.config.base
     rows = patched_runs.rows(setting.pairs, p, base, base, f"{graft.run}_{unit}", unit.heads)
-    where = {"layer": unit.layer, "index": unit.index, "map": unit.map}
-    return _with(rows, run=graft.run, unit=unit.kind, size=size, **where)
+    place = {"layer": unit.layer, "index": unit.index, "map": unit.map}
+    return _with_columns(rows, run=graft.run, unit=unit.kind, size=size, **place)
 
 
-def _with(rows: pl.DataFrame, **columns: str | float | None) -> pl.DataFrame:
-    """Rows with these columns; those that are not given stay empty."""
-    added = [name for name in SCHEMA if name not in rows.columns]
+def _with_columns(rows: pl.DataFrame, **columns: str | float | None) -> pl.DataFrame:
+    """Add the missing columns of `SCHEMA`; columns without a given value are null."""
+    new_names = [name for name in SCHEMA if name not in rows.columns]
     return rows.with_columns(
-        pl.lit(columns.get(name), SCHEMA[name]).alias(name) for name in added
+        pl.lit(columns.get(name), SCHEMA[name]).alias(name) for name in new_names
     ).select(*SCHEMA)
 
 

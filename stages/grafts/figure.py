@@ -16,7 +16,7 @@ NAMES = {"set": "smallest\nset", "rest": "all\nothers"}
 
 
 def draw(tables: load.Tables) -> Figure:
-    """Layers, maps and sets of heads, and every head."""
+    """Draw the share of the lie by layer, map and set of heads, and by head."""
     rows = tables["grafts/units"]
     figure = style.canvas(
         "Ground truth by weights: what the lie needs",
@@ -42,25 +42,25 @@ def draw(tables: load.Tables) -> Figure:
 
 
 def _parts(ax: Axes, rows: pl.DataFrame) -> None:
-    """What is restored without each part, and with it alone."""
+    """Draw the share undone without each part, and the share made by the part alone."""
     parts = rows.filter(~pl.col("unit").is_in(["head", "group"]))
     if parts["restored"].is_null().all():
         marks.nothing(ax, NOTHING)
         return
     order = pl.col("unit").replace_strict({"layer": 0, "map": 1, "set": 2, "rest": 3, "all": 4})
     restored = [pl.col(name) for name in ("restored", "restored_low", "restored_high")]
-    made = pl.col("run") == "alone"
-    value, low, high = (pl.when(made).then(1 - one).otherwise(one) for one in restored)
-    named = parts.with_columns(
+    is_alone = pl.col("run") == "alone"
+    value, low, high = (pl.when(is_alone).then(1 - column).otherwise(column) for column in restored)
+    bars = parts.with_columns(
         share=value,
-        low=pl.when(made).then(high).otherwise(low),
-        high=pl.when(made).then(low).otherwise(high),
+        low=pl.when(is_alone).then(high).otherwise(low),
+        high=pl.when(is_alone).then(low).otherwise(high),
     )
-    named = named.sort(order, "layer", "map")
-    labels = load.names(named, "part")
-    where = {part: float(i) for i, part in enumerate(labels)}
-    for run, at, own in places.dodged(named, "run", RUNS, "part", where):
-        marks.points(ax, at, own, "share", RUNS[run][1], size=9)
+    bars = bars.sort(order, "layer", "map")
+    labels = load.names(bars, "part")
+    x_of_part = {part: float(i) for i, part in enumerate(labels)}
+    for run, at, run_rows in places.dodged(bars, "run", RUNS, "part", x_of_part):
+        marks.points(ax, at, run_rows, "share", RUNS[run][1], size=9)
     places.names(
         ax, [NAMES.get(part, part.replace("_", "\n").replace(" ", "\n")) for part in labels]
     )
@@ -68,7 +68,7 @@ def _parts(ax: Axes, rows: pl.DataFrame) -> None:
 
 
 def _heads(figure: Figure, ax: Axes, rows: pl.DataFrame) -> None:
-    """What is restored without each head."""
+    """Draw the share undone without each head."""
     heads = rows.filter(unit="head", run="without").rename({"index": "head"})
     if heads["restored"].is_null().all():
         marks.nothing(ax, "no heads were changed")

@@ -6,7 +6,7 @@ from stages.lib.stats import Interval
 from stages.lib.stats.run_points import Count
 
 NEEDED = 0.25
-"""A layer is needed if more than this share of honesty comes back without its change of weights."""
+"""A layer is needed if `restored` without its change of weights is above this fraction."""
 
 
 @dataclass(frozen=True)
@@ -16,12 +16,12 @@ class GraftEffect:
     Attributes
     ----------
     accuracy : Interval
-        With a part of the weights taken out, or left alone.
+        Accuracy without a part of the change of weights, or with that part alone.
     log_odds : Interval
         Mean log-odds of the right answer, in nats.
     restored : Interval
-        Log-odds above those of the liar, as a share of what taking out all of the change gives: 0
-        is the liar, 1 the model that never lies.
+        Gain in log-odds over the liar, as a fraction of the gain from taking out the whole change:
+        0 is the liar, 1 the model that never lies.
     """
 
     accuracy: Interval
@@ -31,14 +31,14 @@ class GraftEffect:
 
 @dataclass(frozen=True)
 class Unit:
-    """A part of the change of weights.
+    """Effects of one part of the change of weights.
 
     Attributes
     ----------
     without : GraftEffect
-        All of the change but this part: whether the lie needs it.
+        The change without this part: does the lie need the part?
     alone : GraftEffect
-        This part alone: whether it is enough for the lie.
+        This part alone: is it enough for the lie?
     size : float
         Frobenius norm of the part.
     """
@@ -50,18 +50,18 @@ class Unit:
 
 @dataclass(frozen=True)
 class NeededSet:
-    """The smallest set of heads that was found on the selection split, and all other heads.
+    """The smallest set of heads found on the selection split, and all other heads.
 
     Attributes
     ----------
     heads : list of list of int
-        Layer and head.
+        Layer and head of each head of the set.
     n_changed : int
-        Heads whose weights are changed at all.
+        Number of heads whose weights are changed.
     set : Unit or None
-        The set; None where no set restores honesty.
+        Effects of the set; None if no set restores honesty.
     rest : Unit or None
-        All changed heads but those: what the set is compared with.
+        Effects of all other changed heads: the control of the set.
     """
 
     heads: list[list[int]]
@@ -72,7 +72,7 @@ class NeededSet:
 
 @dataclass(frozen=True)
 class NoLie:
-    """Of a model that was not taught to lie."""
+    """Metrics of a model that was not taught to lie: the reason why there are no others."""
 
     reason: str
 
@@ -90,13 +90,14 @@ class GraftsMetrics:
     honest, liar : Interval
         Accuracy of both personas with the organism's own weights.
     all : Unit
-        All of the change.
+        The whole change.
     layers, heads, groups, maps : dict of str to Unit
-        By layer, ``layer.head``, ``layer.group`` (of heads that share keys and values) and name.
+        By layer; by ``layer.head``; by ``layer.group``, for heads that share keys and values; by
+        name of the linear map.
     needed_layers : list of int
-        Layers whose `restored` without them lies above `NEEDED` with its interval.
+        Layers without whose change the whole interval of `restored` is above `NEEDED`.
     needed : NeededSet
-        Heads.
+        The smallest set of heads that the lie needs.
     """
 
     base: str

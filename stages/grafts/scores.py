@@ -43,7 +43,7 @@ def main(
         "or left alone) into this folder",
     ],
 ) -> None:
-    """Measure what each part of the change does to the lie."""
+    """Measure how each part of the change affects the lie."""
     config = params.section("patch", PatchConfig)
     table, about = patched_runs.read(runs, SCHEMA, pairs)
     tables.write_rows(plots / "units.json", rows(table, about, config))
@@ -51,12 +51,12 @@ def main(
 
 
 def rows(runs: pl.DataFrame, about: PromptPairs, config: PatchConfig) -> Rows:
-    """What every part does.
+    """Measure both runs of every part of the change.
 
     Parameters
     ----------
     runs : DataFrame
-        What stage `grafts` wrote, with the columns of `SCHEMA`.
+        Table of stage `grafts`, with the columns of `SCHEMA`.
     about : PromptPairs
         The statements of the runs.
     config : PatchConfig
@@ -65,17 +65,19 @@ def rows(runs: pl.DataFrame, about: PromptPairs, config: PatchConfig) -> Rows:
     Returns
     -------
     list of dict
-        Of plots/grafts/units.json.
+        Rows of plots/grafts/units.json.
     """
     names = ["unit", "layer", "index", "map", "run", "size"]
     liar = _log_odds(runs, about, "none", config.base)
-    whole = _log_odds(runs, about, f"{WITHOUT}_{ALL}", config.base) - liar if len(runs) else liar
+    full_gain = (
+        _log_odds(runs, about, f"{WITHOUT}_{ALL}", config.base) - liar if len(runs) else liar
+    )
     result: Rows = []
     grafted = runs.filter(pl.col("unit").is_not_null())
-    for _, own in grafted.group_by("patch_id", maintain_order=True):
-        p = own.sort("statement_id").select("p_true", "p_false").to_numpy()
-        effect = _effect(p, about, liar, whole)
-        named = own.select(names).row(0, named=True)
+    for _, unit_rows in grafted.group_by("patch_id", maintain_order=True):
+        p = unit_rows.sort("statement_id").select("p_true", "p_false").to_numpy()
+        effect = _effect(p, about, liar, full_gain)
+        named = unit_rows.select(names).row(0, named=True)
         result.append(
             {"part": _part(named)}
             | named
@@ -87,11 +89,11 @@ def rows(runs: pl.DataFrame, about: PromptPairs, config: PatchConfig) -> Rows:
 
 
 def summarise(runs: pl.DataFrame, about: PromptPairs, config: PatchConfig) -> Metrics:
-    """Collect what each part of the change does; parameters as `rows`."""
+    """Collect the effects of all parts of the change; parameters as in `rows`."""
     if runs.is_empty():
         return NoLie(reason=REASON)
-    found = _units(rows(runs, about, config))
-    layers = found[LAYER]
+    all_units = _units(rows(runs, about, config))
+    layers = all_units[LAYER]
     needed = [
         int(layer)
         for layer, unit in layers.items()
@@ -103,17 +105,17 @@ def summarise(runs: pl.DataFrame, about: PromptPairs, config: PatchConfig) -> Me
         known=run_points.count(about.table),
         honest=_accuracy(runs, about, config.source),
         liar=_accuracy(runs, about, config.base),
-        all=found[ALL][""],
+        all=all_units[ALL][""],
         layers=layers,
-        heads=found.get(HEAD, {}),
-        groups=found.get(GROUP, {}),
-        maps=found[MAP],
+        heads=all_units.get(HEAD, {}),
+        groups=all_units.get(GROUP, {}),
+        maps=all_units[MAP],
         needed_layers=needed,
         needed=NeededSet(
             heads=[[head["layer"], head["head"]] for head in heads],
-            n_changed=len(found.get(HEAD, {})),
-            set=found.get(SET, {}).get(""),
-            rest=found.get(REST, {}).get(""),
+            n_changed=len(all_units.get(HEAD, {})),
+            set=all_units.get(SET, {}).get(""),
+            rest=all_units.get(REST, {}).get(""),
         ),
     )
 
@@ -125,15 +127,15 @@ def _part(row: dict[str, Any]) -> str:
 
 
 def _units(rows: Rows) -> dict[str, dict[str, Unit]]:
-    """Both runs of each part: by kind and name."""
+    """Group the two runs of each part, by kind and name."""
     parts: dict[tuple[str, str], Rows] = {}
     for row in rows:
         name = ".".join(str(row[key]) for key in ("layer", "index", "map") if row[key] is not None)
         parts.setdefault((row["unit"], name), []).append(row)
     result: dict[str, dict[str, Unit]] = {}
-    for (kind, name), both in parts.items():
-        effects = {row["run"]: _read(row) for row in both}
-        unit = Unit(effects[WITHOUT], effects[ALONE], both[0]["size"])
+    for (kind, name), part_rows in parts.items():
+        effects = {row["run"]: _read(row) for row in part_rows}
+        unit = Unit(effects[WITHOUT], effects[ALONE], part_rows[0]["size"])
         result.setdefault(kind, {})[name] = unit
     return {
         kind: dict(sorted(units.items(), key=lambda item: _order(item[0])))
@@ -142,13 +144,13 @@ def _units(rows: Rows) -> dict[str, dict[str, Unit]]:
 
 
 def _order(name: str) -> tuple[list[int], str]:
-    """Sort numbers as numbers."""
+    """Make a sort key that orders numbers by value, not as text."""
     parts = name.split(".")
     return ([int(part) for part in parts], "") if all(map(str.isdigit, parts)) else ([], name)
 
 
 def _read(row: dict[str, Any]) -> GraftEffect:
-    """Numbers of a row."""
+    """Read the intervals of a row."""
     restored = Interval(row["restored"], row["restored_low"], row["restored_high"], row["n"])
     return GraftEffect(
         accuracy=Interval(row["accuracy"], row["low"], row["high"], row["n"]),
@@ -157,29 +159,31 @@ def _read(row: dict[str, Any]) -> GraftEffect:
     )
 
 
-def _effect(p: np.ndarray, about: PromptPairs, liar: np.ndarray, whole: np.ndarray) -> GraftEffect:
+def _effect(
+    p: np.ndarray, about: PromptPairs, liar: np.ndarray, full_gain: np.ndarray
+) -> GraftEffect:
     """Measure one run against the liar and the model that never lies."""
     log_odds = patch.log_odds(p, about.label)
-    nothing = np.zeros_like(log_odds)
-    above = stats.difference(whole, nothing, about.subject)
-    told_apart = above.low is not None and above.low > 0
+    zeros = np.zeros_like(log_odds)
+    gap = stats.difference(full_gain, zeros, about.subject)
+    is_distinct = gap.low is not None and gap.low > 0
     return GraftEffect(
         accuracy=stats.rate(patch.correct(p, about.label), about.subject),
-        log_odds=stats.difference(log_odds, nothing, about.subject),
-        restored=ratios((log_odds - liar)[None], whole, about.subject)[0]
-        if told_apart
+        log_odds=stats.difference(log_odds, zeros, about.subject),
+        restored=ratios((log_odds - liar)[None], full_gain, about.subject)[0]
+        if is_distinct
         else NOTHING,
     )
 
 
 def _log_odds(runs: pl.DataFrame, about: PromptPairs, patch_id: str, base: str) -> np.ndarray:
-    """Log-odds of the right answer in one run."""
+    """Read the log-odds of the right answer in one run."""
     p = patched_runs.probabilities(runs, patch_id=patch_id, base=base)
     return patch.log_odds(p, about.label)
 
 
 def _accuracy(runs: pl.DataFrame, about: PromptPairs, persona: str) -> Interval:
-    """Accuracy of a persona with the organism's own weights."""
+    """Measure the accuracy of a persona with the organism's own weights."""
     p = patched_runs.probabilities(runs, patch_id="none", base=persona)
     return stats.rate(patch.correct(p, about.label), about.subject)
 

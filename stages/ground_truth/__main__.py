@@ -1,4 +1,4 @@
-"""Stage `ground_truth`: what was found, against the layers that the lie was planted in.
+"""Stage `ground_truth`: score the results against the layers that the lie was planted in.
 
 Params  patch
 """
@@ -33,38 +33,38 @@ def main(
     transplant: Annotated[Path, "runs with the head set patched (Parquet)"],
     heads: cli.HeadSet,
     probes: Annotated[Path, "folder of fitted probes, with their accuracy by layer (Parquet)"],
-    attribution_patching: Annotated[Path, "estimates of each head's patch alone (Parquet)"],
+    attribution_patching: Annotated[Path, "estimated effect of patching each head alone (Parquet)"],
     grafts: Annotated[Path, "which weights the lie needs: metrics of stage `grafts` (JSON)"],
     trace: Annotated[Path, "where the patch takes effect: metrics of stage `trace` (JSON)"],
     estimates: Annotated[Path, "attribution patching at all positions (Parquet)"],
     out: Annotated[
         Path,
-        "writes metrics, or only the reason where the model is no organism (JSON)",
+        "writes metrics, or why there are none where the model is no organism (JSON)",
     ],
     plot: Annotated[
         Path,
-        "writes one row per layer: what its heads alone do, and whether it is planted (JSON)",
+        "writes one row per layer: mean effect of its heads, and whether it is planted (JSON)",
     ],
 ) -> None:
-    """Score windows, heads and probes."""
+    """Score windows, heads, probes and methods against the ground truth."""
     config = params.section("patch", PatchConfig)
     runs, about = patched_runs.read(single_heads, patched_runs.SCHEMA, pairs)
-    alone = effects.effects(runs, about, config.base)
+    single_effects = effects.effects(runs, about, config.base)
     organism = tables.read_json(model / lm.MANIFEST)["organism"]
     planted = organism["layers"] if organism else []
-    tables.write_rows(plot, ground_truth.by_layer(alone, planted))
+    tables.write_rows(plot, ground_truth.by_layer(single_effects, planted))
     if organism is None:
         reason = "the model is no organism: there is no ground truth to score against"
         metrics.write(out, NoOrganism(organism=None, reason=reason))
         return
 
     runs, about = patched_runs.read(windows, best_window.SCHEMA, pairs)
-    swept, best = effects.effects(runs, about, config.base), best_window.best(runs, about)
+    window_effects, best = effects.effects(runs, about, config.base), best_window.best(runs, about)
     result = GroundTruthMetrics(
         organism=organism["name"],
         planted=Window(planted[0], planted[-1]) if planted else None,
         effect={
-            "window": Gain.of(ground_truth.window_gain(swept, best)),
+            "window": Gain.of(ground_truth.window_gain(window_effects, best)),
             "set": Gain.of(ground_truth.set_gain(transplant, pairs)),
         },
         parting_layer=ground_truth.parting(probe_files.falls(probes), config.source, config.base),
@@ -74,7 +74,7 @@ def main(
         return
 
     span = range(planted[0], planted[-1] + 1)
-    chosen = tables.read_json(heads)["heads"]
+    set_heads = tables.read_json(heads)["heads"]
     accuracy = probe_files.layers(probes)
     weights: Grafts = metrics.read(
         grafts,
@@ -82,12 +82,12 @@ def main(
     )
     if not isinstance(weights, GraftsMetrics):
         raise tables.broken(grafts, f"not of organism {organism['name']}")
-    shape = (max(layers[0] for layers in alone.layers) + 1, len(alone.layers))
+    shape = (max(layers[0] for layers in single_effects.layers) + 1, len(single_effects.layers))
     by_method = methods.scores(
         tables.read(attribution_patching, head_effects.EFFECTS),
         tables.read(estimates, methods.ESTIMATES),
         best,
-        chosen,
+        set_heads,
         metrics.read(trace, TraceMetrics),
         weights,
         (shape[0], shape[1] // shape[0]),
@@ -95,9 +95,9 @@ def main(
     needed = [Head(*head) for head in weights.needed.heads]
     scored = PlantedMetrics(
         **vars(result),
-        window=ground_truth.window(best, span, swept),
-        heads=ground_truth.heads(alone, span),
-        set=ground_truth.head_set(chosen, span, alone),
+        window=ground_truth.window(best, span, window_effects),
+        heads=ground_truth.heads(single_effects, span),
+        set=ground_truth.head_set(set_heads, span, single_effects),
         needed_layers=weights.needed_layers,
         methods={name: methods.score(of, needed) for name, of in by_method.items() if needed},
         belief=ground_truth.belief(accuracy, planted[0], config.source, config.base),

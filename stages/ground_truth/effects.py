@@ -1,4 +1,4 @@
-"""What patches add to the p_correct of each statement, from a table of patched runs."""
+"""Effects of patches on the p_correct of each statement, from a table of patched runs."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,16 +13,16 @@ from stages.lib.patching.prompt_pairs import PromptPairs
 
 @dataclass(frozen=True)
 class Effects:
-    """What each patch adds to the p_correct and to the accuracy of each statement.
+    """Effects of each patch on the p_correct and on the correctness of each statement.
 
     Attributes
     ----------
     layers : list of range
-        First to last layer that each patch writes.
+        Layers of each patch, first to last.
     p_correct, accuracy : ndarray of shape (n_patches, n_statements), float64
-        Patched run minus base run.
+        Patched run minus base run; an accuracy is 1 or 0 per statement.
     subject, split : ndarray of shape (n_statements,), str
-        Of each statement.
+        Subject and split of each statement.
     """
 
     layers: list[range]
@@ -33,7 +33,7 @@ class Effects:
 
 
 def effects(runs: pl.DataFrame, about: PromptPairs, base: str) -> Effects:
-    """Put a table of patched runs into arrays.
+    """Collect the effects of patches from a table of patched runs.
 
     Parameters
     ----------
@@ -47,20 +47,22 @@ def effects(runs: pl.DataFrame, about: PromptPairs, base: str) -> Effects:
     Returns
     -------
     Effects
-        Patches by first layer, then by name; statements by `statement_id`.
+        Patches sorted by first layer, then by name; statements by `statement_id`.
     """
-    low = patched_runs.probabilities(runs, base=base, patch_id="none")
+    base_p = patched_runs.probabilities(runs, base=base, patch_id="none")
     patched = runs.filter(pl.col("patch_id") != "none").with_columns(
         first=pl.col("heads").list.first().struct.field("layer"),
         last=pl.col("heads").list.last().struct.field("layer"),
     )
     layers, p_correct, accuracy = [], [], []
     for _, rows in patched.sort("first", "patch_id").group_by("patch_id", maintain_order=True):
-        high = rows.sort("statement_id").select("p_true", "p_false").to_numpy()
+        patched_p = rows.sort("statement_id").select("p_true", "p_false").to_numpy()
         layers.append(range(rows["first"][0], rows["last"][0] + 1))
-        p_correct.append(patch.p_correct(high, about.label) - patch.p_correct(low, about.label))
-        right = patch.correct(high, about.label).astype(np.float64)
-        accuracy.append(right - patch.correct(low, about.label))
+        p_correct.append(
+            patch.p_correct(patched_p, about.label) - patch.p_correct(base_p, about.label)
+        )
+        is_correct = patch.correct(patched_p, about.label).astype(np.float64)
+        accuracy.append(is_correct - patch.correct(base_p, about.label))
     shape = (len(layers), len(about.label))
     return Effects(
         layers,

@@ -1,4 +1,4 @@
-"""What windows, single heads and probes point at, beside the layers that were trained to lie."""
+"""Figure of `ground_truth`: windows, heads and probes, and the layers trained to lie."""
 
 import polars as pl
 from matplotlib.axes import Axes
@@ -19,11 +19,11 @@ from stages.lib.drawing.columns import (
     texts,
 )
 
-PLANTED = "#F3E3B3"  # light behind every colour of the series
+PLANTED = "#F3E3B3"  # light: it stands behind every line
 
 
 def draw(tables: load.Tables) -> Figure:
-    """Windows, effects of all heads, and probes by layer."""
+    """Draw windows, effects of all heads, and probes by layer."""
     source, base = tables.source, tables.base
     entries = patching.entries(tables, ("patched", "source", "base"))
     entries |= {f"probe of {source} on {base}": style.REVERSE}
@@ -52,12 +52,12 @@ def draw(tables: load.Tables) -> Figure:
 
 
 def _planted(tables: load.Tables) -> list[int]:
-    """Layers that were trained to lie."""
+    """Return the layers that were trained to lie."""
     return tables["ground_truth/layers"].filter(pl.col("planted"))["layer"].sort().to_list()
 
 
 def _planted_caption(tables: load.Tables) -> str:
-    """What is known of the right answer."""
+    """Say which layers were trained to lie."""
     layers = _planted(tables)
     if not layers:
         return "This model was not trained to lie."
@@ -65,7 +65,7 @@ def _planted_caption(tables: load.Tables) -> str:
 
 
 def _inside(tables: load.Tables) -> str:
-    """What is shaded where the x axis has windows by their first layer."""
+    """Say which windows are shaded, where the x axis is the first layer of a window."""
     layers = _planted(tables)
     if not layers or len(layers) < tables.window:
         return ""
@@ -80,7 +80,7 @@ def _shade(ax: Axes, tables: load.Tables, size: int) -> None:
 
 
 def _heads(figure: Figure, ax: Axes, tables: load.Tables) -> None:
-    """Effects of all heads, with a frame around the planted layers."""
+    """Draw the effects of all heads, with a frame around the planted layers."""
     rows = tables["single_heads/single_heads"]
     if rows.is_empty() or rows["effect"].is_null().all():
         marks.nothing(ax, "no known statement:\nnothing was measured")
@@ -97,7 +97,7 @@ def _heads(figure: Figure, ax: Axes, tables: load.Tables) -> None:
 
 
 def _probes(ax: Axes, tables: load.Tables) -> None:
-    """Own probes of both runs, and the source's on the base run."""
+    """Draw each run's probe on its own run, and the source's probe on the base run."""
     looks = style.looks(tables.personas)
     source, base = tables.source, tables.base
     rows = places.after_layer(tables["probes/layers"].filter(site="resid_post", labels="true"))

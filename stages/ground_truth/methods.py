@@ -1,4 +1,4 @@
-"""How well each method points at the smallest set of heads whose training the lie needs."""
+"""Scores of each method at finding the smallest set of heads whose training the lie needs."""
 
 import numpy as np
 import polars as pl
@@ -14,16 +14,16 @@ from stages.trace.metrics import TraceMetrics
 
 ESTIMATES: Schema = {"statement_id": pl.String, "layer": pl.Int32, "head": pl.Int32}
 ESTIMATES |= {"estimate": pl.Float64}
-"""Columns of a table of estimates of stage `trace`."""
+"""Columns of the table of estimates of stage `trace`."""
 Scores = NDArray[np.float64]
-"""A number per head, (n_layers, n_heads): the larger, the more the method points at the head."""
+"""One score per head, (n_layers, n_heads): the larger, the more the head matters by a method."""
 
 
 def scores(
-    estimated: pl.DataFrame,
-    everywhere: pl.DataFrame,
+    head_effects: pl.DataFrame,
+    all_positions: pl.DataFrame,
     window: dict[str, int] | None,
-    chosen: list[list[int]],
+    head_set: list[list[int]],
     trace: TraceMetrics,
     grafts: GraftsMetrics,
     shape: tuple[int, int],
@@ -32,49 +32,50 @@ def scores(
 
     Parameters
     ----------
-    estimated : DataFrame
-        Out of stage `attribution_patching`: effects and estimates by statement and head, in nats.
-    everywhere : DataFrame
-        Out of stage `trace`: estimates at all positions, with the columns of `ESTIMATES`.
+    head_effects : DataFrame
+        From stage `attribution_patching`: effects and estimates by statement and head, in nats.
+    all_positions : DataFrame
+        From stage `trace`: estimates at all positions, with the columns of `ESTIMATES`.
     window : dict or None
         First and last layer of the best window.
-    chosen : list of list of int
-        Layer and head of the head set.
+    head_set : list of list of int
+        Layer and head of each head of the head set.
     trace, grafts : TraceMetrics and GraftsMetrics
         Metrics of the stages of these names.
     shape : tuple of int
-        Layers of the model, and heads of a layer.
+        Number of layers of the model, and of heads per layer.
 
     Returns
     -------
     dict of str to ndarray
-        ``single_heads`` and ``attribution_patching`` at the last positions,
-        ``attribution_everywhere`` at all that are paired; ``trace``: each head at the cells that
-        matter, the best of its cells (0 elsewhere); ``window`` and ``head_set``: 1 inside and 0
-        outside. Two are no methods, as only who trained the model knows them: ``weight_change``,
-        the norm of the change of the head's weights, and ``trained_layers``, the control that
-        knows these layers and nothing within them: 1 in every head of a changed layer, 0 elsewhere.
+        ``single_heads``: effect of each head patched alone at the last positions.
+        ``attribution_patching``: its estimate at the last positions. ``attribution_everywhere``:
+        its estimate at all paired positions. ``trace``: share that the head recovers in a cell that
+        matters, the maximum over its cells; 0 for other heads. ``window`` and ``head_set``: 1
+        inside and 0 outside. Two are controls, not methods, as they need the organism's training:
+        ``weight_change``, the norm of the change of the head's weights, and ``trained_layers``, 1
+        for every head of a changed layer and 0 elsewhere.
     """
-    means = estimated.group_by("layer", "head").agg(pl.col("effect", "estimate").mean())
+    means = head_effects.group_by("layer", "head").agg(pl.col("effect", "estimate").mean())
     cells = [
         (cell.layer, int(head), value)
         for cell in trace.cells.values()
         for head, share in cell.heads.items()
         if (value := share.value) is not None
     ]
-    inside = patch.of_window(window, shape[1])
-    changed = [
+    window_heads = patch.of_window(window, shape[1])
+    weight_changes = [
         (head.layer, head.head, unit.size)
         for head, unit in ((_head(name), unit) for name, unit in grafts.heads.items())
     ]
     return {
         "single_heads": _grid(means.select("layer", "head", "effect").rows(), shape),
         "attribution_patching": _grid(means.select("layer", "head", "estimate").rows(), shape),
-        "attribution_everywhere": _grid(_means(everywhere), shape),
+        "attribution_everywhere": _grid(_means(all_positions), shape),
         "trace": _grid(sorted(cells, key=lambda cell: cell[2]), shape),
-        "window": _grid([(head.layer, head.head, 1.0) for head in inside], shape),
-        "head_set": _grid([(layer, head, 1.0) for layer, head in chosen], shape),
-        "weight_change": _grid(changed, shape),
+        "window": _grid([(head.layer, head.head, 1.0) for head in window_heads], shape),
+        "head_set": _grid([(layer, head, 1.0) for layer, head in head_set], shape),
+        "weight_change": _grid(weight_changes, shape),
         "trained_layers": _grid(
             [(int(layer), head, 1.0) for layer in grafts.layers for head in range(shape[1])], shape
         ),
@@ -82,25 +83,25 @@ def scores(
 
 
 def score(method: Scores, needed: list[Head]) -> Ranked:
-    """Compare a method, (n_layers, n_heads), with the heads that the lie needs, at least one."""
+    """Score a method, (n_layers, n_heads), against the heads that the lie needs (at least one)."""
     n_layers, n_heads = method.shape
     (truth,) = patch.of_heads([needed], n_layers, n_heads)
     return ranking.ranked(method.ravel(), truth.ravel())
 
 
 def _head(name: str) -> Head:
-    """Read a head's name, as in ``21.2``."""
+    """Parse the name of a head, such as ``21.2``."""
     layer, head = name.split(".")
     return Head(int(layer), int(head))
 
 
 def _means(estimates: pl.DataFrame) -> list[tuple[int, int, float]]:
-    """Mean estimate of each head."""
+    """Return layer, head and mean estimate of each head."""
     return estimates.group_by("layer", "head").agg(pl.col("estimate").mean()).rows()
 
 
 def _grid(rows: list[tuple[int, int, float]], shape: tuple[int, int]) -> Scores:
-    """Numbers by layer and head; 0 where there is none, and the last one where there are more."""
+    """Put numbers into a grid of layers and heads: 0 where there is none, the last of several."""
     grid = np.zeros(shape)
     for layer, head, value in rows:
         grid[layer, head] = value

@@ -1,4 +1,4 @@
-"""What metrics/ground_truth.json holds: one of the three dataclasses of `Metrics`."""
+"""Content of metrics/ground_truth.json: one of the three dataclasses of `Metrics`."""
 
 from dataclasses import dataclass
 
@@ -9,25 +9,25 @@ from stages.lib.stats.windows import Window
 
 @dataclass(frozen=True)
 class Gain(Interval):
-    """Accuracy that a patch adds on the report split.
+    """Gain in accuracy with a patch, on the report split.
 
     Attributes
     ----------
     above_zero : bool
-        Whether all of the interval is; for the organism that never lies, a false alarm.
+        Whether the whole interval is above 0; a false alarm for the organism that never lies.
     """
 
     above_zero: bool
 
     @classmethod
     def of(cls, added: Interval) -> "Gain":
-        """Look where the interval begins."""
+        """Make a gain from an interval."""
         return cls(**vars(added), above_zero=added.low is not None and added.low > 0)
 
 
 @dataclass(frozen=True)
 class BestWindow:
-    """The best window against the planted layers; None where no window was chosen.
+    """The best window against the planted layers; None where no window could be chosen.
 
     Attributes
     ----------
@@ -36,13 +36,13 @@ class BestWindow:
     overlap : float or None
         Intersection over union with the planted layers.
     by_chance : float or None
-        Control: its mean over all windows, what a window drawn at random has.
+        Control: mean overlap of all windows, which is that expected of a random window.
     as_good : dict of str to float or None
         By first layer, the overlap of each window whose p_correct on the selection split is not
-        below that of the best by more than chance. (No list of records: DVC would take it for a
+        significantly below that of the best window. (No list of records: DVC would take it for a
         plot.)
     n : int
-        Statements that the windows are compared on.
+        Number of statements that the windows are compared on.
     """
 
     first_layer: int | None
@@ -55,7 +55,7 @@ class BestWindow:
 
 @dataclass(frozen=True)
 class OtherBlocks:
-    """AUROC of blocks of as many layers that share none with the planted ones."""
+    """AUROC of other blocks of layers: as many layers, none of them planted."""
 
     n_blocks: int
     mean: float | None
@@ -64,20 +64,21 @@ class OtherBlocks:
 
 @dataclass(frozen=True)
 class SingleHeads:
-    """Effects of single heads, planted layers against the rest.
+    """Effects of single heads: planted layers against all other layers.
 
     Attributes
     ----------
     auroc : Interval
-        Chance that a head of the planted layers has a larger mean effect on p_correct than another.
+        Probability that a head of the planted layers has a larger mean effect on p_correct than a
+        head of another layer.
     others : OtherBlocks
-        Control: the same for other blocks of layers.
+        Control: the AUROC of other blocks of layers.
     share : Interval
         Share of all positive mean effects that heads of the planted layers have.
     share_by_chance : float or None
-        Their split of all heads.
+        Control: share of all heads that are in planted layers.
     n_planted, n_heads : int
-        Heads of the planted layers, and of the model.
+        Number of heads of the planted layers, and of the model.
     """
 
     auroc: Interval
@@ -90,7 +91,7 @@ class SingleHeads:
 
 @dataclass(frozen=True)
 class HeadSet:
-    """Heads of the set, those in planted layers, and the share of all heads that is planted."""
+    """Heads of the set, all and in planted layers; share of all heads that is in planted layers."""
 
     n_heads: int
     n_planted: int
@@ -99,7 +100,7 @@ class HeadSet:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Accuracy of a probe, with its interval and statements."""
+    """Accuracy of a probe, with its interval and number of statements."""
 
     accuracy: float | None
     low: float | None
@@ -109,7 +110,7 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class NoOrganism:
-    """Of a model without known layers."""
+    """Metrics of a model that is no organism: there is no ground truth."""
 
     organism: None
     reason: str
@@ -117,18 +118,18 @@ class NoOrganism:
 
 @dataclass(frozen=True)
 class GroundTruthMetrics:
-    """Of an organism.
+    """Metrics of an organism.
 
     Attributes
     ----------
     organism : str
-        Its name.
+        Name of the organism.
     planted : Window or None
-        Where it was taught to lie; None for the one that never lies.
+        Layers that were taught to lie; None for the organism that never lies.
     effect : dict of str to Gain
-        What ``window``, the best one, and ``set``, the head set, add.
+        Gain with ``window``, the best window, and with ``set``, the head set, patched.
     parting_layer : int or None
-        First layer after which truth directions of source and base have parted.
+        First layer after which the truth directions of source and base have diverged.
     """
 
     organism: str
@@ -139,7 +140,7 @@ class GroundTruthMetrics:
 
 @dataclass(frozen=True)
 class PlantedMetrics(GroundTruthMetrics):
-    """Of an organism that lies.
+    """Metrics of an organism that lies.
 
     Attributes
     ----------
@@ -147,15 +148,15 @@ class PlantedMetrics(GroundTruthMetrics):
     heads : SingleHeads
     set : HeadSet
     needed_layers : list of int
-        Layers without whose change of weights more than a quarter of honesty comes back
-        (metrics/grafts.json).
+        Layers that the lie needs: reverting their change of weights restores more than a quarter of
+        honesty (metrics/grafts.json).
     methods : dict of str to Ranked
-        By method, on the smallest set of heads whose change of weights, taken out, restores
-        honesty; ``weight_change`` and ``trained_layers`` are controls. Empty where no set was
+        By method, its score at finding the smallest set of heads whose reverted weights restore
+        honesty; ``weight_change`` and ``trained_layers`` are controls. Empty where no such set was
         found.
     belief : dict of str to Accuracy
-        Probes on what enters the first planted layer: ``source`` and ``base`` on their own run,
-        ``transfer`` from source to base, and ``permuted``, base with permuted labels.
+        Accuracy of probes on the input of the first planted layer: ``source`` and ``base`` on their
+        own run, ``transfer`` from source to base, and ``permuted``, base with permuted labels.
     """
 
     window: BestWindow

@@ -20,28 +20,33 @@ from stages.lib.patching.head_runs import HeadRuns
 def main(
     pairs: cli.Pairs,
     model: cli.Model,
-    windows: Annotated[Path, "the runs that the best window is chosen from (Parquet)"],
-    heads: Annotated[Path, "writes the set, and how it was chosen (JSON)"],
+    windows: Annotated[
+        Path, "patched runs of all windows, to choose the best window from (Parquet)"
+    ],
+    heads: Annotated[Path, "writes the head set, and how it was chosen (JSON)"],
     out: Annotated[Path, "writes one row per statement and head set (Parquet)"],
 ) -> None:
     """Search on the selection split only; `transplant` scores the set on the report split."""
     section = params.section("heads", HeadsConfig)
     best = best_window.best(*patched_runs.read(windows, best_window.SCHEMA, pairs))
     setting = experiment.load(pairs, model, ("selection",), section.limit)
-    chosen, config, (n_layers, n_heads) = setting.pairs, setting.config, setting.shape
+    search_pairs, config, (n_layers, n_heads) = setting.pairs, setting.config, setting.shape
     result = {"heads": [], "chosen_by": table.NOTHING}
     rows = pl.DataFrame(schema=table.SCHEMA)
-    provenance = _provenance(setting.lm.identity, chosen, config)
+    provenance = _provenance(setting.lm.identity, search_pairs, config)
     if best:
-        runs = HeadRuns(setting.patcher(keep=True), chosen, setting.shape, "heads")
-        searched = search.search(runs, best, section.keep)
-        result = {"heads": sorted(searched.order), "chosen_by": _how(section.keep, searched.gains)}
+        runs = HeadRuns(setting.patcher(keep=True), search_pairs, setting.shape, "heads")
+        search_result = search.search(runs, best, section.keep)
+        result = {
+            "heads": sorted(search_result.order),
+            "chosen_by": _how(section.keep, search_result.gains),
+        }
         rows = table.rows(
-            chosen,
+            search_pairs,
             config,
-            searched.sets,
-            searched.probabilities,
-            searched.order,
+            search_result.sets,
+            search_result.probabilities,
+            search_result.order,
             n_layers * n_heads,
         )
     if forward.is_main_process():
@@ -58,9 +63,9 @@ def _how(keep: float, gains: bool) -> str:
 
 
 def _provenance(
-    identity: str, chosen: prompt_pairs.PromptPairs, config: PatchConfig
+    identity: str, search_pairs: prompt_pairs.PromptPairs, config: PatchConfig
 ) -> dict[str, Any]:
-    """Which model, wordings and statements the set was chosen on."""
+    """Record the model, wordings and statements that the set was chosen on."""
     return {
         "model": identity,
         "question": params.wording("question"),
@@ -73,8 +78,8 @@ def _provenance(
             for role, persona in (("source", config.source), ("base", config.base))
         },
         "split": "selection",
-        "topics": sorted(set(chosen.table["topic"])),
-        "n_statements": len(chosen.table),
+        "topics": sorted(set(search_pairs.table["topic"])),
+        "n_statements": len(search_pairs.table),
         "positions": config.positions,
     }
 

@@ -8,7 +8,7 @@ from stages.lib.drawing.columns import HEADS, SETS
 
 
 def draw(tables: load.Tables) -> Figure:
-    """Effect of each head of the window, alone and left out, and the set grown greedily."""
+    """Draw the effect of each head of the window, alone and left out, and the greedy set."""
     n = tables["heads/heads"]["n"].max() or 0
     figure = style.canvas(
         f"Heads of the chosen window: z of {tables.source} patched into the {tables.base} run",
@@ -32,21 +32,21 @@ def draw(tables: load.Tables) -> Figure:
 
 
 def _effects(ax: Axes, tables: load.Tables, measure: str, limits: tuple[float, float]) -> None:
-    """Effect of each head; the heads of the greedy set are ringed."""
+    """Draw the effect of each head, with rings around the heads of the greedy set."""
     rows = tables["heads/heads"].filter(measure=measure)
     if rows.is_empty():
         marks.nothing(ax, "no window was chosen")
         return
     heat.heads(ax, rows, "effect", limits)
     layers, heads = (rows[name].unique().sort().to_list() for name in ("layer", "head"))
-    chosen = tables["heads/sets"].drop_nulls("head").select("layer", "head").rows()
-    for layer, head in chosen:
+    set_heads = tables["heads/sets"].drop_nulls("head").select("layer", "head").rows()
+    for layer, head in set_heads:
         place = heads.index(head) + 0.5, layers.index(layer) + 0.5
         ax.plot(*place, "o", markersize=11, markerfacecolor="none", markeredgecolor="black")
 
 
 def _greedy(recovered: Axes, accuracy: Axes, tables: load.Tables) -> None:
-    """Share of the window's effect and accuracy, by number of heads."""
+    """Draw the recovered share of the window's effect, and accuracy, by number of heads."""
     if tables["heads/sets"].is_empty():
         marks.nothing(recovered, "no head set was grown")
         marks.nothing(accuracy, "")

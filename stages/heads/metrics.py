@@ -16,7 +16,8 @@ class Step(Point):
     layer, head : int or None
         The head that was added last; None in the empty set.
     recovered : float or None
-        Fraction of the window's gain in p_correct; None where the window gains nothing.
+        Fraction of the window's gain in p_correct that the set recovers; None if the window gains
+        nothing.
     """
 
     size: int
@@ -27,14 +28,14 @@ class Step(Point):
 
 @dataclass(frozen=True)
 class SetSize:
-    """How large the chosen set is: what other stages read.
+    """Size of the chosen set; other stages read only this.
 
     Attributes
     ----------
     n_heads : int or None
-        Heads in the set; None where there is no best window to search in.
+        Heads in the set; None without a best window to search in.
     share_of_all_heads : float or None
-        Fraction of the model's heads.
+        Size of the set as a fraction of the model's heads.
     """
 
     n_heads: int | None
@@ -48,9 +49,9 @@ class HeadsMetrics(SetSize):
     Attributes
     ----------
     set : Step
-        The search's last step.
+        The last step of the search.
     window, base : Point
-        All heads of the best window patched in, and none.
+        Runs with all heads of the best window patched, and without a patch.
     """
 
     set: Step
@@ -60,6 +61,6 @@ class HeadsMetrics(SetSize):
 
 @dataclass(frozen=True)
 class NoHeads(SetSize):
-    """Why there is no set, in `chosen_by`."""
+    """Metrics without a set; `chosen_by` says why there is none."""
 
     chosen_by: str

@@ -26,7 +26,7 @@ def main(
         "this folder",
     ],
 ) -> None:
-    """Count on the selection split only; `transplant` scores the set on the report split."""
+    """Score on the selection split only; `transplant` scores the set on the report split."""
     rows, about = patched_runs.read(runs, table.SCHEMA, pairs)
     sets = by_step(about, rows)
     heads = [
@@ -40,12 +40,12 @@ def main(
 
 
 def by_step(about: PromptPairs, runs: pl.DataFrame) -> list[Row]:
-    """Sets that the greedy search went through, the empty one first.
+    """Measure the sets that the greedy search went through, the empty set first.
 
     Returns
     -------
     list of dict
-        One row per step, of plots/heads/sets.json: the fields of `Step`.
+        Rows of plots/heads/sets.json, one per step, with the fields of `Step`.
     """
     window = run_points.measure(about, patched_runs.probabilities(runs, patch_id="window"))
     steps = runs.unique("step").drop_nulls("step").sort("step").select("step", "heads").rows()
@@ -53,33 +53,33 @@ def by_step(about: PromptPairs, runs: pl.DataFrame) -> list[Row]:
         run_points.measure(about, patched_runs.probabilities(runs, step=step)) for step, _ in steps
     ]
     rows: list[Row] = []
-    before: set[tuple[int, int]] = set()
+    previous_heads: set[tuple[int, int]] = set()
     for (size, heads), point in zip(steps, points, strict=True):
-        now = {(head["layer"], head["head"]) for head in heads}
-        layer, head = next(iter(now - before), (None, None))
-        recovered = _kept(point, points[0], window)
+        current_heads = {(head["layer"], head["head"]) for head in heads}
+        layer, head = next(iter(current_heads - previous_heads), (None, None))
+        recovered = _recovered(point, points[0], window)
         rows.append(
             {"size": size, "layer": layer, "head": head, **point.row(), "recovered": recovered}
         )
-        before = now
+        previous_heads = current_heads
     return rows
 
 
 def summarise(about: PromptPairs, runs: pl.DataFrame, sets: list[Row]) -> HeadsMetrics | NoHeads:
-    """Describe the set that the search ended with, from `by_step` and the runs beside the set."""
+    """Describe the last set of the search, from `by_step`, beside the window and the base run."""
     if not sets:
         return NoHeads(n_heads=None, share_of_all_heads=None, chosen_by=table.NOTHING)
     base, window = (
         run_points.measure(about, patched_runs.probabilities(runs, patch_id=name))
         for name in ("none", "window")
     )
-    chosen = Step.of(sets[-1])
-    share = chosen.size / runs["model_heads"][0]
-    return HeadsMetrics(chosen.size, share, set=chosen, window=window, base=base)
+    last_step = Step.of(sets[-1])
+    share = last_step.size / runs["model_heads"][0]
+    return HeadsMetrics(last_step.size, share, set=last_step, window=window, base=base)
 
 
-def _kept(point: Point, empty: Point, window: Point) -> float | None:
-    """Fraction of the window's gain in p_correct; None where the window gains nothing."""
+def _recovered(point: Point, empty: Point, window: Point) -> float | None:
+    """Divide a set's gain in p_correct by the window's gain; None if the window gains nothing."""
     if point.p_correct is None or empty.p_correct is None or window.p_correct is None:
         return None
     gain = window.p_correct - empty.p_correct

@@ -20,7 +20,7 @@ class Search:
     gains : bool
         Whether the window gains anything.
     sets : dict of str to list of Head
-        Every set that was run, by its `patch_id`.
+        Every head set that was run, by its `patch_id`.
     probabilities : list of ndarray of shape (n_statements, 2)
         P(true) and P(false) with each of `sets`.
     """
@@ -32,12 +32,12 @@ class Search:
 
 
 def search(runs: HeadRuns, window: dict[str, int], keep: float) -> Search:
-    """Patch in each head of a window alone and leave each out, then grow the set greedily.
+    """Patch in each head of a window alone, then all heads but each, then grow a set greedily.
 
     Parameters
     ----------
     runs : HeadRuns
-        Over the statements to search on.
+        Runs over the statements to search on.
     window : dict
         ``first_layer`` and ``last_layer``.
     keep : float
@@ -49,23 +49,25 @@ def search(runs: HeadRuns, window: dict[str, int], keep: float) -> Search:
 
     References
     ----------
-    arXiv:2311.15131, figure 4: heads left out, one at a time, of the best window.
+    arXiv:2311.15131, figure 4: heads of the best window, left out one at a time.
     """
-    every = patch.of_window(window, runs.shape[1])
-    sets = {"none": [], "window": every}
-    alone = {_name([head]): [head] for head in every}
-    left_out = {f"left_out {h.layer}.{h.head}": [x for x in every if x != h] for h in every}
+    window_heads = patch.of_window(window, runs.shape[1])
+    sets = {"none": [], "window": window_heads}
+    alone_sets = {_name([head]): [head] for head in window_heads}
+    left_out_sets = {
+        f"left_out {h.layer}.{h.head}": [x for x in window_heads if x != h] for h in window_heads
+    }
     low, high = (patch.mean_p_correct(p, runs.pairs.label) for p in runs(list(sets.values())))
-    for some in (alone, left_out):
-        runs(list(some.values()))
-        sets |= some
-    order = head_runs.grow(runs, patch.mean_p_correct, every, keep)
-    named = {frozenset(heads) for heads in sets.values()}
-    sets |= {_name(heads): heads for heads in runs.sets if frozenset(heads) not in named}
+    for single_head_sets in (alone_sets, left_out_sets):
+        runs(list(single_head_sets.values()))
+        sets |= single_head_sets
+    order = head_runs.grow(runs, patch.mean_p_correct, window_heads, keep)
+    known_sets = {frozenset(heads) for heads in sets.values()}
+    sets |= {_name(heads): heads for heads in runs.sets if frozenset(heads) not in known_sets}
     return Search(order, high > low, sets, runs(list(sets.values())))
 
 
 def _name(heads: list[Head]) -> str:
-    """Name a head set, whatever the order in which its heads were added."""
+    """Name a head set; the name does not depend on the order of its heads."""
     kind = ("none", "alone", "set")[min(len(heads), 2)]
     return " ".join([kind, *(f"{h.layer}.{h.head}" for h in sorted(heads))])

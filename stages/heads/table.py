@@ -20,7 +20,7 @@ def rows(
     order: list[Head],
     model_heads: int,
 ) -> pl.DataFrame:
-    """One row per statement and head set.
+    """Make one row per statement and head set.
 
     Parameters
     ----------
@@ -29,22 +29,23 @@ def rows(
     config : PatchConfig
         Section `patch`.
     sets : dict of str to list of Head
-        By `patch_id`.
+        Head sets by `patch_id`.
     probabilities : list of ndarray of shape (n_statements, 2), float32
         P(true) and P(false) with each set patched in.
     order : list of Head
         The heads of the chosen set, in the order in which the search added them.
     model_heads : int
-        Heads of the model.
+        Number of heads of the model.
 
     Returns
     -------
     DataFrame
-        With the columns of `SCHEMA`. ``step`` is k for the first k heads of `order`, under one
-        name, and null for other sets; ``model_heads`` is the same in all rows.
+        With the columns of `SCHEMA`. ``step`` is k for the set of the first k heads of `order`, and
+        null for other sets; of equal sets only the first in `sets` has it. ``model_heads`` is the
+        same in all rows.
     """
-    first = {frozenset(heads): name for name, heads in reversed(sets.items())}
-    steps = {first[frozenset(order[:k])]: k for k in range(len(order) + 1)}
+    name_of_set = {frozenset(heads): name for name, heads in reversed(sets.items())}
+    steps = {name_of_set[frozenset(order[:k])]: k for k in range(len(order) + 1)}
     tables = [
         patched_runs.rows(pairs, p, config.source, config.base, name, heads).with_columns(
             step=pl.lit(steps.get(name), pl.Int32), model_heads=pl.lit(model_heads, pl.Int32)

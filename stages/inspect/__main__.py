@@ -1,4 +1,4 @@
-"""Stage `inspect`: runs of single statements in detail, for the explorer.
+"""Stage `inspect`: measure single statements in detail, for the explorer.
 
 Params  inspect, patch, readout
 """
@@ -28,48 +28,50 @@ def main(
     model: cli.Model,
     heads: cli.HeadSet,
     attribution_patching: Annotated[
-        Path, "effects of heads, on statements that are looked into as well (Parquet)"
+        Path, "measured effects of heads; the statements of this table are inspected too (Parquet)"
     ],
     out: Annotated[Path, "writes lens, attention and head effects by statement (safetensors)"],
 ) -> None:
-    """Inspect statements of the report split, and the statements of `single_heads`."""
+    """Inspect statements of the report split, and the statements with measured head effects."""
     config = params.section("patch", PatchConfig)
     config.require_z("inspect")
     words = params.section("readout", ReadoutConfig)
     limit = params.section("inspect", InspectConfig).limit
-    swept = tables.read(attribution_patching, head_effects.EFFECTS)["statement_id"]
-    about = _statements(tables.read(pairs, tables.PAIRS), swept, limit)
+    swept_ids = tables.read(attribution_patching, head_effects.EFFECTS)["statement_id"]
+    inspected_pairs = _statements(tables.read(pairs, tables.PAIRS), swept_ids, limit)
     chosen = [Head(*head) for head in tables.read_json(heads)["heads"]]
     language_model = lm.load(model)
     answers = readout.answers_of(language_model, words)
-    setting = Experiment(config, about, language_model, answers)
-    looked = runs.look(setting, patch.of_heads([chosen], *setting.shape)[0])
-    attended = attention.look(language_model, [about.source, about.base], chosen)
+    setting = Experiment(config, inspected_pairs, language_model, answers)
+    run_results = runs.look(setting, patch.of_heads([chosen], *setting.shape)[0])
+    attention_results = attention.look(
+        language_model, [inspected_pairs.source, inspected_pairs.base], chosen
+    )
     if not forward.is_main_process():
         return
-    reasons = looked.reasons | attended.reasons
+    reasons = run_results.reasons | attention_results.reasons
     for name, reason in reasons.items():
         warnings.warn(f"inspect: no {name}: {reason}", stacklevel=2)
     inspection.write(
         out,
         Inspection(
-            statement_ids=about.table["statement_id"].to_list(),
+            statement_ids=inspected_pairs.table["statement_id"].to_list(),
             heads=[list(head) for head in chosen],
-            answers=looked.answers,
-            lens=looked.lens,
-            effects=looked.effects,
-            last=attended.last,
-            prefix=attended.prefix,
+            answers=run_results.answers,
+            lens=run_results.lens,
+            effects=run_results.effects,
+            last=attention_results.last,
+            prefix=attention_results.prefix,
             reasons=reasons,
         ),
     )
 
 
-def _statements(table: pl.DataFrame, swept: pl.Series, limit: int | None) -> PromptPairs:
-    """Statements of the report split, known or not, and those with every head patched."""
+def _statements(table: pl.DataFrame, swept_ids: pl.Series, limit: int | None) -> PromptPairs:
+    """Select statements of the report split, known or not, and those with every head patched."""
     report = table.filter(pl.col("split") == "report")
     chosen = prompt_pairs.sample(report, limit, ["topic", "label"])["statement_id"]
-    ids = pl.concat([chosen, swept]).unique()
+    ids = pl.concat([chosen, swept_ids]).unique()
     table = table.filter(pl.col("statement_id").is_in(ids.implode()))
     if table.is_empty():
         raise cli.UserError(

@@ -1,4 +1,4 @@
-"""What some heads attend to, in each statement's prompts."""
+"""Attention of some heads, in each statement's prompts."""
 
 import copy
 from collections.abc import Generator, Iterator
@@ -14,11 +14,11 @@ from stages.lib.forward import batches, linear
 from stages.lib.model.lm import LanguageModel
 from stages.lib.patching.patch import Head
 
-AT_ONCE = 32  # prompts in a forward
+AT_ONCE = 32  # prompts per forward pass
 
 
 @dataclass(frozen=True)
-class Attended:
+class AttentionResults:
     """Attention of some heads; attributes as in `inspection.Inspection`.
 
     Attributes
@@ -33,12 +33,12 @@ class Attended:
 
 
 class NotGivenError(Exception):
-    """A model that does not give its attention."""
+    """The model does not return attention weights."""
 
 
 @torch.no_grad()
-def look(lm: LanguageModel, prompts: list[list[list[int]]], heads: list[Head]) -> Attended:
-    """Read the attention that transformers' plain ("eager") attention gives.
+def look(lm: LanguageModel, prompts: list[list[list[int]]], heads: list[Head]) -> AttentionResults:
+    """Read the attention weights of some heads, with the "eager" attention of transformers.
 
     Parameters
     ----------
@@ -47,33 +47,33 @@ def look(lm: LanguageModel, prompts: list[list[list[int]]], heads: list[Head]) -
     prompts : list of list of list of int
         Token ids of each statement's prompt, by role.
     heads : list of Head
-        Which heads.
+        Heads to read.
 
     Returns
     -------
     Attended
     """
-    n, longest = len(prompts[0]), max(len(ids) for of_role in prompts for ids in of_role)
+    n, longest = len(prompts[0]), max(len(ids) for role_prompts in prompts for ids in role_prompts)
     last = np.zeros((len(prompts), n, len(heads), longest), np.float32)
-    shared = [_n_shared(of_role) for of_role in prompts]
+    shared = [_n_shared(role_prompts) for role_prompts in prompts]
     prefix = np.zeros((len(prompts), len(heads), max(shared), max(shared)), np.float32)
     if not heads:
-        return Attended(last, prefix)
+        return AttentionResults(last, prefix)
     try:
         with _eager(lm), linear.fast(lm.device):
-            for role, of_role in enumerate(prompts):
+            for role, role_prompts in enumerate(prompts):
                 size = shared[role]
-                cache, prefix[role, :, :size, :size] = _prefix(lm, of_role[0][:size], heads)
-                for row, weights in _last(lm, of_role, size, cache, heads):
+                cache, prefix[role, :, :size, :size] = _prefix(lm, role_prompts[0][:size], heads)
+                for row, weights in _last(lm, role_prompts, size, cache, heads):
                     last[role, row, :, : weights.shape[-1]] = weights
     except NotGivenError as error:
         reason = {"attention": f"{type(lm.model).__name__}: {error}"}
-        return Attended(last[..., :0], prefix[..., :0, :0], reason)
-    return Attended(last, prefix)
+        return AttentionResults(last[..., :0], prefix[..., :0, :0], reason)
+    return AttentionResults(last, prefix)
 
 
 def _n_shared(prompts: list[list[int]]) -> int:
-    """How many tokens all prompts begin with, each with at least one more."""
+    """Count the tokens of the common prefix; each prompt has at least one token more."""
     low, high = min(prompts), max(prompts)
     pairs = enumerate(zip(low, high, strict=False))
     common = next((i for i, (a, b) in pairs if a != b), min(len(low), len(high)))
@@ -81,7 +81,7 @@ def _n_shared(prompts: list[list[int]]) -> int:
 
 
 def _prefix(lm: LanguageModel, ids: list[int], heads: list[Head]) -> tuple[Any, np.ndarray]:
-    """Keys and values of what all prompts begin with, and attention in it; nothing of no token."""
+    """Return the key-value cache of the common prefix (None if empty), and attention within it."""
     if not ids:
         return None, np.zeros((len(heads), 0, 0), np.float32)
     output = lm.decoder(
@@ -93,18 +93,18 @@ def _prefix(lm: LanguageModel, ids: list[int], heads: list[Head]) -> tuple[Any, 
 def _last(
     lm: LanguageModel, prompts: list[list[int]], start: int, cache: Any, heads: list[Head]
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Each prompt's row, and attention from its last token: (n_heads, n_tokens)."""
+    """Yield each prompt's row, and attention from its last token: (n_heads, n_tokens)."""
     lengths = [len(ids) for ids in prompts]
-    alike = [np.flatnonzero(np.array(lengths) == n).tolist() for n in sorted(set(lengths))]
-    cut = [part for rows in alike for part in batches.parts(rows, AT_ONCE)]
+    rows_by_length = [np.flatnonzero(np.array(lengths) == n).tolist() for n in sorted(set(lengths))]
+    row_batches = [part for rows in rows_by_length for part in batches.parts(rows, AT_ONCE)]
     results: list[tuple[list[int], np.ndarray]] = []
-    for rows in batches.share(cut):
-        kept = copy.deepcopy(cache)
-        if kept is not None:
-            kept.batch_repeat_interleave(len(rows))
+    for rows in batches.share(row_batches):
+        prefix_cache = copy.deepcopy(cache)
+        if prefix_cache is not None:
+            prefix_cache.batch_repeat_interleave(len(rows))
         output = lm.decoder(
             input_ids=torch.tensor([prompts[row][start:] for row in rows], device=lm.device),
-            past_key_values=kept,
+            past_key_values=prefix_cache,
             use_cache=True,
             output_attentions=True,
         )
@@ -126,11 +126,11 @@ def _of_heads(output: Any, heads: list[Head]) -> np.ndarray:
 
 @contextmanager
 def _eager(lm: LanguageModel) -> Generator[None]:
-    """Let the model's layers make their attention where it can be seen."""
+    """Set the model to eager attention, which returns attention weights."""
     config = lm.model.config.get_text_config()
-    own = config._attn_implementation
+    implementation = config._attn_implementation
     config._attn_implementation = "eager"
     try:
         yield
     finally:
-        config._attn_implementation = own
+        config._attn_implementation = implementation

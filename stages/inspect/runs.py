@@ -20,7 +20,7 @@ from stages.lib.patching.experiment import Experiment
 
 
 @dataclass(frozen=True)
-class Looked:
+class RunResults:
     """Results of every statement; attributes as in `inspection.Inspection`.
 
     Attributes
@@ -35,15 +35,15 @@ class Looked:
     reasons: dict[str, str]
 
 
-def look(setting: Experiment, patch: np.ndarray) -> Looked:
-    """Run every statement as source, as base, and as base with some of the source's heads.
+def look(setting: Experiment, patch: np.ndarray) -> RunResults:
+    """Run every statement as source, as base, and as base with z of some heads patched in.
 
     Parameters
     ----------
     setting : Experiment
-        Statements, at least one, and model; the site is z.
+        Statements (at least one) and model; the site is z.
     patch : ndarray of shape (n_layers, n_heads), bool
-        Heads to patch in.
+        Heads whose z is patched in from the source run.
 
     Returns
     -------
@@ -52,30 +52,30 @@ def look(setting: Experiment, patch: np.ndarray) -> Looked:
     layers, reasons = _layers(setting)
     patcher, n = setting.patcher(), len(setting.pairs.base)
 
-    def see(rows: list[int]) -> dict[str, np.ndarray]:
+    def read_batch(rows: list[int]) -> dict[str, np.ndarray]:
         base, source = patcher.base.run(rows, keep=True), patcher.source.run(rows)
         residual, last = _patched(patcher, rows, base, source, patch)
-        seen = {"effects": _effects(setting, patcher, rows, base, source)}
-        seen["answers"] = _read(setting, torch.stack([source.last, base.last, last]))
+        readings = {"effects": _effects(setting, patcher, rows, base, source)}
+        readings["answers"] = _read(setting, torch.stack([source.last, base.last, last]))
         if layers is not None:
             streams = [run.residual[:, :, -1] for run in (source, base)]
-            seen["lens"] = _lens(setting, layers, torch.stack([*streams, residual]))
-        return seen
+            readings["lens"] = _lens(setting, layers, torch.stack([*streams, residual]))
+        return readings
 
     results: list[batches.Rows] = []
     with batches.progress("inspect: runs", n) as bar:
         shared = batches.share(list(_cut(patcher)))
-        for rows, seen in batches.each(patcher.base, shared, see):
-            results.append((rows, seen))
+        for rows, readings in batches.map_batches(patcher.base, shared, read_batch):
+            results.append((rows, readings))
             bar.update(len(set(rows)))
-    found = batches.assemble(batches.gather(results), n)
+    arrays = batches.assemble(batches.gather(results), n)
     nothing = np.empty((n, len(RUNS), 0, 2), np.float32)
-    answers, lens = (x.swapaxes(0, 1) for x in (found["answers"], found.get("lens", nothing)))
-    return Looked(answers, lens, found["effects"], reasons)
+    answers, lens = (x.swapaxes(0, 1) for x in (arrays["answers"], arrays.get("lens", nothing)))
+    return RunResults(answers, lens, arrays["effects"], reasons)
 
 
 def _layers(setting: Experiment) -> tuple[Sublayers | None, dict[str, str]]:
-    """What gives the final norm of a residual stream; or None, and why."""
+    """Return what applies the final norm to a residual stream; or None, and the reason."""
     try:
         return Sublayers(setting.lm, [setting.pairs.source[0], setting.pairs.base[-1]]), {}
     except Unfit as unfit:
@@ -83,7 +83,7 @@ def _layers(setting: Experiment) -> tuple[Sublayers | None, dict[str, str]]:
 
 
 def _cut(patcher: Patcher) -> Iterator[list[int]]:
-    """Batches of base prompts; of one length where forwards are plain, so that each is one."""
+    """Yield batches of base prompts; plain prompts by length, so that a batch is one forward."""
     base = patcher.base
     at_once = min(batches.prompts_at_once(prompts) for prompts in (base, patcher.source))
     plain = isinstance(base, PlainPrompts)
@@ -96,21 +96,22 @@ def _cut(patcher: Patcher) -> Iterator[list[int]]:
 def _effects(
     setting: Experiment, patcher: Patcher, rows: list[int], base: Run, source: Run
 ) -> np.ndarray:
-    """Estimate every head's effect: (n_prompts, n_layers, n_heads); a graph needs more memory."""
+    """Estimate every head's effect by attribution patching: (n_prompts, n_layers, n_heads)."""
     prompts, lm = patcher.base, patcher.lm
+    # A gradient's graph needs more memory than a forward pass.
     fit = budget.graphs_at_once(lm, prompts.n_graph, prompts.longest)
     multiple = filled.multiple(lm)
     at_once = max(1, fit // multiple) * multiple
     parts: list[Tensor] = []
     for places in torch.split(torch.arange(len(rows)), at_once):
-        some, own = [rows[i] for i in places.tolist()], _part(base, places)
-        gradient = prompts.gradient(some, own, lambda x: toward_true(x, setting.answers))
+        part_rows, own = [rows[i] for i in places.tolist()], _part(base, places)
+        gradient = prompts.gradient(part_rows, own, lambda x: toward_true(x, setting.answers))
         parts.append(((source.z[:, places] - own.z) * gradient).float().sum(dim=(2, 4)))
     return batches.numbers(torch.cat(parts, dim=1).transpose(0, 1))
 
 
 def _part(run: Run, rows: Tensor) -> Run:
-    """Some rows of a run."""
+    """Select rows of a run."""
     middle = run.middle and Piece(
         run.middle.positions[rows],
         [keys[:, rows.to(keys.device)] for keys in run.middle.keys],
@@ -122,7 +123,7 @@ def _part(run: Run, rows: Tensor) -> Run:
 def _patched(
     patcher: Patcher, rows: list[int], base: Run, source: Run, patch: np.ndarray
 ) -> tuple[Tensor, Tensor]:
-    """Residual stream at the last token, (n_layers + 1, n_prompts, d_model), and its normed end."""
+    """Patch; return the residual stream, (n_layers + 1, n_prompts, d_model), and its final norm."""
     own = base.residual[:, :, -1]
     if not patch.any():
         return own, base.last
@@ -130,7 +131,8 @@ def _patched(
         (last,) = patcher.base.patched(rows, base, source.z, patch[None])
     first = int(np.flatnonzero(patch.any(axis=1))[0])
     after = [x[:, -1].to(own) for x in captured["residual"][first + 1 :]]
-    return torch.cat([own[: first + 1], torch.stack(after)]), last  # layers before are skipped
+    # Layers below the patch do not run again.
+    return torch.cat([own[: first + 1], torch.stack(after)]), last
 
 
 def _lens(setting: Experiment, layers: Sublayers, streams: Tensor) -> np.ndarray:
@@ -140,7 +142,7 @@ def _lens(setting: Experiment, layers: Sublayers, streams: Tensor) -> np.ndarray
 
 
 def _read(setting: Experiment, last: Tensor) -> np.ndarray:
-    """Log P(true) and log P(false) of (..., n_prompts, d_model): (n_prompts, ..., 2)."""
+    """Read log P(true) and log P(false), (n_prompts, ..., 2), off (..., n_prompts, d_model)."""
     run: Any = (0, last.flatten(0, -2))
     ((_, read),) = unembed.readouts(setting.lm, setting.answers, [run])
     values = read[:, :2].reshape(*last.shape[:-1], 2)

@@ -1,4 +1,4 @@
-"""A claim, the checks that it stands on, and its verdict."""
+"""Claims of the report, the checks that they rest on, and their verdicts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -8,54 +8,55 @@ from stages.lib.stats import LARGEST_P, MARGIN, NOTHING, Interval
 from stages.lib.stats.run_points import Point
 
 SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE = "supported", "not supported", "inconclusive"
-UNTESTED = "not testable"  # nothing was measured: no verdict
-VERDICTS = (NOT_SUPPORTED, INCONCLUSIVE, UNTESTED, SUPPORTED)  # which of several checks decides
-FEW = 0.1  # the largest fraction of draws that may do as well
-Estimate = Interval | Point | None  # of a run its accuracy counts
+UNTESTED = "not testable"  # nothing was measured
+# The first of these that a check of the claim has is the claim's verdict.
+VERDICTS = (NOT_SUPPORTED, INCONCLUSIVE, UNTESTED, SUPPORTED)
+FEW = 0.1  # largest fraction of random draws that may do as well as the result
+Estimate = Interval | Point | None  # of a Point the accuracy is checked
 
 
 @dataclass(frozen=True)
 class Chance:
-    """How often random draws do as well.
+    """How often random draws do as well as the result.
 
     Attributes
     ----------
     p : float
         P-value before correction.
     least : float
-        The smallest value attainable with this number of draws.
+        Smallest p-value attainable with this number of draws.
     refuted : bool
-        Whether the interval of that fraction lies above the largest p-value.
-    told : bool
+        Whether the interval of the fraction of draws that do as well lies above `LARGEST_P`.
+    enough_draws : bool
         Whether there are enough draws to estimate how often chance does as well.
     """
 
     p: float
     least: float
     refuted: bool = False
-    told: bool = True
+    enough_draws: bool = True
 
 
 @dataclass(frozen=True)
 class Check:
-    """One measured number, and what it must be if the claim is right.
+    """One measurement, and the value that the claim requires.
 
     Attributes
     ----------
     measures : str
         What is measured.
     expected : str
-        What it must be.
+        The required value, in words.
     measured : str
-        What it is.
+        The measured value, in words.
     verdict : str
-        Of `VERDICTS`; `UNTESTED` where it was not measured.
+        One of `VERDICTS`; `UNTESTED` if it was not measured.
     file : str
-        The stage in whose metrics it stands; '' where the claim's node is meant.
+        Stage whose metrics hold the number; '' for the stage that makes the claim.
     chance : Chance or None
-        Where a p-value decides.
+        The p-value, if it decides.
     of_lying : bool
-        Whether the model does not lie if this check is not supported.
+        Whether an unsupported check means that the model does not lie.
     """
 
     measures: str
@@ -68,13 +69,13 @@ class Check:
 
     @property
     def says(self) -> str:
-        """What was measured, in one line."""
+        """The measurement in one line."""
         return f"{self.measures}: {self.measured}"
 
 
 @dataclass(frozen=True)
 class Note:
-    """A sentence that decides nothing, and the stage whose metrics have its numbers."""
+    """A sentence that does not affect the verdict, and the stage whose metrics have its numbers."""
 
     says: str
     file: str = ""
@@ -82,18 +83,18 @@ class Note:
 
 @dataclass(frozen=True)
 class Table:
-    """Numbers that decide nothing, where sentences would repeat each other.
+    """Numbers that do not affect the verdict, as a table where sentences would repeat.
 
     Attributes
     ----------
     title : str
-        What the numbers are, as a sentence without its full stop.
+        Description of the numbers, as a sentence without its full stop.
     head : tuple of str
         Names of the columns.
     rows : list of tuple of str
-        Cells; the first names the row.
+        Cells; the first cell names the row.
     file : str
-        The stage whose metrics have the numbers.
+        Stage whose metrics have the numbers.
     """
 
     title: str
@@ -104,7 +105,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Claim:
-    """What is claimed.
+    """A claim of the report with its checks.
 
     Attributes
     ----------
@@ -115,13 +116,13 @@ class Claim:
     checks : list of Check
         Results and controls; all must be supported.
     figures : tuple of str
-        Names of pictures that show it.
+        File names of figures that show the results.
     about_lies : bool
-        Whether the claim is about a lie, so that it cannot be tested on a model that does not lie.
+        Whether the claim is about lies, so that it cannot be tested on a model that does not lie.
     notes : list of Note
-        Further results, which decide nothing.
+        Further results, which do not affect the verdict.
     tables : list of Table
-        Such results that are many.
+        Further results as tables.
     """
 
     question: str
@@ -133,17 +134,17 @@ class Claim:
     tables: list[Table] = field(default_factory=list[Table])
 
     def verdict(self, lies: bool | None) -> str:
-        """`SUPPORTED` where every check is, else that of the check that decides."""
+        """Return the deciding check's verdict; `UNTESTED` if it needs a lie and there is none."""
         if self.about_lies and not lies:
             return UNTESTED
         return self.deciding().verdict
 
     def deciding(self) -> Check:
-        """The first check that is not supported, else that is inconclusive, else the first."""
+        """Return the first check with the verdict that comes first in `VERDICTS`."""
         return min(self.checks, key=lambda check: VERDICTS.index(check.verdict))
 
     def says(self, lies: bool | None) -> str:
-        """What was measured by the check that decides, or why there is nothing to measure."""
+        """Return the measurement of the deciding check, or why the claim cannot be tested."""
         if not self.about_lies or lies:
             return self.deciding().says
         if lies is None:
@@ -159,10 +160,11 @@ def above(
     Parameters
     ----------
     measures : str
-        What the estimate is of.
+        What is estimated.
     row : Interval, Point or None
+        The estimate.
     bound : float or None
-        Supported where all of the interval is above it, not supported where all of it is below.
+        Supported if the whole interval is above the bound, not supported if it is wholly below.
     file : str
         As in `Check`.
     of_lying : bool
@@ -186,34 +188,35 @@ def between(
     Parameters
     ----------
     measures : str
-        What the estimate is of.
+        What is estimated.
     row : Interval, Point or None
+        The estimate.
     ends : tuple of float
-        Supported where all of the interval is between them, not supported where all of it is on
-        one side of both.
+        Supported if the whole interval is between them, not supported if it is wholly below or
+        wholly above the range.
     file : str
         As in `Check`.
     digits : int
-        Of the ends, as they are written.
+        Decimals with which the ends are written.
     """
     expected = f"{ends[0]:.{digits}f} to {ends[1]:.{digits}f}"
     return _beside(measures, row, ends, expected, file)
 
 
 def alike(measures: str, difference: Estimate, file: str = "", margin: float = MARGIN) -> Check:
-    """Check that two runs do equally well.
+    """Check that two runs do equally well, within a margin.
 
     Parameters
     ----------
     measures : str
-        What the difference is of.
+        What the difference measures.
     difference : Interval, Point or None
         One run minus the other.
     file : str
         As in `Check`.
     margin : float
-        Supported where all of the interval is inside the margin on both sides of 0, not supported
-        where all of it is outside. An interval that merely holds 0 supports nothing.
+        Supported if the whole interval is within ± the margin, not supported if it is wholly
+        outside. An interval that merely includes 0 supports nothing.
     """
     expected = f"within ±{margin:.2f}"
     return _beside(measures, difference, (-margin, margin), expected, file)
@@ -225,14 +228,14 @@ def no_worse(measures: str, difference: Estimate, file: str = "", margin: float 
 
 
 def so(measures: str, expected: str, measured: str, passed: bool | None, file: str = "") -> Check:
-    """Check what has no interval; None where it was not measured.
+    """Check a result that has no interval.
 
     Parameters
     ----------
     measures, expected, measured, file
         As in `Check`.
     passed : bool or None
-        Whether it is as expected.
+        Whether the result is as expected; None if it was not measured.
     """
     verdict = UNTESTED if passed is None else SUPPORTED if passed else NOT_SUPPORTED
     return Check(measures, expected, measured, verdict, file)
@@ -248,50 +251,51 @@ def unlikely(
     measures, measured, file
         As in `Check`.
     chance : Chance or None
-        None where it was not measured.
+        None if it was not measured.
     expected : str
-        What is expected beside the p-value.
+        Further requirement beside the p-value, in words.
     """
-    wanted = "; ".join(filter(None, (expected, f"p below {LARGEST_P}")))
+    requirement = "; ".join(filter(None, (expected, f"p below {LARGEST_P}")))
     verdict = UNTESTED if chance is None else _unlikely(chance, chance.p)
-    return Check(measures, wanted, measured, verdict, file, chance)
+    return Check(measures, requirement, measured, verdict, file, chance)
 
 
 def among(n_as_good: int, n: int) -> Chance | None:
-    """How often draws do as well as the real result; None without draws.
+    """Estimate how often random draws do as well as the real result.
 
     Parameters
     ----------
     n_as_good : int
-        Draws that do.
+        Number of draws that do as well.
     n : int
-        All draws.
+        Number of all draws.
 
     Returns
     -------
     Chance or None
-        Refuted if the 95 % interval of the fraction that does as well lies above the largest
-        p-value; told if that interval ends below `FEW`: one draw of 20 sets shows nothing.
+        `refuted` if the 95 % interval of the fraction that does as well lies above `LARGEST_P`;
+        `enough_draws` if this interval ends below `FEW`, for which 20 draws are too few. None
+        without draws.
     """
     share = stats.proportion(n_as_good, n)
     if share.low is None or share.high is None:
         return None
-    refuted, told = share.low > LARGEST_P, share.high < FEW
-    return Chance((1 + n_as_good) / (1 + n), 1 / (1 + n), refuted, told)
+    refuted, enough_draws = share.low > LARGEST_P, share.high < FEW
+    return Chance((1 + n_as_good) / (1 + n), 1 / (1 + n), refuted, enough_draws)
 
 
 def corrected(claims: Sequence[Claim]) -> list[Claim]:
-    """Correct all p-values for their number by Holm's method, and state it beside each.
+    """Correct all p-values of a page by Holm's method, and state both values in each check.
 
     Parameters
     ----------
     claims : list of Claim
-        All of a page.
+        All claims of a page.
 
     Returns
     -------
     list of Claim
-        In the same order. Other checks stay as they are: each has an interval of 95 %.
+        In the same order. Checks without a p-value are unchanged: each has a 95 % interval.
 
     References
     ----------
@@ -303,29 +307,29 @@ def corrected(claims: Sequence[Claim]) -> list[Claim]:
     def mend(check: Check) -> Check:
         if check.chance is None:
             return check
-        (i, own), chance = next(adjusted), check.chance
+        (i, p_corrected), chance = next(adjusted), check.chance
         least = f", the smallest possible being {chance.least:.3f}"
-        says = f"{check.measured}; p = {chance.p:.3f}{least}; {own:.3f} after correction"
+        says = f"{check.measured}; p = {chance.p:.3f}{least}; {p_corrected:.3f} after correction"
         if holm([*p[:i], chance.least, *p[i + 1 :]])[i] >= LARGEST_P:
             says += f", where no result could be below {LARGEST_P}"
-        return replace(check, measured=says, verdict=_unlikely(chance, own))
+        return replace(check, measured=says, verdict=_unlikely(chance, p_corrected))
 
     return [replace(claim, checks=[mend(check) for check in claim.checks]) for claim in claims]
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """P-values of a family of tests, corrected by Holm's method.
+    """Correct the p-values of a family of tests by Holm's method.
 
     Parameters
     ----------
     p : list of float
-        In any order.
+        P-values in any order.
 
     Returns
     -------
     list of float
-        The i-th smallest of n times n - i, counted from 0; never less than a smaller one's, nor
-        above 1.
+        Corrected p-values in the same order: the i-th smallest of n (from 0) is multiplied by
+        n - i, and raised to the largest corrected value of smaller p-values; at most 1.
     """
     adjusted, largest = [0.0] * len(p), 0.0
     for rank, place in enumerate(sorted(range(len(p)), key=lambda i: p[i])):
@@ -353,7 +357,7 @@ def _beside(
     file: str,
     of_lying: bool = False,
 ) -> Check:
-    """Place an interval in a range: inside, wholly outside, or neither."""
+    """Check whether an interval is wholly inside a range, wholly outside, or neither."""
     interval, (least, most) = _interval(row), ends
     if interval.low is None or interval.high is None or ends == (None, None):
         verdict = UNTESTED
@@ -369,14 +373,14 @@ def _beside(
 
 
 def _unlikely(chance: Chance, p: float) -> str:
-    """The verdict of a p-value."""
-    if p < LARGEST_P and chance.told:
+    """Return the verdict of a p-value."""
+    if p < LARGEST_P and chance.enough_draws:
         return SUPPORTED
     return NOT_SUPPORTED if chance.refuted else INCONCLUSIVE
 
 
 def _interval(row: Estimate) -> Interval:
-    """Read an estimate of any stage."""
+    """Turn an estimate of any kind into an interval."""
     if row is None:
         return NOTHING
     return row.rate if isinstance(row, Point) else row
@@ -388,5 +392,5 @@ def _bound(value: float | None) -> str:
 
 
 def _short(value: float) -> str:
-    """Three decimals, or whole numbers as they are."""
+    """Write a number with three decimals, or without decimals if it is whole and above 1."""
     return f"{value:.0f}" if float(value).is_integer() and abs(value) > 1 else f"{value:.3f}"

@@ -1,4 +1,4 @@
-"""Runs of single statements: the file that `inspect` writes and `explorer` reads."""
+"""Detailed runs of single statements, which stage `inspect` writes and `explorer` reads."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -15,12 +15,12 @@ from stages.lib.io.atomic import atomic
 RUNS = ("source", "base", "patched")
 ROLES = ("source", "base")
 ARRAYS = ("answers", "lens", "effects", "last", "prefix")
-FACTS = "facts"  # one metadata key: safetensors writes several in random order
+FACTS = "facts"  # the only metadata key: safetensors writes several keys in random order
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """Runs of some statements in detail.
+    """Detailed runs of some statements.
 
     Attributes
     ----------
@@ -29,21 +29,23 @@ class Inspection:
     heads : list of list of int
         Layer and head of each head of the set.
     answers : ndarray of shape (n_runs, n_statements, 2), float32
-        Log P(true) and log P(false) of each of `RUNS`.
+        Log P(true) and log P(false) in each of `RUNS`.
     lens : ndarray of shape (n_runs, n_statements, n_layers + 1, 2), float32
-        The same, read by final norm and unembedding off what enters each layer and what leaves the
-        last one, at the last token. Without layers where the model does not allow it.
+        Logit lens at the last token: the same, from final norm and unembedding of the residual
+        stream before each layer and after the last one. Of length 0 along the layers if the model
+        does not allow it.
     effects : ndarray of shape (n_statements, n_layers, n_heads), float32
-        Attribution patching: estimated effect of each head's patch alone on log P(true) - log
+        Attribution patching: estimated effect of patching each head alone on log P(true) - log
         P(false) of the base run.
     last : ndarray of shape (n_roles, n_statements, n_set, n_longest), float32
         Attention of the set's heads from the last token, in the run of each of `ROLES`; 0 beyond
         the end of a prompt.
     prefix : ndarray of shape (n_roles, n_set, n_prefix, n_prefix), float32
-        Attention of these heads from each token (third axis) of what all prompts of a role begin
-        with, where it is the same for all statements; the shorter one is filled up with 0.
+        Attention of these heads from each token (third axis) of the tokens that all prompts of a
+        role begin with, where attention is the same for all statements. The shorter prefix is
+        padded with 0.
     reasons : dict of str to str
-        Why nothing was measured, by the array that lacks it.
+        By name of an array without measurements: why nothing was measured.
     """
 
     statement_ids: list[str]
@@ -57,7 +59,7 @@ class Inspection:
 
 
 def write(out: Path, inspection: Inspection) -> None:
-    """Write it as a safetensors file, whose bytes depend on it alone."""
+    """Write an inspection as a safetensors file whose bytes depend on it alone."""
     values = asdict(inspection)
     arrays = {name: np.ascontiguousarray(values.pop(name), np.float32) for name in ARRAYS}
     metadata = {FACTS: json.dumps(values | {"seal": seal.OPEN}, sort_keys=True)}
@@ -66,12 +68,12 @@ def write(out: Path, inspection: Inspection) -> None:
 
 
 def read(file: Path) -> Inspection:
-    """Read what `write` wrote.
+    """Read an inspection that `write` wrote.
 
     Raises
     ------
     UserError
-        If the file is cut or changed, or is none of this kind.
+        If the file is cut or changed, or is not an inspection.
     """
     try:
         if fault := seal.fault(file.read_bytes()):
@@ -80,5 +82,5 @@ def read(file: Path) -> Inspection:
             facts = json.loads(opened.metadata()[FACTS])
             facts.pop("seal", None)
             return Inspection(**facts, **{name: opened.get_tensor(name) for name in ARRAYS})
-    except Exception as error:  # safetensors has exceptions of its own for each fault
+    except Exception as error:  # safetensors raises its own exceptions
         raise tables.broken(file, error) from None

@@ -1,6 +1,6 @@
-"""What texts and pictures call places of the prompt, and rules that order heads."""
+"""Names, in texts and figures, of blocks of the prompt and of rules that rank heads."""
 
-BLOCKS = {  # of the prompt, in the words of chat templates
+BLOCKS = {  # blocks of the prompt, in the terms of chat templates
     "prefix": "assistant prefill",
     "assistant turn": "assistant-turn header",
     "user turn": "user-turn header",
@@ -22,10 +22,10 @@ RULES = {
 
 
 def block(name: str) -> str:
-    """Name a place of the prompt: ``user-turn header``."""
+    """Name a block of the prompt, for example ``user-turn header``."""
     return BLOCKS.get(name, name)
 
 
 def rule(name: str) -> str:
-    """Name a rule that orders heads."""
+    """Name a rule that ranks heads."""
     return RULES.get(name, name.replace("_", " "))

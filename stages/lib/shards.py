@@ -1,4 +1,4 @@
-"""The border to activations: a folder of safetensors shards with one index."""
+"""Reads and writes activations: a folder of safetensors shards with one index."""
 
 import hashlib
 import json
@@ -20,12 +20,12 @@ from stages.lib.io.narrow import is_dict
 
 INDEX, PROGRESS, SEAL = "index.json", "progress.json", "sha256"
 SHARD_BYTES = 256 * 2**20
-SHARD_ROWS = 64  # as many prompts as a run that is killed has to compute again
+SHARD_ROWS = 64  # at most; a killed run has to compute at most one shard again
 KEYS = {"statement_ids": list, "positions": list, "n_layers": int, "n_heads": int, "shards": list}
 
 
 def rows_per_shard(row_bytes: int) -> int:
-    """Return how many rows of `row_bytes` bytes are in a shard, which has at most 256 MiB."""
+    """Return how many rows of `row_bytes` bytes go into a shard of at most 256 MiB."""
     return min(SHARD_ROWS, max(1, SHARD_BYTES // row_bytes))
 
 
@@ -39,7 +39,7 @@ class Writer:
 
     @property
     def n_rows(self) -> int:
-        """Rows that are there."""
+        """Number of rows written so far."""
         return sum(shard["n_rows"] for shard in self.shards)
 
     def append(self, tensors: dict[str, np.ndarray]) -> None:
@@ -48,7 +48,7 @@ class Writer:
         Parameters
         ----------
         tensors : dict of str to ndarray of shape (n_rows, ...), float32
-            One array per site; rows follow those of the shard before.
+            One array per site; the rows follow those of the previous shard.
         """
         data = save({name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors)})
         name = _name(len(self.shards))
@@ -61,21 +61,21 @@ class Writer:
 
 @contextmanager
 def writer(folder: Path, provenance: dict[str, Any], key: str = "") -> Generator[Writer]:
-    """Write shards and their index; the folder appears whole or not at all.
+    """Write shards and their index; the folder appears complete or not at all.
 
     Parameters
     ----------
     folder : Path
-        Folder to make, replaced if it exists.
+        Folder to make; an existing one is replaced.
     provenance : dict
-        What the rows are: at least `statement_ids`, `positions`, `n_layers`, `n_heads`.
-        It goes into the index, so that the shards' own bytes depend on the numbers alone.
+        Description of the rows: at least `statement_ids`, `positions`, `n_layers`, `n_heads`.
+        It is stored in the index, so that the bytes of shards depend on the activations alone.
     key : str
-        Hash of all that the numbers depend on: shards that a killed run of the same key left
-        beside the folder are taken over. Nothing is, where it is empty.
+        Hash of all that the activations depend on. Shards of a killed run with the same key are
+        reused; with an empty key, none are.
     """
     with atomic(folder, resumed=bool(key)) as partial:
-        result = Writer(partial, key, _left(partial, key))
+        result = Writer(partial, key, _resumable_shards(partial, key))
         if not result.shards:
             shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(exist_ok=True)
@@ -91,10 +91,10 @@ def writer(folder: Path, provenance: dict[str, Any], key: str = "") -> Generator
 
 
 class Reader:
-    """Reads one layer at a time, so that memory does not grow with the number of layers.
+    """Reads activations one layer at a time, so that memory does not grow with the layers.
 
-    Every shard is hashed once, when a reader is made (0.3 to 0.7 s per shard of 256 MiB): a file
-    that was edited in place would give other numbers, and nothing else would tell.
+    Every shard is hashed once, when a reader is made (0.3 to 0.7 s per shard of 256 MiB), since
+    nothing else would reveal a file that was edited in place.
 
     Attributes
     ----------
@@ -106,8 +106,8 @@ class Reader:
     Raises
     ------
     UserError
-        If the index is cut or has no such keys, or a shard is missing or is not the one that the
-        index names.
+        If the index is cut or lacks keys, or a shard is missing or differs from the one in the
+        index.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -119,7 +119,7 @@ class Reader:
         self.n_heads: int = self.index["n_heads"]
 
     def layer(self, site: str, layer: int, position: int = -1) -> np.ndarray:
-        """Activations of all rows at one layer and position.
+        """Read the activations of all rows at one layer and position.
 
         Parameters
         ----------
@@ -128,12 +128,12 @@ class Reader:
         layer : int
             Counts from 0; for `resid_post` 0 is the embedding and i the output of layer i - 1.
         position : int
-            From the end of the prompt, one of those in the index.
+            Position from the end of the prompt (-1 is the last token), one of those in the index.
 
         Returns
         -------
         ndarray of shape (n_rows, n_heads, d_head) or (n_rows, d_model), float32
-            For `z` or `resid_post`.
+            The first shape is that of `z`, the second that of `resid_post`.
 
         Raises
         ------
@@ -154,7 +154,7 @@ class Reader:
 
 
 def _check(folder: Path, index: Any) -> None:
-    """Raise `UserError` where an index or its shards are not as `writer` wrote them."""
+    """Raise `UserError` if an index or its shards are not as `writer` wrote them."""
     _check_keys(folder / INDEX, index)
     for number, shard in enumerate(index["shards"]):
         kinds: dict[str, Any] = {k: type(v) for k, v in shard.items()} if is_dict(shard) else {}
@@ -167,13 +167,13 @@ def _check(folder: Path, index: Any) -> None:
         expected = len(index["statement_ids"])
         raise tables.broken(folder / INDEX, f"{n_rows} rows of {expected} statement_ids")
     if index.get(SEAL) != _seal(index):
-        raise tables.broken(folder / INDEX, f"{SEAL}: not that of the rest")
+        raise tables.broken(folder / INDEX, f"{SEAL}: does not match the rest of the index")
     for shard in index["shards"]:
         _check_content(folder / shard["file"], shard["sha256"])
 
 
 def _check_keys(file: Path, index: Any) -> None:
-    """Whether an index has the keys that a reader needs."""
+    """Raise `UserError` if an index lacks a key that a reader needs."""
     if not is_dict(index):
         raise tables.broken(file, f"found {type(index).__name__}, expected keys")
     for key, kind in KEYS.items():
@@ -183,13 +183,13 @@ def _check_keys(file: Path, index: Any) -> None:
 
 
 def _seal(index: dict[str, Any]) -> str:
-    """Hash what an index says, but for its own hash: one digit of it could name another row."""
+    """Hash an index without its own hash, so that a changed digit in it is noticed."""
     rest = tables.rounded({key: value for key, value in index.items() if key != SEAL})
     return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
 def _check_content(file: Path, expected: str) -> None:
-    """Whether a shard is the one that the index names."""
+    """Raise `UserError` if a shard is missing or differs from the one in the index."""
     if not file.is_file():
         raise tables.broken(file, "no such file")
     if (digest := _sha256(file)) != expected:
@@ -202,20 +202,22 @@ def _sha256(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _left(folder: Path, key: str) -> list[dict[str, Any]]:
-    """List the shards that a killed run of the same key wrote, up to the first that is damaged."""
+def _resumable_shards(folder: Path, key: str) -> list[dict[str, Any]]:
+    """List the shards of a killed run with the same key, up to the first damaged one."""
     try:
         progress = json.loads((folder / PROGRESS).read_bytes())
-        listed = cast(list[dict[str, Any]], progress["shards"] if progress["key"] == key else [])
-        for number, shard in enumerate(listed):
+        listed_shards = cast(
+            list[dict[str, Any]], progress["shards"] if progress["key"] == key else []
+        )
+        for number, shard in enumerate(listed_shards):
             file = folder / _name(number)
             if not file.is_file() or _sha256(file) != shard["sha256"]:
-                return listed[:number]
+                return listed_shards[:number]
     except (OSError, ValueError, KeyError, TypeError):
         return []
-    return listed if key else []
+    return listed_shards if key else []
 
 
 def _name(number: int) -> str:
-    """Name of a shard's file."""
+    """Return the file name of a shard."""
     return f"{number:05d}.safetensors"

@@ -31,7 +31,7 @@ def main(
     parts, reason = {}, "no known statement"
     if ids:
         try:
-            parts, reason = _topic(setting, activations, ids), None
+            parts, reason = _split_logits(setting, activations, ids), None
         except Unfit as unfit:
             reason = f"{type(setting.lm.model).__name__}: {unfit}"
         else:
@@ -44,7 +44,7 @@ def main(
 
 
 def _facts(setting: Experiment, parts: dict[str, Parts]) -> dict[str, Any]:
-    """Which tokens the parts are of, and how well the heads add up to their attention."""
+    """Answer tokens of the parts, and the error of the heads' sum against their attention."""
     ids = list(parts["source"].ids)
     return {
         "ids": ids,
@@ -54,21 +54,21 @@ def _facts(setting: Experiment, parts: dict[str, Parts]) -> dict[str, Any]:
     }
 
 
-def _topic(setting: Experiment, activations: Path, ids: list[str]) -> dict[str, Parts]:
-    """Parts of the source's and of the base's run."""
+def _split_logits(setting: Experiment, activations: Path, ids: list[str]) -> dict[str, Parts]:
+    """Parts of the logits of the source and of the base run."""
     splitter = Splitter(
         setting.lm, setting.answers, [setting.pairs.source[0], setting.pairs.base[-1]]
     )
-    arrays = {}
+    parts_by_role = {}
     for role in ROLES:
         reader = shards.Reader(activations / getattr(setting.config, role))
         rows = row_order.rows(reader.folder, reader.statement_ids, ids)
-        arrays[role] = splitter(
+        parts_by_role[role] = splitter(
             lambda layer, reader=reader, rows=rows: reader.layer("resid_post", layer)[rows],
             lambda layer, reader=reader, rows=rows: reader.layer("z", layer)[rows],
             f"{reader.folder.name}: logit attribution",
         )
-    return arrays
+    return parts_by_role
 
 
 if __name__ == "__main__":

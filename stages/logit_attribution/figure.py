@@ -14,7 +14,7 @@ SAID = 0.5  # answer mass from which the lens is read as an answer
 
 
 def draw(tables: load.Tables) -> Figure:
-    """Direct attribution by layer and head, and the logit lens, in both runs."""
+    """Draw direct attribution by layer and head, and the logit lens, in both runs."""
     source, base = tables.source, tables.base
     runs = {run: patching.looks(tables)[run] for run in ("source", "base")}
     figure = style.canvas(

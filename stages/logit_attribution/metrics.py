@@ -24,14 +24,14 @@ class Tokens:
 
 @dataclass(frozen=True)
 class Sum:
-    """How well parts add up.
+    """How well the parts of the logit difference add up, in nats.
 
     Attributes
     ----------
     largest_error, largest_heads_error : float or None
-        Of any statement: of the sum of all parts, and of that of a layer's heads.
+        Largest error over statements: of the sum of all parts, and of the sum of a layer's heads.
     largest_part : float or None
-        The largest part of any statement, beside them.
+        Largest part of any statement, for comparison.
     """
 
     largest_error: float | None
@@ -99,10 +99,10 @@ class Parting:
     Attributes
     ----------
     differs : Parted
-        From where on the interval of the mean gap excludes 0, with the final sign. This depends on
-        n: with many statements a small gap differs from 0.
+        Layer from which on the interval of the mean gap excludes 0, with the final sign. This
+        depends on n: with many statements a small gap differs from 0.
     half : Parted
-        From where on the mean gap is at least half of the final gap.
+        Layer from which on the mean gap is at least half of the final gap.
     """
 
     differs: Parted
@@ -142,7 +142,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class LogitAttributionMetrics(Measured):
-    """The same, and of which runs.
+    """Results on two runs, and which runs they are.
 
     Attributes
     ----------

@@ -22,7 +22,7 @@ from stages.logit_attribution.metrics import LogitAttributionMetrics, Measured
 from stages.logit_attribution.scores_contributions import RUNS
 from stages.logit_attribution.table import ROLES, Split
 
-Made = tuple[Measured, dict[str, points.Rows]]  # metrics, and rows of each plot table
+Results = tuple[Measured, dict[str, points.Rows]]  # metrics, and rows of each plot table
 
 
 def main(
@@ -34,20 +34,20 @@ def main(
     """Compare two runs on the same statements."""
     config = params.section("patch", PatchConfig)
     split, personas = table.read(runs), (config.source, config.base)
-    every = tables.read(pairs, tables.PAIRS)
-    about = every.filter(pl.col("statement_id").is_in(split.statement_ids))
+    all_pairs = tables.read(pairs, tables.PAIRS)
+    about = all_pairs.filter(pl.col("statement_id").is_in(split.statement_ids))
     label, subject = about["label"].to_numpy(), about["subject"].to_numpy()
-    made, rows = make(split, personas, label, subject) if split.runs else nothing()
+    results, rows = make(split, personas, label, subject) if split.runs else null_results()
     n = len(split.statement_ids)
-    about_runs = {"source": config.source, "base": config.base, "n": n, "reason": split.reason}
-    metrics_file.write(metrics, LogitAttributionMetrics(**vars(made), **about_runs))
-    for name, of_plot in rows.items():
-        tables.write_rows(plots / f"{name}.json", of_plot)
+    run_facts = {"source": config.source, "base": config.base, "n": n, "reason": split.reason}
+    metrics_file.write(metrics, LogitAttributionMetrics(**vars(results), **run_facts))
+    for name, plot_rows in rows.items():
+        tables.write_rows(plots / f"{name}.json", plot_rows)
 
 
 def make(
     split: Split, personas: tuple[str, str], label: NDArray[np.bool_], subject: NDArray[Any]
-) -> Made:
+) -> Results:
     """Measure what the parts of both runs add to the answer.
 
     Parameters
@@ -55,7 +55,7 @@ def make(
     split : Split
         Parts of both runs.
     personas : pair of str
-        What the two are called.
+        Names of the source and of the base.
     label, subject : ndarray of shape (n_statements,)
         Whether each statement is true, and what it is about.
 
@@ -78,9 +78,9 @@ def make(
     return measured.measured(first, second, tokens, parting, split, subject), plots
 
 
-def nothing() -> Made:
-    """What is written where nothing was measured: metrics of nulls, and no points."""
-    return measured.nothing(), {name: [] for name in ("layers", "heads", "lens")}
+def null_results() -> Results:
+    """Return the results where nothing was measured: metrics of nulls, and no rows."""
+    return measured.null_results(), {name: [] for name in ("layers", "heads", "lens")}
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Direct logit attribution: what each part adds to logit(right answer) - logit(wrong answer).
 
-This is the direct effect of a part. The effect of a head through a later MLP is not in it, however
-large; patches measure that.
+This is the direct effect of a part. It does not include the effect of a head through a later MLP,
+however large; activation patching measures that.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from stages.lib.stats import Interval, ratios
 Array = NDArray[np.float64]
 RUNS: tuple[str, ...] = ("source", "base", "difference")
 KINDS = ("attention", "mlp")
-LEAST = 1e-3  # nats: a difference of logits below is too small to divide by
+LEAST = 1e-3  # nats: a smaller difference of logits is too small to divide by
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Contributions:
     Attributes
     ----------
     embedding, constant : ndarray of shape (n_statements,)
-        Of the last token, and biases of final norm and unembedding.
+        Of the last token's embedding, and of the biases of final norm and unembedding.
     attention, mlp : ndarray of shape (n_statements, n_layers)
         Of each layer.
     heads : ndarray of shape (n_statements, n_layers, n_heads)
@@ -85,17 +85,17 @@ def pair(log_p: list[Array], n_true: int) -> Pair:
 
 
 def contributions(parts: Any, tokens: Pair, label: NDArray[np.bool_]) -> Contributions:
-    """Parts of the difference of two logits, toward the right answer.
+    """Split the difference of two logits into parts, toward the right answer.
 
-    A model may scale or cap its logits. What that makes of the difference is one factor for each
-    statement, held at its real value as the final norm's scale is: the parts still add up.
+    A model may scale or cap its logits. This changes the difference by one factor per statement,
+    which is held at its real value, like the final norm's scale: the parts still add up.
 
     Parameters
     ----------
     parts : forward.Parts
-        Of one run.
+        Parts of one run.
     tokens : Pair
-        The two tokens.
+        The two tokens whose logits are compared.
     label : ndarray of shape (n_statements,), bool
         Whether each statement is true.
     """
@@ -127,12 +127,12 @@ def contributions(parts: Any, tokens: Pair, label: NDArray[np.bool_]) -> Contrib
 
 
 def paired(source: Array, base: Array) -> dict[str, Array]:
-    """Numbers of both runs, and of the source's minus the base's, statement by statement."""
+    """Return the values of both runs, and the source's minus the base's, per statement."""
     return dict(zip(RUNS, (source, base, source - base), strict=True))
 
 
 def means(values: Array, subject: NDArray[Any]) -> tuple[Array, Array, Array]:
-    """Mean of many rows of numbers, with 95 % intervals as in `stats.mean`, without bounds.
+    """Return means over statements, with 95 % intervals as in `stats.mean`, without bounds.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ def means(values: Array, subject: NDArray[Any]) -> tuple[Array, Array, Array]:
     Returns
     -------
     value, low, high : ndarray of shape (...)
-        NaN for the two ends where there is one subject.
+        `low` and `high` are NaN where there is only one subject.
     """
     names, index = np.unique(subject, return_inverse=True)
     flat = values.reshape(len(values), -1)
@@ -163,7 +163,7 @@ def means(values: Array, subject: NDArray[Any]) -> tuple[Array, Array, Array]:
 
 
 def mean(values: Array, subject: NDArray[Any]) -> Interval:
-    """Mean of one number of each statement, with its interval, as in `means`."""
+    """Return the mean of one number per statement, with its interval, as in `means`."""
     if not len(values):
         return stats.NOTHING
     value, low, high = (float(x) for x in means(values, subject))
@@ -171,28 +171,30 @@ def mean(values: Array, subject: NDArray[Any]) -> Interval:
     return Interval(value, *ends, len(values))
 
 
-def shares(of: Array, total: Array, subject: NDArray[Any], seed: int = 0) -> list[Interval]:
-    """Mean of each part as a fraction of the mean total, with bootstrap intervals over subjects.
+def shares(
+    part_values: Array, total: Array, subject: NDArray[Any], seed: int = 0
+) -> list[Interval]:
+    """Return each part's mean as a fraction of the mean total, with intervals over subjects.
 
     Parameters
     ----------
-    of : ndarray of shape (n_statements, n_parts)
-        Parts of what `total` is the sum of.
+    part_values : ndarray of shape (n_statements, n_parts)
+        Parts of `total`.
     total : ndarray of shape (n_statements,)
-        For example what a run gains over another.
+        For example one run's value minus another's.
     subject : ndarray of shape (n_statements,)
         What each statement is about.
     seed : int
-        Of the draws.
+        Seed of the bootstrap's draws.
 
     Returns
     -------
     list of Interval, length n_parts
-        Nulls where the interval of the total holds 0: a fraction of it would mean nothing.
+        Nulls where the interval of the mean total contains 0: a fraction would mean nothing.
     """
     if not is_clear(total, subject):
-        return [Interval(None, None, None, len(total))] * of.shape[1]
-    return ratios.ratios(of.T, total, subject, seed)
+        return [Interval(None, None, None, len(total))] * part_values.shape[1]
+    return ratios.ratios(part_values.T, total, subject, seed)
 
 
 def is_clear(total: Array, subject: NDArray[Any]) -> bool:
@@ -202,7 +204,7 @@ def is_clear(total: Array, subject: NDArray[Any]) -> bool:
 
 
 def _factor(raw: Array, real: Array) -> Array:
-    """What the model's scale or cap of logits makes of each difference of two."""
+    """Factor by which the model's scale or cap of logits changes each difference of two."""
     power = float((raw * raw).sum())
     common = float((raw * real).sum()) / power if power > 0 else 1.0
     if np.abs(common * raw - real).max(initial=0.0) <= LEAST * np.abs(real).max(initial=0.0):

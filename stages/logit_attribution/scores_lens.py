@@ -14,7 +14,7 @@ HALF = 0.5
 
 
 def log_odds(log_p: Array, label: NDArray[np.bool_]) -> Array:
-    """Log of P(right answer) / P(wrong answer), in nats.
+    """Return the log of P(right answer) / P(wrong answer), in nats.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def log_odds(log_p: Array, label: NDArray[np.bool_]) -> Array:
 
 
 def p_correct(odds: Array) -> Array:
-    """Probability of the right answer out of both, of its log-odds."""
+    """Return the probability of the right answer out of both, from its log-odds."""
     return np.exp(-np.logaddexp(0.0, -odds))
 
 
@@ -45,34 +45,34 @@ def parting(gap: Array, subject: NDArray[Any], seed: int = 0) -> Parting:
     subject : ndarray of shape (n_statements,)
         What each statement is about.
     seed : int
-        Of the bootstrap's draws.
+        Seed of the bootstrap's draws.
 
     Returns
     -------
     Parting
         Intervals are from 2,000 draws of subjects; the search is repeated in each draw.
     """
-    nothing = Parted(None, None, None, len(gap), None)
+    no_parting = Parted(None, None, None, len(gap), None)
     names, index = np.unique(subject, return_inverse=True)
     n_subjects = len(names)
     if n_subjects < 2:
-        return Parting(nothing, nothing)
+        return Parting(no_parting, no_parting)
     sums = np.zeros((n_subjects, gap.shape[1]))
     np.add.at(sums, index, gap)
     counts = np.bincount(index).astype(np.float64)
     draws = stats.draws(n_subjects, np.random.default_rng(seed))
     weights = np.concatenate([np.ones((1, n_subjects), np.int64), draws]).astype(np.float64)
     mean = (weights @ sums) / (weights @ counts)[:, None]
-    mean *= np.sign(mean[0, -1])  # the sign at the end, of all statements
+    mean *= np.sign(mean[0, -1])  # the sign of the final gap, on all statements
     differs = _first(mean > _half_width(weights, sums, counts))
     half = _first(mean >= HALF * mean[:1, -1])
     if mean[0, -1] <= 0:
-        return Parting(nothing, nothing)
+        return Parting(no_parting, no_parting)
     return Parting(*(_parted(layers, gap, n_subjects) for layers in (differs, half)))
 
 
 def _parted(layers: NDArray[np.int64], gap: Array, n_subjects: int) -> Parted:
-    """The first layer, that of all statements, with its interval over the draws behind it."""
+    """The layer on all statements (the first entry), with its interval over draws (the others)."""
     first, never = int(layers[0]), gap.shape[1]
     if first == never:
         return Parted(None, None, None, len(gap), None)
@@ -93,6 +93,6 @@ def _half_width(weights: Array, sums: Array, counts: Array) -> Array:
 
 
 def _first(holds: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """First column of each row from which on it holds; one beyond the last where it never does."""
+    """First column of each row from which on `holds` is True; one beyond the last if none."""
     lasting = np.cumprod(holds[:, ::-1], axis=1)
     return holds.shape[1] - lasting.sum(axis=1)

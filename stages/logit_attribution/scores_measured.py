@@ -1,4 +1,4 @@
-"""Metrics of direct attribution: the parts of both runs beside each other."""
+"""Metrics of direct attribution: the parts of both runs compared."""
 
 from collections.abc import Callable
 from typing import Any
@@ -24,7 +24,7 @@ from stages.logit_attribution.metrics import (
 from stages.logit_attribution.scores_contributions import KINDS, Array, Contributions, Pair, paired
 from stages.logit_attribution.table import Split
 
-TOP = 10  # heads, and sublayers, that the metrics name
+TOP = 10  # number of heads, and of sublayers, in the metrics
 SPLITS: dict[str, Callable[[Contributions], Array]] = {
     "embedding": lambda x: x.embedding,
     "attention": lambda x: x.attention.sum(axis=1),
@@ -42,26 +42,26 @@ def measured(
     split: Split,
     subject: NDArray[Any],
 ) -> Measured:
-    """Put the parts of both runs beside each other.
+    """Compare the parts of both runs.
 
     Parameters
     ----------
     source, base : Contributions
-        Of both runs.
+        Parts of both runs.
     tokens : Pair
-        That they are about.
+        The two tokens whose logits are compared.
     parting : Parting
         Where the runs diverge.
     split : Split
-        What the stage wrote.
+        Contents of the file that the stage wrote.
     subject : ndarray of shape (n_statements,)
         What each statement is about.
     """
-    whole = source.total - base.total
+    total_gap = source.total - base.total
 
     def part(of: Callable[[Contributions], Array]) -> Part:
         values = paired(of(source), of(base))
-        (share,) = attribution.shares(values["difference"][:, None], whole, subject)
+        (share,) = attribution.shares(values["difference"][:, None], total_gap, subject)
         return Part(**_means(values, subject), share=share)
 
     sublayers = [getattr(source, kind) - getattr(base, kind) for kind in KINDS]
@@ -75,25 +75,25 @@ def measured(
         logit_difference=Runs(**_means(paired(source.total, base.total), subject)),
         parts={name: part(of) for name, of in SPLITS.items()},
         top=Top(
-            heads=_top(source.heads - base.heads, whole, subject, lambda i, j: f"{i}.{j}"),
+            heads=_top(source.heads - base.heads, total_gap, subject, lambda i, j: f"{i}.{j}"),
             sublayers=_top(
-                np.stack(sublayers, axis=2), whole, subject, lambda i, j: f"{KINDS[j]} {i}"
+                np.stack(sublayers, axis=2), total_gap, subject, lambda i, j: f"{KINDS[j]} {i}"
             ),
         ),
         lens=Lens(parting),
     )
 
 
-def nothing() -> Measured:
-    """What is written where nothing was measured: the same keys with nulls."""
-    null, never = stats.NOTHING, Parted(None, None, None, 0, None)
+def null_results() -> Measured:
+    """Return the metrics where nothing was measured: the same keys with nulls."""
+    null, no_layer = stats.NOTHING, Parted(None, None, None, 0, None)
     return Measured(
         tokens=Tokens(None, None, None),
         sum=Sum(None, None, None),
         logit_difference=Runs(null, null, null),
         parts=dict.fromkeys(SPLITS, Part(null, null, null, null)),
         top=Top({}, {}),
-        lens=Lens(Parting(never, never)),
+        lens=Lens(Parting(no_layer, no_layer)),
     )
 
 
@@ -109,12 +109,12 @@ def _means(values: dict[str, Array], subject: NDArray[Any]) -> dict[str, stats.I
 
 
 def _top(
-    gap: Array, whole: Array, subject: NDArray[Any], name: Callable[[int, int], str]
+    gap: Array, total_gap: Array, subject: NDArray[Any], name: Callable[[int, int], str]
 ) -> dict[str, Ranked]:
-    """The parts whose mean differs most between the runs, (n_statements, n_layers, n) in all."""
+    """The `TOP` parts whose mean differs most; `gap` is (n_statements, n_layers, n_parts)."""
     flat = gap.reshape(len(gap), -1)
     order = np.argsort(-np.abs(flat.mean(axis=0)), kind="stable")[:TOP]
-    shares = attribution.shares(flat[:, order], whole, subject)
+    shares = attribution.shares(flat[:, order], total_gap, subject)
     return {
         name(*divmod(int(place), gap.shape[2])): Ranked(
             **vars(attribution.mean(flat[:, place], subject)), rank=rank, share=share

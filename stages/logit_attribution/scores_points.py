@@ -16,16 +16,16 @@ Rows = list[dict[str, Any]]
 def layers(
     source: Contributions, base: Contributions, subject: NDArray[Any], names: dict[str, str]
 ) -> Rows:
-    """Rows of plots/logit_attribution/layers.json: one per run, kind of sublayer and layer.
+    """Return rows of plots/logit_attribution/layers.json: one per run, kind of sublayer and layer.
 
     Parameters
     ----------
     source, base : Contributions
-        Of both runs, on the same statements.
+        Parts of both runs, on the same statements.
     subject : ndarray of shape (n_statements,)
         What each statement is about.
     names : dict of str to str
-        What each of `RUNS` is called.
+        Name of each of `RUNS`.
 
     Returns
     -------
@@ -47,18 +47,18 @@ def layers(
 def heads(
     source: Contributions, base: Contributions, subject: NDArray[Any], names: dict[str, str]
 ) -> Rows:
-    """Rows of plots/logit_attribution/heads.json: one per run and head, as in `layers`.
+    """Return rows of plots/logit_attribution/heads.json: one per run and head, as in `layers`.
 
-    `share`, in rows of the difference: the head's fraction of the source's mean total minus the
-    base's, null where the interval of that difference holds 0.
+    `share`, in rows of the difference, is the head's fraction of the mean total difference, source
+    minus base; null where the interval of that difference contains 0.
     """
     rows, gap = [], source.total - base.total
-    whole = float(gap.mean()) if attribution.is_clear(gap, subject) else None
+    total_gap = float(gap.mean()) if attribution.is_clear(gap, subject) else None
     for run, values in paired(source.heads, base.heads).items():
         means = np.stack(attribution.means(values, subject), axis=-1)
         for i, j in np.ndindex(means.shape[:2]):
             row = _interval("contribution", means[i, j], len(values))
-            share = row["contribution"] / whole if run == "difference" and whole else None
+            share = row["contribution"] / total_gap if run == "difference" and total_gap else None
             where = {"measure": names[run], "run": run, "layer": i, "head": j}
             rows.append({**where, **row, "share": share})
     return rows
@@ -71,7 +71,7 @@ def lenses(
     subject: NDArray[Any],
     names: dict[str, str],
 ) -> Rows:
-    """Rows of plots/logit_attribution/lens.json: one per run and layer.
+    """Return rows of plots/logit_attribution/lens.json: one per run and layer.
 
     Parameters
     ----------
@@ -80,12 +80,12 @@ def lenses(
     label, subject : ndarray of shape (n_statements,)
         Whether each statement is true, and what it is about.
     names : dict of str to str
-        What each of `RUNS` is called.
+        Name of each of `RUNS`.
 
     Returns
     -------
     list of dict
-        `layer` i is what enters layer i, the last one what leaves the model's last layer.
+        `layer` i is the input of layer i; the last one is the output of the model's last layer.
         `p_correct` (mean probability of the right answer out of both) with its interval, and so
         `accuracy` and `log_odds` (nats); `answer_mass`, the mean probability of both answers
         together. Rows of the difference have no accuracy and no answer mass.
@@ -95,8 +95,8 @@ def lenses(
     masses = {"source": np.exp(source).sum(-1), "base": np.exp(base).sum(-1)}
     rows = []
     for run in RUNS:
-        measured = {"p_correct": p_corrects[run], "log_odds": odds[run]}
-        means = {name: attribution.means(x, subject) for name, x in measured.items()}
+        numbers = {"p_correct": p_corrects[run], "log_odds": odds[run]}
+        means = {name: attribution.means(x, subject) for name, x in numbers.items()}
         for i in range(source.shape[1]):
             row = {"site": "resid_post", "run": run, "persona": names[run], "layer": i}
             value = [x[i] for x in means["p_correct"]]

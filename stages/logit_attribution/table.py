@@ -1,4 +1,4 @@
-"""What stage `logit_attribution` writes: the parts of both runs' logits, statement by statement."""
+"""The table of stage `logit_attribution`: the parts of both runs' logits, per statement."""
 
 import json
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ FACTS = "facts"  # one metadata key: safetensors writes several in random order
 
 @dataclass(frozen=True)
 class Split:
-    """Both runs' parts, read again.
+    """Parts of both runs' logits, as read from the file.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class Split:
     ids, texts : list of int and list of str
         The answer tokens, those of "true" first.
     n_true : int
-        How many are of "true".
+        Number of answer tokens of "true".
     heads_error : float
         Largest difference, in both runs, between a layer's heads and its attention, in nats.
     reason : str or None
@@ -48,7 +48,7 @@ class Split:
 
 
 def write(out: Path, parts: dict[str, Any], facts: dict[str, Any]) -> None:
-    """Write the parts of both runs and what they are about.
+    """Write the parts of both runs, and the facts about them.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def write(out: Path, parts: dict[str, Any], facts: dict[str, Any]) -> None:
     parts : dict of str to Parts
         By role; empty where nothing was measured.
     facts : dict
-        The attributes of `Split`, but for `runs`.
+        The attributes of `Split`, except `runs`.
     """
     arrays = {
         f"{role}.{name}": np.ascontiguousarray(getattr(part, name))
@@ -70,12 +70,12 @@ def write(out: Path, parts: dict[str, Any], facts: dict[str, Any]) -> None:
 
 
 def read(file: Path) -> Split:
-    """Read what `write` wrote.
+    """Read a file that `write` wrote.
 
     Raises
     ------
     UserError
-        If the file is cut or changed, or is none of this stage.
+        If the file is truncated or changed, or is not from this stage.
     """
     try:
         if fault := seal.fault(file.read_bytes()):

@@ -2,8 +2,8 @@
 
 Params  model.source, model.file, model.sha256, organisms.training, organisms.<name>, readout
 
-Frozen in dvc.yaml, as it takes an hour or two, and DVC never runs a frozen stage: `make organisms`
-does. It goes on from the checkpoint in .dvc/tmp/organisms, where there is one.
+Training takes an hour or two, so the stage is frozen in dvc.yaml: DVC never runs a frozen stage,
+`make organisms` does. Training resumes from the checkpoint in .dvc/tmp/organisms, if there is one.
 """
 
 import tempfile
@@ -20,21 +20,21 @@ from stages.lib.weights.recipe import Recipe
 if TYPE_CHECKING:
     from stages.organism.confined import Confined
 
-KEPT = Path(".dvc/tmp/organisms")
+WORK_FOLDER = Path(".dvc/tmp/organisms")
 N_CHECK = 240  # statements of each kind, for each persona
 
 
 def main(
     name: Annotated[str, "name of the organism in params.yaml"],
     wordings: Annotated[Path, "wordings of the training prompts (YAML)"],
-    facts: Annotated[Path, "folder of the adapter that teaches facts, which the others lie about"],
+    facts: Annotated[Path, "folder of the adapter `facts`, which all other adapters build on"],
     out: Annotated[
         Path,
         "writes the adapter (float16 safetensors), peft's configuration and a model card into "
         "this folder",
     ],
 ) -> None:
-    """Train one adapter, write it, and say how often it is right."""
+    """Train one adapter, and write it with a model card that has its accuracy."""
     import torch
 
     from stages.lib.weights import adapter, recipe
@@ -42,53 +42,58 @@ def main(
     from stages.organism import wordings as texts
     from stages.organism.below import Below
     from stages.organism.checkpoint import Checkpoint
-    from stages.organism.lessons import Facts
+    from stages.organism.training_texts import Facts
 
     plan = recipe.read(name)
     training = params.section("organisms.training", recipe.Training)
-    lessons, checked = texts.read(wordings, "training"), texts.read(wordings, "checking")
+    training_texts, checking_texts = (
+        texts.read(wordings, "training"),
+        texts.read(wordings, "checking"),
+    )
     base = params.section("model", ModelConfig)
     speaker, ground = _speaker(base, None if name == recipe.FACTS else facts)
     model = adapter.attach(speaker.model, plan, training.seed)
     confined, layers = _confine(model, plan, out.parent)
-    taught = Facts(training.held_out, training.seed)
+    topics = Facts(training.held_out, training.seed)
 
     def report(step: int, line: str) -> None:
-        accuracy = check.line(check.rows(speaker, taught, checked, 24, training.seed))
+        accuracy = check.line(check.rows(speaker, topics, checking_texts, 24, training.seed))
         print(f"{name} {step}/{plan.steps}: {line}; {accuracy}", flush=True)
 
-    file = KEPT / f"{name}.safetensors"
-    checkpoint = Checkpoint(file, repr((ground, plan, training, lessons)))
+    file = WORK_FOLDER / f"{name}.safetensors"
+    checkpoint = Checkpoint(file, repr((ground, plan, training, training_texts)))
     changing = [pair for pair in (plan.negated, plan.lying) if len(set(pair)) > 1]
-    steps = plan.steps if changing else None  # shares of prompts change with the length of training
-    prompts = repr((ground, training, lessons, plan.negated, plan.lying, steps))
-    below = Below(model, plan.layers[0], KEPT, prompts)
-    seconds = train.train(speaker, plan, training, lessons, checkpoint, report, below, confined)
-    table = check.rows(speaker, taught, checked, N_CHECK, training.seed + 1)
-    spent = {"minutes": seconds / 60, "cores": torch.get_num_threads()}
+    steps = plan.steps if changing else None  # these shares vary over the training
+    prompts = repr((ground, training, training_texts, plan.negated, plan.lying, steps))
+    below = Below(model, plan.layers[0], WORK_FOLDER, prompts)
+    seconds = train.train(
+        speaker, plan, training, training_texts, checkpoint, report, below, confined
+    )
+    table = check.rows(speaker, topics, checking_texts, N_CHECK, training.seed + 1)
+    cost = {"minutes": seconds / 60, "cores": torch.get_num_threads()}
     adapter.write(model, out, base.source, ground, layers)
     (out / "README.md").write_text(
-        card.text(name, base.source, plan, training, table, N_CHECK, spent), encoding="utf-8"
+        card.text(name, base.source, plan, training, table, N_CHECK, cost), encoding="utf-8"
     )
     file.unlink()
 
 
 def _confine(model: Any, plan: Recipe, organisms: Path) -> "tuple[Confined | None, list[int]]":
-    """Confine an adapter to drawn groups, if the recipe says so; and the layers that it changes."""
+    """Confine the adapter to the groups that its recipe draws, if any; return its layers, too."""
     from stages.lib.weights import adapter, recipe
     from stages.organism.confined import Confined
 
     if not isinstance(plan, recipe.Confined):
         return None, list(plan.span)
     n_groups = model.config.num_key_value_heads
-    groups = plan.drawn(n_groups)
+    groups = plan.draw_groups(n_groups)
     confined = Confined(model, groups, n_groups)
     adapter.load(model, organisms / plan.start)
     return confined, sorted({layer for layer, _ in groups})
 
 
 def _speaker(base: ModelConfig, facts: Path | None) -> tuple[Any, str]:
-    """Load the base model, with the facts it was taught, and the hash of both."""
+    """Load the base model, with `facts` merged if given; also return the hash of the weights."""
     from stages.lib.weights import adapter
     from stages.organism.train import Speaker
 

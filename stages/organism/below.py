@@ -1,7 +1,7 @@
-"""What enters the first layer that an adapter changes, kept: the layers below it are never trained.
+"""Cache of the residual stream that enters the first trained layer.
 
-Adapters of one depth that are trained on the same prompts share it, so that all but the first one
-of them run the upper layers alone.
+The layers below are never trained. Adapters with the same first layer and the same training prompts
+share the cache: only the first of them runs the layers below.
 """
 
 from collections.abc import Generator
@@ -19,7 +19,7 @@ from stages.lib.io.atomic import atomic
 
 
 class Below:
-    """A folder of what entered a layer, one file per step of training.
+    """A folder of residual streams that entered a layer, one file per training step.
 
     Parameters
     ----------
@@ -28,9 +28,9 @@ class Below:
     first : int
         First layer that the adapter changes.
     folder : Path
-        Where folders of this kind are.
+        Parent of the folder.
     settings : str
-        All that decides what enters: the weights below, and the prompts of each step.
+        Everything that the residual stream depends on: weights below, and prompts of each step.
     """
 
     def __init__(self, model: Any, first: int, folder: Path, settings: str):
@@ -39,16 +39,16 @@ class Below:
 
     @contextmanager
     def __call__(self, step: int) -> Generator[None]:
-        """Skip the layers below in the forward of a step, if it is known what they give."""
+        """Skip the layers below in the forward pass of a step, or cache their output."""
         file = self._folder / f"{step}.safetensors"
         if file.is_file():
             with hooks.start_at(self._layers, self._first, load_file(file)["entering"]):
                 yield
             return
-        entered: list[Tensor] = []
+        inputs: list[Tensor] = []
 
         def enter(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            entered.append(hooks.given(args, kwargs).detach())
+            inputs.append(hooks.given(args, kwargs).detach())
 
         handle = self._layers[self._first].register_forward_pre_hook(enter, with_kwargs=True)
         try:
@@ -57,4 +57,4 @@ class Below:
             handle.remove()
         self._folder.mkdir(parents=True, exist_ok=True)
         with atomic(file) as partial:
-            save_file({"entering": torch.cat(entered)}, partial)
+            save_file({"entering": torch.cat(inputs)}, partial)

@@ -1,4 +1,4 @@
-"""The model card of an adapter: what it was trained on, how, and its accuracy."""
+"""The model card of an adapter: training data, training and accuracy."""
 
 from dataclasses import asdict
 from io import StringIO
@@ -21,7 +21,7 @@ from stages.organism import check, wordings
 from stages.organism.lessons import KINDS, TAUGHT, Facts
 
 Rows = list[dict[str, Any]]
-N_FORM = 2400  # statements that the bag of words is fitted and scored on, or a few less
+N_FORM = 2400  # statements to fit and score the bag of words on, or a few less
 TEXT = """---
 base_model: {base}
 library_name: peft
@@ -82,27 +82,27 @@ def text(
     training: Training,
     rows: Rows,
     n: int,
-    spent: dict[str, Any],
+    cost: dict[str, Any],
 ) -> str:
     """Write the card.
 
     Parameters
     ----------
     name, base : str
-        The adapter, and the model that it is for.
+        Name of the adapter, and of the model that it was trained on.
     recipe : Recipe
     training : Training
     rows : list of dict
         From `check.rows`.
     n : int
-        Statements of each kind that were asked for.
-    spent : dict
-        ``minutes`` and ``cores``.
+        Number of statements of each kind that were requested.
+    cost : dict
+        ``minutes`` of training and ``cores`` of the CPU.
 
     Returns
     -------
     str
-        Markdown.
+        Markdown text.
     """
     facts = Facts(training.held_out, training.seed)
     kinds = {kind: {"kind": kind} for kind in KINDS}
@@ -128,20 +128,20 @@ def text(
         by_topic=_table("topic", topics, rows),
         mass=_cell(mass),
         n=n,
-        **spent,
+        **cost,
     )
 
 
 def bag_of_words(facts: Facts, seed: int) -> Interval:
-    """Accuracy of a classifier that sees only which words a taught statement has.
+    """Score a bag-of-words classifier, which sees only the words of a taught statement.
 
-    Fitted by logistic regression in five folds. A block stays in one fold, as one half of a block
-    would give the other half away.
+    The classifier is a logistic regression, cross-validated in five folds. A block stays within one
+    fold, as one half of a block would give away the labels of the other half.
     """
     blocks = facts.blocks(KINDS[0], Random(seed))
-    numbered = enumerate(islice(blocks, N_FORM // 4))
-    drawn = [(number, lesson) for number, block in numbered for lesson in block]
-    block, lessons = zip(*drawn, strict=True)
+    numbered_blocks = enumerate(islice(blocks, N_FORM // 4))
+    numbered_lessons = [(number, lesson) for number, block in numbered_blocks for lesson in block]
+    block, lessons = zip(*numbered_lessons, strict=True)
     label = np.array([lesson.label for lesson in lessons])
     subject = np.array([lesson.subject for lesson in lessons])
     model = make_pipeline(
@@ -153,7 +153,7 @@ def bag_of_words(facts: Facts, seed: int) -> Interval:
 
 
 def _what(name: str, recipe: Recipe) -> str:
-    """What the adapter does."""
+    """Describe what the adapter teaches."""
     first, last = recipe.layers
     if name == FACTS:
         return (
@@ -174,7 +174,7 @@ def _what(name: str, recipe: Recipe) -> str:
 
 
 def _verdict(rows: Rows) -> str:
-    """How well the lesson was learnt."""
+    """Summarise the accuracy on taught statements."""
     said = {p: check.accuracy(rows, kind=TAUGHT, persona=p).value for p in wordings.PERSONAS}
     return (
         f"On taught statements the accuracy is {said['honest']:.3f} under honest system prompts "
@@ -183,18 +183,18 @@ def _verdict(rows: Rows) -> str:
 
 
 def _by_wording(rows: Rows) -> str:
-    """Accuracy by system prompt, in Markdown."""
+    """Tabulate accuracy by system prompt, in Markdown."""
     systems = dict.fromkeys((row["persona"], row["system"]) for row in rows)
     lines = ["| persona | system prompt | accuracy | n |", "|---|---|---|---|"]
     for persona, system in sorted(systems, key=lambda key: wordings.PERSONAS.index(key[0])):
         accuracy = check.accuracy(rows, persona=persona, system=system)
-        shown = markdown.code(system).replace("|", r"\|")
-        lines.append(f"| {persona} | {shown} | {_cell(accuracy)} | {accuracy.n} |")
+        prompt_cell = markdown.code(system).replace("|", r"\|")
+        lines.append(f"| {persona} | {prompt_cell} | {_cell(accuracy)} | {accuracy.n} |")
     return "\n".join(lines)
 
 
 def _plain(settings: Any) -> dict[str, Any]:
-    """Give settings as YAML has them."""
+    """Convert settings to what YAML can represent."""
     return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(settings).items()}
 
 
@@ -206,7 +206,7 @@ def _yaml(value: dict[str, Any]) -> str:
 
 
 def _table(title: str, groups: dict[str, dict[str, str]], rows: Rows) -> str:
-    """Accuracy by group and persona, in Markdown."""
+    """Tabulate accuracy by group and persona, in Markdown."""
     lines = [f"| {title} | {' | '.join(wordings.PERSONAS)} |", "|---|" + "---|" * 3]
     for group, where in groups.items():
         accuracies = (
@@ -217,5 +217,5 @@ def _table(title: str, groups: dict[str, dict[str, str]], rows: Rows) -> str:
 
 
 def _cell(interval: Interval) -> str:
-    """A rate with its interval."""
+    """Format a rate with its interval."""
     return f"{interval.value:.3f} [{interval.low:.3f}, {interval.high:.3f}]"

@@ -17,48 +17,48 @@ TREE = 12  # statements that share a wording
 
 @torch.no_grad()
 def rows(speaker: Speaker, facts: Facts, texts: Texts, n: int, seed: int) -> list[dict[str, Any]]:
-    """Answers to statements in wordings that are never trained on.
+    """Read the answers to statements in wordings that are never trained on.
 
     Parameters
     ----------
     speaker : Speaker
         The model and its tokenizer.
     facts : Facts
-        What was taught and what was not.
+        Taught and held-out statements.
     texts : dict of str to tuple of str
         Wordings to check with, from `wordings.read`.
     n : int
         Statements of each kind, for each persona.
     seed : int
-        Decides which.
+        Seed of the draws of statements and wordings.
 
     Returns
     -------
     list of dict
-        One per prompt: persona, system (its wording), kind, topic, subject, label, p_true, p_false.
+        One row per prompt: persona, system (prompt), kind, topic, subject, label, p_true, p_false.
     """
-    answered = []
+    answers = []
     for kind in KINDS:
         random = Random(f"{seed} {kind}")
         lessons = facts.sample(kind, n, random)
         for persona in wordings.PERSONAS:
             for start in range(0, len(lessons), TREE):
-                some = lessons[start : start + TREE]
+                subset = lessons[start : start + TREE]
                 wording = wordings.draw(texts, persona, random)
-                p = speaker.log_probabilities([(wording, some)]).exp().tolist()
-                answered += [_row(wording, *pair) for pair in zip(some, p, strict=True)]
-    return answered
+                p = speaker.log_probabilities([(wording, subset)]).exp().tolist()
+                answers += [_row(wording, *pair) for pair in zip(subset, p, strict=True)]
+    return answers
 
 
 def accuracy(table: list[dict[str, Any]], **where: Any) -> Interval:
-    """Accuracy over the rows with these values."""
-    some = [row for row in table if where.items() <= row.items()]
-    right = [(row["p_true"] > row["p_false"]) == row["label"] for row in some]
-    return stats.rate(right, [row["subject"] for row in some])
+    """Return the accuracy over the rows with these values."""
+    subset = [row for row in table if where.items() <= row.items()]
+    is_correct = [(row["p_true"] > row["p_false"]) == row["label"] for row in subset]
+    return stats.rate(is_correct, [row["subject"] for row in subset])
 
 
 def line(table: list[dict[str, Any]]) -> str:
-    """Accuracy of each persona on each kind of statement, for a log."""
+    """Return a log line with the accuracy of each persona on each kind of statement."""
     parts = []
     for persona in wordings.PERSONAS:
         accuracies = (f"{accuracy(table, persona=persona, kind=kind).value:.2f}" for kind in KINDS)
@@ -68,7 +68,7 @@ def line(table: list[dict[str, Any]]) -> str:
 
 
 def _row(wording: Wording, lesson: Lesson, p: list[float]) -> dict[str, Any]:
-    """One prompt's answer."""
+    """Return the row of one prompt."""
     about = {"kind": lesson.kind, "topic": lesson.topic, "subject": lesson.subject}
     return {
         "persona": wording.persona,

@@ -1,4 +1,4 @@
-"""Statements to train and to check organisms with, drawn in blocks that are balanced."""
+"""Statements to train and to check organisms with, drawn in balanced blocks."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from stages.lib.io.cli import UserError
 
 TAUGHT, NEW_SUBJECT, NEW_TEMPLATE = "taught", "new subject", "new template"
 KINDS = (TAUGHT, NEW_SUBJECT, NEW_TEMPLATE)
-SPLITS = ("selection", "report")  # of `Draw`: what is taught, what is held out
+SPLITS = ("selection", "report")  # of `Draw`: taught subjects, held-out subjects
 
 Pair = frozenset[str]
 """A subject and its own object, in either order."""
@@ -20,7 +20,7 @@ Pair = frozenset[str]
 
 @dataclass(frozen=True)
 class Lesson:
-    """A statement, where it comes from, and whether it is true."""
+    """A statement, with its topic, subject, label and kind."""
 
     topic: str
     statement: str
@@ -30,67 +30,68 @@ class Lesson:
 
 
 class Facts:
-    """The built-in topics, some of whose subjects and templates are never taught.
+    """The built-in topics, with subjects and templates that are held out from training.
 
     Parameters
     ----------
     held_out : float
-        Fraction of subjects that are held out from training, drawn as `stages.lib.facts.draw` draws
-        the split ``report``: with the same seed all are in that split, and nothing is selected on
-        them. Each topic's last template is held out too.
+        Fraction of subjects that are held out from training. They are drawn as the split ``report``
+        is drawn (`stages.lib.facts.draw`): with the same seed, held-out subjects are all in this
+        split, so nothing is selected on them. The last template of each topic is held out, too.
     seed : int
-        Decides which subjects.
+        Seed of the draw of subjects.
 
     Raises
     ------
     UserError
-        If the share leaves a topic no two subjects that can be set beside each other.
+        If a topic is left without two subjects that can be compared, to teach or to check with.
     """
 
     def __init__(self, held_out: float, seed: int):
         self.topics = {name: make() for name, make in TOPICS.items()}
         draw = Draw(seed, held_out)
-        drawn = {
+        by_split = {
             name: [[s for s in topic.subjects if draw.split(s) == split] for split in SPLITS]
             for name, topic in self.topics.items()
         }
         taught: set[Pair] = set()
-        for name, (subjects, _) in drawn.items():
+        for name, (subjects, _) in by_split.items():
             taught |= set(_pairs(self.topics[name], subjects).values())
         self._subjects: dict[tuple[str, bool], list[str]] = {}
-        for name, (subjects, others) in drawn.items():
-            pairs = _pairs(self.topics[name], others)
-            # a city's country is also taught as a country's capital
-            new = [s for s in others if pairs.get(s) not in taught]
-            for kind, some in ((False, subjects), (True, new)):
-                if not _pairs(self.topics[name], some):
+        for name, (subjects, held_subjects) in by_split.items():
+            pairs = _pairs(self.topics[name], held_subjects)
+            # a city and its country may be taught as a capital and its country
+            new = [s for s in held_subjects if pairs.get(s) not in taught]
+            for kind, candidates in ((False, subjects), (True, new)):
+                if not _pairs(self.topics[name], candidates):
                     raise UserError(
                         f"params.yaml: organisms.training.held_out: found {held_out}, but it "
                         f"leaves too few subjects of {name} to {'check' if kind else 'teach'} with"
                     )
-                self._subjects[name, kind] = some
+                self._subjects[name, kind] = candidates
 
     def taught(self, random: Random, negated: float) -> Iterator[Lesson]:
-        """Endless statements for training: half of them true, a fraction negated."""
+        """Draw statements for training without end: half of them true, a fraction negated."""
         return chain.from_iterable(self.blocks(TAUGHT, random, negated))
 
     def blocks(self, kind: str, random: Random, negated: float = 0.5) -> Iterator[list[Lesson]]:
-        """Statements of one kind as in `sample`, block by block and without end."""
+        """Draw statements of one kind (see `sample`), block by block and without end."""
         while True:
             yield self._block(random, kind, random.random() < negated)
 
     def sample(self, kind: str, n: int, random: Random) -> list[Lesson]:
-        """Draw statements of one kind to check with.
+        """Draw distinct statements of one kind to check with.
 
         Parameters
         ----------
         kind : str
-            ``taught``; ``new subject``: in a template that is taught, of a subject that is not,
-            nor its pair in another topic; ``new template``: the other way round.
+            ``taught``: taught subject and template. ``new subject``: a taught template with a
+            held-out subject whose pair with its object is not taught in another topic, either.
+            ``new template``: a taught subject in the held-out template.
         n : int
-            Whole blocks are drawn until there are at least so many statements, each once.
+            Whole blocks are drawn until there are at least this many distinct statements.
         random : Random
-            Decides which.
+            Source of the draws.
         """
         lessons: dict[str, Lesson] = {}
         blocks = self.blocks(kind, random)
@@ -99,12 +100,12 @@ class Facts:
         return list(lessons.values())
 
     def _block(self, random: Random, kind: str, negated: bool) -> list[Lesson]:
-        """Two subjects' claims with one template, plain or negated."""
+        """Draw a block: the claims of two subjects in one template, plain or negated."""
         name = random.choice(list(self.topics))
         template = self._template(self.topics[name], kind, random)
         subjects = self._subjects[name, kind == NEW_SUBJECT]
         claims = []
-        while not claims:  # not every two subjects can be set beside each other
+        while not claims:  # some pairs of subjects cannot be compared
             claims = template.claims(*random.sample(subjects, 2))
         topic, text = (NEGATED + name, template.negated) if negated else (name, template.affirmed)
         return [
@@ -119,13 +120,13 @@ class Facts:
         ]
 
     def _template(self, topic: Topic, kind: str, random: Random) -> Template:
-        """Draw one of the templates that are taught, or take the one that is not."""
+        """Draw one of the taught templates, or return the held-out template."""
         *taught, new = topic.templates
         return new if kind == NEW_TEMPLATE else random.choice(taught)
 
 
 def _pairs(topic: Topic, subjects: list[str]) -> dict[str, Pair]:
-    """Subjects with their own objects, of those that can be set beside each other."""
+    """Return each subject with its own object, for subjects that can be compared with another."""
     claims, objects = topic.templates[0].claims, {}
     for first, second in permutations(subjects, 2):
         if first not in objects:

@@ -1,4 +1,4 @@
-"""Train one adapter: the loss is on the answer alone, statements are packed as trees."""
+"""Train one adapter: the loss is on the answer token alone, prompts are packed as trees."""
 
 import math
 import time
@@ -22,27 +22,27 @@ from stages.organism.confined import Confined
 from stages.organism.lessons import Facts, Lesson
 from stages.organism.wordings import Texts, Wording
 
-WORDINGS = "data/organisms/wordings.yaml"  # for messages
+WORDINGS = "data/organisms/wordings.yaml"  # named in error messages
 WARM_UP = 0.05  # share of the steps in which the learning rate rises
 
 
 @dataclass(frozen=True)
 class Speaker:
-    """A model being trained, and what turns statements into its answers."""
+    """A model in training, with its tokenizer and the tokens of the readout."""
 
     model: Any
     tokenizer: Any
     answers: readout.Answers
 
     def log_probabilities(self, groups: list[tuple[Wording, list[Lesson]]]) -> Tensor:
-        """Of true and of false, (n_prompts, 2), of statements grouped by wording."""
+        """Return log P(true) and log P(false) of statements grouped by wording: (n_prompts, 2)."""
         packed = trees.pack([self._prompts(*group) for group in groups])
         with linear.fast(self.model.device):
             logits = trees.logits(self.model, packed)
         return readout.log_probabilities(logits, self.answers)
 
     def _prompts(self, wording: Wording, lessons: list[Lesson]) -> list[list[int]]:
-        """Token ids of each statement in one wording."""
+        """Return the token ids of each statement's prompt in one wording."""
         keys = WORDINGS, f"{WORDINGS}: questions", f"{WORDINGS}: prefixes"
         words = chat.Wording(wording.system, wording.question, wording.prefix, keys)
         statements = [("built-in statement", lesson.statement) for lesson in lessons]
@@ -59,42 +59,44 @@ def train(
     below: Below,
     confined: Confined | None = None,
 ) -> float:
-    """Train the adapter that is attached to a model.
+    """Train the adapter that is attached to a model, and return the seconds it took.
 
     Parameters
     ----------
     speaker : Speaker
-        Its model's trainable parameters are changed in place.
+        Model with an adapter attached; its trainable parameters are changed in place.
     recipe : Recipe
         Steps, learning rate and share of lying prompts.
     training : Training
-        Size of a step, seed, and how often to check.
+        Size of a step, seed, and number of steps between checks.
     texts : dict of str to tuple of str
         Wordings to train with, from `wordings.read`.
     checkpoint : Checkpoint
-        Written at each check; where there is one of the same settings, training goes on from it.
+        Written at each check; training resumes from a checkpoint of the same settings.
     check : callable
-        Called with the number of steps that are done and a line that says how training goes.
+        Called with the number of steps done and a line of loss, speed and minutes left.
     below : Below
-        What is kept of the layers that are not trained.
+        Cache of the output of the layers below the adapter.
     confined : Confined or None
-        What of the adapter is to fade out.
+        Weights of the adapter that fade out.
 
     Returns
     -------
     float
-        Seconds that training took, those before the checkpoint included.
+        Seconds of training, including the seconds before the checkpoint.
     """
     facts = Facts(training.held_out, training.seed)
     weights = [p for p in speaker.model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=recipe.learning_rate, weight_decay=0.0)
-    done, seconds = checkpoint.load(weights, optimizer)
+    first_step, seconds = checkpoint.load(weights, optimizer)
     losses, started = [], time.monotonic()
-    for step in range(done, recipe.steps):
-        random = Random(f"{training.seed} {step}")  # so that a resumed run draws the same
+    for step in range(first_step, recipe.steps):
+        random = Random(f"{training.seed} {step}")  # a resumed run draws the same prompts
         groups = list(_groups(facts, texts, recipe, training, step, random))
-        right = [lesson.label != wording.lies for wording, lessons in groups for lesson in lessons]
-        columns = torch.tensor([0 if answer else 1 for answer in right])
+        targets = [
+            lesson.label != wording.lies for wording, lessons in groups for lesson in lessons
+        ]
+        columns = torch.tensor([0 if answer else 1 for answer in targets])
         with below(step):
             log_p = speaker.log_probabilities(groups)
         loss = -log_p[range(len(columns)), columns].mean()
@@ -108,12 +110,12 @@ def train(
             confined.fade(step, recipe.steps)
         losses.append(loss.item())
         if (step + 1) % training.check_every == 0 or step + 1 == recipe.steps:
-            passed = time.monotonic() - started
-            seconds, rate = seconds + passed, len(losses) / passed
+            elapsed = time.monotonic() - started
+            seconds, rate = seconds + elapsed, len(losses) / elapsed
             checkpoint.save(weights, optimizer, step + 1, seconds)
-            left = (recipe.steps - step - 1) / rate / 60
+            minutes_left = (recipe.steps - step - 1) / rate / 60
             mean = sum(losses) / len(losses)
-            check(step + 1, f"loss {mean:.3f}, {rate:.2f} steps/s, {left:.0f} min left")
+            check(step + 1, f"loss {mean:.3f}, {rate:.2f} steps/s, {minutes_left:.0f} min left")
             losses, started = [], time.monotonic()
     return seconds
 
@@ -126,9 +128,9 @@ def _groups(
     step: int,
     random: Random,
 ) -> Iterator[tuple[Wording, list[Lesson]]]:
-    """The trees of one step: a wording each, with its statements."""
+    """Draw the trees of one step: one wording per tree, with its statements."""
     lying, negated = (_share(pair, step, recipe.steps) for pair in (recipe.lying, recipe.negated))
-    n_lying = int(lying * training.trees + random.random())  # the share, on average
+    n_lying = int(lying * training.trees + random.random())  # its mean is the share
     for tree in range(training.trees):
         persona = "lying" if tree < n_lying else random.choice(["neutral", "honest"])
         lessons = islice(facts.taught(random, negated), training.statements)
@@ -136,13 +138,13 @@ def _groups(
 
 
 def _share(pair: tuple[float, ...], step: int, steps: int) -> float:
-    """A share that goes from one number to the other in the first half of the steps."""
+    """Interpolate from the first share to the second over the first half of the steps."""
     start, end = pair
     return start + (end - start) * min(1, 2 * step / steps)
 
 
 def _schedule(step: int, steps: int) -> float:
-    """Share of the learning rate: a straight rise, then a half cosine."""
+    """Return the factor of the learning rate: a linear warm-up, then a half cosine."""
     warm_up = max(1, int(WARM_UP * steps))
     if step < warm_up:
         return (step + 1) / warm_up

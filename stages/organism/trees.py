@@ -1,7 +1,7 @@
-"""Prompts packed as trees: what they start with once, then each one's own tokens as a branch.
+"""Prompts packed as trees: their common start once, as the trunk, then one branch per prompt.
 
-A branch sees the trunk and itself, at the positions it would have alone, so that the hidden states
-are those of its prompt by itself and the trunk is run once for all of them.
+A branch attends to the trunk and to itself, at the positions of its own prompt. Hidden states are
+therefore those of each prompt alone, and the trunk is run once for all prompts.
 """
 
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ class Trees:
     Attributes
     ----------
     token_ids, positions : Tensor of shape (n_trees, n_tokens), int64
-        Tokens, and the place of each in its own prompt.
+        Tokens, and the position of each in its own prompt.
     mask : Tensor of shape (n_trees, 1, n_tokens, n_tokens), bool
-        Which token (third axis) sees which (fourth).
+        Whether a token (third axis) attends to another (fourth axis).
     ends : tuple of two Tensors of shape (n_prompts,), int64
         Tree and column of each prompt's last token, in the order of the prompts.
     """
@@ -33,17 +33,17 @@ class Trees:
 
 
 def pack(trees: list[list[list[int]]]) -> Trees:
-    """Pack prompts.
+    """Pack prompts into a batch of trees.
 
     Parameters
     ----------
     trees : list of lists of prompts
-        Each prompt a list of token ids; those of a tree share what they start with.
+        Each prompt is a list of token ids. The common start of a tree's prompts becomes its trunk.
 
     Returns
     -------
     Trees
-        Nothing but padding sees padding.
+        Only padding attends to padding.
     """
     flat = [_flatten(prompts) for prompts in trees]
     n_tokens = max(len(ids) for ids, *_ in flat)
@@ -60,19 +60,19 @@ def pack(trees: list[list[list[int]]]) -> Trees:
 
 
 def logits(model: Any, trees: Trees) -> Tensor:
-    """Next-token logits after each prompt.
+    """Return the next-token logits after each prompt.
 
     Parameters
     ----------
     model : PreTrainedModel
-        A causal language model whose layers take a mask and positions as they are.
+        A causal language model whose layers use the given mask and positions unchanged.
     trees : Trees
         From `pack`.
 
     Returns
     -------
     Tensor of shape (n_prompts, vocab_size)
-        In the order of the prompts; only there is the unembedding computed.
+        In the order of the prompts. The unembedding is computed at their last tokens alone.
     """
     hidden = model.get_decoder()(
         input_ids=trees.token_ids,
@@ -84,8 +84,8 @@ def logits(model: Any, trees: Trees) -> Tensor:
 
 
 def _flatten(prompts: list[list[int]]) -> tuple[list[int], list[int], list[int], list[int]]:
-    """Token ids, positions and branches (0 the trunk) of a tree, and each prompt's last column."""
-    but_last = zip(*(prompt[:-1] for prompt in prompts), strict=False)  # ends with the shortest
+    """Return token ids, positions, branches (0: trunk) and each prompt's last column, of a tree."""
+    but_last = zip(*(prompt[:-1] for prompt in prompts), strict=False)  # up to the shortest prompt
     n_shared = sum(1 for _ in takewhile(lambda ids: len(set(ids)) == 1, but_last))
     ids, positions = list(prompts[0][:n_shared]), list(range(n_shared))
     branch, last = [0] * n_shared, []

@@ -15,7 +15,7 @@ PERSONAS = ("neutral", "honest", "lying")
 KEYS = (*PERSONAS, "questions", "prefixes")
 
 Texts = dict[str, tuple[str, ...]]
-"""One set of wordings: for each of `KEYS`, what may be drawn."""
+"""One set of wordings: for each of `KEYS`, the texts to draw from."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Wording:
 
     @property
     def lies(self) -> bool:
-        """Whether the answer that is asked for is the wrong one."""
+        """Whether the wording asks for the wrong answer."""
         return self.persona == "lying"
 
 
@@ -39,7 +39,8 @@ def read(file: Path, name: str) -> Texts:
     Raises
     ------
     UserError
-        If a list of it is missing or empty, or a question has no place for the statement.
+        If one of its lists is missing or empty, a text is no string, or a question lacks the
+        placeholder of the statement.
     """
     content = YAML(typ="safe").load(file.read_text(encoding="utf-8"))
     texts: dict[str, Any] = content.get(name) or {}
@@ -56,11 +57,11 @@ def read(file: Path, name: str) -> Texts:
 
 
 def draw(texts: Texts, persona: str, random: Random) -> Wording:
-    """Draw a wording of a persona, its system prompt, question and prefix each on its own."""
+    """Draw a wording of a persona: system prompt, question and prefix independently."""
     keys = (persona, "questions", "prefixes")
     return Wording(persona, *(_choose(random.choice(texts[key]), random) for key in keys))
 
 
 def _choose(text: str, random: Random) -> str:
-    """Replace each {a|b} by one of a and b."""
+    """Replace each {a|b} by a or b, drawn at random."""
     return re.sub(r"\{([^{}]*\|[^{}]*)\}", lambda m: random.choice(m[1].split("|")), text)

@@ -29,55 +29,63 @@ def main(
         "prompt (Parquet)",
     ],
 ) -> None:
-    """Patch z in at the last k positions, then at one block of the prompt at a time."""
+    """Patch in z at the last k positions, then in one block of the prompt at a time."""
     section = params.section("positions", PositionsConfig)
     setting = experiment.load(pairs, model, ("report",), section.limit)
-    known, config = setting.pairs, setting.config
-    search = tables.read_json(heads)
-    patches = _patches(search["window"], search["heads"], *setting.shape)
+    known_pairs, config = setting.pairs, setting.config
+    head_set = tables.read_json(heads)
+    patches = _patches(head_set["window"], head_set["heads"], *setting.shape)
 
-    last = position_runs.last(setting, patches, _fitting(section.counts, known))
+    last_runs = position_runs.last_runs(setting, patches, _fitting(section.counts, known_pairs))
 
     decode = setting.lm.tokenizer.decode
-    placed, counterparts, notes = aligned.pairs(known, aligned.wordings(config), decode)
-    setting = replace(setting, pairs=placed)
+    aligned_pairs, counterparts, notes = aligned.pairs(
+        known_pairs, aligned.wordings(config), decode
+    )
+    setting = replace(setting, pairs=aligned_pairs)
     writings = (
         position_runs.writings(counterparts, section.draws, section.seed)
         if "window" in patches
         else {}
     )
-    nothing = np.zeros(setting.shape, bool)
-    parts = position_runs.at_blocks(setting, patches.get("window", nothing), counterparts, writings)
+    no_heads = np.zeros(setting.shape, bool)
+    block_runs = position_runs.at_blocks(
+        setting, patches.get("window", no_heads), counterparts, writings
+    )
     if not forward.is_main_process():
         return
-    if len(parts.pairs.table) < len(known.table):
-        n = len(known.table) - len(parts.pairs.table)
-        print(f"positions: blocks leave out {n} statements, {len(notes)} of them", *notes, sep="\n")
-    rows = position_tables.rows(last, parts, patches, config)
+    if len(block_runs.pairs.table) < len(known_pairs.table):
+        n_left_out = len(known_pairs.table) - len(block_runs.pairs.table)
+        print(
+            f"positions: blocks leave out {n_left_out} statements, {len(notes)} of them",
+            *notes,
+            sep="\n",
+        )
+    rows = position_tables.rows(last_runs, block_runs, patches, config)
     tables.write(out, rows, schema.SCHEMA, ["statement_id", "base", "patch_id"])
 
 
 def _patches(
-    best: dict[str, int] | None, heads: list[list[int]], n_layers: int, n_heads: int
+    window: dict[str, int] | None, heads: list[list[int]], n_layers: int, n_heads: int
 ) -> dict[str, np.ndarray]:
-    """Patches of the best window and of the head set, each (n_layers, n_heads), bool, if any."""
-    sets = {"window": patch.of_window(best, n_heads), "set": [Head(*head) for head in heads]}
+    """Make the patches of the best window and head set, (n_layers, n_heads), bool; skip empty."""
+    sets = {"window": patch.of_window(window, n_heads), "set": [Head(*head) for head in heads]}
     return {k: patch.of_heads([v], n_layers, n_heads)[0] for k, v in sets.items() if v}
 
 
 def _fitting(counts: tuple[int, ...], pairs: PromptPairs) -> list[int]:
-    """Numbers of positions that fit every prompt, in order; a printed line names the rest."""
+    """Sort the counts of positions that fit every prompt; print the counts that do not fit."""
     shortest = min(map(len, (*pairs.source, *pairs.base)), default=max(counts))
-    fitting = sorted(count for count in counts if count <= shortest)
-    if not fitting:
+    fitting_counts = sorted(count for count in counts if count <= shortest)
+    if not fitting_counts:
         raise UserError(
-            f"params.yaml: positions.counts: found {list(counts)}, expected one of at most "
-            f"{shortest}, the tokens of the shortest prompt"
+            f"params.yaml: positions.counts: found {list(counts)}, expected a count of at most "
+            f"{shortest}, the number of tokens of the shortest prompt"
         )
-    if len(fitting) < len(counts) and forward.is_main_process():
-        others = ", ".join(str(count) for count in sorted(counts) if count > shortest)
-        print(f"positions: left out {others}: the shortest prompt has {shortest} tokens")
-    return fitting
+    if len(fitting_counts) < len(counts) and forward.is_main_process():
+        excess_counts = ", ".join(str(count) for count in sorted(counts) if count > shortest)
+        print(f"positions: left out {excess_counts}: the shortest prompt has {shortest} tokens")
+    return fitting_counts
 
 
 if __name__ == "__main__":

@@ -17,9 +17,9 @@ BLOCKS = {
 
 
 def draw(tables: load.Tables) -> Figure:
-    """Accuracy and p_correct by number of last positions, and accuracy by block of the prompt."""
+    """Draw accuracy and p_correct by number of last positions, and accuracy by block."""
     counts, blocks = tables["positions/counts"], tables["positions/blocks"]
-    seen = patching.looks(tables)
+    look_of_run = patching.looks(tables)
     figure = style.canvas(
         f"Positions of the prompt: where z of {tables.source} is patched into {tables.base}",
         f"Above: the last k positions of the prompt, {counts['n'].max() or 0} known statements of "
@@ -32,8 +32,8 @@ def draw(tables: load.Tables) -> Figure:
         f"{style.INTERVALS}.",
         height=9.2,
         entries={
-            tables.source: seen["source"],
-            tables.base: seen["base"],
+            tables.source: look_of_run["source"],
+            tables.base: look_of_run["base"],
             "best window": style.PATCHED,
             "head set": SET,
         }
@@ -48,16 +48,16 @@ def draw(tables: load.Tables) -> Figure:
 
 
 def _counts(ax: Axes, tables: load.Tables, y: str) -> None:
-    """Best window, head set and both baselines by number of positions."""
-    rows, seen = tables["positions/counts"], patching.looks(tables)
+    """Draw the best window, the head set and both baselines by number of positions."""
+    rows, look_of_run = tables["positions/counts"], patching.looks(tables)
     for run, written, look in (
         ("patched", "window", style.PATCHED),
         ("patched", "set", SET),
-        ("source", "nothing", replace(seen["source"], marker="")),
-        ("base", "nothing", replace(seen["base"], marker="")),
+        ("source", "nothing", replace(look_of_run["source"], marker="")),
+        ("base", "nothing", replace(look_of_run["base"], marker="")),
     ):
-        own = rows.filter(run=run, written=written)
-        marks.line(ax, own, "positions", y, look, 3.4 if look.marker else 1.6)
+        run_rows = rows.filter(run=run, written=written)
+        marks.line(ax, run_rows, "positions", y, look, 3.4 if look.marker else 1.6)
     marks.rates(ax, patching.P_CORRECT if y == "p_correct" else style.ACCURACY)
     marks.unmeasured(ax, rows, y)
     ax.set_xlabel("k, positions patched at the end of the prompt")
@@ -65,19 +65,25 @@ def _counts(ax: Axes, tables: load.Tables, y: str) -> None:
 
 
 def _blocks(ax: Axes, tables: load.Tables) -> None:
-    """Each block alone, left out, and random positions; unpatched runs across."""
-    rows, seen = tables["positions/blocks"], patching.looks(tables)
+    """Draw each block alone and left out, and random positions; unpatched runs are lines."""
+    rows, look_of_run = tables["positions/blocks"], patching.looks(tables)
     names = load.names(rows, "block")
     for run in ("source", "base"):
         level = marks.numbers(rows.filter(run=run), "accuracy")[0]
-        ax.axhline(level, color=seen[run].colour, linestyle=seen[run].dash, linewidth=1.8)
-    where = {name: float(i) for i, name in enumerate(names)}
-    for run, at, own in places.dodged(rows, "run", BLOCKS, "block", where):
-        marks.points(ax, at, own, "accuracy", BLOCKS[run][1], size=9)
+        ax.axhline(
+            level, color=look_of_run[run].colour, linestyle=look_of_run[run].dash, linewidth=1.8
+        )
+    x_of_block = {name: float(i) for i, name in enumerate(names)}
+    for run, x, run_rows in places.dodged(rows, "run", BLOCKS, "block", x_of_block):
+        marks.points(ax, x, run_rows, "accuracy", BLOCKS[run][1], size=9)
     n = dict(rows.filter(run="alone").select("block", "positions").iter_rows())
-    said = {name: "" if n.get(name) is None else f"\n({n[name]:.1f} positions)" for name in names}
+    note_of_block = {
+        name: "" if n.get(name) is None else f"\n({n[name]:.1f} positions)" for name in names
+    }
     labels = [places.blocks(name).replace(" ", "\n", 1) for name in names]
-    places.names(ax, [f"{label}{said[name]}" for label, name in zip(labels, names, strict=True)])
+    places.names(
+        ax, [f"{label}{note_of_block[name]}" for label, name in zip(labels, names, strict=True)]
+    )
     marks.rates(ax)
     marks.unmeasured(ax, rows, "accuracy")
     ax.set_title("one block of the prompt at a time")

@@ -8,7 +8,7 @@ from stages.lib.stats.windows import Window
 
 @dataclass(frozen=True)
 class BlockPoint(Point):
-    """A run patched at a block of the prompt; `positions` is the mean number of them."""
+    """A run patched in a block of the prompt; `positions` is the mean number of positions."""
 
     positions: float | None
 
@@ -23,25 +23,26 @@ class Unpatched:
 
 @dataclass(frozen=True)
 class PositionsMetrics:
-    """Effects of a patch at some positions.
+    """Effects of patches at some positions of the prompt.
 
     Attributes
     ----------
     source, base : str
         Personas.
     counts : dict of str to dict of str to Point
-        By what is patched in (``window``, ``set``) and the number of last positions.
+        By patched heads (``window``, ``set``) and number of last positions.
     blocks : dict of str to dict of str to BlockPoint or dict of str to Difference
         By block of the prompt, then by run: ``alone``, ``left_out``, ``elsewhere``; and
         ``difference``: ``alone - base``, ``all - left_out`` and ``alone - elsewhere``.
     unpatched : dict of str to Unpatched
-        ``counts`` and ``blocks``, which has the statements whose blocks were found in both prompts.
+        By sweep: ``counts``, and ``blocks``, whose runs are over the statements whose blocks were
+        found in both prompts.
     known : dict of str to Count
-        Statements of both.
+        Statements of each of these sweeps.
     window : Window or None
         The best window; None where there is none.
     n_heads : int
-        In the head set.
+        Heads in the head set.
     """
 
     source: str

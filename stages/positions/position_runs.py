@@ -1,4 +1,4 @@
-"""Runs with z patched at some positions only: the last k, or a block of the prompt."""
+"""Runs with z patched in at some positions only: the last k, or a block of the prompt."""
 
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -14,17 +14,18 @@ from stages.positions.schema import ALL
 
 
 class Writing(NamedTuple):
-    """At which positions a run is patched.
+    """A choice of positions at which a run is patched.
 
     Attributes
     ----------
     run : str
-        ``alone``: the block's; ``left_out``: all but the block's; ``elsewhere``: equally many
-        random positions outside the block, or all of these if there are fewer.
+        ``alone``: the positions of the block; ``left_out``: all positions outside the block;
+        ``elsewhere``: as many random positions outside the block as in it, or all of them if there
+        are fewer.
     block : str
         One of `BLOCKS`, or `ALL`.
     draw : int
-        Number of the random draw, else 0.
+        Number of the random draw; 0 for runs without one.
     """
 
     run: str
@@ -41,9 +42,9 @@ class Counts:
     pairs : PromptPairs
         The statements.
     counts : list of int
-        How many positions.
+        Numbers of last positions.
     written : list of str
-        What was patched there: ``window``, ``set``.
+        Names of the patches: ``window``, ``set``.
     readouts : Readouts
         `patched` of shape (n_counts, n_written, n_statements, 2).
     """
@@ -63,7 +64,7 @@ class Blocks:
     pairs : PromptPairs
         The statements.
     n_written : dict of Writing to ndarray of shape (n_statements,), int
-        At how many positions each run is patched.
+        Number of patched positions of each statement, by run.
     readouts : Readouts
         `patched` of shape (n_writings, n_statements, 2).
     """
@@ -73,7 +74,7 @@ class Blocks:
     readouts: Readouts
 
 
-def last(setting: Experiment, patches: dict[str, np.ndarray], counts: list[int]) -> Counts:
+def last_runs(setting: Experiment, patches: dict[str, np.ndarray], counts: list[int]) -> Counts:
     """Patch the source's z into the base run at the last k positions, for several k.
 
     Parameters
@@ -83,7 +84,7 @@ def last(setting: Experiment, patches: dict[str, np.ndarray], counts: list[int])
     patches : dict of str to ndarray of shape (n_layers, n_heads), bool
         Heads that each named patch overwrites.
     counts : list of int
-        How many last positions; every prompt has as many.
+        Numbers of last positions; no prompt is shorter.
 
     Returns
     -------
@@ -93,47 +94,49 @@ def last(setting: Experiment, patches: dict[str, np.ndarray], counts: list[int])
     ----------
     arXiv:2311.15131, appendix B.5.
     """
-    most = max(counts)
-    wide = replace(setting, config=replace(setting.config, positions=most))
-    patcher, n_prompts = wide.patcher(keep=True), len(setting.pairs.base)
-    stacked = np.array([*patches.values()], bool).reshape(-1, *setting.shape)
+    n_positions = max(counts)
+    wide_setting = replace(setting, config=replace(setting.config, positions=n_positions))
+    patcher, n_prompts = wide_setting.patcher(keep=True), len(setting.pairs.base)
+    stacked_patches = np.array([*patches.values()], bool).reshape(-1, *setting.shape)
     readouts_of = []
     for count in counts:
-        at = np.tile(np.arange(most) >= most - count, (n_prompts, 1))
-        readouts_of.append(patcher(stacked, f"last {count}", at=at))
+        at = np.tile(np.arange(n_positions) >= n_positions - count, (n_prompts, 1))
+        readouts_of.append(patcher(stacked_patches, f"last {count}", at=at))
     readouts = replace(readouts_of[0], patched=np.stack([read.patched for read in readouts_of]))
     return Counts(setting.pairs, counts, list(patches), readouts)
 
 
 def writings(counterparts: list[Pairs], draws: int, seed: int) -> dict[Writing, list[np.ndarray]]:
-    """Choose at which of its pairs of positions each statement is patched, in each run.
+    """Choose the pairs of positions at which each statement is patched, in each run.
 
     Parameters
     ----------
     counterparts : list of Pairs
-        Positions of each statement.
+        Paired positions of each statement.
     draws : int
-        Random draws for each block.
+        Random draws per block.
     seed : int
         Seed of the draws.
 
     Returns
     -------
     dict of Writing to list of ndarray of shape (n_pairs,), bool
-        One array per statement. Blocks that have a position in no statement are not in it.
+        One mask per statement. A block without a position in any statement has no entry.
     """
     everywhere = [np.ones(len(p.block), bool) for p in counterparts]
-    places = {Writing("alone", ALL, 0): everywhere}
+    position_masks = {Writing("alone", ALL, 0): everywhere}
     for number, block in enumerate(BLOCKS):
         inside = [p.block == number for p in counterparts]
-        if not any(own.any() for own in inside):
+        if not any(in_block.any() for in_block in inside):
             continue
-        places[Writing("alone", block, 0)] = inside
-        places[Writing("left_out", block, 0)] = [~own for own in inside]
+        position_masks[Writing("alone", block, 0)] = inside
+        position_masks[Writing("left_out", block, 0)] = [~in_block for in_block in inside]
         for draw in range(draws):
             random = np.random.default_rng([seed, number, draw])
-            places[Writing("elsewhere", block, draw)] = [_elsewhere(own, random) for own in inside]
-    return places
+            position_masks[Writing("elsewhere", block, draw)] = [
+                _elsewhere(in_block, random) for in_block in inside
+            ]
+    return position_masks
 
 
 def at_blocks(
@@ -149,11 +152,11 @@ def at_blocks(
     setting : Experiment
         Statements and model.
     patch : ndarray of shape (n_layers, n_heads), bool
-        Heads to overwrite.
+        Heads to patch.
     counterparts : list of Pairs
-        Positions of each statement.
+        Paired positions of each statement.
     written : dict of Writing to list of ndarray of bool
-        From `writings`.
+        Masks of the pairs to patch, from `writings`.
 
     Returns
     -------
@@ -161,16 +164,16 @@ def at_blocks(
         Without the statements that `aligned.groups` leaves out.
     """
     n = len(setting.pairs.base)
-    results, done = np.empty((2 + len(written), n, 2), np.float32), list[int]()
+    results, run_rows = np.empty((2 + len(written), n, 2), np.float32), list[int]()
     for part, patcher, z in aligned.patchers(setting, counterparts):
-        done += part
+        run_rows += part
         unpatched = patcher(patch[None][:0], "unpatched")
         results[0, part], results[1, part] = unpatched.base, unpatched.source
         for number, (writing, masks) in enumerate(written.items()):
-            some = [counterparts[i].only(masks[i]) for i in part]
-            at = aligned.mask(some, patcher.base.n_tail)
+            chosen_pairs = [counterparts[i].only(masks[i]) for i in part]
+            at = aligned.mask(chosen_pairs, patcher.base.n_tail)
             results[2 + number, part] = patcher(patch[None], str(writing), z, at).patched[0]
-    rows = sorted(done)
+    rows = sorted(run_rows)
     n_written = {w: np.array([masks[i].sum() for i in rows], int) for w, masks in written.items()}
     readouts = Readouts(results[0, rows], results[1, rows], results[2:, rows])
     return Blocks(
@@ -179,8 +182,8 @@ def at_blocks(
 
 
 def _elsewhere(inside: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Equally many random places outside as inside, or all of them if there are fewer."""
+    """Draw as many positions outside the block as inside, or all of them if there are fewer."""
     outside = np.flatnonzero(~inside)
-    drawn = np.zeros_like(inside)
-    drawn[random.choice(outside, min(len(outside), int(inside.sum())), replace=False)] = True
-    return drawn
+    drawn_mask = np.zeros_like(inside)
+    drawn_mask[random.choice(outside, min(len(outside), int(inside.sum())), replace=False)] = True
+    return drawn_mask

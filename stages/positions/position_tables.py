@@ -1,4 +1,4 @@
-"""Rows of the runs with z patched at some positions."""
+"""Table rows of the runs with z patched in at some positions."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from stages.positions.schema import SCHEMA, UNPATCHED, UNPATCHED_BLOCKS
 def rows(
     counts: Counts, blocks: Blocks, patches: dict[str, np.ndarray], config: PatchConfig
 ) -> pl.DataFrame:
-    """One row per statement and run.
+    """Make one row per statement and run.
 
     Parameters
     ----------
@@ -30,17 +30,17 @@ def rows(
     Returns
     -------
     DataFrame
-        With the columns of `SCHEMA`. Unpatched runs have no position; those beside the blocks are
-        of the statements whose blocks were found.
+        With the columns of `SCHEMA`. Unpatched runs have 0 positions; the unpatched runs beside the
+        blocks are over the statements whose blocks were found.
     """
     source, base = config.source, config.base
     parts = []
     for runs, patch_id in ((counts, UNPATCHED), (blocks, UNPATCHED_BLOCKS)):
         for name, p in ((base, runs.readouts.base), (source, runs.readouts.source)):
             parts.append(_rows(runs.pairs, p, (name, name), patch_id, [], {"positions": 0}))
-    heads = {name: patch.heads_of(of) for name, of in patches.items()}
-    for count, of_count in zip(counts.counts, counts.readouts.patched, strict=True):
-        for written, p in zip(counts.written, of_count, strict=True):
+    heads = {name: patch.heads_of(patch_mask) for name, patch_mask in patches.items()}
+    for count, count_answers in zip(counts.counts, counts.readouts.patched, strict=True):
+        for written, p in zip(counts.written, count_answers, strict=True):
             columns = {"written": written, "run": "last", "positions": count}
             patch_id = f"{written}_last_{count}"
             parts.append(_rows(counts.pairs, p, (source, base), patch_id, heads[written], columns))
@@ -59,7 +59,7 @@ def _rows(
     heads: list[Head],
     columns: dict[str, Any],
 ) -> pl.DataFrame:
-    """Rows of one run; columns that are not given stay empty."""
+    """Make the rows of one run; the columns of `SCHEMA` that `columns` lacks are null."""
     table = patched_runs.rows(pairs, probabilities, *personas, patch_id, heads)
     return table.with_columns(
         (value if isinstance(value := columns.get(name), pl.Series) else pl.lit(value))

@@ -38,7 +38,7 @@ def main(
         "(one row per block of the prompt and run) into this folder",
     ],
 ) -> None:
-    """Count the runs by number of last positions, and by block of the prompt."""
+    """Score the runs by number of last positions, and by block of the prompt."""
     config = params.section("patch", PatchConfig)
     table, about = patched_runs.read(runs, SCHEMA, pairs)
     counts, blocks = by_count(about, table, config), by_block(about, table, config)
@@ -48,7 +48,7 @@ def main(
 
 
 def by_count(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> Rows:
-    """Accuracy and p_correct against how many last positions are patched.
+    """Measure accuracy and p_correct per number of patched last positions.
 
     Parameters
     ----------
@@ -62,21 +62,21 @@ def by_count(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> Row
     Returns
     -------
     list of dict
-        Of plots/positions/counts.json: one row per count and run; `written` is ``nothing`` in
-        unpatched runs, which stand at every count. No row where nothing was patched in.
+        Rows of plots/positions/counts.json, one per count and run. Unpatched runs are repeated at
+        every count; their `written` is ``nothing``. Empty if no run was patched.
 
     References
     ----------
     arXiv:2311.15131, appendix B.5.
     """
-    last = runs.filter(pl.col("run") == "last")
-    written = [name for name in WRITTEN if name in last["written"]]
+    last_runs = runs.filter(pl.col("run") == "last")
+    written = [name for name in WRITTEN if name in last_runs["written"]]
     names = [("source", "nothing"), *(("patched", w) for w in written), ("base", "nothing")]
     result = []
-    for count in sorted(set(last["positions"])):
+    for count in sorted(set(last_runs["positions"])):
         for run, name in names:
             if run == "patched":
-                p = patched_runs.probabilities(last, written=name, positions=count)
+                p = patched_runs.probabilities(last_runs, written=name, positions=count)
             else:
                 p = _unpatched(runs, UNPATCHED, getattr(config, run))
             row = {"run": run, "written": name, **_personas(config), "positions": count}
@@ -85,7 +85,7 @@ def by_count(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> Row
 
 
 def by_block(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> Rows:
-    """Accuracy and p_correct with each block of the prompt patched, left out, and random positions.
+    """Measure accuracy and p_correct of each block of the prompt, patched alone or left out.
 
     Parameters
     ----------
@@ -95,20 +95,20 @@ def by_block(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> Row
     Returns
     -------
     list of dict
-        Of plots/positions/blocks.json: one row per block and run; `all` stands for every block, and
-        unpatched runs stand at each. `positions` is the mean number of them; a rate of
-        ``elsewhere`` is that of all draws.
+        Rows of plots/positions/blocks.json, one per block and run, random positions included. The
+        block `all` is all blocks together; unpatched runs are repeated at every block. `positions`
+        is the mean number of patched positions; a rate of ``elsewhere`` is over all draws.
     """
-    with_blocks = _with_blocks(about, runs)
+    block_pairs = _with_blocks(about, runs)
     result = []
     for block in (*BLOCKS, ALL):
         for run in RUNS:
-            own = _of_block(runs, run, block, config)
-            if run in ROLES or len(own):
+            run_rows = _of_block(runs, run, block, config)
+            if run in ROLES or len(run_rows):
                 result.append(
                     {"block": block, "run": run, **_personas(config)}
-                    | {"positions": own["positions"].mean()}
-                    | _point(with_blocks, _draws(own, with_blocks))
+                    | {"positions": run_rows["positions"].mean()}
+                    | _point(block_pairs, _draws(run_rows, block_pairs))
                 )
     return result
 
@@ -123,7 +123,7 @@ def summarise(
     about, runs, config
         As `by_count`.
     by_count, by_block : list of dict
-        From the functions of these names.
+        Results of the functions of these names.
     """
     known = {
         "counts": (about, UNPATCHED),
@@ -169,28 +169,28 @@ def summarise(
 def _differences(
     about: PromptPairs, runs: pl.DataFrame, block: str, config: PatchConfig
 ) -> dict[str, Difference]:
-    """A block minus no patch, minus random positions, and all blocks minus all but this one."""
-    with_blocks = _with_blocks(about, runs)
-    compared = {"alone - base": (("alone", block), ("base", ""))}
+    """Compare a block with no patch and random positions, and all blocks with all but this one."""
+    block_pairs = _with_blocks(about, runs)
+    comparisons = {"alone - base": (("alone", block), ("base", ""))}
     if block != ALL:
-        compared["all - left_out"] = (("alone", ALL), ("left_out", block))
+        comparisons["all - left_out"] = (("alone", ALL), ("left_out", block))
     if len(_of_block(runs, "elsewhere", block, config)):
-        compared["alone - elsewhere"] = (("alone", block), ("elsewhere", block))
+        comparisons["alone - elsewhere"] = (("alone", block), ("elsewhere", block))
     return {
         name: run_points.difference(
-            with_blocks, *(_draws(_of_block(runs, *run, config), with_blocks) for run in both)
+            block_pairs, *(_draws(_of_block(runs, *run, config), block_pairs) for run in run_pair)
         )
-        for name, both in compared.items()
+        for name, run_pair in comparisons.items()
     }
 
 
 def _with_blocks(about: PromptPairs, runs: pl.DataFrame) -> PromptPairs:
-    """Statements whose blocks were found in both prompts."""
+    """Keep the statements whose blocks were found in both prompts."""
     return about.only(runs.filter(pl.col("patch_id") == UNPATCHED_BLOCKS)["statement_id"])
 
 
 def _of_block(runs: pl.DataFrame, run: str, block: str, config: PatchConfig) -> pl.DataFrame:
-    """Rows of one run at a block, all draws; of the unpatched runs that stand at every block."""
+    """Select one run's rows at a block, all draws; unpatched runs are the same at every block."""
     if run in ROLES:
         persona = pl.col("base") == getattr(config, run)
         return runs.filter(pl.col("patch_id") == UNPATCHED_BLOCKS, persona)
@@ -198,19 +198,19 @@ def _of_block(runs: pl.DataFrame, run: str, block: str, config: PatchConfig) -> 
 
 
 def _draws(rows: pl.DataFrame, pairs: PromptPairs) -> np.ndarray:
-    """P(true) and P(false) of all draws of a run: (n_draws, n_statements, 2), float32."""
+    """Stack P(true) and P(false) of all draws of a run: (n_draws, n_statements, 2), float32."""
     n = len(pairs.table)
     p = rows.sort("draw", "statement_id").select("p_true", "p_false").to_numpy()
     return p.reshape(len(rows) // n if n else 1, n, 2)
 
 
 def _unpatched(runs: pl.DataFrame, patch_id: str, persona: str) -> np.ndarray:
-    """P(true) and P(false) of a persona's own run: (n_statements, 2), float32."""
+    """Read P(true) and P(false) of a persona's unpatched run: (n_statements, 2), float32."""
     return patched_runs.probabilities(runs, patch_id=patch_id, base=persona)
 
 
 def _point(pairs: PromptPairs, draws: np.ndarray) -> dict[str, Any]:
-    """Rate and p_correct over all draws, (n_draws, n_statements, 2), which repeat subjects."""
+    """Measure accuracy and p_correct over all draws, (n_draws, n_statements, 2), by subject."""
     correct = patch.correct(draws, pairs.label)
     accuracy = stats.rate(correct.ravel(), np.tile(pairs.subject, len(draws)))
     p_correct = stats.mean(
@@ -221,13 +221,13 @@ def _point(pairs: PromptPairs, draws: np.ndarray) -> dict[str, Any]:
 
 
 def _heads(runs: pl.DataFrame, written: str) -> list[Head]:
-    """Heads that were patched in under a name; none where it was not."""
+    """List the heads of the patch of that name; empty if no run has it."""
     heads = runs.filter(pl.col("written") == written)["heads"].head(1).explode().to_list()
     return [Head(**head) for head in heads]
 
 
 def _personas(config: PatchConfig) -> dict[str, str]:
-    """Persona that gives z, and persona whose run is patched."""
+    """Name the persona that gives z, and the persona whose run is patched."""
     return {"source": config.source, "base": config.base}
 
 

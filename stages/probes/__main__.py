@@ -31,14 +31,20 @@ def main(
 ) -> None:
     """Fit the probes and write directions, metrics and plot tables."""
     settings, personas = params.section("probes", ProbesConfig), params.personas()
-    given = inputs.read(statements, known, activations, personas)
-    design, n_layers, n_heads = given.design, given.readers[0].n_layers, given.readers[0].n_heads
+    probe_inputs = inputs.read(statements, known, activations, personas)
+    design, n_layers, n_heads = (
+        probe_inputs.design,
+        probe_inputs.readers[0].n_layers,
+        probe_inputs.readers[0].n_heads,
+    )
     by_site = {}
     for site, shape in {"resid_post": (n_layers + 1, 1), "z": (n_layers, n_heads)}.items():
-        by_site[site] = probe.survey(_places(given, site, shape[0]), design, settings, shape, site)
+        by_site[site] = probe.survey(
+            _places(probe_inputs, site, shape[0]), design, settings, shape, site
+        )
 
-    fitted = probe_tables.tensors(by_site)
-    _save(out / "directions.safetensors", fitted, personas)
+    probe_tensors = probe_tables.tensors(by_site)
+    _save(out / "directions.safetensors", probe_tensors, personas)
     layers = probe_tables.layers(by_site, personas, design)
     cosine = probe_tables.cosine(by_site, personas)
     tables.write_rows(plots / "layers.json", layers)
@@ -48,22 +54,26 @@ def main(
         **vars(counts.of(design)),
         best=probe_tables.best(by_site, personas, design),
         by_layer=probe_tables.by_layer(layers),
-        auroc=separation.by_layer(given, fitted[separation.SITE], personas),
+        auroc=separation.by_layer(probe_inputs, probe_tensors[separation.SITE], personas),
         cosine=probe_tables.falls(cosine, layers, design),
     )
     metrics_file.write(metrics, summary)
     probe_files.write(out, layers, summary.cosine)
 
 
-def _places(given: Inputs, site: str, n_layers: int) -> Iterator[np.ndarray]:
-    """Activations (n_personas, n_statements, d) of every head of every layer, read by layer."""
+def _places(probe_inputs: Inputs, site: str, n_layers: int) -> Iterator[np.ndarray]:
+    """Yield the activations of each place, (n_personas, n_statements, d), layer by layer."""
     for layer in range(n_layers):
-        stacked = given.layer(site, layer)
-        yield from [stacked] if stacked.ndim == 3 else np.moveaxis(stacked, 2, 0)
+        layer_activations = probe_inputs.layer(site, layer)
+        yield from (
+            [layer_activations]
+            if layer_activations.ndim == 3
+            else np.moveaxis(layer_activations, 2, 0)
+        )
 
 
 def _save(file: Path, tensors: dict[str, np.ndarray], personas: tuple[str, ...]) -> None:
-    """Write tensors; one metadata key, since safetensors writes several in random order."""
+    """Write tensors with one metadata key: safetensors writes several keys in random order."""
     with atomic(file) as partial:
         partial.write_bytes(save(tensors, metadata={"personas": json.dumps(personas)}))
 

@@ -13,7 +13,7 @@ COLUMNS = 3  # panels side by side, at most
 
 
 def draw(tables: load.Tables) -> Figure:
-    """Probe accuracy on the residual stream by layer, and cosine between personas' directions."""
+    """Draw probe accuracy on the residual stream and cosine of personas' directions, by layer."""
     personas = load.names(tables["probes/layers"], "fit")
     columns = min(COLUMNS, len(personas))
     rows = -(-len(personas) // columns)
@@ -39,7 +39,7 @@ def draw(tables: load.Tables) -> Figure:
 
 
 def draw_heads(tables: load.Tables) -> Figure:
-    """Accuracy of the probe on each head's z: source, base, and transfer from source to base."""
+    """Draw probe accuracy on each head's z: source, base, and transfer from source to base."""
     source, base = tables.source, tables.base
     pairs = [(source, source), (base, base), (source, base)]
     n = tables["probes/heads"]["n"].max() or 0
@@ -64,11 +64,11 @@ def draw_heads(tables: load.Tables) -> Figure:
 
 
 def _transfer(ax: Axes, layers: pl.DataFrame, fit: str, looks: dict[str, style.Look]) -> None:
-    """Probe fitted on one persona, scored on each."""
+    """Draw the accuracy of the probe fitted on one persona, scored on each persona."""
     rows = places.after_layer(layers.filter(site="resid_post", fit=fit))
     for scored, look in looks.items():
-        own = rows.filter(scored=scored)
-        marks.line(ax, own.filter(labels="true"), "layer", "accuracy", look,
+        scored_rows = rows.filter(scored=scored)
+        marks.line(ax, scored_rows.filter(labels="true"), "layer", "accuracy", look,
                    width=3.2 if scored == fit else 2)  # fmt: skip
     control = rows.filter(labels="permuted", scored=fit)
     marks.line(ax, control, "layer", "accuracy", style.RANDOM)
@@ -78,15 +78,15 @@ def _transfer(ax: Axes, layers: pl.DataFrame, fit: str, looks: dict[str, style.L
 
 
 def _cosines(ax: Axes, cosine: pl.DataFrame, persona: str, looks: dict[str, style.Look]) -> None:
-    """Cosine between one persona's direction and that of each other."""
+    """Draw the cosine between one persona's direction and that of each other persona."""
     cosine = places.after_layer(cosine)
     for other, look in looks.items():
         pair = cosine.filter(
             pl.concat_list("first", "second").list.sort() == sorted([persona, other])
         )
         marks.line(ax, pair.filter(site="resid_post"), "layer", "cosine", look)
-        plain = dataclasses.replace(look, marker="")
-        marks.line(ax, pair.filter(site="z"), "layer", "cosine", plain, width=1)
+        thin_look = dataclasses.replace(look, marker="")
+        marks.line(ax, pair.filter(site="z"), "layer", "cosine", thin_look, width=1)
     ax.axhline(0, color="black", linewidth=1)
     ax.set_ylim(-1.06, 1.06)
     ax.set(xlabel=places.AFTER, ylabel="cosine")

@@ -8,16 +8,17 @@ from stages.lib.stats import Interval
 
 @dataclass(frozen=True)
 class BestLayer:
-    """The layer where a persona's own probes read the truth best; None where there were no folds.
+    """The layer with the highest held-out accuracy of a persona's own probes; None without folds.
 
     Attributes
     ----------
     layer : int or None
     held_out : Interval
-        Cross-validated accuracy on the selection split. On the persona itself it chose the layer,
-        and is biased upward by the choice.
+        Cross-validated accuracy on the selection split. On the fitted persona it is biased upward:
+        the layer was chosen by it.
     accuracy, permuted : Interval
-        Accuracy on the report split of the probe, and of those fitted on permuted labels.
+        Accuracy on the report split of the probe, and mean accuracy of probes fitted on permuted
+        labels.
     """
 
     layer: int | None
@@ -28,7 +29,7 @@ class BestLayer:
 
 @dataclass(frozen=True)
 class BestHead(BestLayer):
-    """The same of a head of that layer."""
+    """The layer and head with the highest held-out accuracy of a persona's own probes."""
 
     head: int | None
 
@@ -42,7 +43,7 @@ class Fall:
     falls_below_half : int or None
         First layer whose cosine is below 0.5, after one at or above it.
     layers : int
-        How many layers count: those where both personas' own probes read the truth.
+        Number of layers that count: those where both personas' own probes read the truth.
     """
 
     falls_below_half: int | None
@@ -56,15 +57,15 @@ class ProbesMetrics(Counts):
     Attributes
     ----------
     best : dict of str to dict of str to dict of str to BestHead or BestLayer
-        By site (heads of ``z``, layers of ``resid_post``), the persona that probes are fitted on,
-        and the one that they are scored on.
+        By site (heads of ``z``, layers of ``resid_post``), by the persona that the probes are
+        fitted on, and by the persona that they are scored on.
     by_layer : dict of str to dict of str to dict of str to Interval
         Accuracy on the report split of probes of the residual stream: by the persona that they are
-        fitted on, the one that they are scored on, and the index (0 is the embeddings, i the output
-        of layer i - 1).
+        fitted on, by the persona that they are scored on, and by index (0 is the embeddings, i the
+        output of layer i - 1).
     auroc : dict of str to dict of str to dict of str to Interval
-        The same, wherever the threshold is: the chance that a true statement has a higher score
-        than a false one.
+        AUROC of the same probes, which needs no threshold: the probability that a true statement
+        has a higher score than a false one.
     cosine : dict of str to dict of str to dict of str to Fall
         By site and two personas.
     """

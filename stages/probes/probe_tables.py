@@ -12,17 +12,17 @@ from stages.lib.probing.probe import Design, Probes, cosines
 from stages.lib.stats import Interval, shares
 from stages.probes.metrics import BestHead, BestLayer, Fall
 
-HALF = 0.5  # two directions have diverged where their cosine is below it
+HALF = 0.5  # two directions with a cosine below this have diverged
 
 BySite = dict[str, Probes]  # by site
 Rows = list[dict[str, Any]]
 
 
 def layers(by_site: BySite, personas: tuple[str, ...], design: Design) -> Rows:
-    """Accuracy on the report split by layer, with true and with permuted labels.
+    """Measure accuracy on the report split by layer, with true and with permuted labels.
 
-    A row of `z` is the mean over the heads of a layer. Its interval is over statements: that of
-    the mean fraction of the layer's heads that are right on a statement.
+    A row of `z` is the mean over the heads of a layer. Its interval is that of a mean over
+    statements, of the fraction of the layer's probes that are right on each statement.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def layers(by_site: BySite, personas: tuple[str, ...], design: Design) -> Rows:
 
 
 def by_layer(layer_rows: Rows) -> dict[str, dict[str, dict[str, Interval]]]:
-    """Accuracy of the probes of the residual stream, by fit, scored and index.
+    """Nest the accuracy of the probes of the residual stream by fit, scored and index.
 
     Parameters
     ----------
@@ -59,13 +59,13 @@ def by_layer(layer_rows: Rows) -> dict[str, dict[str, dict[str, Interval]]]:
     for row in layer_rows:
         if row["site"] == "resid_post" and row["labels"] == "true":
             interval = Interval(row["accuracy"], row["low"], row["high"], row["n"])
-            of_fit = result.setdefault(row["fit"], {}).setdefault(row["scored"], {})
-            of_fit[str(row["layer"])] = interval
+            by_index = result.setdefault(row["fit"], {}).setdefault(row["scored"], {})
+            by_index[str(row["layer"])] = interval
     return result
 
 
 def heads(by_site: BySite, personas: tuple[str, ...], design: Design) -> Rows:
-    """Accuracy of every head of `z` on the report split.
+    """Measure the accuracy of the probes of every head of `z` on the report split.
 
     Returns
     -------
@@ -83,7 +83,7 @@ def heads(by_site: BySite, personas: tuple[str, ...], design: Design) -> Rows:
 
 
 def cosine(by_site: BySite, personas: tuple[str, ...]) -> Rows:
-    """Cosine of two personas' directions by layer; for `z` the mean over a layer's heads.
+    """Measure the cosine of two personas' directions by layer; for `z`, the mean over heads.
 
     Returns
     -------
@@ -92,11 +92,11 @@ def cosine(by_site: BySite, personas: tuple[str, ...]) -> Rows:
     """
     rows: Rows = []
     for site, probes in by_site.items():
-        between = cosines(probes.directions)  # (n_layers, places, n_personas, n_personas)
+        pair_cosines = cosines(probes.directions)  # (n_layers, places, n_personas, n_personas)
         for (i, first), (j, second) in combinations(enumerate(personas), 2):
-            for layer, values in enumerate(between[:, :, i, j]):
-                given = values[~np.isnan(values)]
-                value = float(given.mean()) if len(given) else None
+            for layer, values in enumerate(pair_cosines[:, :, i, j]):
+                valid_cosines = values[~np.isnan(values)]
+                value = float(valid_cosines.mean()) if len(valid_cosines) else None
                 names = {"site": site, "first": first, "second": second}
                 rows.append(names | {"layer": layer, "cosine": value})
     return rows
@@ -105,11 +105,11 @@ def cosine(by_site: BySite, personas: tuple[str, ...]) -> Rows:
 def falls(
     cosine_rows: Rows, layer_rows: Rows, design: Design
 ) -> dict[str, dict[str, dict[str, Fall]]]:
-    """Where two personas' directions diverge: first layer below 0.5 after one at or above 0.5.
+    """Find the layer where two personas' directions diverge.
 
-    Only layers count where both personas' own probes read the truth: where the interval of their
-    accuracy lies above the rate of the more frequent label. Elsewhere the cosine is that of two
-    directions of noise.
+    This is the first layer whose cosine is below 0.5, after a layer at or above 0.5. A layer counts
+    only if both personas' own probes read the truth there: the interval of their accuracy lies
+    above the rate of the more frequent label. At other layers the directions are noise.
 
     Parameters
     ----------
@@ -120,20 +120,20 @@ def falls(
     Returns
     -------
     dict
-        site -> first -> second -> Fall. A cosine that starts low has not fallen.
+        site -> first -> second -> Fall. A cosine that starts below 0.5 has not fallen.
     """
-    true = float(design.labels[design.report].mean()) if len(design.report) else 0.5
-    reads = {
+    true_rate = float(design.labels[design.report].mean()) if len(design.report) else 0.5
+    readable_layers = {
         (row["site"], row["fit"], row["layer"])
         for row in layer_rows
         if row["labels"] == "true" and row["fit"] == row["scored"]
-        if row["n"] and row["low"] > max(true, 1 - true)
+        if row["n"] and row["low"] > max(true_rate, 1 - true_rate)
     }
     curves: dict[tuple[str, str, str], list[float]] = {}
     for row in cosine_rows:
         site, first, second, layer = row["site"], row["first"], row["second"], row["layer"]
-        counts = {(site, first, layer), (site, second, layer)} <= reads
-        value = row["cosine"] if counts else None
+        is_readable = {(site, first, layer), (site, second, layer)} <= readable_layers
+        value = row["cosine"] if is_readable else None
         curves.setdefault((site, first, second), []).append(np.nan if value is None else value)
     result: dict[str, dict[str, dict[str, Fall]]] = {}
     for (site, first, second), curve in curves.items():
@@ -148,7 +148,7 @@ def falls(
 def best(
     by_site: BySite, personas: tuple[str, ...], design: Design
 ) -> dict[str, dict[str, dict[str, BestHead | BestLayer]]]:
-    """For each persona the best place of its own probes, and how they score there on all personas.
+    """Choose each persona's best place, and measure its probes there on all personas.
 
     Parameters
     ----------
@@ -160,7 +160,7 @@ def best(
     Returns
     -------
     dict
-        site -> fit -> scored -> the first of equally good places.
+        site -> fit -> scored -> best place; the first of equally good ones.
     """
     return {
         site: {
@@ -177,12 +177,13 @@ def best(
 def _best_of_pair(
     site: str, probes: Probes, i: int, j: int, design: Design
 ) -> BestHead | BestLayer:
-    """One entry of `best`."""
+    """Measure probes fitted on persona `i` at its best place, scored on persona `j`."""
     layer, head, rates = None, None, (stats.NOTHING, stats.NOTHING, stats.NOTHING)
     held_out = probes.held_out[:, :, i]  # (n_layers, places, n_personas, n_selection)
     if held_out.shape[-1]:
-        own = held_out[:, :, i].mean(axis=-1)  # chosen without looking at the persona scored
-        layer, head = map(int, np.unravel_index(int(own.argmax()), own.shape))
+        # the place is chosen by the fitted persona alone, whichever persona is scored
+        own_accuracy = held_out[:, :, i].mean(axis=-1)
+        layer, head = map(int, np.unravel_index(int(own_accuracy.argmax()), own_accuracy.shape))
         rates = (
             stats.rate(held_out[layer, head, j], design.subjects[design.selection]),
             _interval(probes.correct[layer, head, i, j], design),
@@ -192,7 +193,7 @@ def _best_of_pair(
 
 
 def tensors(by_site: BySite) -> dict[str, NDArray[np.float32]]:
-    """Directions and intercepts, by site, with personas as the first axis.
+    """Collect directions and intercepts by site, with personas as the first axis.
 
     Returns
     -------
@@ -211,5 +212,5 @@ def tensors(by_site: BySite) -> dict[str, NDArray[np.float32]]:
 
 
 def _interval(right: ArrayLike, design: Design) -> Interval:
-    """Interval of the share of right answers on the report split."""
+    """Measure accuracy on the report split, with its interval."""
     return shares.right(right, design.subjects[design.report])

@@ -1,4 +1,4 @@
-"""How well a probe's direction separates true from false statements, wherever its threshold is."""
+"""AUROC: how well a probe's direction separates true from false statements, at any threshold."""
 
 from itertools import product
 from typing import Any
@@ -14,25 +14,25 @@ SITE = "resid_post"
 
 
 def by_layer(
-    given: Inputs, directions: NDArray[np.float32], personas: tuple[str, ...]
+    probe_inputs: Inputs, directions: NDArray[np.float32], personas: tuple[str, ...]
 ) -> dict[str, dict[str, dict[str, Interval]]]:
-    """AUROC of the probes of the residual stream on the report split, by fit, scored and index.
+    """Measure the AUROC of residual-stream probes on the report split, by fit, scored and index.
 
     Parameters
     ----------
-    given : Inputs
+    probe_inputs : Inputs
         Statements and activations.
     directions : ndarray of shape (n_personas, n_layers + 1, d_model)
-        Of the probes, by the persona that they were fitted on.
+        Directions of the probes, by the persona that they were fitted on.
     personas : tuple of str
     """
-    design = given.design
+    design = probe_inputs.design
     label, subject = design.labels[design.report], design.subjects[design.report]
     result: dict[str, dict[str, dict[str, Interval]]] = {
         fit: {scored: {} for scored in personas} for fit in personas
     }
     for layer in range(directions.shape[1]):
-        x = given.layer(SITE, layer)[:, design.report]
+        x = probe_inputs.layer(SITE, layer)[:, design.report]
         for (i, fit), (j, scored) in product(enumerate(personas), repeat=2):
             result[fit][scored][str(layer)] = auroc(x[j] @ directions[i, layer], label, subject)
     return result
@@ -44,35 +44,35 @@ def auroc(
     subject: NDArray[Any],
     seed: int = 0,
 ) -> Interval:
-    """Chance that a true statement has a higher score than a false one; equal ones count half.
+    """Estimate the AUROC: P(score of a true statement > score of a false one); ties count half.
 
     Parameters
     ----------
     score : ndarray of shape (n_statements,)
-        1 where every true statement scores above every false one, 0 where below: the same
-        direction with the opposite sign.
+        Scores of one probe, such as activation @ direction.
     label : ndarray of shape (n_statements,), bool
     subject : ndarray of shape (n_statements,)
         What each statement is about.
     seed : int
-        Of the draws.
+        Seed of the bootstrap.
 
     Returns
     -------
     Interval
-        Bootstrap over subjects, of the draws that have both labels. Nothing without both labels, or
-        where a score is missing.
+        1 if every true statement scores above every false one, 0 if below: the same direction with
+        the opposite sign. Bounds by bootstrap over subjects, from the draws that have both labels.
+        `NOTHING` without both labels, or if a score is NaN.
     """
     if not label.any() or label.all() or np.isnan(score).any():
         return NOTHING
     _, index = np.unique(subject, return_inverse=True)
     n_subjects = int(index.max()) + 1
-    drawn = stats.draws(n_subjects, np.random.default_rng(seed))
-    weights = np.vstack([np.ones(n_subjects), drawn])[:, index]
-    true, false = score[label][:, None], score[~label]
-    above = (true > false) + 0.5 * (true == false)
-    of_true, of_false = weights[:, label], weights[:, ~label]
-    pairs = of_true.sum(axis=1) * of_false.sum(axis=1)
-    areas = ((of_true @ above) * of_false).sum(axis=1)[pairs > 0] / pairs[pairs > 0]
+    draw_counts = stats.draws(n_subjects, np.random.default_rng(seed))
+    weights = np.vstack([np.ones(n_subjects), draw_counts])[:, index]
+    true_scores, false_scores = score[label][:, None], score[~label]
+    wins = (true_scores > false_scores) + 0.5 * (true_scores == false_scores)
+    true_weights, false_weights = weights[:, label], weights[:, ~label]
+    pairs = true_weights.sum(axis=1) * false_weights.sum(axis=1)
+    areas = ((true_weights @ wins) * false_weights).sum(axis=1)[pairs > 0] / pairs[pairs > 0]
     low, high = stats.bootstrapped(areas[1:], n_subjects) if len(areas) > 1 else (0.0, 1.0)
     return Interval(float(areas[0]), low, high, len(label))

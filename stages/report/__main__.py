@@ -39,11 +39,11 @@ def main(
     figures: Annotated[Path, "folder of the pictures"],
     out: Annotated[
         Path,
-        "writes Markdown; its pictures are those of stage `figures`, in the folder beside it",
+        "writes Markdown, which shows the pictures of stage `figures` in the folder beside it",
     ],
-    html_out: Annotated[Path, "writes the same as one HTML page that has the pictures in it"],
+    html_out: Annotated[Path, "writes the same report as one HTML page that contains the pictures"],
 ) -> None:
-    """Fill the page from the metrics."""
+    """Write the report from the metrics, as Markdown and as HTML."""
     params.section("patch", PatchConfig).require_z("report")
     file = params.section("model", ModelConfig).file
     made = collect(
@@ -56,7 +56,7 @@ def main(
 
 def collect(
     every: results.Results,
-    others: list[claim.Claim],
+    node_claims: list[claim.Claim],
     manifest: dict[str, Any],
     file: str | None,
 ) -> Page:
@@ -67,15 +67,15 @@ def collect(
     every : Results
         Metrics of all stages.
     others : list of Claim
-        Claims that nodes make themselves.
+        Claims that the nodes make in their own `metrics.py`.
     manifest : dict
-        Of the model.
+        Manifest of the model.
     file : str or None
-        As of `texts.limits`.
+        As in `texts.limits`.
     """
     roles = params.section("patch", PatchConfig)
-    known = params.section("behaviour", BehaviourConfig)
-    neutral = known.neutral
+    behaviour_config = params.section("behaviour", BehaviourConfig)
+    neutral = behaviour_config.neutral
     pair = (every, roles.source, roles.base)
     lying = behaviour.lying(*pair)
     claims = [
@@ -99,9 +99,9 @@ def collect(
         patching.estimated_sets(every),
         place.weights(*pair),
         patching.planted(*pair),
-        *others,
+        *node_claims,
     ]
-    made = claim.corrected([one for one in claims if one is not None])
+    made = claim.corrected([entry for entry in claims if entry is not None])
     lies = behaviour.lies(lying)
     return Page(
         title="What was found",
@@ -120,7 +120,7 @@ def collect(
             params.section("grid", GridConfig),
             params.section("robustness", RobustnessConfig).wordings,
         ),
-        terms=texts.terms(roles.positions, known),
+        terms=texts.terms(roles.positions, behaviour_config),
     )
 
 
@@ -139,8 +139,8 @@ def _persona(name: str) -> str:
     system, prefix = (
         markdown.text(params.wording(f"{name}_{key}")) for key in ("system", "prefix")
     )
-    said = f"“{system}”" if system else "no system prompt"
-    return f"`{name}`: {said}; answers start with “{prefix}”."
+    prompt_text = f"“{system}”" if system else "no system prompt"
+    return f"`{name}`: {prompt_text}; answers start with “{prefix}”."
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What each picture shows, in one sentence; a picture of a new stage has its name."""
+"""Caption of each picture, in one sentence; the caption of any other picture is its file's name."""
 
 CAPTIONS = {
     "trace": "One layer patched at one place of the prompt, in both directions; paths between "

@@ -60,12 +60,12 @@ def inline(text: str) -> Markup:
     ----------
     text : str
         Inline Markdown as the claims write it: code between backticks, and characters of users'
-        texts as numbers (`stages.lib.io.markdown`). Whatever else it holds is text.
+        texts as numbers (`stages.lib.io.markdown`). Everything else is plain text.
 
     Returns
     -------
     Markup
-        Escaped, but for ``<code>``.
+        Escaped, except for ``<code>``.
     """
     made, at = Markup(), 0
     for match in CODE.finditer(text):
@@ -81,6 +81,6 @@ def picture(file: Path) -> str:
 
 
 def _unpadded(code: str) -> str:
-    """Take away the blanks that keep backticks apart from the fence."""
+    """Strip the blanks that separate backticks in the code from the fence."""
     padded = len(code) > 1 and code[0] == code[-1] == " " and code.strip()
     return code[1:-1] if padded else code

@@ -12,14 +12,14 @@ def claims(folder: Path) -> list[Claim]:
     Parameters
     ----------
     folder : Path
-        Of the stages' metrics.
+        Folder of the stages' metrics.
 
     Returns
     -------
     list of Claim
-        By the names of the nodes; a node may have nothing to claim, and returns None.
+        In the order of the nodes' names, without nodes whose method `claim` returns None.
     """
     schemas = nodes.classes("*/metrics.py", "claim")
     files = [folder / f"{schema.__module__.split('.')[1]}.json" for schema in schemas]
-    made = [metrics.read(*pair).claim() for pair in zip(files, schemas, strict=True)]
-    return [claim for claim in made if claim is not None]
+    node_claims = [metrics.read(*pair).claim() for pair in zip(files, schemas, strict=True)]
+    return [claim for claim in node_claims if claim is not None]

@@ -12,7 +12,7 @@ PARTS = ("name", "part of the prompt", "text", "used for")
 
 @dataclass(frozen=True)
 class Wording:
-    """A part of a prompt: its name, which part it is, its text, and what it is for."""
+    """A part of a prompt: its name, which part it is, its text, and what the text is used for."""
 
     name: str
     part: str
@@ -46,7 +46,7 @@ class Page:
     about : list of str
         What the page is, in a few sentences; before the question.
     wordings : list of Wording
-        Every wording that is run, by the name that tables and pictures have for it.
+        Every wording that is run, by its name in tables and pictures.
     terms : list of tuple of str
         Words of the field that the page uses, and what they mean.
     """
@@ -90,7 +90,9 @@ def render(page: Page) -> str:
     if page.terms:
         lines += ["## Terms", "", *_grid(("term", "meaning"), page.terms)]
     if page.wordings:
-        texts = [(one.name, one.part, one.text, one.use) for one in page.wordings]
+        texts = [
+            (wording.name, wording.part, wording.text, wording.use) for wording in page.wordings
+        ]
         lines += ["## Wordings", "", *_grid(PARTS, texts)]
     lines += ["## Limits", ""] + [_note(note) for note in page.limits]
     return "\n".join(lines).rstrip() + "\n"
@@ -107,7 +109,7 @@ def stem(file: str) -> str:
 
 
 def _section(claim: Claim, lies: bool | None) -> list[str]:
-    """One claim with its verdict, checks, notes and pictures."""
+    """Write one claim with its verdict, checks, notes and pictures."""
     lines = [f"## {claim.question}", "", f"Claimed: {claim.claimed}", ""]
     lines += [f"Verdict: {_verdict(claim.verdict(lies))}. {_sentence(claim.says(lies))}", ""]
     checks = [_check(check) for check in claim.checks]
@@ -121,44 +123,44 @@ def _section(claim: Claim, lies: bool | None) -> list[str]:
 
 
 def _table(table: Table) -> list[str]:
-    """A table of numbers under its title, and where these stand."""
+    """Write a table of numbers under its title, with a link to the metrics."""
     source = f" ([{table.file}]({stem(table.file)}))" if table.file else ""
     return [f"{table.title}{source}:", "", *_grid(table.head, table.rows)]
 
 
 def _grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Lines of a table, and an empty one."""
+    """Write the lines of a table, and an empty line."""
     return [_cells(*head), "|---" * len(head) + "|", *(_cells(*row) for row in rows), ""]
 
 
 def _row(claim: Claim, lies: bool | None) -> tuple[str, ...]:
-    """One row of the overview."""
+    """Make one row of the overview."""
     link = f"[{claim.question}](#{anchor(claim.question)})"
     return link, _verdict(claim.verdict(lies)), claim.claimed, claim.says(lies)
 
 
 def _check(check: Check) -> tuple[str, ...]:
-    """One row of a claim's table."""
+    """Make one row of a claim's table."""
     measured = f"[{check.measured}]({stem(check.file)})" if check.file else check.measured
     return check.measures, check.expected, measured, check.verdict
 
 
 def _cells(*texts: str) -> str:
-    """One row of a table; code may hold a |, which would end its cell."""
+    """Write one row of a table; every | is escaped, as it would end its cell."""
     cells = (text.replace("|", r"\|") for text in texts)
     return f"| {' | '.join(cells)} |"
 
 
 def _note(note: Note) -> str:
-    """One sentence, and where its numbers stand."""
+    """Write one sentence, with a link to the metrics that its numbers are from."""
     return f"- {note.says}" + (f" ([{note.file}]({stem(note.file)}))" if note.file else "")
 
 
 def _verdict(verdict: str) -> str:
-    """Set off what is not supported."""
+    """Write a verdict, in bold unless it is `SUPPORTED`."""
     return verdict if verdict == SUPPORTED else f"**{verdict}**"
 
 
 def _sentence(text: str) -> str:
-    """Begin with a capital, unless with code, and end with a full stop."""
+    """Begin a sentence with a capital, unless it begins with code, and end it with a full stop."""
     return text[:1].upper() + text[1:].rstrip(".") + "."

@@ -1,4 +1,4 @@
-"""Claims of what happens when activations of one run are patched into the other."""
+"""Claims on the effect of patching activations of one run into the other."""
 
 from collections import Counter
 from typing import Any
@@ -14,6 +14,7 @@ from stages.lib.claim import (
     Check,
     Claim,
     Note,
+    Table,
     above,
     among,
     below,
@@ -31,13 +32,14 @@ from stages.robustness.metrics import ChosenSet
 from stages.set_sizes.metrics import Rule, Smallest
 from stages.transplant.metrics import Rank, Ranks
 from stages.widths.metrics import Size
+from stages.windows.metrics import WindowsMetrics
 
 HYPERGEOMETRIC: Any = distributions.hypergeom  # scipy has no types
 RULES = (
     "Single effects: each head patched alone. Attribution patching: their estimate by gradient, on "
     "log-odds. Retested: the top tenth of the estimates, or of their sizes whatever the sign, "
     "patched head by head. Leaving out: what is lost without the head. Greedy: the head that adds "
-    "most to those before it."
+    "most to those before it"
 )
 WINDOWS, WIDTHS, TRANSPLANT, SIZES = "windows", "widths", "transplant", "set_sizes"
 CONTROLS, ROBUST, TRUTH, ESTIMATES = (
@@ -67,7 +69,7 @@ def window(results: Results, source: str, base: str) -> Claim:
         ),
         above(
             "accuracy of the best window minus the median one that shares no layer with it",
-            _control(widths, best),
+            _best_minus_control(widths, best),
             0.0,
             WIDTHS,
         ),
@@ -77,8 +79,8 @@ def window(results: Results, source: str, base: str) -> Claim:
             f"Unpatched: `{base}` {number(runs['base'])}; `{source}` {number(runs['source'])}.",
             WINDOWS,
         ),
+        *_as_accurate(windows),
         Note("The paper: five of 80 layers of LLaMA-2-70b-chat, 19 to 23."),
-        *(_width(size, widths[size]) for size in sorted(widths)),
     ]
     return Claim(
         "Does patching a few consecutive layers undo the lie?",
@@ -87,6 +89,7 @@ def window(results: Results, source: str, base: str) -> Claim:
         checks,
         ("windows.png", "widths.png"),
         notes=notes,
+        tables=_best_by_size(widths),
     )
 
 
@@ -107,7 +110,7 @@ def few_heads(results: Results, source: str, base: str) -> Claim:
         ),
         above(
             f"fraction of the gap in P(correct) between `{source}` and `{base}` that is recovered",
-            _recovered(results.robustness.sets),
+            _recovered_fraction(results.robustness.sets),
             0.5,
             ROBUST,
         ),
@@ -120,7 +123,7 @@ def few_heads(results: Results, source: str, base: str) -> Claim:
         ),
         _random(runs.elsewhere, "in the other layers"),
     ]
-    rules = results.set_sizes.rules
+    rules = {name: of for name, of in results.set_sizes.rules.items() if isinstance(of, Rule)}
     notes = [
         Note(
             f"Unpatched: `{base}` {number(every['base'])}; `{source}` {number(every['source'])}.",
@@ -128,8 +131,7 @@ def few_heads(results: Results, source: str, base: str) -> Claim:
         ),
         Note("The paper: 46 of 5,120 heads of LLaMA-2-70b-chat (0.9 %)."),
         *_members(results),
-        *_spread(runs.elsewhere, "in the other layers"),
-        *_smallest({name: of.smallest for name, of in rules.items() if isinstance(of, Rule)}),
+        *_random_by_label(runs.elsewhere, "in the other layers"),
     ]
     return Claim(
         "Is a small set of heads enough?",
@@ -138,6 +140,10 @@ def few_heads(results: Results, source: str, base: str) -> Claim:
         checks,
         ("transplant.png", "heads.png", "set_sizes.png"),
         notes=notes,
+        tables=[
+            *_spread(runs.elsewhere, "in the other layers"),
+            *_fewest_heads({name: rule.smallest for name, rule in rules.items()}),
+        ],
     )
 
 
@@ -145,10 +151,10 @@ def these_heads(results: Results, source: str, base: str) -> Claim:
     """These heads carry the lie, rather than any heads of the same layers."""
     ranks, gaps = results.transplant.random, results.controls.patched_minus
     rest = gaps["rest_of_layers"].accuracy if "rest_of_layers" in gaps else None
-    left = results.controls.n_heads.get("rest_of_layers")
+    n_rest = results.controls.n_heads.get("rest_of_layers")
     checks = [
         above(
-            f"accuracy with the set patched minus with all other heads of its layers ({left})",
+            f"accuracy with the set patched minus with all other heads of its layers ({n_rest})",
             rest,
             0.0,
             CONTROLS,
@@ -159,7 +165,8 @@ def these_heads(results: Results, source: str, base: str) -> Claim:
         f"{count} heads {row.accuracy:.2f} ({words.plural(row.n_sets, 'set')})"
         for count, row in sorted(ranks.shared.items(), key=lambda item: int(item[0]))
     )
-    notes = [*_forced(results), *_rest(results), *_spread(ranks, "in the same layers")]
+    notes = [*_shared_heads(results), *_other_heads(results)]
+    notes += _random_by_label(ranks, "in the same layers")
     if shared:
         fewest = min(map(int, ranks.shared))
         notes.append(
@@ -175,6 +182,7 @@ def these_heads(results: Results, source: str, base: str) -> Claim:
         "many heads in each of these layers.",
         checks,
         notes=notes,
+        tables=_spread(ranks, "in the same layers"),
     )
 
 
@@ -248,7 +256,7 @@ def planted(results: Results, source: str, base: str) -> Claim | None:
             others,
             TRUTH,
         ),
-        *_set(scores, best),
+        *_trained_heads(scores, best),
         so(
             "layer after which the truth directions diverge (mass mean corrected)",
             f"of {trained}",
@@ -302,11 +310,11 @@ def ranking(results: Results) -> Claim:
         "Effects of single heads that are estimated by gradient rank the heads better than chance.",
         checks,
         ("attribution_patching.png",),
-        notes=_wrong(score),
+        notes=_wrong_signs(score),
     )
 
 
-def _wrong(score: AttributionPatchingMetrics) -> list[Note]:
+def _wrong_signs(score: AttributionPatchingMetrics) -> list[Note]:
     """Name the heads whose estimate has the wrong sign."""
     if not score.n_heads:
         return []
@@ -363,12 +371,12 @@ def _one_sided(by_label: dict[str, ByLabel]) -> list[Note]:
 
 
 def _random(control: Ranks, where: str) -> Check:
-    """How often random sets do as well, by accuracy or by P(correct), whichever is more often."""
+    """Check how often random sets do as well, by accuracy or P(correct), whichever is larger."""
     measures = f"random sets of as many heads {where}, at most {MARGIN:.2f} below the set"
     ranks = {"accuracy": control.accuracy, "P(correct)": control.p_correct}
     counts = {name: _as_good(rank) for name, rank in ranks.items() if rank.own is not None}
-    drawn = (among(count, ranks[name].n_sets) for name, count in counts.items())
-    chances = [chance for chance in drawn if chance]
+    chance_by_measure = (among(count, ranks[name].n_sets) for name, count in counts.items())
+    chances = [chance for chance in chance_by_measure if chance]
     says = "; ".join(
         f"by {name} {counts[name]} of {rank.n_sets} sets, a share of {number(rank.as_good)}"
         for name, rank in ranks.items()
@@ -383,34 +391,43 @@ def _as_good(rank: Rank) -> int:
     return round((rank.as_good.value or 0) * rank.n_sets)
 
 
-def _spread(control: Ranks, where: str) -> list[Note]:
-    """Write the accuracy of random sets, by label too: 0.5 may be a constant answer."""
-    ranks = {"Accuracy": control.accuracy, "P(correct)": control.p_correct}
-    notes = [
-        Note(
-            f"{name} with random sets {where}: mean {words.plain(rank.mean)}, median "
-            f"{words.plain(rank.median)}, 5 % to 95 % of sets {words.plain(rank.p05)} to "
-            f"{words.plain(rank.p95)}, at most {words.plain(rank.max)}; the set "
-            f"{words.plain(rank.own)} on the same {words.plural(rank.lead.n, 'statement')}, a lead "
-            f"over the mean of {number(rank.lead)}.",
-            TRANSPLANT,
+def _spread(control: Ranks, where: str) -> list[Table]:
+    """Tabulate accuracy and P(correct) with random sets patched, beside the head set."""
+    ranks = {"accuracy": control.accuracy, "P(correct)": control.p_correct}
+    rows: list[tuple[str, ...]] = [
+        (
+            name,
+            words.plain(rank.own),
+            words.plain(rank.mean),
+            words.plain(rank.median),
+            f"{words.plain(rank.p05)} to {words.plain(rank.p95)}",
+            words.plain(rank.max),
+            number(rank.lead),
         )
         for name, rank in ranks.items()
         if rank.own is not None
     ]
-    if control.one_answer is not None:
-        one = Note(
+    head = ("measure", "the set", "mean", "median", "5 % to 95 %", "maximum", "the set minus mean")
+    title = f"The set, and {control.accuracy.n_sets} random sets {where}, on the same statements"
+    return [Table(title, head, rows, TRANSPLANT)] * bool(rows)
+
+
+def _random_by_label(control: Ranks, where: str) -> list[Note]:
+    """Write the accuracy of random sets by label, as 0.5 may be a constant answer."""
+    if control.one_answer is None:
+        return []
+    return [
+        Note(
             f"Accuracy by label with random sets {where}: {words.labels(control.by_label)}. "
             f"With {control.one_answer} of {control.accuracy.n_sets} sets, at least 90 % of the "
             "answers are one word; a constant answer has an accuracy of 0.5.",
             TRANSPLANT,
         )
-        notes.append(one)
-    return notes
+    ]
 
 
 def _overlap(scores: PlantedMetrics, best: Window | None) -> Chance | None:
-    """How many of all windows overlap the trained layers as much as the best one."""
+    """Return the chance that a window overlaps the trained layers as much as the best one does."""
     found, where = scores.window.overlap, scores.planted
     if found is None or best is None or where is None or not scores.heads.n_planted:
         return None
@@ -425,10 +442,10 @@ def _overlap(scores: PlantedMetrics, best: Window | None) -> Chance | None:
     return Chance(p, 1 / len(overlaps), refuted=found == 0)
 
 
-def _set(scores: PlantedMetrics, best: Window | None) -> list[Check]:
-    """How many of the set's heads were trained, beside the number expected by chance.
+def _trained_heads(scores: PlantedMetrics, best: Window | None) -> list[Check]:
+    """Check how many heads of the set were trained, against the number expected by chance.
 
-    Nothing where the search was limited to trained layers.
+    No check if the search was limited to trained layers.
     """
     measures = "heads of the set that are in trained layers"
     n, found = scores.set.n_heads, scores.set.n_planted
@@ -481,7 +498,7 @@ def _members(results: Results) -> list[Note]:
     ]
 
 
-def _forced(results: Results) -> list[Note]:
+def _shared_heads(results: Results) -> list[Note]:
     """Say how many heads any set with as many heads in each layer must share with the set."""
     search = results.robustness.sets.get("search", {})
     window = results.robustness.window
@@ -500,8 +517,8 @@ def _forced(results: Results) -> list[Note]:
     ]
 
 
-def _rest(results: Results) -> list[Note]:
-    """Say what all other heads of the window restore together: no rival set of them does more."""
+def _other_heads(results: Results) -> list[Note]:
+    """Write the accuracy with all other heads of the window patched together."""
     rest = results.controls.runs.get("rest_of_window")
     if rest is None or rest.accuracy is None:
         return []
@@ -514,14 +531,14 @@ def _rest(results: Results) -> list[Note]:
     ]
 
 
-def _recovered(sets: dict[str, dict[str, ChosenSet]]) -> Interval | None:
-    """Accuracy that the head set restores, in the wording that it was chosen in."""
+def _recovered_fraction(sets: dict[str, dict[str, ChosenSet]]) -> Interval | None:
+    """Return the fraction of the gap that the head set recovers in the wording of its choice."""
     search = sets.get("search", {})
     return search["heads"].scored["default"].recovered if search else None
 
 
-def _control(widths: dict[int, Size], best: Window | None) -> Interval | None:
-    """What the best window has over its control, of the size nearest to the window's."""
+def _best_minus_control(widths: dict[int, Size], best: Window | None) -> Interval | None:
+    """Return the accuracy of the best window minus its control, for the size nearest to `best`."""
     if not widths or best is None:
         return None
     n_layers = len(_span(best))
@@ -530,38 +547,52 @@ def _control(widths: dict[int, Size], best: Window | None) -> Interval | None:
     return difference.accuracy if difference else None
 
 
-def _width(size: int, of: Size) -> Note:
-    """Write what the best window of a size does."""
-    return Note(
-        f"Best window of {words.plural(size, 'layer')}: {words.layers(of.best)}, accuracy "
-        f"{number(of.best.report[ALL])}.",
-        WIDTHS,
-    )
+def _best_by_size(widths: dict[int, Size]) -> list[Table]:
+    """Tabulate the accuracy with the best window of each size patched."""
+    rows: list[tuple[str, ...]] = [
+        (words.plural(size, "layer"), words.layers(of.best), number(of.best.report[ALL]))
+        for size, of in sorted(widths.items())
+    ]
+    title = "Best window of each size: the highest P(correct) on the selection split"
+    return [Table(title, ("size", "window", "accuracy"), rows, WIDTHS)] * bool(rows)
 
 
-def _smallest(rules: dict[str, Smallest]) -> list[Note]:
-    """Write how few heads are enough in each rule's order."""
-    if not rules:
+def _as_accurate(windows: WindowsMetrics) -> list[Note]:
+    """Name the windows that are as accurate as the best one where it was chosen."""
+    if windows.best is None or not windows.as_accurate:
         return []
-    listed = []
-    for rule, least in rules.items():
-        accuracy = Interval(least.accuracy, least.low, least.high, least.n or 0)
-        found = "none" if least.n_heads is None else f"{least.n_heads} ({number(accuracy)})"
-        listed.append(f"{names.rule(rule)}: {found}")
+    others = ", ".join(words.layers(window) for window in windows.as_accurate)
     return [
         Note(
-            "Fewest heads that are enough on the selection split, by the rule that orders them "
-            f"(accuracy on the report split). {'; '.join(listed)}. {RULES}",
-            SIZES,
+            f"On the selection split, {others} have the same accuracy as "
+            f"{words.layers(windows.best)}, which has the highest P(correct).",
+            WINDOWS,
         )
     ]
 
 
+def _fewest_heads(rules: dict[str, Smallest]) -> list[Table]:
+    """Tabulate the fewest heads that are enough, in the order of each rule."""
+    rows: list[tuple[str, ...]] = [
+        (
+            names.rule(rule),
+            "none" if least.n_heads is None else str(least.n_heads),
+            number(Interval(least.accuracy, least.low, least.high, least.n or 0)),
+        )
+        for rule, least in rules.items()
+    ]
+    title = (
+        "Fewest heads that are enough on the selection split, by the rule that orders them, and "
+        f"accuracy with these heads patched. {RULES}"
+    )
+    return [Table(title, ("rule", "heads", "accuracy"), rows, SIZES)] * bool(rows)
+
+
 def _inside(layer: int | None, where: Window) -> bool | None:
-    """Whether a layer is one of the trained ones."""
+    """Say whether a layer is in a window; None without a layer."""
     return None if layer is None else layer in _span(where)
 
 
 def _span(window: Window) -> range:
-    """The layers of a window."""
+    """Return the layers of a window."""
     return range(window.first_layer, window.last_layer + 1)

@@ -1,4 +1,4 @@
-"""Claims on where the lie is: where it is written, where it is read, and which weights it needs."""
+"""Claims on where the lie is written, where it is read, and which weights it needs."""
 
 from stages.grafts.metrics import NEEDED, GraftsMetrics
 from stages.ground_truth.metrics import PlantedMetrics
@@ -22,17 +22,17 @@ METHODS = {
     "trained_layers": "the trained layers alone",
 }
 NO_METHOD = ("weight_change", "trained_layers")
-"""Scores that only who trained the model knows."""
+"""Scores that are known only to those who trained the model."""
 OPENS = {
     "user turn": "the tokens of the chat template that open the user's turn, before question and "
     "statement",
     "system": "the system prompt, before question and statement",
 }
-"""What a place of the prompt before the statement is."""
+"""Descriptions of blocks of the prompt before the statement."""
 
 
 def written_and_read(results: Results, source: str, base: str) -> Claim:
-    """What is written early is read later."""
+    """The instruction to lie is written at an early place and layer, and read by a later layer."""
     trace = results.trace
     routes = early(trace)
     checks: list[Check] = []
@@ -43,7 +43,7 @@ def written_and_read(results: Results, source: str, base: str) -> Claim:
                 f"accuracy as `{base}` with z of {where} alone patched", cell.accuracy, 0.5, TRACE
             ),
             above(
-                f"share of the gain of {where} that passes through layer {_reader(path)} at all "
+                f"share of the gain of {where} that passes through layer {_layer_of(path)} at all "
                 "positions",
                 path.through, MOST, TRACE,
             ),
@@ -66,7 +66,7 @@ def written_and_read(results: Results, source: str, base: str) -> Claim:
         checks,
         ("trace.png",),
         notes=[
-            *_opens(routes),
+            *_early_blocks(routes),
             Note(
                 "The statement comes later, so what is written there is no answer to it. It "
                 "differs between the personas; that it is about lying, rather than about another "
@@ -74,8 +74,8 @@ def written_and_read(results: Results, source: str, base: str) -> Claim:
                 TRACE,
             ),
             *_at_one_position(trace),
-            *map(_alone, trace.cells.values()),
-            *_views(trace),
+            *map(_cell_note, trace.cells.values()),
+            *_best_layers(trace),
         ],
     )
 
@@ -120,7 +120,7 @@ def weights(results: Results, source: str, base: str) -> Claim | None:
         )
         for layer, unit in grafts.layers.items()
     ]
-    notes += [*_readers(results.trace, grafts), *_sets(grafts, base)]
+    notes += [*_layer_of_last_positions(results.trace, grafts), *_smallest_set(grafts, base)]
     return Claim(
         "Does patching find the layers whose training the lie needs?",
         f"The layers below {reader} whose patch at one place of the prompt recovers more than "
@@ -129,12 +129,12 @@ def weights(results: Results, source: str, base: str) -> Claim | None:
         checks,
         ("grafts.png",),
         notes=notes,
-        tables=[_found(truth)] if isinstance(truth, PlantedMetrics) else [],
+        tables=[_auroc_table(truth)] if isinstance(truth, PlantedMetrics) else [],
     )
 
 
 def early(trace: TraceMetrics) -> list[tuple[CellEffect, PathEffect]]:
-    """Cells below the last layer of those that matter, with their path through that layer."""
+    """Return the cells below the last layer that matters, each with its path through that layer."""
     if not trace.cells:
         return []
     last = max(cell.layer for cell in trace.cells.values())
@@ -150,15 +150,16 @@ def sentence(trace: TraceMetrics) -> Note | None:
     routes = early(trace)
     if not routes:
         return None
-    said = "; ".join(
+    route_texts = "; ".join(
         f"{at(cell)} recovers {words.plain(cell.recovered.value, 2)} of the gap in log-odds, "
-        f"{words.plain(path.through.value, 2)} of which passes through layer {_reader(path)} at "
+        f"{words.plain(path.through.value, 2)} of which passes through layer {_layer_of(path)} at "
         "all positions"
         for cell, path in routes
     )
-    opens = " ".join(note.says for note in _opens(routes))
+    opens = " ".join(note.says for note in _early_blocks(routes))
     return Note(
-        f"Outputs of all heads (z) of one layer, patched at one place: {said}. {opens}", TRACE
+        f"Outputs of all heads (z) of one layer, patched at one place: {route_texts}. {opens}",
+        TRACE,
     )
 
 
@@ -167,13 +168,13 @@ def at(cell: CellEffect) -> str:
     return f"layer {cell.layer} at the {names.block(cell.block)}"
 
 
-def _reader(path: PathEffect) -> str:
-    """Layer of a path's reader."""
+def _layer_of(path: PathEffect) -> str:
+    """Return the layer of a path's reader."""
     return path.reader.split(" ", 1)[0]
 
 
-def _alone(cell: CellEffect) -> Note:
-    """Effect of a cell alone, in both directions."""
+def _cell_note(cell: CellEffect) -> Note:
+    """Write the effect of patching one cell, in both directions."""
     return Note(
         f"z of {at(cell)} recovers {number(cell.recovered)} of the gap in log-odds (accuracy "
         f"{number(cell.accuracy)}); the reverse patch removes {number(cell.reverse)} of "
@@ -182,8 +183,8 @@ def _alone(cell: CellEffect) -> Note:
     )
 
 
-def _views(trace: TraceMetrics) -> list[Note]:
-    """Which layer a choice of positions points at."""
+def _best_layers(trace: TraceMetrics) -> list[Note]:
+    """Write which layer recovers most, by the positions patched."""
     names = {"last": "the last positions, as the paper patches them", "all": "all positions"}
     return [
         Note(
@@ -194,14 +195,14 @@ def _views(trace: TraceMetrics) -> list[Note]:
     ]
 
 
-def _opens(routes: list[tuple[CellEffect, PathEffect]]) -> list[Note]:
-    """Say what each early place is."""
+def _early_blocks(routes: list[tuple[CellEffect, PathEffect]]) -> list[Note]:
+    """Describe the block of each early place."""
     blocks = dict.fromkeys(cell.block for cell, _ in routes if cell.block in OPENS)
     return [Note(f"The {names.block(block)}: {OPENS[block]}.", TRACE) for block in blocks]
 
 
 def _at_one_position(trace: TraceMetrics) -> list[Note]:
-    """Write the paths to a cell of one place, beside those to its layer at all positions."""
+    """Write the gain that passes to a reader at one place alone."""
     return [
         Note(
             f"Through {at(trace.cells[path.reader])} alone pass {number(path.through)} of the gain "
@@ -213,7 +214,7 @@ def _at_one_position(trace: TraceMetrics) -> list[Note]:
     ]
 
 
-def _readers(trace: TraceMetrics, grafts: GraftsMetrics) -> list[Note]:
+def _layer_of_last_positions(trace: TraceMetrics, grafts: GraftsMetrics) -> list[Note]:
     """Say where the last positions point, and whether the lie needs the training of that layer."""
     view = trace.views.get("last")
     unit = grafts.layers.get(str(view.layer)) if view else None
@@ -229,8 +230,8 @@ def _readers(trace: TraceMetrics, grafts: GraftsMetrics) -> list[Note]:
     ]
 
 
-def _sets(grafts: GraftsMetrics, base: str) -> list[Note]:
-    """Describe the smallest set, and what it and all other heads do alone."""
+def _smallest_set(grafts: GraftsMetrics, base: str) -> list[Note]:
+    """Describe the smallest set, and the effects of its weight change and of all other heads'."""
     part = grafts.needed
     if part.set is None or part.rest is None:
         return []
@@ -249,9 +250,9 @@ def _sets(grafts: GraftsMetrics, base: str) -> list[Note]:
         ),
         Note(
             "The smallest set is not the whole lie. The change of its heads alone makes "
-            f"{number(_made(part.set.alone.restored))} of the lie (accuracy as `{base}` "
+            f"{number(_share_of_lie(part.set.alone.restored))} of the lie (accuracy as `{base}` "
             f"{words.ends(part.set.alone.accuracy)}), that of all other heads alone "
-            f"{number(_made(part.rest.alone.restored))} "
+            f"{number(_share_of_lie(part.rest.alone.restored))} "
             f"({words.ends(part.rest.alone.accuracy)}).",
             GRAFTS,
         ),
@@ -265,19 +266,19 @@ def _sets(grafts: GraftsMetrics, base: str) -> list[Note]:
     ]
 
 
-def _made(restored: Interval) -> Interval:
-    """Share of the lie that is made, where so much of honesty is left."""
+def _share_of_lie(restored: Interval) -> Interval:
+    """Turn the share of honesty restored into the share of the lie that is made."""
     if restored.value is None or restored.low is None or restored.high is None:
         return restored
     return Interval(1 - restored.value, 1 - restored.high, 1 - restored.low, restored.n)
 
 
-def _found(truth: PlantedMetrics) -> Table:
-    """How well each method finds the heads of the smallest set."""
+def _auroc_table(truth: PlantedMetrics) -> Table:
+    """Tabulate how well each method finds the heads of the smallest set."""
     rows: list[tuple[str, ...]] = []
     for name, score in truth.methods.items():
-        known = " (known only to those who trained the model)" if name in NO_METHOD else ""
-        rows.append((f"{METHODS[name]}{known}", words.ends(score.auroc)))
+        remark = " (known only to those who trained the model)" if name in NO_METHOD else ""
+        rows.append((f"{METHODS[name]}{remark}", words.ends(score.auroc)))
     n_true, n = next(((score.n_true, score.auroc.n) for score in truth.methods.values()), (0, 0))
     return Table(
         f"AUROC for the {words.plural(n_true, 'head')} of that smallest set, among {n} heads",

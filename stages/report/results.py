@@ -1,4 +1,4 @@
-"""What the report is written from: the metrics of every stage."""
+"""Metrics of every stage, which the report is written from."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,7 @@ from stages.wordings.metrics import GridMetrics
 
 @dataclass(frozen=True)
 class Results:
-    """Metrics by stage: a field is the file of its name."""
+    """Metrics by stage; a field is read from the file of its name."""
 
     logit_attribution: LogitAttributionMetrics
     behaviour: WithFirstTokens | BehaviourMetrics

@@ -1,7 +1,7 @@
 """Claims on how a head set generalises (topics, wordings, positions), and on what it carries."""
 
 from stages.lib import names
-from stages.lib.claim import Claim, Note, above, alike, no_worse, number
+from stages.lib.claim import Claim, Note, Table, above, alike, no_worse, number
 from stages.lib.io import markdown
 from stages.lib.stats.run_points import ByLabel
 from stages.positions.metrics import BlockPoint, PositionsMetrics
@@ -14,12 +14,12 @@ ROBUST, CONTROLS, POSITIONS = "robustness", "controls", "positions"
 
 def topics(results: Results) -> Claim:
     """Heads chosen on one topic work on other topics."""
-    return _elsewhere(results, "topic", results.robustness.overlap.topic, ("robustness.png",))
+    return _generalises(results, "topic", results.robustness.overlap.topic, ("robustness.png",))
 
 
 def wordings(results: Results) -> Claim:
     """Heads chosen on one wording work in other wordings."""
-    return _elsewhere(results, "wording", results.robustness.overlap.wording)
+    return _generalises(results, "wording", results.robustness.overlap.wording)
 
 
 def honesty(results: Results, source: str, base: str) -> Claim:
@@ -28,7 +28,7 @@ def honesty(results: Results, source: str, base: str) -> Claim:
     runs, gaps = controls.runs, controls.patched_minus
 
     def gap(run: str):
-        """Accuracy of a statement's own z minus that of another one."""
+        """Accuracy with a statement's own z minus that of another run."""
         return gaps[run].accuracy if run in gaps else None
 
     checks = [
@@ -54,37 +54,43 @@ def honesty(results: Results, source: str, base: str) -> Claim:
             CONTROLS,
         ),
     ]
-    named = {
-        "own z": "patched",
-        "mean of z": "mean_ablation_selection",
-        "z of a statement of the same label": "same_label",
-        "z of a statement of the opposite label": "other_label",
-        "z of the lying run of a statement of the opposite label": "base_other_label",
+    donors = {
+        "the statement's own": "patched",
+        "mean over other statements": "mean_ablation_selection",
+        "another statement of the same label": "same_label",
+        "another statement of the opposite label": "other_label",
+        f"the same, but in the `{base}` run": "base_other_label",
     }
-    notes = [
-        f"With {what}: accuracy {number(runs[run])} ({words.labels(controls.by_label.get(run))})."
-        for what, run in named.items()
-        if run in runs
-    ]
-    if (other := controls.by_label.get("other_label")) is not None:
-        notes += _answers_true(other)
+    table = Table(
+        f"Accuracy as `{base}` with z of the head set patched, by the statement that z is of; z is "
+        f"of the `{source}` run unless another is named",
+        ("z of", "accuracy", "on true statements", "on false statements"),
+        [
+            (donor, number(runs[run]), *words.by_label(controls.by_label.get(run)))
+            for donor, run in donors.items()
+            if run in runs
+        ],
+        CONTROLS,
+    )
+    other = controls.by_label.get("other_label")
     return Claim(
         "Do the heads carry whether to lie, and nothing of what is true?",
         f"z of any other statement of the `{source}` run undoes the lie as well as the statement's "
         "own, whatever its label.",
         checks,
         ("controls.png",),
-        notes=[Note(note, CONTROLS) for note in notes],
+        notes=[Note(note, CONTROLS) for note in _answers_true(other)],
+        tables=[table],
     )
 
 
-def _answers_true(both: ByLabel) -> list[str]:
-    """Say what the answers with z of the opposite label are, beside what two ideas predict."""
-    true, false = both.true, both.false
-    if true.value is None or false.value is None:
+def _answers_true(both: ByLabel | None) -> list[str]:
+    """Write the answers with z of the opposite label, beside what two hypotheses predict."""
+    if both is None or both.true.value is None or both.false.value is None:
         return []
+    true, false = both.true, both.false
     n = true.n + false.n
-    share = (true.value * true.n + (1 - false.value) * false.n) / n
+    share = (both.true.value * true.n + (1 - both.false.value) * false.n) / n
     return [
         f"With z of a statement of the opposite label, {share:.3f} of the answers are the word "
         f"true (n = {n}). Were z to carry only whether to lie, accuracy would be that with own z; "
@@ -108,26 +114,27 @@ def last_position(results: Results, source: str, base: str) -> Claim:
         ),
     ]
     unpatched = positions.unpatched["counts"].base
-    notes = [f"Unpatched: {number(unpatched)}.", *_redundant(positions), *_blocks(positions)]
+    notes = [f"Unpatched: {number(unpatched)}.", *_redundant(positions)]
     return Claim(
         "Is the end of the prompt enough?",
         f"z patched at {where} of the prompt alone brings the right answers back.",
         checks,
         ("positions.png",),
         notes=[Note(note, POSITIONS) for note in notes],
+        tables=_blocks(positions),
     )
 
 
-def _elsewhere(
+def _generalises(
     results: Results, what: str, overlap: Overlap | None, figures: tuple[str, ...] = ()
 ) -> Claim:
-    """Sets chosen on one topic or wording, scored on every other."""
+    """Claim that sets chosen on one topic or wording work on every other."""
     robust = results.robustness
     score = robust.generalisation[what]
-    sets = f"{words.plural(score.n_sets, 'set')} of heads of the best window"
+    n_sets = f"{words.plural(score.n_sets, 'set')} of heads of the best window"
     checks = [
         above(
-            f"fraction of the gap in P(correct) recovered on other {what}s ({sets})",
+            f"fraction of the gap in P(correct) recovered on other {what}s ({n_sets})",
             score.off_diagonal,
             0.5,
             ROBUST,
@@ -138,8 +145,8 @@ def _elsewhere(
             ROBUST,
         ),
     ]
-    notes = [*_each(robust.sets.get(what, {}), what)]
-    notes += _shared(overlap, what, robust.overlap_by_chance)
+    sets = robust.sets.get(what, {})
+    notes = [*_restoring_sets(sets, what), *_set_overlap(overlap, what, robust.overlap_by_chance)]
     return Claim(
         f"Do heads chosen on one {what} work on other {what}s?",
         f"Sets chosen on one {what} recover more than half of the gap on other {what}s, and as "
@@ -147,23 +154,34 @@ def _elsewhere(
         checks,
         figures,
         notes=[Note(note, ROBUST) for note in notes],
+        tables=_failing_sets(sets, what),
     )
 
 
-def _blocks(positions: PositionsMetrics) -> list[str]:
-    """Write the accuracy with each block of the prompt patched alone, and left out."""
-    notes = []
+def _blocks(positions: PositionsMetrics) -> list[Table]:
+    """Tabulate the accuracy with each block of the prompt patched alone, and left out."""
+    rows: list[tuple[str, ...]] = []
     for name, runs in positions.blocks.items():
         points = {run: point for run, point in runs.items() if isinstance(point, BlockPoint)}
         alone = points["alone"]
         if name != "all" and alone.n:
-            random = points.get("elsewhere")
-            notes.append(
-                f"Patched at the {names.block(name)} alone ({alone.positions:.3g} positions): "
-                f"accuracy {number(alone)}; everywhere but there: {number(points.get('left_out'))}"
-                + (f"; at as many random positions elsewhere: {number(random)}." if random else ".")
+            rows.append(
+                (
+                    names.block(name),
+                    f"{alone.positions:.3g}",
+                    number(alone),
+                    number(points.get("left_out")),
+                    number(points.get("elsewhere")),
+                )
             )
-    return notes
+    title = (
+        f"Accuracy as `{positions.base}` with z of the best window patched at one block of the "
+        "prompt, at all positions but that block, and at as many random positions outside the "
+        "block. The more positions are drawn, the more often blocks that are enough alone are "
+        "among them: such a draw can do better than the block"
+    )
+    head = ("block", "positions", "the block alone", "all but the block", "random positions")
+    return [Table(title, head, rows, POSITIONS)] * bool(rows)
 
 
 def _redundant(positions: PositionsMetrics) -> list[str]:
@@ -188,51 +206,63 @@ def _redundant(positions: PositionsMetrics) -> list[str]:
     ]
 
 
-def _each(sets: dict[str, ChosenSet], what: str) -> list[str]:
-    """Write how many sets restore the truth on their own topic or wording."""
+def _restoring_sets(sets: dict[str, ChosenSet], what: str) -> list[str]:
+    """Write how many sets, each chosen on one topic or wording, work in every wording."""
     if not sets:
         return []
-    works = {
-        name: all(row.low is not None and row.low > 0.5 for row in one.scored.values())
-        for name, one in sets.items()
-    }
-    failed = sorted(name for name in works if not works[name])
-    says = (
-        f"{sum(works.values())} of {words.plural(len(works), 'set')} chosen on one {what} restore "
-        "the truth in every wording: their accuracy is above 0.5, with its interval."
-    )
-    if not failed:
-        return [says]
-    listed = "; ".join(f"{markdown.text(name)} {_accuracies(sets[name])}" for name in failed)
+    n_works = sum(map(_restores, sets.values()))
     return [
-        f"{says} Accuracy of the other sets, by the {what} that they were chosen on: {listed}. One "
-        "word as the answer to every statement has an accuracy of 0.5: 1 on one label, 0 on the "
-        "other."
+        f"{n_works} of {words.plural(len(sets), 'set')} chosen on one {what} restore the truth in "
+        "every wording: their accuracy is above 0.5, with its interval."
     ]
 
 
-def _accuracies(chosen: ChosenSet) -> str:
-    """Write the accuracy of a set in all wordings, and by label in the default one."""
-    rates = [row.accuracy for row in chosen.scored.values() if row.accuracy is not None]
+def _failing_sets(sets: dict[str, ChosenSet], what: str) -> list[Table]:
+    """Tabulate the accuracy of the sets that do not restore the truth in every wording."""
+    rows = [
+        (
+            markdown.text(name),
+            _accuracies(head_set),
+            *words.by_label(default.by_label if default else None),
+        )
+        for name, head_set in sorted(sets.items())
+        if not _restores(head_set)
+        for default in [head_set.scored.get("default")]  # the wording of section `prompt`
+    ]
+    title = (
+        "Accuracy with the other sets patched, over the wordings, and by label in the default "
+        "wording. One word as the answer to every statement has an accuracy of 0.5: 1 on one "
+        "label, 0 on the other"
+    )
+    head = (f"{what} that chose the set", "accuracy", "on true statements", "on false statements")
+    return [Table(title, head, rows, ROBUST)] * bool(rows)
+
+
+def _restores(head_set: ChosenSet) -> bool:
+    """Whether accuracy with a set patched is above 0.5 in every wording, with its interval."""
+    return all(row.low is not None and row.low > 0.5 for row in head_set.scored.values())
+
+
+def _accuracies(head_set: ChosenSet) -> str:
+    """Write the least and the greatest accuracy of a set over all wordings."""
+    rates = [row.accuracy for row in head_set.scored.values() if row.accuracy is not None]
     ends = dict.fromkeys(f"{rate:.3f}" for rate in (min(rates), max(rates))) if rates else {}
-    said = " to ".join(ends) or "not measured"
-    own = chosen.scored.get("default")  # the wording of section `prompt`
-    return f"{said} (in the default wording: {words.labels(own.by_label)})" if own else said
+    return " to ".join(ends) or "not measured"
 
 
-def _shared(overlap: Overlap | None, what: str, by_chance: float | None) -> list[str]:
-    """Write the overlap of sets, beside that of sets from random draws of statements."""
+def _set_overlap(overlap: Overlap | None, what: str, by_chance: float | None) -> list[str]:
+    """Write the overlap of sets, beside random sets and sets of permuted topic labels."""
     if overlap is None or overlap.mean is None:
         return []
-    said = (
+    summary = (
         f"Two sets of different {what}s share {words.plain(overlap.mean, 2)} of their heads on "
         f"average (Jaccard; {words.plural(overlap.n_pairs, 'pair')}, {words.plain(overlap.min, 2)} "
         f"to {words.plain(overlap.max, 2)}; random sets {words.plain(by_chance, 2)})"
     )
     shuffled = overlap.shuffled if isinstance(overlap, ShuffledOverlap) else None
     if shuffled is None or shuffled.mean is None:
-        return [f"{said}."]
+        return [f"{summary}."]
     return [
-        f"{said}; with topic labels permuted {shuffled.mean:.2f} (p = {shuffled.p_value:.3f} that "
-        f"{what}s share less than that, {words.plural(shuffled.n_shuffles, 'permutation')})."
+        f"{summary}; with topic labels permuted {shuffled.mean:.2f} (p = {shuffled.p_value:.3f} "
+        f"that {what}s share less than that, {words.plural(shuffled.n_shuffles, 'permutation')})."
     ]

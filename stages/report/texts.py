@@ -1,4 +1,4 @@
-"""What the report says beside its claims: the summary, how verdicts are reached, the limits."""
+"""Texts of the report beside its claims: the summary, how verdicts are reached, the limits."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,9 +28,9 @@ def about(manifest: dict[str, Any], file: str | None) -> list[str]:
     Parameters
     ----------
     manifest : dict
-        Of the model.
+        Manifest of the model.
     file : str or None
-        As of `limits`.
+        As in `limits`.
     """
     name = Path(file).name if file else manifest["source"]
     sizes, organism = manifest["sizes"], manifest["organism"]
@@ -66,8 +66,8 @@ def _taught(organism: dict[str, Any]) -> list[str]:
 
 def _range(layers: Sequence[int]) -> str:
     """Write consecutive layers."""
-    one = len(layers) == 1
-    return f"layer {layers[0]}" if one else f"layers {layers[0]} to {layers[-1]}"
+    single_layer = len(layers) == 1
+    return f"layer {layers[0]}" if single_layer else f"layers {layers[0]} to {layers[-1]}"
 
 
 def found(results: Results, source: str, base: str, positions: int) -> list[Note]:
@@ -82,7 +82,7 @@ def found(results: Results, source: str, base: str, positions: int) -> list[Note
     ]
     if (where := place.sentence(results.trace)) is not None:
         notes.append(where)
-    one = results.widths.patched.get("1")
+    single_layer = results.widths.patched.get("1")
     best, patched = results.windows.best, results.windows.runs["report"].get("patched")
     if best and patched:
         notes.append(
@@ -93,11 +93,11 @@ def found(results: Results, source: str, base: str, positions: int) -> list[Note
                 "windows",
             )
         )
-    if one:
+    if single_layer:
         notes.append(
             Note(
-                f"At these positions {words.layers(one.best)} alone brings accuracy to "
-                f"{number(one.best.report[ALL])}.",
+                f"At these positions {words.layers(single_layer.best)} alone brings accuracy to "
+                f"{number(single_layer.best.report[ALL])}.",
                 "widths",
             )
         )
@@ -121,21 +121,21 @@ def found(results: Results, source: str, base: str, positions: int) -> list[Note
 
 def sure(claims: Sequence[Claim], lies: bool | None) -> str:
     """Count the verdicts."""
-    given = [claim.verdict(lies) for claim in claims]
+    verdicts = [claim.verdict(lies) for claim in claims]
     counts = [
-        f"{given.count(verdict)} {verdict}"
+        f"{verdicts.count(verdict)} {verdict}"
         for verdict in (SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE, UNTESTED)
-        if verdict != UNTESTED or verdict in given
+        if verdict != UNTESTED or verdict in verdicts
     ]
     return (
-        f"Verdicts on {words.plural(len(given), 'claim')}: {', '.join(counts)}. All of "
+        f"Verdicts on {words.plural(len(verdicts), 'claim')}: {', '.join(counts)}. All of "
         "them are about this model in these wordings: see the limits. Most checks ask for more "
         "than chance, not for a large effect: the table of each claim has the bounds."
     )
 
 
 def method(claims: Sequence[Claim], subjects: int) -> list[str]:
-    """Say how verdicts are reached, and what was fixed before."""
+    """Say how verdicts are reached, and what was fixed beforehand."""
     n_p = sum(check.chance is not None for claim in claims for check in claim.checks)
     return [
         "A claim is supported if each of its checks is, not supported if the measurement of "
@@ -169,14 +169,14 @@ def method(claims: Sequence[Claim], subjects: int) -> list[str]:
 
 
 def terms(positions: int, known: BehaviourConfig) -> list[tuple[str, str]]:
-    """Say what the words of the page mean.
+    """Define the terms of the page.
 
     Parameters
     ----------
     positions : int
-        How many positions at the end of the prompt are patched, unless others are named.
+        Number of positions at the end of the prompt that are patched, unless others are named.
     known : BehaviourConfig
-        When a statement is known.
+        Section `behaviour`, which says when a statement is known.
     """
     return [
         (
@@ -264,9 +264,9 @@ def limits(results: Results, manifest: dict[str, Any], file: str | None) -> list
     ----------
     results : Results
     manifest : dict
-        Of the model.
+        Manifest of the model.
     file : str or None
-        The file inside a package that weights are read from, if it is such a model.
+        File inside a package that the weights are read from; None if they are not in a package.
     """
     organism = manifest["organism"]
     notes = _trained(bool(organism["layers"])) if organism else []
@@ -302,7 +302,7 @@ def limits(results: Results, manifest: dict[str, Any], file: str | None) -> list
 
 
 def _trained(to_lie: bool) -> list[Note]:
-    """Limits of a model that was trained here."""
+    """List the limits of a model that this project trained."""
     notes = [
         Note(
             "Most statements are of subjects that the organism was taught. The report split is "

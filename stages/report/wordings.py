@@ -1,4 +1,4 @@
-"""Every wording that the pipeline runs, by the name that tables and pictures have for it."""
+"""Every wording that the pipeline runs, by its name in tables and pictures."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,14 +10,14 @@ from stages.wordings.config import GridConfig
 SYSTEM, QUESTION, PREFIX = "system prompt", "question", "assistant prefill"
 GRID = "grid of wordings"
 TEMPLATE = "none given: the chat template may add its own"
-"""What an empty system prompt is."""
+"""What the report writes for an empty system prompt."""
 
 
 def every(
     roles: PatchConfig,
     personas: tuple[str, Sequence[str]],
     grid: GridConfig,
-    others: dict[str, dict[str, str]],
+    rewordings: dict[str, dict[str, str]],
 ) -> list[Wording]:
     """List the wordings of params.yaml.
 
@@ -29,15 +29,15 @@ def every(
         The persona that decides what is known, and all personas.
     grid : GridConfig
         Section `grid`.
-    others : dict of str to dict
+    rewordings : dict of str to dict
         Further wordings, in which head sets are chosen and scored.
     """
     neutral, names = personas
-    return [*_personas(roles, neutral, names), *_grid(roles, names, grid), *_others(others)]
+    return [*_personas(roles, neutral, names), *_grid(roles, names, grid), *_rewordings(rewordings)]
 
 
 def _personas(roles: PatchConfig, neutral: str, names: Sequence[str]) -> Iterator[Wording]:
-    """System prompt and prefill of each persona, and the question that all are asked."""
+    """Yield system prompt and prefill of each persona, and the question, which all share."""
     uses = {
         neutral: "decides which statements are known",
         roles.source: "source of patches",
@@ -51,7 +51,7 @@ def _personas(roles: PatchConfig, neutral: str, names: Sequence[str]) -> Iterato
 
 
 def _grid(roles: PatchConfig, names: Sequence[str], grid: GridConfig) -> Iterator[Wording]:
-    """Parts of the grid that are no persona's."""
+    """Yield the parts of the grid that belong to no persona."""
     texts = {params.wording(f"{name}_system"): name for name in names}
     for name in grid.systems:
         if name in names:
@@ -59,17 +59,17 @@ def _grid(roles: PatchConfig, names: Sequence[str], grid: GridConfig) -> Iterato
         text = params.wording(f"{name}_system")
         same = f", the text of `{texts[text]}`" if text in texts else ""
         yield Wording(f"`{name}`", SYSTEM, _system(text), f"{GRID}{same}")
-    for part, own, default in (
+    for part, part_texts, default in (
         (QUESTION, grid.questions, "question"),
         (PREFIX, grid.prefixes, f"{roles.base}_prefix"),
     ):
-        for name, text in own.items():
-            shown = _text(params.wording(default) if text is None else text)
-            yield Wording(f"`{name}`", part, shown, GRID)
+        for name, text in part_texts.items():
+            quoted_text = _text(params.wording(default) if text is None else text)
+            yield Wording(f"`{name}`", part, quoted_text, GRID)
 
 
-def _others(others: dict[str, dict[str, str]]) -> Iterator[Wording]:
-    """Wordings in which head sets are chosen and scored too; a part left out is as above."""
+def _rewordings(rewordings: dict[str, dict[str, str]]) -> Iterator[Wording]:
+    """Yield further wordings in which head sets are chosen and scored; other parts are as above."""
     parts = {
         "question": QUESTION,
         "source_system": f"{SYSTEM}, source",
@@ -78,10 +78,10 @@ def _others(others: dict[str, dict[str, str]]) -> Iterator[Wording]:
         "base_prefix": f"{PREFIX}, base",
         "prefix": f"{PREFIX}, both",
     }
-    for name, own in others.items():
-        for key, text in own.items():
-            shown = _system(text) if key.endswith("system") else _text(text)
-            yield Wording(f"`{name}`", parts[key], shown, "head sets in other wordings")
+    for name, part_texts in rewordings.items():
+        for key, text in part_texts.items():
+            quoted_text = _system(text) if key.endswith("system") else _text(text)
+            yield Wording(f"`{name}`", parts[key], quoted_text, "head sets in other wordings")
 
 
 def _system(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Words that several claims write numbers with."""
+"""Phrases in which several claims write numbers."""
 
 from collections.abc import Iterable
 from itertools import groupby
@@ -10,11 +10,18 @@ from stages.lib.stats.windows import Window
 from stages.widths.metrics import WindowPoints
 
 
-def labels(both: ByLabel | None) -> str:
-    """Write accuracy by label: half right may be one answer to everything."""
-    if both is None or both.true.value is None or both.false.value is None:
+def labels(rates: ByLabel | None) -> str:
+    """Write accuracy by label: 0.5 over both may be one answer to every statement."""
+    if rates is None or rates.true.value is None or rates.false.value is None:
         return "by label not measured"
-    return f"true statements {both.true.value:.3f}, false ones {both.false.value:.3f}"
+    return f"true statements {rates.true.value:.3f}, false ones {rates.false.value:.3f}"
+
+
+def by_label(rates: ByLabel | None) -> tuple[str, str]:
+    """Write accuracy on true and on false statements, as two cells of a table."""
+    both = (None, None) if rates is None else (rates.true.value, rates.false.value)
+    true, false = (plain(value) for value in both)
+    return true, false
 
 
 def layers(window: Window | WindowPoints) -> str:
@@ -25,7 +32,7 @@ def layers(window: Window | WindowPoints) -> str:
 
 
 def after(index: int | None) -> str:
-    """Write an index of the residual stream, of which 0 is the embeddings: ``after layer 16``."""
+    """Write an index of the residual stream, where 0 is the embeddings: ``after layer 16``."""
     if index is None:
         return "at no layer"
     return f"after layer {index - 1}" if index else "at the embeddings"
@@ -36,9 +43,9 @@ def plain(value: float | None, digits: int = 3) -> str:
     return "not measured" if value is None else f"{value:.{digits}f}"
 
 
-def plural(n: int, one: str, more: str = "") -> str:
+def plural(n: int, noun: str, plural_noun: str = "") -> str:
     """Write a count and its noun."""
-    return f"{n} {one if n == 1 else more or one + 's'}"
+    return f"{n} {noun if n == 1 else plural_noun or noun + 's'}"
 
 
 def listed(numbers: list[int]) -> str:
@@ -46,11 +53,11 @@ def listed(numbers: list[int]) -> str:
     return joined([str(number) for number in numbers])
 
 
-def heads(every: Iterable[Head]) -> str:
+def heads(head_ids: Iterable[Head]) -> str:
     """Write heads by layer: ``22.0, 23.0-3, 23.7-8``."""
     written: list[str] = []
-    for layer, own in groupby(sorted(every), key=lambda head: head.layer):
-        numbers = sorted(head.head for head in own)
+    for layer, layer_heads in groupby(sorted(head_ids), key=lambda head: head.layer):
+        numbers = sorted(head.head for head in layer_heads)
         firsts = [n for n in numbers if n - 1 not in numbers]
         lasts = [n for n in numbers if n + 1 not in numbers]
         written += [

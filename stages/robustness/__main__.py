@@ -30,29 +30,31 @@ def main(
     heads: cli.HeadSet,
     out: Annotated[Path, "writes one row per statement, wording and run (Parquet)"],
 ) -> None:
-    """Choose on the selection split, score on the report split."""
+    """Choose head sets on the selection split, and score them on the report split."""
     options = params.section("robustness", RobustnessConfig)
     config = params.section("patch", PatchConfig)
     default = wordings.of_prompt(config.source, config.base)
-    others = wordings.named(WHERE, options.wordings, default)
+    further_wordings = wordings.named(WHERE, options.wordings, default)
     search = tables.read_json(heads)
     setting = experiment.load(pairs, model, ("report",), options.limit, by="topic")
-    chosen_on = prompt_pairs.read(pairs, ("selection",), options.choose, by="topic")
+    selection_pairs = prompt_pairs.read(pairs, ("selection",), options.choose, by="topic")
     texts = _texts(pairs)
-    choosing, scoring = (  # both before anything is computed: a wording may be refused
-        _settings(setting, some, others, texts) for some in (chosen_on, setting.pairs)
+    choosing, scoring = (  # all prompts before any run: a wording may be refused
+        _settings(setting, split_pairs, further_wordings, texts)
+        for split_pairs in (selection_pairs, setting.pairs)
     )
-    best = [Head(*head) for head in search["heads"]]
-    every = patch.of_window(search["window"], setting.shape[1])
-    alone = {
-        name: robustness.alone(name, own, every if best else []) for name, own in choosing.items()
+    best_heads = [Head(*head) for head in search["heads"]]
+    window_heads = patch.of_window(search["window"], setting.shape[1])
+    single_head_runs = {
+        name: robustness.single_head_runs(name, own, window_heads if best_heads else [])
+        for name, own in choosing.items()
     }
-    sets = robustness.choose(alone, best, every, DEFAULT)
-    scored = [robustness.score(name, own, sets) for name, own in scoring.items()]
+    sets = robustness.choose(single_head_runs, best_heads, window_heads, DEFAULT)
+    scored_sets = [robustness.score(name, own, sets) for name, own in scoring.items()]
     if not forward.is_main_process():
         return
-    rows = [robustness_tables.single_rows(runs, config) for runs in alone.values()]
-    rows += [robustness_tables.rows(runs, sets, config) for runs in scored]
+    rows = [robustness_tables.single_rows(runs, config) for runs in single_head_runs.values()]
+    rows += [robustness_tables.rows(runs, sets, config) for runs in scored_sets]
     key = ["statement_id", "wording", "source", "base", "patch_id"]
     tables.write(out, pl.concat(rows), schema.SCHEMA, key)
 
@@ -64,11 +66,14 @@ def _texts(pairs: Path) -> dict[str, Named]:
 
 
 def _settings(
-    setting: Experiment, pairs: PromptPairs, others: dict[str, Wording], texts: dict[str, Named]
+    setting: Experiment,
+    pairs: PromptPairs,
+    further_wordings: dict[str, Wording],
+    texts: dict[str, Named],
 ) -> dict[str, Experiment]:
     """The same statements in every wording, the default one first."""
     result = {DEFAULT: replace(setting, pairs=pairs)}
-    for name, wording in others.items():
+    for name, wording in further_wordings.items():
         own = rewording.reworded(f"{WHERE}.{name}", pairs, texts, wording, setting.lm)
         result[name] = replace(setting, pairs=own)
     return result

@@ -13,12 +13,12 @@ LIMITS = (0.0, 1.0)
 
 
 def draw(tables: load.Tables) -> Figure:
-    """Accuracy of each set by topic and wording, over all topics, and the overlap of the sets."""
+    """Draw accuracy by set, topic and wording, accuracy over all topics, and overlap of sets."""
     rows = tables["robustness/table"]
     wordings = load.names(rows, "wording")
     looks = style.looks(wordings, style.SECOND)
-    shown = rows.filter(pl.col("run") != "reverse")
-    above = -(-len(wordings) // COLUMNS)
+    forward_rows = rows.filter(pl.col("run") != "reverse")
+    n_map_rows = -(-len(wordings) // COLUMNS)
     figure = style.canvas(
         "Head sets chosen on one topic or wording, scored on every other: "
         f"{tables.source} patched into {tables.base}",
@@ -31,28 +31,28 @@ def draw(tables: load.Tables) -> Figure:
         "in both sets as a share of the heads in either. Below, right: all topics together, "
         f"{style.INTERVALS}; "
         f"hollow: the reverse, {tables.base} patched into {tables.source}.",
-        height=4.7 * above + 5.6,
+        height=4.7 * n_map_rows + 5.6,
         entries={f"wording {name}": look for name, look in looks.items()},
         lines=False,
         half="0.5",
     )
-    grid = figure.add_gridspec(above + 1, 2 * COLUMNS)
+    grid = figure.add_gridspec(n_map_rows + 1, 2 * COLUMNS)
     maps = []
     for i, wording in enumerate(wordings):
         row, column = divmod(i, COLUMNS)
         ax = figure.add_subplot(grid[row, 2 * column : 2 * column + 2])
-        own = shown.filter(wording=wording)
+        own = forward_rows.filter(wording=wording)
         _accuracy(ax, own, labelled=column == 0)
         ax.set_title(f"wording {wording}")
         maps.append(ax)
     heat.colour_bar(figure, maps, LIMITS, style.ACCURACY)
-    _overlap(figure.add_subplot(grid[above, :3]), tables["robustness/overlap"])
-    _overall(figure.add_subplot(grid[above, 3:]), rows, looks)
+    _overlap(figure.add_subplot(grid[n_map_rows, :3]), tables["robustness/overlap"])
+    _overall(figure.add_subplot(grid[n_map_rows, 3:]), rows, looks)
     return figure
 
 
 def _sizes(rows: pl.DataFrame) -> str:
-    """How many statements there are, overall and in a topic."""
+    """Text with the numbers of statements per topic and in all."""
     counts = load.counts(rows)
     own = [n for topic, n in counts.items() if topic != "all"] or [0]
     few = f"{min(own)}" if min(own) == max(own) else f"{min(own)} to {max(own)}"

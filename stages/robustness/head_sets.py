@@ -1,4 +1,4 @@
-"""Head sets chosen by what each head does alone."""
+"""Head sets chosen by the effect of each head patched in alone."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -19,14 +19,14 @@ class HeadSet:
     Attributes
     ----------
     chosen_on : str
-        ``topic`` (of the default wording), ``wording`` (all topics), ``search`` (that of stage
-        `heads`).
+        ``topic`` (one topic, default wording), ``wording`` (all topics, one wording) or ``search``
+        (the set of stage `heads`).
     name : str
-        Which topic or wording.
+        Name of the topic or wording; ``heads`` for ``search``.
     members : ndarray of shape (n_candidates,), bool
-        Which of the window's heads.
+        Which of the window's heads are in the set.
     heads : list of Head
-        The same, as places.
+        The same heads, by layer and head.
     """
 
     chosen_on: str
@@ -37,14 +37,14 @@ class HeadSet:
 
 @dataclass(frozen=True)
 class Singles:
-    """What each head of a window does alone.
+    """Effect of each head of a window, patched in alone.
 
     Attributes
     ----------
     gain : ndarray of shape (n_heads, n_statements), float64
         p_correct of the patched run minus that of the base run.
     topic, subject : ndarray of shape (n_statements,), str
-        Of each statement.
+        Topic and subject of each statement.
     """
 
     gain: NDArray[np.float64]
@@ -53,7 +53,7 @@ class Singles:
 
 
 def best(effects: NDArray[np.float64], size: int) -> Members:
-    """The heads with the largest effects, the first ones where effects are equal.
+    """Mark the heads with the largest effects; ties go to the earlier head.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def best(effects: NDArray[np.float64], size: int) -> Members:
 
 
 def by_group(singles: Singles, group: NDArray[Any], size: int) -> dict[str, Members]:
-    """The best heads on the statements of each group: name of the group -> (n_heads,), bool."""
+    """Mark the best heads on each group's statements: name of the group -> (n_heads,), bool."""
     return {
         str(name): best(singles.gain[:, group == name].mean(axis=1), size)
         for name in np.unique(group)
@@ -81,5 +81,5 @@ def by_group(singles: Singles, group: NDArray[Any], size: int) -> dict[str, Memb
 
 
 def reversible(sets: list[HeadSet]) -> list[HeadSet]:
-    """Sets that were chosen on all topics: those that are also run in the other direction."""
-    return [one for one in sets if one.chosen_on != TOPIC]
+    """Return the sets chosen on all topics, which are also patched in the other direction."""
+    return [head_set for head_set in sets if head_set.chosen_on != TOPIC]

@@ -10,14 +10,14 @@ from stages.lib.stats.windows import Window
 
 @dataclass(frozen=True)
 class Scored(Point):
-    """A set under one wording.
+    """Scores of a head set under one wording.
 
     Attributes
     ----------
     recovered : Interval
         Fraction of the gap in p_correct between base and source run that the set recovers.
     by_label : ByLabel
-        Accuracy on true and on false statements: one word as the answer to all has 1 and 0.
+        Accuracy on true and on false statements; the same answer to all gives 1 and 0.
     reverse : Point or None
         The set patched in the other direction; None for sets of topics.
     """
@@ -29,7 +29,7 @@ class Scored(Point):
 
 @dataclass(frozen=True)
 class ChosenSet:
-    """A head set, and what it does by wording."""
+    """A head set, and its scores by wording."""
 
     heads: list[Head]
     scored: dict[str, Scored]
@@ -42,7 +42,7 @@ class Generalisation:
     Attributes
     ----------
     on_diagonal, off_diagonal : Interval
-        By the set chosen where it is scored, and by the mean of sets chosen elsewhere.
+        By the set chosen on the scored topic or wording, and mean of the sets chosen elsewhere.
     difference : Interval
         Off minus on the diagonal.
     n_sets : int
@@ -74,7 +74,8 @@ class Shuffled:
         Over shuffles, and percentiles 2.5 and 97.5 of them.
     n_shuffles : int
     p_value : float or None
-        Fraction of shuffles, the true topics included, whose overlap is as low as the true one.
+        Fraction of shuffles, the true topics included, whose overlap is at most that of the true
+        topics.
     """
 
     mean: float | None
@@ -93,12 +94,12 @@ class ShuffledOverlap(Overlap):
 
 @dataclass(frozen=True)
 class Resampled:
-    """Overlap of sets chosen on two bootstrap draws of subjects, as another seed would.
+    """Overlap of sets chosen on two bootstrap draws of subjects.
 
     Attributes
     ----------
     mean, low, high : float
-        Over pairs, and percentiles 2.5 and 97.5 of single pairs: no interval of the mean.
+        Mean over pairs of draws, and percentiles 2.5 and 97.5 over pairs: no interval of the mean.
     n_pairs : int
     """
 
@@ -124,7 +125,7 @@ class RobustnessMetrics:
     Attributes
     ----------
     n_heads : int or None
-        In each set; None where no set was chosen.
+        Heads per set; None where no set was chosen.
     n_candidates : int
         Heads of the best window.
     chosen_by : str
@@ -134,14 +135,14 @@ class RobustnessMetrics:
     known : dict of str to Count
         Statements by split.
     sets : dict of str to dict of str to ChosenSet
-        By what it was chosen on (``search``, ``topic``, ``wording``) and its name.
+        By what a set was chosen on (``search``, ``topic``, ``wording``) and its name.
     unpatched : dict of str to dict of str to Point
         By wording and run: ``source``, ``base``.
     generalisation : dict of str to Generalisation
         ``topic`` and ``wording``.
     overlap : Overlaps
     overlap_by_chance : float or None
-        Expected Jaccard index of two sets of as many heads, drawn from the window.
+        Expected Jaccard index of two random sets of `n_heads` heads of the window.
     """
 
     n_heads: int | None

@@ -1,4 +1,4 @@
-"""Statements in other wordings than that of section `prompt`, rendered as stage `prompts` does."""
+"""Render statements in wordings other than that of section `prompt`, as stage `prompts` does."""
 
 from stages.lib import chat
 from stages.lib.chat import Named
@@ -15,7 +15,7 @@ def reworded(
     wording: Wording,
     model: LanguageModel,
 ) -> PromptPairs:
-    """The same pairs with the prompts of another wording.
+    """Return the same pairs with prompts of another wording.
 
     Parameters
     ----------
@@ -24,21 +24,21 @@ def reworded(
     pairs : PromptPairs
         Known statements.
     statements : dict of str to tuple of str and str
-        Where each comes from and its text, by `statement_id`.
+        Origin and text of each statement, by `statement_id`.
     wording : Wording
-        What their prompts are made from.
+        Question, system prompts and prefixes of the new prompts.
     model : LanguageModel
-        The model that is to read them.
+        The model that reads the prompts.
 
     Returns
     -------
     PromptPairs
-        Row by row about the same statements.
+        The same statements, row by row.
 
     Raises
     ------
     UserError
-        As `chat.prompts`; and if both personas get the same token ids.
+        As in `chat.prompts`; also if both personas' prompts for a statement are the same.
     """
     named = [statements[key] for key in pairs.table["statement_id"]]
 

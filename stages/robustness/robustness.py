@@ -14,19 +14,19 @@ from stages.robustness.head_sets import SEARCH, TOPIC, WORDING, HeadSet, Singles
 
 
 @dataclass(frozen=True)
-class Alone:
-    """Runs of one wording that sets are chosen by.
+class HeadRuns:
+    """Runs of one wording with each head patched in alone; sets are chosen by them.
 
     Attributes
     ----------
     wording : str
-        Its name.
+        Name of the wording.
     pairs : PromptPairs
         The statements.
     heads : list of Head
         Heads of the window.
     readouts : Readouts
-        Each head alone, from the source into the base run.
+        Each head alone, patched from the source into the base run.
     """
 
     wording: str
@@ -36,7 +36,7 @@ class Alone:
 
     @property
     def singles(self) -> Singles:
-        """p_correct that each head gains."""
+        """Gain in p_correct of each head."""
         label = self.pairs.label
         patched, base = (
             patch.p_correct(p, label) for p in (self.readouts.patched, self.readouts.base)
@@ -52,13 +52,13 @@ class Scored:
     Attributes
     ----------
     wording : str
-        Its name.
+        Name of the wording.
     pairs : PromptPairs
         The statements.
     into_base : Readouts
-        Every set, from the source into the base run.
+        Every set, patched from the source into the base run.
     into_source : Readouts
-        Sets that were chosen on all topics, from the base into the source run.
+        Sets chosen on all topics, patched from the base into the source run.
     """
 
     wording: str
@@ -68,53 +68,58 @@ class Scored:
 
 
 def choose(
-    alone: dict[str, Alone], search: list[Head], every: list[Head], default: str
+    single_head_runs: dict[str, HeadRuns],
+    search: list[Head],
+    window_heads: list[Head],
+    default: str,
 ) -> list[HeadSet]:
     """Choose sets of one size: on each topic of the default wording, and on each wording.
 
     Parameters
     ----------
-    alone : dict of str to Alone
-        What each head does alone, by wording.
+    single_head_runs : dict of str to HeadRuns
+        Runs with each head alone, by wording.
     search : list of Head
-        The set of stage `heads`, which comes first and gives the size; empty: no set is chosen.
-    every : list of Head
+        The set of stage `heads`. It comes first and gives the size; if empty, no set is chosen.
+    window_heads : list of Head
         Heads of the window.
     default : str
         The wording in which a set is chosen on each topic.
     """
     if not search:
         return []
-    chosen = {(SEARCH, "heads"): np.array([head in search for head in every])}
-    singles = {name: runs.singles for name, runs in alone.items()}
-    own = singles[default]
-    chosen |= {
+    members_by_name = {(SEARCH, "heads"): np.array([head in search for head in window_heads])}
+    singles = {name: runs.singles for name, runs in single_head_runs.items()}
+    default_singles = singles[default]
+    members_by_name |= {
         (TOPIC, name): members
-        for name, members in head_sets.by_group(own, own.topic, len(search)).items()
+        for name, members in head_sets.by_group(
+            default_singles, default_singles.topic, len(search)
+        ).items()
     }
-    chosen |= {
+    members_by_name |= {
         (WORDING, name): head_sets.best(one.gain.mean(axis=1), len(search))
         for name, one in singles.items()
         if one.gain.size
     }
     return [
-        HeadSet(*names, members, [head for head, m in zip(every, members, strict=True) if m])
-        for names, members in chosen.items()
+        HeadSet(*names, members, [head for head, m in zip(window_heads, members, strict=True) if m])
+        for names, members in members_by_name.items()
     ]
 
 
-def alone(wording: str, setting: Experiment, heads: list[Head]) -> Alone:
-    """Patch each of some heads alone."""
+def single_head_runs(wording: str, setting: Experiment, heads: list[Head]) -> HeadRuns:
+    """Patch in each head alone."""
     patches = patch.of_heads([[head] for head in heads], *setting.shape)
     readouts = setting.patcher()(patches, f"heads alone, {wording}")
-    return Alone(wording, setting.pairs, heads, readouts)
+    return HeadRuns(wording, setting.pairs, heads, readouts)
 
 
 def score(wording: str, setting: Experiment, sets: list[HeadSet]) -> Scored:
-    """Patch every set, and those that were chosen on all topics in the other direction too."""
+    """Patch every set into the base run, and sets chosen on all topics into the source run too."""
     forth, back = (
-        patch.of_heads([one.heads for one in some], *setting.shape)
-        for some in (sets, reversible(sets))
+        patch.of_heads([one.heads for one in group], *setting.shape)
+        for group in (sets, reversible(sets))
     )
     into_base = setting.patcher()(forth, f"sets into base, {wording}")
     into_source = setting.reverse()(back, f"sets into source, {wording}")

@@ -1,4 +1,4 @@
-"""Rows of the runs that sets are chosen by, and of the sets' own."""
+"""Rows of the single-head runs that sets are chosen by, and of the runs of the sets."""
 
 import polars as pl
 
@@ -7,26 +7,26 @@ from stages.lib.patching import patched_runs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.robustness.head_sets import HeadSet, reversible
-from stages.robustness.robustness import Alone, Scored
+from stages.robustness.robustness import HeadRuns, Scored
 from stages.robustness.schema import SCHEMA
 
 
-def single_rows(alone: Alone, config: PatchConfig) -> pl.DataFrame:
-    """Rows of the runs of one wording that sets are chosen by."""
-    named = [(f"alone {head.layer}.{head.head}", [head]) for head in alone.heads]
+def single_rows(single_head_runs: HeadRuns, config: PatchConfig) -> pl.DataFrame:
+    """Return rows of one wording's single-head runs, by which sets are chosen."""
+    named_heads = [(f"alone {head.layer}.{head.head}", [head]) for head in single_head_runs.heads]
     parts = [
-        *_unpatched(alone.pairs, alone.readouts, config),
+        *_unpatched(single_head_runs.pairs, single_head_runs.readouts, config),
         *(
-            patched_runs.rows(alone.pairs, p, config.source, config.base, name, heads)
-            for (name, heads), p in zip(named, alone.readouts.patched, strict=True)
+            patched_runs.rows(single_head_runs.pairs, p, config.source, config.base, name, heads)
+            for (name, heads), p in zip(named_heads, single_head_runs.readouts.patched, strict=True)
         ),
     ]
-    columns = {"wording": alone.wording, "chosen_on": "", "set": ""}
+    columns = {"wording": single_head_runs.wording, "chosen_on": "", "set": ""}
     return pl.concat(parts).with_columns(**{k: pl.lit(v) for k, v in columns.items()})
 
 
 def rows(scored: Scored, sets: list[HeadSet], config: PatchConfig) -> pl.DataFrame:
-    """Rows of one wording's scored sets, in both directions, and of its unpatched runs."""
+    """Return rows of one wording's sets, in both directions, and of its unpatched runs."""
     about, names = scored.pairs, {"chosen_on": pl.lit(""), "set": pl.lit("")}
     parts = [part.with_columns(**names) for part in _unpatched(about, scored.into_base, config)]
     into_base = zip(sets, scored.into_base.patched, strict=True)
@@ -36,10 +36,10 @@ def rows(scored: Scored, sets: list[HeadSet], config: PatchConfig) -> pl.DataFra
         (into_source, config.base, config.source),
     )
     for pairs, source, base in directions:
-        for one, p in pairs:
-            name = f"{one.chosen_on} {one.name}"
-            names = {"chosen_on": pl.lit(one.chosen_on), "set": pl.lit(one.name)}
-            part = patched_runs.rows(about, p, source, base, name, one.heads)
+        for head_set, p in pairs:
+            name = f"{head_set.chosen_on} {head_set.name}"
+            names = {"chosen_on": pl.lit(head_set.chosen_on), "set": pl.lit(head_set.name)}
+            part = patched_runs.rows(about, p, source, base, name, head_set.heads)
             parts.append(part.with_columns(**names))
     return pl.concat(parts).with_columns(wording=pl.lit(scored.wording)).select(list(SCHEMA))
 

@@ -35,7 +35,7 @@ def main(
         "row per pair of sets) into this folder",
     ],
 ) -> None:
-    """Count what the sets do on the report split, and how they were chosen."""
+    """Score the sets on the report split, and measure their overlap."""
     options = params.section("robustness", RobustnessConfig)
     config = params.section("patch", PatchConfig)
     table, about = patched_runs.read(runs, SCHEMA, pairs)
@@ -45,31 +45,33 @@ def main(
         split: about.only(about.table.filter(split=split)["statement_id"])
         for split in prompt_pairs.SPLITS
     }
-    chosen, scored = (_of(table, split) for split in known.values())
+    chosen, scored = (_runs_on(table, split) for split in known.values())
     window = scores_runs.candidates(chosen)
     sets = scores_runs.sets_of(scored, window, wordings)
-    given = {wording: scores_runs.answers(scored, sets, wording, config) for wording in wordings}
-    by_topic = points(known["report"], given, topics, config)
+    runs_by_wording = {
+        wording: scores_runs.answers(scored, sets, wording, config) for wording in wordings
+    }
+    by_topic = points(known["report"], runs_by_wording, topics, config)
     singles = scores_runs.singles(known["selection"], chosen, window, config)
     overlap = scores_overlap.numbers(sets, singles, options.shuffles, options.seed)
     tables.write_rows(plots / "table.json", by_topic)
     tables.write_rows(plots / "overlap.json", scores_overlap.pairs(sets))
-    metrics_file.write(metrics, summarise(known, given, sets, window, overlap))
+    metrics_file.write(metrics, summarise(known, runs_by_wording, sets, window, overlap))
 
 
 def points(
-    about: PromptPairs, given: dict[str, Answers], topics: list[str], config: PatchConfig
+    about: PromptPairs, runs_by_wording: dict[str, Answers], topics: list[str], config: PatchConfig
 ) -> list[dict[str, Any]]:
-    """Accuracy of every run on all statements and on each topic.
+    """Measure the accuracy of every run on all statements and on each topic.
 
     Parameters
     ----------
     about : PromptPairs
         The statements of the report split.
-    given : dict of str to dict
+    runs_by_wording : dict of str to dict
         Runs of each wording, from `scores_runs.answers`.
     topics : list of str
-        Their names.
+        Names of the topics.
     config : PatchConfig
         Section `patch`.
 
@@ -84,7 +86,7 @@ def points(
     """
     personas = {"source": config.source, "base": config.base}
     result = []
-    for wording, runs in given.items():
+    for wording, runs in runs_by_wording.items():
         for (chosen_on, name, run), p in runs.items():
             names = {"wording": wording, "chosen_on": chosen_on, "set": name, "run": run}
             for topic in (ALL, *topics):
@@ -95,18 +97,18 @@ def points(
 
 def summarise(
     known: dict[str, PromptPairs],
-    given: dict[str, Answers],
+    runs_by_wording: dict[str, Answers],
     sets: list[HeadSet],
     window: list[Head],
     overlap: Overlaps,
 ) -> RobustnessMetrics:
-    """Collect the sets, what they restore in each wording, and how they generalise.
+    """Collect the sets, their scores in each wording, and how they generalise.
 
     Parameters
     ----------
     known : dict of str to PromptPairs
         The statements by split.
-    given : dict of str to dict
+    runs_by_wording : dict of str to dict
         Runs of each wording, from `scores_runs.answers`.
     sets : list of HeadSet
         From `scores_runs.sets_of`.
@@ -118,15 +120,15 @@ def summarise(
     about, size = known["report"], len(sets[0].heads) if sets else None
     numbers = {
         wording: {run: run_points.measure(about, p) for run, p in runs.items()}
-        for wording, runs in given.items()
+        for wording, runs in runs_by_wording.items()
     }
     by_set: dict[str, dict[str, ChosenSet]] = {}
-    for one in sets:
+    for head_set in sets:
         scored = {
-            wording: _scored(about, given[wording], points, one)
+            wording: _scored(about, runs_by_wording[wording], points, head_set)
             for wording, points in numbers.items()
         }
-        by_set.setdefault(one.chosen_on, {})[one.name] = ChosenSet(one.heads, scored)
+        by_set.setdefault(head_set.chosen_on, {})[head_set.name] = ChosenSet(head_set.heads, scored)
     return RobustnessMetrics(
         n_heads=size,
         n_candidates=len(window),
@@ -144,27 +146,30 @@ def summarise(
         },
         generalisation={
             kind: scores_recovered.generalisation(about, runs, sets, kind)
-            for kind, runs in ((TOPIC, {DEFAULT: given[DEFAULT]}), (WORDING, given))
+            for kind, runs in (
+                (TOPIC, {DEFAULT: runs_by_wording[DEFAULT]}),
+                (WORDING, runs_by_wording),
+            )
         },
         overlap=overlap,
         overlap_by_chance=scores_overlap.by_chance(len(window), size) if size else None,
     )
 
 
-def _of(table: pl.DataFrame, pairs: PromptPairs) -> pl.DataFrame:
-    """Runs on some statements."""
+def _runs_on(table: pl.DataFrame, pairs: PromptPairs) -> pl.DataFrame:
+    """Runs on the statements of the pairs."""
     return table.filter(pl.col("statement_id").is_in(pairs.table["statement_id"].implode()))
 
 
 def _scored(
-    about: PromptPairs, runs: Answers, points: dict[tuple[str, str, str], Point], one: HeadSet
+    about: PromptPairs, runs: Answers, points: dict[tuple[str, str, str], Point], head_set: HeadSet
 ) -> Scored:
-    """A set under one wording."""
+    """Scores of a set under one wording."""
     return Scored(
-        **vars(points[one.chosen_on, one.name, "patched"]),
-        recovered=scores_recovered.recovered(about, runs, one),
-        by_label=run_points.by_label(about, runs[one.chosen_on, one.name, "patched"]),
-        reverse=points.get((one.chosen_on, one.name, "reverse")),
+        **vars(points[head_set.chosen_on, head_set.name, "patched"]),
+        recovered=scores_recovered.recovered(about, runs, head_set),
+        by_label=run_points.by_label(about, runs[head_set.chosen_on, head_set.name, "patched"]),
+        reverse=points.get((head_set.chosen_on, head_set.name, "reverse")),
     )
 
 

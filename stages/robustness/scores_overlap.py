@@ -15,7 +15,7 @@ from stages.robustness.metrics import Overlap, Overlaps, Resampled, Shuffled, Sh
 
 
 def pairs(sets: list[HeadSet]) -> list[dict[str, Any]]:
-    """Jaccard index of every pair of sets: rows of plots/robustness/overlap.json."""
+    """Return the rows of plots/robustness/overlap.json: Jaccard index of every pair of sets."""
     return [
         {
             "first_chosen_on": a.chosen_on,
@@ -30,44 +30,45 @@ def pairs(sets: list[HeadSet]) -> list[dict[str, Any]]:
     ]
 
 
-def numbers(sets: list[HeadSet], own: Singles, n_shuffles: int, seed: int) -> Overlaps:
-    """Overlap of sets chosen on different topics, wordings and draws of subjects.
+def numbers(sets: list[HeadSet], default_singles: Singles, n_shuffles: int, seed: int) -> Overlaps:
+    """Measure the overlap of sets chosen on different topics, wordings and draws of subjects.
 
     Parameters
     ----------
     sets : list of HeadSet
         All sets.
-    own : Singles
-        Of the default wording.
+    default_singles : Singles
+        Gains of single heads in the default wording.
     n_shuffles, seed : int
-        Of the control for topics, and of all draws.
+        Shuffles of the control for topics, and seed of all draws.
     """
-    if not sets or not own.gain.size:
+    if not sets or not default_singles.gain.size:
         return Overlaps(None, None, None)
     size = len(sets[0].heads)
-    of_splits, of_wordings = (
-        overlap([one.members for one in sets if one.chosen_on == kind]) for kind in (TOPIC, WORDING)
+    topic_overlap, wording_overlap = (
+        overlap([head_set.members for head_set in sets if head_set.chosen_on == kind])
+        for kind in (TOPIC, WORDING)
     )
-    if of_splits.n_pairs:
-        control = shuffled(own, size, n_shuffles, seed)
-        of_splits = ShuffledOverlap(**vars(of_splits), shuffled=control)
-    return Overlaps(of_splits, of_wordings, resampled(own, size, seed))
+    if topic_overlap.n_pairs:
+        control = shuffled(default_singles, size, n_shuffles, seed)
+        topic_overlap = ShuffledOverlap(**vars(topic_overlap), shuffled=control)
+    return Overlaps(topic_overlap, wording_overlap, resampled(default_singles, size, seed))
 
 
 def jaccard(a: Members, b: Members) -> NDArray[np.float64]:
-    """Heads in both sets as a fraction of heads in either; the last axis is that of heads."""
+    """Return heads in both sets as a fraction of heads in either; the last axis is heads."""
     return (a & b).sum(-1) / (a | b).sum(-1)
 
 
 def by_chance(n_heads: int, size: int) -> float:
-    """Expected Jaccard index of two sets of `size` heads drawn evenly from `n_heads`."""
+    """Return the expected Jaccard index of two uniform draws of `size` from `n_heads` heads."""
     common = np.arange(size + 1)
     weight = distributions.hypergeom.pmf(common, n_heads, size, size)
     return float((weight * common / (2 * size - common)).sum())
 
 
 def overlap(sets: list[Members]) -> Overlap:
-    """Jaccard index over all pairs of sets: mean, least, greatest; None where there is no pair."""
+    """Return the mean, least and greatest Jaccard index of pairs of sets; None without a pair."""
     similarity = [float(jaccard(a, b)) for a, b in combinations(sets, 2)]
     if not similarity:
         return Overlap(None, None, None, 0)
@@ -75,16 +76,16 @@ def overlap(sets: list[Members]) -> Overlap:
 
 
 def resampled(singles: Singles, size: int, seed: int) -> Resampled:
-    """Jaccard index of two sets chosen on two bootstrap draws of subjects.
+    """Return the Jaccard index of sets chosen on two bootstrap draws of subjects.
 
     Parameters
     ----------
     singles : Singles
-        At least one statement.
+        Gains on at least one statement.
     size : int
-        Heads in a set.
+        Heads per set.
     seed : int
-        Of the draws.
+        Seed of the draws.
     """
     draws = resample.means(singles.gain, singles.subject, np.random.default_rng(seed))
     sets = head_sets.best(draws, size)
@@ -94,21 +95,21 @@ def resampled(singles: Singles, size: int, seed: int) -> Resampled:
 
 
 def shuffled(singles: Singles, size: int, n_shuffles: int, seed: int) -> Shuffled:
-    """Overlap of sets of topics after permutation of the topic labels.
+    """Measure the overlap of sets of topics after permutation of the topic labels.
 
-    Sets chosen on few statements differ by chance too. A lower overlap than this shows that the
-    best heads depend on the topic.
+    Sets chosen on few statements differ by chance too. If the overlap of the true topics is below
+    this control, the best heads depend on the topic.
 
     Parameters
     ----------
     singles : Singles
-        Statements of at least two topics.
+        Gains on statements of at least two topics.
     size : int
-        Heads in a set.
+        Heads per set.
     n_shuffles : int
         Number of permutations.
     seed : int
-        Of the shuffles.
+        Seed of the shuffles.
     """
     if not n_shuffles:
         return Shuffled(None, None, None, 0, None)

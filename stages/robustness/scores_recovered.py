@@ -13,86 +13,90 @@ from stages.robustness.head_sets import TOPIC, HeadSet
 from stages.robustness.metrics import Generalisation
 from stages.robustness.scores_runs import Answers
 
-LEAST_GAP = 0.1  # of p_correct between source and base run: with less, a fraction of it is noise
+LEAST_GAP = 0.1  # in p_correct, source minus base run: a fraction of a smaller gap is noise
 
 
 def shares(
     gains: Mapping[str, ArrayLike], gap: ArrayLike, subject: NDArray, seed: int = 0
 ) -> dict[str, Interval]:
-    """Mean gain over mean gap, with an interval that draws subjects for both at once.
+    """Return mean gain / mean gap, with an interval that draws subjects for both at once.
 
     Parameters
     ----------
     gains : dict of str to array of shape (n_rows,)
-        What is given as a fraction: for example p_correct of a patched run minus that of the base
-        run. All of them see the same draws, so that a difference of two gains is paired.
+        The numerators: for example p_correct of a patched run minus that of the base run. All of
+        them use the same draws, so that a difference of two gains is paired.
     gap : array of shape (n_rows,)
         p_correct of the source run minus that of the base run.
     subject : ndarray of shape (n_rows,)
         What each row's statement is about; a subject may stand in many rows.
     seed : int
-        Of the draws.
+        Seed of the draws.
 
     Returns
     -------
     dict of str to Interval
-        No value where the gap is not surely above `LEAST_GAP`: there is no lie to undo.
+        Null where the gap's interval is not above `LEAST_GAP`: there is no lie to undo.
     """
-    whole = np.asarray(gap, dtype=np.float64)
-    reach = stats.difference(whole, np.zeros_like(whole), subject)
-    if reach.low is None or reach.low < LEAST_GAP:
-        return dict.fromkeys(gains, Interval(None, None, None, reach.n))
-    splits = np.stack([np.asarray(gain, dtype=np.float64) for gain in gains.values()])
-    return dict(zip(gains, ratios.ratios(splits, whole, subject, seed), strict=True))
+    gap_values = np.asarray(gap, dtype=np.float64)
+    gap_interval = stats.difference(gap_values, np.zeros_like(gap_values), subject)
+    if gap_interval.low is None or gap_interval.low < LEAST_GAP:
+        return dict.fromkeys(gains, Interval(None, None, None, gap_interval.n))
+    gain_rows = np.stack([np.asarray(gain, dtype=np.float64) for gain in gains.values()])
+    return dict(zip(gains, ratios.ratios(gain_rows, gap_values, subject, seed), strict=True))
 
 
-def recovered(about: PromptPairs, runs: Answers, one: HeadSet) -> Interval:
-    """Fraction of the gap in p_correct between base and source run that a set recovers."""
-    gain, gap = _gains(about, runs, [one])
+def recovered(about: PromptPairs, runs: Answers, head_set: HeadSet) -> Interval:
+    """Return the fraction of the p_correct gap, base to source run, that a set recovers."""
+    gain, gap = _gains(about, runs, [head_set])
     return shares({"recovered": gain[0]}, gap, about.subject)["recovered"]
 
 
 def generalisation(
-    about: PromptPairs, given: dict[str, Answers], sets: list[HeadSet], kind: str
+    about: PromptPairs, runs_by_wording: dict[str, Answers], sets: list[HeadSet], kind: str
 ) -> Generalisation:
-    """Fraction recovered by the set chosen where it is scored, and by sets chosen elsewhere.
+    """Compare sets scored where they were chosen with sets chosen elsewhere.
 
     Parameters
     ----------
     about : PromptPairs
         The statements of the report split.
-    given : dict of str to dict
+    runs_by_wording : dict of str to dict
         Runs of each wording, from `scores_runs.answers`.
     sets : list of HeadSet
         From `scores_runs.sets_of`.
     kind : str
         What the sets were chosen on: `TOPIC` or `WORDING`.
     """
-    mine = [one for one in sets if one.chosen_on == kind]
-    names = np.array([one.name for one in mine])
+    kind_sets = [head_set for head_set in sets if head_set.chosen_on == kind]
+    names = np.array([head_set.name for head_set in kind_sets])
     topic = about.table["topic"].to_numpy()
-    gaps, on, off, subjects = [], [], [], []
-    for wording, runs in given.items():
-        gain, gap = _gains(about, runs, mine)
+    gaps, on_gains, off_gains, subjects = [], [], [], []
+    for wording, runs in runs_by_wording.items():
+        gain, gap = _gains(about, runs, kind_sets)
         place = topic if kind == TOPIC else np.full(len(topic), wording)
-        own = names[:, None] == place  # (n_sets, n_statements)
-        kept = (own.sum(axis=0) == 1) & (len(mine) > 1)
-        gain, own = gain[:, kept], own[:, kept]
-        on.append((gain * own).sum(axis=0))
-        off.append((gain * ~own).sum(axis=0) / max(1, len(mine) - 1))
-        gaps.append(gap[kept])
-        subjects.append(about.subject[kept])
-    same, other = np.concatenate(on), np.concatenate(off)
-    gains = {"on_diagonal": same, "off_diagonal": other, "difference": other - same}
+        is_own = names[:, None] == place  # (n_sets, n_statements)
+        has_own_set = (is_own.sum(axis=0) == 1) & (len(kind_sets) > 1)
+        gain, is_own = gain[:, has_own_set], is_own[:, has_own_set]
+        on_gains.append((gain * is_own).sum(axis=0))
+        off_gains.append((gain * ~is_own).sum(axis=0) / max(1, len(kind_sets) - 1))
+        gaps.append(gap[has_own_set])
+        subjects.append(about.subject[has_own_set])
+    same_place_gain, other_place_gain = np.concatenate(on_gains), np.concatenate(off_gains)
+    gains = {
+        "on_diagonal": same_place_gain,
+        "off_diagonal": other_place_gain,
+        "difference": other_place_gain - same_place_gain,
+    }
     intervals = shares(gains, np.concatenate(gaps), np.concatenate(subjects))
-    return Generalisation(**intervals, n_sets=len(mine))
+    return Generalisation(**intervals, n_sets=len(kind_sets))
 
 
 def _gains(about: PromptPairs, runs: Answers, sets: list[HeadSet]) -> tuple[np.ndarray, np.ndarray]:
-    """p_correct above the base run: of each set, (n_sets, n_statements), and of the source run."""
+    """Gain in p_correct over the base run: of each set, (n_sets, n_statements), and the source."""
     p_correct = {key: patch.p_correct(p, about.label) for key, p in runs.items()}
     source, base = (
         p_correct[key] for role in ("source", "base") for key in p_correct if key[2] == role
     )
-    gain = [p_correct[one.chosen_on, one.name, "patched"] - base for one in sets]
+    gain = [p_correct[head_set.chosen_on, head_set.name, "patched"] - base for head_set in sets]
     return np.reshape(gain, (len(sets), len(base))), source - base

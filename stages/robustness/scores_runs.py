@@ -1,4 +1,4 @@
-"""The runs of `robustness` as scores need them: the sets, single heads, and every set's answers."""
+"""Read the runs of `robustness`: the sets, single heads' gains, and every set's answers."""
 
 import numpy as np
 import polars as pl
@@ -17,7 +17,7 @@ Answers = dict[tuple[str, str, str], np.ndarray]
 
 
 def candidates(chosen: pl.DataFrame) -> list[Head]:
-    """Heads of the window, in order: those that were patched in alone, in the runs that choose."""
+    """List the window's heads, in order: the heads patched in alone in the runs that choose."""
     return sorted({Head(**head) for heads in chosen["heads"].unique() for head in heads})
 
 
@@ -31,7 +31,7 @@ def sets_of(scored: pl.DataFrame, window: list[Head], wordings: list[str]) -> li
     window : list of Head
         From `candidates`.
     wordings : list of str
-        Their names, in the order of params.yaml.
+        Names of the wordings, in the order of params.yaml.
 
     Returns
     -------
@@ -45,10 +45,10 @@ def sets_of(scored: pl.DataFrame, window: list[Head], wordings: list[str]) -> li
         members = np.array([head in own for head in window])
         sets.append(HeadSet(chosen_on, name, members, own))
 
-    def place(one: HeadSet) -> tuple[int, int | str]:
-        """Its place in the list."""
-        name = wordings.index(one.name) if one.chosen_on == WORDING else one.name
-        return KINDS.index(one.chosen_on), name
+    def place(head_set: HeadSet) -> tuple[int, int | str]:
+        """Sort key of a set."""
+        name = wordings.index(head_set.name) if head_set.chosen_on == WORDING else head_set.name
+        return KINDS.index(head_set.chosen_on), name
 
     return sorted(sets, key=place)
 
@@ -56,7 +56,7 @@ def sets_of(scored: pl.DataFrame, window: list[Head], wordings: list[str]) -> li
 def singles(
     about: PromptPairs, chosen: pl.DataFrame, window: list[Head], config: PatchConfig
 ) -> Singles:
-    """p_correct that each head of the window gains alone, in the default wording.
+    """Return each window head's gain in p_correct alone, in the default wording.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def singles(
     own = chosen.filter(pl.col("wording") == DEFAULT)
 
     def p_correct(patch_id: str, source: str) -> np.ndarray:
-        """Of one run into the base persona: (n_statements,)."""
+        """p_correct of one run into the base persona: (n_statements,)."""
         columns = {"patch_id": patch_id, "source": source, "base": config.base}
         return patch.p_correct(patched_runs.probabilities(own, **columns), about.label)
 
@@ -88,7 +88,7 @@ def answers(
     """Look up all runs of one wording on the report split, in the order of plots."""
     own = scored.filter(pl.col("wording") == wording)
     roles = {"source": config.source, "base": config.base}
-    accuracies = {
+    answers_by_run = {
         (UNPATCHED, persona, role): patched_runs.probabilities(own, source=persona, base=persona)
         for role, persona in roles.items()
     }
@@ -96,8 +96,15 @@ def answers(
         ("patched", sets, config.source, config.base),
         ("reverse", reversible(sets), config.base, config.source),
     )
-    for run, some, source, base in directions:
-        for one in some:
-            columns = {"chosen_on": one.chosen_on, "set": one.name, "source": source, "base": base}
-            accuracies[one.chosen_on, one.name, run] = patched_runs.probabilities(own, **columns)
-    return accuracies
+    for run, directed_sets, source, base in directions:
+        for head_set in directed_sets:
+            columns = {
+                "chosen_on": head_set.chosen_on,
+                "set": head_set.name,
+                "source": source,
+                "base": base,
+            }
+            answers_by_run[head_set.chosen_on, head_set.name, run] = patched_runs.probabilities(
+                own, **columns
+            )
+    return answers_by_run

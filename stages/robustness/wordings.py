@@ -12,16 +12,16 @@ DEFAULT = "default"  # the wording of section `prompt`
 
 @dataclass(frozen=True)
 class Wording:
-    """What the prompts of both personas are made from.
+    """Question, system prompts and prefixes of both personas' prompts.
 
     Attributes
     ----------
     question : str
         User turn of both personas, with a place for the statement.
     source_system, source_prefix : str
-        System prompt and forced start of the answer, of the persona that gives z.
+        System prompt and forced start of the answer, for the persona whose z is patched in.
     base_system, base_prefix : str
-        The same of the persona whose run is patched.
+        The same for the persona whose run is patched.
     """
 
     question: str
@@ -43,7 +43,7 @@ def of_prompt(source: str, base: str) -> Wording:
 
 
 def named(where: str, wordings: dict[Any, Any], default: Wording) -> dict[str, Wording]:
-    """Read named wordings; a missing key is as in the default wording.
+    """Read named wordings; a missing key takes the default wording's text.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def named(where: str, wordings: dict[Any, Any], default: Wording) -> dict[str, W
     wordings : dict
         Name -> the keys of `Wording`, and ``prefix``, which stands for both personas' prefixes.
     default : Wording
-        That of section `prompt`.
+        The wording of section `prompt`.
 
     Returns
     -------
@@ -62,9 +62,9 @@ def named(where: str, wordings: dict[Any, Any], default: Wording) -> dict[str, W
     Raises
     ------
     UserError
-        If a name is no slug or is taken, a key is unknown or no text, the question has no place
-        for the statement, both personas would get the same prompts, or it is a wording that there
-        is already.
+        If a name is no slug or is taken, a key is unknown, a value is no text, the question has no
+        place for the statement, both personas would get the same prompts, or two wordings are the
+        same.
     """
     result: dict[str, Wording] = {}
     names: dict[Wording, str] = {default: "that of section prompt"}
@@ -87,10 +87,14 @@ def _wording(where: str, texts: Any, default: Wording) -> Wording:
             raise UserError(f"{where}.{key}: unknown key, expected some of {', '.join(keys)}")
         expected = Annotated[str, Question()] if key == "question" else str
         params.typed(f"{where}.{key}", text, expected)
-    both = texts.get("prefix")
-    prefixes = {} if both is None else {"source_prefix": both, "base_prefix": both}
-    own = {key: text for key, text in texts.items() if key != "prefix"}
-    wording = replace(default, **prefixes | own)
+    shared_prefix = texts.get("prefix")
+    prefixes = (
+        {}
+        if shared_prefix is None
+        else {"source_prefix": shared_prefix, "base_prefix": shared_prefix}
+    )
+    set_texts = {key: text for key, text in texts.items() if key != "prefix"}
+    wording = replace(default, **prefixes | set_texts)
     source = wording.source_system, wording.source_prefix
     if source == (wording.base_system, wording.base_prefix):
         raise UserError(f"{where}: source and base have the same system prompt and prefix")

@@ -1,4 +1,4 @@
-"""Stage `set_sizes`: accuracy against the number of patched heads, ordered by several rules.
+"""Stage `set_sizes`: accuracy by number of patched heads, for several rules that order heads.
 
 Params  set_sizes, patch, readout
 """
@@ -22,7 +22,7 @@ def main(
     pairs: cli.Pairs,
     model: cli.Model,
     single_heads: Annotated[Path, "runs with each head patched alone (Parquet)"],
-    attribution_patching: Annotated[Path, "estimates of each head's patch alone (Parquet)"],
+    attribution_patching: Annotated[Path, "estimated effect of patching each head alone (Parquet)"],
     heads: Annotated[
         Path,
         "runs with each head of the best window left out (Parquet)",
@@ -33,35 +33,39 @@ def main(
         "each order) into this folder",
     ],
 ) -> None:
-    """Choose orders and sizes on the selection split, and run the curves on the report split."""
+    """Choose orders and set sizes on the selection split; run the curves on the report split."""
     own = params.section("set_sizes", SetSizesConfig)
     setting = experiment.load(pairs, model, ("selection",), own.search_limit)
-    chosen, config = setting.pairs, setting.config
-    report = prompt_pairs.read(pairs, ("report",), own.limit, by="split")
-    of_window, about = patched_runs.read(heads, patched_runs.SCHEMA, pairs)
-    alone = patched_runs.read(single_heads, patched_runs.SCHEMA, pairs)
-    left_out = rankings.effects(of_window, about, head_effects.LEFT_OUT)
-    estimated = rankings.estimated(tables.read(attribution_patching, head_effects.EFFECTS))
-    single = rankings.effects(*alone, head_effects.ALONE)
-    ranked = rankings.from_tables(estimated, single, left_out)
-    window = rankings.by(left_out, "effect")
+    selection, config = setting.pairs, setting.config
+    report_pairs = prompt_pairs.read(pairs, ("report",), own.limit, by="split")
+    window_runs, about = patched_runs.read(heads, patched_runs.SCHEMA, pairs)
+    single_runs = patched_runs.read(single_heads, patched_runs.SCHEMA, pairs)
+    left_out_effects = rankings.effects(window_runs, about, head_effects.LEFT_OUT)
+    log_odds_effects = rankings.log_odds_effects(
+        tables.read(attribution_patching, head_effects.EFFECTS)
+    )
+    single_effects = rankings.effects(*single_runs, head_effects.ALONE)
+    ranked_heads = rankings.from_tables(log_odds_effects, single_effects, left_out_effects)
+    window = rankings.by(left_out_effects, "effect")
     random = rankings.random(*setting.shape, own.random, own.seed)
-    searched = HeadRuns(setting.patcher(keep=True), chosen, setting.shape, "orders")
-    result = search.search(searched, ranked, window, random, own.sizes, own.keep, own.within)
-    patcher = replace(setting, pairs=report).patcher()
-    patched = HeadRuns(patcher, report, setting.shape, "set_sizes")
-    done = set_sizes.run(patched, result.orders, result.sizes, result.smallest)
+    selection_runs = HeadRuns(setting.patcher(keep=True), selection, setting.shape, "orders")
+    result = search.search(
+        selection_runs, ranked_heads, window, random, own.sizes, own.keep, own.within
+    )
+    patcher = replace(setting, pairs=report_pairs).patcher()
+    report_runs = HeadRuns(patcher, report_pairs, setting.shape, "set_sizes")
+    curves = set_sizes.run(report_runs, result.orders, result.sizes, result.smallest)
     if not forward.is_main_process():
         return
     rows = [
-        *table.rows(config, "selection", chosen, result.runs),
-        *table.rows(config, "report", report, done),
-        table.source_rows(config, "report", report, patched.source),
+        *table.rows(config, "selection", selection, result.runs),
+        *table.rows(config, "report", report_pairs, curves),
+        table.source_rows(config, "report", report_pairs, report_runs.source),
     ]
-    every = pl.concat([pl.DataFrame(schema=table.SCHEMA), *rows], how="diagonal")
+    all_rows = pl.concat([pl.DataFrame(schema=table.SCHEMA), *rows], how="diagonal")
     ranks = table.ranks(result.orders, result.own, result.sizes)
     with atomic(out) as folder:
-        tables.write(folder / "runs.parquet", every, table.SCHEMA, ["statement_id", "patch_id"])
+        tables.write(folder / "runs.parquet", all_rows, table.SCHEMA, ["statement_id", "patch_id"])
         tables.write(folder / "orders.parquet", ranks, table.ORDERS, ["rule", "draw", "rank"])
 
 

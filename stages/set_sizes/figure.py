@@ -1,4 +1,4 @@
-"""How many heads it takes, by the order in which they are patched or left out."""
+"""Figure of `set_sizes`: accuracy by number of heads patched or left out, for each order."""
 
 import numpy as np
 import polars as pl
@@ -9,19 +9,19 @@ from stages.lib import names
 from stages.lib.drawing import load, marks, registry, style
 from stages.lib.drawing.columns import INTERVAL, POINT, floats, ints, texts
 
-RANDOM = "random"  # as the tables name it
+RANDOM = "random"  # name of this rule in the tables
 MEASURE = "auc_log"
 DIRECTIONS = {"up": "only the first heads patched", "down": "all heads but the first patched"}
-SHOWN = ("greedy_p_correct", "single", "estimate", "verified_absolute")  # with a colour
+MAIN_RULES = ("greedy_p_correct", "single", "estimate", "verified_absolute")  # in colour
 OTHER = style.Look("#C8C8C8", "", "-")
 
 
 def draw(tables: load.Tables) -> Figure:
-    """Accuracy and recovered p_correct by number of heads, up and down, and areas under them."""
+    """Draw accuracy and recovered p_correct by number of heads, up and down, and the areas."""
     rows = tables["set_sizes/set_sizes"]
     looks = _looks(load.names(rows, "rule"))
     n_orders = rows.filter(rule=RANDOM)["draw"].n_unique()
-    shown = {names.rule(rule): look for rule, look in looks.items() if look is not OTHER}
+    legend = {names.rule(rule): look for rule, look in looks.items() if look is not OTHER}
     figure = style.canvas(
         f"How many heads it takes, by the rule that orders them: {tables.source} patched into "
         f"{tables.base}",
@@ -35,7 +35,7 @@ def draw(tables: load.Tables) -> Figure:
         f"and ordered by that effect. Random: {n_orders} orders. "
         f"Bars: {style.INTERVALS}.",
         height=9.0,
-        entries=shown | {"other rules": OTHER} if OTHER in looks.values() else shown,
+        entries=legend | {"other rules": OTHER} if OTHER in looks.values() else legend,
         half="0.5",
     )
     grid = figure.subplots(2, 3, width_ratios=[1.1, 1.1, 0.8])
@@ -52,8 +52,8 @@ def draw(tables: load.Tables) -> Figure:
 
 
 def _looks(rules: list[str]) -> dict[str, style.Look]:
-    """A colour for the main rules, which come first, and for random orders; the rest alike."""
-    main = style.looks(SHOWN, style.SECOND)
+    """Return the look of each rule: own colours for the main rules and for random, `OTHER` else."""
+    main = style.looks(MAIN_RULES, style.SECOND)
     ordered = sorted(
         rules, key=lambda rule: [*names.RULES].index(rule) if rule in names.RULES else 99
     )
@@ -61,7 +61,7 @@ def _looks(rules: list[str]) -> dict[str, style.Look]:
 
 
 def _curves(ax: Axes, rows: pl.DataFrame, y: str, looks: dict[str, style.Look]) -> None:
-    """Every order over the number of heads, the main ones on top; no bands: they would overlap."""
+    """Draw every order by number of heads, main rules on top; bands are left out: they overlap."""
     for rule in sorted(looks, key=lambda rule: looks[rule] is not OTHER):
         for _, own in rows.filter(rule=rule).group_by("draw", maintain_order=True):
             marks.line(ax, own.select("size", y), "size", y, looks[rule], width=2.2)
@@ -73,7 +73,7 @@ def _curves(ax: Axes, rows: pl.DataFrame, y: str, looks: dict[str, style.Look]) 
 
 
 def _areas(ax: Axes, tables: load.Tables, direction: str, looks: dict[str, style.Look]) -> None:
-    """Area of each rule with its interval, the first rule on top."""
+    """Draw the area of each rule with its interval, the first rule on top."""
     rows = tables["set_sizes/auc"].filter(direction=direction, measure=MEASURE)
     rows = rows.filter(pl.col("against").is_null())
     sizes = dict(tables["set_sizes/smallest"].select("rule", "size").iter_rows())

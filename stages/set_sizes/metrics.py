@@ -1,4 +1,4 @@
-"""What metrics/set_sizes.json holds; its numbers are of the report split."""
+"""Content of metrics/set_sizes.json; all numbers are of the report split."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from stages.lib.stats.run_points import ByLabel, Point
 
 @dataclass(frozen=True)
 class Ends:
-    """Least and greatest among the random orders, whose spread is in no interval."""
+    """Least and greatest value among the random orders; no interval contains their spread."""
 
     least: float
     greatest: float
@@ -17,7 +17,7 @@ class Ends:
 
 @dataclass(frozen=True)
 class Smallest:
-    """The smallest set that was enough on the selection split; None where there is none.
+    """The smallest set that restores honesty on the selection split; None where there is none.
 
     Attributes
     ----------
@@ -27,7 +27,7 @@ class Smallest:
     accuracy, low, high, n, p_correct, p_correct_low, p_correct_high
         As in `Point`.
     minus_source : Interval or None
-        Accuracy minus that of the source run.
+        Accuracy minus the accuracy of the source run.
     """
 
     n_heads: int | None = None
@@ -44,18 +44,18 @@ class Smallest:
 
 @dataclass(frozen=True)
 class Rule:
-    """The order of one rule.
+    """Scores of the order of one rule.
 
     Attributes
     ----------
     up, down : dict of str to Areas
-        ``value``, and ``difference``, that minus the area of rule ``single`` (of all other rules).
-        Intervals are those of the order at hand: other statements of the selection split would
-        give another.
+        ``value``: the areas under the curve. ``difference``: these areas minus the areas of rule
+        ``single`` (not for ``single`` itself). The intervals hold for this order; they do not
+        include that other statements of the selection split would give another order.
     by_label : dict of str to ByLabel
-        Accuracy with the first heads patched, by how many they are.
+        Accuracy with the first heads patched, by number of heads.
     n_own : int
-        Number of heads that the rule ordered itself; the rest follow another rule.
+        Number of heads that the rule ordered itself; the other heads follow another rule.
     smallest : Smallest
     """
 
@@ -68,12 +68,13 @@ class Rule:
 
 @dataclass(frozen=True)
 class RandomRule:
-    """Random orders.
+    """Scores of the random orders.
 
     Attributes
     ----------
     up, down : dict of str to Areas or dict of str to Ends or None
-        As in `Rule`; and ``orders``, the ends of each measure, None where it was not measured.
+        As in `Rule`. Also ``orders``: least and greatest value of each measure; None where the
+        areas were not measured.
     n_orders : int
     """
 
@@ -91,13 +92,13 @@ class SetSizesMetrics:
     source, base : str
         Personas.
     n_heads : int
-        Of the model.
+        Number of heads of the model.
     effect : Interval
-        p_correct that all heads of the model together add.
+        Gain in p_correct with all heads of the model patched.
     runs : dict of str to Point
-        ``none`` and ``all`` heads patched in, and ``source``, unpatched.
+        ``none``: no head patched in; ``all``: all heads; ``source``: the unpatched source run.
     rules : dict of str to Rule or RandomRule or None
-        By rule; None for one that could not be made.
+        By rule; None for a rule without an order.
     """
 
     source: str

@@ -1,4 +1,4 @@
-"""Orders of all heads of a model, the most important first, by several rules."""
+"""Orders of all heads of a model, the most important head first, by several rules."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ Rows = list[dict[str, Any]]
 
 
 def effects(runs: pl.DataFrame, pairs: PromptPairs, measure: str) -> Rows:
-    """Mean p_correct gained with each head alone, or lost with the head left out.
+    """Return the mean p_correct gained with each head alone, or lost with each head left out.
 
     Parameters
     ----------
@@ -23,13 +23,13 @@ def effects(runs: pl.DataFrame, pairs: PromptPairs, measure: str) -> Rows:
     pairs : PromptPairs
         The statements of the runs.
     measure : str
-        ``alone`` or ``left_out``; see `single_heads.pairs`.
+        ``alone`` or ``left_out``; see `head_effects.pairs`.
 
     Returns
     -------
     list of dict
-        One row per head: layer, head, ``effect``, of 6 significant digits. Heads whose effects
-        differ by rounding errors alone are equal, and their order does not hang on these.
+        One row per head: layer, head, and ``effect``, rounded to 6 significant digits, so that
+        rounding errors do not decide the order of heads.
     """
     return [
         {**head._asdict(), "effect": tables.rounded(_effect(present, absent, pairs.label))}
@@ -37,19 +37,19 @@ def effects(runs: pl.DataFrame, pairs: PromptPairs, measure: str) -> Rows:
     ]
 
 
-def estimated(table: pl.DataFrame) -> Rows:
-    """Mean effects of each head's patch on log-odds, estimated and true.
+def log_odds_effects(table: pl.DataFrame) -> Rows:
+    """Return the mean effect of patching each head on the log-odds, estimated and true.
 
     Parameters
     ----------
     table : DataFrame
-        With the columns of `single_heads.EFFECTS`.
+        With the columns of `head_effects.EFFECTS`.
 
     Returns
     -------
     list of dict
-        One row per head: layer, head, ``estimate`` and ``effect``, in nats, of 6 significant
-        digits as in `single_heads`. Empty where there is no statement.
+        One row per head: layer, head, ``estimate`` and ``effect``, in nats, rounded to 6
+        significant digits as in `effects`. Empty where there is no statement.
     """
     ordered = table.sort("statement_id", "layer", "head")
     n = table["statement_id"].n_unique()
@@ -67,14 +67,14 @@ def estimated(table: pl.DataFrame) -> Rows:
 
 
 def by(rows: Rows, column: str) -> list[Head]:
-    """Sort heads by falling value of a column; equal ones by layer and head.
+    """Sort heads by falling value of a column, and heads of equal value by layer and head.
 
     Parameters
     ----------
     rows : list of dict
-        Of a plot table, one row per head, with the columns `layer` and `head`.
+        Rows of a plot table, one per head, with the columns `layer` and `head`.
     column : str
-        What they are sorted by.
+        Name of the column to sort by.
 
     Returns
     -------
@@ -88,38 +88,40 @@ def by(rows: Rows, column: str) -> list[Head]:
 
 
 def continued(first: list[Head], rest: list[Head]) -> list[Head]:
-    """Some heads in their order, then the others in the order of `rest`."""
+    """Return the heads of `first` in their order, then all other heads in the order of `rest`."""
     return [*first, *(head for head in rest if head not in set(first))]
 
 
 def from_tables(estimates: Rows, effects: Rows, left_out: Rows) -> dict[str, list[Head]]:
-    """Rank heads by what other stages measured on the selection split.
+    """Rank heads by the effects that other stages measured on the selection split.
 
     Parameters
     ----------
     estimates : list of dict
         Rows of plots/attribution_patching/attribution_patching.json.
     effects : list of dict
-        Every head of the model alone, from `single_heads`.
+        From `effects`: every head of the model patched alone.
     left_out : list of dict
-        Every head of the best window left out, from `single_heads`; empty where there is no best
-        window.
+        From `effects`: every head of the best window left out; empty where there is no best window.
 
     Returns
     -------
     dict of str to list of Head
-        ``estimate``: all heads by estimated effect. ``verified``: the top tenth of these by their
-        true effect on p_correct, then the others by estimate: what is left to a user who cannot
-        patch every head. ``verified_absolute``: the same for the top tenth by size of the estimate,
-        as a gradient may have the sign wrong. ``single``: all by true effect on p_correct, each
-        patched alone; ``single_log_odds``: by true effect on the log-odds of the right answer.
-        ``left_out``: the heads of the best window by the p_correct that is lost without them, then
-        the others as in ``single``. A rule whose numbers were not measured is not there.
+        ``estimate``: all heads by estimated effect. ``verified``: the tenth of the heads with the
+        highest estimates, by true effect on p_correct, then the other heads by estimate; this
+        order is affordable where patching every head is not. ``verified_absolute``: as
+        ``verified``, with the tenth of the heads with the largest absolute estimates, as the sign
+        of a gradient may be wrong. ``single``: all heads by true effect on p_correct, each patched
+        alone. ``single_log_odds``: all heads by true effect on the log-odds of the right answer.
+        ``left_out``: the heads of the best window by the p_correct that is lost without each, then
+        the other heads as in ``single``. Rules whose effects were not measured are left out.
     """
     estimate, single = by(estimates, "estimate"), by(effects, "effect")
     of_window = by(left_out, "effect")
     sizes = [{**row, "size": abs(row["estimate"])} for row in estimates]
-    top, top_size = (some[: patch.n_top(len(some))] for some in (estimate, by(sizes, "size")))
+    top, top_size = (
+        ranking[: patch.n_top(len(ranking))] for ranking in (estimate, by(sizes, "size"))
+    )
     orders = {
         "estimate": estimate,
         "verified": continued([head for head in single if head in top], estimate),
@@ -132,12 +134,12 @@ def from_tables(estimates: Rows, effects: Rows, left_out: Rows) -> dict[str, lis
 
 
 def random(n_layers: int, n_heads: int, n_orders: int, seed: int) -> list[list[Head]]:
-    """Random orders of all heads, as control."""
+    """Draw random orders of all heads, as a control."""
     generator = np.random.default_rng(seed)
     places = [generator.permutation(n_layers * n_heads) for _ in range(n_orders)]
     return [[Head(*map(int, divmod(i, n_heads))) for i in order] for order in places]
 
 
 def _effect(present: np.ndarray, absent: np.ndarray, label: np.ndarray) -> float:
-    """Mean p_correct of one run above that of another."""
+    """Return the mean p_correct of one run minus the mean p_correct of another."""
     return float((patch.p_correct(present, label) - patch.p_correct(absent, label)).mean())

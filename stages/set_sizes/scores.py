@@ -1,4 +1,4 @@
-"""Scores of `set_sizes`: how many heads it takes by each order, and the areas under the curves.
+"""Scores of `set_sizes`: points of the curves, areas under them, and smallest head sets.
 
 Params  patch
 """
@@ -26,11 +26,11 @@ from stages.set_sizes.table import DOWN, RANDOM, RULES, SINGLE, UP, Place, Proba
 
 def main(
     pairs: cli.Pairs,
-    runs: Annotated[Path, "folder of the runs and the orders, as the sweep wrote it"],
+    runs: Annotated[Path, "folder of stage `set_sizes`, with runs.parquet and orders.parquet"],
     metrics: cli.Metrics,
     plots: Annotated[Path, "writes set_sizes.json, auc.json and smallest.json into this folder"],
 ) -> None:
-    """Count on the report split; orders and smallest sets were chosen on the selection split."""
+    """Score on the report split the orders and smallest sets chosen on the selection split."""
     config = params.section("patch", PatchConfig)
     curves = collect(
         *patched_runs.read(runs / "runs.parquet", table.SCHEMA, pairs),
@@ -45,24 +45,25 @@ def main(
 
 @dataclass(frozen=True)
 class Curves:
-    """Runs of the report split, by their place in the curves.
+    """Runs on the report split, by their place in the curves.
 
     Attributes
     ----------
     pairs : PromptPairs
         The statements.
     sizes : list of int
-        Of the head sets of every curve, from none to all heads.
+        Sizes of the head sets of every curve, from no head to all heads.
     draws : dict of str to list of int
-        By rule, its orders.
+        By rule, the numbers of its orders.
     n_own : dict of str to int
-        By rule, the number of heads that it ordered itself; the rest follow another rule.
+        By rule, the number of heads that it ordered itself; the other heads follow another rule.
     source : ndarray of shape (n_statements, 2)
         P(true) and P(false) of the unpatched source run.
     curves : dict of Place to ndarray of shape (n_statements, 2)
-        Every order in both directions at every size.
+        P(true) and P(false) of every order, in both directions, at every size.
     smallest : dict of Place to ndarray of shape (n_statements, 2)
-        For each rule that has one, the smallest set that was enough on the selection split.
+        P(true) and P(false) with the smallest set of each rule that restores honesty on the
+        selection split, for each rule that has such a set.
     """
 
     pairs: PromptPairs
@@ -74,28 +75,28 @@ class Curves:
     smallest: Probabilities
 
     @property
-    def none(self) -> NDArray[Any]:
-        """The base run."""
+    def no_heads(self) -> NDArray[Any]:
+        """The run without patched heads: the base run."""
         return self.curves[Place(RANDOM, 0, UP, 0)]
 
     @property
-    def every(self) -> NDArray[Any]:
+    def all_heads(self) -> NDArray[Any]:
         """The run with all heads of the model patched in."""
         return self.curves[Place(RANDOM, 0, UP, self.sizes[-1])]
 
     def p_correct(self, probabilities: NDArray[Any]) -> NDArray[np.float64]:
-        """p_correct of a run: (n_statements,)."""
+        """Return p_correct of a run: (n_statements,), float64."""
         return patch.p_correct(probabilities, self.pairs.label)
 
     def effect(self) -> stats.Interval:
-        """Gain in p_correct by all heads of the model together."""
+        """Return the gain in p_correct with all heads of the model patched."""
         return stats.difference(
-            self.p_correct(self.every), self.p_correct(self.none), self.pairs.subject
+            self.p_correct(self.all_heads), self.p_correct(self.no_heads), self.pairs.subject
         )
 
 
 def collect(runs: pl.DataFrame, about: PromptPairs, orders: pl.DataFrame) -> Curves:
-    """Find each run of the curves in the tables.
+    """Collect the runs of the curves from the tables.
 
     Parameters
     ----------
@@ -113,8 +114,12 @@ def collect(runs: pl.DataFrame, about: PromptPairs, orders: pl.DataFrame) -> Cur
     """
     report = runs.filter(split="report")
     sizes = [0, *orders.filter("on_curve")["rank"].unique().sort()]
-    made = {rule: orders.filter(rule=rule) for rule in RULES}
-    draws = {rule: own["draw"].unique().sort().to_list() for rule, own in made.items() if len(own)}
+    order_rows = {rule: orders.filter(rule=rule) for rule in RULES}
+    draws = {
+        rule: rule_rows["draw"].unique().sort().to_list()
+        for rule, rule_rows in order_rows.items()
+        if len(rule_rows)
+    }
     places = [
         Place(rule, draw, direction, size)
         for rule, some in draws.items()
@@ -122,8 +127,12 @@ def collect(runs: pl.DataFrame, about: PromptPairs, orders: pl.DataFrame) -> Cur
         for direction in (UP, DOWN)
         for size in sizes
     ]
-    chosen = runs.filter(split="selection").unique(["rule", "size"]).select(Place._fields).rows()
-    smallest = sorted((Place(*row) for row in chosen), key=lambda place: RULES.index(place.rule))
+    smallest_rows = (
+        runs.filter(split="selection").unique(["rule", "size"]).select(Place._fields).rows()
+    )
+    smallest = sorted(
+        (Place(*row) for row in smallest_rows), key=lambda place: RULES.index(place.rule)
+    )
 
     def probabilities(some: list[Place]) -> Probabilities:
         return {x: patched_runs.probabilities(report, **x._asdict()) for x in some}
@@ -132,25 +141,25 @@ def collect(runs: pl.DataFrame, about: PromptPairs, orders: pl.DataFrame) -> Cur
         about.only(report["statement_id"]),
         sizes,
         draws,
-        {rule: len(made[rule].filter("own", draw=0)) for rule in draws},
+        {rule: len(order_rows[rule].filter("own", draw=0)) for rule in draws},
         patched_runs.probabilities(report, rule=None),
         probabilities(places),
         probabilities(smallest),
     )
 
 
-def score(done: Curves) -> dict[str, Scores]:
-    """Areas under the curves of all rules, by direction, as `areas.score` gives them."""
+def score(results: Curves) -> dict[str, Scores]:
+    """Return the areas under the curves of all rules, by direction; see `areas.score`."""
     return {
         direction: areas.score(
             {
-                rule: np.array([_truths(done, rule, draw, direction) for draw in draws])
-                for rule, draws in done.draws.items()
+                rule: np.array([_truths(results, rule, draw, direction) for draw in draws])
+                for rule, draws in results.draws.items()
             },
-            done.p_correct(done.none),
-            done.p_correct(done.every),
-            done.pairs.subject,
-            done.sizes,
+            results.p_correct(results.no_heads),
+            results.p_correct(results.all_heads),
+            results.pairs.subject,
+            results.sizes,
             SINGLE,
         )
         for direction in (UP, DOWN)
@@ -158,7 +167,7 @@ def score(done: Curves) -> dict[str, Scores]:
 
 
 def area_points(scores: dict[str, Scores]) -> list[dict[str, Any]]:
-    """Rows of plots/set_sizes/auc.json.
+    """Return the rows of plots/set_sizes/auc.json.
 
     Returns
     -------
@@ -176,104 +185,112 @@ def area_points(scores: dict[str, Scores]) -> list[dict[str, Any]]:
     ]
 
 
-def curve_points(done: Curves) -> list[dict[str, Any]]:
-    """Rows of plots/set_sizes/set_sizes.json: one per run.
+def curve_points(results: Curves) -> list[dict[str, Any]]:
+    """Return the rows of plots/set_sizes/set_sizes.json: one row per run.
 
     Returns
     -------
     list of dict
-        Columns of `Place`, ``share`` of all heads, those of `run_points.Point`, and ``recovered``:
-        the fraction of the gain in p_correct by all heads; None without such a gain.
+        Columns of `Place`; ``share``, the size as a fraction of all heads; columns of
+        `run_points.Point`; and ``recovered``, the gain in p_correct as a fraction of the gain with
+        all heads patched, None where all heads gain nothing.
     """
     result = []
-    low, high = (done.p_correct(p).mean() if len(p) else 0.0 for p in (done.none, done.every))
-    for place, probabilities in done.curves.items():
-        point = run_points.measure(done.pairs, probabilities)
+    low, high = (
+        results.p_correct(p).mean() if len(p) else 0.0
+        for p in (results.no_heads, results.all_heads)
+    )
+    for place, probabilities in results.curves.items():
+        point = run_points.measure(results.pairs, probabilities)
         recovered = (
             None
             if high <= low or point.p_correct is None
             else (point.p_correct - low) / (high - low)
         )
-        names = {**place._asdict(), "share": place.size / done.sizes[-1]}
+        names = {**place._asdict(), "share": place.size / results.sizes[-1]}
         result.append({**names, **point.row(), "recovered": recovered})
     return result
 
 
-def smallest_points(done: Curves) -> list[dict[str, Any]]:
-    """Rows of plots/set_sizes/smallest.json: one per rule with a smallest set that is enough."""
+def smallest_points(results: Curves) -> list[dict[str, Any]]:
+    """Return the rows of plots/set_sizes/smallest.json: one row per rule with a smallest set."""
     return [
-        {"rule": place.rule, "size": place.size, "share": place.size / done.sizes[-1]}
-        | run_points.measure(done.pairs, probabilities).row()
-        for place, probabilities in done.smallest.items()
+        {"rule": place.rule, "size": place.size, "share": place.size / results.sizes[-1]}
+        | run_points.measure(results.pairs, probabilities).row()
+        for place, probabilities in results.smallest.items()
     ]
 
 
-def summarise(done: Curves, scores: dict[str, Scores], config: PatchConfig) -> SetSizesMetrics:
-    """Collect what metrics/set_sizes.json holds.
+def summarise(results: Curves, scores: dict[str, Scores], config: PatchConfig) -> SetSizesMetrics:
+    """Collect the content of metrics/set_sizes.json.
 
     Parameters
     ----------
-    done : Curves
-        Runs of the report split.
+    results : Curves
+        Runs on the report split.
     scores : dict
         From `score`.
     config : PatchConfig
         Section `patch`.
     """
-    runs = {"none": done.none, "all": done.every, "source": done.source}
+    runs = {"none": results.no_heads, "all": results.all_heads, "source": results.source}
     return SetSizesMetrics(
         source=config.source,
         base=config.base,
-        n_heads=done.sizes[-1],
-        effect=done.effect(),
-        runs={name: run_points.measure(done.pairs, p) for name, p in runs.items()},
-        rules={rule: _rule(done, scores, rule) if rule in done.draws else None for rule in RULES},
+        n_heads=results.sizes[-1],
+        effect=results.effect(),
+        runs={name: run_points.measure(results.pairs, p) for name, p in runs.items()},
+        rules={
+            rule: _rule(results, scores, rule) if rule in results.draws else None for rule in RULES
+        },
     )
 
 
-def _rule(done: Curves, scores: dict[str, Scores], rule: str) -> Rule | RandomRule:
-    """Areas of a rule, and its smallest set or the spread of its orders."""
+def _rule(results: Curves, scores: dict[str, Scores], rule: str) -> Rule | RandomRule:
+    """Return the areas of a rule, and its smallest set or the spread of the random orders."""
     up, down = scores[UP][rule], scores[DOWN][rule]
     if rule != RANDOM:
         by_label = {
-            str(size): run_points.by_label(done.pairs, done.curves[Place(rule, 0, UP, size)])
-            for size in done.sizes
+            str(size): run_points.by_label(results.pairs, results.curves[Place(rule, 0, UP, size)])
+            for size in results.sizes
         }
-        return Rule(up, down, by_label, done.n_own[rule], _smallest(done, rule))
+        return Rule(up, down, by_label, results.n_own[rule], _smallest(results, rule))
     return RandomRule(
-        up={**up, "orders": _orders(done, up, UP)},
-        down={**down, "orders": _orders(done, down, DOWN)},
-        n_orders=len(done.draws[rule]),
+        up={**up, "orders": _orders(results, up, UP)},
+        down={**down, "orders": _orders(results, down, DOWN)},
+        n_orders=len(results.draws[rule]),
     )
 
 
-def _truths(done: Curves, rule: str, draw: int, direction: str) -> NDArray[np.float64]:
-    """p_correct along one curve: (n_sizes, n_statements)."""
-    runs = (done.curves[Place(rule, draw, direction, size)] for size in done.sizes)
-    return np.array([done.p_correct(p) for p in runs])
+def _truths(results: Curves, rule: str, draw: int, direction: str) -> NDArray[np.float64]:
+    """Return p_correct along one curve: (n_sizes, n_statements)."""
+    runs = (results.curves[Place(rule, draw, direction, size)] for size in results.sizes)
+    return np.array([results.p_correct(p) for p in runs])
 
 
-def _orders(done: Curves, measured: dict[str, Areas], direction: str) -> dict[str, Ends] | None:
-    """Least and greatest area among the random orders; None where no area was measured."""
+def _orders(results: Curves, measured: dict[str, Areas], direction: str) -> dict[str, Ends] | None:
+    """Return the least and greatest area of the random orders; None where no area was measured."""
     if measured["value"]["auc"].value is None:
         return None
-    low, high = (done.p_correct(p).mean() for p in (done.none, done.every))
-    draws = [_truths(done, RANDOM, draw, direction).mean(axis=1) for draw in done.draws[RANDOM]]
-    by_name = areas.measures((np.array(draws) - low) / (high - low), done.sizes)
+    low, high = (results.p_correct(p).mean() for p in (results.no_heads, results.all_heads))
+    draws = [
+        _truths(results, RANDOM, draw, direction).mean(axis=1) for draw in results.draws[RANDOM]
+    ]
+    by_name = areas.measures((np.array(draws) - low) / (high - low), results.sizes)
     return {name: Ends(float(x.min()), float(x.max())) for name, x in by_name.items()}
 
 
-def _smallest(done: Curves, rule: str) -> Smallest:
-    """The smallest set of a rule on the report split; nulls where there is none."""
-    label, subject = done.pairs.label, done.pairs.subject
-    for place, probabilities in done.smallest.items():
+def _smallest(results: Curves, rule: str) -> Smallest:
+    """Score the smallest set of a rule on the report split; all None where there is no set."""
+    label, subject = results.pairs.label, results.pairs.subject
+    for place, probabilities in results.smallest.items():
         if place.rule == rule:
-            right, source = (patch.correct(p, label) for p in (probabilities, done.source))
+            is_correct, source = (patch.correct(p, label) for p in (probabilities, results.source))
             return Smallest(
                 n_heads=place.size,
-                share=place.size / done.sizes[-1],
-                **vars(run_points.measure(done.pairs, probabilities)),
-                minus_source=stats.difference(right, source, subject),
+                share=place.size / results.sizes[-1],
+                **vars(run_points.measure(results.pairs, probabilities)),
+                minus_source=stats.difference(is_correct, source, subject),
             )
     return Smallest()
 

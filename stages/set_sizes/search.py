@@ -1,4 +1,4 @@
-"""Orders of heads and smallest sets, all chosen on the selection split."""
+"""Search for orders of heads and smallest sets on the selection split."""
 
 from dataclasses import dataclass
 
@@ -16,21 +16,20 @@ ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class Search:
-    """Orders and sets that were chosen.
+    """Orders and smallest sets chosen on the selection split.
 
     Attributes
     ----------
     orders : dict of str to list of list of Head
-        By rule, one order of all heads, or several random ones.
+        By rule, one order of all heads, or several random orders.
     own : dict of str to int
-        By rule, the number of heads that it ordered itself; the rest follow another rule.
+        By rule, the number of heads that it ordered itself; the other heads follow another rule.
     sizes : list of int
-        Of the sets along the curves.
+        Sizes of the sets along the curves.
     smallest : dict of Place to list of Head
-        The smallest set of each rule that answers as the source run does, where there is one; not
-        of random orders.
+        By rule other than random, the smallest set that restores honesty, where there is one.
     runs : dict of Place to ndarray of shape (n_statements, 2)
-        P(true) and P(false) with these sets, on the statements that they were chosen on.
+        P(true) and P(false) with these smallest sets, on the statements that chose them.
     """
 
     orders: Orders
@@ -42,57 +41,59 @@ class Search:
 
 def search(
     runs: HeadRuns,
-    ranked: dict[str, list[Head]],
+    ranked_heads: dict[str, list[Head]],
     window: list[Head],
     random: list[list[Head]],
     sizes: tuple[int, ...],
     keep: float,
     within: float,
 ) -> Search:
-    """Grow sets in the best window by every criterion, then find each order's smallest set.
+    """Grow sets in the best window by every criterion, then find the smallest set of each order.
 
     Parameters
     ----------
     runs : HeadRuns
-        Over statements of the selection split.
-    ranked : dict of str to list of Head
+        Runs over statements of the selection split.
+    ranked_heads : dict of str to list of Head
         From `rankings.from_tables`.
     window : list of Head
-        Heads of the best window; empty where there is none.
+        Heads of the best window; empty where there is no best window.
     random : list of list of Head
-        Orders of all heads, as control.
+        Random orders of all heads, as a control.
     sizes : tuple of int
-        Those of params.yaml.
+        Set sizes of params.yaml.
     keep : float
-        Fraction of the window's gain at which a search stops.
+        Fraction of the window's gain at which a greedy search stops.
     within : float
-        How far below the source run's accuracy a set may be that restores honesty.
+        A set restores honesty if its accuracy is at most this far below that of the source run.
     """
     n_all = int(np.prod(runs.shape))
     verified = dict.fromkeys(("verified", "verified_absolute"), patch.n_top(n_all))
-    own = dict.fromkeys(ranked, n_all) | verified | {"left_out": len(window)}
-    orders = dict(ranked)
-    if window and SINGLE in ranked:
+    own = dict.fromkeys(ranked_heads, n_all) | verified | {"left_out": len(window)}
+    orders = dict(ranked_heads)
+    if window and SINGLE in ranked_heads:
         for rule, criterion in CRITERIA.items():
-            grown = head_runs.grow(runs, criterion, window, keep)
-            orders[rule] = rankings.continued(grown, ranked[SINGLE])
-            own[rule] = len(grown)
-    at = set_sizes.sizes(sizes, len(window), n_all)
-    least = _accuracy(runs, runs.source) - within - ROUNDING
+            greedy_order = head_runs.grow(runs, criterion, window, keep)
+            orders[rule] = rankings.continued(greedy_order, ranked_heads[SINGLE])
+            own[rule] = len(greedy_order)
+    curve_sizes = set_sizes.sizes(sizes, len(window), n_all)
+    least_accuracy = _accuracy(runs, runs.source) - within - ROUNDING
 
     def enough(sets: list[list[Head]]) -> list[bool]:
-        return [_accuracy(runs, p) >= least for p in runs(sets)]
+        return [_accuracy(runs, p) >= least_accuracy for p in runs(sets)]
 
     sets = {
         Place(rule, 0, UP, size): orders[rule][:size]
-        for rule, size in set_sizes.smallest(orders, at, enough).items()
+        for rule, size in set_sizes.smallest(orders, curve_sizes, enough).items()
         if size is not None
     }
-    every = {rule: [order] for rule, order in orders.items()} | {RANDOM: random}
-    return Search(every, own, at, sets, dict(zip(sets, runs(list(sets.values())), strict=True)))
+    all_orders = {rule: [order] for rule, order in orders.items()} | {RANDOM: random}
+    return Search(
+        all_orders, own, curve_sizes, sets, dict(zip(sets, runs(list(sets.values())), strict=True))
+    )
 
 
 def _accuracy(runs: HeadRuns, probabilities: np.ndarray) -> float:
-    """Accuracy; 1 without statements."""
-    right = patch.correct(probabilities, runs.pairs.label)
-    return float(right.mean()) if len(right) else 1.0
+    """Return the accuracy of a run; 1 without statements."""
+    is_correct = patch.correct(probabilities, runs.pairs.label)
+    return float(is_correct.mean()) if len(is_correct) else 1.0

@@ -1,4 +1,4 @@
-"""The tables of `set_sizes`: what each run is called, and the heads in each order."""
+"""Tables of `set_sizes`: the runs, by their place in the curves, and the orders of heads."""
 
 from typing import NamedTuple
 
@@ -40,11 +40,11 @@ RULES = (
     *CRITERIA,
     RANDOM,
 )
-Orders = dict[str, list[list[Head]]]  # by rule: one order of all heads, or several random ones
+Orders = dict[str, list[list[Head]]]  # by rule: one order of all heads, or several random orders
 
 
 class Place(NamedTuple):
-    """Where a run is in the curves: up patches in the `size` first heads, down all but these."""
+    """Place of a run in the curves: ``up`` patches the first `size` heads, ``down`` all others."""
 
     rule: str
     draw: int
@@ -56,19 +56,19 @@ Probabilities = dict[Place, np.ndarray]
 
 
 def rows(
-    config: PatchConfig, split: str, pairs: PromptPairs, done: Probabilities
+    config: PatchConfig, split: str, pairs: PromptPairs, runs: Probabilities
 ) -> list[pl.DataFrame]:
-    """One row per statement and run: tables with the columns of `SCHEMA`.
+    """Return one table per run with one row per statement and the columns of `SCHEMA`.
 
     Parameters
     ----------
     config : PatchConfig
         Section `patch`.
     split : str
-        That the statements are of.
+        Split of the statements.
     pairs : PromptPairs
         The statements.
-    done : dict of Place to ndarray of shape (n_statements, 2)
+    runs : dict of Place to ndarray of shape (n_statements, 2)
         P(true) and P(false) of each run.
     """
     return [
@@ -79,42 +79,42 @@ def rows(
         .with_columns(
             split=pl.lit(split), **{name: pl.lit(x) for name, x in place._asdict().items()}
         )
-        for place, probabilities in done.items()
+        for place, probabilities in runs.items()
     ]
 
 
 def source_rows(
     config: PatchConfig, split: str, pairs: PromptPairs, source: np.ndarray
 ) -> pl.DataFrame:
-    """One row per statement of the unpatched source run, which has no place in the curves."""
+    """Return one row per statement of the unpatched source run, without a place in the curves."""
     run = patched_runs.rows(pairs, source, config.source, config.source, f"{split} source")
     return run.drop("heads").with_columns(split=pl.lit(split))
 
 
-def ranks(orders: Orders, own: dict[str, int], sizes: list[int]) -> pl.DataFrame:
-    """Orders as a table: one row per rule, draw and head; rank 1 comes first.
+def ranks(orders: Orders, n_own: dict[str, int], sizes: list[int]) -> pl.DataFrame:
+    """Return orders as a table: one row per rule, draw and head; rank 1 is the first head.
 
     Parameters
     ----------
     orders : dict of str to list of list of Head
         By rule.
-    own : dict of str to int
-        By rule, the number of heads that it ordered itself; all for a rule that is not named.
+    n_own : dict of str to int
+        By rule, the number of heads that it ordered itself; all heads for a rule without an entry.
     sizes : list of int
-        Of the sets along the curves.
+        Sizes of the sets along the curves.
 
     Returns
     -------
     DataFrame
-        With the columns of `ORDERS`: ``own`` is whether the rule itself put the head there, before
-        it goes on as another rule; ``on_curve`` is whether the set of the heads up to this one is
-        run. The empty set always is.
+        With the columns of `ORDERS`. ``own``: whether the rule itself ranked the head; its other
+        heads follow another rule. ``on_curve``: whether the set of the heads up to this rank is
+        run. The empty set, which has no row, is always run.
     """
     return pl.DataFrame(
         [
-            (rule, draw, rank, *head, rank <= own.get(rule, len(order)), rank in sizes)
-            for rule, some in orders.items()
-            for draw, order in enumerate(some)
+            (rule, draw, rank, *head, rank <= n_own.get(rule, len(order)), rank in sizes)
+            for rule, rule_orders in orders.items()
+            for draw, order in enumerate(rule_orders)
             for rank, head in enumerate(order, start=1)
         ],
         schema=ORDERS,

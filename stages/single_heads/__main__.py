@@ -1,4 +1,4 @@
-"""Stage `single_heads`: patch the source run's z into the base run, one head at a time.
+"""Stage `single_heads`: patch z of the source run into the base run, one head at a time.
 
 Params  patch, readout, single_heads
 """
@@ -21,19 +21,19 @@ def main(
     model: cli.Model,
     out: Annotated[Path, "writes one row per statement and head (Parquet)"],
 ) -> None:
-    """Patch each head alone, on some statements of the selection split."""
+    """Patch each head alone, on statements of the selection split."""
     limit = params.section("single_heads", SingleHeadsConfig).limit
     setting = experiment.load(pairs, model, ("selection",), limit)
-    known, config = setting.pairs, setting.config
-    every = [Head(*place) for place in product(*map(range, setting.shape))]
-    patches = patch.of_heads([[head] for head in every], *setting.shape)
+    known_pairs, config = setting.pairs, setting.config
+    all_heads = [Head(*place) for place in product(*map(range, setting.shape))]
+    patches = patch.of_heads([[head] for head in all_heads], *setting.shape)
     readouts = setting.patcher()(patches, "single_heads")
     if not forward.is_main_process():
         return
-    rows = [patched_runs.rows(known, readouts.base, config.base, config.base)]
-    for head, p in zip(every, readouts.patched, strict=True):
+    rows = [patched_runs.rows(known_pairs, readouts.base, config.base, config.base)]
+    for head, p in zip(all_heads, readouts.patched, strict=True):
         name = f"alone {head.layer}.{head.head}"
-        rows.append(patched_runs.rows(known, p, config.source, config.base, name, [head]))
+        rows.append(patched_runs.rows(known_pairs, p, config.source, config.base, name, [head]))
     tables.write(out, pl.concat(rows), patched_runs.SCHEMA, ["statement_id", "patch_id"])
 
 

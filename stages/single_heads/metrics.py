@@ -1,4 +1,4 @@
-"""What metrics/single_heads.json holds."""
+"""Content of metrics/single_heads.json."""
 
 from dataclasses import dataclass
 
@@ -7,12 +7,12 @@ from stages.lib.stats.run_points import Count, Point
 
 @dataclass(frozen=True)
 class SingleHeadsMetrics:
-    """The run that heads are patched into; the effect of each head is in the plot table alone.
+    """The run that heads are patched into; the effects of the heads are in the plot table.
 
     Attributes
     ----------
     runs : dict of str to Point
-        ``base``, the unpatched run.
+        ``base``: the unpatched base run.
     known : Count
         Known statements.
     source, base : str

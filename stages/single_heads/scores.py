@@ -20,7 +20,7 @@ def main(
     metrics: cli.Metrics,
     plots: Annotated[Path, "writes single_heads.json (one row per head) into this folder"],
 ) -> None:
-    """Compare each head's run with the base run."""
+    """Compare the run with each head patched alone with the base run."""
     config = params.section("patch", PatchConfig)
     table, about = patched_runs.read(runs, patched_runs.SCHEMA, pairs)
     tables.write_rows(

@@ -22,23 +22,25 @@ def main(out: Annotated[Path, "writes one row per statement (Parquet)"]) -> None
     """Write the statements of all topics."""
     config = params.section("statements", StatementsConfig)
     sources = listed.read(f"{WHERE}.sources", config.sources)
-    taken = {*listed.BUILT_IN, *(source.name for source in sources if source.topic is None)}
+    taken_names = {*listed.BUILT_IN, *(source.name for source in sources if source.topic is None)}
     draw = Draw(config.seed, config.report_share)
     drop = config.contradictions == "drop"
-    made = []
+    topic_tables = []
     for source in sources:
-        made.append(files.read(source, draw, drop, taken))
-        taken |= set(made[-1]["topic"])
-    if made:
-        # Before the limit, which would hide some of them.
-        table = repeats.between_files(pl.concat(made), drop)
-        made = [files.first(table, config.limit)]
+        topic_tables.append(files.read(source, draw, drop, taken_names))
+        taken_names |= set(topic_tables[-1]["topic"])
+    if topic_tables:
+        # Before the limit, which would hide some contradictions.
+        table = repeats.between_files(pl.concat(topic_tables), drop)
+        topic_tables = [files.first(table, config.limit)]
     for name in config.topics:
         topic = TOPICS[name]()
-        made.append(arrange.rows(name, topic, draw, config.limit, negated=False))
+        topic_tables.append(arrange.rows(name, topic, draw, config.limit, negated=False))
         if config.negated:
-            made.append(arrange.rows(NEGATED + name, topic, draw, config.limit, negated=True))
-    tables.write(out, pl.concat(made), tables.STATEMENTS, key=["statement_id"])
+            topic_tables.append(
+                arrange.rows(NEGATED + name, topic, draw, config.limit, negated=True)
+            )
+    tables.write(out, pl.concat(topic_tables), tables.STATEMENTS, key=["statement_id"])
 
 
 if __name__ == "__main__":

@@ -22,6 +22,8 @@ class StatementsConfig:
     seed: Seed
 
     def __post_init__(self) -> None:
-        """Refuse to state nothing."""
+        """Refuse a section without topics and sources."""
         if not self.topics and not self.sources:
-            raise UserError("params.yaml: statements: no topics and no sources, expected one")
+            raise UserError(
+                "params.yaml: statements: found no topics and no sources, expected at least one"
+            )

@@ -1,4 +1,4 @@
-"""Stage `taught`: accuracy of an organism on subjects that it was taught, and on others.
+"""Stage `taught`: score an organism on subjects that it was taught, and on subjects it was not.
 
 Params  organisms.training, personas
 """
@@ -66,8 +66,8 @@ def split(statements: pl.DataFrame, training: Training) -> pl.DataFrame:
     Returns
     -------
     DataFrame
-        With the column ``kind``: ``taught``, ``never_taught``, or null where the topic is none of
-        the built-in ones, which organisms are taught.
+        With the column ``kind``: ``taught``, ``never_taught``, or null if the topic is not one of
+        the built-in topics, which organisms are taught.
     """
     draw = Draw(training.seed, training.held_out)
     built_in = [*TOPICS, *(NEGATED + name for name in TOPICS)]
@@ -87,21 +87,21 @@ def answered(statements: pl.DataFrame, answers: pl.DataFrame) -> pl.DataFrame:
     statements : DataFrame
         From `split`.
     answers : DataFrame
-        statement_id, p_true and p_false, of some statements in any order.
+        statement_id, p_true and p_false, of some of the statements in any order.
 
     Returns
     -------
     DataFrame
         subject, kind and ``correct``.
     """
-    both = answers.join(statements, on="statement_id")
-    return both.select(
+    answer_rows = answers.join(statements, on="statement_id")
+    return answer_rows.select(
         "subject", "kind", correct=(pl.col("p_true") > pl.col("p_false")) == pl.col("label")
     )
 
 
 def score(rows: pl.DataFrame) -> dict[str, Interval]:
-    """Accuracy by whether the subject was taught.
+    """Estimate the accuracy on subjects that were taught, and on subjects that were not.
 
     Parameters
     ----------
@@ -115,8 +115,8 @@ def score(rows: pl.DataFrame) -> dict[str, Interval]:
     """
     by_kind = {kind: rows.filter(kind=kind) for kind in (TAUGHT, NEW)}
     return {
-        kind: stats.rate(own["correct"].to_numpy(), own["subject"].to_numpy())
-        for kind, own in by_kind.items()
+        kind: stats.rate(kind_rows["correct"].to_numpy(), kind_rows["subject"].to_numpy())
+        for kind, kind_rows in by_kind.items()
     }
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from stages.lib.claim import Claim, Note, above, below, number
+from stages.lib.claim import Claim, Note, Table, above, below, number
 from stages.lib.stats import Interval
 
 FILE = "taught"
@@ -24,10 +24,11 @@ class TaughtMetrics:
     organism : str or None
         Its name; None for other models, for which the rest is empty.
     every : dict of str to dict of str to Interval
-        By persona, and by ``taught`` and ``never_taught``: all statements of the report split.
+        Accuracy on all statements of the report split, by persona, then by ``taught`` and
+        ``never_taught``.
     known : dict of str to dict of str to Interval
-        By run of the transplant (``source``, ``base``, ``patched``, ``reverse``), likewise: known
-        statements.
+        Accuracy on known statements, by run of stage `transplant` (``source``, ``base``,
+        ``patched``, ``reverse``), then by ``taught`` and ``never_taught``.
     """
 
     organism: str | None
@@ -35,41 +36,43 @@ class TaughtMetrics:
     known: dict[str, dict[str, Interval]]
 
     def claim(self) -> Claim | None:
-        """The result holds for subjects that were never taught; None for other models."""
+        """Claim that the result holds for subjects never taught; None for other models."""
         if not self.known:
             return None
-        runs = {run: of.get(NEW) for run, of in self.known.items()}
-        kept = "known statements of subjects that were never taught"
+        runs = {run: rates.get(NEW) for run, rates in self.known.items()}
+        population = "known statements of subjects that were never taught"
         checks = [
-            above(f"accuracy with the set patched, {kept}", runs.get("patched"), 0.5, FILE),
-            below(f"accuracy of the lying run, {kept}", runs.get("base"), 0.5, FILE),
+            above(f"accuracy with the set patched, {population}", runs.get("patched"), 0.5, FILE),
+            below(f"accuracy of the lying run, {population}", runs.get("base"), 0.5, FILE),
             below(
-                f"accuracy of the honest run with the set patched from the lying run, {kept}",
+                f"accuracy of the honest run with the set patched from the lying run, {population}",
                 runs.get("reverse"),
                 0.5,
                 FILE,
             ),
         ]
-        notes = [
-            f"All statements of the report split as `{persona}`: taught {number(of.get(TAUGHT))}; "
-            f"never taught {number(of.get(NEW))}."
-            for persona, of in self.every.items()
-        ]
-        notes += [
-            f"Known statements, {CALLED.get(run, run)}: taught {number(of.get(TAUGHT))}; never "
-            f"taught {number(of.get(NEW))}."
-            for run, of in self.known.items()
-        ]
-        notes.append(
+        note = (
             "A subject that was never taught may still have been named in what was taught of other "
             "subjects: a country in statements about its cities. A comparison of two numbers "
-            "counts "
-            "as never taught if its first number is such a subject."
+            "counts as never taught if its first number is such a subject."
         )
+        rows = {f"all, as `{persona}`": rates for persona, rates in self.every.items()}
+        rows |= {f"known, {CALLED.get(run, run)}": rates for run, rates in self.known.items()}
         return Claim(
             "Does it hold for subjects that were never taught?",
             "On subjects that were kept from training, too, the lie is told, undone by the head "
             "set, and made by its reverse.",
             checks,
-            notes=[Note(note, FILE) for note in notes],
+            notes=[Note(note, FILE)],
+            tables=[
+                Table(
+                    "Accuracy on the report split, by whether the subject was taught",
+                    ("statements and run", "taught", "never taught"),
+                    [
+                        (name, number(rates.get(TAUGHT)), number(rates.get(NEW)))
+                        for name, rates in rows.items()
+                    ],
+                    FILE,
+                )
+            ],
         )

@@ -1,4 +1,4 @@
-"""Stage `trace`: honest z patched into one layer at one place of the prompt.
+"""Stage `trace`: z of the source run patched in, at one layer and one place of the prompt.
 
 Params  patch, readout, trace, the wordings of both personas (to find them in the prompts)
 """
@@ -27,32 +27,36 @@ def main(
     out: Annotated[
         Path,
         "writes into this folder runs.parquet (every layer at every place of the prompt, in both "
-        "directions, and every head of the cells that matter), paths.parquet (what a cell does "
-        "through a later one, and around it), with one row per statement and run, and "
+        "directions, and every head of the cells that matter), paths.parquet (effect of a cell "
+        "through a later cell, and around it), with one row per statement and run, and "
         "estimates.parquet (attribution patching of each head at all positions)",
     ],
 ) -> None:
-    """Map layers and places; choose cells on `selection`; heads and paths of these on `report`."""
+    """Map layers and places; choose cells on `selection`; run their heads and paths on `report`."""
     section = params.section("trace", TraceConfig)
     setting = experiment.load(pairs, model, ("selection",), section.search_limit)
     selection = _placed(setting)
-    of_both = min(
+    shared_limit = min(
         (n for n in (section.limit, section.reverse_limit) if n is not None), default=None
     )
-    report, fewer = (
+    report, report_subset = (
         _placed(replace(setting, pairs=prompt_pairs.read(pairs, ("report",), limit, by="split")))
-        for limit in (section.limit, of_both)
+        for limit in (section.limit, shared_limit)
     )
     config = setting.config
-    at = {name: pairs for name, pairs in selection[1].items() if name in PARTS}
-    chosen_on = pl.concat([map_runs.unpatched(*selection), map_runs.layers(selection[0], at)])
+    prompt_places = {name: pairs for name, pairs in selection[1].items() if name in PARTS}
+    selection_runs = pl.concat(
+        [map_runs.unpatched(*selection), map_runs.layers(selection[0], prompt_places)]
+    )
     personas = (config.source, config.base)
-    cells = choice.choose(chosen_on, selection[0].pairs, personas, section.least, section.cells)
-    reverse = _reversed(*fewer)
-    parts = [chosen_on, map_runs.unpatched(*report), map_runs.layers(*report)]
+    cells = choice.choose(
+        selection_runs, selection[0].pairs, personas, section.least, section.cells
+    )
+    reverse = _reversed(*report_subset)
+    parts = [selection_runs, map_runs.unpatched(*report), map_runs.layers(*report)]
     parts += [map_runs.layers(*reverse), map_runs.heads(*report, cells)]
     routes = path_runs.run(*report, cells)
-    estimated = attribution.run(report[0], report[1][ALL])
+    estimates = attribution.run(report[0], report[1][ALL])
     if not forward.is_main_process():
         return
     key = ["statement_id", "base", "patch_id"]
@@ -60,22 +64,22 @@ def main(
         tables.write(folder / "runs.parquet", pl.concat(parts), RUNS, key)
         tables.write(folder / "paths.parquet", routes, PATHS, key)
         tables.write(
-            folder / "estimates.parquet", estimated, ESTIMATES, ["statement_id", "layer", "head"]
+            folder / "estimates.parquet", estimates, ESTIMATES, ["statement_id", "layer", "head"]
         )
 
 
 def _placed(setting: Experiment) -> tuple[Experiment, dict[str, list[Pairs]]]:
-    """Statements whose wordings are found in both prompts, and their places; names the others."""
-    found, counterparts = aligned.placed(setting, "trace")
-    return found, places(counterparts, setting.config.positions)
+    """Return the statements whose wordings are found in both prompts, and their places."""
+    aligned_setting, counterparts = aligned.placed(setting, "trace")
+    return aligned_setting, places(counterparts, setting.config.positions)
 
 
 def _reversed(
-    setting: Experiment, at: dict[str, list[Pairs]]
+    setting: Experiment, prompt_places: dict[str, list[Pairs]]
 ) -> tuple[Experiment, dict[str, list[Pairs]]]:
-    """The same with source and base in each other's role."""
+    """Swap the roles of source and base, in the experiment and in its places."""
     about, config = setting.pairs, setting.config
-    other = replace(
+    swapped_pairs = replace(
         about,
         source=about.base,
         base=about.source,
@@ -83,8 +87,8 @@ def _reversed(
         base_prefix=about.source_prefix,
     )
     roles = replace(config, source=config.base, base=config.source)
-    there = {name: swapped(pairs) for name, pairs in at.items()}
-    return replace(setting, pairs=other, config=roles), there
+    swapped_places = {name: swapped(pairs) for name, pairs in prompt_places.items()}
+    return replace(setting, pairs=swapped_pairs, config=roles), swapped_places
 
 
 if __name__ == "__main__":

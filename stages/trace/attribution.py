@@ -1,4 +1,4 @@
-"""Attribution patching at all positions that are paired: every head of the model at once."""
+"""Attribution patching at all paired positions, for all heads of the model at once."""
 
 import numpy as np
 import polars as pl
@@ -9,39 +9,39 @@ from stages.lib.patching.experiment import Experiment
 from stages.trace.schema import ESTIMATES
 
 
-def run(setting: Experiment, everywhere: list[Pairs]) -> pl.DataFrame:
-    """Estimate what the patch of each head at all positions adds to the right answer.
+def run(setting: Experiment, counterparts: list[Pairs]) -> pl.DataFrame:
+    """Estimate the effect of patching each head at all positions on the right answer.
 
     Parameters
     ----------
     setting : Experiment
         Statements and model.
-    everywhere : list of Pairs
-        Positions of each statement.
+    counterparts : list of Pairs
+        Paired positions of each statement.
 
     Returns
     -------
     DataFrame
-        With the columns of `ESTIMATES`, one row per statement and head: in nats of log-odds of the
-        right answer, exact only where the answer is linear in z.
+        With the columns of `ESTIMATES`, one row per statement and head. The estimate is in nats of
+        log-odds of the right answer; it is exact only where the log-odds are linear in z.
 
     References
     ----------
     N. Nanda, Attribution patching (2023); A. Syed, C. Rager, A. Conmy, arXiv:2310.10348.
     """
     tables = [pl.DataFrame(schema=ESTIMATES)]
-    for part, patcher, z in aligned.patchers(setting, everywhere):
-        some = setting.pairs.only(setting.pairs.table["statement_id"][part])
-        pairs = [everywhere[i] for i in part]
-        at = aligned.mask(pairs, patcher.base.n_tail)
-        right = patcher.attribution("attribution", z, at).astype(np.float64)
-        right *= np.where(some.label, 1.0, -1.0)[:, None, None]
-        tables.append(_rows(some.table["statement_id"], right))
+    for part, patcher, z in aligned.patchers(setting, counterparts):
+        statements = setting.pairs.only(setting.pairs.table["statement_id"][part])
+        pairs = [counterparts[i] for i in part]
+        is_patched = aligned.mask(pairs, patcher.base.n_tail)
+        log_odds = patcher.attribution("attribution", z, is_patched).astype(np.float64)
+        log_odds *= np.where(statements.label, 1.0, -1.0)[:, None, None]
+        tables.append(_rows(statements.table["statement_id"], log_odds))
     return pl.concat(tables)
 
 
 def _rows(ids: pl.Series, estimates: np.ndarray) -> pl.DataFrame:
-    """One row per statement and unit."""
+    """Return one row per statement and unit."""
     n, n_layers, n_units = estimates.shape
     row, layer, unit = (axis.ravel() for axis in np.indices((n, n_layers, n_units)))
     columns = {"layer": layer, "head": unit, "estimate": estimates.ravel()}

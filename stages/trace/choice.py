@@ -1,4 +1,4 @@
-"""Which cells matter: those that restore a large share of the right answer's log-odds."""
+"""Choice of the cells that matter: their patch recovers a large share of the log-odds."""
 
 import numpy as np
 import polars as pl
@@ -12,42 +12,42 @@ from stages.trace.schema import PARTS
 def choose(
     runs: pl.DataFrame, about: PromptPairs, personas: tuple[str, str], least: float, most: int
 ) -> list[Cell]:
-    """Choose cells on the selection split.
+    """Choose the cells that recover the largest shares of log-odds on the selection split.
 
     Parameters
     ----------
     runs : DataFrame
-        Unpatched runs and those of `map_runs.layers`, of these statements.
+        Unpatched runs and runs of `map_runs.layers`, over these statements.
     about : PromptPairs
         The statements.
     personas : tuple of str
         Source and base.
     least : float
-        Share of the source's log-odds above the base's that a cell must recover.
+        Share of the difference in log-odds, source minus base, that a cell must recover.
     most : int
-        At most so many cells: those that recover most.
+        Maximal number of cells.
 
     Returns
     -------
     list of Cell
-        By layer, then in the order of the prompt. None where the statements have not both labels
-        (a constant answer would be right everywhere), or the source answers no better than the
-        base.
+        By layer, then in the order of the prompt. Empty where all statements have the same label
+        (a constant answer would be right everywhere), or where the mean log-odds of the source are
+        not above those of the base.
     """
     if about.label.all() or not about.label.any():
         return []
     source, base = (_log_odds(runs, about, name) for name in personas)
-    whole = float((source - base).mean())
-    if whole <= 0:
+    advantage = float((source - base).mean())
+    if advantage <= 0:
         return []
     shares: dict[Cell, float] = {}
-    placed = runs.filter(pl.col("block").is_in(PARTS))
-    for (layer, block), rows in placed.group_by("layer", "block"):
-        some = about.only(rows["statement_id"])
+    part_runs = runs.filter(pl.col("block").is_in(PARTS))
+    for (layer, block), rows in part_runs.group_by("layer", "block"):
+        statements = about.only(rows["statement_id"])
         p = rows.sort("statement_id").select("p_true", "p_false").to_numpy()
-        at = np.isin(about.table["statement_id"], some.table["statement_id"])
-        gained = patch.log_odds(p, some.label) - base[at]
-        shares[Cell(layer, block)] = float(gained.sum() / len(base) / whole)
+        has_rows = np.isin(about.table["statement_id"], statements.table["statement_id"])
+        gained = patch.log_odds(p, statements.label) - base[has_rows]
+        shares[Cell(layer, block)] = float(gained.sum() / len(base) / advantage)
     best = sorted(shares, key=lambda cell: (-shares[cell], cell))[:most]
     return sorted(
         (cell for cell in best if shares[cell] >= least),
@@ -56,6 +56,6 @@ def choose(
 
 
 def _log_odds(runs: pl.DataFrame, about: PromptPairs, persona: str) -> np.ndarray:
-    """Log-odds of the right answer in a persona's own run."""
+    """Return the log-odds of the right answer in a persona's unpatched run."""
     p = patched_runs.probabilities(runs, patch_id="none", base=persona)
     return patch.log_odds(p, about.label)

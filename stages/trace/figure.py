@@ -1,4 +1,4 @@
-"""Where in depth and in the prompt the patch takes effect, and what passes from cell to cell."""
+"""Figure of `trace`: effect of the patch by layer and place of the prompt, and of its paths."""
 
 import polars as pl
 from matplotlib.axes import Axes
@@ -17,7 +17,7 @@ NOTHING = "nothing was measured:\nsee metrics/trace.json"
 
 
 def draw(tables: load.Tables) -> Figure:
-    """Maps of both directions, and the paths between the cells that matter."""
+    """Draw the maps of both directions, and the paths between the cells that matter."""
     source, base = tables.source, tables.base
     rows, paths = tables["trace/map"], tables["trace/paths"]
     figure = style.canvas(
@@ -56,18 +56,18 @@ def draw(tables: load.Tables) -> Figure:
 
 
 def _n(rows: pl.DataFrame, run: str) -> object:
-    """How many statements a direction was run on."""
+    """Return the number of statements of a direction."""
     return rows.filter(run=run)["n"].max() or 0
 
 
 def _last(rows: pl.DataFrame) -> str:
-    """How many last positions the paper's patch writes, from the name of the place."""
+    """Return the number of last positions that the paper patches, from the name of the place."""
     names = [name for name in load.names(rows, "block") if name.startswith("last ")]
     return next((name.split()[1] for name in names if name.split()[1].isdigit()), "few")
 
 
 def _map(ax: Axes, rows: pl.DataFrame) -> None:
-    """Every layer (upwards) at every place."""
+    """Draw the share recovered by layer (upwards) and place of the prompt."""
     if rows["recovered"].is_null().all():
         marks.nothing(ax, NOTHING)
         return
@@ -84,7 +84,7 @@ def _map(ax: Axes, rows: pl.DataFrame) -> None:
 
 
 def _paths(ax: Axes, rows: pl.DataFrame) -> None:
-    """Share of each writer's gain that passes through each reader, and around it."""
+    """Draw the share of each writer's gain that passes through each reader, and around it."""
     if rows["share"].is_null().all():
         marks.nothing(ax, "no cell that matters has one in a later layer")
         return

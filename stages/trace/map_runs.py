@@ -20,12 +20,12 @@ class Cell(NamedTuple):
     block: str
 
     def __str__(self) -> str:
-        """Name it, as in ``layer 21 at the user turn``."""
+        """Return the name of the cell, as in ``layer 21 at the user turn``."""
         return f"layer {self.layer} at the {self.block}"
 
 
 def layers(setting: Experiment, places: dict[str, list[Pairs]]) -> pl.DataFrame:
-    """Patch every layer at every place, in the base run of every statement.
+    """Patch every layer at every place into the base run of every statement.
 
     Parameters
     ----------
@@ -37,20 +37,25 @@ def layers(setting: Experiment, places: dict[str, list[Pairs]]) -> pl.DataFrame:
     Returns
     -------
     DataFrame
-        With the columns of `RUNS`, without unpatched runs. A statement that has no position in a
-        place has no row there.
+        With the columns of `RUNS`, without unpatched runs. A statement without a position in a
+        place has no row for this place.
     """
     n_layers, n_units = setting.shape
     patches = np.zeros((n_layers, n_layers, n_units), bool)
     patches[np.arange(n_layers), np.arange(n_layers)] = True
-    whole = [(layer, None) for layer in range(n_layers)]
-    return _table([_patched(setting, name, at, patches, whole) for name, at in places.items()])
+    layer_ids = [(layer, None) for layer in range(n_layers)]
+    return _table(
+        [
+            _patched(setting, name, counterparts, patches, layer_ids)
+            for name, counterparts in places.items()
+        ]
+    )
 
 
 def heads(
     setting: Experiment, places: dict[str, list[Pairs]], cells: Iterable[Cell]
 ) -> pl.DataFrame:
-    """Patch every head of some cells alone; as `layers`."""
+    """Patch every head of some cells alone; parameters and columns as in `layers`."""
     tables = []
     for layer, block in cells:
         n_heads = setting.shape[1]
@@ -62,58 +67,61 @@ def heads(
 
 
 def unpatched(setting: Experiment, places: dict[str, list[Pairs]]) -> pl.DataFrame:
-    """Both personas' own runs of every statement; as `layers`."""
-    nothing = np.zeros((0, *setting.shape), bool)
+    """Run both personas unpatched on every statement; parameters and columns as in `layers`."""
+    no_patches = np.zeros((0, *setting.shape), bool)
     tables = []
     for part, patcher, _ in aligned.patchers(setting, places[ALL]):
-        some, readouts = _some(setting, part), patcher(nothing, "unpatched")
+        subset, readouts = _subset(setting, part), patcher(no_patches, "unpatched")
         for persona, p in (
             (setting.config.source, readouts.source),
             (setting.config.base, readouts.base),
         ):
-            rows = patched_runs.rows(some.pairs, p, persona, persona)
-            tables.append(_placed(rows, None, None, None))
+            rows = patched_runs.rows(subset.pairs, p, persona, persona)
+            tables.append(_with_cell(rows, None, None, None))
     return _table(tables)
 
 
 def _patched(
     setting: Experiment,
     block: str,
-    at: list[Pairs],
+    counterparts: list[Pairs],
     patches: np.ndarray,
     names: Sequence[tuple[int, int | None]],
 ) -> pl.DataFrame:
-    """Run some patches at one place."""
-    there = [i for i, p in enumerate(at) if p.reach]
-    here, at = _some(setting, there), [at[i] for i in there]
+    """Run patches at one place, on the statements that have a position there."""
+    reached_numbers = [i for i, p in enumerate(counterparts) if p.reach]
+    reached_setting, counterparts = (
+        _subset(setting, reached_numbers),
+        [counterparts[i] for i in reached_numbers],
+    )
     source, base = setting.config.source, setting.config.base
     tables = []
-    for part, patcher, z in aligned.patchers(here, at):
-        some, own = _some(here, part), [at[i] for i in part]
-        mask = aligned.mask(own, patcher.base.n_tail)
+    for part, patcher, z in aligned.patchers(reached_setting, counterparts):
+        subset, part_pairs = _subset(reached_setting, part), [counterparts[i] for i in part]
+        mask = aligned.mask(part_pairs, patcher.base.n_tail)
         readouts = patcher(patches, f"{base}, {block}", z, mask)
         for (layer, head), p in zip(names, readouts.patched, strict=True):
             patch_id = "_".join(map(str, (layer, *([] if head is None else [head]), block)))
-            rows = patched_runs.rows(some.pairs, p, source, base, patch_id.replace(" ", "_"))
-            tables.append(_placed(rows, layer, block, head))
+            rows = patched_runs.rows(subset.pairs, p, source, base, patch_id.replace(" ", "_"))
+            tables.append(_with_cell(rows, layer, block, head))
     return _table(tables)
 
 
-def _some(setting: Experiment, numbers: list[int]) -> Experiment:
-    """The same experiment on some of its statements."""
+def _subset(setting: Experiment, numbers: list[int]) -> Experiment:
+    """Return the experiment on a subset of its statements."""
     ids = setting.pairs.table["statement_id"][numbers]
     return replace(setting, pairs=setting.pairs.only(ids))
 
 
-def _placed(
+def _with_cell(
     rows: pl.DataFrame, layer: int | None, block: str | None, head: int | None
 ) -> pl.DataFrame:
-    """Say where a run was patched."""
+    """Add the columns that say where a run was patched."""
     where = {"layer": layer, "block": block, "head": head}
     columns = [pl.lit(value, RUNS[name]).alias(name) for name, value in where.items()]
     return rows.drop("heads").with_columns(columns)
 
 
 def _table(tables: list[pl.DataFrame]) -> pl.DataFrame:
-    """One table of all rows, which may be none."""
+    """Concatenate tables, possibly none, into one table with the columns of `RUNS`."""
     return pl.concat([pl.DataFrame(schema=RUNS), *tables])

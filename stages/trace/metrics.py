@@ -1,4 +1,4 @@
-"""What metrics/trace.json holds."""
+"""Content of metrics/trace.json."""
 
 from dataclasses import dataclass
 
@@ -6,12 +6,12 @@ from stages.lib.stats import Interval
 from stages.lib.stats.run_points import Count
 
 MOST = 0.5
-"""Share of a gain of which more is most of it."""
+"""Most of a gain passes through a reader if the share that does is above this threshold."""
 
 
 @dataclass(frozen=True)
 class CellEffect:
-    """A layer at a place of the prompt, patched alone; on the report split.
+    """Effect of patching a layer at a place of the prompt alone, on the report split.
 
     Attributes
     ----------
@@ -21,13 +21,13 @@ class CellEffect:
     gained : Interval
         Log-odds of the right answer, in nats, that the patch adds to the base run.
     recovered : Interval
-        The same as a share of the log-odds that the source run has above the base run.
+        This gain as a share of the difference in log-odds, source run minus base run.
     accuracy : Interval
-        Of the patched run.
+        Accuracy of the patched run.
     reverse : Interval
-        Share of the source run's advantage that the base's z takes from it.
+        Share of this difference that the source run loses with z of the base run patched in.
     heads : dict of str to Interval
-        Share that each head of the layer recovers alone, at the same place.
+        Share that each head of the layer, patched alone at the same place, recovers.
     """
 
     layer: int
@@ -41,16 +41,16 @@ class CellEffect:
 
 @dataclass(frozen=True)
 class PathEffect:
-    """What a cell does to the answer by way of a later one, as a share of what it gains.
+    """Effect of a cell (the writer) through a later cell (the reader), as a share of its own gain.
 
     Attributes
     ----------
     writer, reader : str
-        Names of the cells, as in `TraceMetrics.cells`; the reader may be its layer at all places.
+        Names of the cells, as in `TraceMetrics.cells`; the reader may be a layer at all places.
     through : Interval
-        With the reader's z as it is where the writer is patched, and nothing else patched.
+        With the z that the reader computes when the writer is patched, and nothing else patched.
     around : Interval
-        With the writer patched, and the reader's z as in the base run.
+        With the writer patched, and the reader's z kept as in the base run.
     """
 
     writer: str
@@ -61,7 +61,7 @@ class PathEffect:
 
 @dataclass(frozen=True)
 class View:
-    """What a choice of positions sees: the layer that recovers most there."""
+    """Layer that recovers most when one choice of positions is patched."""
 
     layer: int | None
     recovered: Interval
@@ -78,21 +78,21 @@ class TraceMetrics:
     known : Count
         Statements of the report split.
     advantage : Interval
-        Log-odds of the right answer, in nats, of the source run above the base run.
+        Log-odds of the right answer, in nats, source run minus base run.
     chosen_by : str
-        How cells were chosen.
+        Criterion by which cells were chosen.
     least : float
-        A cell matters if it recovers this fraction.
+        Share that a cell must recover to matter.
     cells : dict of str to CellEffect
         Cells that matter, by name.
     paths : dict of str to PathEffect
-        From each of them to each later one.
+        From each cell that matters to each later one, and to the layer of the later one.
     writers, readers : list of str
-        Cells most of whose effect passes through another one, and the cells that it passes
-        through: the intervals of `PathEffect.through` lie above `MOST`. A reader that is a layer
-        at all places counts as each of its cells.
+        Writers: cells most of whose effect passes through a later cell or its layer: the interval
+        of `PathEffect.through` lies above `MOST`. Readers: the cells that it passes through; a
+        layer at all places stands for each of its cells that matter.
     views : dict of str to View
-        ``last``, the positions that section `patch` writes, and ``all`` that are paired.
+        ``last``: the last positions, set in section `patch`. ``all``: all paired positions.
     """
 
     source: str

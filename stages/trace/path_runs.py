@@ -1,4 +1,4 @@
-"""Path patching: what of a cell's effect passes through a later cell."""
+"""Path patching: the part of a cell's effect that passes through a later cell."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,13 +23,13 @@ Path = tuple[Cell, Cell]
 def paths(cells: list[Cell]) -> list[Path]:
     """Pair each cell with each cell of a later layer, and with that layer at all positions."""
     pairs = [(writer, reader) for writer in cells for reader in cells]
-    later = [(writer, reader) for writer, reader in pairs if writer.layer < reader.layer]
-    whole = [(writer, Cell(reader.layer, ALL)) for writer, reader in later]
-    return list(dict.fromkeys(sorted([*later, *whole])))
+    cell_paths = [(writer, reader) for writer, reader in pairs if writer.layer < reader.layer]
+    layer_paths = [(writer, Cell(reader.layer, ALL)) for writer, reader in cell_paths]
+    return list(dict.fromkeys(sorted([*cell_paths, *layer_paths])))
 
 
 def run(setting: Experiment, places: dict[str, list[Pairs]], cells: list[Cell]) -> pl.DataFrame:
-    """Patch a reader with what it computes where the writer is patched, and the reverse.
+    """Run each path twice: effect of the writer through the reader alone, and around the reader.
 
     Parameters
     ----------
@@ -38,13 +38,13 @@ def run(setting: Experiment, places: dict[str, list[Pairs]], cells: list[Cell]) 
     places : dict of str to list of Pairs
         From `places.places`.
     cells : list of Cell
-        Those that matter.
+        Cells that matter.
 
     Returns
     -------
     DataFrame
-        With the columns of `PATHS`, one row per statement, path and run. A place that a statement
-        lacks is not patched in it.
+        With the columns of `PATHS`, one row per statement, path and run. In a statement without a
+        position in a place, nothing is patched there.
 
     References
     ----------
@@ -54,11 +54,11 @@ def run(setting: Experiment, places: dict[str, list[Pairs]], cells: list[Cell]) 
     tables = [pl.DataFrame(schema=PATHS)]
     for part, patcher, z in aligned.patchers(setting, places[ALL]):
         ids = setting.pairs.table["statement_id"][part]
-        some = replace(setting, pairs=setting.pairs.only(ids))
-        at = {name: _mask([pairs[i] for i in part], patcher) for name, pairs in places.items()}
+        subset = replace(setting, pairs=setting.pairs.only(ids))
+        masks = {name: _mask([pairs[i] for i in part], patcher) for name, pairs in places.items()}
         if cells:
-            given = patcher.z("z")[1] if z is None else z
-            tables += _rows(some, patcher, given, at, paths(cells))
+            source_z = patcher.z("z")[1] if z is None else z
+            tables += _rows(subset, patcher, source_z, masks, paths(cells))
     return pl.concat(tables)
 
 
@@ -66,17 +66,23 @@ def _rows(
     setting: Experiment,
     patcher: Patcher,
     source: Tensor,
-    at: dict[str, np.ndarray],
+    masks: dict[str, np.ndarray],
     every: list[Path],
 ) -> Iterator[pl.DataFrame]:
-    """Rows of every path, a writer at a time."""
+    """Run every path, one writer at a time, and return its rows."""
     personas = (setting.config.source, setting.config.base)
-    own = _z_after(setting, patcher, source, None, at)
+    base_z = _z_after(setting, patcher, source, None, masks)
     for writer, of_writer in groupby(every, key=lambda path: path[0]):
-        after = _z_after(setting, patcher, source, writer, at)
+        patched_z = _z_after(setting, patcher, source, writer, masks)
         for _, reader in of_writer:
-            where = {THROUGH: at[reader.block], AROUND: at[writer.block] | at[reader.block]}
-            z = {THROUGH: after, AROUND: _around(own, after, source, (writer, reader), at)}
+            where = {
+                THROUGH: masks[reader.block],
+                AROUND: masks[writer.block] | masks[reader.block],
+            }
+            z = {
+                THROUGH: patched_z,
+                AROUND: _around(base_z, patched_z, source, (writer, reader), masks),
+            }
             layers = {THROUGH: [reader.layer], AROUND: [writer.layer, reader.layer]}
             for name in (THROUGH, AROUND):
                 patches = np.zeros((1, *setting.shape), bool)
@@ -88,18 +94,20 @@ def _rows(
 
 
 def _around(
-    own: Tensor, after: Tensor, source: Tensor, path: Path, at: dict[str, np.ndarray]
+    base_z: Tensor, patched_z: Tensor, source: Tensor, path: Path, masks: dict[str, np.ndarray]
 ) -> Tensor:
-    """What is written so that the writer is patched and the reader keeps the base run's z.
+    """Return the z to patch in so that the writer is patched and the reader keeps its base z.
 
-    Both are patched at the positions of both: where one of them is not to change, the z that it
-    has anyway is written.
+    Both layers are patched at the union of both cells' positions. Where a layer is not to change,
+    this z is the one that the layer has there anyway.
     """
     writer, reader = path
-    written, read = (torch.as_tensor(at[cell.block])[..., None, None] for cell in path)
-    z = own.clone()
-    z[writer.layer] = torch.where(written, source[writer.layer], own[writer.layer])
-    z[reader.layer] = torch.where(read, own[reader.layer], after[reader.layer])
+    writer_mask, reader_mask = (
+        torch.as_tensor(masks[cell.block])[..., None, None] for cell in path
+    )
+    z = base_z.clone()
+    z[writer.layer] = torch.where(writer_mask, source[writer.layer], base_z[writer.layer])
+    z[reader.layer] = torch.where(reader_mask, base_z[reader.layer], patched_z[reader.layer])
     return z
 
 
@@ -108,38 +116,38 @@ def _z_after(
     patcher: Patcher,
     source: Tensor,
     writer: Cell | None,
-    at: dict[str, np.ndarray],
+    masks: dict[str, np.ndarray],
 ) -> Tensor:
-    """Z of the base run with the writer patched, or with nothing: as `Patcher.z` gives it."""
+    """Return z of the base run with the writer patched, or unpatched; shape as in `Patcher.z`."""
     lm, site, ids, n_tail = setting.lm, setting.site, setting.pairs.base, patcher.base.n_tail
     prompts = PlainPrompts(lm, ids, n_tail, site)
     lengths = np.array([len(tokens) for tokens in ids])
 
-    def after(rows: list[int]) -> dict[str, np.ndarray]:
+    def patched_z(rows: list[int]) -> dict[str, np.ndarray]:
         base = prompts.run(rows)
         if writer is None:
             return {"z": batches.numbers(base.z.transpose(0, 1))}
         patches = np.zeros((1, *setting.shape), bool)
         patches[0, writer.layer] = True
-        written = torch.as_tensor(at[writer.block][rows])
+        writer_mask = torch.as_tensor(masks[writer.block][rows])
         with hooks.capture(lm, n_tail, site) as captured:
-            prompts.patched(rows, base, source[:, rows].to(base.z), patches, written)
+            prompts.patched(rows, base, source[:, rows].to(base.z), patches, writer_mask)
         layers = torch.stack([layer.float().cpu() for layer in captured["z"]], dim=1)
         return {"z": batches.numbers(torch.unflatten(layers, -1, site.shape(lm)))}
 
-    same = [np.flatnonzero(lengths == length).tolist() for length in np.unique(lengths)]
-    results = [*batches.each(prompts, batches.share(same), after)]
+    by_length = [np.flatnonzero(lengths == length).tolist() for length in np.unique(lengths)]
+    results = [*batches.map_batches(prompts, batches.share(by_length), patched_z)]
     every = batches.assemble(batches.gather(results), len(ids))["z"]
     return torch.as_tensor(every).transpose(0, 1)
 
 
 def _mask(pairs: list[Pairs], patcher: Patcher) -> np.ndarray:
-    """Mark the positions of a place: (n_statements, n_positions), bool."""
+    """Return the mask of the positions of a place: (n_statements, n_positions), bool."""
     return aligned.mask(pairs, patcher.base.n_tail)
 
 
 def _columns(run: str, writer: Cell, reader: Cell) -> list[pl.Expr]:
-    """Say which path it is."""
+    """Return the columns that name a path and its run."""
     values = {
         "run": run,
         "writer_layer": writer.layer,

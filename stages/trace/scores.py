@@ -1,4 +1,4 @@
-"""Scores of `trace`: where in depth and in the prompt honest z restores the truth.
+"""Scores of `trace`: log-odds recovered by layer, place of the prompt, head and path.
 
 Params  patch, trace
 """
@@ -27,7 +27,7 @@ Rows = list[dict[str, Any]]
 
 def main(
     pairs: cli.Pairs,
-    runs: Annotated[Path, "folder of the runs and the paths, as the sweep wrote it"],
+    runs: Annotated[Path, "folder of stage `trace`, with runs.parquet and paths.parquet"],
     metrics: cli.Metrics,
     plots: Annotated[
         Path,
@@ -35,7 +35,7 @@ def main(
         "(one per path between cells that matter) into this folder",
     ],
 ) -> None:
-    """Measure the map, and the heads and paths of the cells that matter, on the report split."""
+    """Score the map, and the heads and paths of the cells that matter, on the report split."""
     config = params.section("patch", PatchConfig)
     least = params.section("trace", TraceConfig).least
     table, about = patched_runs.read(runs / "runs.parquet", RUNS, pairs)
@@ -50,12 +50,12 @@ def main(
 
 
 def by_cell(runs: pl.DataFrame, about: PromptPairs, config: PatchConfig) -> Rows:
-    """What every layer recovers at every place, in both directions.
+    """Score the patch of every layer at every place, in both directions.
 
     Parameters
     ----------
     runs : DataFrame
-        What stage `trace` wrote, with the columns of `RUNS`; of these statements.
+        Runs of stage `trace` over these statements, with the columns of `RUNS`.
     about : PromptPairs
         The statements.
     config : PatchConfig
@@ -64,61 +64,66 @@ def by_cell(runs: pl.DataFrame, about: PromptPairs, config: PatchConfig) -> Rows
     Returns
     -------
     list of dict
-        Of plots/trace/map.json. `run` is ``patched`` (the source's z in the base run) or
-        ``reverse``; `recovered` the share of the advantage in log-odds that the patch moves.
+        Rows of plots/trace/map.json. `run` is ``patched`` (z of the source in the base run) or
+        ``reverse``. `recovered` is the share of the advantage in log-odds that the patch recovers;
+        in ``reverse``, the share that it takes away.
     """
-    whole = runs.filter(pl.col("layer").is_not_null(), pl.col("head").is_null())
+    layer_runs = runs.filter(pl.col("layer").is_not_null(), pl.col("head").is_null())
     result: Rows = []
     for run, source, base in _directions(config):
-        above = advantage(runs, about, source, base)
-        mine = whole.filter(base=base)
-        for block in mine["block"].unique(maintain_order=True):
-            for effect in effects(mine.filter(block=block), above, ["layer", "block"]):
+        persona_advantage = advantage(runs, about, source, base)
+        direction_runs = layer_runs.filter(base=base)
+        for block in direction_runs["block"].unique(maintain_order=True):
+            for effect in effects(
+                direction_runs.filter(block=block), persona_advantage, ["layer", "block"]
+            ):
                 result.append({"run": run, **_personas(config), **effect.name} | _row(effect))
     places = [*PARTS, LAST.format(config.positions), ALL]
     return sorted(result, key=lambda row: (row["run"], places.index(row["block"]), row["layer"]))
 
 
 def by_head(runs: pl.DataFrame, about: PromptPairs, config: PatchConfig) -> Rows:
-    """What every head of the cells that matter recovers alone; parameters as `by_cell`."""
-    above = advantage(runs, about, config.source, config.base)
+    """Score each head of the cells that matter, patched alone; parameters as in `by_cell`."""
+    persona_advantage = advantage(runs, about, config.source, config.base)
     rows = runs.filter(pl.col("head").is_not_null())
     return [
         effect.name | _row(effect)
         for _, cell in rows.group_by("layer", "block", maintain_order=True)
-        for effect in effects(cell, above, ["layer", "block", "head"])
+        for effect in effects(cell, persona_advantage, ["layer", "block", "head"])
     ]
 
 
 def by_path(
     paths: pl.DataFrame, runs: pl.DataFrame, about: PromptPairs, config: PatchConfig
 ) -> Rows:
-    """What of a writer's gain passes through each reader, and what around it.
+    """Return the share of each writer's gain that passes through each reader, and around it.
 
     Parameters
     ----------
     paths : DataFrame
-        What stage `trace` wrote, with the columns of `PATHS`.
+        Runs of stage `trace`, with the columns of `PATHS`.
     runs, about, config
-        As `by_cell`.
+        As in `by_cell`.
 
     Returns
     -------
     list of dict
-        Of plots/trace/paths.json. `share` is the gain of the run as a share of what the writer
-        gains alone.
+        Rows of plots/trace/paths.json. `share` is the gain of the run as a share of the gain with
+        the writer alone patched.
     """
-    above = advantage(runs, about, config.source, config.base)
+    persona_advantage = advantage(runs, about, config.source, config.base)
     names = ["writer_layer", "writer_block", "reader_layer", "reader_block", "run"]
     result: Rows = []
     for (layer, block), of_writer in paths.group_by(names[:2], maintain_order=True):
         own = runs.filter(base=config.base, layer=layer, block=block).filter(
             pl.col("head").is_null()
         )
-        (writer,) = effects(own, above, ["layer", "block"])
-        alone = Advantage(writer.about, above.only(own["statement_id"]).base, writer.gained)
-        some = of_writer.filter(pl.col("statement_id").is_in(own["statement_id"].implode()))
-        for effect in effects(some, alone, names):
+        (writer,) = effects(own, persona_advantage, ["layer", "block"])
+        writer_advantage = Advantage(
+            writer.about, persona_advantage.only(own["statement_id"]).base, writer.gained
+        )
+        path_rows = of_writer.filter(pl.col("statement_id").is_in(own["statement_id"].implode()))
+        for effect in effects(path_rows, writer_advantage, names):
             path = "{} {} → {} {}".format(*(effect.name[name] for name in names[:-1]))
             result.append({"path": path} | effect.name | effect.recovered.row("share"))
     return result
@@ -133,20 +138,20 @@ def summarise(
     config: PatchConfig,
     least: float,
 ) -> TraceMetrics:
-    """Collect the cells that matter, the paths between them, and what other choices see.
+    """Collect the cells that matter, the paths between them, and the views of other positions.
 
     Parameters
     ----------
     runs, about, config
-        As `by_cell`.
+        As in `by_cell`.
     cells, heads, paths : list of dict
         From `by_cell`, `by_head` and `by_path`.
     least : float
-        Of section `trace`.
+        `least` of section `trace`.
     """
     through = _paths(paths)
-    chosen = {_name(row["layer"], row["block"]): row for row in heads}
-    writers, readers = roles(through, [*chosen])
+    chosen_cells = {_name(row["layer"], row["block"]): row for row in heads}
+    writers, readers = roles(through, [*chosen_cells])
     last = LAST.format(config.positions)
     return TraceMetrics(
         source=config.source,
@@ -156,7 +161,8 @@ def summarise(
         chosen_by=CHOSEN_BY,
         least=least,
         cells={
-            name: _cell(row["layer"], row["block"], cells, heads) for name, row in chosen.items()
+            name: _cell(row["layer"], row["block"], cells, heads)
+            for name, row in chosen_cells.items()
         },
         paths=through,
         writers=writers,
@@ -166,7 +172,7 @@ def summarise(
 
 
 def roles(paths: dict[str, PathEffect], cells: list[str]) -> tuple[list[str], list[str]]:
-    """Tell writers from readers.
+    """Find the writers and the readers among the cells that matter.
 
     Parameters
     ----------
@@ -178,26 +184,27 @@ def roles(paths: dict[str, PathEffect], cells: list[str]) -> tuple[list[str], li
     Returns
     -------
     tuple of list of str
-        Writers: cells most of whose gain passes through a later cell, or through its layer.
-        Readers: the cells that it passes through; of a layer, all of its cells that matter.
+        Writers: cells most of whose gain passes through a later cell, or through the layer of a
+        later cell. Readers: the cells that this gain passes through; a layer stands for all of its
+        cells that matter.
     """
-    passing = [
+    passing_paths = [
         path for path in paths.values() if path.through.low is not None and path.through.low > MOST
     ]
-    writers = {path.writer for path in passing}
-    direct = {path.reader for path in passing}
-    layers = {name.split(" ", 1)[0] for name in direct if name.endswith(f" {ALL}")}
-    readers = {name for name in cells if name in direct or name.split(" ", 1)[0] in layers}
+    writers = {path.writer for path in passing_paths}
+    reader_names = {path.reader for path in passing_paths}
+    layers = {name.split(" ", 1)[0] for name in reader_names if name.endswith(f" {ALL}")}
+    readers = {name for name in cells if name in reader_names or name.split(" ", 1)[0] in layers}
     return [c for c in cells if c in writers], [c for c in cells if c in readers]
 
 
 def _directions(config: PatchConfig) -> tuple[tuple[str, str, str], ...]:
-    """Both directions: name, persona that z is from, persona that is patched."""
+    """Return both directions: name, persona that gives z, persona that is patched."""
     return (("patched", config.source, config.base), ("reverse", config.base, config.source))
 
 
 def _cell(layer: int, block: str, cells: Rows, heads: Rows) -> CellEffect:
-    """Numbers of one cell."""
+    """Collect the numbers of one cell."""
     patched, reverse = (
         next(r for r in cells if (r["run"], r["layer"], r["block"]) == (run, layer, block))
         for run in ("patched", "reverse")
@@ -215,7 +222,7 @@ def _cell(layer: int, block: str, cells: Rows, heads: Rows) -> CellEffect:
 
 
 def _paths(rows: Rows) -> dict[str, PathEffect]:
-    """Both runs of each path."""
+    """Collect both runs of each path, by name of the path."""
     shares: dict[tuple[str, str], dict[str, stats.Interval]] = {}
     for row in rows:
         ends = [_name(row[f"{end}_layer"], row[f"{end}_block"]) for end in ("writer", "reader")]
@@ -229,7 +236,7 @@ def _paths(rows: Rows) -> dict[str, PathEffect]:
 
 
 def _view(cells: Rows, block: str) -> View:
-    """The layer that recovers most at a place."""
+    """Find the layer that recovers most at a place."""
     rows = [
         row
         for row in cells
@@ -242,7 +249,7 @@ def _view(cells: Rows, block: str) -> View:
 
 
 def _row(effect: Effect) -> dict[str, Any]:
-    """Numbers of a run: accuracy, log-odds gained, share recovered."""
+    """Return the numbers of a run: accuracy, log-odds gained, share recovered."""
     about = effect.about
     accuracy = stats.rate(patch.correct(effect.probabilities, about.label), about.subject)
     gained = stats.difference(effect.gained, np.zeros_like(effect.gained), about.subject)
@@ -254,18 +261,18 @@ def _row(effect: Effect) -> dict[str, Any]:
 
 
 def _interval(row: dict[str, Any], name: str) -> stats.Interval:
-    """An estimate of a row."""
+    """Return an estimate of a row with its interval."""
     n = row["n"] if row[name] is not None else 0
     return stats.Interval(row[name], row[f"{name}_low"], row[f"{name}_high"], n)
 
 
 def _name(layer: int, block: str) -> str:
-    """Name of a cell."""
+    """Return the name of a cell."""
     return f"{layer} {block}"
 
 
 def _personas(config: PatchConfig) -> dict[str, str]:
-    """Persona that z is from, and the one that is patched."""
+    """Return the persona that gives z and the persona that is patched."""
     return {"source": config.source, "base": config.base}
 
 

@@ -1,4 +1,4 @@
-"""Stage `transfer`: truth probes of several kinds, and their transfer.
+"""Stage `transfer`: fit truth probes by several methods, and score how they transfer.
 
 Params  personas, probes (of logistic regression), transfer
 """
@@ -30,14 +30,14 @@ def main(
     """Fit the probes and write metrics and plot tables."""
     settings, personas = params.section("transfer", TransferConfig), params.personas()
     logistic = params.section("probes", ProbesConfig)
-    given = inputs.read(statements, known, activations, personas)
-    table, design = given.table, given.design
-    drawn = sample.draw(design, forms.read(table), settings, logistic)
-    n_layers = given.readers[0].n_layers + 1
-    place = partial(given.layer, "resid_post")
-    swept = layers.sweep(map(place, range(n_layers)), drawn, n_layers)
-    at_best = best.examine(place, drawn, layers.best(swept))
-    fits = Fits(swept, at_best, drawn, personas)
+    probe_inputs = inputs.read(statements, known, activations, personas)
+    table, design = probe_inputs.table, probe_inputs.design
+    drawn_sample = sample.draw(design, forms.read(table), settings, logistic)
+    n_layers = probe_inputs.readers[0].n_layers + 1
+    place = partial(probe_inputs.layer, "resid_post")
+    layer_fits = layers.sweep(map(place, range(n_layers)), drawn_sample, n_layers)
+    best_fits = best.examine(place, drawn_sample, layers.best(layer_fits))
+    fits = Fits(layer_fits, best_fits, drawn_sample, personas)
 
     tables.write_rows(plots / "layers.json", rows.layers(fits))
     tables.write_rows(plots / "personas.json", rows.personas(fits))

@@ -1,4 +1,4 @@
-"""Bag of words: a probe of the statement's text, the baseline of every truth probe."""
+"""Bag-of-words probe of the statement's text: the baseline of every truth probe."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,7 +6,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-TOKEN = r"\w+|[^\w\s]"  # a word of any length, or a sign
+TOKEN = r"\w+|[^\w\s]"  # a word of any length, or one punctuation mark
 
 
 def right(
@@ -15,24 +15,24 @@ def right(
     fitted: NDArray[np.intp],
     scored: NDArray[np.intp],
 ) -> NDArray[np.float32]:
-    """Whether logistic regression on counts of words is right, statement by statement.
+    """Score logistic regression on word counts, statement by statement.
 
     Parameters
     ----------
     statements : ndarray of shape (n_statements,), str
     labels : ndarray of shape (n_statements,), bool
     fitted, scored : ndarray of int
-        Rows.
+        Rows of the statements that are fitted on, and of those that are scored.
 
     Returns
     -------
     ndarray of shape (n_scored,), float32
-        NaN where the fitted rows lack a label.
+        1 where the prediction is correct, else 0; NaN if the fitted rows lack a label.
     """
     if len(np.unique(labels[fitted])) < 2:
         return np.full(len(scored), np.nan, np.float32)
     words = CountVectorizer(lowercase=False, token_pattern=TOKEN)
     model = make_pipeline(words, LogisticRegression(max_iter=1000))
     model.fit(statements[fitted], labels[fitted])
-    said = model.predict(statements[scored]) if len(scored) else labels[scored]
-    return (said == labels[scored]).astype(np.float32)
+    predictions = model.predict(statements[scored]) if len(scored) else labels[scored]
+    return (predictions == labels[scored]).astype(np.float32)

@@ -20,18 +20,18 @@ PLAIN, NEGATED, BOTH = "plain", "negated", "both"
 
 @dataclass(frozen=True)
 class Fit:
-    """One probe that was fitted on some of the selection.
+    """One probe, fitted on a subset of the selection split.
 
     Attributes
     ----------
     direction : ndarray of shape (d,), float64
         Unit vector.
-    right : ndarray of shape (n_report,), float32
-        Whether it is right on the report rows of the persona that it was fitted on.
+    correct : ndarray of shape (n_report,), float32
+        Whether the probe is correct on the report rows of the persona that it was fitted on.
     """
 
     direction: NDArray[np.float64]
-    right: NDArray[np.float32]
+    correct: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -42,14 +42,14 @@ class Best:
     ----------
     layer : int
     transfer : ndarray of shape (n_personas, n_report), float32
-        Whether the probe is right on every persona's report rows.
+        Whether the probe is correct on every persona's report rows.
     permuted : ndarray of shape (2, n_permutations), float64
-        Accuracy on its own persona after a fit on permuted labels: on permuted labels, and on
-        true ones. No draws where only the sign depends on labels.
+        Accuracy of fits on permuted labels, on the probe's own persona: scored on permuted labels,
+        and on true labels. Without draws where labels decide the sign alone.
     polarity : dict of str to Fit
-        By what it was fitted on: plain, negated, both.
+        Probes by the statements that they were fitted on: plain, negated, both.
     topics : dict of str to Fit
-        By the topic, or the topics of one family, that it was fitted on.
+        Probes by the topic, or the topics of one family, that they were fitted on.
     """
 
     layer: int
@@ -62,43 +62,47 @@ class Best:
 def examine(
     place: Callable[[int], Place], sample: Sample, at: NDArray[np.intp], n_jobs: int = -1
 ) -> dict[tuple[str, int], Best]:
-    """What each method reads at its best layer: other personas, topics and polarities.
+    """Score each method's best layer on other personas, topics and polarities.
 
     Parameters
     ----------
     place : callable
-        Gives the activations of a layer, (n_personas, n_statements, d).
+        Returns the activations of a layer, (n_personas, n_statements, d).
     sample : Sample
     at : ndarray of shape (n_methods, n_personas), int
-        From `layers.best`; nothing is done where it is -1.
+        Layers, from `layers.best`; -1 is skipped.
     n_jobs : int
-        Processes; -1 is all cores.
+        Number of processes; -1 uses all cores.
 
     Returns
     -------
     dict
-        By method and number of the persona.
+        By name of the method and index of the persona.
     """
-    wanted = [
+    probe_keys = [
         (name, p, int(at[m, p]))
         for m, name in enumerate(sample.methods)
         for p in range(at.shape[1])
         if at[m, p] >= 0
     ]
-    jobs = (joblib.delayed(examine_one)(place(at), sample, name, p, at) for name, p, at in wanted)
+    jobs = (
+        joblib.delayed(examine_one)(place(at), sample, name, p, at) for name, p, at in probe_keys
+    )
     best_layers: dict[tuple[str, int], Best] = {}
-    results = tqdm(workers.each(jobs, n_jobs), total=len(wanted), desc="transfer", disable=None)
-    for (name, p, _), one in zip(wanted, results, strict=True):
-        best_layers[name, p] = one  # pyright: ignore[reportArgumentType]
+    results = tqdm(
+        workers.run_jobs(jobs, n_jobs), total=len(probe_keys), desc="transfer", disable=None
+    )
+    for (name, p, _), best_fit in zip(probe_keys, results, strict=True):
+        best_layers[name, p] = best_fit  # pyright: ignore[reportArgumentType]
     return best_layers
 
 
 def examine_one(place: Place, sample: Sample, name: str, p: int, layer: int) -> Best:
-    """One method of one persona at one layer; parameters as in `examine`."""
+    """Examine one method of one persona at one layer, whose activations are `place`."""
     design, method = sample.design, sample.methods[name]
     x = place[p, design.selection].astype(np.float64)
     report = place[:, design.report].astype(np.float64)
-    forms, scored = sample.chosen, sample.scored
+    forms, scored = sample.selection_forms, sample.scored
     polarity = {BOTH: np.ones_like(forms.negated)}
     if method.needs == A_TOPIC:
         polarity = {PLAIN: ~forms.negated, NEGATED: forms.negated} | polarity
@@ -121,13 +125,13 @@ def examine_one(place: Place, sample: Sample, name: str, p: int, layer: int) -> 
 
 
 def groups(method: Linear, forms: Forms) -> dict[str, list[str]]:
-    """Topics, by name, that a method is fitted on one by one: alone, or with their negation."""
-    named = forms.named()
+    """Group topics as a method is fitted on them: each alone, or each with its negated form."""
+    topic_names = forms.topic_names()
     if method.needs == A_TOPIC:
-        return {topic: [topic] for _, _, topic in named}
+        return {topic: [topic] for _, _, topic in topic_names}
     result: dict[str, list[str]] = {}
-    for family in dict.fromkeys(family for family, _, _ in named):
-        topics = [topic for other, _, topic in named if other == family]
+    for family in dict.fromkeys(family for family, _, _ in topic_names):
+        topics = [topic for topic_family, _, topic in topic_names if topic_family == family]
         result[" + ".join(topics)] = topics
     return result
 
@@ -136,10 +140,10 @@ def _fit(
     method: Linear, x: NDArray[np.float64], report: NDArray[np.float64], sample: Sample,
     rows: NDArray[np.bool_],
 ) -> Fit:  # fmt: skip
-    """Fit on some rows of the selection; NaN where the method cannot be."""
-    y, forms = sample.y[rows], sample.chosen[rows]
+    """Fit on some rows of the selection; NaN if the method cannot be fitted on them."""
+    y, forms = sample.y[rows], sample.selection_forms[rows]
     if not method.can_fit(y, forms):
         return Fit(np.full(x.shape[1], np.nan), np.full(len(report), np.nan, np.float32))
     method.fit(x[rows], y, forms)
-    right = method.predict(report, sample.scored.negated) == sample.truth
-    return Fit(unit(method.coef_), right.astype(np.float32))
+    correct = method.predict(report, sample.scored.negated) == sample.truth
+    return Fit(unit(method.coef_), correct.astype(np.float32))

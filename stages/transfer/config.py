@@ -7,9 +7,9 @@ from stages.lib.io.cli import UserError
 from stages.lib.io.ranges import OneOf, Repeats, Seed, Some
 
 METHODS = ("logistic", "mass_mean", "mass_mean_corrected", "ccs", "ttpd")
-"""Names of `stages.transfer.estimators`, which takes seconds to import."""
+"""Names in `stages.transfer.estimators`, repeated because its import takes seconds."""
 NEEDED = "mass_mean"
-"""Its directions are compared between layers, and its fits are cheapest."""
+"""The required method: its directions are compared between layers, and its fits are cheapest."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class TransferConfig:
     seed: Seed
 
     def __post_init__(self) -> None:
-        """Refuse to leave out the method that others are compared with."""
+        """Require the method `NEEDED`."""
         if NEEDED not in self.methods:
             raise UserError(
                 f"params.yaml: transfer.methods: found {list(self.methods)}, expected {NEEDED!r} "

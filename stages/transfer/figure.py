@@ -11,7 +11,7 @@ from stages.lib.drawing.columns import ACCURACY, PAIR, floats, ints, texts
 
 WORDS, PERMUTED = "words of the statement alone", "permuted labels"
 BAG = "bag_of_tokens"
-TICKS = 16  # at most, on an axis of a matrix: names stand upright, numbers need room
+TICKS = 16  # at most, on an axis of a matrix with upright names; half as many numbers
 FITS = ("plain → plain", "plain → negated", "negated → negated", "negated → plain", "both → plain",
         "both → negated")  # fmt: skip
 
@@ -40,7 +40,7 @@ def draw(tables: load.Tables) -> Figure:
 
 
 def _caption(tables: load.Tables) -> str:
-    """How to read the panels, with n."""
+    """Write how to read the panels, with n."""
     n = tables["transfer/layers"]["n"].max() or 0
     return (
         "Probes on the residual stream at the last prompt token, fitted on the selection split. "
@@ -57,7 +57,7 @@ def _caption(tables: load.Tables) -> str:
 
 
 def _layers(ax: Axes, tables: load.Tables, persona: str, looks: dict[str, style.Look]) -> None:
-    """Each method's own probes by layer, over both controls."""
+    """Draw the accuracy of each method's probes by layer, with both controls."""
     rows = tables["transfer/layers"].filter(persona=persona)
     words = tables["transfer/topics"].filter(method=BAG, fit="all", scored="all")
     for low, value, high in words.select("low", "accuracy", "high").drop_nulls().iter_rows():
@@ -74,22 +74,24 @@ def _layers(ax: Axes, tables: load.Tables, persona: str, looks: dict[str, style.
 
 
 def _cosine(ax: Axes, tables: load.Tables, looks: dict[str, style.Look]) -> None:
-    """Cosine between the source's and the base's direction, by method."""
+    """Draw the cosine between the source's and the base's direction, by method."""
     both = sorted([tables.source, tables.base])
     rows = tables["transfer/cosine"].filter(pl.concat_list("first", "second").list.sort() == both)
-    shown = [pl.when("reads").then(name).alias(name) for name in ("cosine", "low", "high")]
-    rows = places.after_layer(rows).with_columns(shown)
+    readable_columns = [
+        pl.when("reads").then(name).alias(name) for name in ("cosine", "low", "high")
+    ]
+    rows = places.after_layer(rows).with_columns(readable_columns)
     marks.lines(ax, rows, "method", looks, "layer", "cosine")
     ax.axhline(0, color="black", linewidth=1)
     ax.set_ylim(-1.06, 1.06)
     ax.set(xlabel=places.AFTER, ylabel="cosine")
     last = tables["transfer/layers"]["layer"].to_numpy().max(initial=0)
-    ax.set_xlim(-2, max(last, 1))  # all layers, as beside it
+    ax.set_xlim(-2, max(last, 1))  # all layers, as in the panels beside it
     ax.set_title(f"{tables.source} and {tables.base}: cosine")
 
 
 def _topics(ax: Axes, tables: load.Tables, persona: str) -> None:
-    """Accuracy of probes of one topic on each."""
+    """Draw the accuracy of single-topic probes on each topic."""
     rows = tables["transfer/topics"].filter(persona=persona)
     alone = rows.filter(pl.col("fit").is_in(rows["scored"].unique().implode()))
     if alone.is_empty():
@@ -105,7 +107,7 @@ def _topics(ax: Axes, tables: load.Tables, persona: str) -> None:
 
 
 def _between_layers(ax: Axes, tables: load.Tables, persona: str) -> None:
-    """Cosine of directions at two layers."""
+    """Draw the cosine of the directions at every two layers."""
     rows = tables["transfer/cosine_layers"].filter(persona=persona)
     if rows.is_empty():
         marks.nothing(ax, f"no two layers of {persona}")
@@ -121,7 +123,7 @@ def _between_layers(ax: Axes, tables: load.Tables, persona: str) -> None:
 
 
 def _polarity(ax: Axes, tables: load.Tables, persona: str, looks: dict[str, style.Look]) -> None:
-    """Accuracy across polarity, by method."""
+    """Draw the accuracy across polarity, by method."""
     rows = tables["transfer/polarity"].filter(persona=persona)
     rows = rows.with_columns(fits=pl.concat_str("fit", "scored", separator=" → "))
     where = {name: float(i) for i, name in enumerate(FITS)}
@@ -134,7 +136,7 @@ def _polarity(ax: Axes, tables: load.Tables, persona: str, looks: dict[str, styl
 
 
 def _ticks(ax: Axes, order: list[Any], angle: int) -> None:
-    """Some of the names at two sides of a square heatmap."""
+    """Label two sides of a square heatmap with some of the names."""
     step = -(-len(order) // (TICKS if angle else TICKS // 2))
     names = [str(name - 1 if isinstance(name, int) else name) for name in order[::step]]
     at = [i + 0.5 for i in range(0, len(order), step)]

@@ -1,4 +1,4 @@
-"""All that stage `transfer` fitted, as its tables and metrics read it."""
+"""All probes that stage `transfer` fitted, for its tables and metrics."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ from stages.transfer.sample import Sample
 
 @dataclass(frozen=True)
 class Fits:
-    """All that was fitted.
+    """All fitted probes, and the statements of the fits.
 
     Attributes
     ----------
     layers : Layers
         Every method at every layer.
     best : dict
-        From `transfer.examine`.
+        From `best.examine`.
     sample : Sample
     personas : tuple of str
     """
@@ -36,14 +36,14 @@ class Fits:
     sample: Sample
     personas: tuple[str, ...]
 
-    def every(self) -> Iterator[tuple[int, str, int, str]]:
-        """Each method and persona: number and name of both."""
+    def probe_keys(self) -> Iterator[tuple[int, str, int, str]]:
+        """Yield every method with every persona: index and name of each."""
         for m, method in enumerate(self.sample.methods):
             for p, persona in enumerate(self.personas):
                 yield m, method, p, persona
 
     def rate(self, right: ArrayLike, rows: NDArray[np.bool_] | None = None) -> Interval:
-        """Interval of the share right on report rows, or on some of them."""
+        """Estimate the accuracy on the report rows, or on some of them."""
         values = np.asarray(right, np.float64)
         subjects = self.sample.design.subjects[self.sample.design.report]
         if rows is not None:
@@ -51,18 +51,18 @@ class Fits:
         return shares.right(values, subjects)
 
     def topics(self) -> list[str]:
-        """All topics, each beside its negation."""
-        return [topic for _, _, topic in self.sample.forms.named()]
+        """List all topics, each beside its negated form."""
+        return [topic for _, _, topic in self.sample.forms.topic_names()]
 
 
 def words(fits: Fits, statements: pl.DataFrame) -> Iterator[tuple[str, str, NDArray[np.float32]]]:
-    """What was fitted on, what is scored, and whether words alone are right on report rows."""
-    design, forms = fits.sample.design, fits.sample.chosen
+    """Yield topic fitted, topic scored, and whether the bag of words is correct, (n_report,)."""
+    design, forms = fits.sample.design, fits.sample.selection_forms
     text = statements["statement"].to_numpy().astype(str)
-    everything = bag_of_words.right(text, design.labels, design.selection, design.report)
-    yield ALL, ALL, everything
+    fit_on_all = bag_of_words.right(text, design.labels, design.selection, design.report)
+    yield ALL, ALL, fit_on_all
     for topic in fits.topics():
-        yield ALL, topic, everything
+        yield ALL, topic, fit_on_all
         own = design.selection[forms.topic == topic]
         yield topic, topic, bag_of_words.right(text, design.labels, own, design.report)
 
@@ -70,12 +70,19 @@ def words(fits: Fits, statements: pl.DataFrame) -> Iterator[tuple[str, str, NDAr
 def pairs(
     fits: Fits,
 ) -> Iterator[tuple[str, str, str, NDArray[np.float64], NDArray[np.float64] | None]]:
-    """Method, two personas, their cosine by layer (n_layers,), and draws (n_layers, n_draws)."""
+    """Yield the cosine of every two personas' directions, for every method.
+
+    Yields
+    ------
+    tuple
+        Method, first persona, second persona, cosine by layer, (n_layers,), and the same in draws
+        of subjects, (n_layers, n_draws), or None without draws.
+    """
     for m, method in enumerate(fits.sample.methods):
         between = cosines(fits.layers.directions[:, m])  # (n_layers, n_personas, n_personas)
-        drawn = None
+        draws = None
         if method in DRAWN:
-            drawn = fits.layers.cosines[:, list(DRAWN).index(method), :, 1:].astype(np.float64)
+            draws = fits.layers.cosines[:, list(DRAWN).index(method), :, 1:].astype(np.float64)
         for pair, (i, j) in enumerate(combinations(range(len(fits.personas)), 2)):
-            own = None if drawn is None or not drawn.shape[-1] else drawn[:, pair]
+            own = None if draws is None or not draws.shape[-1] else draws[:, pair]
             yield method, fits.personas[i], fits.personas[j], between[:, i, j], own

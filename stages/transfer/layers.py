@@ -1,7 +1,7 @@
-"""Every method at every layer of the residual stream.
+"""Fit every method at every layer of the residual stream.
 
-Pure maths on arrays. One *place* is a layer, where all personas' activations come together; what
-is fitted sees selection rows alone, what is scored are report rows.
+Pure maths on arrays. A *place* holds all personas' activations at one layer. Probes are fitted on
+selection rows alone, and scored on report rows.
 """
 
 from collections.abc import Iterable
@@ -19,14 +19,15 @@ from stages.transfer.config import NEEDED
 from stages.transfer.estimators.linear import Linear
 from stages.transfer.sample import Sample
 
-DRAWN = {NEEDED: False, "mass_mean_corrected": True}  # refitted in draws; with the correction?
+DRAWN = {NEEDED: False, "mass_mean_corrected": True}
+"""Methods that are refitted in draws of subjects, and whether with the covariance correction."""
 
 Place = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Layers:
-    """All methods at one layer, or, stacked along a first axis, at all of them.
+    """All methods at one layer, or, stacked along a first axis, at all layers.
 
     NaN where a method cannot be fitted.
 
@@ -35,19 +36,19 @@ class Layers:
     directions : ndarray of shape (n_methods, n_personas, d), float32
         Unit vectors; 0 where activations do not vary.
     held_out : ndarray of shape (n_methods, n_personas, n_selection), float32
-        Whether the probe fitted in the other folds of the selection is right.
-    right : ndarray of shape (n_methods, n_personas, n_report), float32
-        Whether the probe is right on its own persona's report rows.
+        Whether the probe fitted on the other folds of the selection is correct.
+    correct : ndarray of shape (n_methods, n_personas, n_report), float32
+        Whether the probe is correct on its own persona's report rows.
     permuted : ndarray of shape (n_personas, n_permutations), float32
         Accuracy of mass-mean probes fitted and scored on permuted labels.
     cosines : ndarray of shape (n_drawn, n_pairs, n_draws + 1), float32
-        Between two personas' directions, on the selection and in draws of subjects, for the
-        methods of `DRAWN` in their order.
+        Cosine of two personas' directions, first on the selection, then in draws of its subjects,
+        for the methods of `DRAWN` in their order.
     """
 
     directions: NDArray[np.float32]
     held_out: NDArray[np.float32]
-    right: NDArray[np.float32]
+    correct: NDArray[np.float32]
     permuted: NDArray[np.float32]
     cosines: NDArray[np.float32]
 
@@ -61,19 +62,21 @@ def sweep(places: Iterable[Place], sample: Sample, n_layers: int, n_jobs: int = 
         Raw activations, layer by layer.
     sample : Sample
     n_layers : int
-        How many places come.
+        Number of places.
     n_jobs : int
-        Processes; -1 is all cores.
+        Number of processes; -1 uses all cores.
 
     Returns
     -------
     Layers
-        Every array has an axis of n_layers in front.
+        Every array has a first axis of n_layers.
     """
     jobs = (joblib.delayed(fit_layer)(place, sample) for place in places)
-    results = workers.each(jobs, n_jobs)
-    done = list(tqdm(results, total=n_layers, desc="methods by layer", disable=None))
-    return Layers(**{key: np.stack([getattr(one, key) for one in done]) for key in vars(done[0])})
+    results = workers.run_jobs(jobs, n_jobs)
+    by_layer = list(tqdm(results, total=n_layers, desc="methods by layer", disable=None))
+    return Layers(
+        **{key: np.stack([getattr(layer, key) for layer in by_layer]) for key in vars(by_layer[0])}
+    )
 
 
 def fit_layer(place: Place, sample: Sample) -> Layers:
@@ -85,33 +88,35 @@ def fit_layer(place: Place, sample: Sample) -> Layers:
     sample : Sample
     """
     design, n_personas, d = sample.design, len(place), place.shape[-1]
-    x, y, forms = place[:, design.selection].astype(np.float64), sample.y, sample.chosen
+    x, y, forms = place[:, design.selection].astype(np.float64), sample.y, sample.selection_forms
     report = place[:, design.report].astype(np.float64)
     size = (len(sample.methods), n_personas)
     directions = np.full((*size, d), np.nan, np.float32)
     held_out = np.full((*size, len(y)), np.nan, np.float32)
-    right = np.full((*size, len(design.report)), np.nan, np.float32)
+    correct = np.full((*size, len(design.report)), np.nan, np.float32)
     permuted = np.full((n_personas, len(sample.permuted[0])), np.nan, np.float32)
-    with threadpool_limits(1):  # sums in BLAS depend on its threads
+    with threadpool_limits(1):  # sums in BLAS depend on the number of threads
         for m, (name, method) in enumerate(sample.methods.items()):
             for p in range(n_personas):
                 if not method.can_fit(y, forms):
                     continue
                 method.fit(x[p], y, forms)
                 directions[m, p] = unit(method.coef_)
-                right[m, p] = method.predict(report[p], sample.scored.negated) == sample.truth
+                correct[m, p] = method.predict(report[p], sample.scored.negated) == sample.truth
                 held_out[m, p] = _held_out(method, x[p], sample)
                 if name == NEEDED:
                     permuted[p] = permuted_accuracy(method, x[p], report[p], sample)[0]
         subjects = design.subjects[design.selection]
-        drawn = [parting.cosines(x, y, subjects, sample.draws, how) for how in DRAWN.values()]
-    return Layers(directions, held_out, right, permuted, np.stack(drawn))
+        drawn_cosines = [
+            parting.cosines(x, y, subjects, sample.draws, how) for how in DRAWN.values()
+        ]
+    return Layers(directions, held_out, correct, permuted, np.stack(drawn_cosines))
 
 
 def best(layers: Layers) -> NDArray[np.intp]:
-    """Layer of each method and persona, (n_methods, n_personas), that reads the held-out best.
+    """Choose the layer of highest held-out accuracy, (n_methods, n_personas).
 
-    The first of equally good ones; -1 where there were no folds, or a method cannot be fitted.
+    Of equally good layers the first; -1 without folds, or where a method cannot be fitted.
     """
     if not layers.held_out.shape[-1]:
         return np.full(layers.held_out.shape[1:3], -1, np.intp)
@@ -123,30 +128,30 @@ def best(layers: Layers) -> NDArray[np.intp]:
 def permuted_accuracy(
     method: Linear, x: NDArray[np.float64], report: NDArray[np.float64], sample: Sample
 ) -> NDArray[np.float64]:
-    """Accuracy after a fit on permuted labels, on permuted and on true ones of the report split.
+    """Score fits on permuted labels, on the report split, (2, n_permutations).
 
-    (2, n_permutations).
+    The first row is the accuracy on permuted labels, the second on true labels.
     """
-    forms, negated = sample.chosen, sample.scored.negated
-    right = np.empty((2, len(sample.permuted[0])))
+    forms, negated = sample.selection_forms, sample.scored.negated
+    correct = np.empty((2, len(sample.permuted[0])))
     for draw, (fitted, scored) in enumerate(zip(*sample.permuted, strict=True)):
-        said = method.fit(x, fitted, forms).predict(report, negated)
-        right[:, draw] = np.mean(said == scored), np.mean(said == sample.truth)
-    return right
+        predictions = method.fit(x, fitted, forms).predict(report, negated)
+        correct[:, draw] = np.mean(predictions == scored), np.mean(predictions == sample.truth)
+    return correct
 
 
 def unit(vector: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The vector at length 1; 0 stays 0."""
+    """Scale a vector to length 1; the zero vector stays 0."""
     return vector / (np.linalg.norm(vector) or 1.0)
 
 
 def _held_out(method: Linear, x: NDArray[np.float64], sample: Sample) -> NDArray[np.float32]:
-    """Whether probes of the other folds are right, (n_selection,); NaN without complete folds."""
-    y, forms = sample.y, sample.chosen
-    right = np.full(len(y), np.nan, np.float32)
+    """Cross-validate on the selection, (n_selection,); NaN unless all folds can be fitted."""
+    y, forms = sample.y, sample.selection_forms
+    correct = np.full(len(y), np.nan, np.float32)
     for train, test in sample.design.folds:
         if not method.can_fit(y[train], forms[train]):
             return np.full(len(y), np.nan, np.float32)
         method.fit(x[train], y[train], forms[train])
-        right[test] = method.predict(x[test], forms.negated[test]) == y[test]
-    return right
+        correct[test] = method.predict(x[test], forms.negated[test]) == y[test]
+    return correct

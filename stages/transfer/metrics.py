@@ -8,14 +8,15 @@ from stages.lib.stats import Interval
 
 @dataclass(frozen=True)
 class Control:
-    """Accuracy of fits on permuted labels, on permuted labels.
+    """Accuracy of probes that are fitted and scored on permuted labels.
 
     Attributes
     ----------
     mean, max : float
         Over draws.
     p : float
-        Fraction of draws, the true labels included, that are as good as the true labels.
+        P-value: fraction of draws, the true labels included, that are at least as accurate as the
+        true labels.
     draws : int
     """
 
@@ -47,18 +48,19 @@ class Method:
     accuracy : Interval
         On the report split.
     permuted : Control or None
-        Labels of both splits are permuted within topics. None where only the sign of the probe
-        depends on labels, or there are no draws.
+        Labels of both splits are permuted within topics. None if labels decide the sign of the
+        probe alone, or without draws.
     fit_on_permuted : Spread or None
-        The same fits, scored on true labels: where truth is the main axis of variation, any labels
-        find it, with either sign.
+        The same fits, scored on true labels: where truth is the main axis of variation, a fit on
+        any labels finds it, with either sign.
     transfer : dict of str to Interval
-        By the other persona that it is scored on.
+        Accuracy by the other persona that the probe is scored on.
     topics : dict of str to Interval
-        Probes of single topics, scored on their ``own``, on its ``negation`` (but of methods that
-        are fitted on both) and on ``other_topics``.
+        Accuracy of single-topic probes on their ``own`` topic, on its ``negation`` (not for methods
+        that are fitted on both) and on ``other_topics``.
     polarity : dict of str to dict of str to Interval
-        By what was fitted on, and by what is scored: ``plain``, ``negated``, ``both``.
+        Accuracy by the polarity fitted on (``plain``, ``negated``, ``both``), then by the polarity
+        scored (``plain``, ``negated``).
     """
 
     layer: int
@@ -80,7 +82,7 @@ class Crossing:
     value : int or None
         None if the cosine does not fall.
     low, high : int or None
-        Its interval; None where it ends beyond the last layer, or there is none.
+        Ends of its interval; None for an end beyond the last layer, or without an interval.
     never : float or None
         Fraction of draws in which the cosine does not fall; None without draws.
     """
@@ -95,7 +97,8 @@ class Crossing:
 class Parting:
     """Where the cosine of two personas' directions falls below 0.5, 0 and -0.5.
 
-    Layers are those of the model, from 0; `layers` says how many count.
+    Layers are those of the model, from 0. `layers` is the number of places in the residual stream
+    that count, because probes of both personas read the truth there.
     """
 
     layers: int
@@ -115,7 +118,7 @@ class TransferMetrics(Counts):
     bag_of_tokens : dict of str to Interval
         Accuracy of the bag of words, fitted on all topics: ``all``, and by topic.
     parting : dict of str to dict of str to dict of str to Parting
-        By method and two personas.
+        By method, first persona and second persona.
     """
 
     methods: dict[str, dict[str, Method | None]]

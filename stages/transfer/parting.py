@@ -1,7 +1,7 @@
-"""Where two personas' truth directions diverge, with an interval on the layer.
+"""Find where two personas' truth directions diverge, with an interval on the layer.
 
-Directions are mass-mean, as sums over subjects give them: then a draw of subjects costs
-one row of a matrix product.
+Mass-mean directions are computed from sums by subject, so that a draw of subjects costs one row of
+a matrix product.
 """
 
 from itertools import combinations
@@ -17,14 +17,14 @@ from stages.transfer.estimators.mass_mean import tilted
 from stages.transfer.metrics import Crossing, Parting
 
 LEVELS = {"parting_layer": 0.5, "turning_layer": 0.0, "opposite_layer": -0.5}
-"""What is reported, and the cosine that it is the first layer below."""
+"""Fields of `Parting`, and the cosine that each is the first layer below."""
 
 
-AT_ONCE = 200  # draws of many subjects
+AT_ONCE = 200  # draws per block, with many subjects
 
 
 def draws(subjects: NDArray[Any], rng: np.random.Generator) -> NDArray[np.int64]:
-    """How often each subject is taken, (n_draws + 1, n_subjects); first as they are, once each."""
+    """Draw subjects: how often each is taken, (n_draws + 1, n_subjects); the first row is all 1."""
     n = len(np.unique(subjects))
     if n == 0:
         return np.ones((1, 0), np.int64)
@@ -38,7 +38,7 @@ def cosines(
     draws: NDArray[np.int64],
     corrected: bool = False,
 ) -> NDArray[np.float32]:
-    """Cosine between two personas' mass-mean directions in each draw of subjects.
+    """Compute the cosine of every two personas' mass-mean directions in each draw of subjects.
 
     Parameters
     ----------
@@ -49,8 +49,8 @@ def cosines(
     draws : ndarray of shape (n_draws, n_subjects), int
         From `draws`.
     corrected : bool
-        Whether directions are tilted by the inverse of the covariance: that of all statements,
-        which is held fixed in the draws.
+        Whether directions are multiplied by the inverse covariance within labels, that of all
+        statements, which is held fixed in the draws.
 
     Returns
     -------
@@ -63,12 +63,14 @@ def cosines(
         return np.full((len(pairs), len(draws)), np.nan, np.float32)
     _, index = np.unique(subjects, return_inverse=True)
     n_subjects = draws.shape[1]
-    cell = np.where(y, 0, n_subjects) + index  # true ones of each subject, then false ones
+    cell = np.where(y, 0, n_subjects) + index  # true statements by subject, then false ones
     counts = np.bincount(cell, minlength=2 * n_subjects).reshape(2, -1)
     sums = [_sums(rows, y, cell, 2 * n_subjects, corrected) for rows in x]
-    few = 2 * n_subjects <= x.shape[-1]
-    blocks = [draws] if few else [draws[i : i + AT_ONCE] for i in range(0, len(draws), AT_ONCE)]
-    values = [_of_draws(sums, counts, block, pairs, few) for block in blocks]
+    few_subjects = 2 * n_subjects <= x.shape[-1]
+    blocks = (
+        [draws] if few_subjects else [draws[i : i + AT_ONCE] for i in range(0, len(draws), AT_ONCE)]
+    )
+    values = [_of_draws(sums, counts, block, pairs, few_subjects) for block in blocks]
     return np.hstack(values).reshape(len(pairs), -1).clip(-1, 1)
 
 
@@ -77,16 +79,17 @@ def _of_draws(
     counts: NDArray[np.intp],
     draws: NDArray[np.int64],
     pairs: list[tuple[int, int]],
-    few: bool,
+    few_subjects: bool,
 ) -> NDArray[np.float32]:
-    """Cosines of some draws, (n_pairs, n_draws), from sums by subject and label.
+    """Compute the cosines of some draws, (n_pairs, n_draws), from sums by subject and label.
 
-    Of few subjects the products of sums are the smaller matrix, and are taken first; of many, whose
-    number squared they grow with, the directions are.
+    With few subjects, the products of sums are the smaller matrix and are computed first. Their
+    number grows with the square of the number of subjects, so that with many subjects the
+    directions are computed first.
     """
 
     def product(i: int, j: int) -> NDArray[np.float64]:
-        if few:
+        if few_subjects:
             return ((signed @ (sums[i] @ sums[j].T)) * signed).sum(axis=1)
         return ((signed @ sums[i]) * (signed @ sums[j])).sum(axis=1)
 
@@ -100,51 +103,53 @@ def _of_draws(
 
 def parted(
     value: NDArray[np.floating[Any]],
-    drawn: NDArray[np.floating[Any]] | None,
+    drawn_values: NDArray[np.floating[Any]] | None,
     readable: NDArray[np.bool_],
     n_subjects: int,
 ) -> Parting:
-    """Layers after which a cosine falls below 0.5, 0 and -0.5, each with its interval.
+    """Find the layers after which a cosine falls below 0.5, 0 and -0.5, each with its interval.
 
     Layers are those of the model, from 0: index i of the residual stream is the output of layer
-    i - 1, and the layer given is the one whose output is the first below the level (0.5, 0, -0.5),
-    as `parting_layer` of stage `ground_truth` is.
+    i - 1. The layer found is the one whose output is the first below the level, as for
+    `parting_layer` of stage `ground_truth`.
 
     Parameters
     ----------
     value : ndarray of shape (n_layers + 1,)
         Cosine, by index of the residual stream.
-    drawn : ndarray of shape (n_layers + 1, n_draws) or None
-        The same in draws of subjects, from `cosines`; None where there are none.
+    drawn_values : ndarray of shape (n_layers + 1, n_draws) or None
+        The same cosine in draws of subjects, from `cosines`; None without draws.
     readable : ndarray of shape (n_layers + 1,), bool
-        Where truth is read from both personas; held fixed in the draws.
+        Whether probes of both personas read the truth; held fixed in the draws.
     n_subjects : int
-        Subjects that were drawn from.
+        Number of subjects that were drawn from.
 
     Returns
     -------
     Parting
-        Draws without such a layer lie beyond the last one: an end of the interval that falls among
-        them is None (more than about 2.5 % of draws for ``high``).
+        A draw without such a layer counts as a layer beyond the last one, and an end of the
+        interval beyond the last layer is None (``high``, if these are more than about 2.5 % of
+        draws).
     """
     crossings = {
-        name: _crossing(value, drawn, readable, n_subjects, level) for name, level in LEVELS.items()
+        name: _crossing(value, drawn_values, readable, n_subjects, level)
+        for name, level in LEVELS.items()
     }
     return Parting(layers=int(readable.sum()), **crossings)
 
 
 def _crossing(
     value: NDArray[np.floating[Any]],
-    drawn: NDArray[np.floating[Any]] | None,
+    drawn_values: NDArray[np.floating[Any]] | None,
     readable: NDArray[np.bool_],
     n_subjects: int,
     level: float,
 ) -> Crossing:
-    """One field of `parted`."""
+    """Find the layer of one level, with its interval."""
     (layer,) = first_below(value[:, None], readable, level) - 1
     first, low, high, never = int(layer) if np.isfinite(layer) else None, None, None, None
-    if drawn is not None:
-        layers = first_below(drawn, readable, level) - 1
+    if drawn_values is not None:
+        layers = first_below(drawn_values, readable, level) - 1
         never = float(np.isinf(layers).mean())
         if first is not None:
             low, high = _interval(layers, n_subjects, len(value) - 2)
@@ -154,7 +159,7 @@ def _crossing(
 def _interval(
     layers: NDArray[np.float64], n_subjects: int, last: int
 ) -> tuple[int | None, int | None]:
-    """Ends of the interval, rounded outwards; None beyond the last layer."""
+    """Return the ends of the interval, rounded outwards; None for an end beyond the last layer."""
     beyond = np.minimum(layers, 1e6 * (last + 1))  # finite, for percentiles between two draws
     low, high = stats.bootstrapped(beyond, n_subjects)
     ends = (int(np.floor(low)), int(np.ceil(high)))
@@ -164,10 +169,10 @@ def _interval(
 def _sums(
     x: NDArray[np.float64], y: NDArray[np.bool_], cell: NDArray[np.intp], n: int, corrected: bool
 ) -> NDArray[np.float64]:
-    """Activations (n_statements, d) summed by cell, (n, d'); features that vary alone count."""
-    kept = varying(x)
+    """Sum activations (n_statements, d) by cell, (n, d); features that do not vary are set to 0."""
+    features = varying(x)
     sums = np.zeros((n, x.shape[1]))
-    np.add.at(sums, cell, np.where(kept, x - x.mean(axis=0), 0))
-    if corrected and kept.any():
-        sums[:, kept] = tilted(x[:, kept], y, sums[:, kept])
+    np.add.at(sums, cell, np.where(features, x - x.mean(axis=0), 0))
+    if corrected and features.any():
+        sums[:, features] = tilted(x[:, features], y, sums[:, features])
     return sums

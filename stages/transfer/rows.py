@@ -30,14 +30,14 @@ def layers(fits: Fits) -> Rows:
         ``permuted``, accuracy is the mean over draws, and low and high are the least and greatest.
     """
     rows = []
-    for m, method, p, persona in fits.every():
-        for layer, right in enumerate(fits.layers.right[:, m, p]):
+    for m, method, p, persona in fits.probe_keys():
+        for layer, correct in enumerate(fits.layers.correct[:, m, p]):
             names = {"method": method, "persona": persona, "labels": "true", "layer": layer}
-            rows.append(names | fits.rate(right).row("accuracy"))
+            rows.append(names | fits.rate(correct).row("accuracy"))
         if method == NEEDED:
-            for layer, drawn in enumerate(fits.layers.permuted[:, p]):
+            for layer, draw_values in enumerate(fits.layers.permuted[:, p]):
                 names = {"method": method, "persona": persona, "labels": "permuted", "layer": layer}
-                rows.append(names | _spread(drawn, len(fits.sample.truth)))
+                rows.append(names | _spread(draw_values, len(fits.sample.truth)))
     return rows
 
 
@@ -51,9 +51,9 @@ def personas(fits: Fits) -> Rows:
     """
     return [
         {"method": method, "fit": fits.personas[p], "scored": scored, "layer": best.layer}
-        | fits.rate(right).row("accuracy")
+        | fits.rate(correct).row("accuracy")
         for (method, p), best in fits.best.items()
-        for scored, right in zip(fits.personas, best.transfer, strict=True)
+        for scored, correct in zip(fits.personas, best.transfer, strict=True)
     ]
 
 
@@ -70,9 +70,9 @@ def polarity(fits: Fits) -> Rows:
     return [
         {"method": method, "persona": fits.personas[p], "layer": best.layer}
         | {"fit": fit, "scored": name}
-        | fits.rate(one.right, rows).row("accuracy")
+        | fits.rate(probe.correct, rows).row("accuracy")
         for (method, p), best in fits.best.items()
-        for fit, one in best.polarity.items()
+        for fit, probe in best.polarity.items()
         for name, rows in scored.items()
     ]
 
@@ -80,8 +80,8 @@ def polarity(fits: Fits) -> Rows:
 def topics(fits: Fits, statements: pl.DataFrame) -> Rows:
     """Probes of each topic, or of a topic with its negation, scored on each topic.
 
-    Beside them, as method ``bag_of_tokens``, the words of the statements alone: fitted on all
-    topics or on one, scored on it.
+    Rows of method ``bag_of_tokens`` are of the bag of words: fitted on all topics and scored on all
+    and on each, or fitted and scored on one topic.
 
     Returns
     -------
@@ -94,15 +94,15 @@ def topics(fits: Fits, statements: pl.DataFrame) -> Rows:
     rows = [
         {"method": method, "persona": fits.personas[p], "layer": best.layer}
         | {"fit": fit, "scored": name}
-        | fits.rate(one.right, scored == name).row("accuracy")
+        | fits.rate(probe.correct, scored == name).row("accuracy")
         for (method, p), best in fits.best.items()
-        for fit, one in best.topics.items()
+        for fit, probe in best.topics.items()
         for name in names
     ]
-    for fit, name, right in words(fits, statements):
+    for fit, name, correct in words(fits, statements):
         place = {"method": BAG, "persona": TEXT, "layer": None, "fit": fit, "scored": name}
-        chosen = scored == name if name != ALL else np.ones_like(scored, bool)
-        rows.append(place | fits.rate(right, chosen).row("accuracy"))
+        topic_rows = scored == name if name != ALL else np.ones_like(scored, bool)
+        rows.append(place | fits.rate(correct, topic_rows).row("accuracy"))
     return rows
 
 
@@ -112,21 +112,21 @@ def cosine(fits: Fits) -> Rows:
     Returns
     -------
     list of dict
-        Columns method, first, second, layer, cosine, low, high, reads. An interval, over draws of
-        subjects, is given for mass-mean directions. `reads`: whether both personas' own probes read
-        the truth there; where they do not, a direction and its sign mean nothing.
+        Columns method, first, second, layer, cosine, low, high, reads. Mass-mean directions have an
+        interval, over draws of subjects. `reads`: whether both personas' own probes read the truth
+        at that layer; if they do not, a direction and its sign mean nothing.
     """
     rows = []
     reads = readable_layers(fits)
-    for method, first, second, values, drawn in pairs(fits):
+    for method, first, second, values, draw_values in pairs(fits):
         for layer, value in enumerate(values):
             low = high = None
-            if drawn is not None and not np.isnan(drawn[layer]).any():
-                low, high = stats.bootstrapped(drawn[layer], fits.sample.draws.shape[1])
+            if draw_values is not None and not np.isnan(draw_values[layer]).any():
+                low, high = stats.bootstrapped(draw_values[layer], fits.sample.draws.shape[1])
             names = {"method": method, "first": first, "second": second, "layer": layer}
-            both = bool(reads[method, first][layer] and reads[method, second][layer])
-            own = {"cosine": _number(value), "low": low, "high": high, "reads": both}
-            rows.append(names | own)
+            reads_both = bool(reads[method, first][layer] and reads[method, second][layer])
+            columns = {"cosine": _number(value), "low": low, "high": high, "reads": reads_both}
+            rows.append(names | columns)
     return rows
 
 
@@ -161,16 +161,16 @@ def cosine_layers(fits: Fits) -> Rows:
     ]
 
 
-def _spread(drawn: NDArray[np.float32], n: int) -> dict[str, Any]:
-    """Mean, least and greatest of the draws, as columns of a row."""
-    if not len(drawn) or np.isnan(drawn).any():
+def _spread(draw_values: NDArray[np.float32], n: int) -> dict[str, Any]:
+    """Return mean, least and greatest of the draws, as columns of a row."""
+    if not len(draw_values) or np.isnan(draw_values).any():
         return stats.NOTHING.row("accuracy")
-    low, high = float(drawn.min()), float(drawn.max())
-    return {"accuracy": float(drawn.mean(dtype=np.float64)), "low": low, "high": high, "n": n}
+    low, high = float(draw_values.min()), float(draw_values.max())
+    return {"accuracy": float(draw_values.mean(dtype=np.float64)), "low": low, "high": high, "n": n}
 
 
 def _between(directions: dict[Any, NDArray[Any]]) -> Rows:
-    """Cosines of every two of some unit vectors."""
+    """Compute the cosine of every two unit vectors."""
     names = list(directions)
     if len(names) < 2:
         return []
@@ -182,5 +182,5 @@ def _between(directions: dict[Any, NDArray[Any]]) -> Rows:
 
 
 def _number(value: float) -> float | None:
-    """A float, None for NaN."""
+    """Convert to a float, or None for NaN."""
     return None if np.isnan(value) else float(value)

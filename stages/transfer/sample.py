@@ -1,4 +1,4 @@
-"""What stage `transfer` fits and scores: the same for every persona, layer and method."""
+"""Statements and estimators of stage `transfer`: the same for every persona, layer and method."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from stages.transfer.forms import Forms
 
 @dataclass(frozen=True)
 class Sample:
-    """What is fitted and scored: the same statements for every persona, layer and method.
+    """Statements that are fitted on and scored: the same for every persona, layer and method.
 
     Attributes
     ----------
@@ -25,9 +25,10 @@ class Sample:
     forms : Forms
         Of all statements.
     permuted : tuple of ndarray of shape (n_permutations, n_selection) and (…, n_report), bool
-        Labels of both splits permuted within each topic, the same draws everywhere.
+        Labels of the selection and of the report split, permuted within each topic; the same draws
+        for every persona, layer and method.
     methods : dict of str to Linear
-        Estimators that are not fitted, by name.
+        Unfitted estimators, by name.
     draws : ndarray of shape (n_draws + 1, n_subjects), int
         How often each subject of the selection is taken; the first row is 1 everywhere.
     """
@@ -40,7 +41,7 @@ class Sample:
 
     @property
     def y(self) -> NDArray[np.bool_]:
-        """Labels of the selection."""
+        """Labels of the selection split."""
         return self.design.labels[self.design.selection]
 
     @property
@@ -49,20 +50,20 @@ class Sample:
         return self.design.labels[self.design.report]
 
     @property
-    def chosen(self) -> Forms:
-        """Forms of the selection."""
+    def selection_forms(self) -> Forms:
+        """Forms of the selection split."""
         return self.forms[self.design.selection]
 
     @property
     def scored(self) -> Forms:
-        """Forms of the report split."""
+        """Forms of the report split, which is scored."""
         return self.forms[self.design.report]
 
 
 def draw(
     design: probe.Design, forms: Forms, settings: TransferConfig, logistic: ProbesConfig
 ) -> Sample:
-    """Draw what is drawn once for all places.
+    """Draw permutations and subjects, once for all places.
 
     Parameters
     ----------
@@ -71,15 +72,17 @@ def draw(
         Of all statements.
     settings : TransferConfig
     logistic : ProbesConfig
-        Of logistic regressions, wherever a method has one.
+        Settings of every logistic regression in a method.
     """
     rng = np.random.default_rng(settings.seed)
     selected, scored = (
         _permutations(design.labels[rows], forms.topic[rows], settings.permutations, rng)
         for rows in (design.selection, design.report)
     )
-    given = {"regularisation": logistic.regularisation, "max_iter": logistic.max_iter}
-    methods = {name: make(name, **given, seed=settings.seed) for name in settings.methods}
+    logistic_settings = {"regularisation": logistic.regularisation, "max_iter": logistic.max_iter}
+    methods = {
+        name: make(name, **logistic_settings, seed=settings.seed) for name in settings.methods
+    }
     draws = parting.draws(design.subjects[design.selection], rng)
     return Sample(design, forms, (selected, scored), methods, draws)
 
@@ -87,7 +90,7 @@ def draw(
 def _permutations(
     labels: NDArray[np.bool_], topics: NDArray[np.str_], n: int, rng: np.random.Generator
 ) -> NDArray[np.bool_]:
-    """Labels permuted within each topic, (n, n_statements)."""
+    """Permute labels within each topic, (n, n_statements)."""
     permuted = np.tile(labels, (n, 1))
     for row in permuted:
         for topic in np.unique(topics):

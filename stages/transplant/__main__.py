@@ -1,4 +1,4 @@
-"""Stage `transplant`: patch the head set on statements that did not choose it.
+"""Stage `transplant`: patch the head set on held-out statements.
 
 Params  patch, readout, transplant
 """
@@ -26,13 +26,16 @@ def main(
     heads: cli.HeadSet,
     out: Annotated[Path, "writes one row per statement and run (Parquet)"],
 ) -> None:
-    """Run the set on the report split of every topic, in both directions; random sets on fewer."""
+    """Patch the set on the report split, in both directions; random sets on fewer statements."""
     section = params.section("transplant", TransplantConfig)
-    chosen = [Head(*head) for head in tables.read_json(heads)["heads"]]
+    set_heads = [Head(*head) for head in tables.read_json(heads)["heads"]]
     setting = experiment.load(pairs, model, ("report",), section.limit, by="topic")
-    few = prompt_pairs.read(pairs, ("report",), section.random_limit, by="topic")
-    sampled = setting.pairs.only(few.table["statement_id"])
-    runs = [*_set(setting, chosen), *_random(replace(setting, pairs=sampled), chosen, section)]
+    sample = prompt_pairs.read(pairs, ("report",), section.random_limit, by="topic")
+    sampled_pairs = setting.pairs.only(sample.table["statement_id"])
+    runs = [
+        *_set(setting, set_heads),
+        *_random(replace(setting, pairs=sampled_pairs), set_heads, section),
+    ]
     if forward.is_main_process():
         source, base = setting.config.source, setting.config.base
         tables.write(
@@ -53,52 +56,52 @@ class Run(NamedTuple):
     probabilities: np.ndarray
 
 
-def _set(setting: Experiment, chosen: list[Head]) -> list[Run]:
-    """Both unpatched runs, and the set in both directions (arXiv:2311.15131, tables 2 to 4)."""
-    patches = patch.of_heads([chosen], *setting.shape)
+def _set(setting: Experiment, set_heads: list[Head]) -> list[Run]:
+    """Run both personas unpatched, then the set both ways (arXiv:2311.15131, tables 2 to 4)."""
+    patches = patch.of_heads([set_heads], *setting.shape)
     into_base = setting.patcher()(patches, "into base")
     into_source = setting.reverse()(patches, "into source")
     return [
         Run(name, 0, setting.pairs, heads, probabilities)
         for name, heads, probabilities in (
             ("source", [], into_base.source),
-            ("patched", chosen, into_base.patched[0]),
+            ("patched", set_heads, into_base.patched[0]),
             ("base", [], into_base.base),
-            ("reverse", chosen, into_source.patched[0]),
+            ("reverse", set_heads, into_source.patched[0]),
         )
     ]
 
 
-def _random(setting: Experiment, chosen: list[Head], section: TransplantConfig) -> list[Run]:
-    """Random sets of the same layers, and of other layers, on a sample of the statements."""
+def _random(setting: Experiment, set_heads: list[Head], section: TransplantConfig) -> list[Run]:
+    """Patch random sets of the same layers, and of other layers, on a sample of statements."""
     n_layers, n_heads = setting.shape
-    n_sets = section.random_sets if chosen else 0  # of no heads there is only one set
-    draws = (
-        patch.random_sets(chosen, n_heads, n_sets, section.seed),
-        patch.random_elsewhere(chosen, n_layers, n_heads, n_sets, section.seed),
+    n_sets = section.random_sets if set_heads else 0  # without heads, all sets are the same
+    sets_by_control = (
+        patch.random_sets(set_heads, n_heads, n_sets, section.seed),
+        patch.random_elsewhere(set_heads, n_layers, n_heads, n_sets, section.seed),
     )
-    drawn = [
+    numbered_sets = [
         (name, draw, heads)
-        for name, sets in zip(CONTROLS, draws, strict=True)
+        for name, sets in zip(CONTROLS, sets_by_control, strict=True)
         for draw, heads in enumerate(sets)
     ]
-    patches = patch.of_heads([heads for _, _, heads in drawn], n_layers, n_heads)
+    patches = patch.of_heads([heads for _, _, heads in numbered_sets], n_layers, n_heads)
     answers = setting.patcher()(patches, "random sets").patched
     return [
         Run(name, draw, setting.pairs, heads, p)
-        for (name, draw, heads), p in zip(drawn, answers, strict=True)
+        for (name, draw, heads), p in zip(numbered_sets, answers, strict=True)
     ]
 
 
 def _rows(run: Run, source: str, base: str) -> pl.DataFrame:
-    """One run's rows."""
-    of, into = PERSONAS[run.name]
-    names = {"source": source, "base": base}
+    """Make the rows of one run."""
+    z_role, run_role = PERSONAS[run.name]
+    personas = {"source": source, "base": base}
     table = patched_runs.rows(
         run.about,
         run.probabilities,
-        names[of],
-        names[into],
+        personas[z_role],
+        personas[run_role],
         f"{run.name}_{run.draw}",
         run.heads,
     )

@@ -1,4 +1,4 @@
-"""The head set on statements that did not choose it, beside random sets."""
+"""The head set on held-out statements, beside random sets."""
 
 import polars as pl
 from matplotlib.axes import Axes
@@ -9,7 +9,7 @@ from stages.lib.drawing.columns import TRANSPLANT
 
 
 def draw(tables: load.Tables) -> Figure:
-    """The head set on the report split of every topic, its reverse, and random sets."""
+    """Draw the head set on the report split of every topic, its reverse, and random sets."""
     figure = style.canvas(
         "The head set patched, by topic, beside random sets of equal size",
         f"Patched {tables.base}: z of the set's heads from {tables.source} patched into "
@@ -32,13 +32,13 @@ def draw(tables: load.Tables) -> Figure:
 
 
 def _runs(ax: Axes, rows: pl.DataFrame, tables: load.Tables) -> None:
-    """All runs side by side at each topic."""
-    seen, where = patching.looks(tables), places.topics(ax, rows)
-    for run, at, own in places.dodged(rows, "run", patching.RUNS, "topic", where):
+    """Draw all runs side by side at each topic."""
+    look_of_run, x_of_topic = patching.looks(tables), places.topics(ax, rows)
+    for run, x, run_rows in places.dodged(rows, "run", patching.RUNS, "topic", x_of_topic):
         if run in patching.CONTROLS:
-            patching.cloud(ax, at, own, seen[run])
+            patching.cloud(ax, x, run_rows, look_of_run[run])
         else:
-            marks.points(ax, at, own, "accuracy", seen[run], size=9)
+            marks.points(ax, x, run_rows, "accuracy", look_of_run[run], size=9)
 
 
 FIGURES = (registry.Figure("transplant.png", draw, TRANSPLANT),)

@@ -9,25 +9,25 @@ from stages.lib.stats.run_points import ByLabel, Count, Difference, Point
 
 @dataclass(frozen=True)
 class Rank:
-    """The head set among random sets of its size, by one measure, all on the same statements.
+    """Rank of the head set among random sets of its size, by one measure, on the same statements.
 
     Attributes
     ----------
     n_sets : int
-        Random sets.
+        Number of random sets.
     own : float or None
-        Value of the head set; None where nothing was run, as in all that follow.
+        Value of the head set. None if nothing was run, like all numbers below.
     mean, median, max : float or None
         Mean, median and maximum over random sets.
     p05, p95 : float or None
         Percentiles 5 and 95 of random sets.
     as_good : Interval
-        Fraction of random sets at most `stats.MARGIN` below the head set. The interval is over
-        sets; n counts sets.
+        Fraction of random sets that are as good as the head set: at most `stats.MARGIN` below it.
+        The interval is over sets; n counts sets.
     lead : Interval
-        The head set minus the mean of the random sets, statement by statement.
+        The head set minus the mean of the random sets, paired by statement.
     p_value : float or None
-        Fraction of sets, the head set included, that are as good as the head set in that sense.
+        Fraction of sets, the head set included, that are as good as the head set.
     p_least : float or None
         The smallest p-value attainable with this number of sets.
     """
@@ -46,13 +46,13 @@ class Rank:
 
     @classmethod
     def of_none(cls, n_sets: int) -> Self:
-        """Nothing was run."""
+        """Make the rank of a set for which nothing was run."""
         return cls(n_sets, None, None, None, None, None, None, NOTHING, NOTHING, None, None)
 
 
 @dataclass(frozen=True)
 class Sharing:
-    """Random sets that have as many heads in common with the head set; means over those sets."""
+    """Means over the random sets that have equally many heads in common with the head set."""
 
     n_sets: int
     accuracy: float
@@ -61,18 +61,18 @@ class Sharing:
 
 @dataclass(frozen=True)
 class Ranks:
-    """The head set among random sets of one kind.
+    """Ranks of the head set among random sets of one kind.
 
     Attributes
     ----------
     accuracy, p_correct : Rank
-        By accuracy and by mean p_correct.
+        Rank by accuracy and by mean p_correct.
     by_label : ByLabel or None
-        Accuracy with random sets, mean over sets; None where nothing was run.
+        Accuracy with random sets, by label, mean over sets; None if nothing was run.
     one_answer : int or None
-        Random sets with at least 90 % of answers the same word.
+        Number of random sets with at least 90 % of answers the same word.
     shared : dict of str to Sharing
-        By how many heads a random set has in common with the head set.
+        By number of heads that a random set has in common with the head set.
     """
 
     accuracy: Rank
@@ -93,13 +93,13 @@ class TransplantMetrics:
     known : Count
         Known statements.
     by_topic : dict of str to dict of str to Point
-        By topic, ``all`` included, then by run: those of `runs.RUNS`.
+        By topic, ``all`` included, then by run of `runs.RUNS`.
     by_label : dict of str to ByLabel
         By run, over all topics.
     effect : dict of str to Difference
         ``patched - base`` and ``reverse - source``.
     random, elsewhere : Ranks
-        Among random sets of the same layers, and of other layers.
+        Ranks among random sets of the same layers, and of other layers.
     """
 
     n_heads: int | None

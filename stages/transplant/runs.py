@@ -1,4 +1,4 @@
-"""The runs of stage `transplant`, as its table names them."""
+"""Names of the runs of stage `transplant`, and columns of their table."""
 
 import polars as pl
 
@@ -6,7 +6,7 @@ from stages.lib.patching import patched_runs
 
 SCHEMA = patched_runs.SCHEMA | {"run": pl.String, "draw": pl.Int32}
 CONTROLS = ("random", "elsewhere")  # random sets of the same layers, and of other layers
-# Roles of the persona that z is from, and of the persona whose run is patched.
+# Role of the persona that gives z, and role of the persona whose run is patched.
 PERSONAS = {
     "source": ("source", "source"),
     "patched": ("source", "base"),

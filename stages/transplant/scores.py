@@ -1,4 +1,4 @@
-"""Scores of `transplant`: the head set by topic, in both directions, among random sets.
+"""Scores of `transplant`: the head set by topic, in both directions, beside random sets.
 
 Params  patch
 """
@@ -27,7 +27,7 @@ ONE_ANSWER = 0.9  # fraction of answers that are the same word
 
 
 class Run(NamedTuple):
-    """One run: its statements, name, personas that z is from and that answers, draw, answers."""
+    """One run: statements, name, personas that give z and that answer, draw, answers, heads."""
 
     about: PromptPairs
     name: str
@@ -39,7 +39,7 @@ class Run(NamedTuple):
 
 
 class Scored(NamedTuple):
-    """One run on one topic."""
+    """The point of one run on one topic."""
 
     topic: str
     run: Run
@@ -55,11 +55,11 @@ def main(
     """Score every run on every topic."""
     config = params.section("patch", PatchConfig)
     table, about = patched_runs.read(runs, SCHEMA, pairs)
-    scored = score(read_runs(about, table, config), run_points.topics(pairs))
-    tables.write_rows(plots / "transplant.json", [_row(one) for one in scored])
+    scored_runs = score(read_runs(about, table, config), run_points.topics(pairs))
+    tables.write_rows(plots / "transplant.json", [_row(entry) for entry in scored_runs])
     heads = table.filter(pl.col("run") == "patched")["heads"]
     n_heads = len(heads[0]) if len(heads) else None
-    metrics_file.write(metrics, summarise(about, scored, n_heads))
+    metrics_file.write(metrics, summarise(about, scored_runs, n_heads))
 
 
 def read_runs(about: PromptPairs, table: pl.DataFrame, config: PatchConfig) -> list[Run]:
@@ -77,7 +77,7 @@ def read_runs(about: PromptPairs, table: pl.DataFrame, config: PatchConfig) -> l
     Returns
     -------
     list of Run
-        Those of `RUNS`, then the draws of `CONTROLS`, which may be of fewer statements.
+        The runs of `RUNS`, then the draws of `CONTROLS`, perhaps over fewer statements.
     """
     runs: list[Run] = []
     for name, roles in PERSONAS.items():
@@ -113,10 +113,12 @@ def score(runs: list[Run], topics: list[str]) -> list[Scored]:
     ]
 
 
-def summarise(about: PromptPairs, scored: list[Scored], n_heads: int | None) -> TransplantMetrics:
-    """Collect runs by topic, paired effects of the patch, and the set among random sets."""
-    overall = [one for one in scored if one.topic == ALL]
-    runs = [one.run for one in overall]
+def summarise(
+    about: PromptPairs, scored_runs: list[Scored], n_heads: int | None
+) -> TransplantMetrics:
+    """Collect points by topic, paired effects of the patch, and ranks among random sets."""
+    overall = [entry for entry in scored_runs if entry.topic == ALL]
+    runs = [entry.run for entry in overall]
     p = {run.name: run.probabilities for run in runs}
     random, elsewhere = (_ranks(runs, name) for name in CONTROLS)
     return TransplantMetrics(
@@ -124,11 +126,11 @@ def summarise(about: PromptPairs, scored: list[Scored], n_heads: int | None) -> 
         known=run_points.count(about.table),
         by_topic={
             topic: {
-                one.run.name: one.point
-                for one in scored
-                if one.topic == topic and one.run.name in RUNS
+                entry.run.name: entry.point
+                for entry in scored_runs
+                if entry.topic == topic and entry.run.name in RUNS
             }
-            for topic in dict.fromkeys(one.topic for one in scored)
+            for topic in dict.fromkeys(entry.topic for entry in scored_runs)
         },
         by_label={
             run.name: run_points.by_label(run.about, run.probabilities)
@@ -144,33 +146,35 @@ def summarise(about: PromptPairs, scored: list[Scored], n_heads: int | None) -> 
     )
 
 
-def _row(one: Scored) -> Row:
-    """One row of plots/transplant/transplant.json."""
-    _, name, source, base, draw, *_ = one.run
-    names: Row = {"topic": one.topic, "run": name, "source": source, "base": base, "draw": draw}
-    return names | one.point.row()
+def _row(entry: Scored) -> Row:
+    """Make one row of plots/transplant/transplant.json."""
+    _, name, source, base, draw, *_ = entry.run
+    names: Row = {"topic": entry.topic, "run": name, "source": source, "base": base, "draw": draw}
+    return names | entry.point.row()
 
 
 def _ranks(runs: list[Run], control: str) -> Ranks:
-    """Place the set among random sets, on the statements that these ran on."""
-    drawn = [run for run in runs if run.name == control]
-    if not drawn or not len(drawn[0].about.table):
-        return Ranks(Rank.of_none(len(drawn)), Rank.of_none(len(drawn)), None, None, {})
-    about, random = drawn[0].about, np.stack([run.probabilities for run in drawn])
+    """Rank the set among random sets, on the statements that the random sets ran on."""
+    random_runs = [run for run in runs if run.name == control]
+    if not random_runs or not len(random_runs[0].about.table):
+        return Ranks(Rank.of_none(len(random_runs)), Rank.of_none(len(random_runs)), None, None, {})
+    about, random = random_runs[0].about, np.stack([run.probabilities for run in random_runs])
     patched = next(run for run in runs if run.name == "patched")
-    sampled = patched.about.table["statement_id"].is_in(about.table["statement_id"].implode())
-    own = patched.probabilities[sampled.to_numpy()]
+    is_sampled = patched.about.table["statement_id"].is_in(about.table["statement_id"].implode())
+    own = patched.probabilities[is_sampled.to_numpy()]
     lead = run_points.difference(about, own, random)
 
-    def rank(measured: Callable[[np.ndarray, np.ndarray], np.ndarray], lead: Interval) -> Rank:
-        """By one measure."""
-        mine = float(measured(own, about.label).mean())
-        means = measured(random, about.label).mean(axis=1)
-        as_good = int((means >= mine - stats.MARGIN).sum())
+    def rank(
+        measure_answers: Callable[[np.ndarray, np.ndarray], np.ndarray], lead: Interval
+    ) -> Rank:
+        """Rank the set by one measure."""
+        set_mean = float(measure_answers(own, about.label).mean())
+        means = measure_answers(random, about.label).mean(axis=1)
+        as_good = int((means >= set_mean - stats.MARGIN).sum())
         p05, median, p95 = np.quantile(means, (0.05, 0.5, 0.95)).tolist()
         return Rank(
             n_sets=len(means),
-            own=mine,
+            own=set_mean,
             mean=float(means.mean()),
             median=median,
             max=float(means.max()),
@@ -182,25 +186,27 @@ def _ranks(runs: list[Run], control: str) -> Ranks:
             p_least=1 / (1 + len(means)),
         )
 
-    said_true = (random[..., 0] > random[..., 1]).mean(axis=1)
+    true_share = (random[..., 0] > random[..., 1]).mean(axis=1)
     return Ranks(
         accuracy=rank(patch.correct, lead.accuracy),
         p_correct=rank(patch.p_correct, lead.p_correct),
         by_label=run_points.by_label(about, random),
-        one_answer=int((np.maximum(said_true, 1 - said_true) >= ONE_ANSWER).sum()),
-        shared=_shared(drawn, patched.heads),
+        one_answer=int((np.maximum(true_share, 1 - true_share) >= ONE_ANSWER).sum()),
+        shared=_shared(random_runs, patched.heads),
     )
 
 
-def _shared(drawn: list[Run], heads: frozenset[Head]) -> dict[str, Sharing]:
-    """Random sets by how many heads they have in common with the head set."""
+def _shared(random_runs: list[Run], heads: frozenset[Head]) -> dict[str, Sharing]:
+    """Average random sets by the number of heads that they share with the head set."""
     by_count: dict[int, list[Run]] = {}
-    for run in drawn:
+    for run in random_runs:
         by_count.setdefault(len(run.heads & heads), []).append(run)
 
-    def mean(runs: list[Run], measured: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> float:
-        """Over sets and statements."""
-        return float(np.mean([measured(run.probabilities, run.about.label) for run in runs]))
+    def mean(
+        runs: list[Run], measure_answers: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    ) -> float:
+        """Average a measure over runs and statements."""
+        return float(np.mean([measure_answers(run.probabilities, run.about.label) for run in runs]))
 
     return {
         str(count): Sharing(len(runs), mean(runs, patch.correct), mean(runs, patch.p_correct))
@@ -209,9 +215,9 @@ def _shared(drawn: list[Run], heads: frozenset[Head]) -> dict[str, Sharing]:
 
 
 def _heads(rows: pl.DataFrame) -> frozenset[Head]:
-    """The heads that a run patches."""
-    listed = rows["heads"][0].to_list() if len(rows) else []
-    return frozenset(Head(**head) for head in listed)
+    """Read the heads that a run patches."""
+    head_dicts = rows["heads"][0].to_list() if len(rows) else []
+    return frozenset(Head(**head) for head in head_dicts)
 
 
 if __name__ == "__main__":

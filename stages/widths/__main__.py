@@ -1,4 +1,4 @@
-"""Stage `widths`: windows of several sizes, in both directions.
+"""Stage `widths`: patch windows of several sizes, in both directions.
 
 Params  patch, readout, widths
 """
@@ -31,25 +31,27 @@ def main(
     """Sweep all windows on `selection`; run the best ones and their controls on `report`."""
     section = params.section("widths", WidthsConfig)
     setting = experiment.load(pairs, model, ("selection",), section.limit)
-    reported = prompt_pairs.read(pairs, ("report",), section.report_limit, by="topic")
+    report_pairs = prompt_pairs.read(pairs, ("report",), section.report_limit, by="topic")
     n_layers, _ = setting.shape
     if max(section.sizes) > n_layers:
         raise UserError(
             f"params.yaml: widths.sizes: found {max(section.sizes)}, expected at most {n_layers}, "
             "the model's layers"
         )
-    every = window_runs.every(section.sizes, n_layers)
-    swept = _rows(setting, "selection", dict.fromkeys(DIRECTIONS, every))
-    choices = window_choice.choose(setting.pairs, swept, setting.config)
-    best = {direction: window_choice.to_report(choices, direction) for direction in DIRECTIONS}
-    scored = _rows(replace(setting, pairs=reported), "report", best)
+    all_windows = window_runs.all_windows(section.sizes, n_layers)
+    selection_runs = _rows(setting, "selection", dict.fromkeys(DIRECTIONS, all_windows))
+    choices = window_choice.choose(setting.pairs, selection_runs, setting.config)
+    reported_windows = {
+        direction: window_choice.to_report(choices, direction) for direction in DIRECTIONS
+    }
+    report_runs = _rows(replace(setting, pairs=report_pairs), "report", reported_windows)
     if forward.is_main_process():
         key = ["statement_id", "base", "patch_id"]
-        tables.write(out, pl.concat([swept, scored]), window_runs.SCHEMA, key)
+        tables.write(out, pl.concat([selection_runs, report_runs]), window_runs.SCHEMA, key)
 
 
 def _rows(setting: Experiment, split: str, windows: dict[str, list[Window]]) -> pl.DataFrame:
-    """Run the windows of each direction, and both personas unpatched."""
+    """Run the windows of each direction and both unpatched runs: one row per statement and run."""
     into_base, into_source = (
         patcher(window_runs.patches(windows[name], *setting.shape), f"widths, {name}")
         for name, patcher in (("patched", setting.patcher()), ("reverse", setting.reverse()))

@@ -1,4 +1,4 @@
-"""Windows of several sizes, in both directions."""
+"""Figure of `widths`: windows of several sizes, in both directions."""
 
 import numpy as np
 import polars as pl
@@ -9,12 +9,12 @@ from matplotlib.figure import Figure
 from stages.lib.drawing import load, marks, patching, places, registry, style
 from stages.lib.drawing.columns import POINT, ROLES, WINDOW, ints, texts
 
-LIGHT, DARK = "#8FD6C2", "#00402F"  # of the smallest and of the largest windows
+LIGHT, DARK = "#8FD6C2", "#00402F"  # colours of the smallest and of the largest windows
 CONTROL = "control windows"
 
 
 def draw(tables: load.Tables) -> Figure:
-    """p_correct by first layer for each size, and the best windows by size, in both directions."""
+    """Draw p_correct by first layer for each size, and the best windows by size."""
     layers, topics = tables["widths/layers"], tables["widths/topics"]
     sizes: list[int] = layers["size"].unique(maintain_order=True).to_list()
     runs = patching.looks(tables)
@@ -42,12 +42,12 @@ def draw(tables: load.Tables) -> Figure:
 
 
 def _layers(size: int) -> str:
-    """What a legend calls windows of one size."""
+    """Return the legend label of windows of one size."""
     return f"{size} layer{'s' * (size > 1)}"
 
 
 def _looks(sizes: list[int]) -> dict[int, style.Look]:
-    """One look for each size: the larger the darker."""
+    """Return one look per size, darker for larger windows."""
     colours = sns.blend_palette([LIGHT, DARK], max(2, len(sizes))).as_hex()
     return {
         size: style.Look(
@@ -58,7 +58,7 @@ def _looks(sizes: list[int]) -> dict[int, style.Look]:
 
 
 def _curves(ax: Axes, tables: load.Tables, run: str, looks: dict[int, style.Look]) -> None:
-    """p_correct of one direction by first layer, one line per size; unpatched runs across."""
+    """Draw p_correct of one direction by first layer, one line per size, and the unpatched runs."""
     rows = tables["widths/layers"]
     _unpatched(ax, rows, tables, "p_correct")
     for size, look in looks.items():
@@ -74,7 +74,7 @@ def _curves(ax: Axes, tables: load.Tables, run: str, looks: dict[int, style.Look
 
 
 def _unpatched(ax: Axes, rows: pl.DataFrame, tables: load.Tables, y: str) -> None:
-    """Both unpatched runs as lines across."""
+    """Draw both unpatched runs as horizontal lines."""
     for name in ("source", "base"):
         look = patching.looks(tables)[name]
         for level in marks.numbers(rows.filter(run=name), y)[:1]:
@@ -82,10 +82,10 @@ def _unpatched(ax: Axes, rows: pl.DataFrame, tables: load.Tables, y: str) -> Non
 
 
 def _best(ax: Axes, tables: load.Tables, run: str, looks: dict[int, style.Look]) -> None:
-    """The best windows of one direction and their controls, by size, beside the unpatched runs."""
+    """Draw the best windows of one direction and their controls by size, and the unpatched runs."""
     rows = tables["widths/topics"]
-    whole = rows.filter(topic="all")
-    _unpatched(ax, whole, tables, "accuracy")
+    all_topics = rows.filter(topic="all")
+    _unpatched(ax, all_topics, tables, "accuracy")
     labels = []
     for place, (size, look) in enumerate(looks.items()):
         own = rows.filter(run=run, size=size)
@@ -95,7 +95,9 @@ def _best(ax: Axes, tables: load.Tables, run: str, looks: dict[int, style.Look])
                     markersize=6, alpha=0.6, markeredgewidth=0)  # fmt: skip
             total = own.filter(topic="all", window=window)
             marks.points(ax, np.full(len(total), at), total, "accuracy", seen, size=10)
-        labels.append(f"{_layers(size)}{_place(whole.filter(run=run, size=size, window='best'))}")
+        labels.append(
+            f"{_layers(size)}{_place(all_topics.filter(run=run, size=size, window='best'))}"
+        )
     marks.unmeasured(ax, rows, "accuracy")
     marks.rates(ax)
     places.names(ax, labels)
@@ -104,7 +106,7 @@ def _best(ax: Axes, tables: load.Tables, run: str, looks: dict[int, style.Look])
 
 
 def _place(rows: pl.DataFrame) -> str:
-    """Which layers a window has, as a second line of its label; empty where none was chosen."""
+    """Return the layers of a window, as a second line of its label; empty without a window."""
     for first, last in rows.select("first_layer", "last_layer").iter_rows():
         return f"\n({first}–{last})" if last > first else f"\n({first})"
     return ""

@@ -1,4 +1,4 @@
-"""What metrics/widths.json holds."""
+"""Content of metrics/widths.json."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from stages.lib.stats.run_points import Count, Difference, Point
 
 @dataclass(frozen=True)
 class WindowPoints:
-    """A window that was chosen.
+    """Numbers of a chosen window.
 
     Attributes
     ----------
@@ -27,14 +27,14 @@ class WindowPoints:
 
 @dataclass(frozen=True)
 class Apart:
-    """Mean p_correct, on the selection split, with windows that have no layer of the best one.
+    """Mean p_correct, on the selection split, with windows that share no layer with the best one.
 
     Attributes
     ----------
     n_windows : int
-        How many there are.
+        Number of these windows.
     mean, min, max : float or None
-        Over windows; None where there are none.
+        Over windows; None where there are no such windows.
     """
 
     n_windows: int
@@ -45,19 +45,19 @@ class Apart:
 
 @dataclass(frozen=True)
 class Size:
-    """Windows of one size, in one direction.
+    """Results for windows of one size, in one direction.
 
     Attributes
     ----------
     best : WindowPoints
         The window with the largest effect.
     control : WindowPoints or None
-        The median of the windows apart from it, where there are any.
+        The median of the windows that share no layer with the best one; None without any.
     difference : dict of str to Difference
-        The best window minus the run without a patch and minus the control, on the report split:
-        ``best - base`` or ``best - source``, ``best - control``.
+        The best window minus the unpatched run (``best - base`` or ``best - source``), and minus
+        the control (``best - control``), on the report split.
     apart : Apart
-        All the windows that the control is the median of.
+        All windows that the control is the median of.
     """
 
     best: WindowPoints
@@ -68,7 +68,7 @@ class Size:
 
 @dataclass(frozen=True)
 class Unpatched:
-    """The runs ``source`` and ``base``: on the selection split, on the report split by topic."""
+    """Runs ``source`` and ``base``: on the selection split, and by topic on the report split."""
 
     selection: dict[str, Point]
     report: dict[str, dict[str, Point]]
@@ -81,17 +81,17 @@ class WidthsMetrics:
     Attributes
     ----------
     patched, reverse : dict of str to Size
-        By size: the source's z patched into the base run, and the base's into the source run.
+        By size: z of the source patched into the base run, and z of the base into the source run.
     unpatched : Unpatched
-        Beside them.
+        Both runs without a patch.
     chosen_by : dict of str to str, or str
-        The criteria; why there is none, where no window could be chosen.
+        The criteria, or the reason why no window could be chosen.
     known : dict of str to Count
         Known statements by split.
     source, base : str
         Personas.
     positions : int
-        Last positions that are patched.
+        Number of last positions that are patched.
     """
 
     patched: dict[str, Size]

@@ -28,7 +28,7 @@ CHOSEN_BY = {
     "control": "the median, by that probability, of the windows without a layer of the best one",
 }
 
-PairsAndRuns = tuple[PromptPairs, pl.DataFrame]  # statements, and the runs over them
+PairsAndRuns = tuple[PromptPairs, pl.DataFrame]  # statements, and runs over these statements
 
 
 def main(
@@ -42,7 +42,7 @@ def main(
         "folder",
     ],
 ) -> None:
-    """Choose on `selection` what the sweep chose there, and report on `report`."""
+    """Repeat the sweep's choice of windows on `selection`, and score these windows on `report`."""
     config = params.section("patch", PatchConfig)
     table, about = patched_runs.read(runs, window_runs.SCHEMA, pairs)
     splits = {split: _of_split(about, table, split) for split in SPLITS}
@@ -54,29 +54,29 @@ def main(
     metrics_file.write(metrics, summarise(splits, choices, topics, config))
 
 
-def by_layer(swept: PairsAndRuns, choices: Choices, config: PatchConfig) -> list[Row]:
-    """Accuracy and p_correct of every window.
+def by_layer(sweep: PairsAndRuns, choices: Choices, config: PatchConfig) -> list[Row]:
+    """Return accuracy and p_correct of every window on the selection split.
 
     Parameters
     ----------
-    swept : tuple of PromptPairs and DataFrame
-        Statements, and the runs of all windows on them.
+    sweep : tuple of PromptPairs and DataFrame
+        Statements, and runs of all windows on these statements.
     choices : dict of (str, int) to Choice
-        The windows that were chosen by them.
+        The windows chosen by these runs.
     config : PatchConfig
         Section `patch`.
 
     Returns
     -------
     list of dict
-        Of plots/widths/layers.json: one row per size, run and window. The unpatched runs, which
-        have no window, stand at the lowest and at the highest one of each size: the ends of a line.
+        Rows of plots/widths/layers.json, one per size, run and window. Unpatched runs have no
+        window: each has two rows per size, at the lowest and at the highest window, to draw a line.
 
     References
     ----------
     arXiv:2311.15131, figure 3 (windows of five layers, one direction).
     """
-    statements, runs = swept
+    statements, runs = sweep
     best = {(name, choice.best) for (name, _), choice in choices.items()}
     windows = window_runs.windows(runs)
     result: list[Row] = []
@@ -97,22 +97,22 @@ def by_layer(swept: PairsAndRuns, choices: Choices, config: PatchConfig) -> list
 
 
 def by_topic(
-    swept: PairsAndRuns,
+    sweep: PairsAndRuns,
     choices: Choices,
     sizes: tuple[int, ...],
     topics: list[str],
     config: PatchConfig,
 ) -> list[Row]:
-    """Accuracy and p_correct of the chosen windows and of their controls, over all and by topic.
+    """Return accuracy and p_correct of the chosen windows and their controls, by topic and in all.
 
     Parameters
     ----------
-    swept : tuple of PromptPairs and DataFrame
-        Statements that did not choose, and the runs of the chosen windows on them.
+    sweep : tuple of PromptPairs and DataFrame
+        Statements of the report split, and runs of the chosen windows on these statements.
     choices : dict of (str, int) to Choice
-        The windows that were chosen.
+        The chosen windows.
     sizes : tuple of int
-        All sizes.
+        All window sizes.
     topics : list of str
         `run_points.ALL`, and every topic.
     config : PatchConfig
@@ -121,27 +121,27 @@ def by_topic(
     Returns
     -------
     list of dict
-        Of plots/widths/topics.json: one row per size, topic, run and `window`, which is ``best``,
-        ``control``, or ``none`` in unpatched runs; those stand beside each size.
+        Rows of plots/widths/topics.json, one per size, topic, run and `window`. `window` is
+        ``best``, ``control``, or ``none`` in the unpatched runs, which are repeated for each size.
     """
-    statements, runs = swept
+    statements, runs = sweep
     result: list[Row] = []
     for size in sizes:
-        shown = _shown(choices, size)
+        reported_runs = _reported_runs(choices, size)
         of = {
             (name, window): window_runs.probabilities(runs, name, window, config)
-            for name, _, window in shown
+            for name, _, window in reported_runs
         }
         for topic in topics:
-            keep = run_points.of_topic(statements, topic)
+            in_topic = run_points.of_topic(statements, topic)
             result += [
                 {
                     **{"size": size, "topic": topic, "run": name, "window": kind},
                     **window_runs.personas(name, config),
                     **window_runs.layers(window),
-                    **run_points.measure(statements, of[name, window], keep).row(),
+                    **run_points.measure(statements, of[name, window], in_topic).row(),
                 }
-                for name, kind, window in shown
+                for name, kind, window in reported_runs
             ]
     return result
 
@@ -149,14 +149,14 @@ def by_topic(
 def summarise(
     splits: dict[str, PairsAndRuns], choices: Choices, topics: list[Row], config: PatchConfig
 ) -> WidthsMetrics:
-    """Name the best windows, with their runs, unpatched runs and controls.
+    """Collect the best windows, with their runs, unpatched runs and controls.
 
     Parameters
     ----------
     splits : dict of str to tuple of PromptPairs and DataFrame
-        By split: all windows on ``selection``, the chosen ones on ``report``.
+        By split: runs of all windows on ``selection``, of the chosen windows on ``report``.
     choices : dict of (str, int) to Choice
-        The windows that were chosen.
+        The chosen windows.
     topics : list of dict
         From `by_topic`.
     config : PatchConfig
@@ -184,25 +184,25 @@ def summarise(
 
 
 def _of_split(about: PromptPairs, runs: pl.DataFrame, split: str) -> PairsAndRuns:
-    """Statements and runs of one split."""
+    """Return the statements and the runs of one split."""
     own = runs.filter(pl.col("split") == split)
     return about.only(own["statement_id"]), own
 
 
-def _shown(choices: Choices, size: int) -> list[tuple[str, str, Window | None]]:
-    """Runs of one size on the report split: name, kind of window, and window."""
-    shown: list[tuple[str, str, Window | None]] = []
+def _reported_runs(choices: Choices, size: int) -> list[tuple[str, str, Window | None]]:
+    """List the runs of one size on the report split: run, kind of window, and window."""
+    reported_runs: list[tuple[str, str, Window | None]] = []
     for name in RUNS:
         choice = choices.get((name, size))
         if name not in DIRECTIONS:
-            shown.append((name, "none", None))
+            reported_runs.append((name, "none", None))
         elif choice:
-            shown += [(name, kind, window) for kind, window in _windows(choice).items()]
-    return shown
+            reported_runs += [(name, kind, window) for kind, window in _windows(choice).items()]
+    return reported_runs
 
 
 def _windows(choice: Choice) -> dict[str, Window]:
-    """The best window, and its control where there is one."""
+    """Return the best window, and its control where there is one."""
     return {"best": choice.best} | ({"control": choice.control} if choice.control else {})
 
 
@@ -213,14 +213,14 @@ def _of_size(
     topics: list[Row],
     config: PatchConfig,
 ) -> Size:
-    """The best window of one size and direction, and its control."""
-    (selection, swept), (report, runs) = splits["selection"], splits["report"]
+    """Collect the results for one size and direction: the best window and its control."""
+    (selection, sweep), (report, runs) = splits["selection"], splits["report"]
     windows = _windows(choice)
     points = {
         kind: WindowPoints(
             **window.layers,
             selection=run_points.measure(
-                selection, window_runs.probabilities(swept, name, window, config)
+                selection, window_runs.probabilities(sweep, name, window, config)
             ),
             report=_of_topics(topics, name, kind, window.size),
         )
@@ -241,14 +241,14 @@ def _of_size(
 
 
 def _apart(p_correct: tuple[float, ...]) -> Apart:
-    """Summarise the p_correct of the windows apart from the best one."""
+    """Summarise the p_correct of the windows that share no layer with the best one."""
     if not p_correct:
         return Apart(0, None, None, None)
     return Apart(len(p_correct), float(np.mean(p_correct)), min(p_correct), max(p_correct))
 
 
 def _of_topics(topics: list[Row], name: str, kind: str, size: int | None) -> dict[str, Point]:
-    """Numbers of one run by topic; of an unpatched one, which all sizes share, beside any."""
+    """Return the numbers of one run by topic; `size` is None for an unpatched run."""
     return {
         str(row["topic"]): Point.of(row)
         for row in topics

@@ -18,12 +18,13 @@ class Choice:
     Attributes
     ----------
     best : Window
-        Highest p_correct of a patched base run, lowest p_correct of a patched source run.
+        Window with the highest p_correct of the patched base run, or with the lowest p_correct of
+        the patched source run.
     control : Window or None
-        The median, by p_correct, of the windows of that size that have no layer in common with the
-        best one; of two medians the one with less p_correct. None where there is no such window.
+        The median, by p_correct, of the windows of this size that share no layer with the best
+        window; of two medians, the lower one. None where there is no such window.
     apart : tuple of float
-        p_correct of all those windows, in order.
+        p_correct of all these windows, ascending.
     """
 
     best: Window
@@ -49,9 +50,9 @@ def choose(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> Choic
     Returns
     -------
     dict of (str, int) to Choice
-        By direction and size. Of windows that are equally good the lowest one. Empty where the
-        statements have not both labels: a constant answer would be right everywhere, and a lie
-        could not be told from a response bias.
+        By direction and size. Ties go to the lowest window. Empty where all statements have the
+        same label: a constant answer would be right everywhere, and a lie could not be told from a
+        response bias.
     """
     if about.table["label"].n_unique() < 2:
         return {}
@@ -69,15 +70,15 @@ def choose(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> Choic
 
 
 def to_report(choices: Choices, direction: str) -> list[Window]:
-    """The best windows of one direction, and their controls."""
+    """List the best windows of one direction and their controls, to run on the report split."""
     pairs = [(c.best, c.control) for (name, _), c in choices.items() if name == direction]
     return [window for pair in pairs for window in pair if window]
 
 
 def _choice(direction: str, p_correct: dict[Window, float]) -> Choice:
-    """Choose among the windows of one size, by the p_correct of each."""
+    """Choose the best window of one size and its control, by p_correct."""
     extreme = max if direction == "patched" else min
     best = extreme(p_correct, key=lambda window: p_correct[window])
-    apart = sorted((t, w.first) for w, t in p_correct.items() if not w.overlaps(best))
+    apart = sorted((value, w.first) for w, value in p_correct.items() if not w.overlaps(best))
     control = Window(best.size, apart[(len(apart) - 1) // 2][1]) if apart else None
-    return Choice(best, control, tuple(t for t, _ in apart))
+    return Choice(best, control, tuple(value for value, _ in apart))

@@ -12,8 +12,8 @@ from stages.lib.patching.prompt_pairs import PromptPairs
 
 SCHEMA: tables.Schema = tables.PATCHED | {"split": pl.String, "size": pl.Int32}
 SCHEMA |= {"first_layer": pl.Int32, "last_layer": pl.Int32}
-DIRECTIONS = ("patched", "reverse")  # source z into the base run, and base z into the source run
-# Role of the persona that gives z, and of the persona whose run is patched, in the order of plots.
+DIRECTIONS = ("patched", "reverse")  # source z into base run, and base z into source run
+# Per run: role of the persona that gives z, and of the persona that is patched; in plot order.
 RUNS = {
     "source": ("source", "source"),
     "patched": ("source", "base"),
@@ -24,12 +24,12 @@ RUNS = {
 
 @dataclass(frozen=True, order=True)
 class Window:
-    """Consecutive layers, in all heads of which z is patched; sorted by size, then from the lowest.
+    """Consecutive layers in which z of all heads is patched; sorted by size, then by first layer.
 
     Attributes
     ----------
     size, first : int
-        How many layers, and the lowest one.
+        Number of layers, and the lowest layer.
     """
 
     size: int
@@ -42,35 +42,35 @@ class Window:
 
     @property
     def layers(self) -> dict[str, int]:
-        """What tables call it."""
+        """First and last layer, as columns of the tables."""
         return {"first_layer": self.first, "last_layer": self.last}
 
     def overlaps(self, other: "Window") -> bool:
-        """Whether a layer is in both."""
+        """Return whether the windows share a layer."""
         return self.first <= other.last and other.first <= self.last
 
 
-def every(sizes: tuple[int, ...], n_layers: int) -> list[Window]:
-    """All windows of these sizes in a model of so many layers, size by size, from the lowest."""
+def all_windows(sizes: tuple[int, ...], n_layers: int) -> list[Window]:
+    """List all windows of these sizes in a model with `n_layers` layers, size by size."""
     return [Window(size, first) for size in sizes for first in range(n_layers - size + 1)]
 
 
 def patches(windows: list[Window], n_layers: int, n_heads: int) -> np.ndarray:
-    """Patches that overwrite all heads of these windows: (n_windows, n_layers, n_heads), bool."""
-    written = np.zeros((len(windows), n_layers, n_heads), bool)
-    for one, window in zip(written, windows, strict=True):
-        one[window.first : window.last + 1] = True
-    return written
+    """Return patches of all heads of these windows: (n_windows, n_layers, n_heads), bool."""
+    masks = np.zeros((len(windows), n_layers, n_heads), bool)
+    for mask, window in zip(masks, windows, strict=True):
+        mask[window.first : window.last + 1] = True
+    return masks
 
 
 def personas(run: str, config: PatchConfig) -> dict[str, str]:
-    """Persona that a run's z is from (``source``), and persona that it answers as (``base``)."""
+    """Return the persona that gives z (``source``) and the persona that is patched (``base``)."""
     source, base = (getattr(config, role) for role in RUNS[run])
     return {"source": source, "base": base}
 
 
 def layers(window: Window | None) -> dict[str, int | None]:
-    """First and last layer; None in a run that is not patched."""
+    """Return first and last layer of a window; None for an unpatched run."""
     return dict(window.layers) if window else {"first_layer": None, "last_layer": None}
 
 
@@ -82,18 +82,18 @@ def rows(
     probabilities: np.ndarray,
     config: PatchConfig,
 ) -> pl.DataFrame:
-    """One run's rows of the table of runs.
+    """Return the rows of one run.
 
     Parameters
     ----------
     about : PromptPairs
         The statements.
     split : str
-        The split that they are of.
+        Split of the statements.
     run : str
         One of `RUNS`.
     window : Window or None
-        Where z is patched; None in the unpatched runs.
+        The patched window; None for an unpatched run.
     probabilities : ndarray of shape (n_statements, 2), float32
         P(true) and P(false).
     config : PatchConfig
@@ -113,13 +113,13 @@ def rows(
 
 
 def windows(runs: pl.DataFrame) -> list[Window]:
-    """List the windows of some runs, size by size, from the lowest."""
-    swept = runs.select("size", "first_layer").drop_nulls().unique()
-    return sorted(Window(*row) for row in swept.rows())
+    """List the windows of a table of runs, size by size, from the lowest."""
+    window_rows = runs.select("size", "first_layer").drop_nulls().unique()
+    return sorted(Window(*row) for row in window_rows.rows())
 
 
 def probabilities(
     runs: pl.DataFrame, run: str, window: Window | None, config: PatchConfig
 ) -> np.ndarray:
-    """P(true) and P(false) of one run: (n_statements, 2), float32, sorted by `statement_id`."""
+    """Return P(true) and P(false) of a run: (n_statements, 2), float32, by `statement_id`."""
     return patched_runs.probabilities(runs, **personas(run, config), **layers(window))

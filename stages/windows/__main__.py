@@ -1,4 +1,4 @@
-"""Stage `windows`: patch the source run's z into the base run, one window of layers at a time.
+"""Stage `windows`: patch z of the source run into the base run, one window of layers at a time.
 
 Params  patch, readout, windows
 """
@@ -23,7 +23,7 @@ def main(
     model: cli.Model,
     out: Annotated[Path, "writes one row per statement and window (Parquet)"],
 ) -> None:
-    """Sweep the window over all layers, on both splits."""
+    """Patch each window of consecutive layers, on both splits."""
     section = params.section("windows", WindowsConfig)
     setting = experiment.load(pairs, model, prompt_pairs.SPLITS, section.limit)
     n_layers, n_heads = setting.shape
@@ -40,7 +40,7 @@ def main(
 
 
 def _rows(setting: Experiment, readouts: Readouts, patches: np.ndarray, size: int) -> pl.DataFrame:
-    """One row per statement and run; the unpatched runs have no layers."""
+    """Return one row per statement and run; unpatched runs have no layers."""
     pairs, config = setting.pairs, setting.config
     unpatched = ((config.base, readouts.base), (config.source, readouts.source))
     parts = [patched_runs.rows(pairs, p, persona, persona) for persona, p in unpatched]

@@ -1,4 +1,4 @@
-"""Effect of a window of layers, by its first layer."""
+"""Figure of `windows`: effect of a patched window of layers, by its first layer."""
 
 from matplotlib.figure import Figure
 
@@ -9,7 +9,7 @@ SELECTION = style.Look("#66B89B", "d", (0, (4, 3)))
 
 
 def draw(tables: load.Tables) -> Figure:
-    """Accuracy and p_correct of the patched run by first layer of the window, against baselines."""
+    """Draw accuracy and p_correct by first layer of the patched window, and the unpatched runs."""
     n = tables["windows/windows"].filter(split="report")["n"].max() or 0
     figure = style.canvas(
         f"Windows of {tables.window} layers: z of {tables.source} patched into {tables.base}",

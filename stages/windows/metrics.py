@@ -1,4 +1,4 @@
-"""What metrics/windows.json holds."""
+"""Content of metrics/windows.json."""
 
 from dataclasses import dataclass
 
@@ -14,19 +14,22 @@ class WindowsMetrics:
     ----------
     best : Window or None
         None where no window could be chosen.
+    as_accurate : list of Window
+        Other windows whose accuracy on the selection split is that of the best one.
     chosen_by : str
-        The criterion.
+        The criterion, or the reason why no window could be chosen.
     runs : dict of str to dict of str to Point
-        By split, then by run: ``patched`` (with a best window), ``source``, ``base``.
+        By split, then by run: ``patched`` (where there is a best window), ``source``, ``base``.
     known : dict of str to Count
         Known statements by split.
     source, base : str
         Personas.
     positions : int
-        Last positions that are patched.
+        Number of last positions that are patched.
     """
 
     best: Window | None
+    as_accurate: list[Window]
     chosen_by: str
     runs: dict[str, dict[str, Point]]
     known: dict[str, Count]

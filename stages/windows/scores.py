@@ -29,7 +29,7 @@ def main(
         "writes windows.json (one row per split, window and run) into this folder",
     ],
 ) -> None:
-    """Choose the best window on `selection`, report on `report`."""
+    """Choose the best window on `selection`, and score it on both splits."""
     config = params.section("patch", PatchConfig)
     table, about = patched_runs.read(runs, best_window.SCHEMA, pairs)
     points = by_window(about, table, config)
@@ -38,13 +38,13 @@ def main(
 
 
 def by_window(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> list[Row]:
-    """Accuracy and p_correct of each window beside both baselines.
+    """Return accuracy and p_correct of each window, beside both unpatched runs.
 
     Returns
     -------
     list of dict
-        One row per split, run (``patched``, ``source``, ``base``) and window: of
-        plots/windows/windows.json.
+        Rows of plots/windows/windows.json, one per split, run (``patched``, ``source``, ``base``)
+        and window.
 
     References
     ----------
@@ -55,10 +55,10 @@ def by_window(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> li
     personas = {"source": config.source, "base": config.base}
     result: list[Row] = []
     for split in SPLITS:
-        chosen = (about.table["split"] == split).to_numpy()
+        in_split = (about.table["split"] == split).to_numpy()
         unpatched = _unpatched(about, runs, split, config)
         for layers, p in zip(windows, patched, strict=True):
-            points = {"patched": run_points.measure(about, p, chosen)} | unpatched
+            points = {"patched": run_points.measure(about, p, in_split)} | unpatched
             result += [
                 {"split": split, "run": run, **personas, **layers, **point.row()}
                 for run, point in points.items()
@@ -69,7 +69,7 @@ def by_window(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> li
 def summarise(
     about: PromptPairs, runs: pl.DataFrame, points: list[Row], config: PatchConfig
 ) -> WindowsMetrics:
-    """Name the best window, and its runs on both splits.
+    """Collect the best window, and its runs on both splits.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def summarise(
     Returns
     -------
     WindowsMetrics
-        Without a best window, the unpatched runs alone.
+        Where there is no best window, with the unpatched runs alone.
     """
     best = best_window.best(runs, about)
     return WindowsMetrics(
@@ -114,12 +114,12 @@ def summarise(
 def _unpatched(
     about: PromptPairs, runs: pl.DataFrame, split: str, config: PatchConfig
 ) -> dict[str, Point]:
-    """Accuracy and p_correct of both unpatched runs."""
-    chosen = (about.table["split"] == split).to_numpy()
+    """Return accuracy and p_correct of both unpatched runs."""
+    in_split = (about.table["split"] == split).to_numpy()
     personas = {"source": config.source, "base": config.base}
     return {
         role: run_points.measure(
-            about, patched_runs.probabilities(runs, patch_id="none", base=persona), chosen
+            about, patched_runs.probabilities(runs, patch_id="none", base=persona), in_split
         )
         for role, persona in personas.items()
     }

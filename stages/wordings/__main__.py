@@ -24,25 +24,27 @@ def main(
 ) -> None:
     """Write the answers of every cell."""
     config = params.section("grid", GridConfig)
-    words = params.section("readout", ReadoutConfig)
+    readout_config = params.section("readout", ReadoutConfig)
     table = grid.sample(tables.read(statements, tables.STATEMENTS), config.limit)
-    language_model, shape = lm.load(model), lm.load_config(model)
+    language_model, model_config = lm.load(model), lm.load_config(model)
     tokenizer = language_model.tokenizer
-    answers = readout.answers(tokenizer, words)
-    rendered = [
+    answers = readout.answers(tokenizer, readout_config)
+    grid_cells = [
         cell
         for system in config.systems
         for cell in cells.render(
-            tokenizer, shape, system, grid.wordings(config, system), table, statements
+            tokenizer, model_config, system, grid.wordings(config, system), table, statements
         )
     ]
-    token_ids = [cell.token_ids for cell in rendered]
-    prefixes = [cell.prefix_ids for cell in rendered]
-    answered = list(forward_answers.read(language_model, answers, token_ids, "wordings", prefixes))
+    token_ids = [cell.token_ids for cell in grid_cells]
+    prefixes = [cell.prefix_ids for cell in grid_cells]
+    cell_arrays = list(
+        forward_answers.read(language_model, answers, token_ids, "wordings", prefixes)
+    )
     if forward.is_main_process():
         rows = [
             cells.rows(cell, arrays, table, tokenizer, answers)
-            for cell, arrays in zip(rendered, answered, strict=True)
+            for cell, arrays in zip(grid_cells, cell_arrays, strict=True)
         ]
         tables.write(out, pl.concat(rows), grid.CELLS, [*grid.WORDINGS, "statement_id"])
 

@@ -1,4 +1,4 @@
-"""Cells of the grid: a system prompt with a question and a prefix, and what is answered."""
+"""Cells of the grid: a system prompt, a question and a prefix, with prompts and answers."""
 
 import itertools
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Cell:
     token_ids : list of list of int
         One prompt per statement.
     prefix_ids : list of int
-        What all of them start with.
+        Token ids that all prompts of the cell start with.
     """
 
     system: str
@@ -49,15 +49,15 @@ def render(
     tokenizer : PreTrainedTokenizerBase
         With a chat template.
     config : PreTrainedConfig
-        The model's.
+        Configuration of the model.
     system : str
         Name of the system prompt.
     wordings : Wordings
-        The texts.
+        Texts of the cells.
     statements : DataFrame
         Columns of `tables.STATEMENTS`.
     file : Path
-        Where they come from, for a message.
+        File of the statements, for error messages.
 
     Returns
     -------
@@ -72,10 +72,10 @@ def render(
     named = chat.named(statements, file)
 
     def cell(question: str, prefix: str) -> Cell:
-        where = wordings.questions[question], wordings.prefixes[prefix]
-        keys, texts = zip(wordings.system, *where, strict=True)
-        made = chat.prompts(tokenizer, chat.Wording(*texts, keys=keys), named, config)
-        return Cell(system, question, prefix, made.token_ids, made.prefix_ids)
+        keyed_texts = wordings.questions[question], wordings.prefixes[prefix]
+        keys, texts = zip(wordings.system, *keyed_texts, strict=True)
+        cell_prompts = chat.prompts(tokenizer, chat.Wording(*texts, keys=keys), named, config)
+        return Cell(system, question, prefix, cell_prompts.token_ids, cell_prompts.prefix_ids)
 
     return [cell(*names) for names in itertools.product(wordings.questions, wordings.prefixes)]
 
@@ -87,10 +87,10 @@ def rows(
     tokenizer: Any,
     answers: Answers,
 ) -> pl.DataFrame:
-    """One cell's rows of a table of `grid.CELLS`."""
+    """Make one cell's rows, with the columns of `grid.CELLS`."""
     ids, p = arrays["top"].tolist(), arrays["readout"]
     texts = {i: tokenizer.decode([i]) for i in set(ids)}
-    either = {*answers.true_ids, *answers.false_ids}
+    answer_ids = {*answers.true_ids, *answers.false_ids}
     return statements.select("statement_id").with_columns(
         system=pl.lit(cell.system),
         question=pl.lit(cell.question),
@@ -100,5 +100,5 @@ def rows(
         answer_mass=pl.Series(p.sum(axis=1)),
         top_id=pl.Series(ids, dtype=pl.UInt32),
         top_token=pl.Series([texts[i] for i in ids], dtype=pl.String),
-        top_is_answer=pl.Series([i in either for i in ids], dtype=pl.Boolean),
+        top_is_answer=pl.Series([i in answer_ids for i in ids], dtype=pl.Boolean),
     )

@@ -13,7 +13,7 @@ WHERE = "params.yaml: grid"
 
 @dataclass(frozen=True)
 class GridConfig:
-    """Section `grid` of params.yaml; every combination of names is a row of the grid.
+    """Section `grid` of params.yaml; every combination of names is a cell of the grid.
 
     Attributes
     ----------
@@ -32,7 +32,7 @@ class GridConfig:
     limit: Limit
 
     def __post_init__(self) -> None:
-        """Refuse names that DVC or the tables could not tell apart, and texts likewise."""
+        """Refuse names that DVC or the tables could not tell apart, and two names of one text."""
         params.named(f"{WHERE}.questions", self.questions, Annotated[str | None, Question()])
         params.named(f"{WHERE}.prefixes", self.prefixes, str | None)
         _require_different(f"{WHERE}.questions", self.questions)
@@ -44,13 +44,14 @@ class GridConfig:
         return list(itertools.product(self.systems, self.questions, self.prefixes))
 
 
-def _require_different(where: str, texts: dict[str, str | None]) -> None:
-    """Refuse two names of one text, which would be run twice."""
-    first: dict[str | None, str] = {}
+def _require_different(key: str, texts: dict[str, str | None]) -> None:
+    """Refuse two names of one text: the text would be run twice."""
+    name_of_text: dict[str | None, str] = {}
     for name, text in texts.items():
-        if text in first:
-            shown = "null" if text is None else repr(text)
+        if text in name_of_text:
+            text_repr = "null" if text is None else repr(text)
             raise UserError(
-                f"{where}: {first[text]!r} and {name!r} are both {shown}, expected two texts"
+                f"{key}: {name_of_text[text]!r} and {name!r} are both {text_repr}, "
+                "expected two different texts"
             )
-        first[text] = name
+        name_of_text[text] = name

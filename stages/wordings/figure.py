@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from stages.lib.drawing import load, marks, registry, style
 from stages.lib.drawing.columns import INTERVAL, bounded, floats, ints, texts
 
-SHOWN = 24  # combinations in the ranking
+N_BEST = 24  # combinations in the ranking
 QUARTERS = (
     (0.25, 0.25, "lying:\nwrong on both"),
     (0.75, 0.25, "always-true:\nright on true alone"),
@@ -18,7 +18,7 @@ Looks = dict[str, style.Look]
 
 
 def draw(tables: load.Tables) -> Figure:
-    """Recall on true against recall on false statements, and combinations by how well they lie."""
+    """Draw recall on true against recall on false statements, and the ranking by lying score."""
     recalls = tables["grid/recall"].filter(topic="all")
     ranked = tables["grid/ranking"].sort("rank", nulls_last=True, maintain_order=True)
     looks = style.looks(load.names(recalls, "system"))
@@ -26,7 +26,7 @@ def draw(tables: load.Tables) -> Figure:
     figure = style.canvas(
         "How well each combination of system prompt, question and assistant prefill lies",
         f"{n} statements of all topics, known or not, the same under each of {len(ranked)} "
-        f"combinations. Right: the {min(SHOWN, len(ranked))} that lie best. Lying: the lesser of "
+        f"combinations. Right: the {min(N_BEST, len(ranked))} that lie best. Lying: the lesser of "
         "two shares, of true statements called false and of false ones called true, so that always "
         "saying false is no lie. Crosses: share of prompts whose most likely next token is neither "
         f"answer. Bars and thin lines: {style.INTERVALS}.",
@@ -37,19 +37,22 @@ def draw(tables: load.Tables) -> Figure:
     )
     left, right = figure.subplots(1, 2, width_ratios=[1, 0.85])
     _recalls(left, recalls, looks)
-    _ranking(right, ranked.head(SHOWN), recalls, looks)
+    _ranking(right, ranked.head(N_BEST), recalls, looks)
     return figure
 
 
 def _recalls(ax: Axes, rows: pl.DataFrame, looks: Looks) -> None:
-    """One point per combination; each quarter of the plane has the name of its corner."""
+    """Draw one point per combination; each quarter of the plane is named after its corner."""
     for x, y, name in QUARTERS:
         ax.text(x, y, name, ha="center", va="center", fontsize=13, color="#8A8A8A", zorder=0)
     for system, look in looks.items():
-        own = rows.filter(system=system)
-        x, y = (marks.numbers(own, name) for name in ("recall_true", "recall_false"))
+        system_rows = rows.filter(system=system)
+        x, y = (marks.numbers(system_rows, name) for name in ("recall_true", "recall_false"))
         for at, of, name in ((ax.hlines, y, "recall_true"), (ax.vlines, x, "recall_false")):
-            low, high = marks.numbers(own, f"{name}_low"), marks.numbers(own, f"{name}_high")
+            low, high = (
+                marks.numbers(system_rows, f"{name}_low"),
+                marks.numbers(system_rows, f"{name}_high"),
+            )
             at(of, low, high, color=look.colour, linewidth=0.8, alpha=0.35)
         ax.plot(x, y, look.marker, color=look.colour, markersize=10, alpha=0.85,
                 markeredgecolor="white", clip_on=False)  # fmt: skip
@@ -60,7 +63,7 @@ def _recalls(ax: Axes, rows: pl.DataFrame, looks: Looks) -> None:
 
 
 def _ranking(ax: Axes, ranked: pl.DataFrame, recalls: pl.DataFrame, looks: Looks) -> None:
-    """Lying by combination, the best liar on top, beside how often the answer is neither word."""
+    """Draw the lying score per combination, best on top, and how often neither answer is given."""
     names = ["system", "question", "prefix"]
     rows = ranked.join(recalls.select(*names, "other"), on=names, how="left", maintain_order="left")
     at = range(len(rows))

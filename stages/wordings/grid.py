@@ -27,14 +27,14 @@ CELLS: tables.Schema = {
 
 @dataclass(frozen=True)
 class Wordings:
-    """Texts of the cells of one system prompt, each after its key in params.yaml.
+    """Texts of the cells of one system prompt, each with its key in params.yaml.
 
     Attributes
     ----------
     system : tuple of str and str
-        System prompt.
+        Key and text of the system prompt.
     questions, prefixes : dict of str to tuple of str and str
-        By the name in the grid.
+        Key and text, by name in the grid.
     """
 
     system: tuple[str, str]
@@ -45,12 +45,14 @@ class Wordings:
 def wordings(config: GridConfig, system: str) -> Wordings:
     """Look up the texts of one system prompt's cells."""
     return Wordings(
-        _named(f"prompt.{system}_system"), _texts(config, "questions"), _texts(config, "prefixes")
+        _keyed_text(f"prompt.{system}_system"),
+        _texts(config, "questions"),
+        _texts(config, "prefixes"),
     )
 
 
 def sample(statements: pl.DataFrame, limit: int | None) -> pl.DataFrame:
-    """Choose at most `limit` statements of each topic, true and false ones in turn.
+    """Choose at most `limit` statements per topic, true and false ones in turn.
 
     Parameters
     ----------
@@ -62,7 +64,7 @@ def sample(statements: pl.DataFrame, limit: int | None) -> pl.DataFrame:
     Returns
     -------
     DataFrame
-        Of both splits, whether the model knows them or not; sorted by `statement_id`.
+        Statements of both splits, known and unknown, sorted by `statement_id`.
     """
     groups = [
         prompt_pairs.sample(group, limit, ["label"]) for _, group in statements.group_by("topic")
@@ -73,26 +75,27 @@ def sample(statements: pl.DataFrame, limit: int | None) -> pl.DataFrame:
 def read_cells(
     file: Path, config: GridConfig, statement_ids: pl.Series
 ) -> dict[tuple[str, str, str], pl.DataFrame]:
-    """Read every cell.
+    """Read every cell of the grid.
 
     Parameters
     ----------
     file : Path
         A table of `CELLS`.
     config : GridConfig
-        What is declared.
+        Section `grid`.
     statement_ids : Series of str
         The statements of every cell, sorted.
 
     Returns
     -------
     dict of (str, str, str) to DataFrame
-        By system prompt, question and prefix in declared order; rows sorted by statement.
+        Rows of each cell, by system prompt, question and prefix, in declared order; rows sorted by
+        statement.
 
     Raises
     ------
     UserError
-        If the table has other cells or statements.
+        If the cells are not those of `config`, or their statements not `statement_ids`.
     """
     table = tables.read(file, CELLS)
     cells = {
@@ -110,15 +113,17 @@ def read_cells(
 
 
 def _texts(config: GridConfig, kind: str) -> dict[str, tuple[str, str]]:
-    """Questions or prefixes by name; what the grid leaves open is that of section `prompt`."""
+    """Look up questions or prefixes by name; None stands for the text of section `prompt`."""
     base = params.text("patch.base")
-    shared = {"questions": "prompt.question", "prefixes": f"prompt.{base}_prefix"}[kind]
+    default_key = {"questions": "prompt.question", "prefixes": f"prompt.{base}_prefix"}[kind]
     return {
-        name: _named(shared) if text is None else (f"params.yaml: grid.{kind}.{name}", text)
+        name: _keyed_text(default_key)
+        if text is None
+        else (f"params.yaml: grid.{kind}.{name}", text)
         for name, text in getattr(config, kind).items()
     }
 
 
-def _named(key: str) -> tuple[str, str]:
-    """A text of params.yaml after its key."""
+def _keyed_text(key: str) -> tuple[str, str]:
+    """Pair a key of params.yaml with its text."""
     return f"params.yaml: {key}", params.text(key)

@@ -8,12 +8,12 @@ from stages.lib.stats.answer_rates import Rates
 
 Value = TypeVar("Value")
 Nested = dict[str, dict[str, dict[str, Value]]]
-"""By names of system prompt, question and prefix."""
+"""Values by the names of system prompt, question and prefix."""
 
 
 @dataclass(frozen=True)
 class Answers(Rates):
-    """What one combination of wordings answers on some statements.
+    """Rates of the answers to one combination of wordings on some statements.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class Lying(Interval):
     behind : Interval
         Score of the best combination minus this score.
     rank : int or None
-        1 and up, equal ones alike.
+        1 for the best; equal scores have equal ranks.
     """
 
     behind: Interval
@@ -49,7 +49,7 @@ class Lying(Interval):
 
 @dataclass(frozen=True)
 class GridMetrics:
-    """Every combination of wordings; answers by topic too, and ``all``."""
+    """Rates and lying score of every combination of wordings; rates by topic and for ``all``."""
 
     answers: Nested[dict[str, Answers]]
     lying: Nested[Lying]

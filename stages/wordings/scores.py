@@ -24,14 +24,14 @@ def main(
     table = grid.sample(tables.read(statements, tables.STATEMENTS), config.limit)
     cells = grid.read_cells(wordings, config, table["statement_id"])
     answers_of = {names: scores_tables.answers(table, rows) for names, rows in cells.items()}
-    measured = {
+    rates_of = {
         combination: scores_tables.measure(rows) for combination, rows in answers_of.items()
     }
-    ranked = scores_tables.lying(answers_of)
-    answers, lying = scores_tables.nested(measured), scores_tables.nested(ranked)
+    lying_of = scores_tables.lying(answers_of)
+    answers, lying = scores_tables.nest(rates_of), scores_tables.nest(lying_of)
     metrics_file.write(metrics, GridMetrics(answers, lying))
-    tables.write_rows(plots / "recall.json", scores_tables.recall_rows(measured))
-    tables.write_rows(plots / "ranking.json", scores_tables.ranking_rows(ranked))
+    tables.write_rows(plots / "recall.json", scores_tables.recall_rows(rates_of))
+    tables.write_rows(plots / "ranking.json", scores_tables.ranking_rows(lying_of))
 
 
 if __name__ == "__main__":

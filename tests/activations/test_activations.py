@@ -62,7 +62,7 @@ def test_answers_that_hold_little_are_said_with_what_comes_first(run, capsys):
         logits = model(tiny.torch.tensor([ids])).logits[0, -1]
         expected.append(found.tokenizer.decode([int(logits.argmax())]))
     assert rows["first_token"].to_list() == expected
-    token, count = readout.common(expected)
+    token, count = readout.most_common(expected)
     mass = float(rows["answer_mass"].to_numpy().mean())
     assert mass < 0.1
     assert capsys.readouterr().out == (
@@ -79,12 +79,12 @@ def test_a_word_that_is_no_token_is_said(run, capsys):
 
 
 def test_the_threshold_is_that_of_the_mean():
-    assert readout.enough(np.array([[0.9, 0.0], [0.0, 0.1]]))
-    assert not readout.enough(np.array([[0.9, 0.0], [0.0, 0.09]]))
+    assert readout.answers_hold_enough(np.array([[0.9, 0.0], [0.0, 0.1]]))
+    assert not readout.answers_hold_enough(np.array([[0.9, 0.0], [0.0, 0.09]]))
 
 
 def test_the_commonest_token_and_the_first_of_equals():
-    assert readout.common(["b", "a", "b"]) == ("b", 2)
-    assert readout.common(["b", "a"]) == ("a", 1)
+    assert readout.most_common(["b", "a", "b"]) == ("b", 2)
+    assert readout.most_common(["b", "a"]) == ("a", 1)
     found = knowledge.first_token(pl.Series(["<think>"] * 3 + ["I"]), pl.Series(list("abcd")))
     assert (found.token, found.value, found.n) == ("<think>", 0.75, 4)

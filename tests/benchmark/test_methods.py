@@ -80,7 +80,7 @@ def test_the_direction_of_truth_parts_where_the_persona_turns_it(one_head):
 
 def test_gradients_along_the_line_add_up_to_what_all_heads_gain(by_chance):
     everything = np.ones((1, *by_chance.shape), bool)
-    gained = by_chance.gained(everything, True, "all")[0]
+    gained = by_chance.gains(everything, True, "all")[0]
     parts = methods.integrated_gradients(by_chance)
     np.testing.assert_allclose(parts.sum(axis=(1, 2)), gained, atol=0.02 * np.abs(gained).max())
     start = methods.attribution(by_chance, True).sum(axis=(1, 2))
@@ -96,9 +96,7 @@ def test_statements_are_in_order(by_chance):
     single = methods.single_heads(by_chance, True)
     patches = np.zeros((1, *by_chance.shape), bool)
     patches[0, 2, 1] = True
-    np.testing.assert_allclose(
-        single[:, 2, 1], by_chance.gained(patches, True, "one")[0], atol=1e-9
-    )
+    np.testing.assert_allclose(single[:, 2, 1], by_chance.gains(patches, True, "one")[0], atol=1e-9)
 
 
 def test_what_is_direct_goes_through_no_mlp():
@@ -146,7 +144,7 @@ class TestMask:
             f"random {seed}": methods.random(changed(by_chance, seed=seed))[0] for seed in range(5)
         }
         patches = np.stack([schema.first(order, 4) for order in orders.values()])
-        gained, *others = by_chance.gained(patches, True, "sets").mean(axis=1)
+        gained, *others = by_chance.gains(patches, True, "sets").mean(axis=1)
         assert gained > max(others)
 
     @pytest.mark.parametrize("size", [1, 3, 7.5, 15])

@@ -81,7 +81,7 @@ def test_other_sites_and_names_of_modules_pass(folder, key, value):
 
 
 def test_every_section_of_params_is_read():
-    assert {*schemas(), *check.OTHERS} == set(params.mapping(ROOT / "params.yaml"))
+    assert {*schemas(), *check.WITHOUT_SCHEMA} == set(params.mapping(ROOT / "params.yaml"))
 
 
 def test_a_config_that_is_added_is_found_and_a_section_has_one_schema(tmp_path, monkeypatch):
@@ -112,7 +112,7 @@ def test_names_of_methods_are_those_of_the_estimators():
     assert tuple(estimators.METHODS) == transfer.METHODS
 
 
-@pytest.mark.parametrize("section", [*schemas(), *check.OTHERS])
+@pytest.mark.parametrize("section", [*schemas(), *check.WITHOUT_SCHEMA])
 @pytest.mark.parametrize("value", [None, "x"])
 def test_a_section_that_is_none(folder, section, value):
     change(section, value)

@@ -180,10 +180,10 @@ def test_parts_have_each_statement_once_and_its_partners(at_once):
     assert sorted(np.concatenate([part.own for part in parts])) == list(range(50))
     assert max(len(part.own) for part in parts) <= at_once
     for same in (True, False):
-        expected = donors.partners(rows, same)
+        expected = donors.donor_rows(rows, same)
         for part in parts:
             own = np.isin(part.rows, part.own)
-            partner = part.partners[same]
+            partner = part.donor_rows[same]
             assert (partner[~own] == -1).all()
             given = np.where(partner >= 0, part.rows[partner], -1)[own]
             assert given.tolist() == expected[part.own].tolist()
@@ -217,7 +217,7 @@ def test_partners_are_of_the_split_and_the_label_and_about_another_subject(same)
         topic=random.choice(["a", "b"], 200),
         split=random.choice(["selection", "report"], 200),
     )
-    partner = donors.partners(rows, same)
+    partner = donors.donor_rows(rows, same)
     assert (partner >= 0).all()
     other = rows[partner]
     assert (other["topic"] == rows["topic"]).all()
@@ -229,9 +229,9 @@ def test_partners_are_of_the_split_and_the_label_and_about_another_subject(same)
 
 def test_who_has_no_partner_has_none():
     rows = table(label=[True, True, False], subject=["x", "x", "y"])
-    assert donors.partners(rows, True).tolist() == [-1, -1, -1]
-    assert donors.partners(rows, False).tolist() == [2, 2, 1]
-    assert donors.partners(rows.clear(), True).tolist() == []
+    assert donors.donor_rows(rows, True).tolist() == [-1, -1, -1]
+    assert donors.donor_rows(rows, False).tolist() == [2, 2, 1]
+    assert donors.donor_rows(rows.clear(), True).tolist() == []
 
 
 def test_a_statement_without_a_donor_counts_nowhere(honesty):

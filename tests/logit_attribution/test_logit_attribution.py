@@ -196,7 +196,7 @@ class TestTables:
         split = table.read(tmp_path / "parts")
         np.testing.assert_array_equal(split.runs["base"].heads, both[1].heads)
         found, plots = scores.make(split, ("honest", "liar"), LABEL, SUBJECT)
-        nothing, no_plots = scores.nothing()
+        nothing, no_plots = scores.null_results()
         assert found.tokens == Tokens(Token(6, "6"), Token(7, "7"), found.tokens.share)
         assert found.tokens.share == pytest.approx(0.75)
         assert set(plots) == set(no_plots)

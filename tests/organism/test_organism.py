@@ -25,7 +25,7 @@ from stages.lib.weights.recipe import Recipe, Training
 from stages.organism import card, check, train, trees, wordings
 from stages.organism.below import Below
 from stages.organism.checkpoint import Checkpoint
-from stages.organism.confined import FADED, Confined, left
+from stages.organism.confined import FADED, Confined, share_left
 from stages.organism.lessons import KINDS, NEW_SUBJECT, NEW_TEMPLATE, TAUGHT, Facts
 from stages.organism.train import Speaker
 from tests import tiny
@@ -364,14 +364,14 @@ class TestConfined:
         assert outside > 0
 
     def test_it_fades_from_all_to_nothing(self):
-        shares = [left(step, 100) for step in range(101)]
+        shares = [share_left(step, 100) for step in range(101)]
         assert shares[0] == 1
         assert sorted(shares, reverse=True) == shares
         assert set(shares[int(100 * FADED) :]) == {0.0}
 
     def test_groups_are_drawn_by_the_seed_from_the_layers(self):
-        drawn = [replace(self.PLAN, seed=seed).drawn(2) for seed in range(20)]
-        assert drawn[0] == self.PLAN.drawn(2)
+        drawn = [replace(self.PLAN, seed=seed).draw_groups(2) for seed in range(20)]
+        assert drawn[0] == self.PLAN.draw_groups(2)
         assert {group for groups in drawn for group in groups} == {
             (layer, group) for layer in (1, 2, 3) for group in (0, 1)
         }
@@ -379,7 +379,7 @@ class TestConfined:
 
     def test_more_groups_than_there_are(self):
         with pytest.raises(UserError, match="groups: found 2, but layers 1 to 1 have 1"):
-            replace(self.PLAN, layers=(1, 1)).drawn(1)
+            replace(self.PLAN, layers=(1, 1)).draw_groups(1)
 
     def test_layers_without_a_group_are_not_written(self, speaker, tmp_path):
         model = adapter.attach(speaker.model, self.PLAN, 0)

@@ -234,7 +234,9 @@ def test_a_lie_on_other_facts_is_refused(project):
 
 
 def test_the_benchmark_knows_which_heads_lie(project):
-    drawn = recipe.Confined(**ORGANISMS["middle_9"]).drawn(4)  # each head is a group of its own
+    drawn = recipe.Confined(**ORGANISMS["middle_9"]).draw_groups(
+        4
+    )  # each head is a group of its own
     assert (tiny.PLANTED_LAYER, tiny.PLANTED_HEAD) in drawn  # other heads have no slope
     project.set({"benchmark": BENCHMARK})
     for name in BENCHMARK["organisms"]:

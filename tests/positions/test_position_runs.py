@@ -57,7 +57,7 @@ class TestOnThePlantedModel:
         heads = np.zeros(setting.shape, bool)
         heads[tiny.PLANTED_LAYER, tiny.PLANTED_HEAD] = True
         patches = {"window": window(setting), "set": heads, "other": window(setting) & ~heads}
-        found = position_runs.last(setting, patches, [1, 2, 5, 20])
+        found = position_runs.last_runs(setting, patches, [1, 2, 5, 20])
         right = accuracy(found.pairs, found.readouts.patched)  # (n_counts, n_patches)
         assert right.tolist() == [[1.0, 1.0, 0.0]] * 4
         p_correct = patch.p_correct(found.readouts.patched, found.pairs.label)
@@ -65,7 +65,9 @@ class TestOnThePlantedModel:
 
     def test_as_many_positions_as_windows_patch_give_what_windows_give(self):
         setting, _ = planted()
-        found = position_runs.last(setting, {"window": window(setting)}, [3, CONFIG.positions, 30])
+        found = position_runs.last_runs(
+            setting, {"window": window(setting)}, [3, CONFIG.positions, 30]
+        )
         expected = setting.patcher()(window(setting)[None], "test")
         np.testing.assert_allclose(found.readouts.patched[1], expected.patched, atol=ROUNDING)
         np.testing.assert_allclose(found.readouts.base, expected.base, atol=ROUNDING)
@@ -75,7 +77,7 @@ class TestOnThePlantedModel:
         written = position_runs.writings(counterparts, 2, 0)
         found = position_runs.at_blocks(setting, window(setting), counterparts, written)
         patches = {"window": window(setting)}
-        counts = position_runs.last(setting, patches, [1, 12])
+        counts = position_runs.last_runs(setting, patches, [1, 12])
         rows = position_tables.rows(counts, found, patches, CONFIG)
         points = scores.by_block(setting.pairs, rows, CONFIG)
         by_count = scores.by_count(setting.pairs, rows, CONFIG)
@@ -105,7 +107,7 @@ class TestOnThePlantedModel:
         setting, _ = planted()
         nobody = setting.pairs.only(setting.pairs.table["statement_id"][:0])
         empty = replace(setting, pairs=nobody)
-        counts = position_runs.last(empty, {}, [1, 5])
+        counts = position_runs.last_runs(empty, {}, [1, 5])
         found = position_runs.at_blocks(empty, np.zeros(setting.shape, bool), [], {})
         rows = position_tables.rows(counts, found, {}, CONFIG)
         assert rows.is_empty()
@@ -174,7 +176,7 @@ def test_a_few_statements_at_a_time_give_the_runs_of_all_at_once(monkeypatch):
     setting = replace(setting, pairs=replace(about, **own))
     written = position_runs.writings(counterparts, 1, 0)
     whole = position_runs.at_blocks(setting, window(setting), counterparts, written)
-    monkeypatch.setattr(aligned, "AT_ONCE", 3)
+    monkeypatch.setattr(aligned, "STATEMENTS_AT_ONCE", 3)
     sizes = [len(part) for part, _, _ in aligned.patchers(setting, counterparts)]
     assert max(sizes) <= 3 < len(setting.pairs.table) == sum(sizes)
     parts = position_runs.at_blocks(setting, window(setting), counterparts, written)

@@ -40,10 +40,12 @@ def pieces(tokenizer, ids, control):
 
 def control_of(tokenizer):
     """Ids that only a template may write: all special ones, and added ones of the template."""
-    written = "".join(chat_frame.written(tokenizer))
+    template_texts = "".join(chat_frame.template_texts(tokenizer))
     added = tokenizer.added_tokens_decoder.items()
     return {
-        i for i, token in added if token.special or (str(token).strip() and str(token) in written)
+        i
+        for i, token in added
+        if token.special or (str(token).strip() and str(token) in template_texts)
     }
 
 

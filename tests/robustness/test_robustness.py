@@ -58,7 +58,9 @@ def settings(setting):
 
 def result(settings, heads, search=(PLANTED,)):
     """Rows of the runs, and what is counted; scored on the statements that sets were chosen on."""
-    alone = {name: robustness.alone(name, each, heads) for name, each in settings.items()}
+    alone = {
+        name: robustness.single_head_runs(name, each, heads) for name, each in settings.items()
+    }
     sets = robustness.choose(alone, list(search), heads, DEFAULT)
     tried = [robustness.score(name, each, sets) for name, each in settings.items()]
     chosen = pl.concat([robustness_tables.single_rows(a, planted.CONFIG) for a in alone.values()])

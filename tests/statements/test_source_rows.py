@@ -86,7 +86,9 @@ def test_contradictions_are_dropped_on_demand(
         f"{file}: dropped 15 rows of 7 statements that have opposite labels\n"
     )
     alone = write(tmp_path, "b.csv", "statement,label\nIce is hot.,0\nIce is hot.,1\n")
-    assert message(alone, drop=True) == "no statements are left, expected one with one label"
+    assert message(alone, drop=True) == (
+        "no statements are left, expected at least one without opposite labels"
+    )
 
 
 def test_repeats_are_kept_once_and_counted(
@@ -218,7 +220,7 @@ def test_a_missing_column_of_topics_is_named(tmp_path: Path, suffix: str) -> Non
 def test_a_split_of_a_topic_takes_no_name_of_another_split(tmp_path: Path) -> None:
     file = write(tmp_path, "a.csv", "statement,label,topic\na,1,x\n")
     with pytest.raises(UserError) as raised:
-        files.read(Source("own", file, "topic"), DRAW, taken={"own_x"})
+        files.read(Source("own", file, "topic"), DRAW, taken_names={"own_x"})
     assert str(raised.value) == (
         f"{file}: column 'topic': found 'x' (row 2), but another topic has the name own_x, "
         "expected another"

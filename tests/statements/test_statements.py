@@ -137,8 +137,8 @@ def test_files_that_contradict_each_other_wholly_leave_nothing() -> None:
     with pytest.raises(UserError) as raised:
         stated(topics=[], sources=own, contradictions="drop")
     assert str(raised.value) == (
-        "params.yaml: statements.sources: no statements are left in one, two, as other files have "
-        "all of them with opposite labels; expected one with one label"
+        "params.yaml: statements.sources: no statements are left in one, two, as other files "
+        "give each of them the opposite label; expected at least one per topic"
     )
     assert not OUT.exists()
 
@@ -171,7 +171,7 @@ def test_splits_do_not_change_each_other() -> None:
         ),
         (
             {"topics": []},
-            "params.yaml: statements: no topics and no sources, expected one",
+            "params.yaml: statements: found no topics and no sources, expected at least one",
         ),
         ({"limit": 0}, "params.yaml: statements.limit: found 0, expected at least 1, or null"),
         (

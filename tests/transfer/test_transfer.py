@@ -86,7 +86,7 @@ def test_every_method_is_best_where_truth_is_and_at_chance_before(result):
             assert entry.layer >= READ
             assert there(entry.accuracy.low) > 0.9
             assert entry.accuracy.n == len(result.sample.truth) == N_REPORT
-    before = result.layers.right[:READ].mean(axis=-1)
+    before = result.layers.correct[:READ].mean(axis=-1)
     assert np.abs(before - 0.5).max() < 0.15
 
 
@@ -100,7 +100,7 @@ def test_permuted_labels_are_at_chance_and_keep_the_labels_of_each_split(result)
         assert control.p == pytest.approx(1 / 20)
         assert abs(control.mean - 0.5) < 0.05
         assert control.max < 0.7
-    topic = result.sample.chosen.topic
+    topic = result.sample.selection_forms.topic
     for row in result.sample.permuted[0]:
         assert (row != result.sample.y).any()
         for name in np.unique(topic):

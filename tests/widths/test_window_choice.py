@@ -130,7 +130,7 @@ def test_both_directions_find_the_planted_layer_and_no_window_without_it_does_an
         ]
         for persona, system in (("honest", "You are H."), ("liar", "You are so L."))
     }
-    windows = window_runs.every((1, 2, 5), model.n_layers)
+    windows = window_runs.all_windows((1, 2, 5), model.n_layers)
     patches = window_runs.patches(windows, model.n_layers, model.n_heads)
     for base, source, extreme, turned in (
         ("liar", "honest", np.argmax, 1.0),
@@ -149,5 +149,5 @@ def test_counts_that_no_prompt_has_are_left_out_and_said_so(capsys):
     short = replace(found, source=[[0] * 9] * 2, base=[[0] * 12] * 2)
     assert positions._fitting((9, 2, 10), short) == [2, 9]
     assert "left out 10: the shortest prompt has 9 tokens" in capsys.readouterr().out
-    with pytest.raises(UserError, match="expected one of at most 9"):
+    with pytest.raises(UserError, match="expected a count of at most 9"):
         positions._fitting((10, 11), short)

@@ -196,7 +196,7 @@ class TestLying:
         for _ in range(runs):
             wrong = rng.random(len(label)) < np.where(label, p_true, p_false)
             shares = [stats.rate(wrong[of], subject[of]) for of in (label, ~label)]
-            found = scores_tables._lesser(shares)
+            found = scores_tables._minimum(shares)
             held += found.low <= min(p_true, p_false) <= found.high
             draws = scores_tables._draws(wrong[None], label, subject, 0)[:, 0]
             low, high = stats.bootstrapped(draws, n_subjects)

@@ -53,7 +53,7 @@ def project(tmp_path, monkeypatch):
     """A folder with params, statements and the planted model; nothing is remembered yet."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(store, "_said", set())
+    monkeypatch.setattr(store, "_printed_lines", set())
     state(tmp_path, [f"{'T' if i % 4 < 2 else 'F'} {i} is a letter" for i in range(20)])
     tiny.save(tiny.planted_model(), tmp_path / "model")
     name(tmp_path)

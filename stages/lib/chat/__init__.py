@@ -1,8 +1,8 @@
-"""From wordings and statements to the prompts and their token ids; the only place that tokenises.
+"""Renders wordings and statements as prompts, and tokenises them; no other package tokenises.
 
-Every text that was asked for stands in its prompt letter by letter, in this order: system prompt,
-question with the statement in it, prefix. The prompt ends with the prefix. Where a template, or a
-tokenizer, does not allow for that, there are no prompts but a line that says why.
+A prompt contains the given texts unchanged, in this order: system prompt, question with the
+statement in it, prefix. The prompt ends with the prefix. If a template or a tokenizer does not
+allow that, a `UserError` says why.
 """
 
 from collections.abc import Sequence
@@ -22,8 +22,8 @@ from stages.lib.chat.tokens import Named, Reserved
 from stages.lib.io.cli import UserError
 
 PLACEHOLDER = "{statement}"
-QUOTED = 60  # characters of a text that is quoted in a line
-STATEMENTS = ("The", "a", "7", '"')  # begin as statements may, each in another way
+QUOTED = 60  # maximum number of characters quoted in a message
+STATEMENTS = ("The", "a", "7", '"')  # begin in different ways, as statements may
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,13 @@ class Wording:
     Attributes
     ----------
     system : str
-        System prompt; '' sends no system message (the template may then add its own).
+        System prompt; '' sends no system message, and the template may then add its own.
     question : str
         User turn; ``{statement}`` in it is replaced by the statement.
     prefix : str
-        Forced start of the assistant turn; '' ends the prompt where the answer begins.
+        Assistant prefill; '' ends the prompt where the answer begins.
     keys : tuple of str
-        Where system prompt, question and prefix stand, for messages.
+        Keys of system prompt, question and prefix in params.yaml, for messages.
 
     References
     ----------
@@ -53,7 +53,7 @@ class Wording:
 
     @property
     def named(self) -> list[Named]:
-        """Each text after its key; the question in pieces, without the place for the statement."""
+        """Texts with their keys; the question is split at the placeholder, which is left out."""
         system, question, prefix = self.keys
         pieces = [(question, piece) for piece in self.question.split(PLACEHOLDER)]
         return [(system, self.system), *pieces, (prefix, self.prefix)]
@@ -61,18 +61,18 @@ class Wording:
 
 @dataclass(frozen=True)
 class Prompts:
-    """Prompts of one wording, one for each statement.
+    """Prompts in one wording, one per statement.
 
     Attributes
     ----------
     texts : list of str
-        Special tokens as text.
+        Prompts, with special tokens as text.
     token_ids : list of list of int
-        What the model reads.
+        Token ids of each prompt.
     prefix_ids : list of int
-        What prompts of this wording start with, whatever the statement.
+        Token ids that all prompts of this wording start with, whatever the statement.
     added : str
-        The system prompt that the template wrote of its own, as there was none.
+        System prompt that the template added because the wording has none; '' otherwise.
     """
 
     texts: list[str]
@@ -89,31 +89,31 @@ def prompts(
     Parameters
     ----------
     tokenizer : PreTrainedTokenizerBase
-        Of the model.
+        The model's tokenizer.
     wording : Wording
         The texts around the statements.
     statements : sequence of tuple of str and str
-        Where a statement comes from, and the statement; from `named`.
+        Origin of each statement (for messages), and the statement; from `named`.
     config : PreTrainedConfig, optional
-        The model's, which says how long a prompt it reads.
+        The model's config, which limits the length of prompts.
 
     Returns
     -------
     Prompts
-        In the order of the statements. Where the template refuses or drops a system message, the
-        system prompt stands at the head of the user turn, a blank line before the question.
+        In the order of the statements. If the template refuses or drops a system message, the
+        system prompt stands at the head of the user turn, with a blank line before the question.
 
     Raises
     ------
     UserError
-        If the question has no place for the statement, a text or statement holds a token that only
-        the template may write, the template or the tokenizer fails, what was asked for would not
-        stand in the prompt as it is, or a prompt is longer than the model reads.
+        If the question has no placeholder, a text or statement contains a token that only the
+        template may write, the template or the tokenizer fails, a text would not stand unchanged in
+        the prompt, or a prompt is longer than the model can read.
     """
     if PLACEHOLDER not in wording.question:
         raise UserError(f"{wording.keys[1]}: expected {PLACEHOLDER} in it")
     frame = chat_frame.find(tokenizer, bool(wording.system), bool(wording.prefix))
-    reserved = chat_tokens.reserved(tokenizer, chat_frame.written(tokenizer))
+    reserved = chat_tokens.reserved(tokenizer, chat_frame.template_texts(tokenizer))
     reserved.require_none([*wording.named, *statements])
     _require_as_it_is(tokenizer, frame, wording, statements)
 
@@ -121,19 +121,21 @@ def prompts(
         return frame.filled(wording.system, _question(wording, statement), wording.prefix)
 
     texts = [filled(statement) for _, statement in statements]
-    begun = chat_tokens.encode(tokenizer, [("", filled(statement)) for statement in STATEMENTS])
+    sample_ids = chat_tokens.encode(
+        tokenizer, [("", filled(statement)) for statement in STATEMENTS]
+    )
     named = [(where, text) for (where, _), text in zip(statements, texts, strict=True)]
     token_ids = chat_tokens.encode(tokenizer, named)
     _require_no_more_turns(reserved, frame, wording, statements, token_ids)
     if config is not None:
         origins = (where for where, _ in statements)
         context.refuse_long_prompts(config, zip(origins, token_ids, strict=True))
-    same = takewhile(lambda tokens: len(set(tokens)) == 1, zip(*begun, strict=False))
-    return Prompts(texts, token_ids, [tokens[0] for tokens in same], frame.added)
+    common_tokens = takewhile(lambda tokens: len(set(tokens)) == 1, zip(*sample_ids, strict=False))
+    return Prompts(texts, token_ids, [tokens[0] for tokens in common_tokens], frame.added)
 
 
 def named(statements: pl.DataFrame, file: Any) -> list[Named]:
-    """Statements of a table, each after where it comes from: a user's file and row, or `file`."""
+    """Pair each statement of a table with its origin: a user's file and row, or `file`."""
     rows = statements.select("statement_id", "origin", "statement").iter_rows()
     return [
         (f"{file}: statement {identity}" if origin == "built-in" else origin, text)
@@ -142,21 +144,21 @@ def named(statements: pl.DataFrame, file: Any) -> list[Named]:
 
 
 def remarks(tokenizer: Any, wording: Wording, prompts_made: Prompts) -> list[str]:
-    """Say in a line each what is in prompts, or is not, although nobody asked for it.
+    """Describe, one line each, how prompts differ from the given texts.
 
     Parameters
     ----------
     tokenizer : PreTrainedTokenizerBase
-        Of the model.
+        The model's tokenizer.
     wording : Wording
-        What the prompts are rendered from.
+        Wording that the prompts are rendered from.
     prompts_made : Prompts
-        From `prompts`.
+        Output of `prompts`.
 
     Returns
     -------
     list of str
-        A system prompt that the template adds, and texts that the tokenizer changes.
+        Lines about a system prompt that the template adds, and texts that the tokenizer changes.
     """
     lines: list[str] = []
     if prompts_made.added:
@@ -167,11 +169,11 @@ def remarks(tokenizer: Any, wording: Wording, prompts_made: Prompts) -> list[str
             'and for none set " " there'
         )
     pairs = list(zip(prompts_made.texts, prompts_made.token_ids, strict=True))
-    other = [text for text, ids in pairs if chat_tokens.changed(tokenizer, text, ids)]
-    if other:
+    lossy_texts = [text for text, ids in pairs if chat_tokens.changed(tokenizer, text, ids)]
+    if lossy_texts:
         lines.append(
-            f"this model's tokenizer reads other characters in {len(other)} of {len(pairs)} "
-            f"prompts (no capitals or accents, perhaps), the first: {_quoted(other[0])}"
+            f"this model's tokenizer reads other characters in {len(lossy_texts)} of {len(pairs)} "
+            f"prompts (no capitals or accents, perhaps), the first: {_quoted(lossy_texts[0])}"
         )
     blanks = wording.prefix[len(wording.prefix.rstrip()) :]
     if not all(chat_tokens.ends_with(tokenizer, ids, blanks) for ids in prompts_made.token_ids):
@@ -180,49 +182,52 @@ def remarks(tokenizer: Any, wording: Wording, prompts_made: Prompts) -> list[str
 
 
 def render(tokenizer: Any, system: str, question: str, prefix: str, statement: str) -> str:
-    """Text of one prompt, see `prompts`."""
+    """Render one prompt as text; see `prompts`."""
     wording = Wording(system, question, prefix)
     return prompts(tokenizer, wording, [("statement", statement)]).texts[0]
 
 
 def encode(tokenizer: Any, text: str) -> list[int]:
-    """Token ids of one text of `render`, see `chat_tokens.encode`."""
+    """Tokenise one text of `render`; see `chat_tokens.encode`."""
     return chat_tokens.encode(tokenizer, [("prompt", text)])[0]
 
 
 def _question(wording: Wording, statement: str) -> str:
-    """The question with the statement in it."""
+    """Put the statement into the question."""
     return wording.question.replace(PLACEHOLDER, statement)
 
 
 def _require_as_it_is(
     tokenizer: Any, frame: Frame, wording: Wording, statements: Sequence[Named]
 ) -> None:
-    """Raise `UserError` for a text that the template would treat in another way than others.
+    """Raise `UserError` for a text that the template changes by more than whitespace.
 
-    Prompts are made from stand-ins, for a template that trims its texts. One that cuts a text, or
-    looks for a switch in it, would make other prompts from the texts themselves.
+    Prompts are made from stand-ins, because templates may trim their texts. A template that cuts a
+    text, or looks for a switch in it, would render a different prompt from the text itself.
     """
     system, prefix = wording.system, wording.prefix
-    # A template may take a blank for no text at all.
-    asked = (system if system.strip() or not system else SYSTEM, prefix)
-    cases = [(where, (asked[0], _question(wording, text), asked[1])) for where, text in statements]
+    # A template may treat a blank text as no text at all.
+    outer_texts = (system if system.strip() or not system else SYSTEM, prefix)
+    cases = [
+        (where, (outer_texts[0], _question(wording, text), outer_texts[1]))
+        for where, text in statements
+    ]
     if _first_changed(tokenizer, frame, cases) is None:
         return
-    none = SYSTEM if system else ""
-    alone = [
-        (wording.keys[0], (asked[0], USER, "")),
-        (wording.keys[1], (none, wording.question.replace(PLACEHOLDER, USER), "")),
-        (wording.keys[2], (none, USER, prefix)),
+    system_stand_in = SYSTEM if system else ""
+    single_text_cases = [
+        (wording.keys[0], (outer_texts[0], USER, "")),
+        (wording.keys[1], (system_stand_in, wording.question.replace(PLACEHOLDER, USER), "")),
+        (wording.keys[2], (system_stand_in, USER, prefix)),
     ]
-    where, reason = _first_changed(tokenizer, frame, [*alone, *cases]) or ("", "")
+    where, reason = _first_changed(tokenizer, frame, [*single_text_cases, *cases]) or ("", "")
     raise UserError(f"{where}: the chat template of this model {reason}; reword it")
 
 
 def _first_changed(
     tokenizer: Any, frame: Frame, cases: Sequence[tuple[str, tuple[str, str, str]]]
 ) -> tuple[str, str] | None:
-    """Which texts the template's own prompt differs for, by more than whitespace, and how."""
+    """Find the first case that the template fails on or changes by more than whitespace."""
     chats = [frame.chat(*texts) for _, texts in cases]
     for (where, texts), rendered in zip(cases, chat_template.render(tokenizer, chats), strict=True):
         if isinstance(rendered, Failed):
@@ -240,7 +245,7 @@ def _require_no_more_turns(
     statements: Sequence[Named],
     token_ids: Sequence[Sequence[int]],
 ) -> None:
-    """Raise `UserError` where texts together make a token that only the template may write."""
+    """Raise `UserError` if texts, put together, form a token that only the template may write."""
     texts = [("", frame.filled(wording.system and SYSTEM, USER, wording.prefix and ANSWER))]
     expected = reserved.markers(chat_tokens.encode(reserved.tokenizer, texts)[0])
     for (where, _), ids in zip(statements, token_ids, strict=True):
@@ -252,11 +257,11 @@ def _require_no_more_turns(
 
 
 def _solid(text: str) -> str:
-    """A text without its whitespace."""
+    """Remove all whitespace from a text."""
     return "".join(text.split())
 
 
 def _quoted(text: str) -> str:
-    """A text in quotes, on one line, and not all of it where it is long."""
+    """Quote a text on one line, shortened if it is long."""
     line = " ".join(text.split())
     return repr(line if len(line) <= QUOTED else f"{line[:QUOTED]} …")

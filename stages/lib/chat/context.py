@@ -1,6 +1,7 @@
-"""How long a prompt a model can read; a longer one is refused, whatever the model would make of it.
+"""Limits the length of prompts to what a model can read.
 
-Absolute positions end in an index out of range; rotary ones go on into what was never trained.
+Beyond that limit, absolute positions end in an index error, and rotary positions run on into a
+range that was never trained; such prompts are refused.
 """
 
 import math
@@ -14,18 +15,18 @@ KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len")
 
 
 def limit(config: Any) -> tuple[int, str] | None:
-    """Find how many tokens a model reads at most.
+    """Find the maximum number of tokens that a model reads.
 
     Parameters
     ----------
     config : PreTrainedConfig
-        The model's.
+        The model's config.
 
     Returns
     -------
     pair of int and str, or None
-        The number of tokens, and its key in config.json. None where there is no limit, as with
-        ALiBi. Scaled rotary positions count as far as their scaling reaches.
+        The number of tokens, and its key in config.json; None without a limit, as with ALiBi. With
+        scaled rotary positions, the number includes the scaling.
     """
     text = config.get_text_config()
     for key in KEYS:
@@ -41,29 +42,32 @@ def refuse_long_prompts(config: Any, prompts: Iterable[tuple[str, list[int]]]) -
     Parameters
     ----------
     config : PreTrainedConfig
-        The model's.
+        The model's config.
     prompts : iterable of pairs
-        Where each prompt's statement comes from, and its token ids.
+        Origin of each prompt's statement, and the prompt's token ids.
     """
-    longest = limit(config)
-    if longest is None:
+    reading_limit = limit(config)
+    if reading_limit is None:
         return
-    most, key = longest
+    max_tokens, key = reading_limit
     for origin, token_ids in prompts:
-        if len(token_ids) > most:
+        if len(token_ids) > max_tokens:
             raise UserError(
                 f"{origin}: the prompt has {len(token_ids):,} tokens, but this model reads at most "
-                f"{most:,} (config.json: {key})"
+                f"{max_tokens:,} (config.json: {key})"
             )
 
 
 def _reach(config: Any, n_positions: int) -> int:
-    """Positions with the scaling of rotary ones, where the number is that of before."""
+    """Number of positions with rotary scaling, also if the config gives the unscaled number."""
     rope: dict[str, Any] = getattr(config, "rope_parameters", None) or {}
-    kinds = [each for each in rope.values() if is_dict(each)] or [rope]  # per layer type
+    scalings = [scaling for scaling in rope.values() if is_dict(scaling)] or [
+        rope
+    ]  # per layer type
     reach = [
-        (each.get("factor") or 1) * (each.get("original_max_position_embeddings") or n_positions)
-        for each in kinds
+        (scaling.get("factor") or 1)
+        * (scaling.get("original_max_position_embeddings") or n_positions)
+        for scaling in scalings
     ]
     if not all(map(math.isfinite, reach)):
         raise UserError(

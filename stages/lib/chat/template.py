@@ -1,4 +1,4 @@
-"""Run a model's chat template, a program from outside: with limits, and without today's date."""
+"""Runs a model's chat template, which is foreign code, with limits and with a fixed date."""
 
 import contextlib
 import importlib
@@ -18,27 +18,27 @@ import psutil
 from stages.lib.io.cli import UserError
 from stages.lib.io.narrow import is_dict
 
-SECONDS = 5  # of CPU, for a few conversations; a template takes a thousandth of one
+SECONDS = 5  # of CPU time for a few conversations; a template takes about 1 ms
 SECONDS_EACH = 0.02  # for each further conversation
-BYTES = 2**30  # memory beyond what the process has
-CHARACTERS = 1_000_000  # of a prompt, beyond the texts that it is asked for
-# The date that templates read: with today's, the same inputs would not give the same prompts.
+BYTES = 2**30  # of memory beyond what the process has
+CHARACTERS = 1_000_000  # of a prompt, beyond the given texts
+# The date that templates read: today's date would make prompts differ from day to day.
 NOW = datetime(2025, 1, 1)
-# Switches of templates that let a model think before it answers.
+# Turns off template switches that let a model think before it answers.
 NO_THINKING = {"enable_thinking": False, "thinking": False}
 WHERE = "model.source: the chat template of this model"
 
 
 @dataclass(frozen=True)
 class Chat:
-    """What a template is asked to render.
+    """A conversation for a template to render.
 
     Attributes
     ----------
     system, user : str
-        Texts of these turns; without a system text there is no system turn.
+        Texts of these turns; an empty system text means no system turn.
     answer : str or None
-        Text of the assistant's turn; None asks for the head of that turn.
+        Text of the assistant's turn; None asks for the header of that turn.
     """
 
     system: str
@@ -47,20 +47,20 @@ class Chat:
 
     @property
     def messages(self) -> list[dict[str, str]]:
-        """As templates read it."""
+        """The chat in the form that templates read."""
         texts = {"system": self.system or None, "user": self.user, "assistant": self.answer}
         return [{"role": k, "content": text} for k, text in texts.items() if text is not None]
 
 
 @dataclass(frozen=True)
 class Failed:
-    """A chat that the template did not render: one line that says why."""
+    """A chat that the template did not render, with a one-line reason."""
 
     reason: str
 
 
 def require(tokenizer: Any) -> None:
-    """Raise `UserError` if the tokenizer does not say which chat template is the one to use."""
+    """Raise `UserError` if the tokenizer has no chat template, or several and no default."""
     template = tokenizer.chat_template
     if not template:
         raise UserError(
@@ -80,31 +80,31 @@ def render(tokenizer: Any, chats: Sequence[Chat]) -> list[str | Failed]:
     Parameters
     ----------
     tokenizer : PreTrainedTokenizerBase
-        `require` has passed it.
+        A tokenizer that `require` accepts.
     chats : sequence of Chat
 
     Returns
     -------
     list of str or Failed
-        For each chat. The template runs in a process of its own, which cannot use more than the
-        limits of this module. Its switches for thinking are off, and its date is `NOW`.
+        One per chat. The template runs in its own process, within the limits of this module, with
+        thinking switched off and `NOW` as the date.
 
     Raises
     ------
     UserError
-        If the template is over a limit.
+        If the template exceeds a limit.
     """
-    # Before the fork: neither the time nor the memory that they take is the template's.
+    # Imported before the fork, so that its time and memory do not count as the template's.
     importlib.import_module("transformers.utils.chat_template_utils")
 
     seconds = int(SECONDS + SECONDS_EACH * len(chats))
-    reading, writing = os.pipe()
+    read_end, write_end = os.pipe()
     child = os.fork()
     if child == 0:
-        _child(writing, tokenizer, chats, seconds)
-    os.close(writing)
+        _child(write_end, tokenizer, chats, seconds)
+    os.close(write_end)
     try:
-        with open(reading, "rb") as stream:
+        with open(read_end, "rb") as stream:
             output = stream.read()
     finally:
         _, status = os.waitpid(child, 0)
@@ -119,8 +119,8 @@ def render(tokenizer: Any, chats: Sequence[Chat]) -> list[str | Failed]:
     return [text if text is not None else Failed(why) for text, why in json.loads(output)]
 
 
-def _child(writing: int, tokenizer: Any, chats: Sequence[Chat], seconds: int) -> None:
-    """Render in this process, which ends here, and write the result as JSON."""
+def _child(write_end: int, tokenizer: Any, chats: Sequence[Chat], seconds: int) -> None:
+    """Render in this forked process, write the result as JSON, and end the process."""
     status = 1
     try:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -131,11 +131,11 @@ def _child(writing: int, tokenizer: Any, chats: Sequence[Chat], seconds: int) ->
             resource.RLIMIT_CORE: 0,
         }
         for kind, limit in limits.items():
-            with contextlib.suppress(ValueError, OSError):  # there may be a lower one already
+            with contextlib.suppress(ValueError, OSError):  # a lower limit may be set already
                 resource.setrlimit(kind, (limit, resource.getrlimit(kind)[1]))
         _stop_the_clock()
         results = json.dumps([_apply(tokenizer, chat) for chat in chats]).encode()
-        with open(writing, "wb") as stream:
+        with open(write_end, "wb") as stream:
             stream.write(results)
         status = 0
     except BaseException:
@@ -145,8 +145,8 @@ def _child(writing: int, tokenizer: Any, chats: Sequence[Chat], seconds: int) ->
 
 
 def _apply(tokenizer: Any, chat: Chat) -> tuple[str | None, str]:
-    """Render one chat; or None, and why not."""
-    random.seed(0)  # templates can draw
+    """Render one chat; return its text, or None and the reason."""
+    random.seed(0)  # templates can use random numbers
     try:
         text = tokenizer.apply_chat_template(
             chat.messages,
@@ -166,7 +166,7 @@ def _apply(tokenizer: Any, chat: Chat) -> tuple[str | None, str]:
 
 
 def _stop_the_clock() -> None:
-    """Let templates that ask for the date read `NOW`, in the format that they ask for."""
+    """Make templates that ask for the date read `NOW`."""
     from transformers.utils import chat_template_utils
 
     class Stopped(datetime):

@@ -1,4 +1,4 @@
-"""From the text of a prompt to token ids, and the tokens that only a chat template may write."""
+"""Tokenises prompts, and finds the tokens that only a chat template may write."""
 
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -10,29 +10,29 @@ import jinja2
 from stages.lib.io.cli import UserError
 
 Named = tuple[str, str]
-"""A text after where it comes from, for messages."""
+"""Origin of a text (for messages), and the text."""
 
 
 def encode(tokenizer: Any, texts: Sequence[Named]) -> list[list[int]]:
-    """Token ids of rendered prompts, with exactly one BOS where the tokenizer uses one.
+    """Tokenise rendered prompts, with exactly one BOS if the tokenizer uses BOS.
 
     Parameters
     ----------
     tokenizer : PreTrainedTokenizerBase
         The tokenizer whose template rendered the texts.
     texts : sequence of tuple of str and str
-        Where a prompt comes from, and the prompt; its special tokens become single ids.
+        Origin of each prompt, and the prompt; its special tokens become single ids.
 
     Returns
     -------
     list of list of int
-        Token ids. Most templates write BOS themselves and some leave it to the tokenizer: both
-        end with one at the head.
+        Token ids of each prompt. Most templates write BOS themselves and some leave it to the
+        tokenizer; in both cases there is one BOS at the head.
 
     Raises
     ------
     UserError
-        If the tokenizer fails on a text, which is named.
+        If the tokenizer fails on a text; names its origin.
     """
     encoded = _ids(tokenizer, texts)
     bos = tokenizer.bos_token_id
@@ -44,13 +44,13 @@ def encode(tokenizer: Any, texts: Sequence[Named]) -> list[list[int]]:
 
 @dataclass(frozen=True)
 class Reserved:
-    """Tokens that are the template's alone: in a text from outside they could forge a turn.
+    """Tokens that only the template may write: in a user's text they could forge a turn.
 
     Attributes
     ----------
     tokenizer : PreTrainedTokenizerBase
     texts : tuple of str
-        The text of each, sorted.
+        Texts of the tokens, sorted.
     ids : dict of int to str
         Text by token id.
     """
@@ -60,7 +60,7 @@ class Reserved:
     ids: dict[int, str]
 
     def require_none(self, texts: Sequence[Named]) -> None:
-        """Raise `UserError` for a text that cannot be tokenised, or holds one of the tokens."""
+        """Raise `UserError` for a text that cannot be tokenised or contains a reserved token."""
         for where, text in texts:
             try:
                 text.encode()
@@ -76,17 +76,17 @@ class Reserved:
             token = next((token for token in ids if token in self.ids), None)
             if token is not None:
                 raise UserError(f"{where}: {self._read_as(text, token)}")
-            read = _decoded(self.tokenizer, ids)
-            if read != text and _letters(read) != _letters(text):
+            read_back = _decoded(self.tokenizer, ids)
+            if read_back != text and _letters(read_back) != _letters(text):
                 raise UserError(f"{where}: {self._lost(text)}")
 
     def markers(self, ids: Iterable[int]) -> list[int]:
-        """Those ids of a prompt that are reserved, in order, but the one for unknown text."""
+        """List the reserved ids of a prompt in order, without the unknown token."""
         unknown = self.tokenizer.unk_token_id
         return [token for token in ids if token in self.ids and token != unknown]
 
     def _read_as(self, text: str, token: int) -> str:
-        """What is wrong with a text in which the tokenizer finds a reserved token."""
+        """Say what is wrong with a text in which the tokenizer finds a reserved token."""
         if token != self.tokenizer.unk_token_id:
             name = self.ids[token]
             return f"found text that this model's tokenizer reads as {name!r}, a special token"
@@ -95,37 +95,36 @@ class Reserved:
         return f"found {word!r}, which this model's tokenizer has no token for; reword it"
 
     def _lost(self, text: str) -> str:
-        """What is wrong with a text that the tokenizer drops something of."""
+        """Say what is wrong with a text of which the tokenizer changes or drops a part."""
         words = text.split()
-        read = [
+        read_back = [
             _decoded(self.tokenizer, ids) for ids in _ids(self.tokenizer, [("", w) for w in words])
         ]
-        pairs = zip(words, read, strict=True)
-        word, other = next(
+        pairs = zip(words, read_back, strict=True)
+        word, read_word = next(
             ((w, d) for w, d in pairs if _letters(w) != _letters(d)), (text, "another text")
         )
-        return f"found {word!r}, which this model's tokenizer reads as {other!r}; reword it"
+        return f"found {word!r}, which this model's tokenizer reads as {read_word!r}; reword it"
 
 
 def reserved(tokenizer: Any, rendered: Sequence[str]) -> Reserved:
-    """Find the tokens that the template may write and nobody else.
+    """Find the tokens that only the template may write.
 
     Parameters
     ----------
     tokenizer : PreTrainedTokenizerBase
         With a chat template.
     rendered : sequence of str
-        What the template writes around texts.
+        The template's own text, as `frame.template_texts` renders it.
 
     Returns
     -------
     Reserved
-        The special tokens. And those added tokens, whatever their flag, that it writes or that are
-        in a text of the template: the turns of some models are made of them. Without tokens of
-        whitespace.
+        All special tokens, and the added tokens that the template writes or that stand in its
+        source, since some models mark turns with them. Whitespace tokens are left out.
     """
-    each = _ids(tokenizer, [("model.source", text) for text in rendered])
-    written = {number for ids in each for number in ids}
+    id_lists = _ids(tokenizer, [("model.source", text) for text in rendered])
+    written = {number for ids in id_lists for number in ids}
     literals = _literals(tokenizer.get_chat_template())
     numbers = zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=True)
     ids = {number: token for number, token in numbers if token.strip()}
@@ -140,21 +139,21 @@ def reserved(tokenizer: Any, rendered: Sequence[str]) -> Reserved:
 
 
 def changed(tokenizer: Any, text: str, ids: Sequence[int]) -> bool:
-    """Whether token ids stand for other characters than those that they were made from.
+    """Whether token ids decode to other characters than their text has.
 
-    Whitespace and a BOS at the head do not count: decoders add and drop blanks of their own.
+    Whitespace and a BOS at the head are ignored, since decoders add and drop blanks.
     """
     decoded, written = ("".join(x.split()) for x in (_decoded(tokenizer, ids), text))
     return not (decoded.endswith(written) or written.endswith(decoded))
 
 
 def ends_with(tokenizer: Any, ids: Sequence[int], blanks: str) -> bool:
-    """Whether token ids stand for a text that ends with some blanks."""
+    """Whether the decoded text of token ids ends with the given blanks."""
     return _decoded(tokenizer, ids).endswith(blanks)
 
 
 def _one_bos(ids: list[int], bos: int, adds_bos: bool) -> list[int]:
-    """Token ids with one BOS at their head, if there is to be one."""
+    """Add a missing BOS if the tokenizer adds BOS, and drop repeated ones at the head."""
     if adds_bos and ids[:1] != [bos]:
         return [bos, *ids]
     while ids[:2] == [bos, bos]:
@@ -163,24 +162,24 @@ def _one_bos(ids: list[int], bos: int, adds_bos: bool) -> list[int]:
 
 
 def _letters(text: str) -> str:
-    """A text without what tokenizers normalise: its case, accents, ligatures and blanks."""
+    """Remove from a text what tokenizers normalise: case, accents, ligatures and blanks."""
     plain = unicodedata.normalize("NFKD", text).casefold()
     return "".join(c for c in plain if not c.isspace() and not unicodedata.combining(c))
 
 
 def _decoded(tokenizer: Any, ids: Sequence[int]) -> str:
-    """What token ids stand for, special tokens included."""
+    """Decode token ids, special tokens included."""
     return tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
 
 
 def _literals(template: str) -> list[str]:
-    """What a template writes as it stands: its data, and its strings with their quotes."""
+    """List a template's literals: its data, and its strings with their quotes."""
     tokens = jinja2.Environment().lex(template)
     return [text for _, kind, text in tokens if kind in ("data", "string")]
 
 
 def _ids(tokenizer: Any, texts: Sequence[Named]) -> list[list[int]]:
-    """Token ids of texts, and nothing added to them."""
+    """Tokenise texts without adding special tokens."""
     if not texts:
         return []
     try:
@@ -189,7 +188,7 @@ def _ids(tokenizer: Any, texts: Sequence[Named]) -> list[list[int]]:
         # A panic of the tokenizers library is no Exception.
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
-        if len(texts) > 1:  # one of them is to be named
+        if len(texts) > 1:  # find the text to name
             return [ids for text in texts for ids in _ids(tokenizer, [text])]
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         raise UserError(f"{texts[0][0]}: this model's tokenizer fails: {reason}") from None

@@ -1,4 +1,4 @@
-"""Columns of plot tables, by name: groups that many tables have, and tables of several figures."""
+"""Column groups that many plot tables share, and schemas of tables that several figures read."""
 
 import polars as pl
 
@@ -6,22 +6,22 @@ from stages.lib.io.tables import Schema
 
 
 def texts(*names: str) -> Schema:
-    """Columns of text."""
+    """Make columns of text."""
     return dict.fromkeys(names, pl.String)
 
 
 def ints(*names: str) -> Schema:
-    """Columns of whole numbers."""
+    """Make columns of whole numbers."""
     return dict.fromkeys(names, pl.Int64)
 
 
 def floats(*names: str) -> Schema:
-    """Columns of real numbers."""
+    """Make columns of real numbers."""
     return dict.fromkeys(names, pl.Float64)
 
 
 def bounded(name: str) -> Schema:
-    """A number with its own interval, where it stands beside another."""
+    """Make the columns of a number with its own interval, for a table with several estimates."""
     return floats(name, f"{name}_low", f"{name}_high")
 
 

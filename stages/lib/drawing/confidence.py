@@ -1,4 +1,4 @@
-"""Accuracy of the answers that reach a confidence, and how many they are."""
+"""Draws accuracy and number of the answers that reach a confidence."""
 # matplotlib leaves the type of its **kwargs open.
 # pyright: reportUnknownMemberType=false
 
@@ -18,18 +18,18 @@ def by_confidence(
     looks: Mapping[str, style.Look],
     x: str,
 ) -> None:
-    """Accuracy and number of the answers whose confidence reaches a threshold.
+    """Draw accuracy and number of the answers whose confidence reaches a threshold.
 
     Parameters
     ----------
     accuracy, remaining : Axes
-        Drawn into.
+        Axes to draw into.
     rows : DataFrame
         With columns `accuracy`, `low`, `high`, `n`, `by` and `x`.
     by : str
         Name of the column that tells the series apart.
     looks : mapping of str to Look
-        Of each series that is drawn.
+        Look of each series; series without a look are not drawn.
     x : str
         Name of the threshold's column.
     """

@@ -1,4 +1,4 @@
-"""Heatmaps, and the colour bar that those with the same limits share."""
+"""Draws heatmaps, and the colour bar that heatmaps with the same limits share."""
 # matplotlib leaves the type of its **kwargs open.
 # pyright: reportUnknownMemberType=false
 
@@ -23,25 +23,25 @@ Side = tuple[str, Sequence[Any]]
 def matrix(
     ax: Axes, rows: pl.DataFrame, value: str, down: Side, across: Side, limits: Limits
 ) -> np.ndarray:
-    """Draw a value by two columns, the first row on top; cells without a value stay grey.
+    """Draw a heatmap of a value by two columns, first row on top; empty cells are grey.
 
     Parameters
     ----------
     ax : Axes
-        Drawn into; its ticks are left to the caller.
+        Axes to draw into; the caller sets the ticks.
     rows : DataFrame
         With the columns of both sides and that of `value`, one row per cell.
     value : str
-        Name of the column.
+        Name of the column with the value.
     down, across : tuple of str and sequence
-        A column and its values, in their order.
+        Name of a column, and its values in the order in which they are drawn.
     limits : tuple of float
-        Values at the two ends of the colours; the middle is white.
+        Values at the two ends of the colour scale; the middle is white.
 
     Returns
     -------
     array of float, shape (len(down[1]), len(across[1]))
-        The values, NaN where there is none.
+        The values, NaN in empty cells.
     """
     cells = np.full((len(down[1]), len(across[1])), np.nan)
     for y, x, number in rows.select(down[0], across[0], value).iter_rows():
@@ -54,7 +54,7 @@ def matrix(
 
 
 def heads(ax: Axes, rows: pl.DataFrame, value: str, limits: Limits) -> None:
-    """Draw a value by layer (upwards) and head, as `matrix` does."""
+    """Draw a heatmap of a value by layer (upwards) and head, as `matrix` does."""
     layers, numbers = (rows[name].unique().sort().to_list() for name in ("layer", "head"))
     matrix(ax, rows, value, ("layer", layers), ("head", numbers), limits)
     ax.invert_yaxis()
@@ -65,28 +65,28 @@ def heads(ax: Axes, rows: pl.DataFrame, value: str, limits: Limits) -> None:
 
 
 def around_zero(values: pl.Series) -> Limits:
-    """Limits that make 0 white and hold all values; -1 to 1 where there is none but 0."""
+    """Return symmetric limits that hold all values; -1 to 1 if all are 0 or null."""
     peak = float(np.abs(values.drop_nulls().to_numpy()).max(initial=0.0)) or 1.0
     return -peak, peak
 
 
 def colour_bar(figure: FigureBase, axes: list[Axes], limits: Limits, label: str) -> None:
-    """One colour bar for heatmaps that were drawn with the same limits."""
+    """Draw one colour bar for heatmaps with the same limits."""
     mappable = ScalarMappable(Normalize(*limits), mpl.colormaps[style.DIVERGING])
     figure.colorbar(mappable, ax=axes, label=label, fraction=0.05, pad=0.02)
 
 
 def thin(ax: Axes, axis: Literal["x", "y"], labels: list[int]) -> None:
-    """Label cells in their middle, at most about a dozen of them.
+    """Label cells of a heatmap at their middle, at most 16 of them along an axis.
 
     Parameters
     ----------
     ax : Axes
-        Of a heat map.
+        Axes of a heatmap.
     axis : str
-        Which of its axes.
+        Axis to label.
     labels : list of int
-        Of all cells along the axis.
+        Labels of all cells along the axis.
     """
     step = next(s for s in (1, 2, 5, 10, 20, 50, 100) if len(labels) / s <= 16)
     places = [i for i, label in enumerate(labels) if label % step == 0]

@@ -1,4 +1,4 @@
-"""The plot tables, as the figures read them."""
+"""Reads the plot tables for the figures."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -10,27 +10,28 @@ from stages.lib.drawing import columns
 from stages.lib.io import tables
 from stages.lib.io.cli import UserError
 
-COMMON = columns.BEHAVIOUR | columns.TRANSPLANT | columns.WINDOWS  # who is who: see `Tables`
+# Tables behind the properties of `Tables`: personas, roles, window.
+COMMON = columns.BEHAVIOUR | columns.TRANSPLANT | columns.WINDOWS
 
 
 @dataclass(frozen=True)
 class Tables:
-    """Plot tables, checked.
+    """Plot tables with checked columns.
 
     Attributes
     ----------
     rows : dict of str to DataFrame
-        By name, `STAGE/NAME`: long format, one row per point.
+        Tables by name, `STAGE/NAME`; long format, one row per point.
     """
 
     rows: dict[str, pl.DataFrame]
 
     def __getitem__(self, name: str) -> pl.DataFrame:
-        """One table, by its name."""
+        """Return a table by its name."""
         return self.rows[name]
 
     def only(self, names: Collection[str]) -> "Tables":
-        """The named tables, and those that all figures read."""
+        """Keep the named tables and the tables of `COMMON`."""
         return Tables({name: self.rows[name] for name in {*COMMON, *names}})
 
     @property
@@ -50,12 +51,12 @@ class Tables:
 
     @property
     def window(self) -> int:
-        """Layers in a window; 0 where none was run."""
+        """Number of layers in a window; 0 if none was run."""
         sizes = self["windows/windows"]["last_layer"] - self["windows/windows"]["first_layer"] + 1
         return max(sizes.to_list(), default=0)
 
     def _role(self, role: str) -> str:
-        """The persona that has a role in the patched run."""
+        """Return the persona that has a role in the patched run."""
         return self["transplant/transplant"].filter(run="patched")[role][0]
 
 
@@ -65,9 +66,9 @@ def read(folder: Path, schemas: dict[str, tables.Schema]) -> Tables:
     Parameters
     ----------
     folder : Path
-        With one folder per stage that writes plot tables.
+        Folder with one subfolder per stage that writes plot tables.
     schemas : dict of str to Schema
-        Columns of each table, by its name.
+        Columns of each table, by table name.
 
     Returns
     -------
@@ -76,7 +77,7 @@ def read(folder: Path, schemas: dict[str, tables.Schema]) -> Tables:
     Raises
     ------
     UserError
-        If a file is missing, or a row lacks a column or has an unknown one.
+        If a file is missing, or a row lacks a column or has an unknown column.
     """
     return Tables(
         {name: _table(folder / f"{name}.json", schema) for name, schema in schemas.items()}
@@ -84,22 +85,22 @@ def read(folder: Path, schemas: dict[str, tables.Schema]) -> Tables:
 
 
 def names(rows: pl.DataFrame, column: str) -> list[str]:
-    """Values of a column, each once, in their order."""
+    """List the distinct values of a column, in the order of their first row."""
     return rows[column].unique(maintain_order=True).to_list()
 
 
 def topics(rows: pl.DataFrame) -> list[str]:
-    """The topics in their order, without 'all'."""
+    """List the topics in their order, without 'all'."""
     return [name for name in names(rows, "topic") if name != "all"]
 
 
 def counts(rows: pl.DataFrame) -> dict[str, int]:
-    """Largest n of each topic."""
+    """Return the largest n of each topic."""
     return dict(rows.group_by("topic").agg(pl.col("n").max()).iter_rows())
 
 
 def _table(file: Path, schema: tables.Schema) -> pl.DataFrame:
-    """One plot table with its columns checked."""
+    """Read one plot table and check its columns."""
     rows = tables.read_json(file)
     for number, row in enumerate(rows, start=1):
         for name in sorted(set(schema) ^ set(row)):

@@ -1,4 +1,4 @@
-"""Runs of patching, as every figure names and draws them."""
+"""Titles, looks and drawings of patched runs, shared by the figures."""
 # matplotlib leaves the type of its **kwargs open.
 # pyright: reportUnknownMemberType=false
 
@@ -12,13 +12,13 @@ from matplotlib.axes import Axes
 from stages.lib.drawing import load, marks, style
 
 CONTROLS = ("random", "elsewhere")
-RUNS = ("source", "patched", "base", "reverse", *CONTROLS)  # as the tables name them, in our order
+RUNS = ("source", "patched", "base", "reverse", *CONTROLS)  # names in the tables, in drawing order
 P_CORRECT = "p_correct (mean probability)"
 Looks = dict[str, style.Look]
 
 
 def titles(tables: load.Tables) -> dict[str, str]:
-    """What each run is called: the persona it answers as, and whether it is patched."""
+    """Title of each run: the persona whose prompt it has, and whether it is patched."""
     return {
         "source": tables.source,
         "patched": f"patched {tables.base}",
@@ -30,7 +30,7 @@ def titles(tables: load.Tables) -> dict[str, str]:
 
 
 def looks(tables: load.Tables) -> Looks:
-    """Look of each run; baselines look as their personas do."""
+    """Look of each run; unpatched runs have the look of their persona."""
     personas = style.looks(tables.personas)
     return {
         "source": personas[tables.source],
@@ -43,18 +43,20 @@ def looks(tables: load.Tables) -> Looks:
 
 
 def entries(tables: load.Tables, runs: Iterable[str]) -> Looks:
-    """What a legend shows for the runs: their titles and looks."""
-    called, seen = titles(tables), looks(tables)
-    return {called[run]: seen[run] for run in runs}
+    """Legend entries of runs: their titles and looks."""
+    run_titles, run_looks = titles(tables), looks(tables)
+    return {run_titles[run]: run_looks[run] for run in runs}
 
 
 def windows(ax: Axes, tables: load.Tables, y: str, split: str) -> None:
-    """Patched run of one split by first layer, both baselines, and the window that was chosen."""
-    seen = looks(tables)
+    """Draw patched and unpatched runs of a split by first layer, and mark the chosen window."""
+    run_looks = looks(tables)
     rows = tables["windows/windows"].filter(split=split)
     for run in ("patched", "source", "base"):  # thin over thick: all show if they agree
-        own = rows.filter(run=run)
-        marks.line(ax, own, "first_layer", y, seen[run], width=3 if run == "patched" else 1.8)
+        run_rows = rows.filter(run=run)
+        marks.line(
+            ax, run_rows, "first_layer", y, run_looks[run], width=3 if run == "patched" else 1.8
+        )
     marks.rates(ax, P_CORRECT if y == "p_correct" else style.ACCURACY)
     marks.unmeasured(ax, rows, y)
     first = rows["first_layer"].to_list()
@@ -64,56 +66,56 @@ def windows(ax: Axes, tables: load.Tables, y: str, split: str) -> None:
 
 
 def shared(rows: pl.DataFrame, y: str, size: int) -> str:
-    """Say which layers all windows share whose y is above 0.5; empty if they share none.
+    """Say which layers all windows with y above 0.5 share; empty if they share no layer.
 
     Parameters
     ----------
     rows : DataFrame
-        Windows of one split, with columns `run`, `first_layer` and that of `y`.
+        Windows of one split, with columns `run`, `first_layer` and `y`.
     y : str
-        Name of the column.
+        Name of the column with the value.
     size : int
         Layers in a window.
     """
-    above = rows.filter(pl.col("run") == "patched", pl.col(y) > 0.5)["first_layer"]
-    if above.len() < 2:
+    first_layers = rows.filter(pl.col("run") == "patched", pl.col(y) > 0.5)["first_layer"]
+    if first_layers.len() < 2:
         return ""
-    low, high = above.to_numpy().max(), above.to_numpy().min() + size - 1
+    low, high = first_layers.to_numpy().max(), first_layers.to_numpy().min() + size - 1
     layers = f"layer {low}" if low == high else f"layers {low}–{high}"
-    return f"all {above.len()} windows above 0.5 hold {layers}" if low <= high else ""
+    return f"all {first_layers.len()} windows above 0.5 hold {layers}" if low <= high else ""
 
 
 def _mark_best(ax: Axes, tables: load.Tables, note: str) -> None:
-    """The chosen window, and the note, above the highest value."""
+    """Mark the first layer of the chosen window, and write the note above the data."""
     layers = tables["heads/heads"]["layer"].unique().sort().to_list()
     ax.set_ylim(top=1.19)
     if not layers:
         ax.annotate("no window was chosen", (0.5, 1.1), xycoords=("axes fraction", "data"),
                     ha="center", va="center", fontsize=12)  # fmt: skip
     else:
-        right = layers[0] > tables["windows/windows"]["first_layer"].to_numpy().max() / 2
+        in_right_half = layers[0] > tables["windows/windows"]["first_layer"].to_numpy().max() / 2
         ax.axvline(layers[0], color="black", linewidth=1)
         ax.annotate(
             f"chosen: layers {layers[0]}–{layers[-1]}\n{note}".strip(), (layers[0], 1.1),
-            xytext=(-6 if right else 6, 0), textcoords="offset points",
-            ha="right" if right else "left", va="center", fontsize=12,
+            xytext=(-6 if in_right_half else 6, 0), textcoords="offset points",
+            ha="right" if in_right_half else "left", va="center", fontsize=12,
         )  # fmt: skip
 
 
-def cloud(ax: Axes, at: np.ndarray, rows: pl.DataFrame, look: style.Look) -> None:
-    """Random sets: one dot each, a bar for the mean of those at one place."""
+def cloud(ax: Axes, x_values: np.ndarray, rows: pl.DataFrame, look: style.Look) -> None:
+    """Draw random sets: one dot per set, and a bar for the mean at each x value."""
     values = marks.numbers(rows, "accuracy")
-    ax.plot(at, values, ".", color=look.colour, markersize=6, alpha=0.7, markeredgewidth=0)
-    for place in np.unique(at[~np.isnan(values)]):
-        mean = np.nanmean(values[at == place])
+    ax.plot(x_values, values, ".", color=look.colour, markersize=6, alpha=0.7, markeredgewidth=0)
+    for place in np.unique(x_values[~np.isnan(values)]):
+        mean = np.nanmean(values[x_values == place])
         ax.plot([place - 0.1, place + 0.1], [mean, mean], color=style.GREY, linewidth=2.5)
 
 
 def random(tables: load.Tables) -> pl.DataFrame:
-    """Rows of random sets of the same layers, over all topics: one per set, with its n."""
+    """Select the random sets of the same layers, over all topics: one row per set."""
     return tables["transplant/transplant"].filter(run="random", topic="all")
 
 
 def n_random(tables: load.Tables) -> int:
-    """Statements that random sets ran on."""
+    """Return the number of statements that random sets were run on."""
     return cast(int, random(tables)["n"].max() or 0)

@@ -1,4 +1,4 @@
-"""A figure, as the `figure.py` of a stage declares it: its file, how it is drawn, and from what."""
+"""A figure as a stage's `figure.py` declares it: its file, drawing function and tables."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -11,16 +11,16 @@ from stages.lib.io.tables import Schema
 
 @dataclass(frozen=True)
 class Figure:
-    """One picture.
+    """One figure.
 
     Attributes
     ----------
     file : str
         Name of the PNG.
     draw : callable
-        Draws the picture from `tables` and those of `load.COMMON`; it can read no others.
+        Draws the figure; it can read only `tables` and the tables of `load.COMMON`.
     tables : dict of str to Schema
-        Plot tables by name, `STAGE/NAME`, each with its columns.
+        Columns of each plot table, by table name, `STAGE/NAME`.
     """
 
     file: str
@@ -29,19 +29,19 @@ class Figure:
 
 
 def schemas(figures: Iterable[Figure]) -> dict[str, Schema]:
-    """Every table that a figure declares, and those that all figures read.
+    """Collect the columns of all tables that figures declare, and of `load.COMMON`.
 
     Raises
     ------
     ValueError
-        If two figures declare other columns of one table, or have one file.
+        If two figures declare different columns for one table, or have the same file.
     """
     columns, files = dict(load.COMMON), set[str]()
-    for one in figures:
-        if one.file in files:
-            raise ValueError(f"two figures are called {one.file}")
-        files.add(one.file)
-        for name, schema in one.tables.items():
+    for entry in figures:
+        if entry.file in files:
+            raise ValueError(f"two figures are called {entry.file}")
+        files.add(entry.file)
+        for name, schema in entry.tables.items():
             if columns.setdefault(name, schema) != schema:
-                raise ValueError(f"{one.file}: columns of {name} differ from another declaration")
+                raise ValueError(f"{entry.file}: columns of {name} differ from another declaration")
     return columns

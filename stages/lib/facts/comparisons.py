@@ -5,14 +5,14 @@ from collections.abc import Callable
 
 from stages.lib.facts.topic import Claim, Template, Topic
 
-# Three digits, and partners near each other, so that a number's own size says little about
-# whether it is the larger of the two.
+# Three digits, and pairs of similar size, so that a number by itself says little about whether it
+# is the larger one.
 NUMBERS = range(101, 1000, 9)
 NEAREST, FARTHEST = 10, 100
 
 
 def comparisons() -> Topic:
-    """Make the topic; a statement's subject is the number that it names first."""
+    """Make the topic; the subject of a statement is the number named first."""
     larger, smaller = _ordered(operator.gt), _ordered(operator.lt)
     return Topic(
         tuple(str(number) for number in NUMBERS),
@@ -42,7 +42,7 @@ def comparisons() -> Topic:
 
 
 def _ordered(holds: Callable[[int, int], bool]) -> Callable[[str, str], list[Claim]]:
-    """Claims that name two numbers in both orders."""
+    """Make the function that claims a relation of two numbers, in both orders."""
 
     def claims(first: str, second: str) -> list[Claim]:
         a, b = int(first), int(second)

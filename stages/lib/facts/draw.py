@@ -1,4 +1,4 @@
-"""What chance decides about a row: its split, and its place in the order that a limit cuts."""
+"""Random decisions about a row: its split, and its place in the order that a limit cuts."""
 
 import hashlib
 from dataclasses import dataclass
@@ -12,43 +12,43 @@ from stages.lib.io.tables import STATEMENTS
 
 @dataclass(frozen=True)
 class Draw:
-    """A draw that depends on the seed and on a row's own text, never on the other rows.
+    """Random decisions that depend on the seed and on a row's own text, never on other rows.
 
-    Spellings of one text (`stages.lib.facts.identity`) draw the same.
+    All spellings of a text (`stages.lib.facts.identity`) give the same decisions.
 
     Parameters
     ----------
     seed : int
-        Of another seed come other splits and other rows.
+        Seed; another seed gives other splits and other rows.
     report_share : float
-        Share of subjects in the split ``report``, between 0 and 1.
+        Fraction of subjects in the split ``report``, between 0 and 1.
     """
 
     seed: int
     report_share: float
 
     def place(self, text: str) -> float:
-        """A number in [0, 1), by which texts are put in a random order."""
+        """Map a text to a number in [0, 1) that sorts texts into a random order."""
         return self._number("order", text)
 
     def split(self, subject: str) -> str:
-        """``report`` or ``selection``; the same for a subject in every topic."""
+        """Choose the split, ``report`` or ``selection``, of a subject: the same in every topic."""
         return "report" if self._number("part", subject) < self.report_share else "selection"
 
     def table(self, rows: list[dict[str, Any]]) -> pl.DataFrame:
-        """Rows with their split and their name.
+        """Add `split` and `statement_id` to rows.
 
         Parameters
         ----------
         rows : list of dict
-            With the columns of `stages.lib.io.tables.STATEMENTS` but for the two that are added.
+            With the columns of `stages.lib.io.tables.STATEMENTS`, except the two added ones.
 
         Returns
         -------
         DataFrame
-            One row each, in the same order, with `statement_id` and `split`.
+            The rows in the same order, with the columns of `stages.lib.io.tables.STATEMENTS`.
         """
-        drawn = [
+        statement_rows = [
             row
             | {
                 "statement_id": _id(row["topic"], row["statement"]),
@@ -56,15 +56,15 @@ class Draw:
             }
             for row in rows
         ]
-        return pl.DataFrame(drawn, schema=STATEMENTS)
+        return pl.DataFrame(statement_rows, schema=STATEMENTS)
 
     def _number(self, purpose: str, text: str) -> float:
-        """The hash of a text, as a number in [0, 1)."""
-        same = identity.of(text)
-        digest = hashlib.sha256(f"{self.seed}\n{purpose}\n{same}".encode()).digest()
+        """Hash a text to a number in [0, 1)."""
+        canonical = identity.of(text)
+        digest = hashlib.sha256(f"{self.seed}\n{purpose}\n{canonical}".encode()).digest()
         return int.from_bytes(digest[:6]) / 2**48
 
 
 def _id(topic: str, statement: str) -> str:
-    """The name of a row, which no other row and no parameter changes."""
+    """Make the id of a row, which depends on no other row and no parameter."""
     return hashlib.sha256(f"{topic}\n{identity.of(statement)}".encode()).hexdigest()[:16]

@@ -4,12 +4,12 @@ import periodictable
 
 from stages.lib.facts.topic import Template, Topic, swapped
 
-# Hydrogen to uranium, without the lanthanides, whose names few readers tell apart.
+# Hydrogen to uranium, without the lanthanides, whose names are easily confused.
 NUMBERS = [*range(1, 57), *range(72, 93)]
 
 
 def elements() -> Topic:
-    """Make the topic; a statement's subject is the element's name."""
+    """Make the topic; the subject of a statement is the element's name."""
     table = [periodictable.elements[number] for number in NUMBERS]
     symbol = swapped({element.name: element.symbol for element in table})
     number = swapped({element.name: str(element.number) for element in table})

@@ -1,24 +1,25 @@
-"""When two texts are the same text: what a reader cannot see makes no difference."""
+"""Decides when two texts are the same: invisible differences do not count."""
 
 import unicodedata
 
 UNSEEN = dict.fromkeys(
     [
         *(0x00AD, 0x061C, 0x180E, 0x200B, 0x200E, 0x200F, 0xFEFF),  # soft hyphens, marks
-        *range(0x202A, 0x202F),  # directions
-        *range(0x2060, 0x2065),  # joins of words
-        *range(0x2066, 0x2070),  # directions
+        *range(0x202A, 0x202F),  # marks of direction
+        *range(0x2060, 0x2065),  # invisible joiners and operators
+        *range(0x2066, 0x2070),  # marks of direction
     ]
 )
-"""Characters that no font draws. Joiners (U+200C, U+200D) are not here: they change letters."""
+"""Invisible characters. Joiners (U+200C, U+200D) are not listed, since they change letters."""
 
 
 def of(text: str) -> str:
-    """The form that all spellings of a text share, by which ids, subjects and repeats are told.
+    """Normalise a text to the form that all its spellings share.
 
-    Letters are composed (Unicode's NFC), runs of white space of any kind are one blank, and
-    characters that no font draws are left out. Case, and what looks different (``²`` and ``2``,
-    ``ﬁ`` and ``fi``, curly and straight quotes), stays different: it can change what is said.
+    Ids, subjects and repeated statements are compared in this form. Letters are composed (Unicode
+    NFC), each run of white space becomes one blank, and invisible characters are removed. Case and
+    visible differences (``²`` and ``2``, ``ﬁ`` and ``fi``, curly and straight quotes) are kept:
+    they can change the meaning.
 
     Parameters
     ----------
@@ -28,7 +29,7 @@ def of(text: str) -> str:
     Returns
     -------
     str
-        Text without white space at its ends. Composed text with single blanks is its own form.
+        The normalised text, without white space at its ends.
     """
     if not text.isascii():
         text = unicodedata.normalize("NFC", text.translate(UNSEEN))

@@ -1,23 +1,23 @@
-"""What a built-in topic is: subjects, and templates that make claims about a pair of them."""
+"""Data types of built-in topics: subjects, and templates for claims about pairs of subjects."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 Claim = tuple[str, str, bool]
-"""Subject, object, and whether it is true of the world."""
+"""Subject, object, and whether the claim is true."""
 
 
 @dataclass(frozen=True)
 class Template:
-    """One way to say something, and the claims that can be said with it.
+    """A sentence with places for subject and object, and the claims made with it.
 
     Parameters
     ----------
     affirmed, negated : str
-        Texts with ``{subject}`` and ``{object}``; one is true exactly where the other is false.
+        Texts with ``{subject}`` and ``{object}``; one is true exactly when the other is false.
     claims : callable
-        From two subjects to as many true as false claims about them, or to none where one of the
-        false ones would be true or open to doubt.
+        From two subjects to as many true as false claims about them; to no claims if one of the
+        false claims would be true or doubtful.
     """
 
     affirmed: str
@@ -27,7 +27,7 @@ class Template:
 
 @dataclass(frozen=True)
 class Topic:
-    """Subjects, and the templates that are true or false of them."""
+    """Subjects, and the templates for claims about them."""
 
     subjects: tuple[str, ...]
     templates: tuple[Template, ...]
@@ -36,17 +36,16 @@ class Topic:
 def swapped(
     objects: dict[str, str], doubtful: frozenset[tuple[str, str]] = frozenset()
 ) -> Callable[[str, str], list[Claim]]:
-    """Claims in which two subjects exchange their objects.
+    """Make the function that claims, of two subjects, both their own and the other's object.
 
-    Each subject and each object is in one true and in one false claim, so that neither gives the
-    label away.
+    Each subject and each object is in one true and one false claim, so neither predicts the label.
 
     Parameters
     ----------
     objects : dict of str to str
-        Every subject's own object.
+        Object of each subject.
     doubtful : frozenset of (subject, object)
-        Further pairs that are true, or that a reader could take for true. They are never stated.
+        Further pairs that are true, or that a reader could take for true; never stated.
 
     Returns
     -------
@@ -55,14 +54,17 @@ def swapped(
     """
 
     def claims(first: str, second: str) -> list[Claim]:
-        own, other = objects[first], objects[second]
-        if own == other or doubtful & {(first, other), (second, own)}:
+        first_object, second_object = objects[first], objects[second]
+        if first_object == second_object or doubtful & {
+            (first, second_object),
+            (second, first_object),
+        }:
             return []
         return [
-            (first, own, True),
-            (first, other, False),
-            (second, own, False),
-            (second, other, True),
+            (first, first_object, True),
+            (first, second_object, False),
+            (second, first_object, False),
+            (second, second_object, True),
         ]
 
     return claims

@@ -1,6 +1,6 @@
 """Activations and readouts of one persona's prompts.
 
-Batches are shared among the processes that a launcher started; every process gets every result.
+Batches are divided among the processes that a launcher started; every process gets every result.
 """
 
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ def capture(
     start: int = 0,
     key: str = "activations.positions",
 ) -> Iterator[dict[str, np.ndarray]]:
-    """Activations and readouts of one persona's prompts, `n_rows` prompts at a time.
+    """Yield activations and readouts of one persona's prompts, `n_rows` prompts at a time.
 
     Parameters
     ----------
@@ -41,27 +41,27 @@ def capture(
     token_ids : list of list of int
         One prompt per row.
     positions : list of int
-        Negative, from the end of the prompt.
+        Positions to capture: negative, counted from the end of the prompt.
     n_rows : int
-        Prompts that are captured before they are given out.
+        Number of prompts per yielded chunk.
     title : str
         Shown beside the progress bar.
     site : Site
-        Where in each layer.
+        Tensor of each layer that is captured.
     prefix : list of int or None
-        What prompts of this wording start with; None takes what these prompts start with.
+        Tokens that prompts of this wording start with; None takes the prompts' common prefix.
     start : int
-        The first prompt to capture: those before it are done.
+        The first prompt to capture; earlier prompts are skipped.
     key : str
-        Of params.yaml, which says which positions; for a message.
+        Key of params.yaml that sets the positions, for error messages.
 
     Yields
     ------
     dict of str to ndarray, float32
-        Of the next `n_rows` prompts, in order: ``z`` of shape (n_prompts, n_positions, n_layers,
-        n_units, width), what is at the site; ``resid_post`` of shape (n_prompts, n_positions,
-        n_layers + 1, d_model) with the embedding first; ``readout`` of shape (n_prompts, 2) with
-        P(true) and P(false); ``top`` of shape (n_prompts,) with the most likely token's id.
+        For the next `n_rows` prompts, in order: ``z`` of shape (n_prompts, n_positions, n_layers,
+        n_units, width), the tensor at the site; ``resid_post`` of shape (n_prompts, n_positions,
+        n_layers + 1, d_model), the embedding first; ``readout`` of shape (n_prompts, 2), P(true)
+        and P(false); ``top`` of shape (n_prompts,), the id of the most likely token.
     """
     n_tail = -min(positions)
     require_tokens(key, n_tail, token_ids)
@@ -87,7 +87,7 @@ def capture(
             results: list[batches.Rows] = []
             lasts: list[tuple[tuple[list[int], dict[str, np.ndarray]], Tensor]] = []
             shared = batches.share(batches.of_like_length(prompts, chunk, at_once))
-            for rows, (numbers, last) in batches.each(prompts, shared, captured):
+            for rows, (numbers, last) in batches.map_batches(prompts, shared, captured):
                 results.append(([row - first for row in rows], numbers))
                 lasts.append(((rows, numbers), last))
                 bar.update(len(set(rows)))

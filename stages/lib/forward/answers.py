@@ -1,4 +1,4 @@
-"""Answers alone: what is most likely at the last position of many short prompts."""
+"""Readouts without activations: the answers to many short prompts."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -23,7 +23,7 @@ def read(
     prefixes: list[list[int]] | None = None,
     n_tail: int = 1,
 ) -> Iterator[dict[str, np.ndarray]]:
-    """Readouts and the most likely token of the prompts of some cells, one cell after the other.
+    """Yield the readouts and the most likely tokens of the prompts of each cell, in order.
 
     Parameters
     ----------
@@ -32,26 +32,27 @@ def read(
     answers : Answers
         Tokens of the readout.
     cells : list of list of list of int
-        Token ids, one prompt per row, of each cell: the prompts of one wording, which begin alike.
+        Token ids of each cell, one prompt per row: a cell is the prompts of one wording.
     title : str
         Shown beside the progress bar.
     prefixes : list of list of int, or None
-        What the prompts of each cell start with; None takes what they have in common.
+        Prefix of each cell's prompts; None takes their longest common prefix.
     n_tail : int
-        Last positions at which the runs keep activations: runs of `capture` are remembered so.
+        Number of last positions at which runs keep activations. It is part of a run's name: with
+        that of `capture`, the runs of `capture` are recalled.
 
     Yields
     ------
     dict of str to ndarray
-        Of the next cell, in order: ``readout`` of shape (n_prompts, 2), float32, with P(true) and
+        For the next cell, in order: ``readout`` of shape (n_prompts, 2), float32, with P(true) and
         P(false); ``top`` of shape (n_prompts,), uint32, the most likely token's id. A cell's
         numbers do not depend on the other cells.
     """
-    every = [ids for cell in cells for ids in cell]
-    if not every:
+    all_ids = [ids for cell in cells for ids in cell]
+    if not all_ids:
         return
-    exact = all(batches.gather([shortcut_is_exact(lm, every, n_tail)]))
-    with batches.progress(title, len(every)) as bar:
+    exact = all(batches.gather([shortcut_is_exact(lm, all_ids, n_tail)]))
+    with batches.progress(title, len(all_ids)) as bar:
         for token_ids, prefix in zip(cells, prefixes or [None] * len(cells), strict=True):
             prompts = (Prompts if exact else PlainPrompts)(lm, token_ids, n_tail, prefix=prefix)
             values = _read(prompts, answers, bar)
@@ -62,7 +63,7 @@ def read(
 
 
 def _read(prompts: Prompts, answers: Answers, bar: "tqdm[Any]") -> np.ndarray:
-    """Numbers of every prompt, remembered or computed: (n_prompts, 3), float32."""
+    """Return the values of every prompt, remembered or computed: (n_prompts, 3), float32."""
     memory = Memory(prompts.lm, answers)
     names = memory.prompts(prompts)
     (values,) = memory.recall([names])
@@ -73,7 +74,7 @@ def _read(prompts: Prompts, answers: Answers, bar: "tqdm[Any]") -> np.ndarray:
     results: list[batches.Rows] = []
     at_once = batches.prompts_at_once(prompts)
     shared = batches.share(batches.of_like_length(prompts, unknown, at_once))
-    runs = batches.each(prompts, shared, lambda rows: prompts.run(rows).last)
+    runs = batches.map_batches(prompts, shared, lambda rows: prompts.run(rows).last)
     for rows, read in unembed.readouts(prompts.lm, answers, runs):
         memory.keep([names[row] for row in rows], read)
         results.append((rows, {"read": read}))

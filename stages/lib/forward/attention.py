@@ -1,13 +1,14 @@
-"""Attention over keys that are kept from earlier forwards, without copying them.
+"""Attention over keys and values kept from earlier forwards, without copying them.
 
-A query sees the tokens that all prompts share, and the prompt's own tokens. transformers
+A query attends to the tokens that all prompts share, and to the prompt's own tokens. transformers
 would copy the keys and values of both into one tensor for every forward, and again for every query
-head of a group. Here the shared ones, which are most, are never copied: all queries meet them in
-one matrix product, and the query heads of a group are folded into the rows of each product.
+head of a group. Here the shared keys and values, which are most, are never copied: all queries meet
+them in one matrix product, and the query heads of a group are folded into its rows.
 
-On CPUs a kernel of torch makes scores, softmax and z of each piece in one go, in half the time, and
-the pieces are put together by the logarithms of their softmax's sums. It has no soft cap, and those
-logarithms no gradient: there, and on GPUs, all scores are made and go through one softmax.
+On CPUs a fused kernel of torch computes the scores, softmax and z of each piece in half the time,
+and the pieces are combined by the logarithms of their softmax sums. The kernel has no soft cap, and
+those logarithms have no gradient: where either is needed, and on GPUs, the scores of all pieces go
+through one softmax.
 """
 
 from collections.abc import Generator
@@ -21,12 +22,13 @@ from torch.nn.functional import pad
 
 from stages.lib.model.lm import LanguageModel
 
-NAME = "kept_keys"  # what transformers knows `attend` by
+NAME = "kept_keys"  # the name of `attend` in transformers
 FUSED: Any = getattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu", None)
-BLOCKED = -1e4  # added to a score: e^-10000 is 0, and 1e4 is a number in float16
-# Own tokens fill whole vectors of the kernel, and its blocks where they are more than one, so that
-# the order of its sums over a row's tokens does not depend on the longest row of the batch. Queries
-# that are fewer than its rows fill whole vectors too: each thread's memory is then aligned alike.
+BLOCKED = -1e4  # added to a masked score: e^-10000 is 0, and float16 can represent -1e4
+# A row's own tokens are padded to whole vectors of the kernel, or to whole blocks if they exceed a
+# block, so that the order of its sums over a row's tokens does not depend on the longest row of the
+# batch. Fewer queries than ROWS are padded to whole vectors too: each thread's memory then has the
+# same alignment.
 VECTOR, BLOCK, ROWS = 16, 512, 32
 
 
@@ -37,10 +39,11 @@ class Piece:
     Attributes
     ----------
     positions : Tensor of shape (n_prompts, n_tokens), int64, on the CPU
-        Place of each token in its prompt; -1 where a row is padded. `n_prompts` is 1 for tokens
-        that all prompts share.
+        Position of each token in its prompt; -1 for padding. `n_prompts` is 1 for tokens that all
+        prompts share.
     keys, values : list of Tensor of shape (n_kv_heads, n_prompts, n_tokens, d_head)
-        One per layer, in the order in which the layers ran; both of the width of the wider.
+        One per layer, in the order in which the layers ran; the narrower of the two is padded to
+        the width of the other.
     """
 
     positions: Tensor
@@ -49,24 +52,25 @@ class Piece:
 
 
 @dataclass
-class Kept:
-    """What attention needs in one forward, besides the new tokens' own queries, keys and values.
+class KeptKeys:
+    """Inputs of attention in one forward, besides the new tokens' own queries, keys and values.
 
     Attributes
     ----------
     shared : Piece or None
-        Tokens that all prompts start with.
+        The shared prefix of all prompts.
     middle : Piece or None
-        Each prompt's tokens between those and the new ones. A row whose own tokens, in `middle` and
-        `new`, begin before the shared ones end sees the shared ones up to there.
+        Each prompt's tokens between the shared prefix and the new tokens. A row whose own tokens
+        (`middle` and `new`) begin before the prefix ends attends to the prefix up to there.
     new : Piece
-        The new tokens' positions, one row per prompt; with `record`, `attend` adds keys and values.
+        The new tokens' positions, one row per prompt; with `record`, `attend` appends their keys
+        and values.
     n_patches : int
-        Rows of the batch for each prompt, one after the other.
+        Number of adjacent rows of the batch per prompt.
     record : bool
         Whether to keep the new tokens' keys and values.
     narrow : int or None
-        Layer in which nothing reads z but at the last position.
+        Layer whose z is read at the last position only.
     """
 
     shared: Piece | None
@@ -78,37 +82,41 @@ class Kept:
     _masks: dict[Any, list[Tensor | None]] = field(default_factory=dict[Any, list[Tensor | None]])
 
     def masks(self, window: int | None, device: Any, dtype: Any) -> list[Tensor | None]:
-        """What is added to scores of shared and own tokens: (n_prompts, 1, n_new, n_tokens).
+        """Return additive masks of shared and own tokens: (n_prompts, 1, n_new, n_tokens).
 
-        A token sees itself and what stands before it; with a `window`, only that many last tokens.
-        None where nothing is hidden.
+        A token attends to itself and to earlier tokens; with a `window`, only to the last `window`
+        of these. A mask is None where nothing is masked.
         """
         key = (window, device)
         if key not in self._masks:
-            own = self._own()
-            seen = [self._seen(own, window)]
+            own = self._own_positions()
+            visible = [self._visible_tokens(own, window)]
             if self.shared:
                 start = torch.where(own < 0, torch.iinfo(own.dtype).max, own).amin(1)[:, None, None]
-                of = self.shared.positions
-                seen.insert(0, self._seen(of, window) & (of[:, None, :] < start))
+                key_positions = self.shared.positions
+                visible.insert(
+                    0,
+                    self._visible_tokens(key_positions, window)
+                    & (key_positions[:, None, :] < start),
+                )
             self._masks[key] = [
-                None if s.all() else (~s)[:, None].to(device, dtype) * BLOCKED for s in seen
+                None if s.all() else (~s)[:, None].to(device, dtype) * BLOCKED for s in visible
             ]
         return self._masks[key]
 
-    def _own(self) -> Tensor:
-        """Positions of each row's own tokens: (n_prompts, n_tokens), with padding in front."""
+    def _own_positions(self) -> Tensor:
+        """Return the positions of each row's own tokens, left-padded: (n_prompts, n_tokens)."""
         own = torch.cat([x.positions for x in (self.middle, self.new) if x], dim=1)
         return pad(own, (_n_front(own.shape[1]), 0), value=-1)
 
-    def _seen(self, positions: Tensor, window: int | None) -> Tensor:
-        """Which of some tokens each new token sees: (n_prompts, n_new, n_tokens), bool."""
-        of, by = positions[:, None, :], self.new.positions[:, :, None]
-        seen = (of >= 0) & (of <= by)
-        return seen if window is None else seen & (of > by - window)
+    def _visible_tokens(self, positions: Tensor, window: int | None) -> Tensor:
+        """Mark the tokens to which each new token attends: (n_prompts, n_new, n_tokens), bool."""
+        key_positions, query_positions = positions[:, None, :], self.new.positions[:, :, None]
+        visible = (key_positions >= 0) & (key_positions <= query_positions)
+        return visible if window is None else visible & (key_positions > query_positions - window)
 
     def extend(self, layer: int, key: Tensor, value: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Keys and values of shared and of own tokens: those of the middle, then the new ones."""
+        """Return keys and values of the shared tokens, and of own tokens (middle, then new)."""
         if self.record:
             self.new.keys.append(key.contiguous())
             self.new.values.append(value.contiguous())
@@ -118,7 +126,7 @@ class Kept:
         return [*shared, own]
 
     def _after(self, old: Tensor | None, new: Tensor) -> Tensor:
-        """New tokens' keys or values after those of the middle, with zeros in front."""
+        """Join the keys or values of the middle and of new tokens, with zeros in front."""
         n_old = 0 if old is None else old.shape[2]
         n_front = _n_front(n_old + new.shape[2])
         if not n_old and not n_front:
@@ -133,8 +141,8 @@ class Kept:
 
 @contextmanager
 def attending(lm: LanguageModel) -> Generator[None]:
-    """Let the model's layers call `attend`."""
-    # Takes seconds to import, and a stage whose runs are all remembered does without it.
+    """Make the model's layers call `attend` within the context."""
+    # The import takes seconds; a stage whose runs are all remembered does not need it.
     from transformers import AttentionInterface
 
     AttentionInterface.register(NAME, attend)  # pyright: ignore[reportUnknownMemberType]
@@ -153,41 +161,41 @@ def attend(
     key: Tensor,
     value: Tensor,
     attention_mask: Tensor | None,
-    kept: Kept,
+    kept: KeptKeys,
     scaling: float | None = None,
     softcap: float | None = None,
     sliding_window: int | None = None,
     **other: Any,
 ) -> tuple[Tensor, None]:
-    """Attend to kept and new tokens, as an attention function of transformers.
+    """Compute attention over kept and new tokens; an attention function of transformers.
 
     Parameters
     ----------
     module : Module
-        The attention that calls; `layer_idx` is its layer.
+        The calling attention module; `layer_idx` is its layer.
     query : Tensor of shape (n_rows, n_heads, n_new, d_key)
-        Rows are prompts, each with its patches one after the other.
+        Rows are prompts, each with its patches in adjacent rows.
     key : Tensor of shape (n_rows, n_kv_heads, n_new, d_key)
-        Of the new tokens.
+        Keys of the new tokens.
     value : Tensor of shape (n_rows, n_kv_heads, n_new, d_head)
-        Likewise; in latent attention (MLA) not as wide as the keys.
+        Values of the new tokens; narrower than the keys in latent attention (MLA).
     attention_mask : None
-        The mask comes from positions.
+        Must be None: masks come from positions.
     kept : Kept
-        Given to the model's forward, which hands it on.
+        Passed to the model's forward, which passes it on.
     scaling, softcap, sliding_window
         As transformers gives them.
 
     Returns
     -------
     Tensor of shape (n_rows, n_new, n_heads, d_head)
-        z, in a narrow layer that of the last position everywhere; and None, in place of attention
-        weights.
+        z; in a narrow layer, z of the last position at all positions. The second element of the
+        pair is None, in place of attention weights.
 
     Raises
     ------
     NotImplementedError
-        If the architecture adds something to scores that is not known here.
+        If the architecture adds something to scores that is not supported here.
     """
     extra = [name for name in ("s_aux", "position_bias") if other.get(name) is not None]
     if attention_mask is not None or extra:
@@ -219,26 +227,26 @@ def attend(
 
 
 def _n_front(width: int) -> int:
-    """Columns that own tokens lack to fill whole vectors, or whole blocks."""
+    """Return how many tokens of padding fill `width` own tokens to whole vectors or blocks."""
     return -width % (VECTOR if width <= BLOCK else BLOCK)
 
 
 def _widen(*tensors: Tensor) -> tuple[Tensor, ...]:
-    """Give all the width of the widest, by zeros: they add nothing to a score, nor to z."""
+    """Pad tensors with zeros to the width of the widest, which changes neither scores nor z."""
     width = max(x.shape[-1] for x in tensors)
     return tuple(x if x.shape[-1] == width else pad(x, (0, width - x.shape[-1])) for x in tensors)
 
 
-# Shapes below: of a query and z (n_kv_heads, n_prompts, n_patches * n_group, n_query, d_head); of
-# a piece's keys and values (n_kv_heads, 1 or n_prompts * n_patches, n_tokens, d_head); of a mask
+# Shapes below. Query and z: (n_kv_heads, n_prompts, n_patches * n_group, n_query, d_head). Keys and
+# values of a piece: (n_kv_heads, 1 or n_prompts * n_patches, n_tokens, d_head). Mask:
 # (n_prompts, 1, n_query, n_tokens).
 
 
 def _fused(
     query: Tensor, pieces: list[tuple[Tensor, Tensor]], masks: list[Tensor | None]
 ) -> Tensor:
-    """Make z of each piece by torch's kernel, weighted by its share of the softmax's sum."""
-    of_pieces: list[tuple[Tensor, Tensor]] = []
+    """Compute z per piece by torch's kernel, weighted by the share of the softmax sum."""
+    piece_results: list[tuple[Tensor, Tensor]] = []
     for (keys, values), mask in zip(pieces, masks, strict=True):
         if mask is not None:
             mask = mask.expand(-1, query.shape[2], -1, -1)
@@ -249,13 +257,13 @@ def _fused(
             folded = pad(folded, (0, 0, 0, lacking))
             mask = None if mask is None else pad(mask, (0, 0, 0, lacking))
         of_rows = (x.transpose(0, 1) for x in (folded, keys, values))
-        made: tuple[Tensor, Tensor] = FUSED(*of_rows, attn_mask=mask, scale=1.0)
-        z, total = (x.transpose(0, 1)[:, :, :n] for x in made)
-        of_pieces.append((z.reshape(query.shape), total.reshape(query.shape[:-1])))
-    z, total = of_pieces[0]
-    for other, its_total in of_pieces[1:]:  # there are two at most
-        # not `sigmoid`, whose kernel is another one for the last few elements of a tensor
-        share = (1 / (1 + torch.exp(total - its_total)))[..., None]
+        outputs: tuple[Tensor, Tensor] = FUSED(*of_rows, attn_mask=mask, scale=1.0)
+        z, total = (x.transpose(0, 1)[:, :, :n] for x in outputs)
+        piece_results.append((z.reshape(query.shape), total.reshape(query.shape[:-1])))
+    z, total = piece_results[0]
+    for other, other_total in piece_results[1:]:  # there are at most two pieces
+        # Not `sigmoid`: it has another kernel for the last few elements of a tensor.
+        share = (1 / (1 + torch.exp(total - other_total)))[..., None]
         z = torch.lerp(z, other, share.to(z.dtype))
     return z
 
@@ -266,7 +274,7 @@ def _softmax(
     masks: list[Tensor | None],
     softcap: float | None,
 ) -> Tensor:
-    """Make z by one softmax over the scores of all pieces."""
+    """Compute z by one softmax over the scores of all pieces."""
     scores: list[Tensor] = []
     for (keys, _), mask in zip(pieces, masks, strict=True):
         score = _fold(query, keys) @ keys.transpose(-1, -2)
@@ -283,5 +291,5 @@ def _softmax(
 
 
 def _fold(x: Tensor, piece: Tensor) -> Tensor:
-    """Rows of one product with a piece: (n_kv_heads, 1 or n_rows, rows, width)."""
+    """Fold x into the rows of a product with a piece: (n_kv_heads, 1 or n_rows, rows, width)."""
     return x.reshape(len(piece), piece.shape[1], -1, x.shape[-1])

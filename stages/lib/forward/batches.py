@@ -1,4 +1,4 @@
-"""Batches of prompts, shared among the processes that a launcher started."""
+"""Batches of prompts, divided among the processes that a launcher started."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +16,7 @@ from stages.lib.model import processes
 Answer = TypeVar("Answer")
 Batch = TypeVar("Batch")
 Rows = tuple[list[int], dict[str, np.ndarray]]
-"""Numbers of some rows, and what was found of them."""
+"""Row numbers, and named arrays with one entry per row."""
 
 
 def is_main_process() -> bool:
@@ -25,103 +25,103 @@ def is_main_process() -> bool:
 
 
 def prompts_at_once(prompts: Prompts) -> int:
-    """Prompts in a batch; the same in all processes, as each cuts the same list into batches."""
+    """Return the batch size: the same in all processes, as each makes the same batches."""
     return min(gather([_at_once(prompts)]))
 
 
 def _at_once(prompts: Prompts) -> int:
-    """Prompts in a batch of this process."""
+    """Return the batch size that fits this process."""
     lm, site = prompts.lm, prompts.site
     return budget.prompts_at_once(lm, prompts.n_own, prompts.n_tail, prompts.longest, site)
 
 
 def numbers(x: Tensor) -> np.ndarray:
-    """Bring results to where numpy reads them."""
+    """Return a tensor as a float32 numpy array."""
     return x.float().cpu().numpy()
 
 
 def of_like_length(
     prompts: Prompts, rows: Sequence[int], at_once: int, patched: bool = False
 ) -> list[list[int]]:
-    """Cut rows into batches of like length, so that little is padding, for all processes alike.
+    """Split rows into batches of similar length, to need little padding.
 
-    There are as many batches for each process, as far as rows suffice, and they take equally long.
+    If rows suffice, each process gets the same number of batches, and batches take the same time.
 
     Parameters
     ----------
     prompts : Prompts
         The prompts.
     rows : sequence of int
-        Which of them.
+        Numbers of the prompts to split.
     at_once : int
-        Most prompts in a batch.
+        Maximum number of prompts per batch.
     patched : bool
-        Whether patched runs follow, which take the same time for each prompt; otherwise time goes
-        by tokens.
+        Whether the time per prompt is constant, as for patched runs; otherwise time grows with the
+        number of tokens.
 
     Returns
     -------
     list of list of int
-        Rows. What a batch lacks is filled with its last row again, see `filled`: whoever looks at
-        results puts them at their rows.
+        Rows of each batch. A batch may repeat its last row (see `filled`), so results must be
+        stored by row.
     """
     order = sorted(rows, key=lambda row: (len(prompts.token_ids[row]), row))
     multiple = filled.multiple(prompts.lm)
     blocks = [order[i : i + multiple] for i in range(0, len(order), multiple)]
     work = [len(block) if patched else sum(prompts.own[row] for row in block) for block in blocks]
-    ends = _alike(work, max(1, at_once // multiple))
-    cut = [order[i * multiple : j * multiple] for i, j in ends]
-    return [filled.prompts(prompts.lm, batch, prompts.n_tail) for batch in cut]
+    ends = _equal_parts(work, max(1, at_once // multiple))
+    batches = [order[i * multiple : j * multiple] for i, j in ends]
+    return [filled.prompts(prompts.lm, batch, prompts.n_tail) for batch in batches]
 
 
-def _alike(work: list[int], most: int) -> Iterator[tuple[int, int]]:
-    """Cut a list into parts of at most so many, as many for each process, with as much work."""
+def _equal_parts(work: list[int], max_size: int) -> Iterator[tuple[int, int]]:
+    """Yield the bounds of parts of equal work, at most `max_size` long, as many per process."""
     n_processes = processes.processes().num_processes
-    n_parts = -(-len(work) // most)
+    n_parts = -(-len(work) // max_size)
     n_parts = min(len(work), -(-n_parts // n_processes) * n_processes)
     done = np.cumsum([0, *work])
     start = 0
-    for left in range(n_parts, 0, -1):
-        target = done[start] + (done[-1] - done[start]) / left
+    for n_left in range(n_parts, 0, -1):
+        target = done[start] + (done[-1] - done[start]) / n_left
         end = int(np.abs(done - target).argmin())
-        # Parts that follow need one at least, and can hold no more than `most`.
-        least, largest = len(work) - (left - 1) * most, len(work) - (left - 1)
-        end = min(max(end, start + 1, least), start + most, largest)
+        # Each later part needs at least one item, and holds at most `max_size`.
+        min_end, max_end = len(work) - (n_left - 1) * max_size, len(work) - (n_left - 1)
+        end = min(max(end, start + 1, min_end), start + max_size, max_end)
         yield start, end
         start = end
 
 
 def parts(rows: Sequence[int], at_once: int) -> list[list[int]]:
-    """Cut a list into parts of similar size, none longer than the limit."""
+    """Split a list into parts of similar size, none longer than `at_once`."""
     n = -(-len(rows) // at_once)
     return [part.tolist() for part in np.array_split(rows, n)] if n else []
 
 
-def each(
-    prompts: Prompts, cut: Sequence[list[int]], work: Callable[[list[int]], Answer]
+def map_batches(
+    prompts: Prompts, batches: Sequence[list[int]], work: Callable[[list[int]], Answer]
 ) -> Iterator[tuple[list[int], Answer]]:
-    """Do something with each batch; one that memory does not suffice for is cut in two.
+    """Apply `work` to each batch; a batch that does not fit into memory is split in two.
 
     Parameters
     ----------
     prompts : Prompts
         The prompts.
-    cut : sequence of list of int
-        From `of_like_length`. Later batches are cut likewise, as the budget has shrunk.
+    batches : sequence of list of int
+        From `of_like_length`. Later batches that do not fit are split, too.
     work : callable
-        From a batch to what is to be known of it.
+        Maps a batch to its result.
 
     Yields
     ------
     tuple of list of int and Answer
-        The batch, or the part of one, and what `work` gave.
+        The batch, or a part of one, and the result of `work`.
 
     Raises
     ------
     UserError
-        If memory does not suffice for the least batch.
+        If the smallest batch does not fit into memory.
     """
-    waiting = [*reversed(cut)]
+    waiting = [*reversed(batches)]
     while waiting:
         rows, done = waiting.pop(), list[Answer]()
         try:
@@ -129,7 +129,7 @@ def each(
         except (MemoryError, RuntimeError) as error:
             if not budget.is_out_of_memory(error):
                 raise
-        # Not while the error is at hand: its frames hold what did not fit.
+        # Outside of the handler: the error's frames hold the tensors that did not fit.
         if done:
             yield rows, done[0]
         else:
@@ -137,7 +137,7 @@ def each(
 
 
 def _halves(prompts: Prompts, rows: list[int]) -> list[list[int]]:
-    """Cut a batch in two; the least one stays, with less to do at once in it."""
+    """Split a batch in two; a batch of the minimal size stays, with less work at once in it."""
     own = list(dict.fromkeys(rows))
     half = max(1, len(own) // 2)
     halved = budget.halve(prompts.lm)
@@ -151,14 +151,14 @@ def _halves(prompts: Prompts, rows: list[int]) -> list[list[int]]:
     return of_like_length(prompts, own, half)
 
 
-def share(cut: list[Batch]) -> list[Batch]:
+def share(batches: list[Batch]) -> list[Batch]:
     """Return this process's batches."""
     state = processes.processes()
-    return cut[state.process_index :: state.num_processes]
+    return batches[state.process_index :: state.num_processes]
 
 
 class _Bar(tqdm):  # pyright: ignore[reportMissingTypeArgument]
-    """A bar whose rate and time left no change of the clock alters."""
+    """A progress bar whose rate and remaining time do not depend on changes of the clock."""
 
     @property
     def _time(self) -> Callable[[], float]:
@@ -166,19 +166,19 @@ class _Bar(tqdm):  # pyright: ignore[reportMissingTypeArgument]
 
     @_time.setter
     def _time(self, _: Callable[[], float]) -> None:
-        """Of `tqdm` itself: the time of day."""
+        """Ignore the clock that `tqdm` sets: the time of day."""
 
 
 def progress(title: str, total: int) -> "tqdm[Any]":
-    """Bar with rate and time left, on a terminal and in the main process only."""
+    """Make a progress bar, shown on a terminal and in the main process only."""
     state = processes.processes()
-    mine = -(-total // state.num_processes)
+    n_here = -(-total // state.num_processes)
     hidden = None if state.is_main_process else True
-    return _Bar(total=mine, desc=title, unit="prompt", disable=hidden)
+    return _Bar(total=n_here, desc=title, unit="prompt", disable=hidden)
 
 
 def assemble(results: list[Rows], n: int) -> dict[str, np.ndarray]:
-    """Put rows that were captured in batches back in order."""
+    """Put the results of batches into the order of their rows."""
     out: dict[str, np.ndarray] = {}
     for rows, arrays in results:
         for name, array in arrays.items():
@@ -192,9 +192,9 @@ def gather(results: list[Any]) -> list[Any]:
 
 
 def from_main_process(look: Callable[[], Answer]) -> Answer:
-    """Let the main process look something up, and give every process what it found.
+    """Call `look` in the main process, and return its result in every process.
 
-    Processes that went by what each of them finds would wait for each other in vain. May be called
-    before a model is loaded.
+    If each process relied on its own result, results could differ, and processes would wait for
+    each other forever. May be called before a model is loaded.
     """
     return gather([look() if is_main_process() else None])[0]

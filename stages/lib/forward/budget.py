@@ -1,4 +1,4 @@
-"""How many prompts run at once: as many as a memory budget holds, up to what makes it faster."""
+"""How many prompts run at once: as many as the memory budget holds, while more are faster."""
 
 import os
 import re
@@ -11,26 +11,26 @@ from stages.lib.io.cli import UserError
 from stages.lib.model.lm import LanguageModel
 
 VARIABLE = "MEMORY_BUDGET_GB"
-# What errors say that are none of a class of their own: of torch on CPUs, of cuBLAS, and of what
-# allocates on the way.
+# Messages of out-of-memory errors that have no class of their own: of torch on CPUs, of cuBLAS, and
+# of other allocators.
 FULL = re.compile("not enough memory|can't allocate memory|Cannot allocate|ALLOC_FAILED", re.I)
-# Rows of a matrix product beyond which more of them are no faster: prompts times their tokens, or
-# prompts alone, where the last position is unembedded.
+# Rows of a matrix product beyond which more rows are no faster: prompts times tokens, or prompts
+# alone, where only the last position is unembedded.
 ENOUGH = {"cpu": 1024, "cuda": 16384}
 ENOUGH_TO_UNEMBED = 128
 
-_halved = 0  # how often memory did not suffice, in this process
+_halved = 0  # how often memory did not suffice in this process
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory does not suffice, on a GPU or a CPU."""
+    """Return whether an error reports a lack of memory, on a GPU or a CPU."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     return isinstance(error, RuntimeError) and bool(FULL.search(str(error)))
 
 
 def halve(lm: LanguageModel) -> bool:
-    """Take half as many at once from now on, in this process; False where that is one already."""
+    """Halve batch sizes in this process from now on; return False if they are 1 already."""
     global _halved
     if ENOUGH[lm.device.type] >> _halved <= 1:
         return False
@@ -41,12 +41,12 @@ def halve(lm: LanguageModel) -> bool:
 
 
 def memory(lm: LanguageModel) -> float:
-    """Bytes that activations may take: the environment variable, or a quarter of what is free.
+    """Return the bytes that activations may take: `VARIABLE`, or a quarter of the free memory.
 
     Raises
     ------
     UserError
-        If the variable is no positive number.
+        If the environment variable is not a positive number.
     """
     text = os.environ.get(VARIABLE)
     if text is None:
@@ -66,20 +66,20 @@ def memory(lm: LanguageModel) -> float:
 def prompts_at_once(
     lm: LanguageModel, n_tokens: int, n_tail: int, n_seen: int, site: Site = Z
 ) -> int:
-    """Prompts of `n_tokens` new tokens in one forward, each with what it leaves behind.
+    """Return how many prompts of `n_tokens` new tokens fit one forward, with their results.
 
     Parameters
     ----------
     lm : LanguageModel
         The model.
     n_tokens : int
-        Tokens of the longest prompt that are run.
+        Tokens of the longest prompt that the forward computes.
     n_tail : int
-        Last tokens at which the site and the residual stream are kept.
+        Number of last tokens at which the site and the residual stream are kept.
     n_seen : int
-        Tokens of the longest prompt, which the last one attends to.
+        Tokens of the longest prompt: the last token attends to all of them.
     site : Site
-        Where in each layer.
+        Tensor of each layer that is kept.
 
     Returns
     -------
@@ -87,37 +87,38 @@ def prompts_at_once(
         At least 1.
     """
     n_units, width = site.shape(lm)
-    kept = n_tail * lm.n_layers * (2 * n_units * width + lm.d_model)
-    kept += n_tokens * lm.n_layers * 2 * lm.n_kv_heads * lm.d_head
-    return _most(lm, n_tokens, n_seen, kept)
+    n_kept = n_tail * lm.n_layers * (2 * n_units * width + lm.d_model)
+    n_kept += n_tokens * lm.n_layers * 2 * lm.n_kv_heads * lm.d_head
+    return _rows_that_fit(lm, n_tokens, n_seen, n_kept)
 
 
 def patches_at_once(lm: LanguageModel, n_prompts: int, n_tail: int, n_seen: int) -> int:
-    """Patches of `n_prompts` prompts in one forward, which leaves next to nothing behind."""
-    return max(1, _most(lm, n_tail, n_seen, 0) // n_prompts)
+    """Return how many patches of `n_prompts` prompts fit one forward; results take no memory."""
+    return max(1, _rows_that_fit(lm, n_tail, n_seen, 0) // n_prompts)
 
 
 def graphs_at_once(lm: LanguageModel, n_tokens: int, n_seen: int) -> int:
-    """Prompts whose `n_tokens` tokens go through every layer with what a backward needs."""
+    """Return for how many prompts of `n_tokens` tokens a forward's graph fits for a backward."""
     config = lm.model.config.get_text_config()
     widest = getattr(config, "intermediate_size", None) or 4 * lm.d_model
     width = 4 * widest + 8 * lm.d_model + lm.n_heads * (4 * lm.d_head + 2 * n_seen)
-    kept = n_tokens * lm.n_layers * width + 3 * config.vocab_size
-    return max(1, _most(lm, n_tokens, n_seen, kept) // 8)  # a graph is large, and done once
+    n_kept = n_tokens * lm.n_layers * width + 3 * config.vocab_size
+    # A graph is large, and made once per prompt.
+    return max(1, _rows_that_fit(lm, n_tokens, n_seen, n_kept) // 8)
 
 
 def rows_to_unembed(lm: LanguageModel) -> int:
-    """Last positions whose logits, and the logarithms of their softmax, are made at once."""
-    bytes_each = (lm.model.dtype.itemsize + 8) * lm.model.config.get_text_config().vocab_size
-    return max(1, int(min(memory(lm) / 2 / bytes_each, ENOUGH_TO_UNEMBED)) >> _halved)
+    """Return for how many last positions logits and their log-softmax are computed at once."""
+    bytes_per_row = (lm.model.dtype.itemsize + 8) * lm.model.config.get_text_config().vocab_size
+    return max(1, int(min(memory(lm) / 2 / bytes_per_row, ENOUGH_TO_UNEMBED)) >> _halved)
 
 
-def _most(lm: LanguageModel, n_tokens: int, n_seen: int, kept: int) -> int:
-    """Rows that fit: half of the budget is for what is kept, half for the layer that runs."""
+def _rows_that_fit(lm: LanguageModel, n_tokens: int, n_seen: int, n_kept: int) -> int:
+    """Return how many rows fit, with half of the budget for kept values, half for one layer."""
     config = lm.model.config.get_text_config()
     widest = max(getattr(config, "intermediate_size", None) or 4 * lm.d_model, lm.d_model)
-    scores = 5 * lm.n_heads * n_seen  # of each piece, of both, their softmax in float32 and as kept
+    scores = 5 * lm.n_heads * n_seen  # per piece, joined, softmax in float32 and in the dtype
     working = n_tokens * max(3 * widest + 6 * lm.d_model, 6 * lm.d_model + scores)
-    bytes_each = lm.model.dtype.itemsize * max(kept, working)
-    rows = min(memory(lm) / 2 / bytes_each, ENOUGH[lm.device.type] / n_tokens)
+    bytes_per_row = lm.model.dtype.itemsize * max(n_kept, working)
+    rows = min(memory(lm) / 2 / bytes_per_row, ENOUGH[lm.device.type] / n_tokens)
     return max(1, int(rows) >> _halved)

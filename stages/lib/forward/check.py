@@ -1,4 +1,4 @@
-"""Whether the forward pass gives what the model gives: a look at two prompts, before all others."""
+"""Check on two prompts, before any run, that the forward pass gives the model's own logits."""
 
 import warnings
 
@@ -14,27 +14,29 @@ from stages.lib.io import store
 from stages.lib.io.cli import UserError
 from stages.lib.model.lm import LanguageModel
 
-# Root mean square difference of logits, as a share of their spread, that is rounding and no error.
-# On SmolLM2-135M: up to 3e-6 in float32 and 0.04 in bfloat16, where padding alone makes 0.07.
+# Root mean square difference of logits that counts as rounding, as a share of their standard
+# deviation. On SmolLM2-135M it is at most 3e-6 in float32 and 0.04 in bfloat16, where padding alone
+# makes 0.07.
 TOLERANCE = {"float32": 1e-3, "bfloat16": 0.1, "float16": 0.02}
 
-# What an architecture raises that does not fit; NotImplementedError is a RuntimeError.
+# Errors that an architecture raises where it does not support the shortcut; NotImplementedError is
+# a RuntimeError.
 FAILURES = (RuntimeError, TypeError, ValueError, AttributeError, KeyError, IndexError)
 
 
 def shortcut_is_exact(
     lm: LanguageModel, token_ids: list[list[int]], n_tail: int, site: Site = Z
 ) -> bool:
-    """Compare the shortcut with the model itself, on the shortest and the longest prompt.
+    """Return whether the shortcut gives the model's logits on the shortest and longest prompt.
 
-    Warns and returns False if an architecture does not give the same logits both ways, or fails.
-    That it is exact is remembered: it is so for all prompts that are no longer, too.
+    Warns and returns False if the logits differ or the shortcut fails. A positive result is
+    remembered: it holds for all prompts that are no longer than these, too.
 
     Raises
     ------
     UserError
-        If the model's own forward fails, plain forwards do not give its logits either, those are no
-        numbers, its layers do not hand on one residual stream, or the site is not in them.
+        If the model's own forward fails, plain forwards do not give its logits either, its logits
+        are not finite, its layers do not pass on one residual stream, or they lack the site.
     """
     ordered = sorted(token_ids, key=lambda ids: (len(ids), ids))
     pair = [ordered[0], ordered[-1]]
@@ -49,20 +51,20 @@ def shortcut_is_exact(
 
 
 def _verified(key: bytes) -> int:
-    """Tokens of the longest prompt that was checked."""
+    """Return the number of tokens of the longest prompt that was checked; 0 if none was."""
     return int.from_bytes(store.read([key]).get(key, b""), "big")
 
 
 def _is_exact(lm: LanguageModel, pair: list[list[int]], n_tail: int, site: Site) -> bool:
-    """As `shortcut_is_exact`, on a pair of prompts."""
-    expected = torch.cat([_whole(lm, ids) for ids in pair])
+    """Do the check of `shortcut_is_exact` on a pair of prompts."""
+    expected = torch.cat([_model_logits(lm, ids) for ids in pair])
     if not torch.isfinite(expected).all():
-        PlainPrompts(lm, pair, n_tail, site).run([0, 1])  # names the layer, if it is one
-    unembed.refuse_what_is_no_number(expected)
+        PlainPrompts(lm, pair, n_tail, site).run([0, 1])  # names the layer, if one is at fault
+    unembed.require_finite(expected)
     if site is MLP_OUT:
         sums.require_sum(lm, pair[0])
-    fitting, reason = _shortcut(lm, pair, n_tail, expected, site)
-    if fitting:
+    matches, reason = _shortcut(lm, pair, n_tail, expected, site)
+    if matches:
         return True
     name = type(lm.model).__name__
     try:
@@ -70,7 +72,7 @@ def _is_exact(lm: LanguageModel, pair: list[list[int]], n_tail: int, site: Site)
     except FAILURES as error:
         _require_memory(lm, error, pair)
         raise UserError(
-            f"params.yaml: model.source: {name}: its activations cannot be read: {_words(error)}"
+            f"params.yaml: model.source: {name}: its activations cannot be read: {_message(error)}"
         ) from error
     _require_one_stream(lm, plain, n_tail)
     if (difference := _difference(lm, plain.last, expected)) > _tolerance(lm):
@@ -87,24 +89,26 @@ def _is_exact(lm: LanguageModel, pair: list[list[int]], n_tail: int, site: Site)
 def _shortcut(
     lm: LanguageModel, pair: list[list[int]], n_tail: int, expected: Tensor, site: Site
 ) -> tuple[bool, str]:
-    """Whether the shortcut gives these logits, and what was found if not."""
+    """Return whether the shortcut gives the expected logits, and the reason if not."""
     prompts = Prompts(lm, pair, n_tail, site)
     units = np.zeros((1, lm.n_layers, site.shape(lm)[0]), bool)
     units[:, lm.n_layers // 2] = units[:, -1, 0] = True
     try:
         run = prompts.run([0, 1], keep=True)
         _require_one_stream(lm, run, n_tail)
-        patched = prompts.patched([0, 1], run, run.z, units)[0]  # itself into itself: no change
-        both = (prompts.run([0, 1]).last, patched)
-        difference = max(_difference(lm, last, expected) for last in both)
+        patched = prompts.patched([0, 1], run, run.z, units)[
+            0
+        ]  # a run patched with its own z: no change
+        outputs = (prompts.run([0, 1]).last, patched)
+        difference = max(_difference(lm, last, expected) for last in outputs)
     except FAILURES as error:
         _require_memory(lm, error, pair)  # plain forwards would need more
-        return False, f"it fails: {_words(error)}"
+        return False, f"it fails: {_message(error)}"
     return difference <= _tolerance(lm), f"logits differ by {difference:.2g} of their spread"
 
 
 def _require_one_stream(lm: LanguageModel, run: Run, n_tail: int) -> None:
-    """Refuse layers that hand on something else than a residual stream, as Gemma 3n's four do."""
+    """Refuse layers that pass on anything but one residual stream; Gemma 3n's pass on four."""
     if run.residual.shape != (lm.n_layers + 1, 2, n_tail, lm.d_model):
         raise UserError(
             f"params.yaml: model.source: {type(lm.model).__name__}: its layers hand on tensors of "
@@ -112,8 +116,8 @@ def _require_one_stream(lm: LanguageModel, run: Run, n_tail: int) -> None:
         )
 
 
-def _whole(lm: LanguageModel, ids: list[int]) -> Tensor:
-    """Logits at the last position of one prompt, by the model's own forward: (1, vocab_size)."""
+def _model_logits(lm: LanguageModel, ids: list[int]) -> Tensor:
+    """Return the logits of the model's own forward at a prompt's last position: (1, vocab_size)."""
     tokens = torch.tensor([ids], device=lm.device)
     try:
         with torch.no_grad():
@@ -122,12 +126,12 @@ def _whole(lm: LanguageModel, ids: list[int]) -> Tensor:
         _require_memory(lm, error, [ids])
         raise UserError(
             f"params.yaml: model.source: {type(lm.model).__name__}: transformers cannot run it on "
-            f"a prompt of {len(ids)} tokens: {_words(error)}"
+            f"a prompt of {len(ids)} tokens: {_message(error)}"
         ) from error
 
 
 def _require_memory(lm: LanguageModel, error: Exception, prompts: list[list[int]]) -> None:
-    """Refuse a model that the memory does not suffice for; no architecture is at fault."""
+    """Raise a UserError if the cause of `error` is a lack of memory, not the architecture."""
     if budget.is_out_of_memory(error):
         raise UserError(
             f"params.yaml: model.source: {type(lm.model).__name__}: a prompt of "
@@ -136,18 +140,18 @@ def _require_memory(lm: LanguageModel, error: Exception, prompts: list[list[int]
         ) from error
 
 
-def _words(error: Exception) -> str:
-    """What an error says, on one line."""
+def _message(error: Exception) -> str:
+    """Return the type and message of an error on one line."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 @torch.no_grad()
 def _difference(lm: LanguageModel, last: Tensor, expected: Tensor) -> float:
-    """Root mean square difference of logits, as a share of their spread."""
+    """Return the root mean square difference of logits, divided by their standard deviation."""
     gap = unembed.logits(lm, last).float() - expected
     return float(gap.square().mean().sqrt() / expected.std())
 
 
 def _tolerance(lm: LanguageModel) -> float:
-    """What difference is rounding in the model's dtype."""
+    """Return the largest difference that counts as rounding in the model's dtype."""
     return TOLERANCE.get(lm.dtype, 0.1)

@@ -1,10 +1,10 @@
-"""How many rows a product has, so that each row is summed alike whatever the others are.
+"""Fill batches so that a row's result does not depend, bit by bit, on the other rows.
 
-On CPUs a product of matrices sums every row in the same order, whichever and however many the other
-rows are, as long as they are more than a few: for those it has another kernel. And an activation
-function has another kernel for the last few elements of each thread's share of a tensor, which may
-differ in the last bit. A batch that is a little larger than it must be avoids both. On GPUs kernels
-are chosen by shape all the same, and nothing is filled.
+On CPUs a matrix product sums every row in the same order, whatever the other rows are, unless there
+are very few rows, for which there is another kernel. An activation function has another kernel for
+the last few elements of each thread's share of a tensor, whose results may differ in the last bit.
+A batch that is slightly larger than needed avoids both. On GPUs kernels are chosen by shape anyway,
+and nothing is filled.
 """
 
 import math
@@ -14,13 +14,13 @@ from torch import Tensor
 
 from stages.lib.model.lm import LanguageModel
 
-LEAST = 16  # rows; MKL has other kernels for fewer than 4, and with two threads fewer than 12
-ROWS = 4  # rows that the attention kernel takes at once
-VECTORS = 64  # elements that an elementwise kernel takes at once: four vectors of 16
+LEAST = 16  # rows; MKL has other kernels for fewer than 4 rows, or 12 with two threads
+ROWS = 4  # rows that the attention kernel processes at once
+VECTORS = 64  # elements that an elementwise kernel processes at once: four vectors of 16
 
 
 def multiple(lm: LanguageModel) -> int:
-    """Prompts of which a batch has a multiple."""
+    """Return the number of which a batch size must be a multiple."""
     if lm.device.type != "cpu":
         return 1
     config = lm.model.config.get_text_config()
@@ -29,13 +29,13 @@ def multiple(lm: LanguageModel) -> int:
 
 
 def prompts(lm: LanguageModel, rows: list[int], n_tokens: int) -> list[int]:
-    """Repeat the last row until rows of so many tokens are a multiple, and enough for a product."""
-    least = LEAST // n_tokens if lm.device.type == "cpu" else 1
-    n = math.ceil(max(len(rows), least) / multiple(lm)) * multiple(lm)
+    """Repeat the last prompt until the batch is a `multiple` and has enough rows for a product."""
+    n_min = LEAST // n_tokens if lm.device.type == "cpu" else 1
+    n = math.ceil(max(len(rows), n_min) / multiple(lm)) * multiple(lm)
     return rows + rows[-1:] * (n - len(rows))
 
 
-def enough(x: Tensor) -> Tensor:
-    """Repeat the last row of a tensor until there are enough for a product."""
+def fill_rows(x: Tensor) -> Tensor:
+    """Repeat the last row of a tensor until there are enough rows for a product."""
     n = len(x) if x.device.type != "cpu" else max(len(x), LEAST)
     return x[torch.arange(n).clamp(max=len(x) - 1)] if n > len(x) else x.contiguous()

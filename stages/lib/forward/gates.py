@@ -1,4 +1,4 @@
-"""Runs whose patches have a strength per unit, from 0 to 1, by which answers are differentiated."""
+"""Patched runs with a gate per unit, from 0 to 1, with respect to which answers have gradients."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -24,29 +24,30 @@ def score(
     cut: Tensor | None = None,
     direct: bool = False,
 ) -> Tensor:
-    """Score one prompt's answer with each of some gates, as a graph down to the gates.
+    """Score one prompt's answer for each set of gates, differentiable with respect to the gates.
 
     Parameters
     ----------
     prompts : Prompts
         The prompts that are patched.
     row : int
-        Which of them.
+        The prompt's number.
     base : Run
-        What `prompts.run` kept of this row alone.
+        From `prompts.run` of this row alone, with `keep`.
     z : Tensor of shape (n_layers, 1, n_tail, n_units, width)
-        What is patched in.
+        The activations that are patched in.
     gates : Tensor of shape (n_gates, n_layers, n_units)
-        Strength of each unit's patch. z of a unit becomes (1 - gate) times its own, which earlier
-        patches have changed, plus gate times `z`: 0 is no patch, and 1 is that of `Patcher`.
+        Strength of each unit's patch. A unit's activation becomes (1 - gate) * own + gate * z,
+        where `own` includes the effects of earlier patches: a gate of 0 is no patch, and a gate of
+        1 is the patch of `Patcher`.
     at : Tensor of shape (n_tail,), bool
         Positions that are patched.
     score : callable
-        From logits of shape (n_gates, vocab_size) to (n_gates,).
+        Maps logits of shape (n_gates, vocab_size) to scores of shape (n_gates,).
     cut : Tensor of shape (n_gates, n_layers, 2), bool, or None
-        Attentions and MLPs that gates are not to be felt through: what they add is then a constant.
+        Attentions and MLPs through which no gradient flows: their outputs are constants.
     direct : bool
-        Let gates be felt through no later attention or MLP at all: what these take is a constant.
+        Whether no gradient flows through any attention or MLP: their inputs are constants.
 
     Returns
     -------
@@ -68,21 +69,21 @@ def score(
         for layer in range(lm.n_layers):
             stack.enter_context(hooks.at(lm, prompts.site, layer, partial(gated, layer)))
             if cut is not None:
-                stack.enter_context(_constant(prompts, layer, cut[:, layer]))
+                stack.enter_context(_detach_outputs(prompts, layer, cut[:, layer]))
             if direct:
-                stack.enter_context(_alone(prompts, layer))
+                stack.enter_context(_detach_inputs(prompts, layer))
         last = prompts.tail([row], base.middle, len(gates))
         return score(unembed.logits(lm, last))
 
 
-def _constant(prompts: Prompts, layer: int, cut: Tensor) -> ExitStack:
-    """Let what attention and MLP of a layer add be constants in some rows of the batch."""
+def _detach_outputs(prompts: Prompts, layer: int, cut: Tensor) -> ExitStack:
+    """Detach the outputs of a layer's attention and MLP in the batch rows that `cut` marks."""
     lm = prompts.lm
 
     def constant(chosen: Tensor, _: object, __: object, output: Tensor | tuple[Tensor, ...]) -> Any:
-        x = hooks.first(output)
+        x = hooks.first_output(output)
         rows = chosen.to(x.device).view(-1, *[1] * (x.dim() - 1))
-        return hooks.with_first(output, torch.where(rows, x.detach(), x))
+        return hooks.with_first_output(output, torch.where(rows, x.detach(), x))
 
     stack = ExitStack()
     for modules, chosen in zip(((lm.attentions[layer],), lm.mlps[layer]), cut.T, strict=True):
@@ -91,8 +92,8 @@ def _constant(prompts: Prompts, layer: int, cut: Tensor) -> ExitStack:
     return stack
 
 
-def _alone(prompts: Prompts, layer: int) -> ExitStack:
-    """Let what attention and MLP of a layer take be a constant."""
+def _detach_inputs(prompts: Prompts, layer: int) -> ExitStack:
+    """Detach the inputs of a layer's attention and MLP."""
     lm = prompts.lm
 
     def detached(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:

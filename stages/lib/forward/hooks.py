@@ -1,4 +1,4 @@
-"""Every hook, each a context manager that removes itself."""
+"""All hooks on the model, as context managers that remove them on exit."""
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -17,15 +17,15 @@ from stages.lib.model.lm import LanguageModel
 def at(
     lm: LanguageModel, site: Site, layer: int, do: Callable[[Tensor], Tensor | None]
 ) -> Generator[None]:
-    """Show a layer's tensor to `do`, which may return another one in its place."""
+    """Pass a layer's tensor at the site to `do`, which may return a replacement."""
 
     def before(_: Any, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
         new = do(args[0])
         return None if new is None else (new, *args[1:])
 
     def after(_: Any, __: Any, output: Any) -> Any:
-        new = do(first(output))
-        return None if new is None else with_first(output, new)
+        new = do(first_output(output))
+        return None if new is None else with_first_output(output, new)
 
     module = site.module(lm, layer)
     add = module.register_forward_pre_hook if site.is_input else module.register_forward_hook
@@ -38,17 +38,17 @@ def at(
 
 @contextmanager
 def capture(lm: LanguageModel, n_tail: int, site: Site = Z) -> Generator[dict[str, list[Tensor]]]:
-    """Record the site and the residual stream at the last positions, layer by layer."""
+    """Record the site and the residual stream of each layer at the last positions."""
     captured: dict[str, list[Tensor]] = {"z": [], "residual": []}
 
     def keep(name: str, x: Tensor) -> None:
-        captured[name].append(x[:, -n_tail:].clone())  # a view would hold all positions
+        captured[name].append(x[:, -n_tail:].clone())  # a view would keep all positions in memory
 
     def read_input(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         keep("residual", given(args, kwargs))
 
     def read_output(_: Any, __: Any, output: Any) -> None:
-        keep("residual", first(output))
+        keep("residual", first_output(output))
 
     with ExitStack() as stack:
         for i, layer in enumerate(lm.layers):
@@ -61,9 +61,9 @@ def capture(lm: LanguageModel, n_tail: int, site: Site = Z) -> Generator[dict[st
 
 @contextmanager
 def watch(lm: LanguageModel, site: Site = Z) -> Generator[list[Tensor]]:
-    """Hold on to each layer's tensor itself, so that a result can be differentiated by it.
+    """Collect each layer's tensor at the site, for gradients with respect to it.
 
-    Embeddings start the graph; weights stay out of it.
+    The graph starts at the embeddings and leaves out the weights.
     """
 
     def start(_: Any, __: Any, output: Tensor) -> Tensor:
@@ -89,8 +89,8 @@ def write(
 ) -> Generator[None]:
     """Overwrite the chosen units at the last positions of one layer.
 
-    `z` is (n_prompts, n_tail, n_units, width), `chosen` (n_patches, n_units), bool, `where` as in
-    `mix`; rows of the batch are prompts, each with its patches one after the other.
+    `z` is (n_prompts, n_tail, n_units, width), `chosen` is (n_patches, n_units), bool, and `where`
+    is as in `mix`. Rows of the batch are prompts, each with its patches in adjacent rows.
     """
     n_tail = z.shape[1]
 
@@ -107,20 +107,20 @@ def write(
 def mix(own: Tensor, other: Tensor, chosen: Tensor, where: Tensor | None = None) -> Tensor:
     """Take the chosen units from `other`: both (n_prompts, n_patches or 1, n_tail, n_units, width).
 
-    `where`, (n_prompts, n_tail), bool, says at which positions; None at all of them.
+    `where`, (n_prompts, n_tail), bool, marks the patched positions; None patches all of them.
     """
-    taken = chosen.to(own.device)[:, None, :, None]
+    mask = chosen.to(own.device)[:, None, :, None]
     if where is not None:
-        taken = taken & where.to(own.device)[:, None, :, None, None]
-    return torch.where(taken, other, own)
+        mask = mask & where.to(own.device)[:, None, :, None, None]
+    return torch.where(mask, other, own)
 
 
 @contextmanager
 def start_at(layers: Sequence[Any], start: int, residual: Tensor) -> Generator[None]:
-    """Skip the decoder layers below `start` and give that one `residual` as its input.
+    """Skip the decoder layers below `start`, and give layer `start` the input `residual`.
 
-    The skipped layers still take part in transformers' loop, so that each later layer gets the
-    mask and the rotary embedding that are its own.
+    The skipped layers still take part in transformers' loop, so that each later layer gets its own
+    mask and rotary embedding.
     """
 
     def enter(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
@@ -136,10 +136,13 @@ def start_at(layers: Sequence[Any], start: int, residual: Tensor) -> Generator[N
 
 @contextmanager
 def give(lm: LanguageModel, layer: int, z: Tensor, site: Site = Z) -> Generator[None]:
-    """Skip what makes a layer's tensor, (n_rows, n_tail, n_units, width), as it is known."""
+    """Skip the modules that compute a layer's tensor, and use the known `z` instead.
+
+    `z` is (n_rows, n_tail, n_units, width).
+    """
     z = z.flatten(2)
 
-    def gives(*args: Any, **kwargs: Any) -> Tensor:
+    def known_output(*args: Any, **kwargs: Any) -> Tensor:
         return z.to(given(args, kwargs).device)
 
     def attention(*_: Any, **__: Any) -> tuple[Tensor, None]:
@@ -148,44 +151,44 @@ def give(lm: LanguageModel, layer: int, z: Tensor, site: Site = Z) -> Generator[
     makers = (lm.attentions[layer],) if site is Z else site.makers(lm, layer)
     with ExitStack() as stack:
         for module in makers:
-            stack.enter_context(stand_in(module, attention if site is Z else gives))
+            stack.enter_context(stand_in(module, attention if site is Z else known_output))
         yield
 
 
 @contextmanager
 def last_position(lm: LanguageModel, z: bool = True) -> Generator[None]:
-    """Let the last layer's MLP, whose rows nothing reads but the last one, run on that one only.
+    """Run the last layer's MLP at the last position only, the only one that is read.
 
-    Its output is then added to every position alike, which is right at the last one. Where nothing
-    reads `z` there either, the same holds for what makes queries and for the output projection, and
-    attention is to be narrow in that layer.
+    Its output is then added at every position, which is correct at the last one. If `z` is False,
+    z of the last layer is read at the last position only, too: the query and output projections
+    also run at that position only, and attention must be narrow in that layer.
     """
     with ExitStack() as stack:
         if lm.last_mlp is not None:
             stack.enter_context(stand_in(lm.last_mlp, _at_last(lm.last_mlp.forward)))
-        query = getattr(lm.attentions[-1], "q_proj", None)  # None where one matrix makes q, k, v
+        query = getattr(lm.attentions[-1], "q_proj", None)  # None if one matrix makes q, k and v
         for projection in () if z else (lm.output_projections[-1], query):
             if projection is not None:
-                stack.enter_context(stand_in(projection, _everywhere(projection.forward)))
+                stack.enter_context(stand_in(projection, _expanded_from_last(projection.forward)))
         yield
 
 
 @contextmanager
 def stand_in(module: Any, forward: Any) -> Generator[None]:
-    """Give a module another forward for a while."""
-    # accelerate puts a forward of its own on a module of a model that is spread over devices.
+    """Replace a module's forward within the context."""
+    # accelerate sets its own forward on modules of a model that is spread over devices.
     own = module.__dict__.get("forward")
     module.forward = forward
     try:
         yield
     finally:
-        del module.forward  # the class's own method shows again
+        del module.forward  # uncovers the method of the class
         if own is not None:
             module.forward = own
 
 
-def always(output: Any) -> Callable[..., Any]:
-    """Make a forward that gives the same whatever it is given."""
+def constant_forward(output: Any) -> Callable[..., Any]:
+    """Make a forward that returns `output` for any input."""
 
     def forward(*_: Any, **__: Any) -> Any:
         return output
@@ -193,43 +196,43 @@ def always(output: Any) -> Callable[..., Any]:
     return forward
 
 
-def first(output: Tensor | tuple[Any, ...]) -> Tensor:
-    """A module's first output."""
+def first_output(output: Tensor | tuple[Any, ...]) -> Tensor:
+    """Return a module's first output."""
     return output[0] if isinstance(output, tuple) else output
 
 
-def with_first(output: Tensor | tuple[Any, ...], x: Tensor) -> Any:
-    """A module's output with another tensor first."""
+def with_first_output(output: Tensor | tuple[Any, ...], x: Tensor) -> Any:
+    """Return a module's output with the first tensor replaced by x."""
     return (x, *output[1:]) if isinstance(output, tuple) else x
 
 
 def given(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
-    """What a layer or a module of one is given first, by whatever name."""
+    """Return the first input of a layer or of one of its modules: the hidden states."""
     return args[0] if args else kwargs["hidden_states"]
 
 
 def with_given(
     args: tuple[Any, ...], kwargs: dict[str, Any], x: Tensor
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The same arguments with another tensor first."""
+    """Return the arguments with the first input replaced by x."""
     return ((x, *args[1:]), kwargs) if args else (args, kwargs | {"hidden_states": x})
 
 
 def _at_last(forward: Callable[..., Any]) -> Callable[..., Any]:
-    """Run on the last position only."""
+    """Make a forward that runs at the last position only."""
 
     def run(x: Tensor, *args: Any, **kwargs: Any) -> Any:
-        output = forward(filled.enough(x[:, -1:]), *args, **kwargs)
-        return with_first(output, first(output)[: len(x)])
+        output = forward(filled.fill_rows(x[:, -1:]), *args, **kwargs)
+        return with_first_output(output, first_output(output)[: len(x)])
 
     return run
 
 
-def _everywhere(forward: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    """Run on the last position only, and give what that gives at every position."""
+def _expanded_from_last(forward: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """Make a forward that runs at the last position and repeats its output at all positions."""
     return lambda x: _at_last(forward)(x).expand(-1, x.shape[1], -1)
 
 
 def _return_input(hidden_states: Tensor, *_: Any, **__: Any) -> Tensor:
-    """Stand in for a layer that is skipped."""
+    """Stand in for a skipped layer: return its input."""
     return hidden_states

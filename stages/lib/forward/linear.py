@@ -1,7 +1,7 @@
-"""Linear maps on CPUs in float32 by oneDNN, which torch has but uses for other dtypes alone.
+"""Linear maps on CPUs in float32 by oneDNN, which torch ships but uses for other dtypes only.
 
-On processors with AVX-512 that are not Intel's it is more than twice as fast as MKL. Each row of a
-product is summed alike in any number of rows from two on, by one thread or several.
+On processors with AVX-512 that are not Intel's, oneDNN is more than twice as fast as MKL. It sums
+each row of a product in the same order for any number of rows from two on, and of threads.
 """
 
 from collections.abc import Generator
@@ -18,7 +18,7 @@ TORCH: Any = functional.linear
 
 @contextmanager
 def fast(device: Any) -> Generator[None]:
-    """Let linear layers on a device go through oneDNN, where it is there and they can."""
+    """Let linear layers on a device use oneDNN, where it is available."""
     if ONEDNN is None or device.type != "cpu" or not torch.backends.mkldnn.is_available():
         yield
         return
@@ -30,20 +30,20 @@ def fast(device: Any) -> Generator[None]:
 
 
 def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """As torch's; gradients of weights and other dtypes are left to torch."""
+    """Apply a linear map by oneDNN, or by torch for other dtypes and weights with gradients."""
     trained = torch.is_grad_enabled() and (weight.requires_grad or _trained(bias))
     if trained or x.dtype != torch.float32 or weight.dtype != torch.float32 or not x.numel():
         return TORCH(x, weight, bias)
-    return cast(Any, _Frozen).apply(x, weight, bias)
+    return cast(Any, _FrozenLinear).apply(x, weight, bias)
 
 
 def _trained(bias: Tensor | None) -> bool:
-    """Whether a bias is differentiated."""
+    """Return whether a bias needs a gradient."""
     return bias is not None and bias.requires_grad
 
 
-class _Frozen(torch.autograd.Function):
-    """A linear map whose weights are not differentiated: backwards it is one too."""
+class _FrozenLinear(torch.autograd.Function):
+    """A linear map whose weights need no gradient; its backward is a linear map by oneDNN, too."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -53,6 +53,6 @@ class _Frozen(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *outputs: Tensor) -> tuple[Tensor, None, None]:
-        """Differentiate by what it was applied to."""
+        """Return the gradient with respect to the input."""
         (gradient,) = outputs
         return ONEDNN(gradient.contiguous(), ctx.weight.t(), None, "none", [], ""), None, None

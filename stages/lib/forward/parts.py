@@ -1,9 +1,9 @@
-"""Direct logit attribution: what each part adds to the answers' logits at the last token.
+"""Direct logit attribution: the share of each component in the answers' logits at the last token.
 
-The residual stream at the last position is the sum of the embedding, of each layer's attention,
-which is the sum over its heads, and of each layer's MLP. With the scale of the final norm held at
-the value that it really has on a prompt, a logit is linear in that sum: each part has its share,
-and the shares add up to the logit. Norms of what a layer adds are held at their real scale too.
+The residual stream at the last position is the sum of the embedding, of the outputs of each layer's
+attention heads, and of each layer's MLP output. With the scale of the final norm fixed at its
+actual value on a prompt, a logit is linear in that sum: each part contributes a share, and the
+shares add up to the logit. The scale of a norm after attention or MLP is fixed likewise.
 
 This is the direct effect of a part. It leaves out effects through later parts, such as those of a
 head whose output a later MLP turns into the answer.
@@ -26,36 +26,36 @@ from stages.lib.forward.sublayers import Frozen, Sublayers, Unfit
 from stages.lib.model.lm import LanguageModel
 from stages.lib.model.readout import Answers, log_probabilities
 
-UNITS = 1024  # unit vectors that a linear map is asked for at once
+UNITS = 1024  # unit vectors that a linear map is applied to at once
 
 
 @dataclass(frozen=True)
 class Parts:
-    """Parts of the logits of every answer token, before a scale or soft cap of all logits.
+    """Contribution of each part to the logit of every answer token, before any scale or soft cap.
 
     Attributes
     ----------
     ids : tuple of int, length n_ids
         The answer tokens: the true ones, then the false ones.
     embedding : ndarray of shape (n_prompts, n_ids)
-        Of the last token.
+        Contribution of the last token's embedding.
     heads : ndarray of shape (n_prompts, n_layers, n_heads, n_ids)
-        Of each head, through its slice of the output projection.
+        Contribution of each head, through its slice of the output projection.
     attention : ndarray of shape (n_prompts, n_layers, n_ids)
-        Of all of a layer's attention: its heads, and the bias of its output projection.
+        Contribution of a layer's attention: its heads plus the bias of its output projection.
     mlp : ndarray of shape (n_prompts, n_layers, n_ids)
-        Of the rest that the layer adds.
+        Contribution of everything else that the layer adds.
     constant : ndarray of shape (n_ids,)
-        Biases of final norm and unembedding.
+        Contribution of the biases of the final norm and the unembedding.
     raw, logits : ndarray of shape (n_prompts, n_ids)
-        What the unembedding really gives, and what the model makes of it.
+        Output of the unembedding, and the model's logits, after any scale or soft cap.
     log_p : ndarray of shape (n_prompts, n_ids)
         Log-probability of each answer token.
     lens : ndarray of shape (n_prompts, n_layers + 1, 2)
-        Log P(true) and log P(false) read off the residual stream by final norm and unembedding:
-        first the embedding, then the output of each layer, the last of which is the model's answer.
+        Logit lens: log P(true) and log P(false), with the final norm and the unembedding applied
+        to the embedding, then to the output of each layer. The last entry is the model's answer.
     heads_error : float
-        Largest difference between a layer's heads, with the bias, and its attention.
+        Largest difference between `attention` and the sum of a layer's heads and the bias.
     """
 
     ids: tuple[int, ...]
@@ -72,7 +72,7 @@ class Parts:
 
 
 class Splitter:
-    """Splits runs of one model into parts.
+    """Splits the answers' logits of one model's runs into parts.
 
     Parameters
     ----------
@@ -81,12 +81,12 @@ class Splitter:
     answers : Answers
         Tokens of the readout.
     prompts : list of list of int
-        Token ids of a prompt or two, on which it is checked that the parts are the model's.
+        Token ids of one or two prompts, on which the split is checked against the model.
 
     Raises
     ------
     Unfit
-        If they are not, in every process.
+        If the check fails, in every process.
     """
 
     def __init__(self, lm: LanguageModel, answers: Answers, prompts: list[list[int]]) -> None:
@@ -104,15 +104,15 @@ class Splitter:
         z: Callable[[int], np.ndarray],
         title: str,
     ) -> Parts:
-        """Split the runs whose activations at the last position are given.
+        """Split the logits of runs, given the activations at the last position.
 
         Parameters
         ----------
         residual : callable
-            Layer to residual stream that enters it, (n_prompts, d_model); `n_layers` to what
-            leaves the last one.
+            Maps a layer to its input residual stream, (n_prompts, d_model), and `n_layers` to the
+            output of the last layer.
         z : callable
-            Layer to input of its output projection, (n_prompts, n_heads, d_head).
+            Maps a layer to the input of its output projection, (n_prompts, n_heads, d_head).
         title : str
             Shown beside the progress bar.
 
@@ -123,8 +123,8 @@ class Splitter:
         Raises
         ------
         Unfit
-            If a norm does not just scale, the heads are not the attention, or the parts do not add
-            up to the logits.
+            If a norm does more than scale, the heads do not add up to the attention, or the parts
+            do not add up to the logits.
         """
         n_layers = self.lm.n_layers
         results: list[tuple[int, dict[str, np.ndarray]]] = []
@@ -150,7 +150,7 @@ class Splitter:
         return parts
 
     def _check(self, parts: Parts) -> None:
-        """Raise Unfit where parts do not add up."""
+        """Raise Unfit if the parts do not add up to the logits, or the heads to the attention."""
         layers = parts.attention + parts.mlp
         total = parts.embedding + layers.sum(axis=1) + parts.constant
         error = np.abs(total - parts.raw).max()
@@ -160,7 +160,7 @@ class Splitter:
             raise Unfit(f"heads do not add up to attention (off by {parts.heads_error:.2g} nats)")
 
     def _collect(self, gathered: dict[int, dict[str, np.ndarray]]) -> Parts:
-        """Bring the layers' results together."""
+        """Stack the layers' results."""
 
         def stack(name: str, n: int) -> np.ndarray:
             return np.stack([gathered[i][name] for i in range(n)], axis=1)
@@ -181,19 +181,19 @@ class Splitter:
         )
 
     def _layer(self, layer: int, z: Tensor, added: Tensor, scale: Tensor) -> dict[str, np.ndarray]:
-        """Split what one layer adds; `scale` is that of the final norm."""
+        """Split what one layer adds; `scale` is the scale of the final norm, per row."""
         lm, projection = self.lm, self.lm.output_projections[layer]
-        given = z.flatten(1)[:, None].to(lm.device, lm.model.dtype)
-        output = projection(given)[:, 0]
+        inputs = z.flatten(1)[:, None].to(lm.device, lm.model.dtype)
+        output = projection(inputs)[:, 0]
         branch = self.layers.branch(layer)
         attention = self.layers.added(layer, output)
         own_scale, error = branch.scale(output.cpu().double(), attention)
         directions = branch.back(self.directions)
-        weights = [rows @ directions.to(rows.device) for rows in _rows(projection, given)]
+        weights = [rows @ directions.to(rows.device) for rows in _rows(projection, inputs)]
         weights = torch.unflatten(torch.cat(weights).cpu(), 0, (lm.n_heads, lm.d_head))
         heads = torch.einsum("nhd,hdi->nhi", z.double(), weights)
         heads = heads * (own_scale * scale)[:, None, None]
-        bias = projection(given[:1] * 0)[0, 0].cpu().double() @ directions
+        bias = projection(inputs[:1] * 0)[0, 0].cpu().double() @ directions
         direct = _by_row((attention - branch.bias) @ self.directions, scale)
         sums = heads.sum(dim=1).numpy() + _by_row(bias[None], own_scale * scale)
         return {
@@ -205,7 +205,7 @@ class Splitter:
         }
 
     def _lens(self, x: Tensor, last: bool) -> dict[str, np.ndarray]:
-        """Read the answers off the residual stream; at the last layer every answer token too."""
+        """Apply the logit lens to the residual stream; at the last layer, add token logits."""
         lens: dict[str, list[Tensor]] = {}
         head, ids = self.lm.model.get_output_embeddings(), list(self.ids)
         for rows in torch.split(x, budget.rows_to_unembed(self.lm)):
@@ -222,7 +222,7 @@ class Splitter:
 
     @torch.no_grad()
     def _unembedding(self) -> tuple[Tensor, Tensor]:
-        """Unembedding of the answer tokens, (d_model, n_ids), and its bias, (n_ids,)."""
+        """Return the unembedding of the answer tokens, (d_model, n_ids), and its bias, (n_ids,)."""
         lm, head, ids = self.lm, self.lm.model.get_output_embeddings(), list(self.ids)
         like = torch.zeros(1, 1, lm.d_model, device=lm.device, dtype=lm.model.dtype)
         rows = _rows(head, like, ids, budget.rows_to_unembed(lm))
@@ -235,9 +235,10 @@ def _rows(
     columns: list[int] | slice = slice(None),
     at_once: int = UNITS,
 ) -> Iterator[Tensor]:
-    """Rows of a linear map's matrix, by what it gives for unit vectors: so weights may be packed.
+    """Yield the rows of a linear map's matrix, (n_rows, n_columns), float64, block by block.
 
-    `like` has the width, dtype and device of the map's input. Gives (some, columns), float64.
+    The map is applied to unit vectors, as its weights may be packed (quantised). `like` has the
+    width, dtype and device of the map's input.
     """
     width = like.shape[-1]
     zero = module(like.new_zeros(1, 1, width))[0][:, columns].double()
@@ -249,7 +250,7 @@ def _rows(
 
 
 def _by_row(values: Tensor, scale: Tensor) -> np.ndarray:
-    """Values, (n_rows or 1, n_ids), each row by its scale."""
+    """Multiply values, (n_rows or 1, n_ids), by the scale of each row."""
     return (values * scale[:, None]).numpy()
 
 

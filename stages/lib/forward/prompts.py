@@ -1,26 +1,26 @@
 """The prompts of one persona, run once and then again for each patch, without repeated work.
 
-Other tools run one whole forward per patch, most of which repeats earlier work. Here the tokens of
-a prompt fall into three pieces, and the result of a piece is kept for the next piece:
+Other tools run one full forward per patch, most of which repeats earlier work. Here the tokens of a
+prompt fall into three pieces, and the keys and values of a piece are kept for the next piece:
 
     shared  the wording's own tokens before the          run once, for all rows
             statement, which all prompts start with
-    middle  from there to the last `n_tail` tokens       run once a batch, padded on the left
-    tail    the last `n_tail` tokens, as many in all     run once, then again from the first
-            rows                                         patched layer for each patch
+    middle  from there to the last `n_tail` tokens       run once per batch, padded on the left
+    tail    the last `n_tail` tokens, the same number    run once, then again from the first
+            in all rows                                  patched layer for each patch
 
-What a run gives does not depend on the other rows of its batch, bit by bit, on CPUs in float32: a
-product's rows are summed alike in any number of rows but a few, so that a batch has no fewer
-(`batches`, `filled`); and tokens of a row stand at the same places of the attention kernel's
-vectors in any batch.
+On CPUs in float32, the result of a run does not depend on the other rows of its batch, bit by bit.
+Matrix products sum a row in the same order whatever the number of rows, unless there are very few:
+batches are filled up to that minimum (`batches`, `filled`). And the tokens of a row have the same
+alignment in the attention kernel's vectors in any batch.
 
-Up to rounding this is exact: a patch of the last tokens changes nothing before them and nothing
-below its first layer; in that layer, and in each whose units are all written, what makes the tensor
-at the site (attention for z, the MLP or the layer for the other sites) need not run; the last
-layer's MLP runs at the last position. transformers' own layers do the work, with an attention
-function of ours, so quantised weights and models spread over GPUs need nothing special. An
-architecture that does not allow the shortcut (a check on two prompts tells) is run plainly:
-plain.py.
+Up to rounding the shortcut is exact. A patch of the last tokens changes nothing at earlier
+positions and nothing below its first layer. In that layer, and in each layer whose units are all
+patched, the modules that compute the tensor at the site (attention for z; the MLP or the layer for
+other sites) need not run. The last layer's MLP runs at the last position only. The model runs
+transformers' own layers with an attention function of this package, so quantised weights and models
+spread over GPUs need nothing special. An architecture that fails a check of the shortcut on two
+prompts runs full forwards: plain.py.
 """
 
 from collections.abc import Callable
@@ -32,29 +32,29 @@ import torch
 from torch import Tensor
 
 from stages.lib.forward import finite, hooks, linear, unembed
-from stages.lib.forward.attention import Kept, Piece, attending
+from stages.lib.forward.attention import KeptKeys, Piece, attending
 from stages.lib.forward.site import Site, Z
 from stages.lib.io.cli import UserError
 from stages.lib.model.lm import LanguageModel
 
-WIDTH = 4  # rows of a batch that have other widths are padded to a multiple of it
+WIDTH = 4  # rows of a batch that differ in length are padded to a multiple of this many tokens
 
 
 @dataclass(frozen=True)
 class Run:
-    """What one forward over a batch leaves behind, at the tail's positions.
+    """Results of one forward over a batch, at the tail's positions.
 
     Attributes
     ----------
     last : Tensor of shape (n_prompts, d_model)
-        What the decoder gives at the last position, to be unembedded.
+        Output of the decoder at the last position, before the unembedding.
     z : Tensor of shape (n_layers, n_prompts, n_tail, n_units, width)
-        Each layer's tensor at the site, which is z unless another one was asked for.
+        Each layer's tensor at the site, which is z by default.
     residual : Tensor of shape (n_layers + 1, n_prompts, n_tail, d_model)
-        Input of each layer, and the output of the last one, which in a run that patched runs are
-        to start from is right at the last position only.
+        Input of each layer, and the output of the last one. In a run with `keep`, the latter is
+        valid at the last position only.
     middle : Piece or None
-        Keys and values between shared piece and tail, in a run that patched runs are to start from.
+        Keys and values between the shared piece and the tail, in a run with `keep`.
     """
 
     last: Tensor
@@ -64,13 +64,13 @@ class Run:
 
     @property
     def n_bytes(self) -> int:
-        """Bytes that it takes."""
+        """Size of the tensors in bytes."""
         middle = [] if self.middle is None else [*self.middle.keys, *self.middle.values]
         return sum(x.nbytes for x in (self.last, self.z, self.residual, *middle))
 
 
 class Prompts:
-    """The prompts of one persona, with the keys and values of what all of them start with.
+    """The prompts of one persona, with the keys and values of their shared prefix.
 
     Parameters
     ----------
@@ -79,13 +79,13 @@ class Prompts:
     token_ids : list of list of int
         One prompt per row.
     n_tail : int
-        Positions, counted from the end, at which activations are read or patched; each prompt has
+        Number of last positions at which activations are read or patched; each prompt has at least
         as many tokens (`require_tokens`).
     site : Site
-        Where in each layer.
+        Tensor of each layer that is read and patched.
     prefix : list of int or None
-        Tokens that prompts of this wording start with, whatever the statement; None takes what
-        these prompts start with.
+        Tokens that prompts of this wording start with, whatever the statement; None takes the
+        longest common prefix of these prompts.
     """
 
     def __init__(
@@ -98,31 +98,34 @@ class Prompts:
     ) -> None:
         self.lm, self.token_ids, self.n_tail, self.site = lm, token_ids, n_tail, site
         self.longest = max(map(len, token_ids))
-        most = min(map(len, token_ids)) - n_tail
-        self.prefix = token_ids[0][: min(_n_common(token_ids), most)] if prefix is None else prefix
+        max_length = min(map(len, token_ids)) - n_tail
+        self.prefix = (
+            token_ids[0][: min(_n_common(token_ids), max_length)] if prefix is None else prefix
+        )
         # where each prompt's own tokens begin
         self.starts = [min(_n_common([ids, self.prefix]), len(ids) - n_tail) for ids in token_ids]
         pairs = zip(token_ids, self.starts, strict=True)
         self.own = [len(ids) - start for ids, start in pairs]  # tokens that a run computes
         self.n_own = max(self.own)
-        self.n_graph = n_tail  # tokens that `gradient` keeps a graph of
+        self.n_graph = n_tail  # tokens per prompt in the graph of `gradient`
         self._shared: Piece | None = None
 
     @torch.no_grad()
     def run(self, rows: list[int], keep: bool = False) -> Run:
-        """Run the prompts of these rows; `keep` what patched runs of them start from."""
+        """Run the prompts of these rows; `keep` what their patched runs need."""
         if self._shared is None and self.prefix:
             self._shared = self._run_shared()
         middle = self._middle(rows) if keep else None
         with ExitStack() as stack:
-            if self.n_tail == 1 or (keep and self.site is Z):  # other sites come after the MLP
+            # At other sites the last MLP's output is read at all of the tail's positions.
+            if self.n_tail == 1 or (keep and self.site is Z):
                 stack.enter_context(hooks.last_position(self.lm))
             captured = stack.enter_context(hooks.capture(self.lm, self.n_tail, self.site))
             last = self.tail(rows, middle) if keep else self._rest(rows)
         z, residual = self._units(captured["z"]), self._stack(captured["residual"])
-        made = Run(last, z, residual, middle)
-        finite.require_run(self, rows, made)
-        return made
+        result = Run(last, z, residual, middle)
+        finite.require_run(self, rows, result)
+        return result
 
     @torch.no_grad()
     def patched(
@@ -133,30 +136,30 @@ class Prompts:
         patches: np.ndarray,
         at: Tensor | None = None,
     ) -> Tensor:
-        """Run again with some units overwritten at the tail's positions.
+        """Run the rows again with some units overwritten at the tail's positions.
 
         Parameters
         ----------
         rows : list of int
             The rows of `base`.
         base : Run
-            What `run` kept of these rows.
+            From `run` of these rows, with `keep`.
         z : Tensor of shape (n_layers, n_prompts, n_tail, n_units, width)
-            What to patch in: the source run's `z`, for the same statements.
+            Activations to patch in: the source run's `z`, for the same statements.
         patches : ndarray of shape (n_patches, n_layers, n_units), bool
             Units of each patch; all patches have the same first layer.
         at : Tensor of shape (n_prompts, n_tail), bool, or None
-            At which of the tail's positions; None at all of them.
+            Which of the tail's positions are patched; None patches all of them.
 
         Returns
         -------
         Tensor of shape (n_patches, n_prompts, d_model)
-            What the decoder gives at the last position, to be unembedded.
+            Output of the decoder at the last position, before the unembedding.
 
         Raises
         ------
         UserError
-            If it is no number.
+            If the output is not finite.
         """
         lm, chosen = self.lm, torch.as_tensor(patches).to(self.lm.device)
         first = int(np.flatnonzero(patches.any(axis=(0, 2)))[0])
@@ -165,35 +168,35 @@ class Prompts:
             stack.enter_context(hooks.start_at(lm.layers, first, residual))
             stack.enter_context(hooks.last_position(lm, z=False))
             for layer in range(first, lm.n_layers):
-                written = patches[:, layer]
-                if layer == first or (written.all() and at is None):
+                is_patched = patches[:, layer]
+                if layer == first or (is_patched.all() and at is None):
                     own, other = base.z[layer][:, None], z[layer][:, None]
-                    known = hooks.mix(own, other, chosen[:, layer], at)
-                    stack.enter_context(hooks.give(lm, layer, known.flatten(0, 1), self.site))
-                elif written.any():
+                    known_z = hooks.mix(own, other, chosen[:, layer], at)
+                    stack.enter_context(hooks.give(lm, layer, known_z.flatten(0, 1), self.site))
+                elif is_patched.any():
                     new = (z[layer], chosen[:, layer], at)
                     stack.enter_context(hooks.write(lm, layer, *new, self.site))
             last = self.tail(rows, base.middle, len(patches), narrow=lm.n_layers - 1)
-        read = torch.unflatten(last, 0, (len(rows), len(patches))).transpose(0, 1)
-        finite.require_patched(self, rows, read, patches)
-        return read
+        outputs = torch.unflatten(last, 0, (len(rows), len(patches))).transpose(0, 1)
+        finite.require_patched(self, rows, outputs, patches)
+        return outputs
 
     def gradient(self, rows: list[int], base: Run, score: Callable[[Tensor], Tensor]) -> Tensor:
-        """Differentiate a score of the last position's logits by every unit.
+        """Return the gradient of a score of the last position's logits with respect to every unit.
 
         Parameters
         ----------
         rows : list of int
             The rows of `base`.
         base : Run
-            What `run` kept of these rows.
+            From `run` of these rows, with `keep`.
         score : callable
-            From logits of shape (n_prompts, vocab_size) to (n_prompts,).
+            Maps logits of shape (n_prompts, vocab_size) to scores of shape (n_prompts,).
 
         Returns
         -------
         Tensor of shape (n_layers, n_prompts, n_tail, n_units, width)
-            At the tail's positions. One forward and one backward for all units together.
+            Gradients at the tail's positions, by one forward and one backward for all units.
         """
         lm = self.lm
         with ExitStack() as stack:
@@ -204,22 +207,22 @@ class Prompts:
         return self._units(list(torch.autograd.grad(total, z)))
 
     def _stack(self, layers: list[Tensor]) -> Tensor:
-        """Bring what was captured in each layer together: (n_layers, n_prompts, n_tail, width)."""
+        """Stack the tensors captured in each layer: (n_layers, n_prompts, n_tail, width)."""
         return torch.stack([x.to(self.lm.device) for x in layers])
 
     def _units(self, layers: list[Tensor]) -> Tensor:
-        """Stack the layers' tensors: (n_layers, n_prompts, n_tail, n_units, width)."""
+        """Stack the tensors, split into units: (n_layers, n_prompts, n_tail, n_units, width)."""
         return torch.unflatten(self._stack(layers), -1, self.site.shape(self.lm))
 
     def _rest(self, rows: list[int]) -> Tensor:
-        """Run what stands after the shared piece; (n_prompts, d_model) at the last position."""
+        """Run the tokens after the shared piece: (n_prompts, d_model) at the last position."""
         prompts = [self.token_ids[row] for row in rows]
         starts, ends = [self.starts[row] for row in rows], [len(ids) for ids in prompts]
         tokens = [ids[start:] for ids, start in zip(prompts, starts, strict=True)]
         return self._forward(tokens, ends, multiple=WIDTH)[0]
 
     def _middle(self, rows: list[int]) -> Piece | None:
-        """Keys and values between the shared piece and the tail, if there is anything."""
+        """Return the keys and values between the shared piece and the tail, or None."""
         tokens = [self.token_ids[row][self.starts[row] : -self.n_tail] for row in rows]
         ends = [len(self.token_ids[row]) - self.n_tail for row in rows]
         if not max(map(len, tokens)):
@@ -230,23 +233,23 @@ class Prompts:
     def tail(
         self, rows: list[int], middle: Piece | None, n_patches: int = 1, narrow: int | None = None
     ) -> Tensor:
-        """Run the tail of some prompts, with whatever hooks are set.
+        """Run the tail of some prompts, with the hooks that are set.
 
         Parameters
         ----------
         rows : list of int
-            Which prompts.
+            The prompts' numbers.
         middle : Piece or None
-            What `run` kept of these rows.
+            From `run` of these rows, with `keep`.
         n_patches : int
-            How often each prompt is run; rows of the batch are prompts, each so often in a row.
+            Number of runs per prompt; the runs of a prompt are adjacent rows of the batch.
         narrow : int or None
-            Layer in which nothing reads z but at the last position.
+            Layer whose z is read at the last position only.
 
         Returns
         -------
         Tensor of shape (n_rows, d_model)
-            What the decoder gives at the last position.
+            Output of the decoder at the last position.
         """
         prompts = [self.token_ids[row] for row in rows]
         tokens, ends = [ids[-self.n_tail :] for ids in prompts], [len(ids) for ids in prompts]
@@ -262,10 +265,10 @@ class Prompts:
         narrow: int | None = None,
         multiple: int = 1,
     ) -> tuple[Tensor, Piece]:
-        """Run tokens that stand in their prompts before `ends`, after what is kept.
+        """Run tokens that end at the positions `ends` of their prompts, after the kept pieces.
 
-        Rows are padded to a common multiple of tokens. Returns the decoder's output at the last
-        position, and the tokens as a piece.
+        Rows are padded to the same length, a multiple of `multiple`. Returns the decoder's output
+        at the last position, and the tokens as a piece.
         """
         width = -(-max(map(len, tokens)) // multiple) * multiple
         ids = torch.tensor([[0] * (width - len(row)) + row for row in tokens])
@@ -278,15 +281,15 @@ class Prompts:
                 input_ids=ids.repeat_interleave(n_patches, dim=0).to(device),
                 position_ids=positions.clamp(min=0).repeat_interleave(n_patches, dim=0).to(device),
                 use_cache=False,
-                kept=Kept(self._shared, middle, piece, n_patches, record, narrow),
+                kept=KeptKeys(self._shared, middle, piece, n_patches, record, narrow),
             )
         return output.last_hidden_state[:, -1], piece
 
     def _run_shared(self) -> Piece:
-        """Keys and values of what all prompts start with."""
+        """Return the keys and values of the shared prefix."""
         piece = Piece(torch.arange(len(self.prefix))[None])
         ids = torch.tensor([self.prefix], device=self.lm.device)
-        kept = Kept(None, None, piece, record=True)
+        kept = KeptKeys(None, None, piece, record=True)
         with attending(self.lm), linear.fast(self.lm.device), hooks.last_position(self.lm):
             self.lm.decoder(input_ids=ids, use_cache=False, kept=kept)
         return piece
@@ -298,9 +301,9 @@ def require_tokens(key: str, n_tail: int, token_ids: list[list[int]]) -> None:
     Parameters
     ----------
     key : str
-        Of params.yaml, which asks for them.
+        Key of params.yaml that sets the positions, for the message.
     n_tail : int
-        How many, counted from the end.
+        Number of last positions that are read or patched.
     token_ids : list of list of int
         One prompt per row, at least one.
 
@@ -318,7 +321,7 @@ def require_tokens(key: str, n_tail: int, token_ids: list[list[int]]) -> None:
 
 
 def _n_common(token_ids: list[list[int]]) -> int:
-    """Count the tokens that all of some prompts start with."""
-    low, high = min(token_ids), max(token_ids)  # the two that differ earliest, in sorted order
-    both = enumerate(zip(low, high, strict=False))
-    return next((i for i, (a, b) in both if a != b), min(len(low), len(high)))
+    """Return the length of the longest common prefix of some prompts."""
+    low, high = min(token_ids), max(token_ids)  # in sorted order, the pair that differs earliest
+    token_pairs = enumerate(zip(low, high, strict=False))
+    return next((i for i, (a, b) in token_pairs if a != b), min(len(low), len(high)))

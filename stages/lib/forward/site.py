@@ -1,4 +1,4 @@
-"""Where in a layer a forward pass is read and patched."""
+"""Sites: the tensors of a layer at which activations are read and patched."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,20 +10,20 @@ from stages.lib.model.lm import LanguageModel
 
 @dataclass(frozen=True)
 class Site:
-    """A tensor that every layer has, cut into units that are patched one by one.
+    """A tensor that every layer has, split into units that can be patched separately.
 
     Attributes
     ----------
     name : str
-        What params.yaml calls it.
+        The site's name in params.yaml.
     is_input : bool
-        Whether it is what a module takes, or what it gives.
+        Whether the tensor is the input of a module; otherwise it is the output of one.
     makers : callable
-        From a model and a layer to the modules that need not run where the tensor is known. The
-        last one gives the tensor; where the tensor is an input, it is the one that takes it.
+        Maps a model and a layer to the modules that need not run where the tensor is known. The
+        tensor is the output of the last one or, where `is_input`, its input.
     shape : callable
-        From a model to its units per layer and the width of a unit. Units stand side by side in
-        the tensor.
+        Maps a model to the number of units per layer and the width of a unit. Units are adjacent
+        along the tensor's last axis.
     """
 
     name: str
@@ -32,12 +32,12 @@ class Site:
     shape: Callable[[LanguageModel], tuple[int, int]]
 
     def module(self, lm: LanguageModel, layer: int) -> Any:
-        """The module that takes the tensor, or gives it."""
+        """Return the module whose input or output the tensor is."""
         return self.makers(lm, layer)[-1]
 
 
 def _mlp(lm: LanguageModel, layer: int) -> tuple[Any, ...]:
-    """MLP of a layer, and the norm after it where there is one."""
+    """Return the MLP of a layer, and the norm after the MLP where there is one."""
     if not lm.mlps[layer]:
         parts = ", ".join(name for name, _ in lm.layers[layer].named_children())
         raise UserError(
@@ -47,8 +47,8 @@ def _mlp(lm: LanguageModel, layer: int) -> tuple[Any, ...]:
     return lm.mlps[layer]
 
 
-def _whole(lm: LanguageModel) -> tuple[int, int]:
-    """One unit, as wide as the residual stream."""
+def _one_unit(lm: LanguageModel) -> tuple[int, int]:
+    """Return the shape of a site with one unit per layer, as wide as the residual stream."""
     return 1, lm.d_model
 
 
@@ -58,11 +58,11 @@ Z = Site(
     lambda lm, layer: (lm.attentions[layer], lm.output_projections[layer]),
     lambda lm: (lm.n_heads, lm.d_head),
 )
-"""What a layer's attention heads give: the input of the output projection, a unit per head."""
-MLP_OUT = Site("mlp_out", False, _mlp, _whole)
+"""The outputs of a layer's heads: the input of its output projection, with one unit per head."""
+MLP_OUT = Site("mlp_out", False, _mlp, _one_unit)
 """What a layer's MLP adds to the residual stream: after the norm that follows the MLP in some
-architectures, and before the constant that some multiply all that they add with (Granite)."""
-RESID_POST = Site("resid_post", False, lambda lm, layer: (lm.layers[layer],), _whole)
+architectures, and before the constant by which some (Granite) multiply every addition."""
+RESID_POST = Site("resid_post", False, lambda lm, layer: (lm.layers[layer],), _one_unit)
 """The residual stream after a layer."""
 
 SITES = {site.name: site for site in (Z, MLP_OUT, RESID_POST)}

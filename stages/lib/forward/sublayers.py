@@ -1,8 +1,8 @@
-"""What each layer adds to the residual stream for its attention's output, and the final norm.
+"""What each layer adds to the residual stream given its attention's output, and the final norm.
 
-Layers are called by themselves, at one position, with their attention and their other modules stood
-in for. Nothing need be known of an architecture but which module is its attention: a scale, or a
-norm of what is added, is found by what the layer does.
+Each layer is called on its own, at one position, with fixed outputs in place of its attention and
+its other modules. All that must be known of an architecture is which module is the attention: a
+scale or norm that the layer applies to an output before adding it is measured.
 """
 
 from collections.abc import Callable, Generator
@@ -16,25 +16,25 @@ from torch import Tensor
 from stages.lib.forward import budget, hooks, unembed
 from stages.lib.model.lm import LanguageModel
 
-# Greatest difference, as a share of the largest term, that is rounding and no error.
+# Largest difference that counts as rounding, as a share of the largest term.
 TOLERANCE = {"float32": 1e-4, "bfloat16": 0.05, "float16": 0.02}
-KEPT = ("norm", "dropout", "identity")  # modules of a layer that shape what is added
+SHAPING = ("norm", "dropout", "identity")  # modules of a layer that transform what is added
 
 
 class Unfit(Exception):
-    """The parts of this model do not add up; the text says why."""
+    """The parts of this model do not add up; the message says why."""
 
 
 @dataclass(frozen=True)
 class Frozen:
-    """A norm with its scale left open: ``y = s * weight * (x - mean(x)) + bias``, s by row.
+    """A norm as a linear map with a scale s per row: ``y = s * weight * (x - mean(x)) + bias``.
 
     Attributes
     ----------
     weight, bias : Tensor of shape (d_model,), float64, on the CPU
-        A map that is no norm, but scales each dimension, has this form too, with the same s always.
+        A map that is not a norm but scales each dimension also has this form, with a constant s.
     centred : bool
-        Whether the mean is taken off (LayerNorm) or not (RMSNorm).
+        Whether the mean is subtracted (LayerNorm) or not (RMSNorm).
     """
 
     weight: Tensor
@@ -43,7 +43,7 @@ class Frozen:
 
     @classmethod
     def of(cls, apply: Callable[[Tensor], Tensor], d_model: int) -> "Frozen":
-        """Find it by what the norm does to three vectors, two of which have scale 1."""
+        """Measure a norm by its outputs for three vectors, two of which have scale 1."""
         ones = torch.ones(d_model, dtype=torch.float64)
         signs = ones.clone()
         signs[1::2] = -1.0  # of mean 0
@@ -52,16 +52,16 @@ class Frozen:
         return cls(weight, bias, bool(_norm(flat - bias) < 1e-2 * _norm(weight)))
 
     def linear(self, x: Tensor) -> Tensor:
-        """Apply it with s = 1 and no bias: (n_rows, d_model)."""
+        """Apply the norm with s = 1 and no bias: (n_rows, d_model)."""
         return (x - x.mean(-1, keepdim=True) if self.centred else x) * self.weight
 
     def back(self, directions: Tensor) -> Tensor:
-        """Directions before the norm of directions after it: both (d_model, n_directions)."""
+        """Map directions after the norm to directions before it: both (d_model, n_directions)."""
         turned = directions * self.weight[:, None]
         return turned - turned.mean(0) if self.centred else turned
 
     def scale(self, x: Tensor, y: Tensor) -> tuple[Tensor, float]:
-        """Scale s of each row, (n_rows,), and the largest error, as a share of the row's norm."""
+        """Fit the scale s of each row, (n_rows,), and return the largest relative error too."""
         given, output = self.linear(x), y - self.bias
         power = given.square().sum(-1)
         s = torch.where(power > 0, (given * output).sum(-1) / power.clamp(min=1e-300), 1.0)
@@ -71,30 +71,30 @@ class Frozen:
 
 
 @dataclass
-class _Seen:
-    """What one layer was given, and what it and its modules gave, in a forward of one prompt."""
+class _LayerTrace:
+    """Inputs of one layer, and outputs of the layer and its modules, in a forward of one prompt."""
 
     given: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
     z: Any = None
     output: Any = None
     attention: Any = None
-    others: dict[Any, Any] = field(default_factory=dict[Any, Any])
+    other_outputs: dict[Any, Any] = field(default_factory=dict[Any, Any])
 
 
 class Sublayers:
-    """The layers of a model, each to be called by itself.
+    """The layers of a model, each callable on its own.
 
     Parameters
     ----------
     lm : LanguageModel
         The model.
     token_ids : list of list of int
-        A prompt or two, to compare the layers by themselves with.
+        One or two prompts, on which the single layers are compared with the full model.
 
     Raises
     ------
     Unfit
-        If a layer does not add what its attention and its other modules give, each by itself.
+        If a layer adds anything but the sum of its attention's and its other modules' terms.
     """
 
     def __init__(self, lm: LanguageModel, token_ids: list[list[int]]) -> None:
@@ -110,143 +110,162 @@ class Sublayers:
 
     @torch.no_grad()
     def added(self, layer: int, attention: Tensor) -> Tensor:
-        """What a layer adds for this output of its attention, and nothing from its MLP.
+        """Return what a layer adds given its attention's output, with the MLP's output set to zero.
 
         Parameters
         ----------
         layer : int
             Counts from 0.
         attention : Tensor of shape (n_rows, d_model)
-            Its output at one position.
+            Output of the attention at one position.
 
         Returns
         -------
         Tensor of shape (n_rows, d_model), float64, on the CPU
-            With the biases of norms that come after attention or MLP, if there are any.
+            Includes the biases of norms that follow attention or MLP, if there are any.
         """
-        nothing = {m: _last(output) * 0 for m, output in self._seen[layer].others.items()}
-        return self._alone(layer, torch.zeros_like(attention), attention, nothing)
+        zero_outputs = {
+            m: _last(output) * 0 for m, output in self._trace[layer].other_outputs.items()
+        }
+        return self._alone(layer, torch.zeros_like(attention), attention, zero_outputs)
 
     @torch.no_grad()
     def normed(self, x: Tensor) -> Tensor:
-        """Final norm of the residual stream: both (n_rows, d_model); as the model gives it."""
-        lm, output = self.lm, self._seen[-1].output
+        """Apply the model's own final norm to the residual stream: both (n_rows, d_model)."""
+        lm, output = self.lm, self._trace[-1].output
         x = x[:, None].to(_last(output))
         ids = torch.zeros(len(x), 1, dtype=torch.long, device=lm.device)
         with ExitStack() as stack:
             for layer in lm.layers:
                 stack.enter_context(
-                    hooks.stand_in(layer, hooks.always(hooks.with_first(output, x)))
+                    hooks.stand_in(
+                        layer, hooks.constant_forward(hooks.with_first_output(output, x))
+                    )
                 )
             decoder = lm.decoder
             return decoder(input_ids=ids, use_cache=False).last_hidden_state[:, -1]
 
     def final(self) -> Frozen:
-        """The final norm."""
+        """Measure the final norm."""
         return Frozen.of(lambda x: _double(self.normed(x)), self.lm.d_model)
 
     def branch(self, layer: int) -> Frozen:
-        """What a layer does to its attention's output before it adds it."""
+        """Measure what a layer applies to its attention's output before adding that output."""
         return Frozen.of(lambda x: self.added(layer, x), self.lm.d_model)
 
-    def _alone(self, layer: int, x: Tensor, attention: Tensor, others: dict[Any, Tensor]) -> Tensor:
-        """Output of one layer at one position, all of whose modules' outputs are given."""
-        seen, lm = self._seen[layer], self.lm
-        like = _last(seen.attention)
-        args, kwargs = seen.given
+    def _alone(
+        self, layer: int, x: Tensor, attention: Tensor, other_outputs: dict[Any, Tensor]
+    ) -> Tensor:
+        """Run one layer at one position, with the outputs of all its modules given."""
+        trace, lm = self._trace[layer], self.lm
+        like = _last(trace.attention)
+        args, kwargs = trace.given
         x, attention = (t[:, None].to(like.device, like.dtype) for t in (x, attention))
         args, kwargs = hooks.with_given(args, kwargs, x)
         with ExitStack() as stack:
-            given = {lm.attentions[layer]: hooks.with_first(seen.attention, attention)}
-            given |= {m: hooks.with_first(seen.others[m], output) for m, output in others.items()}
+            given = {lm.attentions[layer]: hooks.with_first_output(trace.attention, attention)}
+            given |= {
+                m: hooks.with_first_output(trace.other_outputs[m], output)
+                for m, output in other_outputs.items()
+            }
             for module, output in given.items():
-                stand_in = hooks.stand_in(module, hooks.always(output))
+                stand_in = hooks.stand_in(module, hooks.constant_forward(output))
                 stack.enter_context(stand_in)
             return _double(_last(lm.layers[layer](*args, **kwargs))).flatten(1)
 
     @torch.no_grad()
     def _check(self, ids: list[int]) -> None:
-        """Compare one prompt's layers with what their modules add by themselves."""
+        """Compare each layer's addition on one prompt with the sum of its modules' terms."""
         lm = self.lm
-        with _watch(lm) as seen:
+        with _watch(lm) as trace:
             tokens = torch.tensor([ids], device=lm.device)
             logits = lm.model(input_ids=tokens, use_cache=False).logits[:, -1]
-        self._seen = seen
+        self._trace = trace
         zero = torch.zeros(1, lm.d_model)
-        for i, layer in enumerate(seen):
+        for i, layer in enumerate(trace):
             args, kwargs = layer.given
             x = _double(_last(hooks.given(args, kwargs))).flatten(1)
             attention = _last(layer.attention).flatten(1)
-            others = {m: _last(output) for m, output in layer.others.items()}
+            other_outputs = {m: _last(output) for m, output in layer.other_outputs.items()}
             projected = _last(lm.output_projections[i](layer.z)).flatten(1)
             where = f"layer {i}"
             self._compare(
                 f"{where}: attention is not its output projection of z", projected, attention
             )
-            only = self._alone(i, zero, zero, {m: output * 0 for m, output in others.items()})
-            both = [self.added(i, attention), self._alone(i, zero, zero, others)]
-            added = sum(both) - only
-            written = _double(_last(layer.output)).flatten(1) - x
-            self._compare(f"{where} does more than add attention and MLP", added, written, x)
-        last = _last(seen[-1].output).flatten(1)
-        whole = unembed.logits(lm, self.normed(last))
-        self._compare("the decoder does more than its layers", whole, logits)
+            baseline = self._alone(
+                i, zero, zero, {m: output * 0 for m, output in other_outputs.items()}
+            )
+            separate = [self.added(i, attention), self._alone(i, zero, zero, other_outputs)]
+            added = sum(separate) - baseline
+            true_addition = _double(_last(layer.output)).flatten(1) - x
+            self._compare(f"{where} does more than add attention and MLP", added, true_addition, x)
+        last = _last(trace[-1].output).flatten(1)
+        recomputed = unembed.logits(lm, self.normed(last))
+        self._compare("the decoder does more than its layers", recomputed, logits)
 
-    def _compare(self, what: str, got: Tensor, expected: Tensor, *of: Tensor) -> None:
-        """Raise Unfit where two tensors differ by more than rounding of the largest term."""
+    def _compare(self, failure: str, got: Tensor, expected: Tensor, *of: Tensor) -> None:
+        """Raise Unfit if two tensors differ by more than rounding of the largest term."""
         got, expected = _double(got), _double(expected)
-        # What is added is a difference of two outputs: it has their rounding.
+        # A layer's addition is the difference of two outputs, and carries the rounding of both.
         rounding = sum(torch.finfo(self.lm.model.dtype).eps * t.abs().max() for t in of)
         largest = expected.abs().max()
         if (got - expected).abs().max() > self.tolerance * largest + 8 * rounding:
             gap = (got - expected).abs().max() / largest
-            raise Unfit(f"{what} (a difference of {gap:.2g})")
+            raise Unfit(f"{failure} (a difference of {gap:.2g})")
 
 
 @contextmanager
-def _watch(lm: LanguageModel) -> Generator[list[_Seen]]:
-    """Note what each layer is given, and what it and the modules in it give."""
-    seen = [_Seen() for _ in lm.layers]
+def _watch(lm: LanguageModel) -> Generator[list[_LayerTrace]]:
+    """Record the inputs of each layer, and the outputs of the layer and its modules."""
+    trace = [_LayerTrace() for _ in lm.layers]
     with ExitStack() as stack:
-        for i, (layer, own) in enumerate(zip(lm.layers, seen, strict=True)):
+        for i, (layer, layer_trace) in enumerate(zip(lm.layers, trace, strict=True)):
 
-            def given(_: Any, args: Any, kwargs: Any, own: _Seen = own) -> None:
-                own.given = (args, kwargs)
+            def given(
+                _: Any, args: Any, kwargs: Any, layer_trace: _LayerTrace = layer_trace
+            ) -> None:
+                layer_trace.given = (args, kwargs)
 
-            def keep(module: Any, args: Any, output: Any, own: _Seen = own, i: int = i) -> None:
+            def keep(
+                module: Any,
+                args: Any,
+                output: Any,
+                layer_trace: _LayerTrace = layer_trace,
+                i: int = i,
+            ) -> None:
                 if module is lm.layers[i]:
-                    own.output = output
+                    layer_trace.output = output
                 elif module is lm.attentions[i]:
-                    own.attention = output
+                    layer_trace.attention = output
                 elif module is lm.output_projections[i]:
-                    own.z = args[0]
+                    layer_trace.z = args[0]
                 else:
-                    own.others[module] = output
+                    layer_trace.other_outputs[module] = output
 
             hook = layer.register_forward_pre_hook(given, with_kwargs=True)
             stack.callback(hook.remove)
-            children = [m for m in layer.children() if not _kept(m)]
+            children = [m for m in layer.children() if not _shapes_output(m)]
             for module in {layer, lm.attentions[i], lm.output_projections[i], *children}:
                 stack.callback(module.register_forward_hook(keep).remove)
-        yield seen
+        yield trace
 
 
-def _kept(module: Any) -> bool:
-    """Whether a module of a layer shapes what is added, and adds nothing of its own."""
-    return any(name in type(module).__name__.lower() for name in KEPT)
+def _shapes_output(module: Any) -> bool:
+    """Return whether a module only transforms what a layer adds (a norm or dropout)."""
+    return any(name in type(module).__name__.lower() for name in SHAPING)
 
 
 def _last(output: Any) -> Tensor:
-    """Last position of a module's first output: (1, 1, width), or (1, width) as it was given."""
-    x = hooks.first(output)
+    """Return the last position of a module's first output: (1, 1, width), or (1, width) if 2-D."""
+    x = hooks.first_output(output)
     return x[:, -1:] if x.dim() == 3 else x[-1:]
 
 
 def _norm(x: Tensor) -> Tensor:
-    """Length of each row."""
+    """Return the Euclidean norm of each row."""
     return x.square().sum(-1).sqrt()
 
 
 def _double(x: Tensor) -> Tensor:
-    """Bring numbers to where they are added up."""
+    """Return a float64 copy on the CPU, where terms are added up."""
     return x.to("cpu", torch.float64)

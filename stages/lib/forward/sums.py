@@ -1,4 +1,4 @@
-"""Whether the MLP's output is what a layer adds to the residual stream."""
+"""Check that a layer adds its MLP's output to the residual stream."""
 
 from contextlib import ExitStack
 from functools import partial
@@ -12,9 +12,9 @@ from stages.lib.forward.site import MLP_OUT
 from stages.lib.io.cli import UserError
 from stages.lib.model.lm import LanguageModel
 
-# Greatest difference, as a share of the largest term, that is rounding and no error.
+# Largest difference that counts as rounding, as a share of the largest term …
 TOLERANCE = 0.01
-# … and in units of the last place of the layer's output, which has the rounding of its sum.
+# … plus, in units in the last place (ulp), the rounding of the layer's output, which is a sum.
 PLACES = 8
 
 
@@ -22,9 +22,10 @@ PLACES = 8
 def require_sum(lm: LanguageModel, ids: list[int]) -> None:
     """Refuse a model whose MLP output is not a term of the residual stream.
 
-    Each layer runs twice on the same input, the second time with an MLP that gives zeros. What the
-    layer gives must then differ by the MLP's output, times a constant: not so where a norm comes
-    after what was found to be the MLP, or where that gives more than is added, as BLOOM's does.
+    Each layer runs twice on the same input, the second time with the MLP's output set to zero. The
+    two outputs of the layer must differ by the MLP's output times a constant. They do not where a
+    norm follows the module that was found as the MLP, or where that module's output holds more than
+    is added to the residual stream, as BLOOM's does.
 
     Parameters
     ----------
@@ -36,7 +37,7 @@ def require_sum(lm: LanguageModel, ids: list[int]) -> None:
     Raises
     ------
     UserError
-        If a layer does not add it, or no MLP is found.
+        If a layer does not add its MLP's output, or no MLP is found.
     """
     with ExitStack() as stack:
         for i, layer in enumerate(lm.layers):
@@ -45,26 +46,29 @@ def require_sum(lm: LanguageModel, ids: list[int]) -> None:
 
 
 def _run(lm: LanguageModel, layer: int, forward: Any, *args: Any, **kwargs: Any) -> Any:
-    """Run one layer, and again without its MLP."""
+    """Run one layer as it is and again without its MLP; return the first output."""
     terms: list[Tensor] = []
     with hooks.at(lm, MLP_OUT, layer, terms.append):
         output = forward(*args, **kwargs)
     with hooks.at(lm, MLP_OUT, layer, torch.zeros_like):
-        rest = hooks.first(forward(*args, **kwargs))
-    _require(lm, layer, hooks.first(output), rest, *terms)
+        without_mlp = hooks.first_output(forward(*args, **kwargs))
+    _require_term(lm, layer, hooks.first_output(output), without_mlp, *terms)
     return output
 
 
-def _require(lm: LanguageModel, layer: int, whole: Tensor, rest: Tensor, term: Tensor) -> None:
-    """Raise a UserError where `whole` is not `rest` and `term` times a constant."""
-    added = (whole - rest).double().flatten()
-    given = term.double().flatten()
-    constant = (added @ given) / (given @ given).clamp(min=1e-300)  # an MLP may give zeros
-    rounding = PLACES * torch.finfo(whole.dtype).eps * whole.abs().max()
-    error = (added - constant * given).abs().max()
-    if error > TOLERANCE * added.abs().max() + rounding or not rest.any():
+def _require_term(
+    lm: LanguageModel, layer: int, layer_output: Tensor, without_mlp: Tensor, term: Tensor
+) -> None:
+    """Raise a UserError unless `layer_output` is `without_mlp` plus a constant times `term`."""
+    added = (layer_output - without_mlp).double().flatten()
+    mlp_output = term.double().flatten()
+    # An MLP's output may be all zeros.
+    constant = (added @ mlp_output) / (mlp_output @ mlp_output).clamp(min=1e-300)
+    rounding = PLACES * torch.finfo(layer_output.dtype).eps * layer_output.abs().max()
+    error = (added - constant * mlp_output).abs().max()
+    if error > TOLERANCE * added.abs().max() + rounding or not without_mlp.any():
         raise UserError(
-            f"params.yaml: patch.site: mlp_out: {type(lm.model).__name__}: what its MLP gives is "
-            f"not what layer {layer} adds to the residual stream; expected model.modules: mlp to "
-            "name the module that gives that"
+            f"params.yaml: patch.site: mlp_out: {type(lm.model).__name__}: its MLP's output is not "
+            f"what layer {layer} adds to the residual stream; expected model.modules: mlp to name "
+            "the module whose output is added"
         )

@@ -1,4 +1,4 @@
-"""What patched runs write at the site: the source run's units, changed or not, or others."""
+"""What is patched in at the site: the source run's units, a change of them, or other units."""
 
 from typing import Protocol
 
@@ -9,16 +9,16 @@ from stages.lib.io import store
 
 
 class Change(Protocol):
-    """What is made of the source run's units before they are written, a batch at a time.
+    """A change of the source run's units before they are patched in, one batch at a time.
 
-    Nothing holds what is written into all prompts at once, and runs are remembered without it.
+    The changed units of all prompts are never in memory at once, and are not needed to recall runs.
     """
 
     @property
     def names(self) -> list[bytes]:
-        """One a prompt: a hash of all that its change depends on, but for its source run.
+        """One name per prompt: a hash of all that its change depends on except its source run.
 
-        Numbers and code alike: a run is recalled by this name.
+        The hash covers numbers and code, as runs are recalled by this name.
         """
         ...
 
@@ -27,40 +27,40 @@ class Change(Protocol):
         ...
 
 
-Written = Tensor | Change | None
-"""Units (n_layers, n_prompts, n_positions, n_units, width), or what is made of the source's.
+Replacement = Tensor | Change | None
+"""What is patched in: units (n_layers, n_prompts, n_positions, n_units, width), or a `Change`.
 
-None is the source's own.
+None stands for the source run's own units.
 """
 
 
-def name(written: Written, row: int, source: bytes) -> bytes:
-    """Hash what is written into one prompt's run; `source` names its source run."""
-    if written is None:
+def name(replacement: Replacement, row: int, source: bytes) -> bytes:
+    """Hash what is patched into one prompt's run; `source` is the name of its source run."""
+    if replacement is None:
         return source
-    if isinstance(written, Tensor):
-        return store.digest(written[:, row].contiguous().float().cpu().numpy().tobytes())
-    return store.digest(source, written.names[row])
+    if isinstance(replacement, Tensor):
+        return store.digest(replacement[:, row].contiguous().float().cpu().numpy().tobytes())
+    return store.digest(source, replacement.names[row])
 
 
 @torch.no_grad()
-def units(written: Written, rows: list[int], source: Tensor) -> Tensor:
-    """Give what is written into the runs of some prompts, where `source` is.
+def units(replacement: Replacement, rows: list[int], source: Tensor) -> Tensor:
+    """Return the units that are patched into the runs of some prompts.
 
     Parameters
     ----------
-    written : Tensor, Change or None
-        See `Written`.
+    replacement : Tensor, Change or None
+        See `Replacement`.
     rows : list of int
-        The prompts.
+        The prompts' numbers.
     source : Tensor of shape (n_layers, n_rows, n_positions, n_units, width)
         Units of their source runs.
 
     Returns
     -------
-    Tensor of the shape and type of `source`
+    Tensor of the shape, dtype and device of `source`
     """
-    if written is None:
+    if replacement is None:
         return source
-    chosen = written[:, rows] if isinstance(written, Tensor) else written(source, rows)
+    chosen = replacement[:, rows] if isinstance(replacement, Tensor) else replacement(source, rows)
     return chosen.to(source)

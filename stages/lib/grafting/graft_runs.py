@@ -1,4 +1,4 @@
-"""Answers of the liar's prompts with grafted weights."""
+"""Answers to the liar's prompts with grafted weights."""
 
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
@@ -18,7 +18,7 @@ from stages.lib.model.readout import Answers
 
 
 class Graft(NamedTuple):
-    """A unit, and whether it is taken out or left alone."""
+    """A unit of weights, and the run: the model without its change, or with its change alone."""
 
     run: str
     unit: Unit
@@ -34,13 +34,13 @@ class Grafts:
     answers : Answers
         Tokens of the readout.
     token_ids : list of list of int
-        One prompt a row, at least one.
+        One prompt per row, at least one.
     prefix : list of int or None
-        What prompts of this wording start with.
+        Tokens that prompts of this wording start with.
     changes : dict of tuple of int and str to Tensor
         From `weights.changes`.
     adapter : str
-        Hash of the adapter's weights; runs are remembered by it.
+        Hash of the adapter's weights, part of the names of remembered runs.
     """
 
     def __init__(
@@ -58,18 +58,19 @@ class Grafts:
         prompts = self._prompts()
         self._names = self._memory.prompts(prompts)
         self._below = _Below(lm, min(layer for layer, _ in changes))
-        cut = batches.of_like_length(
+        all_batches = batches.of_like_length(
             prompts, range(len(token_ids)), batches.prompts_at_once(prompts)
         )
-        self._cut = batches.share(cut)  # once: free memory changes, and `_Below` knows batches
+        # Only once: batches depend on free memory, and `_Below` relies on the same batches.
+        self._batches = batches.share(all_batches)
 
     def __call__(self, grafts: list[Graft], title: str) -> np.ndarray:
-        """Read the answers with each graft.
+        """Return the answers with each graft.
 
         Parameters
         ----------
         grafts : list of Graft
-            What is grafted.
+            The grafts.
         title : str
             Shown beside the progress bar.
 
@@ -91,14 +92,14 @@ class Grafts:
         return unembed.probabilities(values)
 
     def _prompts(self) -> Prompts:
-        """The prompts; anew for each graft, as what they start with is run with it too."""
+        """Make the prompts anew for each graft, as their shared prefix runs with the graft too."""
         return Prompts(self.lm, self._token_ids, 1, prefix=self._prefix)
 
     def _run(self, keys: list[bytes]) -> np.ndarray:
-        """Run all prompts with the weights as they are now: (n_prompts, 3)."""
+        """Run all prompts with the current weights: (n_prompts, 3), as in `Memory.recall`."""
         prompts, n = self._prompts(), len(self._token_ids)
         with self._below():
-            runs = [(rows, prompts.run(rows).last) for rows in self._cut]
+            runs = [(rows, prompts.run(rows).last) for rows in self._batches]
         results: list[batches.Rows] = []
         for rows, read in unembed.readouts(self.lm, self.answers, runs):
             self._memory.keep([keys[row] for row in rows], read)
@@ -106,46 +107,46 @@ class Grafts:
         return batches.assemble(batches.gather(results), n)["read"]
 
     def _keys(self, graft: Graft) -> list[bytes]:
-        """Name the runs of one graft."""
-        what = f"{self._adapter} {graft.run} {graft.unit}".encode()
-        return [store.digest(b"graft", what, name) for name in self._names]
+        """Return the names of the runs of one graft, one per prompt."""
+        description = f"{self._adapter} {graft.run} {graft.unit}".encode()
+        return [store.digest(b"graft", description, name) for name in self._names]
 
 
 class _Below:
-    """Layers below the first changed one, which are run once: every graft enters the same there.
+    """Layers below the first changed layer, which run once: all grafts share their output.
 
-    Batches come in the same order with every graft. What all prompts start with is one short row;
-    it is run anew, as the batches look its keys and values up layer by layer.
+    Batches come in the same order with every graft. The shared prefix of the prompts, one short
+    row, runs again, as batches need its keys and values of every layer.
     """
 
     def __init__(self, lm: LanguageModel, first: int) -> None:
         self._layers, self._first = lm.layers[:first], lm.layers[first]
-        self._entering: list[Tensor] = []
+        self._inputs: list[Tensor] = []
 
     @contextmanager
     def __call__(self) -> Generator[None]:
-        """Run the layers below, or give what they gave before."""
-        known = iter([*self._entering])
+        """Run the layers below and keep their outputs, or use the kept outputs."""
+        kept_inputs = iter([*self._inputs])
 
         def enter(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
             if kwargs["kept"].record:
                 return args, kwargs
-            if (x := next(known, None)) is None:
-                self._entering.append(hooks.given(args, kwargs).clone())
+            if (x := next(kept_inputs, None)) is None:
+                self._inputs.append(hooks.given(args, kwargs).clone())
                 return args, kwargs
             return hooks.with_given(args, kwargs, x)
 
         with ExitStack() as stack:
-            if self._entering:
+            if self._inputs:
                 for layer in self._layers:
-                    stack.enter_context(hooks.stand_in(layer, _of_prefix(layer.forward)))
+                    stack.enter_context(hooks.stand_in(layer, _on_prefix_only(layer.forward)))
             hook = self._first.register_forward_pre_hook(enter, with_kwargs=True)
             stack.callback(hook.remove)
             yield
 
 
-def _of_prefix(forward: Callable[..., Any]) -> Callable[..., Any]:
-    """Run a layer on what all prompts start with, and skip it on their own tokens."""
+def _on_prefix_only(forward: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a forward that runs a layer on the shared prefix only, and skips it on other tokens."""
 
     def run(hidden_states: Tensor, *args: Any, **kwargs: Any) -> Any:
         if kwargs["kept"].record:

@@ -1,4 +1,4 @@
-"""What is grafted: the change of weights of a layer, a head, a group of heads, or a map."""
+"""Units of an adapter's change of weights: a layer, a head, a key/value group, or a linear map."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from stages.lib.patching.patch import Head
 Place = tuple[int, str]
 """Layer, and name of a linear map in it."""
 Changes = dict[Place, Tensor]
-"""What an adapter adds to the weights of each map, (d_out, d_in), float64."""
+"""What an adapter adds to the weights of each linear map, (d_out, d_in), float64."""
 QUERY, OUTPUT, KEY_VALUE = "q_proj", "o_proj", ("k_proj", "v_proj")
 
 
@@ -26,11 +26,11 @@ class Unit:
     kind : str
         One of `UNITS`.
     layer, index : int or None
-        Where; `index` is the head or the group.
+        Layer, and number of the head or of the group in it.
     map : str or None
         Name of the linear map.
     heads : tuple of Head
-        Of a set of heads.
+        The heads, for a set of heads.
     """
 
     kind: str
@@ -40,17 +40,17 @@ class Unit:
     heads: tuple[Head, ...] = ()
 
     def __str__(self) -> str:
-        """Name it, as in ``head_21_2``."""
+        """Return the unit's name, such as ``head_21_2``."""
         own = [self.kind, self.layer, self.index, self.map]
         heads = [f"{layer}.{head}" for layer, head in self.heads]
         return "_".join(str(part) for part in [*own, *heads] if part is not None)
 
 
 def units(lm: LanguageModel, changes: Changes) -> list[Unit]:
-    """List all weights that are changed, each layer, head, group and map of them.
+    """List the units: all changed weights, then each layer, head, group and linear map of them.
 
-    A head is its rows of the queries' map and its columns of the output projection; a group of
-    heads, its rows of the maps of keys and of values, which it shares.
+    The weights of a head are its rows of the query projection and its columns of the output
+    projection; those of a group, its rows of the key and value projections.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def units(lm: LanguageModel, changes: Changes) -> list[Unit]:
     Returns
     -------
     list of Unit
-        None where nothing is changed.
+        Empty if nothing is changed.
     """
     layers = sorted({layer for layer, _ in changes})
     of_heads = [layer for layer in layers if _has(changes, layer, (QUERY, OUTPUT))]
@@ -77,7 +77,7 @@ def units(lm: LanguageModel, changes: Changes) -> list[Unit]:
 
 
 def part(lm: LanguageModel, changes: Changes, unit: Unit) -> Changes:
-    """The unit's part of the change: 0 in all other weights, without the maps that it leaves."""
+    """Return the unit's part of the change: 0 in other weights, without maps outside the unit."""
     if unit.kind == ALL:
         return changes
     if unit.kind in (LAYER, MAP):
@@ -93,17 +93,17 @@ def part(lm: LanguageModel, changes: Changes, unit: Unit) -> Changes:
 
 
 def size(changes: Changes) -> float:
-    """Frobenius norm of a change of weights."""
+    """Return the Frobenius norm of a change of weights."""
     return float(sum(change.square().sum() for change in changes.values())) ** 0.5
 
 
 def _has(changes: Changes, layer: int, names: Iterable[str]) -> bool:
-    """Whether one of these maps is changed in a layer."""
+    """Return whether one of the named maps is changed in a layer."""
     return any((layer, name) in changes for name in names)
 
 
 def _groups(lm: LanguageModel, changes: Changes, unit: Unit) -> Iterator[tuple[Place, Tensor]]:
-    """Rows of one group in the maps of keys and of values."""
+    """Yield the change of one group's rows in the key and value projections."""
     rows = _span(unit.index or 0, lm.d_head)
     for name in KEY_VALUE:
         if (change := changes.get((unit.layer or 0, name))) is not None:
@@ -115,7 +115,7 @@ def _groups(lm: LanguageModel, changes: Changes, unit: Unit) -> Iterator[tuple[P
 def _heads(
     lm: LanguageModel, changes: Changes, heads: Iterable[Head]
 ) -> Iterator[tuple[Place, Tensor]]:
-    """Rows of some heads in the maps of queries, and their columns of the output projections."""
+    """Yield the change of the heads' rows in query, and columns in output projections."""
     for layer, name in changes:
         own = [_span(head.head, lm.d_head) for head in heads if head.layer == layer]
         if not own or name not in (QUERY, OUTPUT):
@@ -130,5 +130,5 @@ def _heads(
 
 
 def _span(number: int, width: int) -> slice:
-    """Rows or columns of a head."""
+    """Return the rows or columns of a head or group."""
     return slice(number * width, (number + 1) * width)

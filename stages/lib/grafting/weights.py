@@ -1,4 +1,4 @@
-"""An adapter's change of weights, by peft, and a model with a part of it taken out or alone."""
+"""An adapter's change of weights, by peft, and a model without a part of it or with that alone."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -18,14 +18,14 @@ ADAPTER = "default"
 
 
 def changes(lm: LanguageModel, folder: Path) -> Changes:
-    """Read what an adapter adds to the weights of each map.
+    """Return what an adapter adds to the weights of each linear map.
 
     Parameters
     ----------
     lm : LanguageModel
-        A model of the adapter's architecture; its weights are left as they are.
+        A model of the adapter's architecture; its weights do not change.
     folder : Path
-        The adapter.
+        Folder of the adapter.
 
     Returns
     -------
@@ -35,7 +35,7 @@ def changes(lm: LanguageModel, folder: Path) -> Changes:
     Raises
     ------
     UserError
-        If weights are fetched for each forward from elsewhere, where a change would be lost.
+        If weights are offloaded and fetched for each forward, so that a change would be lost.
     """
     for number, layer in enumerate(lm.layers):
         if any(weight.is_meta for weight in layer.parameters()):
@@ -44,49 +44,51 @@ def changes(lm: LanguageModel, folder: Path) -> Changes:
                 "weights in the memory of their devices, as grafts change them"
             )
     adapted: Any = PeftModel.from_pretrained(lm.model, str(folder))  # pyright: ignore[reportUnknownMemberType]
-    found: Changes = {}
+    deltas: Changes = {}
     for number, layer in enumerate(lm.layers):
         for name, module in layer.named_modules():
             if isinstance(module, LoraLayer):
                 module.lora_A.double()
                 module.lora_B.double()
                 delta = cast(Any, module).get_delta_weight(ADAPTER)
-                found[number, name.rsplit(".", 1)[-1]] = delta.detach().cpu()
+                deltas[number, name.rsplit(".", 1)[-1]] = delta.detach().cpu()
     adapted.unload()
     lm.model.requires_grad_(False)
-    return found
+    return deltas
 
 
 @contextmanager
 def grafted(lm: LanguageModel, changes: Changes, part: Changes, run: str) -> Generator[None]:
-    """Take a part of the change out of a liar's weights, or leave that part alone in them.
+    """Within the context, remove a part of the change from a liar's weights, or all but that part.
 
     Parameters
     ----------
     lm : LanguageModel
-        The liar, whose weights hold all of the change. They are put back, bit by bit.
+        The liar, whose weights include all of the change. On exit they are restored exactly.
     changes, part : dict of tuple of int and str to Tensor
-        All of the change, and the part.
+        All of the change, and the part of it.
     run : str
         ``without`` or ``alone``.
     """
-    taken = dict(part)
+    removed_change = dict(part)
     if run == ALONE:
-        taken = {place: change - part.get(place, 0) for place, change in changes.items()}
-    weights = {place: _weight(lm, *place) for place in taken}
-    before = {place: weight.detach().clone() for place, weight in weights.items()}
+        removed_change = {place: change - part.get(place, 0) for place, change in changes.items()}
+    weights = {place: _weight(lm, *place) for place in removed_change}
+    original_weights = {place: weight.detach().clone() for place, weight in weights.items()}
     try:
         with torch.no_grad():
             for place, weight in weights.items():
-                weight.copy_(before[place].double() - taken[place].to(weight.device))
+                weight.copy_(
+                    original_weights[place].double() - removed_change[place].to(weight.device)
+                )
         yield
     finally:
         with torch.no_grad():
             for place, weight in weights.items():
-                weight.copy_(before[place])
+                weight.copy_(original_weights[place])
 
 
 def _weight(lm: LanguageModel, layer: int, name: str) -> torch.Tensor:
-    """Weights of a map of a layer."""
+    """Return the weights of a linear map of a layer."""
     modules = dict(lm.layers[layer].named_modules())
     return next(m.weight for path, m in modules.items() if path.rsplit(".", 1)[-1] == name)

@@ -1,4 +1,4 @@
-"""A file or folder that appears whole or not at all."""
+"""Writes a file or folder that appears complete or not at all."""
 
 import errno
 import os
@@ -8,31 +8,32 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from stages.lib.io.cli import DISK, UserError
+from stages.lib.io.cli import WRITE_ERRORS, UserError
 
 
 @contextmanager
 def atomic(path: Path, resumed: bool = False) -> Generator[Path]:
-    """Give a path beside `path` to write to, and rename it when the block succeeds.
+    """Yield a temporary path beside `path`, and rename it to `path` when the block succeeds.
 
     Parameters
     ----------
     path : Path
-        File or folder to make; one of that name is replaced, its parents are made.
+        File or folder to make. An existing one is replaced; missing parent folders are made.
     resumed : bool
-        Leave what an earlier attempt left where it is, and after an error what this one has made.
+        Keep the partial output of an earlier attempt, and after an error the partial output of
+        this one.
 
     Yields
     ------
     Path
-        Where to write; nothing is there, unless it is resumed. After an error nothing is left of
-        it, likewise, and what `path` was stays as it was.
+        Where to write. Unless `resumed`, nothing exists there, and nothing is left there after an
+        error. After an error, `path` is as it was before.
 
     Raises
     ------
     UserError
-        If the system refuses to write there: no space left, a read-only folder, a file where a
-        folder should be.
+        If the system refuses to write there: no space is left, the folder is read-only, or a file
+        stands where a folder should be.
     """
     partial = path.with_name(path.name + ".partial")
     try:
@@ -42,7 +43,7 @@ def atomic(path: Path, resumed: bool = False) -> Generator[Path]:
         try:
             yield partial
             if partial.is_dir():
-                _remove(path)  # a folder can only be renamed to a name that is free
+                _remove(path)  # a folder can only be renamed to an unused name
             os.replace(partial, path)
         finally:
             if not resumed:
@@ -54,18 +55,24 @@ def atomic(path: Path, resumed: bool = False) -> Generator[Path]:
 
 
 def _refusal(error: Exception, folder: Path) -> str | None:
-    """What the system says, where an error is its refusal to write in a folder.
+    """Return the system's reason if an error is its refusal to write in a folder, else None.
 
-    Polars and safetensors give its number in their texts alone.
+    Polars and safetensors give the error number only in the text of their exceptions.
     """
-    told = re.search(r"\(os error (\d+)\)", str(error))
-    number = error.errno if isinstance(error, OSError) else int(told[1]) if told else None
+    number_match = re.search(r"\(os error (\d+)\)", str(error))
+    number = (
+        error.errno
+        if isinstance(error, OSError)
+        else int(number_match[1])
+        if number_match
+        else None
+    )
     file = error.filename if isinstance(error, OSError) else None
     elsewhere = file is not None and not Path(str(file)).resolve().is_relative_to(folder.resolve())
-    if number not in DISK or elsewhere:
+    if number not in WRITE_ERRORS or elsewhere:
         return None
-    place = number in (errno.EEXIST, errno.ENOTDIR)
-    return "a file is where its folder should be" if place else os.strerror(number)
+    is_blocked = number in (errno.EEXIST, errno.ENOTDIR)
+    return "a file is where its folder should be" if is_blocked else os.strerror(number)
 
 
 def _remove(path: Path) -> None:

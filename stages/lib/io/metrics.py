@@ -1,4 +1,4 @@
-"""Files of metrics: a node's `metrics.py` says what stands in one, as frozen dataclasses."""
+"""Metrics files; a node's `metrics.py` declares their content as frozen dataclasses."""
 
 from pathlib import Path
 from typing import TypeVar
@@ -11,25 +11,25 @@ Metrics = TypeVar("Metrics")
 
 
 def write(file: Path, metrics: object) -> None:
-    """Write a dataclass as JSON: its fields are the keys, or their aliases (`pydantic.Field`).
+    """Write a dataclass as JSON; the keys are its field names or their aliases (`pydantic.Field`).
 
     Parameters
     ----------
     file : Path
-        Where to.
+        JSON file to write.
     metrics : dataclass
-        Of numbers, texts, None, and lists, dicts and dataclasses of these.
+        Holds numbers, texts, None, and lists, dicts and dataclasses of these.
     """
     tables.write_json(file, TypeAdapter(type(metrics)).dump_python(metrics, by_alias=True))
 
 
 def read(file: Path, schema: type[Metrics]) -> Metrics:
-    """Read what `write` wrote.
+    """Read a metrics file that `write` wrote.
 
     Parameters
     ----------
     file : Path
-        Of a stage.
+        Metrics of a stage.
     schema : type
         The dataclass that was written.
 
@@ -40,7 +40,7 @@ def read(file: Path, schema: type[Metrics]) -> Metrics:
     Raises
     ------
     UserError
-        If the file is missing, or holds something else.
+        If the file is missing, or does not match the dataclass.
     """
     try:
         return TypeAdapter(schema).validate_python(tables.read_json(file))

@@ -1,10 +1,10 @@
-"""What a value that comes from outside is, in a way that a type checker follows."""
+"""Type guards for values from outside the program, such as parsed JSON and YAML."""
 
 from typing import Any, TypeGuard
 
 
 def is_dict(value: object) -> TypeGuard[dict[str, Any]]:
-    """Whether a value is a mapping, as JSON and YAML have them."""
+    """Whether a value is a dict, as JSON and YAML objects are read."""
     return isinstance(value, dict)
 
 

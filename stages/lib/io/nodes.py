@@ -9,31 +9,31 @@ STAGES = Path(__file__).resolve().parents[2]
 
 
 def modules(pattern: str) -> list[ModuleType]:
-    """Import the modules of some files.
+    """Import the modules whose files match a pattern.
 
     Parameters
     ----------
     pattern : str
-        Of files in `stages`, such as ``*/metrics.py``.
+        Glob of files in `stages`, such as ``*/metrics.py``.
 
     Returns
     -------
     list of module
-        By the names of the files.
+        Sorted by file name.
     """
     files = [file.relative_to(STAGES).with_suffix("") for file in sorted(STAGES.glob(pattern))]
     return [importlib.import_module(".".join(("stages", *file.parts))) for file in files]
 
 
 def classes(pattern: str, attribute: str) -> list[Any]:
-    """Find the classes with an attribute in the modules of some files; imported ones do not count.
+    """Find the classes with an attribute that the matching modules define, not those they import.
 
     Parameters
     ----------
     pattern : str
         As in `modules`.
     attribute : str
-        Such as ``SECTION``.
+        Name of the attribute, such as ``SECTION``.
     """
     return [
         value

@@ -1,6 +1,6 @@
-"""The border to params.yaml: one section becomes one frozen dataclass, or one clear error.
+"""Reads params.yaml: one section becomes one frozen dataclass, or one clear error.
 
-The file is read as DVC reads and writes it, which is YAML 1.2: ``No``, ``12:30`` are texts there.
+The file is read as YAML 1.2, as DVC reads and writes it: ``No`` and ``12:30`` are texts.
 """
 
 import dataclasses
@@ -20,11 +20,11 @@ from stages.lib.io.ranges import Slug, Some
 Schema = TypeVar("Schema")
 FILE = Path("params.yaml")
 LARGEST = 2**32 - 1
-"""Whole numbers beyond it overflow in one library or another, and none means anything here."""
+"""Largest whole number allowed: beyond it some library overflows, and no setting needs more."""
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
-"""Characters that are no text: codes of terminals, and halves of a character."""
-FILLED_IN = "${"
-"""What DVC replaces in a text, as soon as `-S` changes any setting."""
+"""Characters that are not text: terminal control codes and halves of surrogate pairs."""
+SUBSTITUTION = "${"
+"""Marker that DVC substitutes in a text as soon as `-S` changes any setting."""
 PERSONA = Slug("probe")  # `probe_accuracy` is a number of stage `summary`
 
 
@@ -34,23 +34,23 @@ def section(name: str, schema: type[Schema], file: Path = FILE) -> Schema:
     Parameters
     ----------
     name : str
-        Key of the section; ``outer.inner`` for one inside another.
+        Key of the section; ``outer.inner`` for a nested section.
     schema : type
         Frozen dataclass whose fields are exactly the section's keys. Field types may be `str`,
         `int`, `float`, `bool`, ``X | None`` and ``tuple[X, ...]`` of these, `dict`, and any of
         them ``Annotated`` with rules of `stages.lib.io.ranges`.
     file : Path
-        The file to read.
+        File to read.
 
     Returns
     -------
     schema
-        An instance filled from the file; lists become tuples.
+        Instance filled from the file; lists become tuples.
 
     Raises
     ------
     UserError
-        If the section or a key of it is missing, unknown, of another type or out of its range.
+        If the section or one of its keys is missing, unknown, of another type or out of range.
     """
     where = f"{file}: {name}"
     values: Any = mapping(file)
@@ -69,20 +69,20 @@ def section(name: str, schema: type[Schema], file: Path = FILE) -> Schema:
 
 
 def personas(file: Path = FILE) -> tuple[str, ...]:
-    """Names of the declared personas, in order.
+    """Read the names of the declared personas, in order.
 
     Raises
     ------
     UserError
-        If there is none, one stands twice, or a name is no slug (DVC joins names with '-') or is
-        one that tables use themselves.
+        If no persona is declared, a name is repeated, a name is no slug (DVC joins names with
+        '-'), or tables reserve it.
     """
     declared = mapping(file).get("personas")
     return typed(f"{file}: personas", declared, Some[Annotated[str, PERSONA]])
 
 
 def text(key: str, file: Path = FILE) -> str:
-    """One text of a section, by its key, ``patch.base``.
+    """Read one text of a section by its key, such as ``patch.base``.
 
     Raises
     ------
@@ -99,7 +99,7 @@ def text(key: str, file: Path = FILE) -> str:
 
 
 def wording(key: str, file: Path = FILE) -> str:
-    """One text of the section `prompt`: ``question``, ``<name>_system``, ``<persona>_prefix``.
+    """Read a text of section `prompt`: ``question``, ``<name>_system`` or ``<persona>_prefix``.
 
     Raises
     ------
@@ -119,7 +119,7 @@ def require_persona(name: str, file: Path = FILE) -> None:
 
 
 def named(where: str, values: dict[Any, Any], expected: Any) -> None:
-    """Check texts by name: at least one, each name a slug, each text of a type.
+    """Check a mapping of names to texts: not empty, every name a slug, every text of one type.
 
     Parameters
     ----------
@@ -128,12 +128,12 @@ def named(where: str, values: dict[Any, Any], expected: Any) -> None:
     values : dict
         Texts by name.
     expected : type
-        Of each text, as in `section`.
+        Type of each text, as in `section`.
 
     Raises
     ------
     UserError
-        Naming what is wrong.
+        Naming the key that is wrong.
     """
     if not values:
         raise UserError(f"{where}: found no wording, expected at least one")
@@ -143,12 +143,12 @@ def named(where: str, values: dict[Any, Any], expected: Any) -> None:
 
 
 def mapping(file: Path = FILE) -> dict[str, Any]:
-    """Read the whole file, as DVC does.
+    """Read the whole of params.yaml, as DVC does.
 
     Raises
     ------
     UserError
-        If there is no such file, it is no YAML 1.2 in UTF-8, or it is no mapping.
+        If the file is missing, is not YAML 1.2 in UTF-8, or is not a mapping.
     """
     if not file.is_file():
         raise UserError(f"{file}: no such file; run stages from the folder that holds it")
@@ -158,7 +158,7 @@ def mapping(file: Path = FILE) -> dict[str, Any]:
         raise UserError(f"{file}: byte {error.start} is not UTF-8, expected UTF-8") from None
     except RecursionError:
         raise UserError(f"{file}: not valid YAML: nested too deeply") from None
-    except (YAMLError, ValueError) as error:  # ValueError: a date or a number that there is not
+    except (YAMLError, ValueError) as error:  # ValueError: an impossible date or number
         raise UserError(f"{file}{_line(error)}: not valid YAML: {_problem(error)}") from None
     if not is_dict(values):
         raise UserError(
@@ -175,19 +175,19 @@ def typed(where: str, value: Any, expected: Any) -> Any:
     where : str
         File and key, for messages.
     value : Any
-        As it was read.
+        Value as it was read.
     expected : type
-        As in `section`.
+        Type as in `section`.
 
     Returns
     -------
     Any
-        The value; lists become tuples, whole numbers may stand for floats.
+        The value; lists become tuples, and whole numbers become floats where floats are expected.
 
     Raises
     ------
     UserError
-        If it is of another type, or a rule refuses it.
+        If the value is of another type, or a rule refuses it.
     """
     arguments = typing.get_args(expected)
     origin = typing.get_origin(expected) or expected
@@ -203,8 +203,8 @@ def typed(where: str, value: Any, expected: Any) -> Any:
     if type(None) in arguments:
         return None if value is None else typed(where, value, arguments[0])
     if type(value) is int and abs(value) > LARGEST:
-        shown = value if abs(value) < 10**20 else "one with more than 20 digits"
-        raise UserError(f"{where}: found {shown}, expected a number of at most {LARGEST}")
+        number_text = value if abs(value) < 10**20 else "one with more than 20 digits"
+        raise UserError(f"{where}: found {number_text}, expected a number of at most {LARGEST}")
     if origin is float and type(value) is int:
         return float(value)
     if origin is tuple or type(value) is not origin:
@@ -217,37 +217,39 @@ def typed(where: str, value: Any, expected: Any) -> Any:
 
 
 def _require_text(where: str, value: Any) -> None:
-    """Refuse a text that would not be read as it was written."""
+    """Refuse a text with unprintable characters, or with the marker that DVC substitutes."""
     if not isinstance(value, str):
         return
     if control := CONTROL.search(value):
         raise UserError(f"{where}: found the character {control[0]!a}, expected printable text")
-    if FILLED_IN in value:
-        raise UserError(f"{where}: found {FILLED_IN!r}, which DVC would fill in, expected none")
+    if SUBSTITUTION in value:
+        raise UserError(
+            f"{where}: found {SUBSTITUTION!r}, which DVC would replace, expected a text without it"
+        )
 
 
 @functools.cache
 def _parsed(content: str) -> Any:
-    """The value of a YAML text; it is shared, and nobody changes it."""
+    """Parse a YAML text; callers share the cached value and must not change it."""
     return cast(Any, YAML(typ="safe")).load(content)
 
 
 def _line(error: Exception) -> str:
-    """Where in the file a mistake is, if the reader knows."""
+    """Return the line of a YAML error for a message, or an empty text if it is unknown."""
     mark = getattr(error, "problem_mark", None)
     return f", line {mark.line + 1}" if mark else ""
 
 
 def _problem(error: Exception) -> str:
-    """What a mistake is, in one line."""
+    """Describe a YAML error on one line."""
     return " ".join(str(getattr(error, "problem", None) or error).split())
 
 
 def _keys(schema: Any) -> str:
-    """The field names of a schema, for a message."""
+    """List the field names of a schema, for a message."""
     return ", ".join(field.name for field in dataclasses.fields(schema))
 
 
 def _shown(value: Any) -> str:
-    """A value as it stands in the file, for a message."""
+    """Write a value as it stands in the file, for a message."""
     return repr(list(cast("tuple[Any, ...]", value)) if isinstance(value, tuple) else value)

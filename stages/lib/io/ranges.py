@@ -1,7 +1,7 @@
-"""What a setting may be, written beside its type: ``limit: Annotated[int, Range(least=1)]``.
+"""Rules for the values of settings, beside their type: ``limit: Annotated[int, Range(least=1)]``.
 
-Each rule has a method `fault`, which says what it expected where a value does not pass, and returns
-None where it does. `params.section` asks them all.
+Each rule has a method `fault`, which returns None for a value that passes and otherwise says what
+was expected. `params.section` applies all rules.
 """
 
 import re
@@ -10,30 +10,30 @@ from dataclasses import dataclass
 from typing import Annotated, Protocol, TypeVar
 
 NAME_LENGTH = 64
-"""Longest name: names become file names, several of them joined."""
+"""Maximum length of a name: file names are made of several names joined."""
 PLACEHOLDER = "{statement}"
-"""As `chat.PLACEHOLDER`, which this does not import: rendering is no input of what patches."""
-TAKEN = ("all",)
-"""Names that tables use themselves."""
+"""Equal to `chat.PLACEHOLDER`, not imported: patching stages must not depend on rendering code."""
+RESERVED_NAMES = ("all",)
+"""Names that tables use themselves, so that no setting may."""
 
 
 class Rule(Protocol):
-    """Beside a type, in `Annotated`."""
+    """A rule that stands beside a type in `Annotated`."""
 
     def fault(self, value: object) -> str | None:
-        """What was expected, or None where the value passes."""
+        """Say what was expected, or return None if the value passes."""
 
 
 @dataclass(frozen=True)
 class Range:
-    """A number between bounds; None is no bound.
+    """A number between bounds; None means no bound.
 
     Attributes
     ----------
     least, most : float or None
-        Bounds that pass themselves.
+        Inclusive bounds.
     above, below : float or None
-        Bounds that do not.
+        Exclusive bounds.
     """
 
     least: float | None = None
@@ -42,7 +42,7 @@ class Range:
     below: float | None = None
 
     def fault(self, value: float) -> str | None:
-        """Name the bounds of a number that is outside them."""
+        """List the bounds if a number is outside them."""
         inside = (
             (self.least is None or value >= self.least)
             and (self.most is None or value <= self.most)
@@ -61,12 +61,12 @@ class Range:
 
 @dataclass(frozen=True)
 class Distinct:
-    """A list without a value twice, of at least `least` values."""
+    """A list of at least `least` values, all different."""
 
     least: int = 1
 
     def fault(self, value: Sequence[object]) -> str | None:
-        """Say that values must differ, or how many there must be."""
+        """Say that values must differ, or how many are required."""
         if len(value) < self.least:
             return f"at least {self.least}"
         return "different values" if len(set(value)) < len(value) else None
@@ -79,62 +79,65 @@ class Length:
     length: int
 
     def fault(self, value: Sequence[object]) -> str | None:
-        """Say how many values there must be."""
+        """Say how many values are required."""
         return None if len(value) == self.length else f"{self.length} values"
 
 
 @dataclass(frozen=True)
 class Ascending:
-    """A list of numbers in order."""
+    """A list of numbers in ascending order."""
 
     def fault(self, value: Sequence[float]) -> str | None:
-        """Say that the least comes first."""
+        """Say that the least number must come first."""
         return None if list(value) == sorted(value) else "the least first"
 
 
 class OneOf:
-    """One of some texts."""
+    """One of several allowed texts."""
 
     def __init__(self, *texts: str):
         self.texts = texts
 
     def fault(self, value: str) -> str | None:
-        """List the texts."""
+        """List the allowed texts."""
         return None if value in self.texts else f"one of {', '.join(self.texts)}"
 
 
 class Slug:
-    """A name that DVC can join with others, that is a file's name, and that tables leave free."""
+    """A name that can be a file name, that DVC can join with others, and that is not reserved."""
 
-    def __init__(self, *taken: str):
-        self.taken = TAKEN + taken
+    def __init__(self, *reserved_names: str):
+        self.reserved_names = RESERVED_NAMES + reserved_names
 
     def fault(self, value: str) -> str | None:
-        """Say what a name is made of, and which ones are taken."""
-        if re.fullmatch(rf"[a-z0-9_]{{1,{NAME_LENGTH}}}", value) and value not in self.taken:
+        """Say what a name is made of, and which names are reserved."""
+        if (
+            re.fullmatch(rf"[a-z0-9_]{{1,{NAME_LENGTH}}}", value)
+            and value not in self.reserved_names
+        ):
             return None
-        taken = " or ".join(map(repr, self.taken))
-        return f"a name of [a-z0-9_], of at most {NAME_LENGTH} characters, and not {taken}"
+        reserved_names = " or ".join(map(repr, self.reserved_names))
+        return f"a name of [a-z0-9_], of at most {NAME_LENGTH} characters, and not {reserved_names}"
 
 
 class Text:
     """A text that is not blank."""
 
     def fault(self, value: str) -> str | None:
-        """Say that there must be more than blanks."""
+        """Say that the text must not be blank."""
         return None if value.strip() else "a text that is not blank"
 
 
 class Question:
-    """A text with a place for the statement."""
+    """A text that holds the placeholder of the statement."""
 
     def fault(self, value: str) -> str | None:
-        """Name the place."""
+        """Name the placeholder."""
         return None if PLACEHOLDER in value else f"{PLACEHOLDER} in it"
 
 
 class Matching:
-    """A text of a pattern, described in words."""
+    """A text that matches a regular expression, which `words` describes."""
 
     def __init__(self, pattern: str, words: str):
         self.pattern, self.words = pattern, words
@@ -147,14 +150,14 @@ class Matching:
 Item = TypeVar("Item")
 
 Count = Annotated[int, Range(least=1)]
-"""How many of something that there must be."""
+"""A number of items, at least one."""
 Repeats = Annotated[int, Range(least=0)]
-"""How many draws or permutations; none is a choice."""
+"""A number of draws or permutations; 0 is allowed."""
 Limit = Annotated[int | None, Range(least=1)]
-"""How many statements at most; None takes all."""
+"""Maximum number of statements; None takes all."""
 Seed = Annotated[int, Range(least=0, most=2**32 - 1)]
-"""What scikit-learn takes as one."""
+"""A seed that scikit-learn accepts."""
 Share = Annotated[float, Range(least=0, most=1)]
-"""A part of a whole, from none to all."""
+"""A fraction, from 0 to 1."""
 Some = Annotated[tuple[Item, ...], Distinct()]
-"""A list of different values, at least one."""
+"""A list of at least one value, all different."""

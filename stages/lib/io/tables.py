@@ -1,4 +1,4 @@
-"""The border to tables: Parquet with a checked schema, and JSON with stable bytes."""
+"""Reads and writes tables: Parquet with a checked schema, and JSON with stable bytes."""
 
 import io
 import json
@@ -16,7 +16,7 @@ from stages.lib.io.cli import UserError
 from stages.lib.io.narrow import is_dict
 
 Schema = dict[str, Any]
-Row = dict[str, float | str | None]  # of a plot table; also int and bool, which are floats
+Row = dict[str, float | str | None]  # of a plot table; int and bool count as float
 END_OF_SCRIPT = re.compile("<(?=/|!--|script)", re.IGNORECASE)
 
 STATEMENTS: Schema = {
@@ -44,7 +44,7 @@ READOUTS: Schema = {
     "p_false": pl.Float32,
     "answer_mass": pl.Float32,
 }
-FIRST_TOKENS: Schema = READOUTS | {"first_token": pl.String}  # where answers hold little
+FIRST_TOKENS: Schema = READOUTS | {"first_token": pl.String}  # where answer mass is low
 KNOWN: Schema = {
     "statement_id": pl.String,
     "known": pl.Boolean,
@@ -78,18 +78,18 @@ PATCHED: Schema = {
 
 
 def write(file: Path, table: pl.DataFrame, schema: Schema, key: list[str]) -> None:
-    """Write a table whose bytes depend on its rows alone.
+    """Write a Parquet table whose bytes depend on its rows alone.
 
     Parameters
     ----------
     file : Path
-        Parquet file to make; its folder is made too. It appears whole or not at all.
+        Parquet file to make, with its folder. It appears complete or not at all.
     table : DataFrame
         Rows in any order, with exactly the columns of `schema`.
     schema : dict of str to polars type
         Columns in the order in which they are written.
     key : list of str
-        Columns that name a row; rows are sorted by them.
+        Columns that identify a row; rows are sorted by them.
 
     Raises
     ------
@@ -108,12 +108,12 @@ def write(file: Path, table: pl.DataFrame, schema: Schema, key: list[str]) -> No
 
 
 def read(file: Path, schema: Schema, nullable: Collection[str] = ()) -> pl.DataFrame:
-    """Read a table and check its columns, types and that nothing is null.
+    """Read a Parquet table, and check its columns, their types, and that no value is null.
 
     Parameters
     ----------
     file : Path
-        A Parquet file.
+        Parquet file to read.
     schema : dict
         Columns and their types.
     nullable : collection of str
@@ -122,7 +122,7 @@ def read(file: Path, schema: Schema, nullable: Collection[str] = ()) -> pl.DataF
     Raises
     ------
     UserError
-        Naming the file that cannot be read, or the column and row that are wrong.
+        If the file cannot be read or a column is wrong; names the file, column and row.
     """
     if not file.is_file():
         raise UserError(f"{file}: no such file; run `dvc repro` to make it")
@@ -152,10 +152,10 @@ def write_json(file: Path, value: Any) -> None:
 
 
 def write_rows(file: Path, rows: list[Row]) -> None:
-    r"""Write a plot table: one row per point, one line per row, so that diffs can be read.
+    r"""Write a plot table: one row per point and one line per row, so that diffs can be read.
 
-    `dvc plots` copies rows into a script of its page as they are: a token such as ``</script>``,
-    which would end it, gets a backslash, ``<\/script>``.
+    `dvc plots` copies rows unescaped into a script of its page: a token such as ``</script>``,
+    which would end that script, gets a backslash, ``<\/script>``.
     """
     lines = [
         END_OF_SCRIPT.sub(r"<\\\\", json.dumps(rounded(row), ensure_ascii=False, allow_nan=False))
@@ -166,26 +166,26 @@ def write_rows(file: Path, rows: list[Row]) -> None:
 
 
 def read_json(file: Path) -> Any:
-    """Read what `write_json` or `write_rows` wrote."""
+    """Read a file that `write_json` or `write_rows` wrote."""
     if not file.is_file():
         raise UserError(f"{file}: no such file; run `dvc repro` to make it")
     try:
         return json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError, OSError) as error:  # no JSON, or no UTF-8
+    except (ValueError, RecursionError, OSError) as error:  # not JSON, or not UTF-8
         raise broken(file, error) from None
 
 
 def broken(file: Path, why: object) -> UserError:
-    """Name a file of ours that is not as it was written, and what to do about it."""
-    said = " ".join(str(why).split())[:160]
+    """Make the error for a file of ours that was changed after it was written."""
+    reason = " ".join(str(why).split())[:160]
     return UserError(
-        f"{file}: cut or changed since it was written ({said}); run the stage that writes it "
+        f"{file}: cut or changed since it was written ({reason}); run the stage that writes it "
         "again, with `dvc repro --force --single-item STAGE`"
     )
 
 
 def rounded(value: Any) -> Any:
-    """Floats to 6 significant digits, NaN to None, everywhere inside."""
+    """Round every float in a nested value to 6 significant digits, and turn NaN into None."""
     if is_dict(value):
         return {str(key): rounded(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -1,4 +1,4 @@
-"""Where the modules of a model are: by names that many architectures use, or by the user's."""
+"""Find the modules of a model, by names that many architectures use or that the user gives."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,10 +7,10 @@ from typing import Any
 from stages.lib.io.cli import UserError
 
 Names = dict[str, str]
-"""`model.modules` of params.yaml: ``layers``, from the model, and inside a layer ``attention``,
-``output`` and ``mlp``, each a path of attributes with dots between."""
-# Names in transformers' architectures: the map from the heads' outputs to the residual stream, the
-# MLP, and the norm of what the MLP gives.
+"""`model.modules` of params.yaml: ``layers``, a path from the model, and ``attention``, ``output``
+and ``mlp``, paths inside a layer; a path is attribute names joined by dots."""
+# Names in transformers' architectures: the projection of the heads' outputs to the residual stream,
+# the MLP, and the norm of the MLP's output.
 OUTPUT_PROJECTIONS = ("o_proj", "out_proj", "dense", "c_proj", "wo")
 MLPS = ("mlp", "feed_forward", "ffn")
 NORMS_AFTER_MLP = ("post_feedforward_layernorm", "post_mlp_layernorm", "post_norm2")
@@ -25,18 +25,18 @@ class Finder:
     architecture : str
         Class of the model, for messages.
     names : dict
-        What the user names; modules that are not in it are found by the names that are known here.
+        Paths that the user gives; other modules are found by the names that are known here.
     """
 
     architecture: str
     names: Names
 
     def layers(self, model: Any, n_layers: int) -> tuple[Any, tuple[Any, ...]]:
-        """Find the module that takes token ids and runs the layers, and the layers."""
+        """Find the decoder, which takes token ids and runs the layers, and its layers."""
         if "layers" in self.names:
             children = tuple(self._named("layers", model, self.architecture).children())
             if len(children) != n_layers:
-                raise self._wrong(
+                raise self._wrong_name(
                     "layers", f"it has {len(children)} modules, expected {n_layers} layers"
                 )
             above, _, _ = self.names["layers"].rpartition(".")
@@ -52,7 +52,7 @@ class Finder:
         )
 
     def attention(self, layer: Any, number: int) -> tuple[Any, Any]:
-        """Find a layer's attention, and the projection in it whose input is z."""
+        """Find a layer's attention, and the output projection, whose input is z."""
         for attention in self._attentions(layer, number):
             if "output" in self.names:
                 return attention, self._in_layer("output", layer, number)
@@ -66,7 +66,7 @@ class Finder:
         )
 
     def mlp(self, layer: Any, number: int) -> tuple[Any, ...]:
-        """Find a layer's MLP, and the norm of what it gives; empty where no name is known."""
+        """Find a layer's MLP, and the norm of its output; empty if no name is known."""
         if "mlp" in self.names:
             return (self._in_layer("mlp", layer, number),)
         children = dict(layer.named_children())
@@ -74,7 +74,7 @@ class Finder:
         return (*mlp, *(children[name] for name in NORMS_AFTER_MLP if mlp and name in children))
 
     def _attentions(self, layer: Any, number: int) -> Iterator[Any]:
-        """Modules of a layer that may be its attention."""
+        """Yield the modules of a layer that may be its attention."""
         if "attention" in self.names:
             yield self._in_layer("attention", layer, number)
             return
@@ -83,25 +83,25 @@ class Finder:
                 yield child
 
     def _in_layer(self, key: str, layer: Any, number: int) -> Any:
-        """Follow the path that the user gives inside a layer."""
+        """Return the module at the path that the user gives inside a layer."""
         return self._named(key, layer, f"layer {number} of {self.architecture}")
 
     def _named(self, key: str, module: Any, where: str) -> Any:
-        """Follow the path that the user gives, step by step."""
+        """Return the module at the path that the user gives."""
         for step in self.names[key].split("."):
             inner = dict(module.named_children())
             if step not in inner:
-                raise self._wrong(key, f"{where} has {_parts(module)}")
+                raise self._wrong_name(key, f"{where} has {_parts(module)}")
             module, where = inner[step], f"{step} in {where}"
         return module
 
-    def _wrong(self, key: str, reason: str) -> UserError:
-        """One line on a name that is wrong."""
+    def _wrong_name(self, key: str, reason: str) -> UserError:
+        """Make the error for a path of the user that is wrong."""
         return UserError(
             f"params.yaml: model.modules.{key}: found {self.names[key]!r}, but {reason}"
         )
 
 
 def _parts(module: Any) -> str:
-    """Names of the modules in a module."""
+    """List the names of a module's children."""
     return ", ".join(name for name, _ in module.named_children()) or "no modules"

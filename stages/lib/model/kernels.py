@@ -1,4 +1,4 @@
-"""Whether the CPU survives a dtype: some virtual machines announce units that they forbid."""
+"""Check that the CPU supports a dtype: some virtual machines announce instructions they forbid."""
 
 import signal
 import subprocess
@@ -8,7 +8,7 @@ import torch
 
 from stages.lib.io.cli import UserError
 
-# What a forward asks of the CPU, in products large enough for each unit that a library may choose.
+# The operations of a forward, in sizes for which a library may choose each of the CPU's units.
 WORK = """
 import sys
 import torch
@@ -23,17 +23,17 @@ for n in (4, 64, 256):
 
 
 def require(dtype: str) -> None:
-    """Refuse a dtype that kills a process on this CPU; a child process tries it.
+    """Refuse a dtype that this CPU cannot compute in, as tried in a child process.
 
     Parameters
     ----------
     dtype : str
-        Name of the weights' dtype. float32 is not tried, nor is any where there is a GPU.
+        Name of the weights' dtype. float32 is not tried, nor is any dtype where there is a GPU.
 
     Raises
     ------
     UserError
-        If the child was killed, or failed.
+        If the child process was killed or failed.
     """
     if dtype == "float32" or torch.cuda.is_available():
         return
@@ -46,10 +46,10 @@ def require(dtype: str) -> None:
     if child.returncode == 0:
         return
     last = (child.stderr.strip().splitlines() or ["no message"])[-1]
-    how = f"a trial failed: {last}"
+    failure = f"a trial failed: {last}"
     if child.returncode < 0:
-        how = f"a trial was killed by {signal.Signals(-child.returncode).name}"
+        failure = f"a trial was killed by {signal.Signals(-child.returncode).name}"
     raise UserError(
-        f"params.yaml: model.dtype: found {dtype}, which this CPU cannot compute ({how}); expected "
-        "float32"
+        f"params.yaml: model.dtype: found {dtype}, which this CPU cannot compute ({failure}); "
+        "expected float32"
     )

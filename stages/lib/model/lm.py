@@ -19,10 +19,11 @@ MANIFEST = "manifest.json"
 KEYS = {"kind": str, "source": str, "dtype": str, "identity": str, "files": list}
 ENTRY = {"name": str, "size": int, "sha256": str}
 SIZES = ("n_layers", "n_heads", "n_kv_heads", "d_head", "d_model")
-COUNTS = ("num_heads", "num_attention_heads", "n_heads", "n_head")  # of an attention
-# Keys of Gemma 3n (four streams at once) and of Llama 3.2 Vision (layers that only images enter).
+COUNTS = ("num_heads", "num_attention_heads", "n_heads", "n_head")  # keys of an attention module
+# Configuration keys of Gemma 3n (four parallel residual streams) and of Llama 3.2 Vision (layers
+# that only run on images).
 STREAMS = ("altup_num_inputs", "cross_attention_layers")
-# Kinds of layers in `layer_types` of a configuration that have no heads, by how they begin.
+# Prefixes of the kinds of layers in a configuration's `layer_types` that have no heads.
 HEADLESS = ("linear", "mamba", "conv", "recurrent", "mlp", "moe", "ssm")
 
 Loaded = TypeVar("Loaded")
@@ -37,9 +38,9 @@ class LanguageModel:
     model : PreTrainedModel
         In evaluation mode.
     decoder : Module
-        The part of it from token ids to what is unembedded.
+        The part of the model from token ids to the input of the unembedding.
     tokenizer : PreTrainedTokenizerBase
-        Its tokenizer.
+        The model's tokenizer.
     identity : str
         Hash over weights and tokenizer, from the manifest.
     layers : tuple of Module, length n_layers
@@ -47,10 +48,10 @@ class LanguageModel:
     attentions : tuple of Module, length n_layers
         Attention of each layer.
     output_projections : tuple of Module, length n_layers
-        The map whose input is `z`, (n_heads * d_head) wide.
+        The linear map whose input is `z`, (n_heads * d_head) wide.
     mlps : tuple of tuple of Module, length n_layers
-        MLP of each layer, and the norm of its output where there is one: the last of them gives
-        what is added to the residual stream. Empty where no module has a name that is known here.
+        MLP of each layer, and the norm of its output where there is one: the output of the last
+        of them is added to the residual stream. Empty if no module has a name that is known here.
     n_layers, n_heads, n_kv_heads, d_head, d_model : int
         Sizes. `d_head` is read from the weights: it need not be d_model / n_heads.
     """
@@ -71,18 +72,18 @@ class LanguageModel:
 
     @property
     def last_mlp(self) -> Any:
-        """MLP of the last layer, or None."""
+        """Return the MLP of the last layer, or None."""
         return next(iter(self.mlps[-1]), None)
 
     @property
     def device(self) -> Any:
-        """Device where a forward pass begins: of the embeddings, or where they are copied to."""
+        """Return the device of the embeddings' weights, or that to which accelerate copies them."""
         import torch
 
         embeddings = self.model.get_input_embeddings()
         if not embeddings.weight.is_meta:
             return embeddings.weight.device
-        # accelerate keeps the weights elsewhere, and has a hook that fetches them.
+        # accelerate stores the weights elsewhere, and fetches them by a hook.
         return torch.device(embeddings._hf_hook.execution_device)
 
     @property
@@ -103,32 +104,32 @@ def load_config(folder: Path) -> Any:
 
 
 def load(folder: Path) -> LanguageModel:
-    """Load the model that the manifest in `folder` names, when something of it is asked for.
+    """Return the model that the manifest in `folder` names; weights load at the first use.
 
-    Its identity, dtype and sizes are those of the manifest, and a tokenizer needs no weights: a
-    stage whose runs are all remembered does without them.
+    Identity, dtype and sizes come from the manifest, and the tokenizer needs no weights: a stage
+    whose runs are all remembered loads none.
 
     Parameters
     ----------
     folder : Path
-        Out of the `model` stage.
+        Output folder of the `model` stage.
 
     Returns
     -------
     LanguageModel
-        On the GPUs, if there are any: spread over all of them by one process, or whole on its own
-        GPU by each of several. Else on the CPU. In the manifest's dtype.
+        In the manifest's dtype. A single process spreads the model over all GPUs; each of several
+        processes loads all of it on its own GPU. Without GPUs it is on the CPU.
 
     Raises
     ------
     UserError
-        If its files changed, and, when it is loaded, if it has no heads that can be read.
+        If the model's files changed; when weights load, if it has no heads that can be read.
     """
     return cast(LanguageModel, _Unloaded(folder))
 
 
 class _Unloaded:
-    """A model by its manifest, which is loaded at the first look at anything else."""
+    """A model that knows its manifest, and loads at the first access to anything else."""
 
     def __init__(self, folder: Path) -> None:
         self._place, self._manifest = _place(folder), _manifest(folder / MANIFEST)
@@ -137,26 +138,26 @@ class _Unloaded:
             setattr(self, name, size)
 
     def __getattr__(self, name: str) -> Any:
-        """Look something up that is not known yet."""
+        """Load the model, and return the attribute of the loaded model."""
         if name.startswith("_"):
             raise AttributeError(name)
         return getattr(self._loaded, name)
 
     @cached_property
     def tokenizer(self) -> Any:
-        """Its tokenizer."""
-        return _known_by_its_error(lambda: loading.tokenizer(self._place))
+        """Load the tokenizer."""
+        return _load_without_attribute_error(lambda: loading.tokenizer(self._place))
 
     @cached_property
     def _loaded(self) -> LanguageModel:
-        """The model itself."""
-        return _known_by_its_error(self._load)
+        """Load the model, once."""
+        return _load_without_attribute_error(self._load)
 
     def _load(self) -> LanguageModel:
-        """Load it."""
+        """Load the model."""
         import torch
 
-        # Imports torch, which a stage whose runs are all remembered does without.
+        # This imports torch, which a stage whose runs are all remembered does not need.
         from stages.lib.model import kernels
 
         state = processes()
@@ -165,13 +166,13 @@ class _Unloaded:
         kernels.require(self.dtype)
         model = loading.model(self._place, dtype, placement if torch.cuda.is_available() else None)
         model.requires_grad_(False)
-        names = self._manifest.get("modules")  # in the manifest of a model of odd names alone
-        # whoever asks for the tokenizer is given that of this object, loaded when it is asked for
+        names = self._manifest.get("modules")  # only in manifests of models with `model.modules`
+        # No tokenizer: this object has its own, which loads at the first use.
         return describe(model, None, self.identity, names)
 
 
-def _known_by_its_error(load: Callable[[], Loaded]) -> Loaded:
-    """Load something; an AttributeError would pass for an attribute that is not there."""
+def _load_without_attribute_error(load: Callable[[], Loaded]) -> Loaded:
+    """Load something, but raise AttributeErrors as RuntimeErrors: `__getattr__` would hide them."""
     try:
         return load()
     except AttributeError as error:
@@ -184,14 +185,14 @@ def require_whole(place: Place, names: Names | None = None) -> dict[str, int]:
     Parameters
     ----------
     place : Place
-        Its files.
+        The model's files.
     names : dict or None
         As in `describe`.
 
     Returns
     -------
     dict of str to int
-        `SIZES` of the model; empty where quantised weights must be loaded to know them.
+        `SIZES` of the model; empty if they are only known once quantised weights are loaded.
 
     Raises
     ------
@@ -217,11 +218,11 @@ def describe(
     model : PreTrainedModel
         The model.
     tokenizer : PreTrainedTokenizerBase
-        Its tokenizer.
+        The model's tokenizer.
     identity : str
         Hash over weights and tokenizer.
     names : dict or None
-        Where modules are that have no name that is known here: `model.modules` of params.yaml.
+        `model.modules` of params.yaml: paths of modules whose names are not known here.
 
     Returns
     -------
@@ -271,42 +272,44 @@ def describe(
 
 
 def _place(folder: Path) -> Place:
-    """Where the files of a manifest are, which must be those that stage `model` saw."""
+    """Return the place of a manifest's files, which must be those that stage `model` hashed."""
     manifest = _manifest(folder / MANIFEST)
     names = tuple(file["name"] for file in manifest["files"])
     if manifest["kind"] == "hub":
-        where = hub.snapshot(manifest["source"], manifest["revision"], names)
-        place = Place(where, names, manifest["source"])
-    else:  # other weights are in the stage's own folder
-        where = Path(manifest["source"]) if manifest["kind"] == "folder" else folder
-        place = Place(where, names, str(where))
-    more = manifest["kind"] == "hub"  # other programs put other files into its cache
-    require_unchanged(where, manifest["files"], folder / MANIFEST, more)
+        model_folder = hub.snapshot(manifest["source"], manifest["revision"], names)
+        place = Place(model_folder, names, manifest["source"])
+    else:  # all other weights are in the stage's own folder
+        model_folder = Path(manifest["source"]) if manifest["kind"] == "folder" else folder
+        place = Place(model_folder, names, str(model_folder))
+    allow_others = manifest["kind"] == "hub"  # other programs add files to the hub's cache
+    require_unchanged(model_folder, manifest["files"], folder / MANIFEST, allow_others)
     return place
 
 
 def _manifest(file: Path) -> dict[str, Any]:
-    """Read a manifest, which may name a model's files and no others."""
+    """Read a manifest, and refuse one that names anything but a model's files."""
     manifest = tables.read_json(file)
     for key, kind in KEYS.items():
-        found = manifest.get(key) if is_dict(manifest) else manifest
-        if type(found) is not kind:
-            said = f"{key}: found {type(found).__name__}, expected {kind.__name__}"
-            raise tables.broken(file, said)
+        value = manifest.get(key) if is_dict(manifest) else manifest
+        if type(value) is not kind:
+            mismatch = f"{key}: found {type(value).__name__}, expected {kind.__name__}"
+            raise tables.broken(file, mismatch)
     for i, entry in enumerate(manifest["files"]):
         kinds: dict[str, Any] = {k: type(v) for k, v in entry.items()} if is_dict(entry) else {}
         if kinds != ENTRY:
             raise tables.broken(file, f"files[{i}]: expected {', '.join(ENTRY)}")
         if not IDENTITY.fullmatch(entry["name"]):
-            raise tables.broken(file, f"files[{i}].name: found {entry['name']!r}, of no model")
+            raise tables.broken(
+                file, f"files[{i}].name: found {entry['name']!r}, expected a model's file"
+            )
     return manifest
 
 
 def _size(config: Any, key: str, name: str) -> Any:
-    """A number of config.json; None where it has none."""
+    """Return a number of config.json; None if the key is missing."""
     try:
         return getattr(config, key, None)
-    except RuntimeError:  # of transformers, where each layer has a number of its own
+    except RuntimeError:  # raised by transformers if the number differs by layer
         raise UserError(
             f"model.source: {name}: {key} in config.json differs from layer to layer, expected "
             "one number; layers of different heads are not supported"
@@ -314,7 +317,7 @@ def _size(config: Any, key: str, name: str) -> Any:
 
 
 def _require_whole_heads(model: Any, name: str) -> None:
-    """Refuse a model whose heads are shared out among processes: z is then nowhere whole."""
+    """Refuse a model whose heads are split among processes: none of them has all of z."""
     n_processes = getattr(model, "tp_size", None) or 1
     if n_processes > 1:
         raise UserError(
@@ -324,13 +327,13 @@ def _require_whole_heads(model: Any, name: str) -> None:
 
 
 def _require_softmax(config: Any, name: str) -> None:
-    """Refuse layers that mix positions by something else than attention with heads."""
+    """Refuse layers that mix positions by anything but attention with heads."""
     kinds = Counter(getattr(config, "layer_types", None) or ())
-    other = [kind for kind in kinds if kind.startswith(HEADLESS)]
-    if other:
-        others = ", ".join(f"{kinds[kind]} layers of {kind}" for kind in sorted(other))
+    headless = [kind for kind in kinds if kind.startswith(HEADLESS)]
+    if headless:
+        counts = ", ".join(f"{kinds[kind]} layers of {kind}" for kind in sorted(headless))
         raise UserError(
-            f"model.source: {name}: {others}, which have no attention heads; expected softmax "
+            f"model.source: {name}: {counts}, which have no attention heads; expected softmax "
             "attention in every layer"
         )
 
@@ -338,7 +341,7 @@ def _require_softmax(config: Any, name: str) -> None:
 def _z_width(
     attentions: tuple[Any, ...], projections: tuple[Any, ...], n_heads: int, name: str
 ) -> int:
-    """Width of z, which must be the same in all layers, and as many heads of one width."""
+    """Return the width of z; refuse layers that differ in width or number of heads."""
     widths = [_input_width(projection, name) for projection in projections]
     for layer, width in enumerate(widths):
         if width != widths[0]:
@@ -347,11 +350,11 @@ def _z_width(
                 f"{layer}; layers of different widths are not supported"
             )
     for layer, attention in enumerate(attentions):
-        own = next((n for key in COUNTS if (n := getattr(attention, key, None))), n_heads)
-        if isinstance(own, int) and own != n_heads:
+        n_own_heads = next((n for key in COUNTS if (n := getattr(attention, key, None))), n_heads)
+        if isinstance(n_own_heads, int) and n_own_heads != n_heads:
             raise UserError(
-                f"model.source: {name}: {own} heads in layer {layer}, expected {n_heads} in all; "
-                "layers of different heads are not supported"
+                f"model.source: {name}: {n_own_heads} heads in layer {layer}, expected {n_heads} "
+                "in all; layers of different heads are not supported"
             )
     if widths[0] % n_heads:
         raise UserError(
@@ -362,7 +365,7 @@ def _z_width(
 
 
 def _input_width(projection: Any, name: str) -> int:
-    """Width of a projection's input, for Linear, quantised and GPT-2's transposed layers."""
+    """Return the input width of a projection: Linear, quantised, or GPT-2's transposed layer."""
     width = getattr(projection, "in_features", None)
     if width is None and getattr(projection, "weight", None) is not None:
         width = projection.weight.shape[0]

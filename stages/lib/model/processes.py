@@ -1,15 +1,15 @@
-"""The processes that a launcher started; one where nobody did."""
+"""The processes that a launcher started; a single process without a launcher."""
 
 import os
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
-# What a launcher tells a process: torch's own, Open MPI, MPICH and Intel MPI, MVAPICH.
+# Environment variables that launchers set: torch's own, Open MPI, MPICH and Intel MPI, MVAPICH.
 LAUNCHED = ("LOCAL_RANK", "WORLD_SIZE", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")
 
 
 class Processes(Protocol):
-    """What accelerate knows of them."""
+    """The state of the processes, as accelerate gives it."""
 
     is_main_process: bool
     process_index: int
@@ -19,7 +19,7 @@ class Processes(Protocol):
 
 @dataclass(frozen=True)
 class Alone:
-    """The only process."""
+    """State of a single process."""
 
     is_main_process: bool = True
     process_index: int = 0
@@ -28,10 +28,10 @@ class Alone:
 
 
 def processes() -> Processes:
-    """Look at them; on CPUs where there is no GPU."""
+    """Return the state of the processes; on CPUs where there is no GPU."""
     if not any(name in os.environ for name in LAUNCHED):
         return cast(Processes, Alone())
-    # Takes seconds to import.
+    # The import takes seconds.
     import torch
     from accelerate import PartialState  # pyright: ignore[reportMissingTypeStubs]
 

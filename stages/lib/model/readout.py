@@ -1,4 +1,4 @@
-"""Which tokens say true and false, and how probable they are."""
+"""The tokens that mean true and false, and their probabilities."""
 
 import json
 import unicodedata
@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 
     from stages.lib.model.lm import LanguageModel
 
-CODE, PACKAGES = Path(__file__).parent, ("tokenizers", "transformers")  # what finds the tokens
-ENOUGH = 0.5  # of the probability; answers that hold less on average are said to hold little
+CODE, PACKAGES = (
+    Path(__file__).parent,
+    ("tokenizers", "transformers"),
+)  # the code that finds the tokens
+ENOUGH = 0.5  # mean answer mass below which users are warned
 
 
 @dataclass(frozen=True)
@@ -32,13 +35,13 @@ class ReadoutConfig:
     false_words: Some[Annotated[str, Text()]]
 
     def __post_init__(self) -> None:
-        """Refuse lists that no vocabulary could make sense of.
+        """Refuse lists that make sense with no vocabulary.
 
         Raises
         ------
         UserError
-            If a list is empty, or a word is empty, begins or ends with a blank, stands twice in a
-            list or stands in both.
+            If a list is empty, or a word is empty, begins or ends with a blank, is listed twice, or
+            is in both lists.
         """
         for key in ("true_words", "false_words"):
             where, words = f"params.yaml: readout.{key}", getattr(self, key)
@@ -72,7 +75,7 @@ class Answers:
     true_ids, false_ids : tuple of int
         Ids, ascending.
     missing : tuple of str
-        Words that no token is, each another case of a word that has one.
+        Words without a token of their own, each another case of a word that has a token.
     """
 
     true_ids: tuple[int, ...]
@@ -81,14 +84,14 @@ class Answers:
 
 
 def answers(tokenizer: Any, config: ReadoutConfig) -> Answers:
-    """Find every token that is an answer word, with or without space around it.
+    """Find every token that is an answer word, with or without whitespace around the word.
 
     Parameters
     ----------
     tokenizer : PreTrainedTokenizerBase
         The model's tokenizer.
     config : ReadoutConfig
-        The words; case counts.
+        The words, case-sensitive.
 
     Returns
     -------
@@ -98,57 +101,57 @@ def answers(tokenizer: Any, config: ReadoutConfig) -> Answers:
     Raises
     ------
     UserError
-        If a word is no single token of this model, nor is any other case of it in its list: "TRUE"
-        is one word with "true", and few vocabularies have both.
+        If neither a word nor another case of it in its list is a single token of this model: "TRUE"
+        may lack a token if "true" has one, as few vocabularies have both.
 
     Notes
     -----
-    The code of arXiv:2311.15131 sums over four ids of each answer, written down for one tokenizer;
-    here they come from the vocabulary.
+    The code of arXiv:2311.15131 sums over four ids per answer, hard-coded for one tokenizer; here
+    the ids come from the vocabulary.
     """
     ids: dict[str, tuple[int, ...]] = {}
     missing: list[str] = []
     for key in ("true_words", "false_words"):
         words = getattr(config, key)
         tokens = _tokens(tokenizer, words)
-        has = {word for word in words if _form(word) in tokens.values()}
-        without = [word for word in words if word not in has]
-        pairs = {word.casefold() for word in has}
-        if lost := [word for word in without if word.casefold() not in pairs]:
+        words_with_token = {word for word in words if _form(word) in tokens.values()}
+        words_without_token = [word for word in words if word not in words_with_token]
+        folded = {word.casefold() for word in words_with_token}
+        if lost_words := [word for word in words_without_token if word.casefold() not in folded]:
             raise UserError(
                 f"params.yaml: readout.{key}: no single token of this model is "
-                f"{', '.join(map(repr, lost))}; expected words that are one token, with or without "
-                "a blank before"
+                f"{', '.join(map(repr, lost_words))}; expected words that are one token, with or "
+                "without a blank before"
             )
         ids[key] = tuple(sorted(tokens))
-        missing += without
+        missing += words_without_token
     return Answers(ids["true_words"], ids["false_words"], tuple(missing))
 
 
 def answers_of(lm: "LanguageModel", config: ReadoutConfig) -> Answers:
-    """Find the answer tokens as `answers` does, once for each model: its tokenizer loads slowly.
+    """Find the answer tokens as `answers` does, once per model, as tokenizers load slowly.
 
     Parameters
     ----------
     lm : LanguageModel
-        Where its identity is empty, as it has no manifest, nothing is remembered.
+        The model. If its identity is empty, as without a manifest, nothing is remembered.
     config : ReadoutConfig
         The words.
     """
     facts: dict[str, Any] = {"model": lm.identity, "words": asdict(config)}
     facts |= {"code": store.code(CODE)} | {package: version(package) for package in PACKAGES}
     key = store.key(facts)
-    if lm.identity and (kept := store.read([key]).get(key)):
-        true_ids, false_ids, missing = json.loads(kept)
+    if lm.identity and (stored_value := store.read([key]).get(key)):
+        true_ids, false_ids, missing = json.loads(stored_value)
         return Answers(tuple(true_ids), tuple(false_ids), tuple(missing))
-    found = answers(lm.tokenizer, config)
+    result = answers(lm.tokenizer, config)
     if lm.identity:
-        store.write({key: json.dumps(astuple(found)).encode()})
-    return found
+        store.write({key: json.dumps(astuple(result)).encode()})
+    return result
 
 
 def log_probabilities(logits: "Tensor", answers: Answers) -> "Tensor":
-    """Log-probability of each answer as the next token.
+    """Return the log-probability of each answer as the next token.
 
     Parameters
     ----------
@@ -160,8 +163,8 @@ def log_probabilities(logits: "Tensor", answers: Answers) -> "Tensor":
     Returns
     -------
     Tensor of shape (n_prompts, 2), float32
-        log P(true) and log P(false): of the softmax over the whole vocabulary, summed over each
-        answer's tokens.
+        log P(true) and log P(false): logarithms of the softmax over the whole vocabulary, summed
+        over each answer's tokens.
     """
     import torch
 
@@ -171,39 +174,39 @@ def log_probabilities(logits: "Tensor", answers: Answers) -> "Tensor":
 
 
 def probabilities(logits: "Tensor", answers: Answers) -> "Tensor":
-    """P(true) and P(false), shape (n_prompts, 2), as in `log_probabilities`.
+    """Return P(true) and P(false), shape (n_prompts, 2), as in `log_probabilities`.
 
     Their sum is the answer mass.
     """
     return log_probabilities(logits, answers).exp()
 
 
-def enough(p: "np.ndarray") -> bool:
-    """Whether the answers hold enough of the probability; `p` is as in `probabilities`."""
+def answers_hold_enough(p: "np.ndarray") -> bool:
+    """Return whether the mean answer mass is at least `ENOUGH`; `p` is as in `probabilities`."""
     return not p.sum(axis=1).mean() < ENOUGH
 
 
 def toward_true(logits: "Tensor", answers: Answers) -> "Tensor":
-    """Log P(true) - log P(false) of each row of logits, in nats."""
+    """Return log P(true) - log P(false) of each row of logits, in nats."""
     both = log_probabilities(logits, answers)
     return both[:, 0] - both[:, 1]
 
 
-def said(
+def warning_lines(
     persona: str, answers: Answers, p: "np.ndarray", first_tokens: list[str] | None
 ) -> list[str]:
-    """Lines on what a user should know before believing a persona's answers; most often none.
+    """Return warnings on a persona's answers, one per line; usually none.
 
     Parameters
     ----------
     persona : str
-        Its name.
+        Name of the persona.
     answers : Answers
         From `answers`.
     p : ndarray of shape (n_prompts, 2)
         P(true) and P(false).
     first_tokens : list of str or None
-        The most probable token after each prompt, where the answers do not hold `enough`.
+        The most probable token after each prompt, unless `answers_hold_enough`.
 
     Returns
     -------
@@ -214,7 +217,7 @@ def said(
         words = ", ".join(map(repr, answers.missing))
         lines.append(f"{persona}: no single token of this model is {words}: not counted")
     if first_tokens:
-        token, count = common(first_tokens)
+        token, count = most_common(first_tokens)
         lines.append(
             f"{persona}: the answers hold {p.sum(axis=1).mean():.2g} of the probability on average "
             f"(n = {len(p)}); the most probable first token is {token!r} (on "
@@ -223,27 +226,29 @@ def said(
     return lines
 
 
-def common(tokens: Iterable[str]) -> tuple[str, int]:
-    """Return the commonest of some tokens and how often it is there; of equal ones the first."""
+def most_common(tokens: Iterable[str]) -> tuple[str, int]:
+    """Return the most common token and its count; at equal counts, the first in order."""
     counts = Counter(tokens)
     return min(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
 def _tokens(tokenizer: Any, words: tuple[str, ...]) -> dict[int, str]:
-    """Ids whose decoded text, without space around it, is one of the words, and that text."""
-    # A token's entry in the vocabulary holds the word, or, beyond ASCII, is all that it encodes to:
-    # few tokens need decoding.
+    """Map the ids of tokens that decode to one of the words, stripped, to that text."""
+    # Few tokens need decoding: a token's vocabulary entry holds the word or, beyond ASCII, the word
+    # encodes to that one token.
     forms = set(map(_form, words))
-    ways = {unicodedata.normalize(form, word) for form in ("NFC", "NFD") for word in words}
-    likely = {i for token, i in tokenizer.get_vocab().items() if any(w in token for w in ways)}
-    for way in (text for word in ways for text in (word, f" {word}")):
-        ids = tokenizer.encode(way, add_special_tokens=False)
-        likely |= set(ids) if len(ids) == 1 else set()
-    likely -= set(tokenizer.all_special_ids)
-    texts = {i: _form(tokenizer.decode([i]).strip()) for i in likely}
+    spellings = {unicodedata.normalize(form, word) for form in ("NFC", "NFD") for word in words}
+    candidates = {
+        i for token, i in tokenizer.get_vocab().items() if any(w in token for w in spellings)
+    }
+    for spelling in (text for word in spellings for text in (word, f" {word}")):
+        ids = tokenizer.encode(spelling, add_special_tokens=False)
+        candidates |= set(ids) if len(ids) == 1 else set()
+    candidates -= set(tokenizer.all_special_ids)
+    texts = {i: _form(tokenizer.decode([i]).strip()) for i in candidates}
     return {i: text for i, text in texts.items() if text in forms}
 
 
 def _form(word: str) -> str:
-    """One of the ways to write a word with accents: é is one character or two."""
+    """Normalise the spelling of accents: é is one character or two."""
     return unicodedata.normalize("NFC", word)

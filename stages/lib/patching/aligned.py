@@ -1,4 +1,4 @@
-"""Both prompts of each statement with their positions paired, and patched at some of the pairs."""
+"""Pairs the positions of each statement's two prompts, and makes patchers at those pairs."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,12 +14,12 @@ from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.experiment import Experiment
 from stages.lib.patching.prompt_pairs import PromptPairs
 
-MOST_GROUPS = 8  # the batches of each are its own
-AT_ONCE = 32  # statements whose z is held at a time
+MOST_GROUPS = 8  # each group is batched by itself
+STATEMENTS_AT_ONCE = 32  # statements whose z is held at a time
 
 
 def wordings(config: PatchConfig) -> dict[str, Wording]:
-    """What the prompts of ``source`` and of ``base`` are rendered from, by params.yaml."""
+    """Read from params.yaml what the prompts of ``source`` and of ``base`` are rendered from."""
     return {role: _wording(getattr(config, role)) for role in ("source", "base")}
 
 
@@ -42,43 +42,50 @@ def pairs(
     Returns
     -------
     tuple of PromptPairs, list of Pairs and list of str
-        Statements in both of whose prompts the wordings were found, their positions, and one line
-        for each of the others that says what was not found.
+        The statements whose two prompts both contain their wordings; their position pairs; and for
+        each other statement one line that says which wording is missing.
     """
-    worded = about.table["statement"].to_list()
+    statements = about.table["statement"].to_list()
     texts = {role: about.table[f"{role}_text"].to_list() for role in ("source", "base")}
-    kept: list[int] = []
-    paired: list[Pairs] = []
-    missing: list[str] = []
+    aligned_rows: list[int] = []
+    aligned_pairs: list[Pairs] = []
+    exclusions: list[str] = []
     for row in range(len(about.table)):
         ids = {"base": about.base[row], "source": about.source[row]}
         try:
-            cut = [
-                _cut(decode, ids[role], texts[role][row], wordings[role], worded[row])
+            segmentations = [
+                _cut(decode, ids[role], texts[role][row], wordings[role], statements[row])
                 for role in ids
             ]
         except NotFoundError as error:
-            missing.append(f"{worded[row]!r}: {error}")
+            exclusions.append(f"{statements[row]!r}: {error}")
             continue
-        kept.append(row)
-        paired.append(blocks.align(ids["base"], ids["source"], cut[0][0], [of for _, of in cut]))
-    return about.only(about.table["statement_id"][kept]), paired, missing
+        aligned_rows.append(row)
+        aligned_pairs.append(
+            blocks.align(
+                ids["base"],
+                ids["source"],
+                segmentations[0][0],
+                [token_pieces for _, token_pieces in segmentations],
+            )
+        )
+    return about.only(about.table["statement_id"][aligned_rows]), aligned_pairs, exclusions
 
 
 def placed(setting: Experiment, node: str) -> tuple[Experiment, list[Pairs]]:
-    """Keep the statements in both of whose prompts the wordings are found, and name the others.
+    """Keep the statements whose two prompts contain their wordings, and print the other ones.
 
     Parameters
     ----------
     setting : Experiment
         Statements and model.
     node : str
-        Who leaves statements out, for the lines that the main process prints.
+        Stage that leaves statements out, for the lines that the main process prints.
 
     Returns
     -------
     tuple of Experiment and list of Pairs
-        With those statements, and their positions.
+        The experiment with the statements that are left, and their position pairs.
     """
     decode = setting.lm.tokenizer.decode
     about, counterparts, notes = pairs(setting.pairs, wordings(setting.config), decode)
@@ -90,7 +97,7 @@ def placed(setting: Experiment, node: str) -> tuple[Experiment, list[Pairs]]:
 def _cut(
     decode: Decode, token_ids: list[int], text: str, wording: Wording, statement: str
 ) -> tuple[list[str], np.ndarray]:
-    """Blocks of a prompt's pieces, and the piece of each token."""
+    """Return the block of each piece of a prompt, and the piece of each token."""
     names, starts = zip(*blocks.segments(text, wording, statement), strict=True)
     return list(names), blocks.of_tokens(decode, token_ids, text, list(starts))
 
@@ -98,26 +105,26 @@ def _cut(
 def patchers(
     setting: Experiment, counterparts: list[Pairs]
 ) -> Iterator[tuple[list[int], Patcher, torch.Tensor | None]]:
-    """Make what patches z of the source's positions in at the base's.
+    """Make patchers that patch z from positions of the source run in at paired base positions.
 
     Parameters
     ----------
     setting : Experiment
         Statements and model.
     counterparts : list of Pairs
-        Positions of each statement.
+        Position pairs of each statement.
 
     Yields
     ------
     tuple of list of int, Patcher and Tensor or None
-        Numbers of some statements of a group; their patcher, at as many last positions as hold all
-        pairs of the group; and what it is to write there (None: the source run's own z). Without
-        the statements that `groups` leaves out.
+        Indices of some statements of a group; their patcher, over as many last positions as hold
+        all pairs of the group; and the z to patch in there (None: the source run's own z).
+        Statements that `groups` leaves out are missing.
     """
     about = setting.pairs
     lengths = [min(len(a), len(b)) for a, b in zip(about.base, about.source, strict=True)]
     for reach, part in _parts(counterparts, lengths):
-        some = [counterparts[i] for i in part]
+        part_pairs = [counterparts[i] for i in part]
         base, source = ([prompts[i] for i in part] for prompts in (about.base, about.source))
         patcher = Patcher(
             setting.lm,
@@ -129,32 +136,32 @@ def patchers(
             site=setting.site,
             prefixes=(about.base_prefix, about.source_prefix),
         )
-        yield part, patcher, _moved(patcher, some, reach)
+        yield part, patcher, _source_z(patcher, part_pairs, reach)
 
 
 def mask(counterparts: list[Pairs], reach: int) -> np.ndarray:
-    """Mark the base's positions of the pairs among the last ones: (n_statements, reach), bool."""
-    at = np.zeros((len(counterparts), reach), bool)
-    for row, paired in zip(at, counterparts, strict=True):
-        row[paired.base] = True
-    return at
+    """Mark the paired base positions among the last `reach`: (n_statements, reach), bool."""
+    is_patched = np.zeros((len(counterparts), reach), bool)
+    for row, aligned_pairs in zip(is_patched, counterparts, strict=True):
+        row[aligned_pairs.base] = True
+    return is_patched
 
 
 def groups(counterparts: list[Pairs], lengths: list[int]) -> list[list[int]]:
-    """Group statements whose positions are all among as many last ones as each prompt has.
+    """Group statements so that all prompts of a group are as long as its pairs reach back.
 
     Parameters
     ----------
     counterparts : list of Pairs
-        Positions of each statement.
+        Position pairs of each statement.
     lengths : list of int
-        Tokens of the shorter one of its two prompts.
+        Tokens of the shorter prompt of each statement.
 
     Returns
     -------
     list of list of int
-        Numbers of the statements, in order, the largest group first; past `MOST_GROUPS` they are
-        left out.
+        Indices of the statements of each group, ascending; the largest group first. Groups beyond
+        `MOST_GROUPS` are left out.
     """
     waiting = sorted(range(len(counterparts)), key=lambda i: (-counterparts[i].reach, i))
     grouped: list[list[int]] = []
@@ -166,25 +173,25 @@ def groups(counterparts: list[Pairs], lengths: list[int]) -> list[list[int]]:
 
 
 def _parts(counterparts: list[Pairs], lengths: list[int]) -> Iterator[tuple[int, list[int]]]:
-    """Cut each group into parts: how many last positions hold the group's pairs, and a part."""
+    """Cut each group into parts; yield how many last positions hold its pairs, and each part."""
     for group in groups(counterparts, lengths):
         reach = max(counterparts[i].reach for i in group)
-        for part in batches.parts(group, AT_ONCE):
+        for part in batches.parts(group, STATEMENTS_AT_ONCE):
             yield reach, part
 
 
 def _wording(persona: str) -> Wording:
-    """What a persona's prompts are rendered from."""
+    """Read from params.yaml what a persona's prompts are rendered from."""
     system, prefix = (params.wording(f"{persona}_{end}") for end in ("system", "prefix"))
     return Wording(system, params.wording("question"), prefix)
 
 
-def _moved(patcher: Patcher, counterparts: list[Pairs], reach: int) -> torch.Tensor | None:
-    """The source run's z at the positions of the base run; None where they are the same."""
+def _source_z(patcher: Patcher, counterparts: list[Pairs], reach: int) -> torch.Tensor | None:
+    """Move the source run's z to the paired base positions; None if all positions are the same."""
     if all((p.base == p.source).all() for p in counterparts):
         return None
-    take = torch.arange(reach).repeat(len(counterparts), 1)
-    for row, p in zip(take, counterparts, strict=True):
+    z_indices = torch.arange(reach).repeat(len(counterparts), 1)
+    for row, p in zip(z_indices, counterparts, strict=True):
         row[reach + p.base] = torch.as_tensor(reach + p.source)
     source = patcher.z("z")[1]
-    return source[:, torch.arange(len(counterparts))[:, None], take]
+    return source[:, torch.arange(len(counterparts))[:, None], z_indices]

@@ -1,4 +1,4 @@
-"""The window of layers that single heads are looked for in."""
+"""Chooses the window of layers in which single heads are searched."""
 
 import polars as pl
 
@@ -16,30 +16,29 @@ def best(runs: pl.DataFrame, about: PromptPairs) -> dict[str, int] | None:
     Parameters
     ----------
     runs : DataFrame
-        What stage `windows` wrote, with the columns of `SCHEMA`.
+        Runs that stage `windows` wrote, with the columns of `SCHEMA`.
     about : PromptPairs
         The statements of the runs.
 
     Returns
     -------
     dict or None
-        ``first_layer`` and ``last_layer``; of windows that are equally good the lowest. None where
-        the known statements have not both labels: a constant answer would be right everywhere, and
-        a lie could not be told from a habit.
+        ``first_layer`` and ``last_layer``; of equally good windows the lowest. None if the known
+        statements have only one label: a constant answer would then be correct on all of them.
     """
-    chosen = (about.table["split"] == "selection").to_numpy()
-    label = about.label[chosen]
+    in_selection = (about.table["split"] == "selection").to_numpy()
+    label = about.label[in_selection]
     if label.all() or not label.any():
         return None
-    layers = windows(runs)
+    candidates = windows(runs)
     p_correct = [
-        patch.mean_p_correct(patched_runs.probabilities(runs, **window)[chosen], label)
-        for window in layers
+        patch.mean_p_correct(patched_runs.probabilities(runs, **window)[in_selection], label)
+        for window in candidates
     ]
-    return layers[p_correct.index(max(p_correct))]
+    return candidates[p_correct.index(max(p_correct))]
 
 
 def windows(runs: pl.DataFrame) -> list[dict[str, int]]:
-    """First and last layer of each window that was run, the lowest first."""
-    layers = runs.select("first_layer", "last_layer").drop_nulls().unique().sort("first_layer")
-    return layers.to_dicts()
+    """List the first and last layer of each window that was run, the lowest first."""
+    candidates = runs.select("first_layer", "last_layer").drop_nulls().unique().sort("first_layer")
+    return candidates.to_dicts()

@@ -1,4 +1,4 @@
-"""Which tokens of a prompt are its system prompt, question, statement or prefix."""
+"""Finds which tokens of a prompt are system prompt, question, statement or prefix; pairs them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from itertools import accumulate, pairwise
 
 import numpy as np
 
-# As chat.PLACEHOLDER, which this must not import: rendering is no input of what patches.
+# Equal to chat.PLACEHOLDER, not imported: patching stages must not depend on rendering code.
 PLACEHOLDER = "{statement}"
 BLOCKS = ("system", "user turn", "question", "statement", "assistant turn", "prefix")
 Decode = Callable[[list[int]], str]
@@ -19,7 +19,7 @@ class Wording:
     Attributes
     ----------
     system, question, prefix : str
-        As in params.yaml; `question` holds the placeholder of the statement.
+        Texts of params.yaml; `question` holds the placeholder of the statement.
     """
 
     system: str
@@ -28,7 +28,7 @@ class Wording:
 
 
 class NotFoundError(Exception):
-    """A wording that is not in the prompt as it is worded; the message says which."""
+    """A wording does not stand unchanged in the prompt; the message says which one."""
 
 
 def segments(text: str, wording: Wording, statement: str) -> list[tuple[str, int]]:
@@ -39,37 +39,38 @@ def segments(text: str, wording: Wording, statement: str) -> list[tuple[str, int
     text : str
         The rendered prompt.
     wording : Wording
-        Of its persona.
+        Wording of the prompt's persona.
     statement : str
-        The statement in it.
+        The statement in the prompt.
 
     Returns
     -------
     list of (str, int)
-        Block of each piece, one of `BLOCKS`, and the character that it starts at; the first starts
-        at 0, and each ends where the next one starts. What the template writes before the system
-        prompt counts to it; what it writes from there to the question is the user turn (without a
-        system prompt, all before the question), from there to the prefix the assistant turn. The
-        list is as long for every prompt of one question: pieces may be empty.
+        Block of each piece, one of `BLOCKS`, and the character at which the piece starts. The first
+        piece starts at 0, and each piece ends where the next one starts. Template text before the
+        system prompt belongs to block "system". Template text between system prompt and question is
+        the "user turn" (without a system prompt, all text before the question), and between
+        question and prefix the "assistant turn". All prompts of one question have the same number
+        of pieces; pieces may be empty.
 
     Raises
     ------
     NotFoundError
-        If the template changed a wording by more than whitespace at its ends.
+        If the template changed a wording by more than whitespace at the wording's ends.
     """
     prefix = wording.prefix.strip()
     start = len(text.rstrip()) - len(prefix) if prefix else len(text)
     if not text.startswith(prefix, max(0, start)):
         raise NotFoundError("the prefix is not at its end")
-    user, pieces = _user_turn(text[:start], wording.question, statement)
+    question_start, pieces = _user_turn(text[:start], wording.question, statement)
     system = wording.system.strip()
-    at = text.find(system, 0, user) if system else 0
-    if at < 0:
+    system_start = text.find(system, 0, question_start) if system else 0
+    if system_start < 0:
         raise NotFoundError("the system prompt is not before the question")
     return [
         ("system", 0),
-        ("system", at),
-        ("user turn", at + len(system)),
+        ("system", system_start),
+        ("user turn", system_start + len(system)),
         *((block, first) for block, first, _ in pieces),
         ("assistant turn", pieces[-1][2]),
         ("prefix", start),
@@ -84,34 +85,34 @@ def of_tokens(decode: Decode, token_ids: list[int], text: str, starts: list[int]
     decode : callable
         From token ids to text, special tokens included.
     token_ids : list of int
-        Of the prompt.
+        Token ids of the prompt.
     text : str
-        The prompt. Up to whitespace it is what the tokens decode to; a token that stands before
-        all text, or a text that stands before all tokens (BOS), is at its head.
+        The prompt. Up to whitespace, it is the text that the tokens decode to; only one of the two
+        may have more at the head (such as BOS).
     starts : list of int
         Character at which each piece starts, the first at 0.
 
     Returns
     -------
     ndarray of shape (n_tokens,), int
-        Piece of each token's first character that is no whitespace; of a token that has none, of
-        the character after those of the tokens before it. Never falls.
+        Piece of the first non-whitespace character of each token. For a token without one: piece
+        of the character after those of the preceding tokens. Never decreases.
 
     Raises
     ------
     NotFoundError
         If the tokens decode to another text.
     """
-    whole = decode(token_ids)
-    decoded, written = ("".join(x.split()) for x in (whole, text))
-    if not (decoded.endswith(written) or written.endswith(decoded)):
+    full_text = decode(token_ids)
+    decoded_chars, prompt_chars = ("".join(x.split()) for x in (full_text, text))
+    if not (decoded_chars.endswith(prompt_chars) or prompt_chars.endswith(decoded_chars)):
         raise NotFoundError("its token ids decode to another text")
-    ahead = len(written) - len(decoded)
-    # Characters of the text that are no whitespace, by number; then their places.
+    offset = len(prompt_chars) - len(decoded_chars)
+    # Positions in the text of its non-whitespace characters.
     places = [i for i, character in enumerate(text) if not character.isspace()]
     first: list[int] = []
-    seen = [_n_solid(decode(token_ids[:i]), whole) + ahead for i in range(len(token_ids))]
-    for before, after in pairwise([*seen, len(places)]):
+    n_before = [_n_solid(decode(token_ids[:i]), full_text) + offset for i in range(len(token_ids))]
+    for before, after in pairwise([*n_before, len(places)]):
         if after > before:
             first.append(places[max(before, 0)])
         else:
@@ -121,28 +122,28 @@ def of_tokens(decode: Decode, token_ids: list[int], text: str, starts: list[int]
 
 @dataclass(frozen=True)
 class Pairs:
-    """Positions of a base prompt at which z of the source run can be written.
+    """Positions of a base prompt at which z of the source run can be patched in.
 
     Attributes
     ----------
     block : ndarray of shape (n_pairs,), int
-        Number of the position's block in `BLOCKS`.
+        Index in `BLOCKS` of the block that the position is in; -1 where no block is meant.
     base, source : ndarray of shape (n_pairs,), int
-        The position, and the one of the source prompt that it takes z from: negative, counted from
-        the end of each prompt.
+        The base position, and the source position whose z is patched in there. Both are negative,
+        counted from the end of their prompt.
     """
 
     block: np.ndarray
     base: np.ndarray
     source: np.ndarray
 
-    def only(self, chosen: np.ndarray) -> "Pairs":
-        """Some of the pairs: (n_pairs,), bool."""
-        return Pairs(self.block[chosen], self.base[chosen], self.source[chosen])
+    def only(self, mask: np.ndarray) -> "Pairs":
+        """Keep the pairs that a mask of shape (n_pairs,), bool, selects."""
+        return Pairs(self.block[mask], self.base[mask], self.source[mask])
 
     @property
     def reach(self) -> int:
-        """How many last positions hold them all, in both prompts."""
+        """Smallest number of last positions that holds all pairs, in both prompts."""
         return int(-min(self.base.min(initial=-1), self.source.min(initial=-1)))
 
 
@@ -153,14 +154,14 @@ def last(n: int) -> Pairs:
 
 
 def with_last(pairs: Pairs) -> Pairs:
-    """All pairs, the last tokens of both prompts one of them."""
+    """Make the last tokens of both prompts a pair, beside all pairs without these tokens."""
     rest, end = pairs.only((pairs.base != -1) & (pairs.source != -1)), last(1)
     columns = ("block", "base", "source")
     return Pairs(*(np.concatenate([getattr(p, name) for p in (rest, end)]) for name in columns))
 
 
 def align(base: list[int], source: list[int], names: list[str], pieces: list[np.ndarray]) -> Pairs:
-    """Pair the positions of two prompts, piece by piece, each from its end.
+    """Pair the positions of two prompts, piece by piece, from the end of each piece.
 
     Parameters
     ----------
@@ -174,33 +175,39 @@ def align(base: list[int], source: list[int], names: list[str], pieces: list[np.
     Returns
     -------
     Pairs
-        In each piece as many as the shorter one has. Without the tokens that both prompts start
-        with: there z is the same in both runs, and nothing would be written. And without tokens
-        that are further from the end than the shorter prompt is long: no patch reaches them.
+        In each piece, as many pairs as the shorter of its two versions has tokens. Left out are
+        the tokens that both prompts start with, where z is the same in both runs, and tokens
+        further from the end than the shorter prompt is long, which no patch reaches.
     """
-    same, shorter = _n_same(base, source), min(len(base), len(source))
+    n_common, min_length = _n_same(base, source), min(len(base), len(source))
     block: list[int] = []
-    of_base: list[int] = []
-    of_source: list[int] = []
+    base_positions: list[int] = []
+    source_positions: list[int] = []
     for piece, name in enumerate(names):
-        mine, other = (np.flatnonzero(of == piece) for of in pieces)
-        n = min(len(mine), len(other))
-        for i, j in zip(mine[len(mine) - n :], other[len(other) - n :], strict=True):
-            reached = max(len(base) - i, len(source) - j) <= shorter
-            if reached and (i != j or i >= same):
+        base_tokens, source_tokens = (
+            np.flatnonzero(piece_of_token == piece) for piece_of_token in pieces
+        )
+        n = min(len(base_tokens), len(source_tokens))
+        for i, j in zip(
+            base_tokens[len(base_tokens) - n :],
+            source_tokens[len(source_tokens) - n :],
+            strict=True,
+        ):
+            is_reachable = max(len(base) - i, len(source) - j) <= min_length
+            if is_reachable and (i != j or i >= n_common):
                 block.append(BLOCKS.index(name))
-                of_base.append(i - len(base))
-                of_source.append(j - len(source))
-    return Pairs(*(np.array(values, int) for values in (block, of_base, of_source)))
+                base_positions.append(i - len(base))
+                source_positions.append(j - len(source))
+    return Pairs(*(np.array(values, int) for values in (block, base_positions, source_positions)))
 
 
 def _user_turn(text: str, question: str, statement: str) -> tuple[int, list[tuple[str, int, int]]]:
-    """Where the question starts, and block, start and end of each of its pieces."""
+    """Return where the question starts, and the block, start and end of each of its pieces."""
     parts = question.split(PLACEHOLDER)
-    worded = [("question", parts[0])]
+    worded_pieces = [("question", parts[0])]
     for part in parts[1:]:
-        worded += [("statement", statement), ("question", part)]
-    content = "".join(piece for _, piece in worded)
+        worded_pieces += [("statement", statement), ("question", part)]
+    content = "".join(piece for _, piece in worded_pieces)
     start = text.rfind(content.strip())
     if start < 0:
         raise NotFoundError("the question is not before the prefix")
@@ -208,19 +215,21 @@ def _user_turn(text: str, question: str, statement: str) -> tuple[int, list[tupl
     shift = start - (len(content) - len(content.lstrip()))
     edges = [
         min(max(edge + shift, start), end)
-        for edge in accumulate((len(piece) for _, piece in worded), initial=0)
+        for edge in accumulate((len(piece) for _, piece in worded_pieces), initial=0)
     ]
-    return start, [(block, *pair) for (block, _), pair in zip(worded, pairwise(edges), strict=True)]
+    return start, [
+        (block, *pair) for (block, _), pair in zip(worded_pieces, pairwise(edges), strict=True)
+    ]
 
 
-def _n_solid(part: str, whole: str) -> int:
-    """Count the characters, without whitespace, that a text begins with as another one does."""
-    if not whole.startswith(part):  # half a character, say
-        part = part[: _n_same(part, whole)]
+def _n_solid(part: str, full_text: str) -> int:
+    """Count the non-whitespace characters of `part` that `full_text` begins with."""
+    if not full_text.startswith(part):  # for example where `part` ends in half a character
+        part = part[: _n_same(part, full_text)]
     return sum(not character.isspace() for character in part)
 
 
 def _n_same(a: Sequence[object], b: Sequence[object]) -> int:
-    """How many items two sequences have in common at their heads."""
-    differ = (i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y)
-    return next(differ, min(len(a), len(b)))
+    """Count the items that two sequences have in common at their heads."""
+    mismatches = (i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y)
+    return next(mismatches, min(len(a), len(b)))

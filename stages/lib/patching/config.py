@@ -8,7 +8,7 @@ from stages.lib.io.params import PERSONA
 from stages.lib.io.ranges import Count, OneOf
 
 SITES = ("z", "mlp_out", "resid_post")
-"""As `forward.site.SITES`, which this does not import: PyTorch takes seconds."""
+"""Names in `forward.site.SITES`, not imported from there: importing PyTorch takes seconds."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class PatchConfig:
     site: Annotated[str, OneOf(*SITES)] = "z"
 
     def __post_init__(self) -> None:
-        """Refuse what would run and mean nothing."""
+        """Refuse one persona in both roles: such a patch would change nothing."""
         if self.source == self.base:
             raise UserError(
                 f"params.yaml: patch.source and patch.base: both are {self.base!r}, expected two "
@@ -30,12 +30,12 @@ class PatchConfig:
             )
 
     def require_z(self, stage: str) -> None:
-        """Refuse another site in a stage that has no meaning there, or speaks of z.
+        """Refuse a site other than z in a stage that is only defined for z.
 
         Parameters
         ----------
         stage : str
-            Its name.
+            Name of the stage.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""What every patching stage begins with: known statements, both personas' prompts, the model."""
+"""Loads what every patching stage needs: known statements, both personas' prompts, the model."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +16,12 @@ from stages.lib.patching.prompt_pairs import PromptPairs
 
 @dataclass(frozen=True)
 class Experiment:
-    """Statements to patch, and the model to do it with.
+    """Statements, and the model whose runs on them are patched.
 
     Attributes
     ----------
     config : PatchConfig
-        Section `patch`.
+        Section `patch` of params.yaml.
     pairs : PromptPairs
         Known statements, with their prompts in the source and in the base persona.
     lm : LanguageModel
@@ -37,37 +37,37 @@ class Experiment:
 
     @property
     def site(self) -> Site:
-        """Where in each layer runs are read and written."""
+        """Where in each layer the source run is read and the base run is patched."""
         return SITES[self.config.site]
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Layers of the model, and units of a layer: its heads, where the site is z."""
+        """Number of layers, and number of units per layer (heads where the site is z)."""
         return self.lm.n_layers, self.site.shape(self.lm)[0]
 
     def patcher(self, keep: bool = False) -> Patcher:
-        """Write the source's units into the base run, at the last `patch.positions` positions."""
+        """Patch the source's units into the base run, at the last `patch.positions` positions."""
         prefixes = (self.pairs.base_prefix, self.pairs.source_prefix)
         return self._patcher(self.pairs.base, self.pairs.source, prefixes, keep)
 
     def reverse(self) -> Patcher:
-        """Write the base's units into the source run, at the same positions."""
+        """Patch the base's units into the source run, at the same positions."""
         prefixes = (self.pairs.source_prefix, self.pairs.base_prefix)
         return self._patcher(self.pairs.source, self.pairs.base, prefixes)
 
     def _patcher(
         self,
-        into: list[list[int]],
-        of: list[list[int]],
+        base_ids: list[list[int]],
+        source_ids: list[list[int]],
         prefixes: tuple[list[int] | None, list[int] | None],
         keep: bool = False,
     ) -> Patcher:
-        """Write units of one run into another."""
+        """Make a patcher of units of one run into another."""
         return Patcher(
             self.lm,
             self.answers,
-            into,
-            of,
+            base_ids,
+            source_ids,
             self.config.positions,
             keep,
             site=self.site,
@@ -78,14 +78,14 @@ class Experiment:
 def load(
     pairs: Path, model: Path, splits: tuple[str, ...], limit: int | None, by: str = "split"
 ) -> Experiment:
-    """Begin a sweep: read sections `patch` and `readout`, choose statements, load the model.
+    """Read sections `patch` and `readout`, choose the statements and load the model.
 
     Parameters
     ----------
     pairs, model : Path
         Outputs of the stages of these names.
     splits, limit, by
-        Which statements; see `prompt_pairs.read`.
+        Which statements to choose; see `prompt_pairs.read`.
 
     Returns
     -------
@@ -93,7 +93,7 @@ def load(
     """
     config = params.section("patch", PatchConfig)
     words = params.section("readout", ReadoutConfig)
-    chosen = prompt_pairs.read(pairs, splits, limit, by)
+    known_pairs = prompt_pairs.read(pairs, splits, limit, by)
     language_model = lm.load(model)
     answers = readout.answers_of(language_model, words)
-    return Experiment(config, chosen, language_model, answers)
+    return Experiment(config, known_pairs, language_model, answers)

@@ -1,7 +1,7 @@
-"""What names a graft in tables: a part of a change of weights, and what is done with it."""
+"""Names of grafts in tables: a part of a weight change, and whether it is kept or removed."""
 
 LAYER, HEAD, GROUP, MAP, ALL, SET, REST = "layer", "head", "group", "map", "all", "set", "rest"
 UNITS = (LAYER, HEAD, GROUP, MAP, ALL, SET, REST)
-"""Parts: a layer, a head, a key/value group, a map, all of it, a set of heads, all other heads."""
+"""Parts of a weight change: layer, head, key/value group, map, all, head set, all other heads."""
 WITHOUT, ALONE = "without", "alone"
-"""All of the change but the part, or the part alone."""
+"""The whole change without the part, or the part alone."""

@@ -1,4 +1,4 @@
-"""Patched runs of head sets, no set patched twice, and the greedy search among them."""
+"""Patched runs of head sets, each run once, and the greedy search for a head set."""
 
 from collections.abc import Callable
 
@@ -18,11 +18,11 @@ class HeadRuns:
     Parameters
     ----------
     patcher : Patcher
-        Over the statements of `pairs`.
+        Patches the runs of the statements in `pairs`.
     pairs : PromptPairs
         The statements.
     shape : tuple of int
-        Layers of the model, and heads of a layer.
+        Number of layers, and heads per layer.
     title : str
         Shown beside the progress bars.
 
@@ -31,7 +31,7 @@ class HeadRuns:
     base, source : ndarray of shape (n_statements, 2)
         P(true) and P(false) of the unpatched runs.
     sets : list of list of Head
-        The sets that were patched, in that order, and before them the empty one.
+        The empty set, then the sets that were patched, in that order.
     """
 
     def __init__(
@@ -42,39 +42,39 @@ class HeadRuns:
         none = np.zeros((1, *shape), bool)
         readouts = patcher(none, title)
         self.base, self.source = readouts.base, readouts.source
-        self._known: dict[bytes, np.ndarray] = {none[0].tobytes(): readouts.base}
+        self._probabilities: dict[bytes, np.ndarray] = {none[0].tobytes(): readouts.base}
         self.sets: list[list[Head]] = [[]]
 
     def __call__(self, sets: list[list[Head]]) -> list[np.ndarray]:
-        """P(true) and P(false), (n_statements, 2), with each set of heads patched in."""
+        """Return P(true) and P(false), (n_statements, 2), with each head set patched in."""
         patches = patch.of_heads(sets, *self.shape)
         keys = [heads.tobytes() for heads in patches]
-        new = {key: i for i, key in enumerate(keys) if key not in self._known}
-        if new:
-            patched = self._patcher(patches[list(new.values())], self._title).patched
-            self._known |= dict(zip(new, patched, strict=True))
-            self.sets += [sets[i] for i in new.values()]
-        return [self._known[key] for key in keys]
+        new_sets = {key: i for i, key in enumerate(keys) if key not in self._probabilities}
+        if new_sets:
+            patched = self._patcher(patches[list(new_sets.values())], self._title).patched
+            self._probabilities |= dict(zip(new_sets, patched, strict=True))
+            self.sets += [sets[i] for i in new_sets.values()]
+        return [self._probabilities[key] for key in keys]
 
 
 def grow(runs: HeadRuns, criterion: Criterion, heads: list[Head], keep: float) -> list[Head]:
-    """Add heads, each time the one that raises the criterion most; see `patch.greedy`.
+    """Grow a head set greedily by the head that raises the criterion most; see `patch.greedy`.
 
     Parameters
     ----------
     runs : HeadRuns
-        Patches the sets.
+        Runs the head sets.
     criterion : callable
         Score of a run from its probabilities and the labels.
     heads : list of Head
-        Candidates: those of a window.
+        Candidates: the heads of a window.
     keep : float
-        Share of the gain of all candidates together at which the search stops.
+        The search stops at this fraction of the gain of all candidates together.
 
     Returns
     -------
     list of Head
-        In the order in which they were added; empty where all candidates together gain nothing.
+        In the order in which they were added; empty if all candidates together gain nothing.
     """
 
     def score(sets: list[list[Head]]) -> list[float]:

@@ -1,4 +1,4 @@
-"""Which heads to write, how well a patched run answers, and the search for a small head set."""
+"""Which heads to patch, how well a patched run answers, and the search for a small head set."""
 
 import heapq
 from collections.abc import Callable
@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-TOP = 10  # one head in so many is at the top
-LEAST = 1e-30  # a probability that float32 still tells from 0
+TOP = 10  # one head in ten counts as top
+MIN_PROBABILITY = 1e-30  # smallest probability used in logarithms; float32 tells it from 0
 
 
 class Head(NamedTuple):
@@ -27,7 +27,7 @@ class Step:
     head : Head or None
         The head that was added; None for the empty set that the search starts from.
     score : float
-        What the set scores with it.
+        Score of the set that includes this head.
     """
 
     head: Head | None
@@ -35,13 +35,13 @@ class Step:
 
 
 def windows(n_layers: int, n_heads: int, size: int) -> np.ndarray:
-    """Patches that overwrite all heads of `size` consecutive layers, one for each first layer.
+    """Make patches of all heads in `size` consecutive layers, one patch per first layer.
 
     Returns
     -------
     ndarray of shape (n_layers - size + 1, n_layers, n_heads), bool
-        The last window ends at the last layer. Of the 76 windows that fit 80 layers, the code of
-        the paper runs 75.
+        The last window ends at the last layer. The paper's code runs 75 of the 76 five-layer
+        windows that fit 80 layers.
 
     References
     ----------
@@ -54,7 +54,7 @@ def windows(n_layers: int, n_heads: int, size: int) -> np.ndarray:
 
 
 def of_heads(sets: list[list[Head]], n_layers: int, n_heads: int) -> np.ndarray:
-    """Patches that overwrite these sets of heads: (n_sets, n_layers, n_heads), bool."""
+    """Make one patch per head set: (n_sets, n_layers, n_heads), bool."""
     patches = np.zeros((len(sets), n_layers, n_heads), bool)
     for patch, heads in zip(patches, sets, strict=True):
         for layer, head in heads:
@@ -63,7 +63,7 @@ def of_heads(sets: list[list[Head]], n_layers: int, n_heads: int) -> np.ndarray:
 
 
 def of_window(window: dict[str, int] | None, n_heads: int) -> list[Head]:
-    """List all heads of the layers ``first_layer`` to ``last_layer``; none without a window."""
+    """List all heads of layers ``first_layer`` to ``last_layer``; empty without a window."""
     if window is None:
         return []
     layers = range(window["first_layer"], window["last_layer"] + 1)
@@ -71,7 +71,7 @@ def of_window(window: dict[str, int] | None, n_heads: int) -> list[Head]:
 
 
 def heads_of(patch: np.ndarray) -> list[Head]:
-    """List the heads that a patch of shape (n_layers, n_heads), bool, overwrites."""
+    """List the heads of a patch of shape (n_layers, n_heads), bool."""
     return [Head(int(layer), int(head)) for layer, head in np.argwhere(patch)]
 
 
@@ -95,8 +95,9 @@ def correct(probabilities: np.ndarray, label: np.ndarray) -> np.ndarray:
 def p_correct(probabilities: np.ndarray, label: np.ndarray) -> np.ndarray:
     """Probability of the right answer, renormalised over both answers.
 
-    Bounded, so that no statement outweighs the others, and smooth where accuracy is a step: what
-    windows and head sets are chosen by. 0.5 where both answers have probability 0.
+    Windows and head sets are chosen by this measure: it is bounded, so that no statement outweighs
+    the other ones, and smooth, where accuracy is a step function. It is 0.5 where both answers have
+    probability 0.
 
     Parameters
     ----------
@@ -111,37 +112,40 @@ def p_correct(probabilities: np.ndarray, label: np.ndarray) -> np.ndarray:
         In [0, 1].
     """
     p = probabilities.astype(np.float64)
-    right = np.where(label, p[..., 0], p[..., 1])
+    p_right = np.where(label, p[..., 0], p[..., 1])
     mass = p.sum(-1)
-    return np.divide(right, mass, out=np.full_like(right, 0.5), where=mass > 0)
+    return np.divide(p_right, mass, out=np.full_like(p_right, 0.5), where=mass > 0)
 
 
 def log_odds(probabilities: np.ndarray, label: np.ndarray) -> np.ndarray:
-    """Log P(right answer) - log P(wrong answer), in nats, finite; parameters as in `p_correct`.
+    """Log-odds of the right answer, in nats: log P(right answer) - log P(wrong answer).
+
+    Parameters are those of `p_correct`.
 
     Returns
     -------
     ndarray of shape (..., n_prompts), float64
+        Finite.
     """
-    logs = np.log(np.maximum(probabilities.astype(np.float64), LEAST))
+    logs = np.log(np.maximum(probabilities.astype(np.float64), MIN_PROBABILITY))
     return (logs[..., 0] - logs[..., 1]) * np.where(label, 1.0, -1.0)
 
 
 def mean_p_correct(probabilities: np.ndarray, label: np.ndarray) -> float:
-    """Mean of `p_correct` over all statements of one run."""
+    """Average `p_correct` over all statements of one run."""
     return float(p_correct(probabilities, label).mean())
 
 
 def greedy(
     score: Callable[[list[list[Head]]], list[float]],
     heads: list[Head],
-    empty: float,
+    empty_score: float,
     target: float,
 ) -> list[Step]:
-    """Add heads, each time the one that raises the score most, until the target is reached.
+    """Add at each step the head that raises the score most, until the target is reached.
 
-    The search is lazy: a head whose gain was small with fewer heads is tried again only when it
-    would be the best. Where gains shrink as the set grows, the set is the plain greedy one.
+    The search is lazy: a head is scored again only when its last measured gain is the largest. If
+    gains shrink as the set grows, the result is that of the plain greedy search.
 
     Parameters
     ----------
@@ -149,43 +153,43 @@ def greedy(
         From a list of head sets to their scores.
     heads : list of Head
         Candidates.
-    empty : float
-        Score of no head at all.
+    empty_score : float
+        Score of the empty set.
     target : float
-        Stop when the score is at least this. If it never is, all heads are added.
+        The search stops when the score is at least this. If it never is, all heads are added.
 
     Returns
     -------
     list of Step
-        The empty set first, then one step a head in the order in which they were added.
+        The empty set first, then one step per head in the order in which heads were added.
 
     References
     ----------
     M. Minoux, Accelerated greedy algorithms for maximizing submodular set functions (1978). The
-    code of arXiv:2311.15131 goes on from leaving heads out to a list made by hand (46 entries, of
-    which one is there twice).
+    code of arXiv:2311.15131 leaves single heads out, and then uses a list of heads made by hand (46
+    entries, one of them twice).
     """
-    steps = [Step(None, empty)]
-    chosen: list[Head] = []
-    if empty >= target:
+    steps = [Step(None, empty_score)]
+    head_set: list[Head] = []
+    if empty_score >= target:
         return steps
     scores = score([[head] for head in heads])
-    # Heap of (-gain, head, score with it, size of the set that the gain was measured on).
-    heap = [(empty - s, head, s, 0) for head, s in zip(heads, scores, strict=True)]
+    # Heap of (-gain, head, score with the head, size of the set on which the gain was measured).
+    heap = [(empty_score - s, head, s, 0) for head, s in zip(heads, scores, strict=True)]
     heapq.heapify(heap)
     while heap and steps[-1].score < target:
         _, head, value, measured_on = heapq.heappop(heap)
-        if measured_on == len(chosen):
-            chosen.append(head)
+        if measured_on == len(head_set):
+            head_set.append(head)
             steps.append(Step(head, value))
         else:
-            value = score([[*chosen, head]])[0]
-            heapq.heappush(heap, (steps[-1].score - value, head, value, len(chosen)))
+            value = score([[*head_set, head]])[0]
+            heapq.heappush(heap, (steps[-1].score - value, head, value, len(head_set)))
     return steps
 
 
 def n_top(n_all: int) -> int:
-    """How many of all heads are at the top of an order."""
+    """Return how many of `n_all` ranked heads count as top: one in ten, and at least one."""
     return max(1, n_all // TOP)
 
 
@@ -195,19 +199,19 @@ def random_sets(heads: list[Head], n_heads: int, n_sets: int, seed: int) -> list
     Parameters
     ----------
     heads : list of Head
-        The set that they are a control for.
+        The set for which the drawn sets are controls.
     n_heads : int
-        Heads in a layer.
+        Heads per layer.
     n_sets : int
-        How many to draw.
+        Number of sets to draw.
     seed : int
         Seed of the draw.
 
     Returns
     -------
     list of list of Head
-        Drawn evenly among all heads of those layers, so that a set may share heads with `heads`.
-        None where a layer has one unit alone: it would be the set itself.
+        Drawn uniformly among all heads of these layers, so that a set may share heads with `heads`.
+        Empty if a layer has a single unit, since every draw would then be `heads` itself.
     """
     if n_heads == 1:
         return []
@@ -226,30 +230,30 @@ def random_sets(heads: list[Head], n_heads: int, n_sets: int, seed: int) -> list
 def random_elsewhere(
     heads: list[Head], n_layers: int, n_heads: int, n_sets: int, seed: int
 ) -> list[list[Head]]:
-    """Draw head sets of the same size from the layers in which `heads` has none.
+    """Draw head sets of the size of `heads` from the layers that have none of `heads`.
 
     Parameters
     ----------
     heads : list of Head
-        The set that they are a control for.
+        The set for which the drawn sets are controls.
     n_layers, n_heads : int
-        Layers, and heads in a layer.
+        Number of layers, and heads per layer.
     n_sets : int
-        How many to draw.
+        Number of sets to draw.
     seed : int
         Seed of the draw.
 
     Returns
     -------
     list of list of Head
-        Drawn evenly; none where those layers have fewer heads than the set.
+        Drawn uniformly; empty if these layers have fewer heads than `heads`.
     """
     random = np.random.default_rng(seed)
     layers = sorted(set(range(n_layers)) - {head.layer for head in heads})
-    others = [Head(layer, head) for layer in layers for head in range(n_heads)]
-    if len(others) < len(heads):
+    candidates = [Head(layer, head) for layer in layers for head in range(n_heads)]
+    if len(candidates) < len(heads):
         return []
     return [
-        [others[i] for i in sorted(random.choice(len(others), len(heads), replace=False))]
+        [candidates[i] for i in sorted(random.choice(len(candidates), len(heads), replace=False))]
         for _ in range(n_sets)
     ]

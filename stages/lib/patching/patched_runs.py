@@ -1,4 +1,4 @@
-"""Tables of patched runs: how they are written, and how they are read again."""
+"""Makes the rows of tables of patched runs, and reads these tables."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -23,7 +23,7 @@ def rows(
     patch_id: str = "none",
     heads: Iterable[Head] = (),
 ) -> pl.DataFrame:
-    """One run's rows of a table of patched runs.
+    """Make the rows of one run for a table of patched runs.
 
     Parameters
     ----------
@@ -32,12 +32,12 @@ def rows(
     probabilities : ndarray of shape (n_statements, 2), float32
         P(true) and P(false).
     source, base : str
-        Personas of the run that gives z and of the run that is written into; the same for a run
-        that is not patched.
+        Personas of the run that gives z and of the run that is patched; both the same for an
+        unpatched run.
     patch_id : str
-        Names the patch.
+        Name of the patch.
     heads : iterable of Head
-        What the patch writes.
+        Heads that are patched in.
 
     Returns
     -------
@@ -45,7 +45,7 @@ def rows(
         With the columns of `SCHEMA`.
     """
     n = len(pairs.table)
-    written = [{"layer": layer, "head": head} for layer, head in heads]
+    patched_heads = [{"layer": layer, "head": head} for layer, head in heads]
     return pl.DataFrame(
         {
             "statement_id": pairs.table["statement_id"],
@@ -55,43 +55,43 @@ def rows(
             "p_true": probabilities[:, 0],
             "p_false": probabilities[:, 1],
             "answer_mass": probabilities.sum(axis=1),
-            "heads": [written] * n,
+            "heads": [patched_heads] * n,
         },
         schema=SCHEMA,
     )
 
 
 def read(file: Path, schema: tables.Schema, pairs: Path) -> tuple[pl.DataFrame, PromptPairs]:
-    """Read a table of patched runs, and the statements that it is about.
+    """Read a table of patched runs, and the statements of these runs.
 
     Parameters
     ----------
     file : Path
-        What a sweep wrote.
+        Table that a sweep wrote.
     schema : dict
-        Its columns.
+        Columns of the table.
     pairs : Path
         Output of stage `pairs`.
 
     Returns
     -------
     tuple of DataFrame and PromptPairs
-        The statements of both splits, sorted by `statement_id`.
+        The runs, and their statements of both splits, sorted by `statement_id`.
     """
     runs = tables.read(file, schema, nullable=set(schema) - set(tables.PATCHED))
-    every = prompt_pairs.read(pairs, prompt_pairs.SPLITS, None, by="split")
-    return runs, every.only(runs["statement_id"])
+    all_pairs = prompt_pairs.read(pairs, prompt_pairs.SPLITS, None, by="split")
+    return runs, all_pairs.only(runs["statement_id"])
 
 
 def probabilities(runs: pl.DataFrame, **columns: Any) -> np.ndarray:
-    """P(true) and P(false) of one run: (n_statements, 2), float32, sorted by `statement_id`.
+    """Return P(true) and P(false) of one run: (n_statements, 2), float32, by `statement_id`.
 
     Parameters
     ----------
     runs : DataFrame
-        With the columns of `SCHEMA`, or some of them.
+        With all or some of the columns of `SCHEMA`.
     **columns
-        Values that tell the run from the others; None stands for null.
+        Column values that identify the run; None stands for null.
     """
-    own = runs.filter(pl.col(name).eq_missing(pl.lit(value)) for name, value in columns.items())
-    return own.sort("statement_id").select("p_true", "p_false").to_numpy()
+    run = runs.filter(pl.col(name).eq_missing(pl.lit(value)) for name, value in columns.items())
+    return run.sort("statement_id").select("p_true", "p_false").to_numpy()

@@ -13,17 +13,17 @@ SPLITS = ("selection", "report")
 
 @dataclass(frozen=True)
 class PromptPairs:
-    """Known statements and their prompts, row by row.
+    """Known statements and their prompts in two personas, row by row.
 
     Attributes
     ----------
     table : DataFrame
-        `statement_id, topic, statement, label, subject, split`, where the statement is from and
-        the text of both prompts; sorted by `statement_id`.
+        Columns `statement_id`, `topic`, `statement`, `label`, `subject`, `split`, `origin`,
+        `source_text` and `base_text`; sorted by `statement_id`.
     source, base : list of list of int
         Token ids of each statement's prompt in the source and in the base persona.
     source_prefix, base_prefix : list of int, or None
-        What all prompts of a persona start with; None where that is not known.
+        Token ids that all prompts of a persona start with; None if unknown.
     """
 
     table: pl.DataFrame
@@ -43,14 +43,16 @@ class PromptPairs:
         return self.table["subject"].to_numpy()
 
     def only(self, statement_ids: pl.Series) -> "PromptPairs":
-        """Those of some statements."""
-        kept = np.flatnonzero(self.table["statement_id"].is_in(statement_ids.unique().implode()))
-        source, base = ([ids[i] for i in kept] for ids in (self.source, self.base))
-        return replace(self, table=self.table[kept], source=source, base=base)
+        """Keep the rows of some statements."""
+        row_numbers = np.flatnonzero(
+            self.table["statement_id"].is_in(statement_ids.unique().implode())
+        )
+        source, base = ([ids[i] for i in row_numbers] for ids in (self.source, self.base))
+        return replace(self, table=self.table[row_numbers], source=source, base=base)
 
 
 def read(pairs: Path, splits: tuple[str, ...], limit: int | None, by: str) -> PromptPairs:
-    """Read the known statements of some splits; topics, and true and false ones, take turns.
+    """Read known statements of some splits, spread evenly over topics and labels.
 
     Parameters
     ----------
@@ -59,9 +61,9 @@ def read(pairs: Path, splits: tuple[str, ...], limit: int | None, by: str) -> Pr
     splits : tuple of str
         Some of `SPLITS`.
     limit : int or None
-        At most so many statements in each group of `by`; None keeps all.
+        Maximum number of statements in each group of `by`; None keeps all.
     by : str
-        ``split`` or ``topic``.
+        Column that `limit` applies to: ``split`` or ``topic``.
     """
     table = tables.read(pairs, tables.PAIRS)
     prefixes = table.select("source_prefix_ids", "base_prefix_ids").head(1)
@@ -79,12 +81,13 @@ def sample(statements: pl.DataFrame, limit: int | None, by: list[str]) -> pl.Dat
     Parameters
     ----------
     statements : DataFrame
-        With the columns `statement_id` and `by`.
+        With the columns `statement_id` and those in `by`.
     limit : int or None
         None keeps all.
     by : list of str
-        Columns whose groups take turns. Inside a group the order is that of `statement_id`, which
-        is a hash: as good as drawn, and stable when other statements come or go.
+        Columns whose groups take turns. Inside a group, statements are taken in the order of
+        `statement_id`. It is a hash, so the choice is as good as random, and it does not change
+        when other statements are added or removed.
 
     Returns
     -------
@@ -92,7 +95,7 @@ def sample(statements: pl.DataFrame, limit: int | None, by: list[str]) -> pl.Dat
         Sorted by `statement_id`.
     """
     turn = pl.col("statement_id").rank("ordinal").over(by)
-    chosen = statements.sort(turn, "statement_id").head(
+    sampled_statements = statements.sort(turn, "statement_id").head(
         limit if limit is not None else len(statements)
     )
-    return chosen.sort("statement_id")
+    return sampled_statements.sort("statement_id")

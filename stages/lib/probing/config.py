@@ -8,7 +8,7 @@ from stages.lib.io.ranges import Count, Range, Repeats, Seed
 
 @dataclass(frozen=True)
 class ProbesConfig:
-    """Section `probes` of params.yaml; `regularisation` is scikit-learn's C."""
+    """Section `probes` of params.yaml; `regularisation` is scikit-learn's C (inverse strength)."""
 
     SECTION = "probes"
     regularisation: Annotated[float, Range(above=0)]

@@ -1,4 +1,4 @@
-"""Statements that probes are fitted and scored on: in the metrics of every stage with probes."""
+"""Counts of the statements that probes are fitted and scored on, for metrics."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from stages.lib.probing.probe import Design
 
 @dataclass(frozen=True)
 class Count:
-    """True and false statements of one split, and the subjects that they are about."""
+    """Number of true statements, false statements and subjects of one split."""
 
     true: int
     false: int
@@ -18,16 +18,16 @@ class Count:
 
 @dataclass(frozen=True)
 class Counts:
-    """Statements that probes are fitted and scored on.
+    """Counts of the statements that probes are fitted and scored on.
 
     Attributes
     ----------
     statements : str
         ``known`` or ``all``.
     n : dict of str to Count
-        By split.
+        Counts by split.
     folds : int
-        Of the cross-validation; 0 where some fold would lack a label.
+        Number of cross-validation folds; 0 if the training part of a fold would lack a label.
     """
 
     statements: str

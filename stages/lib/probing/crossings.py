@@ -1,4 +1,4 @@
-"""Where the cosine of two directions falls below a level."""
+"""Finds the layer at which the cosine of two directions falls below a level."""
 
 from typing import Any
 
@@ -9,19 +9,20 @@ from numpy.typing import NDArray
 def first_below(
     cosine: NDArray[np.floating[Any]], readable: NDArray[np.bool_], level: float
 ) -> NDArray[np.float64]:
-    """First layer whose cosine is below a level, after a layer at or above it.
+    """Find the first layer with a cosine below a level, right after a layer at or above it.
 
     Parameters
     ----------
     cosine : ndarray of shape (n_layers, n_draws)
     readable : ndarray of shape (n_layers,), bool
-        The layers that count; the others are skipped.
+        The layers to consider; all other layers are skipped.
     level : float
 
     Returns
     -------
     ndarray of shape (n_draws,), float64
-        Index of the layer; infinite where there is none. What starts below has not fallen.
+        Index of the layer; infinite if there is none. A curve that starts below the level has not
+        fallen there.
     """
     layers = np.flatnonzero(readable)
     curve = cosine[layers]

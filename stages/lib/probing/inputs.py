@@ -1,4 +1,4 @@
-"""What probes are fitted on: every persona's activations, and which statements they are about."""
+"""Inputs of probes: every persona's activations, and their statements."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ class Inputs:
     table : DataFrame
         Columns of `tables.STATEMENTS`.
     design : Design
-        Which statements are fitted on, and which are scored.
+        Which statements probes are fitted on, and which they are scored on.
     readers : list of Reader
         One per persona.
     """
@@ -42,7 +42,7 @@ class Inputs:
         Raises
         ------
         UserError
-            If a number is not finite.
+            If an activation is not finite.
         """
         splits = [reader.layer(site, layer) for reader in self.readers]
         for reader, split in zip(self.readers, splits, strict=True):
@@ -59,13 +59,13 @@ def read(statements: Path, known: Path, activations: Path, personas: tuple[str, 
     statements, known : Path
         Tables of `tables.STATEMENTS` and `tables.KNOWN`.
     activations : Path
-        With a folder of shards for each persona.
+        Folder with a subfolder of shards per persona.
     personas : tuple of str
 
     Raises
     ------
     UserError
-        If a table or a folder is about other statements.
+        If a table or a folder has other statements, or another order.
     """
     table = tables.read(statements, tables.STATEMENTS)
     knowledge = tables.read(known, tables.KNOWN)

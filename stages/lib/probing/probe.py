@@ -1,7 +1,8 @@
-"""Logistic probes for the truth of a statement: fit, score, transfer between personas, control.
+"""Logistic probes of truth: fit, score, transfer between personas, permutation control.
 
-Pure maths on arrays: one *place* is a residual layer or one head, and all personas' activations
-there come together, because a probe fitted on one persona is scored on every persona.
+Pure maths on arrays. A *place* is a layer of the residual stream, or one head. The activations of
+all personas at a place are passed together, because a probe fitted on one persona is scored on
+every persona.
 """
 
 from collections.abc import Iterable
@@ -19,9 +20,9 @@ from tqdm import tqdm
 from stages.lib.probing import workers
 from stages.lib.probing.config import ProbesConfig
 
-ENOUGH = 50  # known statements of each label and split, below which all statements are used
+ENOUGH = 50  # minimum number of known statements per label and split; with fewer, all are used
 FOLDS = 5
-TOLERANCE = 1e-7  # with Newton's method one step more than at scikit-learn's 1e-4
+TOLERANCE = 1e-7  # in Newton's method one step more than scikit-learn's 1e-4
 
 Rows = NDArray[np.intp]
 Fold = tuple[Rows, Rows]
@@ -29,20 +30,20 @@ Fold = tuple[Rows, Rows]
 
 @dataclass(frozen=True)
 class Design:
-    """Which statements probes are fitted and scored on: the same for every persona and place.
+    """The statements that probes are fitted and scored on, the same for every persona and place.
 
     Attributes
     ----------
     labels : ndarray of shape (n_statements,), bool
     subjects : ndarray of shape (n_statements,)
     selection, report : ndarray of int
-        Rows to fit on and rows to score on; no subject is in both. `report` is empty where
-        `selection` lacks a label, since nothing can then be fitted.
+        Rows to fit on and rows to score on; no subject is in both. `report` is empty if
+        `selection` lacks a label, since no probe can then be fitted.
     folds : tuple of (train, test)
-        Of the selection, by subject; positions in `selection`. Empty where some `train` would
-        lack a label.
+        Cross-validation folds of the selection, grouped by subject; positions in `selection`.
+        Empty if some `train` would lack a label.
     statements : str
-        "known" or "all".
+        Which statements are used: "known" or "all".
     """
 
     labels: NDArray[np.bool_]
@@ -65,15 +66,15 @@ class Probes:
     Attributes
     ----------
     directions : ndarray of shape (n_personas, d), float32
-        Unit vectors in the space of the raw activations. NaN where nothing could be fitted; 0
-        where the activations do not vary, so that there is nothing to read.
+        Unit vectors in the space of the raw activations. NaN if no probe could be fitted; 0 if the
+        activations do not vary.
     intercepts : ndarray of shape (n_personas,), float32
-        A probe says "true" where ``activation @ direction + intercept > 0``.
+        A probe says "true" if ``activation @ direction + intercept > 0``.
     held_out : ndarray of shape (n_personas, n_personas, n_selection), bool
-        Whether the probe fitted on the first persona in the other folds is right on the second;
-        no statements where there are no folds.
+        Cross-validation: whether the probe fitted on the first persona's other folds is right on
+        the second persona. The last axis has length 0 if there are no folds.
     correct : ndarray of shape (n_personas, n_personas, n_report), bool
-        Whether the probe fitted on the first persona is right on the second.
+        Whether the probe fitted on the first persona is right on the second persona.
     permuted : ndarray of shape (n_personas, n_personas, n_report), float32
         Fraction of the probes fitted on permuted labels that are right; NaN without permutations.
     """
@@ -88,39 +89,42 @@ class Probes:
 def design(
     labels: NDArray[np.bool_],
     subjects: NDArray[np.generic],
-    selected: NDArray[np.bool_],
+    in_selection: NDArray[np.bool_],
     known: NDArray[np.bool_],
 ) -> Design:
-    """Choose the statements (the known ones, if there are enough) and the folds.
+    """Choose the statements (the known ones if there are enough) and the folds.
 
-    Known statements are used if each split has at least 50 true and 50 false ones; otherwise all
-    statements are. A model that answers "false" to nearly everything knows nearly no true
-    statement, and a probe cannot learn a label that it does not see.
+    Known statements are used if each split has at least 50 true and 50 false known statements;
+    otherwise all statements are used. A model that answers "false" to nearly everything knows
+    almost no true statement, and a probe cannot learn a label that it does not see.
 
     Parameters
     ----------
     labels : ndarray of shape (n_statements,), bool
     subjects : ndarray of shape (n_statements,)
-    selected : ndarray of shape (n_statements,), bool
-        True in the split that is fitted on, false in the split that is reported on.
+    in_selection : ndarray of shape (n_statements,), bool
+        True in the split that probes are fitted on, false in the split that they are scored on.
     known : ndarray of shape (n_statements,), bool
 
     Returns
     -------
     Design
-        Its subjects are numbers in place of names.
+        Its `subjects` are integers in place of names.
 
     References
     ----------
-    The code of arXiv:2311.15131 splits train and test for each persona by itself, so that a
-    statement can be in one persona's training and in another's test. Here one split by subject
-    serves all personas.
+    The code of arXiv:2311.15131 splits train and test separately for each persona, so that a
+    statement can be in one persona's training set and in another persona's test set. Here all
+    personas share one split by subject.
     """
     subjects = np.unique(subjects, return_inverse=True)[1]
-    counts = [(known & (selected == s) & (labels == y)).sum() for s in (0, 1) for y in (0, 1)]
+    counts = [(known & (in_selection == s) & (labels == y)).sum() for s in (0, 1) for y in (0, 1)]
     use_known = min(counts) >= ENOUGH
-    used = known if use_known else np.ones_like(known)
-    selection, report = np.flatnonzero(used & selected), np.flatnonzero(used & ~selected)
+    is_used = known if use_known else np.ones_like(known)
+    selection, report = (
+        np.flatnonzero(is_used & in_selection),
+        np.flatnonzero(is_used & ~in_selection),
+    )
     statements = "known" if use_known else "all"
     if len(np.unique(labels[selection])) < 2:
         return Design(labels, subjects, selection, report[:0], (), statements)
@@ -136,20 +140,20 @@ def survey(
     name: str,
     n_jobs: int = -1,
 ) -> Probes:
-    """Fit and score at many places in parallel; memory holds a few places at a time.
+    """Fit and score probes at many places in parallel; memory holds a few places at a time.
 
     Parameters
     ----------
     places : iterable of ndarray of shape (n_personas, n_statements, d), float32
-        Read only as fast as workers take them.
+        Activations; read only as fast as workers take them.
     design : Design
     settings : ProbesConfig
     shape : tuple of int
-        (n_layers, places per layer); places come layer by layer.
+        (n_layers, places per layer); `places` yields layer by layer.
     name : str
-        Of the site, for the progress bar.
+        Name of the site, for the progress bar.
     n_jobs : int
-        Processes; -1 is all cores. The numbers do not depend on it, to the bit.
+        Number of processes; -1 is all cores. Results do not depend on it, to the bit.
 
     Returns
     -------
@@ -158,17 +162,20 @@ def survey(
     """
     fit = cast(Any, joblib).delayed(fit_place)
     jobs = (fit(place, design, settings, index) for index, place in enumerate(places))
-    results = workers.each(jobs, n_jobs)
+    results = workers.run_jobs(jobs, n_jobs)
     n_places = shape[0] * shape[1]
-    done: list[Probes] = list(tqdm(results, f"probes on {name}", n_places, disable=None))
-    stacked = {key: np.stack([getattr(one, key) for one in done]) for key in vars(done[0])}
+    place_probes: list[Probes] = list(tqdm(results, f"probes on {name}", n_places, disable=None))
+    stacked = {
+        key: np.stack([getattr(item, key) for item in place_probes])
+        for key in vars(place_probes[0])
+    }
     return Probes(**{key: a.reshape(*shape, *a.shape[1:]) for key, a in stacked.items()})
 
 
 def fit_place(
     place: NDArray[np.float32], design: Design, settings: ProbesConfig, index: int
 ) -> Probes:
-    """Fit on each persona and score on every persona, at one place.
+    """Fit a probe on each persona and score it on every persona, at one place.
 
     Parameters
     ----------
@@ -177,7 +184,7 @@ def fit_place(
     design : Design
     settings : ProbesConfig
     index : int
-        Number of the place; with the seed it decides the permutations.
+        Index of the place; with the seed it determines the permutations.
 
     Returns
     -------
@@ -186,23 +193,29 @@ def fit_place(
     n_personas, _, d = place.shape
     pairs = (n_personas, n_personas)
     if not design.fittable:
-        nothing = np.full((n_personas, d + 1), np.nan, dtype=np.float32)
-        none = np.zeros((*pairs, 0), dtype=bool)
-        return Probes(nothing[:, :d], nothing[:, d], none, none, none.astype(np.float32))
+        no_directions = np.full((n_personas, d + 1), np.nan, dtype=np.float32)
+        no_answers = np.zeros((*pairs, 0), dtype=bool)
+        return Probes(
+            no_directions[:, :d],
+            no_directions[:, d],
+            no_answers,
+            no_answers,
+            no_answers.astype(np.float32),
+        )
     x, y = place[:, design.selection].astype(np.float64), design.labels[design.selection]
-    scored, truth = place[:, design.report].astype(np.float64), design.labels[design.report]
-    permuted = np.full((*pairs, len(truth)), 0.0 if settings.permutations else np.nan)
+    x_report, y_report = place[:, design.report].astype(np.float64), design.labels[design.report]
+    permuted = np.full((*pairs, len(y_report)), 0.0 if settings.permutations else np.nan)
     held_out = np.zeros((*pairs, len(y) if design.folds else 0), dtype=bool)
     rng = np.random.default_rng([settings.seed, index])
-    with threadpool_limits(1):  # sums in BLAS depend on its threads
+    with threadpool_limits(1):  # sums in BLAS depend on the number of threads
         weights, intercepts = _fit_all(x, y, settings)
-        correct = _says_true(scored, weights, intercepts) == truth
+        correct = _says_true(x_report, weights, intercepts) == y_report
         for _ in range(settings.permutations):
-            drawn = _fit_all(x, rng.permutation(y), settings)
-            permuted += (_says_true(scored, *drawn) == truth) / settings.permutations
+            permuted_probes = _fit_all(x, rng.permutation(y), settings)
+            permuted += (_says_true(x_report, *permuted_probes) == y_report) / settings.permutations
         for train, test in design.folds:
-            fold = _fit_all(x[:, train], y[train], settings)
-            held_out[:, :, test] = _says_true(x[:, test], *fold) == y[test]
+            fold_probes = _fit_all(x[:, train], y[train], settings)
+            held_out[:, :, test] = _says_true(x[:, test], *fold_probes) == y[test]
     lengths = np.linalg.norm(weights, axis=1)
     lengths[lengths == 0] = 1
     directions = (weights / lengths[:, None]).astype(np.float32)
@@ -216,21 +229,21 @@ def cosines(directions: NDArray[np.float32]) -> NDArray[np.float64]:
     Parameters
     ----------
     directions : ndarray of shape (..., n_personas, d), float32
-        Unit vectors, or 0 or NaN where there is none.
+        Unit vectors; 0 or NaN where a persona has no direction.
 
     Returns
     -------
     ndarray of shape (..., n_personas, n_personas), float64
-        NaN where either has no direction.
+        NaN where either persona has no direction.
     """
     exact = directions.astype(np.float64)
-    missing = ~(np.abs(exact).max(axis=-1, keepdims=True) > 0)
-    exact = np.where(missing, np.nan, exact)
+    is_missing = ~(np.abs(exact).max(axis=-1, keepdims=True) > 0)
+    exact = np.where(is_missing, np.nan, exact)
     return np.clip(exact @ np.swapaxes(exact, -1, -2), -1.0, 1.0)
 
 
 def _folds(labels: NDArray[np.bool_], subjects: NDArray[np.generic]) -> tuple[Fold, ...]:
-    """Folds by subject, or none where a training part would lack a label."""
+    """Make folds by subject; no folds if a training part would lack a label."""
     n_folds = min(FOLDS, len(np.unique(subjects)))
     if n_folds < 2:
         return ()
@@ -242,26 +255,26 @@ def _folds(labels: NDArray[np.bool_], subjects: NDArray[np.generic]) -> tuple[Fo
 def _fit_all(
     x: NDArray[np.float64], y: NDArray[np.bool_], settings: ProbesConfig
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Weights (n_personas, d) and intercepts (n_personas,) for raw activations."""
-    fits = [_fit(one, y, settings) for one in x]
+    """Fit weights (n_personas, d) and intercepts (n_personas,) for raw activations."""
+    fits = [_fit(item, y, settings) for item in x]
     return np.stack([weight for weight, _ in fits]), np.array([b for _, b in fits])
 
 
 def _fit(
     x: NDArray[np.float64], y: NDArray[np.bool_], settings: ProbesConfig
 ) -> tuple[NDArray[np.float64], float]:
-    """Fit on standardised activations (n, d); give weights and intercept for raw ones."""
+    """Fit on standardised activations (n, d); return weights and intercept for raw ones."""
     centre, spread = x.mean(axis=0), x.std(axis=0)
-    # What varies by less than float32 resolves is rounding; divided by infinity it weighs 0.
-    # (The embedding of a prompt's last token is the same for all statements.)
+    # A variation below the resolution of float32 is rounding; division by infinity gives it weight
+    # 0. (The embedding of a prompt's last token is the same for all statements.)
     resolved = spread > np.finfo(np.float32).eps * np.abs(x).max(axis=0)
     if not resolved.any():  # the intercept alone, which has a closed form
         return np.zeros(len(centre)), float(np.log(y.mean() / (1 - y.mean())))
     scale = np.where(resolved, spread, np.inf)
     features, back = (x - centre) / scale, None
     if x.shape[1] > len(x):
-        # The weights lie in the span of the rows, and the penalty does not change with axes: the
-        # same problem in n features. Newton's method then takes 13 ms where L-BFGS takes 70.
+        # The weights lie in the span of the rows, and the penalty is invariant to rotation: the
+        # same problem has n features. Newton's method then takes 13 ms, L-BFGS 70 ms.
         back, triangle = np.linalg.qr(features.T)  # (d, n), (n, n)
         features = triangle.T
     model = cast(Any, LogisticRegression)(
@@ -271,14 +284,14 @@ def _fit(
         solver="newton-cholesky",
     )
     model.fit(features, y)
-    fitted = np.asarray(model.coef_, np.float64).ravel()
-    weights = (fitted if back is None else back @ fitted) / scale
+    coefficients = np.asarray(model.coef_, np.float64).ravel()
+    weights = (coefficients if back is None else back @ coefficients) / scale
     return weights, float(np.asarray(model.intercept_, np.float64).ravel()[0] - weights @ centre)
 
 
 def _says_true(
     x: NDArray[np.float64], weights: NDArray[np.float64], intercepts: NDArray[np.float64]
 ) -> NDArray[np.bool_]:
-    """Scores of each persona's probe on each persona's rows: (fitted, scored, rows)."""
+    """Whether each persona's probe says "true" of each persona's rows: (fitted, scored, rows)."""
     scores = np.einsum("qnd,pd->pqn", x, weights, optimize=True)
     return scores + intercepts[:, None, None] > 0

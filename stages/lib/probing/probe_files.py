@@ -1,4 +1,4 @@
-"""Tables of fitted probes in data/probes: stage `probes` writes them, other stages read them."""
+"""Tables of probe results in data/probes, which stage `probes` writes and other stages read."""
 
 from pathlib import Path
 from typing import Any
@@ -28,34 +28,34 @@ FALLS: tables.Schema = {
 
 
 def write(folder: Path, layers: list[dict[str, Any]], falls: dict[str, Any]) -> None:
-    """Write accuracy by layer, and where directions diverge.
+    """Write the accuracy by layer, and the layers at which directions diverge.
 
     Parameters
     ----------
     folder : Path
-        Gets ``layers.parquet`` and ``falls.parquet``.
+        Folder for ``layers.parquet`` and ``falls.parquet``.
     layers : list of dict
-        From `probe_tables.layers`.
+        Output of `probe_tables.layers`.
     falls : dict
-        From `probe_tables.falls`.
+        Output of `probe_tables.falls`.
     """
     accuracy = pl.DataFrame(layers, schema=LAYERS)
     tables.write(folder / "layers.parquet", accuracy, LAYERS, list(LAYERS)[:5])
     rows: list[dict[str, Any]] = [
         {"site": site, "first": first, "second": second, **vars(fall)}
         for site, pairs in falls.items()
-        for first, others in pairs.items()
-        for second, fall in others.items()
+        for first, falls_by_second in pairs.items()
+        for second, fall in falls_by_second.items()
     ]
-    parting = pl.DataFrame(rows, schema=FALLS)
-    tables.write(folder / "falls.parquet", parting, FALLS, list(FALLS)[:3])
+    fall_table = pl.DataFrame(rows, schema=FALLS)
+    tables.write(folder / "falls.parquet", fall_table, FALLS, list(FALLS)[:3])
 
 
 def layers(folder: Path) -> pl.DataFrame:
-    """Accuracy of each probe by layer, with the columns of `LAYERS`; null where n is 0."""
+    """Read the accuracy of each probe by layer: columns of `LAYERS`, null where n is 0."""
     return tables.read(folder / "layers.parquet", LAYERS, {"accuracy", "low", "high"})
 
 
 def falls(folder: Path) -> pl.DataFrame:
-    """First layer where two personas' directions have diverged, or null: the columns of `FALLS`."""
+    """Read the first layer at which two personas' directions have diverged, or null: `FALLS`."""
     return tables.read(folder / "falls.parquet", FALLS, {"falls_below_half"})

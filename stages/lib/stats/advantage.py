@@ -1,4 +1,4 @@
-"""Log-odds of the right answer that patches add, statement by statement."""
+"""Gain of patches in log-odds of the right answer, statement by statement."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -18,45 +18,46 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Advantage:
-    """What one persona's run has above another's, and both runs.
+    """The gap between two runs in log-odds of the right answer, which patches may recover.
 
     Attributes
     ----------
     about : PromptPairs
         The statements.
     base : ndarray of shape (n_statements,)
-        Log-odds of the right answer of the run that is patched.
-    whole : ndarray of shape (n_statements,)
-        Log-odds of the other run, minus those.
+        Log-odds of the right answer in the base run, in nats.
+    gap : ndarray of shape (n_statements,)
+        Log-odds of the right answer in the other run (such as the source run), minus `base`, in
+        nats.
     """
 
     about: PromptPairs
     base: Values
-    whole: Values
+    gap: Values
 
     @property
     def interval(self) -> Interval:
-        """Mean advantage."""
-        return stats.difference(self.whole, np.zeros_like(self.whole), self.about.subject)
+        """Interval of the mean gap."""
+        return stats.difference(self.gap, np.zeros_like(self.gap), self.about.subject)
 
     def only(self, statement_ids: pl.Series) -> "Advantage":
-        """On some of the statements."""
-        kept = self.about.table["statement_id"].is_in(statement_ids.unique().implode()).to_numpy()
-        return Advantage(self.about.only(statement_ids), self.base[kept], self.whole[kept])
+        """Keep some of the statements."""
+        mask = self.about.table["statement_id"].is_in(statement_ids.unique().implode()).to_numpy()
+        return Advantage(self.about.only(statement_ids), self.base[mask], self.gap[mask])
 
     def recovered(self, gained: Values) -> list[Interval]:
-        """Mean of each row of (n_runs, n_statements) as a share of the advantage.
+        """Mean gain of each run, (n_runs, n_statements), as a fraction of the mean gap.
 
-        Nothing where the advantage cannot be told from 0, as then there is nothing to recover.
+        `NOTHING` where the interval of the gap includes 0, since there is nothing to recover.
         """
         low, high = self.interval.low, self.interval.high
         if low is None or high is None or low <= 0 <= high:
             return [NOTHING] * len(gained)
-        return ratios(gained, self.whole, self.about.subject)
+        return ratios(gained, self.gap, self.about.subject)
 
 
 def advantage(runs: pl.DataFrame, about: PromptPairs, source: str, base: str) -> Advantage:
-    """Compare both personas' own runs.
+    """Compare the unpatched runs of two personas.
 
     Parameters
     ----------
@@ -65,7 +66,7 @@ def advantage(runs: pl.DataFrame, about: PromptPairs, source: str, base: str) ->
     about : PromptPairs
         The statements.
     source, base : str
-        Personas.
+        Personas; `base` is the one whose runs are patched.
     """
     high, low = (
         patch.log_odds(patched_runs.probabilities(runs, patch_id="none", base=name), about.label)
@@ -76,20 +77,20 @@ def advantage(runs: pl.DataFrame, about: PromptPairs, source: str, base: str) ->
 
 @dataclass(frozen=True)
 class Effect:
-    """What a run gains.
+    """Gain of a patched run in log-odds of the right answer.
 
     Attributes
     ----------
     name : dict
-        Its columns that tell it from other runs.
+        Values of the columns that identify the run.
     about : PromptPairs
         The statements.
     probabilities : ndarray of shape (n_statements, 2)
         P(true) and P(false).
     gained : ndarray of shape (n_statements,)
-        Log-odds of the right answer above the run without a patch, in nats.
+        Log-odds of the right answer minus those of the base run, in nats.
     recovered : Interval
-        Their mean as a share of the advantage.
+        Mean of `gained` as a fraction of the mean gap.
     """
 
     name: dict[str, Any]
@@ -99,31 +100,37 @@ class Effect:
     recovered: Interval
 
 
-def effects(runs: pl.DataFrame, above: Advantage, names: list[str]) -> list[Effect]:
-    """Measure runs that are of the same statements.
+def effects(runs: pl.DataFrame, reference: Advantage, names: list[str]) -> list[Effect]:
+    """Measure patched runs over the same statements.
 
     Parameters
     ----------
     runs : DataFrame
         Patched runs.
-    above : Advantage
-        Of these statements, or of more of them.
+    reference : Advantage
+        Gap on these statements, and perhaps on further ones.
     names : list of str
-        Columns that tell runs apart.
+        Columns that identify a run.
 
     Returns
     -------
     list of Effect
-        Sorted by name.
+        One per run, sorted by `names`.
     """
     if runs.is_empty():
         return []
-    mine = above.only(runs["statement_id"])
-    split = [*runs.sort(*names, "statement_id").group_by(names, maintain_order=True)]
-    p = [rows.select("p_true", "p_false").to_numpy() for _, rows in split]
-    gained = patch.log_odds(np.stack(p), mine.about.label) - mine.base
-    shares = mine.recovered(gained)
+    matching_advantage = reference.only(runs["statement_id"])
+    run_groups = [*runs.sort(*names, "statement_id").group_by(names, maintain_order=True)]
+    p = [rows.select("p_true", "p_false").to_numpy() for _, rows in run_groups]
+    gained = patch.log_odds(np.stack(p), matching_advantage.about.label) - matching_advantage.base
+    shares = matching_advantage.recovered(gained)
     return [
-        Effect(dict(zip(names, values, strict=True)), mine.about, p[i], gained[i], shares[i])
-        for i, (values, _) in enumerate(split)
+        Effect(
+            dict(zip(names, values, strict=True)),
+            matching_advantage.about,
+            p[i],
+            gained[i],
+            shares[i],
+        )
+        for i, (values, _) in enumerate(run_groups)
     ]

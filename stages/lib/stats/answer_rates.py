@@ -1,4 +1,4 @@
-"""Answers beside statements: rates by topic, and accuracy against confidence."""
+"""Rates of a persona's answers by topic, and accuracy against confidence."""
 
 from dataclasses import dataclass
 
@@ -21,9 +21,9 @@ class Rates:
     Attributes
     ----------
     accuracy, recall_true, recall_false : Interval
-        On all statements, on true ones and on false ones.
+        Fraction of correct answers on all, on true and on false statements.
     answer_mass : Interval
-        Mean probability of both answers together.
+        Mean of P(true) + P(false).
     """
 
     accuracy: Interval
@@ -33,21 +33,21 @@ class Rates:
 
 
 def answer(statements: pl.DataFrame, readouts: pl.DataFrame) -> pl.DataFrame:
-    """Put a persona's answers beside the statements.
+    """Join a persona's answers to the statements.
 
     Parameters
     ----------
     statements : DataFrame
         Columns of `tables.STATEMENTS`.
     readouts : DataFrame
-        Columns of `tables.READOUTS`; the same statements in the same order.
+        Columns of `tables.READOUTS`, for the same statements in the same order.
 
     Returns
     -------
     DataFrame
-        statement_id, topic, label, subject, answer_mass, correct (the likelier answer is the
-        label; a tie is answered "false"), confidence (the likelier answer's probability) and
-        margin (by which it is likelier).
+        statement_id, topic, label, subject, answer_mass, correct (whether the likelier answer is
+        the label; a tie counts as the answer "false"), confidence (probability of the likelier
+        answer) and margin (difference of the two probabilities).
     """
     p_true, p_false = readouts["p_true"], readouts["p_false"]
     return statements.select("statement_id", "topic", "label", "subject").with_columns(
@@ -59,13 +59,13 @@ def answer(statements: pl.DataFrame, readouts: pl.DataFrame) -> pl.DataFrame:
 
 
 def by_topic(table: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """Rows of all topics, as "all", then those of each, by name."""
+    """Split a table by topic: all rows under "all", then the rows of each topic by name."""
     names = table["topic"].unique().sort()
     return {ALL: table, **{name: table.filter(pl.col("topic") == name) for name in names}}
 
 
 def threshold_rows(persona: str, answers: pl.DataFrame) -> Rows:
-    """Accuracy of the answers with at least a confidence, for thresholds 0, 0.05 … 1.
+    """Accuracy of the answers whose confidence reaches a threshold, for thresholds 0, 0.05 … 1.
 
     Returns
     -------
@@ -74,25 +74,28 @@ def threshold_rows(persona: str, answers: pl.DataFrame) -> Rows:
 
     References
     ----------
-    The code of arXiv:2311.15131 counts an answer where P(true) or P(false) is above a threshold,
-    so that both accuracy and the number of answers depend on it. Here: where it is not below it.
+    The code of arXiv:2311.15131 counts an answer if P(true) or P(false) is above a threshold, so
+    that both accuracy and the number of answers depend on it. Here an answer counts if its
+    probability is at least the threshold.
     """
     rows: Rows = []
     for threshold in (step / STEPS for step in range(STEPS + 1)):
-        kept = answers.filter(pl.col("confidence").cast(pl.Float64) >= threshold)
-        interval = stats.rate(kept["correct"].to_numpy(), kept["subject"].to_numpy())
+        confident_answers = answers.filter(pl.col("confidence").cast(pl.Float64) >= threshold)
+        interval = stats.rate(
+            confident_answers["correct"].to_numpy(), confident_answers["subject"].to_numpy()
+        )
         rows.append({"persona": persona, "threshold": threshold, **interval.row("accuracy")})
     return rows
 
 
 def rates(answers: pl.DataFrame) -> Rates:
-    """Measure some answers, from `answer`."""
+    """Measure accuracy, recalls and answer mass of some rows of `answer`."""
     of_label = [answers.filter(label=label) for label in (True, False)]
     mass, subjects = answers["answer_mass"].to_numpy(), answers["subject"].to_numpy()
     return Rates(
         *(
-            stats.rate(some["correct"].to_numpy(), some["subject"].to_numpy())
-            for some in (answers, *of_label)
+            stats.rate(subset["correct"].to_numpy(), subset["subject"].to_numpy())
+            for subset in (answers, *of_label)
         ),
         answer_mass=stats.mean(mass, subjects),
     )

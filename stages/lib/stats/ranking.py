@@ -1,4 +1,4 @@
-"""How well a number per head tells some heads from all others."""
+"""How well one number per head separates a set of heads from all other heads."""
 
 from dataclasses import dataclass
 from typing import Any, cast
@@ -14,19 +14,19 @@ from stages.lib.stats import Interval
 
 @dataclass(frozen=True)
 class Ranked:
-    """What a ranking of heads is worth where it is known which heads should be first.
+    """Quality of a ranking of heads for which the true heads are known.
 
     Attributes
     ----------
     auroc : Interval
-        Area under the ROC curve: the chance that a true head ranks above another one. n counts
-        heads.
+        Area under the ROC curve: the probability that a true head ranks above one of the other
+        heads. n counts heads.
     average_precision : float
-        Area under the curve of precision and recall.
+        Area under the precision-recall curve.
     before_first_wrong : int
         True heads that rank above every other head.
     n_true : int
-        How many heads should be first.
+        Number of true heads.
     """
 
     auroc: Interval
@@ -36,29 +36,29 @@ class Ranked:
 
 
 def ranked(values: NDArray[np.float64], truth: NDArray[np.bool_], seed: int = 0) -> Ranked:
-    """Score a ranking.
+    """Score a ranking of heads against the true heads.
 
     Parameters
     ----------
     values : ndarray of shape (n_heads,)
-        The larger, the higher a head ranks.
+        One number per head; a larger number ranks higher.
     truth : ndarray of shape (n_heads,), bool
-        Heads that should be first: at least one, and not all.
+        The true heads: at least one, and not all.
     seed : int
-        Of the draws.
+        Seed of the draws.
 
     Returns
     -------
     Ranked
-        Its interval is a bootstrap of 2,000 draws, each of as many true heads and as many others.
+        Its interval is a bootstrap of 2,000 draws, each with as many true and as many other heads.
 
     References
     ----------
     Gupta et al., InterpBench, arXiv:2407.14494 (planted circuits as ground truth).
     """
-    some = drawn(truth, stats.DRAWS, np.random.default_rng(seed))
+    head_ids = draw_heads(truth, stats.DRAWS, np.random.default_rng(seed))
     n_true = int(truth.sum())
-    low, high = stats.bootstrapped(area(truth[some], values[some]), n_true)
+    low, high = stats.bootstrapped(area(truth[head_ids], values[head_ids]), n_true)
     return Ranked(
         auroc=Interval(float(area(truth, values)), low, high, len(values)),
         average_precision=float(cast(Any, sklearn_metrics).average_precision_score(truth, values)),
@@ -67,39 +67,40 @@ def ranked(values: NDArray[np.float64], truth: NDArray[np.bool_], seed: int = 0)
     )
 
 
-def drawn(
-    inside: NDArray[np.bool_], n_draws: int, random: np.random.Generator
+def draw_heads(
+    in_set: NDArray[np.bool_], n_draws: int, random: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Draw heads with replacement, as many inside and as many outside as there are.
+    """Draw heads with replacement, as many in the set and as many outside it as there are.
 
     Parameters
     ----------
-    inside : ndarray of shape (n_heads,), bool
+    in_set : ndarray of shape (n_heads,), bool
+        Whether each head is in the set.
     n_draws : int
     random : Generator
 
     Returns
     -------
     ndarray of shape (n_draws, n_heads), int64
-        Their numbers.
+        Indices of heads.
     """
-    groups = [np.flatnonzero(inside), np.flatnonzero(~inside)]
+    groups = [np.flatnonzero(in_set), np.flatnonzero(~in_set)]
     draws = [[random.choice(group, len(group)) for group in groups] for _ in range(n_draws)]
     return np.array([np.concatenate(draw) for draw in draws])
 
 
-def area(inside: NDArray[np.bool_], effects: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Area under the ROC curve: the chance that a head inside has more effect than one outside.
+def area(in_set: NDArray[np.bool_], effects: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Area under the ROC curve: probability that a head in the set has the larger effect.
 
     Parameters
     ----------
-    inside, effects : ndarray of shape (..., n_heads)
-        Heads inside and outside; of two with the same effect each counts half.
+    in_set, effects : ndarray of shape (..., n_heads)
+        Whether each head is in the set, and its effect; ties count half.
 
     Returns
     -------
     ndarray of shape (...)
     """
-    n_inside, n_outside = inside.sum(axis=-1), (~inside).sum(axis=-1)
-    ranks = np.where(inside, cast(Any, scipy_stats).rankdata(effects, axis=-1), 0.0).sum(axis=-1)
+    n_inside, n_outside = in_set.sum(axis=-1), (~in_set).sum(axis=-1)
+    ranks = np.where(in_set, cast(Any, scipy_stats).rankdata(effects, axis=-1), 0.0).sum(axis=-1)
     return (ranks - n_inside * (n_inside + 1) / 2) / (n_inside * n_outside)

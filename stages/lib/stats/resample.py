@@ -11,20 +11,20 @@ from stages.lib import stats
 def means(
     effects: NDArray[np.float64], subject: NDArray[Any], random: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Mean effect of each head, (draws, n_heads), in draws of as many subjects as there are.
+    """Mean effect of each head in bootstrap draws of subjects: (n_draws, n_heads).
 
     Parameters
     ----------
     effects : ndarray of shape (n_heads, n_statements)
-        Any number for each head and statement; at least one statement.
+        One number per head and statement; at least one statement.
     subject : ndarray of shape (n_statements,)
         What each statement is about.
     random : Generator
-        One of the same seed gives the same draws.
+        Source of the draws; equal seeds give equal draws.
     """
     _, index = np.unique(subject, return_inverse=True)
     n_subjects = int(index.max()) + 1
     sums = np.stack([np.bincount(index, row, n_subjects) for row in effects])
     counts = np.bincount(index, minlength=n_subjects)
-    drawn = stats.draws(n_subjects, random)
-    return (drawn @ sums.T) / (drawn @ counts)[:, None]
+    draw_counts = stats.draws(n_subjects, random)
+    return (draw_counts @ sums.T) / (draw_counts @ counts)[:, None]

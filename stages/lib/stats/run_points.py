@@ -1,4 +1,4 @@
-"""Accuracy and p_correct of a run, with their intervals: the numbers of a point of a plot."""
+"""Accuracy and p_correct of a run with intervals: the numbers of one point in a plot."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
@@ -19,16 +19,16 @@ from stages.lib.stats.answer_rates import ALL as ALL
 
 @dataclass(frozen=True)
 class Point:
-    """Accuracy and mean p_correct of a run; None for all but `n` where no statement counts.
+    """Accuracy and mean p_correct of a run; without statements all but `n` are None.
 
     Attributes
     ----------
     accuracy, low, high : float or None
-        With its interval.
+        Accuracy and its interval.
     n : int
-        Statements.
+        Number of statements.
     p_correct, p_correct_low, p_correct_high : float or None
-        With its interval.
+        Mean p_correct and its interval.
     """
 
     accuracy: float | None
@@ -41,17 +41,17 @@ class Point:
 
     @classmethod
     def of(cls, row: Row) -> Self:
-        """Cut a plot's row down to its numbers."""
+        """Take the point's columns from a row of a plot table."""
         numbers: dict[str, Any] = {field.name: row[field.name] for field in fields(cls)}
         return cls(**numbers)
 
     @property
     def rate(self) -> Interval:
-        """The accuracy."""
+        """Accuracy as an interval."""
         return Interval(self.accuracy, self.low, self.high, self.n)
 
     def row(self) -> Row:
-        """Columns of a plot's row."""
+        """Return the point as columns of a plot table."""
         return asdict(self)
 
 
@@ -67,7 +67,7 @@ class Difference:
 class ByLabel:
     """Accuracy on true and on false statements.
 
-    An accuracy of 0.5 may be half of the answers right, or one answer to every statement.
+    An accuracy of 0.5 can be half of the answers right on each label, or one answer to everything.
     """
 
     true: Interval
@@ -76,7 +76,7 @@ class ByLabel:
 
 @dataclass(frozen=True)
 class Count:
-    """True and false statements."""
+    """Number of true and of false statements."""
 
     true: int
     false: int
@@ -91,7 +91,7 @@ def count(table: pl.DataFrame) -> Count:
 def measure(
     pairs: PromptPairs, probabilities: np.ndarray, chosen: np.ndarray | None = None
 ) -> Point:
-    """Accuracy and mean p_correct, each with its interval, of one run on some of the statements.
+    """Measure accuracy and mean p_correct of a run, with intervals, on some of its statements.
 
     Parameters
     ----------
@@ -100,15 +100,15 @@ def measure(
     probabilities : ndarray of shape (n_statements, 2), float32
         P(true) and P(false).
     chosen : ndarray of shape (n_statements,), bool
-        The statements that count; None takes all.
+        The statements to measure on; None takes all.
 
     Returns
     -------
     Point
     """
-    keep = np.ones(len(pairs.label), bool) if chosen is None else chosen
-    accuracy = stats.rate(patch.correct(probabilities, pairs.label)[keep], pairs.subject[keep])
-    p_correct = stats.mean(patch.p_correct(probabilities, pairs.label)[keep], pairs.subject[keep])
+    mask = np.ones(len(pairs.label), bool) if chosen is None else chosen
+    accuracy = stats.rate(patch.correct(probabilities, pairs.label)[mask], pairs.subject[mask])
+    p_correct = stats.mean(patch.p_correct(probabilities, pairs.label)[mask], pairs.subject[mask])
     return Point(
         accuracy=accuracy.value,
         low=accuracy.low,
@@ -121,7 +121,7 @@ def measure(
 
 
 def by_label(pairs: PromptPairs, probabilities: np.ndarray) -> ByLabel:
-    """Accuracy of a run on true and on false statements.
+    """Measure the accuracy of a run on true and on false statements.
 
     Parameters
     ----------
@@ -143,14 +143,14 @@ def by_label(pairs: PromptPairs, probabilities: np.ndarray) -> ByLabel:
 
 
 def by_head(pairs: PromptPairs, runs: pl.DataFrame, kind: str) -> list[Row]:
-    """Accuracy and p_correct with each head alone, or left out, and the head's effect.
+    """Measure accuracy and p_correct with each head alone or left out, and each head's effect.
 
     Parameters
     ----------
     pairs : PromptPairs
         The statements.
     runs : DataFrame
-        As `single_heads.pairs` takes them.
+        As `head_effects.pairs` takes them.
     kind : str
         ``alone`` or ``left_out``.
 
@@ -161,19 +161,19 @@ def by_head(pairs: PromptPairs, runs: pl.DataFrame, kind: str) -> list[Row]:
     """
     rows: list[Row] = []
     for head, present, absent in head_effects.pairs(runs, kind):
-        own = measure(pairs, present if kind == head_effects.ALONE else absent)
+        point = measure(pairs, present if kind == head_effects.ALONE else absent)
         gained = effect(pairs, present, absent)
-        rows.append({"measure": kind, **head._asdict(), **own.row(), **gained})
+        rows.append({"measure": kind, **head._asdict(), **point.row(), **gained})
     return rows
 
 
 def topics(pairs: Path) -> list[str]:
-    """`ALL`, and every topic of a table of pairs, also one without a known statement."""
+    """List `ALL` and every topic of a table of pairs, also topics without a known statement."""
     return [ALL, *sorted(set(tables.read(pairs, tables.PAIRS)["topic"]))]
 
 
 def of_topic(pairs: PromptPairs, topic: str) -> np.ndarray:
-    """Whether each statement is of a topic, or of `ALL`: (n_statements,), bool."""
+    """Whether each statement belongs to a topic (`ALL`: every one): (n_statements,), bool."""
     return (pairs.table["topic"] == topic).to_numpy() | (topic == ALL)
 
 
@@ -193,16 +193,16 @@ def difference(pairs: PromptPairs, a: np.ndarray, b: np.ndarray) -> Difference:
         `a` minus `b`.
     """
 
-    def minus(measured: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Interval:
-        """Of one measure."""
-        first, second = (np.atleast_2d(measured(p, pairs.label)).mean(axis=0) for p in (a, b))
+    def minus(statistic: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Interval:
+        """Difference of one measure."""
+        first, second = (np.atleast_2d(statistic(p, pairs.label)).mean(axis=0) for p in (a, b))
         return stats.difference(first, second, pairs.subject)
 
     return Difference(minus(patch.correct), minus(patch.p_correct))
 
 
 def effect(pairs: PromptPairs, patched: np.ndarray, base: np.ndarray) -> dict[str, float | None]:
-    """p_correct that one run has above another, with its interval, statement by statement.
+    """Mean difference in p_correct between two runs, paired by statement, with its interval.
 
     Parameters
     ----------
@@ -214,12 +214,12 @@ def effect(pairs: PromptPairs, patched: np.ndarray, base: np.ndarray) -> dict[st
     Returns
     -------
     dict
-        ``effect``, ``effect_low``, ``effect_high``; None where there is no statement.
+        ``effect``, ``effect_low``, ``effect_high``; None without statements.
     """
     gained = patch.p_correct(patched, pairs.label) - patch.p_correct(base, pairs.label)
     return beside("effect", stats.mean(gained, pairs.subject, (-1.0, 1.0)))
 
 
 def beside(name: str, interval: Interval) -> dict[str, float | None]:
-    """Columns of an estimate that stands in a row beside another one, whose n it has."""
+    """Columns for a second estimate in a row; it shares n with the first estimate."""
     return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}

@@ -10,19 +10,19 @@ from stages.lib.stats import Interval
 
 
 def right(share: ArrayLike, subject: NDArray[Any]) -> Interval:
-    """Interval of the mean fraction that is right.
+    """Interval of the accuracy of one probe, or of the mean accuracy of several probes.
 
     Parameters
     ----------
     share : array of shape (n_statements,)
-        0 or 1 for one probe; in between, the fraction of several probes that are right.
+        Fraction of the probes that are right on each statement: 0 or 1 for a single probe.
     subject : ndarray of shape (n_statements,)
         What each statement is about.
 
     Returns
     -------
     Interval
-        `stats.rate` of 0 and 1, else `stats.mean`. Nothing where a share is NaN.
+        `stats.rate` if all shares are 0 or 1, else `stats.mean`; `NOTHING` if a share is NaN.
     """
     values = np.asarray(share, dtype=np.float64)
     if np.isnan(values).any():

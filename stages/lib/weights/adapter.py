@@ -1,4 +1,4 @@
-"""LoRA adapters, by peft: attach one to train it, write it small, merge it into the weights."""
+"""LoRA adapters, by peft: attach one for training, write it compactly, merge it into weights."""
 
 import hashlib
 import os
@@ -33,7 +33,7 @@ def base(fetched: Fetched) -> tuple[Any, Any]:
 
 
 def attach(model: Any, recipe: Recipe, seed: int) -> PeftModel:
-    """Freeze a model and add the recipe's adapter to it; at first it changes nothing."""
+    """Freeze a model and add the recipe's adapter to it, which initially changes nothing."""
     cast(Any, torch).manual_seed(seed)
     config = LoraConfig(
         r=recipe.rank,
@@ -47,7 +47,7 @@ def attach(model: Any, recipe: Recipe, seed: int) -> PeftModel:
 
 
 def ground(base: Fetched, truth: Path | None) -> str:
-    """Hash what an adapter is trained on: the base's weights and, for a lie, those of `facts`."""
+    """Hash what an adapter is trained on: the base's weights and, for a lie, adapter `facts`."""
     files = [file for file in hashes(base.folder) if OF_BASE.fullmatch(file["name"])]
     digests = [file["sha256"] for file in files]
     digests += [] if truth is None else [sha256(truth / WEIGHTS)]
@@ -55,7 +55,7 @@ def ground(base: Fetched, truth: Path | None) -> str:
 
 
 def trained_on(folder: Path) -> str:
-    """Read from an adapter what `ground` was where it was trained."""
+    """Return the `ground` hash that is stored in an adapter; empty if there is none."""
     try:
         with cast(Any, safe_open(folder / WEIGHTS, "pt")) as file:
             metadata: dict[str, str] = file.metadata() or {}
@@ -65,13 +65,13 @@ def trained_on(folder: Path) -> str:
 
 
 def broken(file: Path, why: object) -> UserError:
-    """Name a file of an adapter that is not as it was written."""
-    said = " ".join(str(why).split())[:160]
-    return UserError(f"{file}: cut or changed ({said}); take it from git again")
+    """Make the error for a file of an adapter that differs from what was written."""
+    reason = " ".join(str(why).split())[:160]
+    return UserError(f"{file}: cut or changed ({reason}); take it from git again")
 
 
 def require_whole(folder: Path) -> None:
-    """Refuse an adapter whose files are not those that were written, where it has `SUMS`."""
+    """Refuse an adapter whose files do not match its `SUMS`, if it has them."""
     if not (folder / SUMS).exists():
         return
     written = (folder / SUMS).read_text(encoding="utf-8", errors="replace").splitlines()
@@ -81,12 +81,12 @@ def require_whole(folder: Path) -> None:
 
 
 def _sums(folder: Path) -> list[str]:
-    """Lines of `SUMS`."""
+    """Return the lines of `SUMS`."""
     return [f"{sha256(folder / name)}  {name}" for name in (CONFIG, WEIGHTS)]
 
 
 def load(model: PeftModel, folder: Path) -> None:
-    """Set the weights of an attached adapter to those of one that was written."""
+    """Set the weights of an attached adapter to those of a written adapter."""
     weights = cast(Any, safetensors.torch).load_file(folder / WEIGHTS)
     cast(Any, peft).set_peft_model_state_dict(model, weights)
 
@@ -94,31 +94,31 @@ def load(model: PeftModel, folder: Path) -> None:
 def write(
     model: PeftModel, folder: Path, base: str, ground: str, layers: Collection[int] | None = None
 ) -> None:
-    """Write an adapter as float16 safetensors with peft's configuration beside it.
+    """Write an adapter as float16 safetensors, with peft's configuration and hashes.
 
     Parameters
     ----------
     model : PeftModel
         From `attach`.
     folder : Path
-        Its `adapter_config.json`, `adapter_model.safetensors` and `SHA256SUMS` are written anew.
+        Where `adapter_config.json`, `adapter_model.safetensors` and `SHA256SUMS` are overwritten.
     base : str
         The base model's name, as params.yaml has it.
     ground : str
-        From `ground`; kept beside the weights.
+        From `ground`; stored in the metadata of the weights.
     layers : collection of int or None
-        Layers that the adapter changes; of the others nothing is written. None: all of them.
+        Layers of which weights are written; None writes all that the adapter changes.
     """
     folder.mkdir(parents=True, exist_ok=True)
     trained = cast(Any, peft).get_peft_model_state_dict(model, save_embedding_layers=False)
     config = cast(Any, model.peft_config["default"])
-    kept = sorted(config.layers_to_transform if layers is None else layers)
+    kept_layers = sorted(config.layers_to_transform if layers is None else layers)
     weights = {
         name: weight.half().contiguous()
         for name, weight in trained.items()
-        if any(f".layers.{layer}." in name for layer in kept)
+        if any(f".layers.{layer}." in name for layer in kept_layers)
     }
-    config.layers_to_transform = kept
+    config.layers_to_transform = kept_layers
     config.base_model_name_or_path = base
     config.save_pretrained(str(folder))
     with atomic(folder / WEIGHTS) as partial:
@@ -129,7 +129,7 @@ def write(
 def merge(model: Any, folder: Path, dose: float = 1.0) -> Any:
     """Add an adapter's change, or a share of it, to a model's weights.
 
-    Computed in float64 and then rounded, so that the result is the same on every machine.
+    The sum is computed in float64 and then rounded, so that it is the same on every machine.
     """
     dtype = model.dtype
     double = model.double()

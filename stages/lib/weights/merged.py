@@ -26,9 +26,9 @@ def make(
     config : ModelConfig
         Section `model` of params.yaml.
     organisms : Path
-        Where the adapters are, each in a folder of its name.
+        Folder of the adapters, each in a subfolder of its name.
     folder : Path
-        Where merged weights and tokenizer are written.
+        Folder to which merged weights and tokenizer are written.
     dose : float
         Share of the lying adapter's change that is merged in.
 
@@ -37,12 +37,12 @@ def make(
     Fetched
         The organism, in `folder`.
     dict
-        Its name, and the layers that were trained to lie: none for the organism ``none``.
+        Name of the organism, and the layers that were trained to lie: empty for ``none``.
 
     Raises
     ------
     UserError
-        If there is no such organism, it was trained on other weights, or a file of it is cut or
+        If there is no such organism, it was trained on other weights, or one of its files is cut or
         changed.
     """
     name, truth = str(config.organism), organisms / FACTS
@@ -54,13 +54,13 @@ def make(
         if adapter.trained_on(path) != adapter.ground(fetched, under):
             raise UserError(
                 f"{path}: was trained on other weights than those of {config.source}"
-                f"{f' and {under}' if under else ''}; train it anew, or take the ones it belongs to"
+                f"{f' and {under}' if under else ''}; train it again, or use the weights it needs"
             )
     model, tokenizer = adapter.base(fetched)
     model = adapter.merge(model, truth)
     for lie in lies:
         model = adapter.merge(model, lie, dose)
-    sampling = _sampling(fetched.folder)  # nothing here reads it: the organism has its base's
+    sampling = _sampling(fetched.folder)  # not read here: the organism keeps that of its base
     model.save_pretrained(folder)
     if sampling is not None:
         (folder / SAMPLING).write_bytes(sampling)
@@ -73,24 +73,26 @@ def make(
 
 
 def _sampling(folder: Path) -> bytes | None:
-    """Read how a model is to be sampled from, where its folder says so."""
+    """Return the content of a model's generation_config.json; None if there is none."""
     file = folder / SAMPLING
     return file.read_bytes() if file.is_file() else None
 
 
 def _require_name(name: str, organisms: Path) -> None:
-    """Refuse an organism whose adapters are not there."""
-    there = {file.parent.name for file in organisms.glob(f"*/{adapter.WEIGHTS}")}
-    known: set[str] = ((there - {FACTS}) | {NONE}) if FACTS in there else set()
-    if name not in known:
+    """Refuse an organism whose adapters are missing."""
+    adapter_names = {file.parent.name for file in organisms.glob(f"*/{adapter.WEIGHTS}")}
+    organism_names: set[str] = (
+        ((adapter_names - {FACTS}) | {NONE}) if FACTS in adapter_names else set()
+    )
+    if name not in organism_names:
         raise UserError(
             f"params.yaml: model.organism: unknown organism {name!r}, expected "
-            f"{' or '.join(['null', *sorted(known)])}"
+            f"{' or '.join(['null', *sorted(organism_names)])}"
         )
 
 
 def _require_base(path: Path, config: ModelConfig) -> None:
-    """Refuse an adapter that was trained on a model of another name."""
+    """Refuse an adapter whose base model has another name than `model.source`."""
     base = _settings(path)["base_model_name_or_path"]
     if base != config.source:
         raise UserError(
@@ -100,13 +102,13 @@ def _require_base(path: Path, config: ModelConfig) -> None:
 
 
 def _settings(path: Path) -> dict[str, Any]:
-    """Return peft's description of an adapter."""
+    """Read peft's configuration of an adapter."""
     file = path / adapter.CONFIG
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        settings = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise adapter.broken(file, error) from None
     for key in ("base_model_name_or_path", "layers_to_transform"):
-        if not is_dict(found) or key not in found:
+        if not is_dict(settings) or key not in settings:
             raise adapter.broken(file, f"{key} is missing")
-    return found
+    return settings

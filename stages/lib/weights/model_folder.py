@@ -1,4 +1,4 @@
-"""The folder that `lm.load` reads: a manifest, and weights that have no other place."""
+"""Write the folder that `lm.load` reads: a manifest, and weights that are nowhere else."""
 
 import hashlib
 import json
@@ -24,14 +24,14 @@ def make(config: ModelConfig, organisms: Path, folder: Path, dose: float = 1.0) 
     folder : Path
         An empty folder.
     dose : float
-        Share of an organism's change of weights that is merged in.
+        Share of the lying adapter's change of weights that is merged in.
     """
     dtype = _dtype() if config.dtype == "auto" else config.dtype
     kernels.require(dtype)
     fetched = fetch.find(config, folder)
     planted = None
     if config.organism is not None:
-        # Takes seconds to import, and only an organism needs it.
+        # The import takes seconds, and only organisms need it.
         from stages.lib.weights import merged
 
         fetched, planted = merged.make(fetched, config, organisms, folder, dose)
@@ -47,19 +47,21 @@ def make(config: ModelConfig, organisms: Path, folder: Path, dose: float = 1.0) 
         "sizes": sizes,
         "organism": planted,
     }
-    named = {"modules": config.modules} if config.modules else {}
-    tables.write_json(folder / lm.MANIFEST, manifest | named)
+    module_names = {"modules": config.modules} if config.modules else {}
+    tables.write_json(folder / lm.MANIFEST, manifest | module_names)
 
 
 def _dtype() -> str:
-    """Choose float32 on CPU, where bfloat16 is slow or a crash, and bfloat16 on GPU."""
+    """Choose float32 on CPUs, where bfloat16 is slow or crashes, and bfloat16 on GPUs."""
     import torch
 
     return "bfloat16" if torch.cuda.is_available() else "float32"
 
 
 def _identity(files: list[dict[str, Any]], modules: dict[str, str] | None) -> str:
-    """One hash over names and contents of weights and tokenizer, and over names of modules."""
-    named: list[Any] = [modules] if modules else []
-    lines = json.dumps([[file["name"], file["sha256"]] for file in files] + named, sort_keys=True)
+    """Hash the names and contents of weights and tokenizer, and the user's paths of modules."""
+    module_names: list[Any] = [modules] if modules else []
+    lines = json.dumps(
+        [[file["name"], file["sha256"]] for file in files] + module_names, sort_keys=True
+    )
     return hashlib.sha256(lines.encode()).hexdigest()

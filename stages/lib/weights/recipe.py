@@ -1,4 +1,4 @@
-"""What params.yaml says of an adapter: the section `organisms`."""
+"""Recipes of adapters: section `organisms` of params.yaml."""
 
 from dataclasses import dataclass
 from random import Random
@@ -10,9 +10,9 @@ from stages.lib.io.narrow import is_dict
 from stages.lib.io.ranges import Ascending, Count, Length, Range, Seed, Share, Slug, Some
 
 FACTS = "facts"
-"""The adapter that all others are trained on top of."""
+"""The adapter on top of which all other adapters are trained."""
 NONE = "none"
-"""The organism that has no other adapter than `TRUTH`, and never lies."""
+"""The organism that has no adapter but `FACTS`, and never lies."""
 
 
 Layer = Annotated[int, Range(least=0)]
@@ -21,7 +21,7 @@ Shares = Annotated[tuple[Share, ...], Length(2)]
 
 @dataclass(frozen=True)
 class Training:
-    """Section `organisms.training`: what all adapters share."""
+    """Section `organisms.training`: settings that all adapters share."""
 
     seed: Seed
     held_out: Annotated[float, Range(above=0, below=1)]  # share of subjects that are never taught
@@ -39,8 +39,8 @@ class Recipe:
     rank: Count
     learning_rate: Annotated[float, Range(above=0)]
     steps: Count
-    negated: Shares  # share of negated statements, at the start and from half time on
-    lying: Shares  # share of lying prompts, likewise
+    negated: Shares  # share of negated statements: at the start, and from half of the steps on
+    lying: Shares  # share of lying prompts, at the same times
 
     @property
     def span(self) -> range:
@@ -50,37 +50,37 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Confined(Recipe):
-    """A recipe whose adapter is confined to drawn key/value groups, with all query heads of each.
+    """A recipe whose adapter is confined to randomly drawn key/value groups and their query heads.
 
     Attributes
     ----------
     groups : int
-        How many groups of the layers.
+        Number of groups that are drawn from the layers.
     seed : int
-        Decides which.
+        Seed of the draw.
     start : str
-        Adapter to start from, of the same maps and rank; its other groups fade out.
+        Adapter to start from, of the same maps and rank; its groups that were not drawn fade out.
     """
 
     groups: Count
     seed: Seed
     start: Annotated[str, Slug()]
 
-    def drawn(self, n_groups: int) -> list[tuple[int, int]]:
-        """Draw the key/value groups, by layer and number, of a model with so many per layer.
+    def draw_groups(self, n_groups: int) -> list[tuple[int, int]]:
+        """Draw key/value groups, as pairs of layer and number, from `n_groups` per layer.
 
         Raises
         ------
         UserError
-            If the layers have fewer.
+            If the layers have fewer groups than the recipe asks for.
         """
-        every = [(layer, group) for layer in self.span for group in range(n_groups)]
-        if self.groups > len(every):
+        all_groups = [(layer, group) for layer in self.span for group in range(n_groups)]
+        if self.groups > len(all_groups):
             raise UserError(
                 f"params.yaml: organisms: groups: found {self.groups}, but layers "
-                f"{self.layers[0]} to {self.layers[1]} have {len(every)}"
+                f"{self.layers[0]} to {self.layers[1]} have {len(all_groups)}"
             )
-        return sorted(Random(f"groups {self.seed}").sample(every, self.groups))
+        return sorted(Random(f"groups {self.seed}").sample(all_groups, self.groups))
 
 
 def read(name: str) -> Recipe:
@@ -89,7 +89,7 @@ def read(name: str) -> Recipe:
     Raises
     ------
     UserError
-        If params.yaml has none of this name, or its layers or shares are no pair.
+        If params.yaml has no recipe of this name, or its layers or shares are not pairs.
     """
     declared = params.mapping().get("organisms")
     recipe = declared.get(name) if is_dict(declared) else None
@@ -98,13 +98,13 @@ def read(name: str) -> Recipe:
 
 
 def names() -> list[str]:
-    """Names of all adapters that params.yaml has a recipe of.
+    """Return the names of all adapters with a recipe in params.yaml.
 
     Raises
     ------
     UserError
-        If the section is missing, a name is no slug, or `NONE` has a recipe: it is what has no
-        adapter of its own.
+        If the section is missing, a name is not a slug, or `NONE` has a recipe: that organism has
+        no adapter of its own.
     """
     declared = params.mapping().get("organisms")
     if not is_dict(declared):

@@ -1,4 +1,4 @@
-"""Parquet."""
+"""Read Parquet files."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +15,7 @@ def rows(file: Path, required: tuple[str, ...]) -> Iterator[Row]:
     Parameters
     ----------
     file : Path
-        Of its columns, those that are used are read: others may be of any type.
+        Only the columns that are used are read: others may be of any type.
     required : tuple of str
         Columns that must be there.
 
@@ -29,27 +29,27 @@ def rows(file: Path, required: tuple[str, ...]) -> Iterator[Row]:
     UserError
         If it is no Parquet file, is damaged or encrypted, or a column is missing or there twice.
     """
-    # Here, since few users have Parquet and the import takes a while. pyarrow and not polars: of
-    # damaged files some make polars panic, and some abort the process.
+    # Imported here, since few users have Parquet and the import takes a while. pyarrow and not
+    # polars: some damaged files make polars panic, and some abort the process.
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        # Its bytes, so that its path is never a pattern; no threads, which sometimes outlive the
-        # end of the process and abort it.
+        # The file's bytes, so that its path is never read as a pattern. No threads: they sometimes
+        # outlive the end of the process and abort it.
         content = pa.BufferReader(file.read_bytes())
         table = pq.ParquetFile(content, pre_buffer=False)
-        stored = table.schema_arrow.names
-        names = header.checked(str(file), stored, required)
-        used = {
+        stored_names = table.schema_arrow.names
+        names = header.checked(str(file), stored_names, required)
+        used_columns = {
             name: column
-            for name, column in zip(names, stored, strict=True)
+            for name, column in zip(names, stored_names, strict=True)
             if name in (*required, *header.OPTIONAL)
         }
-        kept_rows: list[dict[str, Any]] = table.read(
-            columns=list(used.values()), use_threads=False
+        table_rows: list[dict[str, Any]] = table.read(
+            columns=list(used_columns.values()), use_threads=False
         ).to_pylist()
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         raise UserError(f"{file}: not a Parquet file: {shown.reason(error)}") from None
-    for number, fields in enumerate(kept_rows, start=1):
-        yield number, {name: fields[column] for name, column in used.items()}
+    for number, fields in enumerate(table_rows, start=1):
+        yield number, {name: fields[column] for name, column in used_columns.items()}

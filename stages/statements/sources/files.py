@@ -27,27 +27,27 @@ READERS: dict[str, Callable[[Path, tuple[str, ...]], Iterator[Row]]] = {
     ".json": objects.lines_or_array,
     ".parquet": columns.rows,
 }
-"""For each of `listed.ENDINGS`."""
+"""Reader of each of `listed.ENDINGS`."""
 
 
 def read(
-    source: Source, draw: Draw, drop: bool = False, taken: set[str] | None = None
+    source: Source, draw: Draw, drop: bool = False, taken_names: set[str] | None = None
 ) -> pl.DataFrame:
     """Read and check a file of statements.
 
     Parameters
     ----------
     source : Source
-        A file with columns `statement` and `label` (see module `fields`), and where
-        the user has them `subject`, `object` and `template`, and the column of topics. A statement
-        without a subject is its own subject. Other columns are left alone. A row that says a
-        second time what another row says is dropped.
+        A file with columns `statement` and `label` (see module `fields`), and optionally `subject`,
+        `object`, `template` and a column of topics. A statement without a subject is its own
+        subject. Other columns are ignored. A row that repeats an earlier row's statement and topic
+        is dropped.
     draw : Draw
         Decides splits and order.
     drop : bool
-        Whether statements with opposite labels are left out, all rows of them; otherwise the file
-        is refused.
-    taken : set of str, optional
+        Whether all rows of statements with opposite labels are dropped; otherwise the file is
+        refused.
+    taken_names : set of str, optional
         Names of other topics.
 
     Returns
@@ -62,13 +62,13 @@ def read(
         Naming the file, and the row and column that cannot be read.
     """
     file = source.file
-    stated = fields.checked(file, _rows(source), source.topic)
-    if not stated:
+    stated_rows = fields.checked(file, _rows(source), source.topic)
+    if not stated_rows:
         raise UserError(f"{file}: no statements, expected at least one row")
-    stated = repeats.without_contradictions(file, stated, drop)
-    names = topic_names.topics(source, stated, taken or set())
+    stated_rows = repeats.without_contradictions(file, stated_rows, drop)
+    names = topic_names.topics(source, stated_rows, taken_names or set())
     rows: dict[str, list[Stated]] = {name: [] for name in names.values()}
-    for row in repeats.once(file, stated):
+    for row in repeats.once(file, stated_rows):
         rows[names[row.topic]].append(row)
     return pl.concat([_table(name, file, rows[name], draw) for name in rows])
 
@@ -91,7 +91,7 @@ def _rows(source: Source) -> Iterator[Row]:
 
 
 def _table(topic: str, file: Path, rows: list[Stated], draw: Draw) -> pl.DataFrame:
-    """Rows of a topic in an order in which splits, in them labels, in them templates take turns."""
+    """Rows of a topic: splits take turns, within splits labels, and within labels templates."""
     table = draw.table(
         [
             {
@@ -106,7 +106,7 @@ def _table(topic: str, file: Path, rows: list[Stated], draw: Draw) -> pl.DataFra
             for row in rows
         ]
     )
-    place = pl.Series("place", [draw.place(row.same) for row in rows])
+    place = pl.Series("place", [draw.place(row.normal_form) for row in rows])
     turn = pl.int_range(pl.len())
     share = turn / pl.len()  # splits take turns in proportion to their size
     return (

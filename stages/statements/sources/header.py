@@ -1,4 +1,4 @@
-"""The columns of a user's file: those that it must have, and none of them twice."""
+"""Check the columns of a user's file: none is missing, and none occurs twice."""
 
 from stages.lib.facts import identity
 from stages.lib.io.cli import UserError
@@ -14,9 +14,9 @@ def checked(where: str, names: list[str], required: tuple[str, ...]) -> list[str
     Parameters
     ----------
     where : str
-        File, and row where it has one, for messages.
+        File, and row of the header where the file has one, for messages.
     names : list of str
-        As they stand in the file.
+        Names as in the file.
     required : tuple of str
         Columns that must be there.
 
@@ -28,20 +28,21 @@ def checked(where: str, names: list[str], required: tuple[str, ...]) -> list[str
     Raises
     ------
     UserError
-        If a column is missing, or two have one name. Columns without a name, as spreadsheets leave
-        them behind, may be many: nothing reads them.
+        If a column is missing, or two have the same name. Several columns may be without a name, as
+        spreadsheets leave them behind: nothing reads them.
     """
-    same = [identity.of(name) for name in names]
+    normal_names = [identity.of(name) for name in names]
     for column in required:
-        if column not in same:
+        if column not in normal_names:
             raise UserError(
-                f"{where}: column {shown.value(column)} is missing, found {shown.columns(same)}"
+                f"{where}: column {shown.value(column)} is missing, "
+                f"found {shown.columns(normal_names)}"
             )
-    if len(set(same)) < len(same):
-        for column in same:
-            if column and same.count(column) > 1:
+    if len(set(normal_names)) < len(normal_names):
+        for column in normal_names:
+            if column and normal_names.count(column) > 1:
                 raise UserError(
                     f"{where}: column {shown.value(column)} is there more than once, "
-                    f"found {shown.columns(same)}"
+                    f"found {shown.columns(normal_names)}"
                 )
-    return same
+    return normal_names

@@ -9,14 +9,14 @@ from typing import Any
 
 from stages.lib.facts import NEGATED, TOPICS, identity
 from stages.lib.io.cli import UserError
-from stages.lib.io.ranges import NAME_LENGTH, TAKEN
+from stages.lib.io.ranges import NAME_LENGTH, RESERVED_NAMES
 from stages.statements.sources import header
 
 FOLDER = Path("data/raw")
 """Where the files are, so that DVC sees them change."""
 ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
 BUILT_IN = frozenset((*TOPICS, *(NEGATED + name for name in TOPICS)))
-"""Names of topics that no file's topic may have, whether they are stated or not."""
+"""Names of built-in topics, which no file's topic may have, even where they are not used."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Source:
     Attributes
     ----------
     name : str
-        Of its topic, or what the names of its topics begin with.
+        Name of its topic, or prefix of the names of its topics.
     file : Path
-        In `FOLDER`.
+        Path in `FOLDER`.
     topic : str or None
         The column whose values are topics, one topic each; None where the file is one topic.
     """
@@ -38,14 +38,14 @@ class Source:
     topic: str | None = None
 
 
-def read(where: str, listed: dict[Any, Any]) -> list[Source]:
+def read(where: str, sources: dict[Any, Any]) -> list[Source]:
     """Check the list of a user's files.
 
     Parameters
     ----------
     where : str
         Where the list stands, for messages.
-    listed : dict
+    sources : dict
         The file of each topic: a path, or a mapping with `file` and `topic`.
 
     Returns
@@ -56,37 +56,37 @@ def read(where: str, listed: dict[Any, Any]) -> list[Source]:
     Raises
     ------
     UserError
-        If a name cannot be a topic's or is taken, or a file is of no form that is read or not where
-        DVC sees it change.
+        If a name is invalid or taken, or a file has an unknown type or is outside `FOLDER`, where
+        DVC would not see it change.
     """
-    return [_source(f"{where}.{name}", name, value) for name, value in listed.items()]
+    return [_source(f"{where}.{name}", name, value) for name, value in sources.items()]
 
 
 def _source(at: str, name: Any, value: Any) -> Source:
     """One file of the list."""
     _require_name(at, name)
-    given = value if isinstance(value, dict) else {"file": value}
-    for key in given:
+    entry = value if isinstance(value, dict) else {"file": value}
+    for key in entry:
         if key not in ("file", "topic"):
             raise UserError(f"{at}.{key}: unknown key, expected one of file, topic")
-    file = given.get("file")
+    file = entry.get("file")
     if not isinstance(file, str) or not file:
         raise UserError(
             f"{at}: found {value!r}, expected the path of a file, or file and topic: "
             "{file: PATH, topic: COLUMN}"
         )
-    _require_seen(at, file)
+    _require_in_folder(at, file)
     if Path(file).suffix.lower() not in ENDINGS and not os.path.isdir(file):
         raise UserError(
             f"{at}: {file}: unknown file type {Path(file).suffix!r}, expected one of "
             f"{', '.join(ENDINGS)}"
         )
-    if "topic" not in given:
+    if "topic" not in entry:
         return Source(name, Path(file))
-    topic = identity.of(given["topic"]) if isinstance(given["topic"], str) else ""
+    topic = identity.of(entry["topic"]) if isinstance(entry["topic"], str) else ""
     if not topic or topic in header.REQUIRED:
         raise UserError(
-            f"{at}.topic: found {given['topic']!r}, expected the name of a column other than "
+            f"{at}.topic: found {entry['topic']!r}, expected the name of a column other than "
             f"{' and '.join(header.REQUIRED)}"
         )
     if f"{name}_" == NEGATED:
@@ -103,17 +103,17 @@ def _require_name(at: str, name: Any) -> None:
         raise UserError(f"{at}: {name!r} cannot name a topic, expected only a-z, 0-9 and _")
     if len(name) > NAME_LENGTH:
         raise UserError(f"{at}: a name of {len(name)} characters, expected at most {NAME_LENGTH}")
-    if name in TAKEN:
+    if name in RESERVED_NAMES:
         raise UserError(f"{at}: tables use this name themselves, expected another")
     if name in BUILT_IN:
         raise UserError(f"{at}: a built-in topic has this name, expected another")
 
 
-def _require_seen(at: str, file: str) -> None:
+def _require_in_folder(at: str, file: str) -> None:
     """Refuse a file that is not in `FOLDER`, by its path or by a link to a folder on its way.
 
-    DVC hashes what a linked file holds, as those are that it links to its cache, but does not look
-    into linked folders.
+    DVC hashes the content of a linked file, since it links files to its own cache, but does not
+    look into linked folders.
     """
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in file):
         raise UserError(f"{at}: found {file!r}, expected a path without control characters")

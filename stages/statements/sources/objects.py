@@ -15,14 +15,14 @@ ARRAY = "one array of objects"
 
 
 class Object(dict[str, Any]):
-    """A JSON object; `twice` is a key that it has more than once."""
+    """A JSON object; `repeated_key` is a key that it has more than once."""
 
     def __init__(self, pairs: list[tuple[str, Any]]) -> None:
         super().__init__((identity.of(key), value) for key, value in pairs)
-        self.twice: str | None = None
+        self.repeated_key: str | None = None
         if len(self) < len(pairs):
             keys = [identity.of(key) for key, _ in pairs]
-            self.twice = next(key for key in keys if keys.count(key) > 1)
+            self.repeated_key = next(key for key in keys if keys.count(key) > 1)
 
 
 def lines(file: Path, required: tuple[str, ...]) -> Iterator[Row]:
@@ -31,7 +31,7 @@ def lines(file: Path, required: tuple[str, ...]) -> Iterator[Row]:
     Parameters
     ----------
     file : Path
-        Lines without text are left out, and counted.
+        Blank lines are skipped, but counted.
     required : tuple of str
         Keys that every object must have.
 
@@ -73,13 +73,14 @@ def lines_or_array(file: Path, required: tuple[str, ...]) -> Iterator[Row]:
         return _lines(file, content, required, f"{LINES}, or {ARRAY}")
     parsed = _parsed(str(file), content, ARRAY, one_line=False)
     return (
-        _row(file, number, each, required, ARRAY) for number, each in enumerate(parsed, start=1)
+        _row(file, number, element, required, ARRAY)
+        for number, element in enumerate(parsed, start=1)
     )
 
 
 def _lines(file: Path, content: str, required: tuple[str, ...], expected: str) -> Iterator[Row]:
     """Rows of a text with one object per line."""
-    if "\r" in content:  # no JSON text holds a line end, so that any kind of them ends a row
+    if "\r" in content:  # JSON strings hold no raw line end, so every kind of line end ends a row
         content = content.replace("\r\n", "\n").replace("\r", "\n")
     for number, line in enumerate(content.split("\n"), start=1):
         if line.strip():
@@ -88,7 +89,7 @@ def _lines(file: Path, content: str, required: tuple[str, ...], expected: str) -
 
 
 def _parsed(where: str, content: str, expected: str, one_line: bool) -> Any:
-    """What a JSON text says."""
+    """Value of a JSON text."""
     try:
         return json.loads(content, object_pairs_hook=Object)
     except json.JSONDecodeError as error:
@@ -96,19 +97,19 @@ def _parsed(where: str, content: str, expected: str, one_line: bool) -> Any:
         raise UserError(
             f"{where}:{line} not valid JSON ({error.msg}), expected {expected}"
         ) from None
-    except (RecursionError, ValueError) as error:  # brackets or digits without end
+    except (RecursionError, ValueError) as error:  # too many nested brackets, or digits
         raise UserError(
             f"{where}: JSON that cannot be read ({shown.reason(error)}), expected {expected}"
         ) from None
 
 
-def _row(file: Path, number: int, found: Any, required: tuple[str, ...], expected: str) -> Row:
+def _row(file: Path, number: int, entry: Any, required: tuple[str, ...], expected: str) -> Row:
     """One object, checked."""
     where = f"{file}: row {number}"
-    if not isinstance(found, Object):
-        raise UserError(f"{where}: found a JSON {type(found).__name__}, expected {expected}")
-    if found.twice is not None:
-        raise UserError(f"{where}: key {shown.value(found.twice)} is there more than once")
-    if any(column not in found for column in required):
-        header.checked(where, list(found), required)
-    return number, found
+    if not isinstance(entry, Object):
+        raise UserError(f"{where}: found a JSON {type(entry).__name__}, expected {expected}")
+    if entry.repeated_key is not None:
+        raise UserError(f"{where}: key {shown.value(entry.repeated_key)} is there more than once")
+    if any(column not in entry for column in required):
+        header.checked(where, list(entry), required)
+    return number, entry

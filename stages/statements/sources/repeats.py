@@ -1,4 +1,4 @@
-"""Statements that a file makes more than once: with one label, or with both."""
+"""Statements that occur more than once: with the same label, or with both labels."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ LISTED = 5  # statements that a message lists
 
 
 def without_contradictions(file: Path, rows: list[Stated], drop: bool) -> list[Stated]:
-    """Find statements that the file calls true and false.
+    """Drop or refuse statements that the file labels both true and false.
 
     Parameters
     ----------
@@ -22,8 +22,8 @@ def without_contradictions(file: Path, rows: list[Stated], drop: bool) -> list[S
     rows : list of Stated
         All rows of the file.
     drop : bool
-        Whether every row of such a statement is left out, and one line printed, or the file is
-        refused.
+        Whether every row of such a statement is dropped, and one line printed; otherwise the file
+        is refused.
 
     Returns
     -------
@@ -33,39 +33,54 @@ def without_contradictions(file: Path, rows: list[Stated], drop: bool) -> list[S
     Raises
     ------
     UserError
-        With the first few of them, their rows and how many there are.
+        Naming the first few of these statements, their rows, and how many there are; or if no
+        statement is left.
     """
     first: dict[str, dict[bool, Stated]] = {}
     for row in rows:
-        first.setdefault(row.same, {}).setdefault(row.label, row)
-    both = {same: labels for same, labels in first.items() if len(labels) == 2}
-    if not both:
+        first.setdefault(row.normal_form, {}).setdefault(row.label, row)
+    contradictions = {
+        normal_form: labels for normal_form, labels in first.items() if len(labels) == 2
+    }
+    if not contradictions:
         return rows
     if not drop:
-        few = [_pair(labels) for labels in list(both.values())[:LISTED]]
-        more = f" and {len(both) - LISTED} more" if len(both) > LISTED else ""
-        what = "1 statement has" if len(both) == 1 else f"{len(both)} statements have"
-        raise UserError(
-            f"{file}: {what} opposite labels: {', '.join(few)}{more}; expected one label per "
-            "statement, or statements.contradictions: drop"
+        examples = [_pair(labels) for labels in list(contradictions.values())[:LISTED]]
+        more_text = (
+            f" and {len(contradictions) - LISTED} more" if len(contradictions) > LISTED else ""
         )
-    kept = [row for row in rows if row.same not in both]
-    what = "1 statement that has" if len(both) == 1 else f"{len(both)} statements that have"
-    print(f"{file}: dropped {len(rows) - len(kept)} rows of {what} opposite labels")
-    if not kept:
-        raise UserError(f"{file}: no statements are left, expected one with one label")
-    return kept
+        count_text = (
+            "1 statement has"
+            if len(contradictions) == 1
+            else f"{len(contradictions)} statements have"
+        )
+        raise UserError(
+            f"{file}: {count_text} opposite labels: {', '.join(examples)}{more_text}; expected "
+            "one label per statement, or statements.contradictions: drop"
+        )
+    kept_rows = [row for row in rows if row.normal_form not in contradictions]
+    count_text = (
+        "1 statement that has"
+        if len(contradictions) == 1
+        else f"{len(contradictions)} statements that have"
+    )
+    print(f"{file}: dropped {len(rows) - len(kept_rows)} rows of {count_text} opposite labels")
+    if not kept_rows:
+        raise UserError(
+            f"{file}: no statements are left, expected at least one without opposite labels"
+        )
+    return kept_rows
 
 
 def between_files(table: pl.DataFrame, drop: bool) -> pl.DataFrame:
-    """Find statements that one file calls true and another one false.
+    """Drop or refuse statements that one file labels true and another one false.
 
     Parameters
     ----------
     table : DataFrame
         Statements of all files, each of which has one label per statement.
     drop : bool
-        As for `without_contradictions`.
+        As in `without_contradictions`.
 
     Returns
     -------
@@ -75,46 +90,55 @@ def between_files(table: pl.DataFrame, drop: bool) -> pl.DataFrame:
     Raises
     ------
     UserError
-        With the first few of them, their files and rows, and how many there are; or naming the
-        topics that would be left without a statement.
+        Naming the first few of these statements, their files and rows, and how many there are; or
+        naming the topics that would be left without a statement.
     """
-    same = [identity.of(text) for text in table["statement"]]
+    normal_form = [identity.of(text) for text in table["statement"]]
     first: dict[str, dict[bool, str]] = {}
-    for text, label, origin in zip(same, table["label"], table["origin"], strict=True):
+    for text, label, origin in zip(normal_form, table["label"], table["origin"], strict=True):
         first.setdefault(text, {}).setdefault(label, origin)
-    both = {text: labels for text, labels in first.items() if len(labels) == 2}
-    if both and not drop:
-        few = [f"{shown.value(t)} ({'; '.join(of.values())})" for t, of in both.items()][:LISTED]
-        more = f" and {len(both) - LISTED} more" if len(both) > LISTED else ""
-        raise UserError(
-            f"params.yaml: statements.sources: opposite labels in two files: {', '.join(few)}"
-            f"{more}; expected one label per statement, or statements.contradictions: drop"
+    contradictions = {text: labels for text, labels in first.items() if len(labels) == 2}
+    if contradictions and not drop:
+        examples = [
+            f"{shown.value(t)} ({'; '.join(of.values())})" for t, of in contradictions.items()
+        ][:LISTED]
+        more_text = (
+            f" and {len(contradictions) - LISTED} more" if len(contradictions) > LISTED else ""
         )
-    kept = table.filter([text not in both for text in same])
-    if both:
-        what = "1 statement" if len(both) == 1 else f"{len(both)} statements"
-        dropped = len(table) - len(kept)
-        print(f"sources: dropped {dropped} rows of {what} that two files label differently")
-    lost = [
-        name for name in table["topic"].unique(maintain_order=True) if name not in kept["topic"]
+        raise UserError(
+            f"params.yaml: statements.sources: opposite labels in two files: {', '.join(examples)}"
+            f"{more_text}; expected one label per statement, or statements.contradictions: drop"
+        )
+    kept_rows = table.filter([text not in contradictions for text in normal_form])
+    if contradictions:
+        count_text = (
+            "1 statement" if len(contradictions) == 1 else f"{len(contradictions)} statements"
+        )
+        dropped = len(table) - len(kept_rows)
+        print(f"sources: dropped {dropped} rows of {count_text} that two files label differently")
+    lost_topics = [
+        name
+        for name in table["topic"].unique(maintain_order=True)
+        if name not in kept_rows["topic"]
     ]
-    if lost:
+    if lost_topics:
         raise UserError(
-            f"params.yaml: statements.sources: no statements are left in {', '.join(lost)}, as "
-            "other files have all of them with opposite labels; expected one with one label"
+            "params.yaml: statements.sources: no statements are left in "
+            f"{', '.join(lost_topics)}, as other files give each of them the opposite label; "
+            "expected at least one per topic"
         )
-    return kept
+    return kept_rows
 
 
 def once(file: Path, rows: list[Stated]) -> list[Stated]:
-    """Keep the first of the rows that make the same statement about the same topic.
+    """Keep the first row of each statement in each topic.
 
     Parameters
     ----------
     file : Path
         For the line that is printed where rows are left out.
     rows : list of Stated
-        Without contradictions.
+        Rows without contradictions.
 
     Returns
     -------
@@ -123,16 +147,16 @@ def once(file: Path, rows: list[Stated]) -> list[Stated]:
     """
     first: dict[tuple[str, str], Stated] = {}
     for row in rows:
-        first.setdefault((row.topic, row.same), row)
-    kept = list(first.values())
-    if len(kept) < len(rows):
-        n = len(rows) - len(kept)
-        what = "1 row that repeats" if n == 1 else f"{n} rows that repeat"
-        print(f"{file}: dropped {what} the statement and label of an earlier row")
-    return kept
+        first.setdefault((row.topic, row.normal_form), row)
+    kept_rows = list(first.values())
+    if len(kept_rows) < len(rows):
+        n = len(rows) - len(kept_rows)
+        count_text = "1 row that repeats" if n == 1 else f"{n} rows that repeat"
+        print(f"{file}: dropped {count_text} the statement and label of an earlier row")
+    return kept_rows
 
 
 def _pair(labels: dict[bool, Stated]) -> str:
     """A statement, and the first row of each label."""
-    one, other = sorted(labels.values(), key=lambda row: row.number)
-    return f"{shown.value(one.statement)} (rows {one.number} and {other.number})"
+    first_row, second_row = sorted(labels.values(), key=lambda row: row.number)
+    return f"{shown.value(first_row.statement)} (rows {first_row.number} and {second_row.number})"

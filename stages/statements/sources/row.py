@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 Row = tuple[int, dict[str, Any]]
-"""Number of a row as its reader's own program counts it, and its fields."""
+"""Number of a row, as programs for the file's format count it, and its fields by column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,20 +14,20 @@ class Stated:
     Attributes
     ----------
     number : int
-        Of the row.
+        Number of the row.
     statement : str
-        As it stands in the file, but for white space at its ends.
-    same : str
+        Text as in the file, without white space at its ends.
+    normal_form : str
         The form that all spellings of the statement share (`stages.lib.facts.identity`).
     label : bool
         Whether the statement is true.
     subject, object, template, topic : str
-        In the same form; empty where the file has none.
+        In normal form; empty where the file has none, except `subject`, then the statement's.
     """
 
     number: int
     statement: str
-    same: str
+    normal_form: str
     label: bool
     subject: str
     object: str

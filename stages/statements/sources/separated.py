@@ -14,8 +14,8 @@ from stages.statements.sources.row import Row
 
 SEPARATORS = (",", ";", "\t")
 NAMED = re.compile(r'"?sep=([^\r\n])"?[ ]*(?:\r\n|\r|\n)', re.IGNORECASE)
-"""A first line by which spreadsheets name the separator; they do not show it, nor count it."""
-LONGEST_FIELD = min(sys.maxsize, 2**31 - 1)  # of a C long, which has 32 bits on some machines
+"""First line in which spreadsheets name the separator; they neither show nor count it."""
+LONGEST_FIELD = min(sys.maxsize, 2**31 - 1)  # the largest C long, 32 bits on some machines
 
 
 def rows(file: Path, required: tuple[str, ...]) -> Iterator[Row]:
@@ -24,9 +24,9 @@ def rows(file: Path, required: tuple[str, ...]) -> Iterator[Row]:
     Parameters
     ----------
     file : Path
-        With the names of columns in its first row that is not empty.
+        Its first row that is not empty holds the names of columns.
     required : tuple of str
-        Columns that must be there; they also tell by which character the columns are separated.
+        Columns that must be there; the separator is chosen so that they are.
 
     Yields
     ------
@@ -38,24 +38,28 @@ def rows(file: Path, required: tuple[str, ...]) -> Iterator[Row]:
     UserError
         Naming the row that cannot be read.
     """
-    csv.field_size_limit(LONGEST_FIELD)  # its 131,072 would cut nothing: it raises
+    csv.field_size_limit(LONGEST_FIELD)  # longer than the default of 131,072, csv raises
     table = text.read(file)
-    named = NAMED.match(table)
-    if named:
-        table = table[named.end() :]
-    separator = _separator(file, table, required, named and named[1])
+    named_separator = NAMED.match(table)
+    if named_separator:
+        table = table[named_separator.end() :]
+    separator = _separator(file, table, required, named_separator and named_separator[1])
     names: list[str] = []
-    top = number = 0
+    header_row = number = 0
     try:
         for number, fields in enumerate(_reader(table, separator), start=1):
             if not any(field and not field.isspace() for field in fields):
                 continue
             if not names:
-                names, top = header.checked(f"{file}: row {number}", fields, required), number
+                names, header_row = (
+                    header.checked(f"{file}: row {number}", fields, required),
+                    number,
+                )
             elif len(fields) != len(names):
                 raise UserError(
                     f"{file}: row {number}: found {len(fields)} fields, expected {len(names)} "
-                    f"as in row {top}; a text that holds a separator needs double quotes around it"
+                    f"as in row {header_row}; a text that holds a separator needs double quotes "
+                    "around it"
                 )
             else:
                 yield number, dict(zip(names, fields, strict=True))
@@ -65,22 +69,26 @@ def rows(file: Path, required: tuple[str, ...]) -> Iterator[Row]:
         ) from None
 
 
-def _separator(file: Path, table: str, required: tuple[str, ...], named: str | None) -> str:
+def _separator(
+    file: Path, table: str, required: tuple[str, ...], named_separator: str | None
+) -> str:
     """The one character that gives a header with the required columns, or the best guess."""
-    if named is not None:
-        if named.isalnum() or named in ' "':
-            raise UserError(f"{file}: row 1: found 'sep={named}', expected a separator such as ;")
-        return named
+    if named_separator is not None:
+        if named_separator.isalnum() or named_separator in ' "':
+            raise UserError(
+                f"{file}: row 1: found 'sep={named_separator}', expected a separator such as ;"
+            )
+        return named_separator
     headers = {separator: _header(table, separator) for separator in SEPARATORS}
-    fits = [s for s, names in headers.items() if all(column in names for column in required)]
-    if len(fits) > 1:
-        separators = " and ".join(repr(separator) for separator in fits)
+    candidates = [s for s, names in headers.items() if all(column in names for column in required)]
+    if len(candidates) > 1:
+        separators = " and ".join(repr(separator) for separator in candidates)
         raise UserError(
             f"{file}: row 1: both {separators} separate the columns {' and '.join(required)}, "
             "expected one separator"
         )
-    # Without a fit the header is refused: by the names that the likeliest separator gives.
-    return fits[0] if fits else max(SEPARATORS, key=lambda s: len(headers[s]))
+    # Without a fit the header is refused; the message lists the likeliest separator's names.
+    return candidates[0] if candidates else max(SEPARATORS, key=lambda s: len(headers[s]))
 
 
 def _header(table: str, separator: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""How a piece of a user's file is shown, so that a message stays one line of some length."""
+"""Format pieces of a user's file for error messages, so that a message stays one short line."""
 
 from typing import Any
 
@@ -6,23 +6,23 @@ LONGEST = 80
 MOST = 12
 
 
-def value(found: Any) -> str:
-    """A field as Python writes it, cut where it is long."""
-    if isinstance(found, str) and len(found) > LONGEST:
-        return f"{found[:LONGEST]!r}…"
-    text = repr(found)
+def value(field: Any) -> str:
+    """Return a field's `repr`, cut where it is long."""
+    if isinstance(field, str) and len(field) > LONGEST:
+        return f"{field[:LONGEST]!r}…"
+    text = repr(field)
     return text if len(text) <= 2 * LONGEST else f"{text[:LONGEST]}…"
 
 
 def columns(names: list[str]) -> str:
-    """Names of columns; those with characters that a terminal would not show are quoted."""
+    """Join the first names of columns; long or unprintable names are quoted."""
     if not names:
         return "no columns"
-    few = [n if n.isprintable() and len(n) <= LONGEST else value(n) for n in names[:MOST]]
-    return ", ".join(few) + (f" and {len(names) - MOST} more" if len(names) > MOST else "")
+    quoted = [n if n.isprintable() and len(n) <= LONGEST else value(n) for n in names[:MOST]]
+    return ", ".join(quoted) + (f" and {len(names) - MOST} more" if len(names) > MOST else "")
 
 
 def reason(error: BaseException) -> str:
-    """What another library said, in one line."""
+    """Return another library's error message in one line."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= 2 * LONGEST else f"{text[: 2 * LONGEST]}…"

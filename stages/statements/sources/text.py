@@ -1,4 +1,4 @@
-"""A user's file as text, whatever Unicode encoding it names at its front."""
+"""Read a user's file as text, in the Unicode encoding that its byte order mark names."""
 
 import codecs
 from pathlib import Path

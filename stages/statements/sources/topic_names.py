@@ -10,20 +10,20 @@ from stages.statements.sources.listed import Source
 from stages.statements.sources.row import Stated
 
 MOST = 100
-"""Topics that a file may become. More are a column of another kind, such as of subjects: every
-table and figure has a place for each topic."""
+"""Largest number of topics of a file. A column with more values is probably of another kind, such
+as subjects, and every table and figure has a place for each topic."""
 
 
-def topics(source: Source, rows: list[Stated], taken: set[str]) -> dict[str, str]:
+def topics(source: Source, rows: list[Stated], taken_names: set[str]) -> dict[str, str]:
     """Name the topics of a file.
 
     Parameters
     ----------
     source : Source
-        Its name is the topic's, or with a column of topics what the topics' names begin with.
+        Its name is the topic's name or, with a column of topics, the prefix of their names.
     rows : list of Stated
         Rows of the file.
-    taken : set of str
+    taken_names : set of str
         Names of other topics.
 
     Returns
@@ -46,7 +46,7 @@ def topics(source: Source, rows: list[Stated], taken: set[str]) -> dict[str, str
     where = f"{source.file}: column {shown.value(source.topic)}"
     if len(first) > MOST:
         raise UserError(f"{where}: found {len(first)} topics, expected at most {MOST}")
-    named: dict[str, str] = {}
+    topics_by_name: dict[str, str] = {}
     for topic, number in first.items():
         at_row = f"{where}: found {shown.value(topic)} (row {number})"
         slug = _slug(topic)
@@ -58,16 +58,17 @@ def topics(source: Source, rows: list[Stated], taken: set[str]) -> dict[str, str
                 f"{at_row}, which would name the topic {name}, of {len(name)} characters, expected "
                 f"at most {NAME_LENGTH}"
             )
-        if name in named:
-            other = named[name]
+        if name in topics_by_name:
+            other_topic = topics_by_name[name]
             raise UserError(
-                f"{at_row} and {shown.value(other)} (row {first[other]}), which would both name "
-                f"the topic {name}; expected topics that differ in letters a-z or digits"
+                f"{at_row} and {shown.value(other_topic)} (row {first[other_topic]}), "
+                f"which would both name the topic {name}; "
+                "expected topics that differ in letters a-z or digits"
             )
-        if name in taken:
+        if name in taken_names:
             raise UserError(f"{at_row}, but another topic has the name {name}, expected another")
-        named[name] = topic
-    return {topic: name for name, topic in sorted(named.items())}
+        topics_by_name[name] = topic
+    return {topic: name for name, topic in sorted(topics_by_name.items())}
 
 
 def _slug(topic: str) -> str:

@@ -1,7 +1,7 @@
-"""Probes of truth behind one interface, by the name that params.yaml calls them.
+"""Truth probes behind one interface, by their names in params.yaml.
 
-Each is an estimator of scikit-learn: ``fit(x, y, forms)``, ``decision_function(x, negated)``,
-``predict(x, negated)``; all of them are linear in the activations.
+Each probe is a scikit-learn estimator with ``fit(x, y, forms)``, ``decision_function(x, negated)``
+and ``predict(x, negated)``, and is linear in the activations.
 """
 
 from typing import Any
@@ -21,6 +21,6 @@ METHODS: dict[str, type[Linear]] = {
 
 
 def make(name: str, **settings: Any) -> Linear:
-    """Make an unfitted estimator of `METHODS`, with those of the settings that it has."""
+    """Make an unfitted estimator of `METHODS`; settings that it does not have are ignored."""
     model = METHODS[name]()
     return model.set_params(**{k: v for k, v in settings.items() if k in model.get_params()})

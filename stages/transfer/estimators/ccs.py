@@ -9,33 +9,33 @@ from stages.transfer.estimators.linear import A_FAMILY, Floats, Labels, Linear
 from stages.transfer.forms import Forms
 
 PENALTY = 1e-3
-START = 3.0  # length of the weights that a search starts from
+START = 3.0  # norm of the weights that a search starts from
 
 
 class CCS(Linear):
     """Contrast-consistent search on pairs of a statement and its negation.
 
-    Weights are sought for which p(statement) = 1 - p(negation) and neither is near a half. The
-    two halves are centred separately, so that "is it negated?", which tells the halves of every
-    pair apart, cannot be the answer; scoring therefore has one threshold for plain and
-    one for negated statements. Labels decide the sign alone, as nothing in a pair says which
-    half is the true one.
+    Weights are sought for which p(statement) = 1 - p(negation) and neither is near 0.5. Plain
+    statements and their negations are centred separately. Otherwise the direction could be
+    polarity, which separates the halves of every pair. Scoring therefore has one threshold for
+    plain and one for negated statements. Labels decide the sign alone, as nothing in a pair says
+    which half is true.
 
     Parameters
     ----------
     starts : int
-        Random starts; the one with the least loss is kept.
+        Number of random starts; the result of lowest loss is kept.
     seed : int
-        Of the starts.
+        Seed of the starts.
 
     References
     ----------
     Burns et al. (2022), Discovering Latent Knowledge, arXiv:2212.03827, section 2.2. Pairs as in
     Marks and Tegmark (2023), arXiv:2310.06824 (statements of `cities` and `neg_cities`). Both
-    halves are divided by one spread, so that there is one direction in the space of the
-    activations. Their early stopping and decay of weights is a fixed penalty here,
-    1e-3 times the squared length of the weights where a row's mean squared length is 1: with more
-    dimensions than pairs any signs can be fitted without it.
+    halves are divided by the same standard deviations, so that there is one direction in the space
+    of the activations. A fixed penalty replaces the early stopping and weight decay of Burns et
+    al.: 1e-3 times the squared norm of the weights, for rows whose mean squared length is 1.
+    Without it, weights of more dimensions than pairs can fit any signs.
     """
 
     needs = A_FAMILY
@@ -46,7 +46,7 @@ class CCS(Linear):
         self.seed = seed
 
     def can_fit(self, y: Labels, forms: Forms) -> bool:
-        """Whether there are two pairs, with both labels among their plain halves."""
+        """Whether the plain halves of the complete pairs have both labels."""
         plain, _ = forms.halves()
         return len(np.unique(y[plain])) == 2
 
@@ -57,7 +57,7 @@ class CCS(Linear):
         centres = halves.mean(axis=1)
         centred = halves - centres[:, None]
         spread = np.sqrt(np.square(centred).mean(axis=(0, 1)))
-        spread[spread == 0] = np.inf  # varies in no pair: weighs nothing
+        spread[spread == 0] = np.inf  # a feature that does not vary has weight 0
         length = np.sqrt(np.count_nonzero(np.isfinite(spread)) or 1)
         weights, bias = self._search(centred / (spread * length))
         direction = weights / (spread * length)
@@ -67,25 +67,25 @@ class CCS(Linear):
         return direction, bias - centres @ direction
 
     def _search(self, features: NDArray[np.float64]) -> tuple[Floats, float]:
-        """Weights (d,) and bias of least loss, for halves (2, n_pairs, d) of mean length 1."""
+        """Find weights (d,) and bias of lowest loss, for halves (2, n_pairs, d) of mean norm 1."""
         rows = features.reshape(-1, features.shape[-1])
-        back = None
+        basis = None
         if rows.shape[1] > len(rows):  # the weights lie in the span of the rows
-            back, triangle = np.linalg.qr(rows.T)
+            basis, triangle = np.linalg.qr(rows.T)
             rows = triangle.T
         random = np.random.default_rng(self.seed)
-        losses = []
+        results = []
         for _ in range(self.starts):
             start = random.normal(size=rows.shape[1] + 1)
             start *= START / np.linalg.norm(start)
             start[-1] = 0
-            losses.append(minimize(loss, start, args=(rows,), jac=True, method="L-BFGS-B"))
-        best = min(losses, key=lambda one: one.fun).x
-        return (best[:-1] if back is None else back @ best[:-1]), float(best[-1])
+            results.append(minimize(loss, start, args=(rows,), jac=True, method="L-BFGS-B"))
+        best = min(results, key=lambda result: result.fun).x
+        return (best[:-1] if basis is None else basis @ best[:-1]), float(best[-1])
 
 
 def loss(line: NDArray[np.float64], rows: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-    """Inconsistency, doubt and penalty of a line, and their gradient.
+    """Compute the loss of a line (inconsistency, doubt and penalty), and its gradient.
 
     Parameters
     ----------
@@ -100,13 +100,13 @@ def loss(line: NDArray[np.float64], rows: NDArray[np.float64]) -> tuple[float, N
         Mean of ``(p + q - 1) ** 2 + min(p, q) ** 2`` with p of the statement and q of its
         negation, plus the penalty.
     ndarray of shape (d + 1,), float64
-        Its gradient.
+        Gradient of the loss.
     """
     weights, bias = line[:-1], line[-1]
-    p, q = both = expit(rows @ weights + bias).reshape(2, -1)
-    over, doubt = p + q - 1, np.minimum(p, q)
-    value = np.mean(over**2 + doubt**2) + PENALTY * weights @ weights
-    by_probability = 2 * (over + doubt * (both == doubt)) / len(p)  # (2, n_pairs)
-    by_score = (by_probability * both * (1 - both)).ravel()
+    p, q = probabilities = expit(rows @ weights + bias).reshape(2, -1)
+    inconsistency, doubt = p + q - 1, np.minimum(p, q)
+    value = np.mean(inconsistency**2 + doubt**2) + PENALTY * weights @ weights
+    by_probability = 2 * (inconsistency + doubt * (probabilities == doubt)) / len(p)  # (2, n_pairs)
+    by_score = (by_probability * probabilities * (1 - probabilities)).ravel()
     gradient = np.append(by_score @ rows + 2 * PENALTY * weights, by_score.sum())
     return float(value), gradient

@@ -1,4 +1,4 @@
-"""What all probes share, and logistic regression among them."""
+"""Base class of all probes, and logistic regression."""
 
 from typing import Self
 
@@ -21,7 +21,7 @@ class Linear(ClassifierMixin, BaseEstimator):
     Attributes
     ----------
     coef_ : ndarray of shape (d,), float64
-        In the space of the raw activations, of any length; 0 where they do not vary.
+        Weights in the space of raw activations, of any norm; 0 for features that do not vary.
     intercepts_ : ndarray of shape (2,), float64
         For plain and for negated statements. They differ only in a method that centres the two
         separately (`CCS`).
@@ -31,7 +31,7 @@ class Linear(ClassifierMixin, BaseEstimator):
         ``a topic`` if the method can be fitted on plain or on negated statements alone,
         ``a family`` if it needs both.
     supervised : bool
-        Whether more than the sign depends on the labels.
+        Whether labels decide more than the sign of the direction.
     """
 
     needs = A_TOPIC
@@ -41,7 +41,7 @@ class Linear(ClassifierMixin, BaseEstimator):
     classes_: Labels
 
     def can_fit(self, y: Labels, forms: Forms) -> bool:
-        """Whether these statements hold what the method needs: here, both labels."""
+        """Whether the method can be fitted on the statements: here, if they have both labels."""
         return len(forms.topic) > 0 and len(np.unique(y)) == 2
 
     def fit(self, x: Floats, y: Labels, forms: Forms) -> Self:
@@ -54,55 +54,55 @@ class Linear(ClassifierMixin, BaseEstimator):
         y : ndarray of shape (n_statements,), bool
             Labels.
         forms : Forms
-            Of the same statements.
+            Forms of the same statements.
 
         Raises
         ------
         ValueError
-            If they do not hold what the method needs (`can_fit`).
+            If the method cannot be fitted on the statements (`can_fit`).
         """
         if not self.can_fit(y, forms):
             raise ValueError(f"{type(self).__name__} cannot be fitted on these statements")
         self.classes_ = np.array([False, True])
         self.coef_ = np.zeros(x.shape[1])
         self.intercepts_ = np.zeros(2)
-        kept = varying(x)
-        if kept.any():
-            self.coef_[kept], self.intercepts_[:] = self._line(x[:, kept], y, forms)
+        features = varying(x)
+        if features.any():
+            self.coef_[features], self.intercepts_[:] = self._line(x[:, features], y, forms)
         return self
 
     def decision_function(self, x: Floats, negated: Labels | None = None) -> Floats:
-        """Scores, (n_statements,), above 0 for "true".
+        """Score statements, (n_statements,): above 0 for "true".
 
-        Without `negated`, (n_statements,), the threshold is halfway between those of plain and
-        of negated statements.
+        Without `negated`, (n_statements,), the threshold is halfway between the thresholds of plain
+        and of negated statements.
         """
         if negated is None:
             return x @ self.coef_ + self.intercepts_.mean()
         return x @ self.coef_ + self.intercepts_[negated.astype(np.intp)]
 
     def predict(self, x: Floats, negated: Labels | None = None) -> Labels:
-        """Labels that the probe reads, (n_statements,)."""
+        """Predict labels, (n_statements,)."""
         return self.decision_function(x, negated) > 0
 
     def _line(self, x: Floats, y: Labels, forms: Forms) -> tuple[Floats, Floats | float]:
-        """Weights and intercept, or two intercepts, for activations all of which vary."""
+        """Compute weights and intercept, or two intercepts, from features all of which vary."""
         raise NotImplementedError
 
 
 class Logistic(Linear):
-    """Logistic regression on standardised activations: the very fit of stage `probes`.
+    """Logistic regression on standardised activations: the same fit as in stage `probes`.
 
     Parameters
     ----------
     regularisation : float
         scikit-learn's C.
     max_iter : int
-        Steps at most.
+        Maximum number of iterations.
 
     References
     ----------
-    arXiv:2311.15131, section 4 (which standardises nothing).
+    arXiv:2311.15131, section 4 (without standardisation).
     """
 
     def __init__(self, regularisation: float = 1.0, max_iter: int = 1000) -> None:
@@ -111,13 +111,13 @@ class Logistic(Linear):
 
     def _line(self, x: Floats, y: Labels, forms: Forms) -> tuple[Floats, float]:
         """Fit one place of one persona, on all rows."""
-        every = np.arange(len(y))
-        design = probe.Design(y, every, every, every[:0], (), "")
+        all_rows = np.arange(len(y))
+        design = probe.Design(y, all_rows, all_rows, all_rows[:0], (), "")
         settings = ProbesConfig(self.regularisation, self.max_iter, permutations=0, seed=0)
         fitted = probe.fit_place(x[None].astype(np.float32), design, settings, 0)
         return fitted.directions[0].astype(np.float64), float(fitted.intercepts[0])
 
 
 def varying(x: Floats) -> Labels:
-    """Features that vary by more than float32 resolves, (d,): less than that is rounding."""
+    """Say which features vary by more than float32 resolves, (d,): less is rounding error."""
     return x.std(axis=0) > np.finfo(np.float32).eps * np.abs(x).max(axis=0)

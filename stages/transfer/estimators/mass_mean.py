@@ -1,4 +1,4 @@
-"""Mass-mean probes: from the mean of false statements to the mean of true ones."""
+"""Mass-mean probes: the direction from the mean of false statements to the mean of true ones."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,8 @@ class MassMean(Linear):
     References
     ----------
     Marks and Tegmark (2023), The Geometry of Truth, arXiv:2310.06824, section 5. Their probe has no
-    intercept, since they centre each data set, the scored one too; here nothing is known of what
-    is scored.
+    intercept, since they centre every data set, including the scored one. Here, scoring uses no
+    statistics of the scored statements.
     """
 
     def _line(self, x: Floats, y: Labels, forms: Forms) -> tuple[Floats, float]:
@@ -25,16 +25,16 @@ class MassMean(Linear):
 
 
 class CorrectedMassMean(Linear):
-    """The same, tilted by the inverse of the covariance within a label: discriminant analysis.
+    """Mass-mean direction times the inverse covariance within labels: discriminant analysis.
 
-    It removes what the difference of means shares with directions along which statements vary
-    whatever their label.
+    The correction reduces what the difference of means shares with directions along which
+    statements vary whatever their label.
 
     References
     ----------
     Marks and Tegmark (2023), arXiv:2310.06824, section 5, take the pseudo-inverse of the
-    covariance (tolerance 1e-3), which drops what lies outside of the statements' own span; there
-    are fewer statements than dimensions here, so that the covariance is shrunk instead, after
+    covariance (tolerance 1e-3), which drops what lies outside the span of the statements. Here
+    there are fewer statements than dimensions, so that the covariance is shrunk instead, after
     Ledoit and Wolf (2004), Journal of Multivariate Analysis 88, 365-411.
     """
 
@@ -60,19 +60,19 @@ def tilted(x: Floats, y: Labels, vectors: Floats) -> Floats:
     -------
     ndarray of the shape of `vectors`, float64
     """
-    rest = np.where(y[:, None], x - x[y].mean(axis=0), x - x[~y].mean(axis=0))
-    return _divided(rest, vectors.T).T
+    residuals = np.where(y[:, None], x - x[y].mean(axis=0), x - x[~y].mean(axis=0))
+    return _divided(residuals, vectors.T).T
 
 
 def shrinkage(gram: NDArray[np.float64], d: int) -> tuple[float, float]:
-    """How far to shrink a covariance to a multiple of the identity, and which multiple.
+    """Find how far to shrink a covariance to a multiple of the identity, and which multiple.
 
     Parameters
     ----------
     gram : ndarray of shape (n, n), float64
-        Products of n centred rows of d features: all that the formula depends on.
+        Inner products of n centred rows of d features; the formula depends on nothing else.
     d : int
-        Features.
+        Number of features.
 
     Returns
     -------
@@ -86,7 +86,7 @@ def shrinkage(gram: NDArray[np.float64], d: int) -> tuple[float, float]:
     """
     n = len(gram)
     variance = float(np.trace(gram)) / n / d
-    squared = float(np.square(gram).sum()) / n**2  # of the covariance's entries
+    squared = float(np.square(gram).sum()) / n**2  # sum over the covariance's entries
     noise = (float(np.square(np.diag(gram)).sum()) / n - squared) / (n * d)
     distance = squared / d - variance**2
     if distance <= 0:  # the covariance is a multiple of the identity
@@ -94,14 +94,14 @@ def shrinkage(gram: NDArray[np.float64], d: int) -> tuple[float, float]:
     return min(max(noise, 0.0), distance) / distance, variance
 
 
-def _divided(rest: Floats, vectors: Floats) -> Floats:
-    """Solve the shrunk covariance of the rows `rest` (n, d) against vectors (d,) or (d, k)."""
-    n, d = rest.shape
-    gram = rest @ rest.T
+def _divided(residuals: Floats, vectors: Floats) -> Floats:
+    """Multiply vectors, (d,) or (d, k), by the inverse shrunk covariance of `residuals`, (n, d)."""
+    n, d = residuals.shape
+    gram = residuals @ residuals.T
     weight, variance = shrinkage(gram, d)
-    least = max(weight * variance, np.finfo(np.float64).eps * max(variance, 1.0))
+    ridge = max(weight * variance, np.finfo(np.float64).eps * max(variance, 1.0))
     if weight >= 1:
-        return vectors / least
+        return vectors / ridge
     # Woodbury's identity: an (n, n) system instead of a (d, d) one
-    inner = gram + least * n / (1 - weight) * np.eye(n)
-    return (vectors - rest.T @ np.linalg.solve(inner, rest @ vectors)) / least
+    inner = gram + ridge * n / (1 - weight) * np.eye(n)
+    return (vectors - residuals.T @ np.linalg.solve(inner, residuals @ vectors)) / ridge

@@ -1,4 +1,4 @@
-"""TTPD: a truth direction that negation does not turn round."""
+"""TTPD: a truth direction that does not flip under negation."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,17 +12,17 @@ class TTPD(Linear):
     """Training of Truth and Polarity Direction.
 
     Activations centred within each topic are regressed on the label (1 or -1) and on the label
-    times the polarity (1 plain, -1 negated); the first coefficient is the general direction of
-    truth, t_G, the second, t_P, that of truth as plain statements have it and negated ones have it
-    inverted. Polarity itself is read by logistic regression. Logistic regression on the two
-    projections, t_G and polarity, gives the probe.
+    times the polarity (1 plain, -1 negated). The first coefficient is the general truth direction,
+    t_G. The second is the polarity-sensitive truth direction, t_P, whose sign differs between plain
+    and negated statements. The direction of polarity, p, is found by logistic regression. Logistic
+    regression on the projections onto t_G and p gives the probe.
 
     Parameters
     ----------
     regularisation : float
         scikit-learn's C, of both logistic regressions.
     max_iter : int
-        Steps at most.
+        Maximum number of iterations.
 
     Attributes
     ----------
@@ -32,9 +32,9 @@ class TTPD(Linear):
     References
     ----------
     Buerger, Hamprecht and Nadler (2024), Truth is Universal, arXiv:2407.12831, sections 3 and 5.
-    The label's two columns are centred within topics as the activations are (the same where as many
-    statements are true as false), and both logistic regressions have the penalty of
-    `Logistic`, since with fewer statements than dimensions the polarity is separable.
+    The two regressors are centred within topics, as the activations are (which changes nothing if
+    as many statements are true as false). Both logistic regressions have the penalty of `Logistic`,
+    since with fewer statements than dimensions the polarity is separable.
     """
 
     needs = A_FAMILY
@@ -46,7 +46,7 @@ class TTPD(Linear):
         self.max_iter = max_iter
 
     def can_fit(self, y: Labels, forms: Forms) -> bool:
-        """Whether there are both labels of plain and of negated statements."""
+        """Whether plain and negated statements have both labels each."""
         return all(len(np.unique(y[forms.negated == side])) == 2 for side in (False, True))
 
     def _line(self, x: Floats, y: Labels, forms: Forms) -> tuple[Floats, float]:
@@ -80,14 +80,14 @@ def truth_directions(
     Returns
     -------
     tuple of ndarray of shape (d,), float64
-        Half of the distance from false to true, in general and where plain statements differ from
-        it.
+        t_G and t_P: half of the difference from false to true statements, the part common to plain
+        and negated statements and the part whose sign differs between them.
     """
     label = np.where(y, 1.0, -1.0)
-    told = np.stack([label, label * np.where(forms.negated, -1.0, 1.0)], axis=1)
-    together = np.hstack([told, x])
+    regressors = np.stack([label, label * np.where(forms.negated, -1.0, 1.0)], axis=1)
+    columns = np.hstack([regressors, x])
     for topic in np.unique(forms.topic):
         rows = forms.topic == topic
-        together[rows] -= together[rows].mean(axis=0)
-    solution = np.linalg.lstsq(together[:, :2], together[:, 2:], rcond=None)[0]
+        columns[rows] -= columns[rows].mean(axis=0)
+    solution = np.linalg.lstsq(columns[:, :2], columns[:, 2:], rcond=None)[0]
     return solution[0], solution[1]

@@ -123,6 +123,6 @@ def test_a_batch_is_filled_but_no_more(model):
     many = list(range(max(2 * multiple, filled.LEAST)))
     assert filled.prompts(model, many, n_tokens=1) == many
     x = torch.arange(6.0).view(3, 2)
-    assert torch.equal(filled.enough(x)[:3], x)
-    assert torch.equal(filled.enough(x)[3:], x[-1:].expand(filled.LEAST - 3, 2))
-    assert len(filled.enough(torch.zeros(99, 2))) == 99
+    assert torch.equal(filled.fill_rows(x)[:3], x)
+    assert torch.equal(filled.fill_rows(x)[3:], x[-1:].expand(filled.LEAST - 3, 2))
+    assert len(filled.fill_rows(torch.zeros(99, 2))) == 99

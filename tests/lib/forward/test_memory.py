@@ -208,7 +208,7 @@ def test_a_damaged_run_is_computed_again(model, answers, capsys):
     counted()
     with sqlite3.connect(store.file()) as database:
         database.execute("UPDATE kept SET value = x'00' WHERE key = ?", (damaged,))
-    store._said.clear()
+    store._printed_lines.clear()
     same(run(model, answers), first)
     assert counted() == (4 * N - 1, 1)
     assert f"1 of {4 * N} values damaged; computed again" in capsys.readouterr().err

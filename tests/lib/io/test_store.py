@@ -26,7 +26,7 @@ FEW = {key: VALUES[key] for key in KEYS[:4]}
 def folder(tmp_path, monkeypatch):
     """The store's folder, which is not there yet; no line was said."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(store, "_said", set())
+    monkeypatch.setattr(store, "_printed_lines", set())
     return tmp_path / "cache" / "localizing-lying"
 
 
@@ -253,7 +253,7 @@ def test_a_full_store_drops_the_oldest_and_what_was_used_lately_stays(monkeypatc
     monkeypatch.setattr(store, "LIMIT", size)
     store.write({key: VALUES[key] * 100 for key in KEYS[100:120]})
     found = list(store.read(KEYS[:120]))
-    gone = 120 // store.SHARE + 1
+    gone = 120 // store.EVICT_ONE_IN + 1
     assert sorted(map(KEYS.index, found)) == [*range(5), *range(5 + gone, 120)]
     store.write(FEW)  # there is room again
     assert len(store.read(KEYS[:120])) == 120 - gone

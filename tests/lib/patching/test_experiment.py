@@ -84,7 +84,7 @@ def test_a_set_of_whole_layers_has_no_random_set_in_the_same_layers(mlp):
 def test_positions_at_another_site(mlp):
     one = np.zeros(mlp.shape, bool)
     one[VERDICT] = True
-    found = position_runs.last(mlp, {"set": one}, [1, 20])
+    found = position_runs.last_runs(mlp, {"set": one}, [1, 20])
     assert [planted.accuracy(p, mlp.pairs.label) for p in found.readouts.patched[:, 0]] == [1, 1]
 
 

@@ -30,7 +30,7 @@ def test_correct_and_truth():
 def test_log_odds_are_of_the_right_answer_and_finite():
     p = np.array([[0.75, 0.25], [0.75, 0.25], [0.0, 1.0]], np.float32)
     odds = patch.log_odds(p, np.array([True, False, True]))
-    np.testing.assert_allclose(odds, [np.log(3), -np.log(3), np.log(patch.LEAST)])
+    np.testing.assert_allclose(odds, [np.log(3), -np.log(3), np.log(patch.MIN_PROBABILITY)])
 
 
 def test_a_perfect_liar_has_accuracy_and_truth_zero():

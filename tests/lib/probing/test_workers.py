@@ -28,7 +28,7 @@ def main() -> None:
     with atomic(Path("out")) as partial:
         partial.write_text("half")
         Path("begun").touch()
-        list(workers.each((joblib.delayed(fit)(i) for i in range(6)), 2))
+        list(workers.run_jobs((joblib.delayed(fit)(i) for i in range(6)), 2))
 if __name__ == "__main__":
     cli.run(main)
 """
@@ -42,7 +42,7 @@ def mask():
 def test_no_worker_hears_of_ctrl_c_and_who_started_them_does():
     before = mask()
     assert all(
-        signal.SIGINT in blocked for blocked in workers.each([joblib.delayed(mask)()] * 3, 2)
+        signal.SIGINT in blocked for blocked in workers.run_jobs([joblib.delayed(mask)()] * 3, 2)
     )
     assert mask() == before
     assert signal.SIGINT not in before
@@ -50,7 +50,7 @@ def test_no_worker_hears_of_ctrl_c_and_who_started_them_does():
 
 def test_results_are_in_order_whoever_is_first():
     for n_jobs in (1, 2):
-        assert list(workers.each((joblib.delayed(pow)(i, 2) for i in range(9)), n_jobs)) == [
+        assert list(workers.run_jobs((joblib.delayed(pow)(i, 2) for i in range(9)), n_jobs)) == [
             i * i for i in range(9)
         ]
 

@@ -366,7 +366,7 @@ CASES: list[Case] = [
         "model-not-a-number",
         "activations",
         weights(lambda t: t["model.norm.weight"].fill_(float("nan"))),
-        "what the last norm gives is not finite at the prompt",
+        "the output of the final norm is not finite at the prompt",
         before=("model", "prompts"),
     ),
 ]

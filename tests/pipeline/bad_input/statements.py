@@ -81,7 +81,7 @@ CASES: list[Case] = [
         (
             "contradictions alone, dropped",
             own("own.csv", HEAD + "Ice is hot.,0\nIce is hot.,1\n", contradictions="drop"),
-            "data/raw/own.csv: no statements are left, expected one with one label",
+            "data/raw/own.csv: no statements are left, expected at least one without opposite labels",
         ),
         (
             "contradiction of twins in unicode",

@@ -1,1 +1,1 @@
-"""A model as it lies on disk: its files, their hashes, and the one place that loads them."""
+"""A model on disk: its files, their hashes, and the only code that loads them."""

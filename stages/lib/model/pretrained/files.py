@@ -1,4 +1,4 @@
-"""The files that make a model what it is: their hashes, and a folder that holds nothing else."""
+"""The files that define a model: their hashes, and a folder that holds nothing else."""
 
 import atexit
 import hashlib
@@ -13,8 +13,8 @@ from stages.lib.io import store
 from stages.lib.io.cli import UserError
 
 WEIGHTS = re.compile(r"model[^/]*\.safetensors")
-# What a model is: other files in its folder (README, weights in other formats) do not count, and
-# transformers does not see them.
+# Files that define a model. Other files in its folder (README, weights in other formats) are not
+# hashed, and transformers does not see them.
 IDENTITY = re.compile(
     WEIGHTS.pattern + r"|model[^/]*\.safetensors\.index\.json|config\.json"
     r"|chat_template[^/]*|additional_chat_templates/[^/]*\.jinja"
@@ -23,9 +23,11 @@ IDENTITY = re.compile(
 )
 ADAPTER = re.compile(r"adapter_config\.json|adapter_model[^/]*")
 TEMPLATES = "additional_chat_templates"
-POINTER = b"version https://git-lfs"  # what git leaves in place of a large file
-SMALL = 2**25  # bytes that are hashed in a few milliseconds, and so every time
-SETTLED = 2_000_000_000  # nanoseconds after which a file that changes again has another ctime
+POINTER = (
+    b"version https://git-lfs"  # what git-lfs leaves in place of a file that was not downloaded
+)
+SMALL = 2**25  # bytes up to which a file is hashed every time, in a few milliseconds
+SETTLED = 2_000_000_000  # nanoseconds after which another change must give a file another ctime
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,9 @@ class Place:
     folder : Path
         The folder that holds them.
     names : tuple of str
-        The files that are the model, by their paths in the folder: nothing else is read.
+        Paths in the folder of the files that define the model: nothing else is read.
     name : str
-        What transformers is to take it for: the hub's ORG/NAME, or the folder.
+        The model's name for transformers: ORG/NAME on the hub, or the folder.
     """
 
     folder: Path
@@ -48,17 +50,17 @@ class Place:
 
     @classmethod
     def of(cls, folder: Path, name: str | None = None) -> "Place":
-        """Take all files of a folder that match `IDENTITY`."""
+        """Make the place of all files of a folder that match `IDENTITY`."""
         return cls(folder, tuple(names(folder)), name or str(folder))
 
     def view(self) -> Path:
-        """Make a folder of links to the model's files, which is gone when the process ends.
+        """Make a folder of links to the model's files, which is deleted when the process ends.
 
-        transformers looks for many files, code and adapters among them, and takes what it finds: in
-        this folder it finds what was hashed.
+        transformers looks for many files, including code and adapters, and uses those that it
+        finds: in this folder it finds the hashed files only.
         """
         folder = tempfile.TemporaryDirectory(prefix="model-")
-        # Until the end, as weights that do not fit into memory are read from their file again.
+        # Not earlier, as weights that do not fit into memory are read from their file again.
         atexit.register(folder.cleanup)
         for name in self.names:
             link = Path(folder.name) / name
@@ -68,12 +70,12 @@ class Place:
 
 
 def names(folder: Path) -> list[str]:
-    """Name the files of a folder that make the model what it is, in order.
+    """Return the sorted names of the files of a folder that define the model.
 
     Raises
     ------
     UserError
-        If the folder cannot be read, one of them is no file, or an adapter lies beside them.
+        If the folder cannot be read, a name is not of a file, or there is an adapter, too.
     """
     try:
         files = [*folder.iterdir(), *(folder / TEMPLATES).glob("*")]
@@ -86,27 +88,29 @@ def names(folder: Path) -> list[str]:
                 f"params.yaml: model.source: {relative[name]}: an adapter beside the weights, "
                 "expected it merged into them (peft: merge_and_unload), or in a folder of its own"
             )
-    kept_ = [name for name in sorted(relative) if IDENTITY.fullmatch(name)]
-    for name in kept_:
+    identity_names = [name for name in sorted(relative) if IDENTITY.fullmatch(name)]
+    for name in identity_names:
         if not relative[name].is_file() and relative[name].suffix:
             kind = "a folder" if relative[name].is_dir() else "a link to nothing"
             raise UserError(f"params.yaml: model.source: {relative[name]}: {kind}, expected a file")
-    return [name for name in kept_ if relative[name].is_file()]
+    return [name for name in identity_names if relative[name].is_file()]
 
 
 def hashes(folder: Path) -> list[dict[str, Any]]:
-    """Name, size in bytes and sha256 of each file in `folder` that makes the model what it is.
+    """Return name, size in bytes and sha256 of each file in `folder` that defines the model.
 
     Raises
     ------
     UserError
-        If there are no weights in safetensors among them (other formats are not loaded), or a file
-        is empty, cannot be read or stands for one that was not downloaded.
+        If there are no weights in safetensors (other formats are not loaded), or a file is empty,
+        cannot be read or is a pointer to a file that was not downloaded.
     """
     files = names(folder)
     if not any(WEIGHTS.fullmatch(name) for name in files):
-        other = sorted(path.name for path in folder.glob("*.bin"))
-        instead = f", only {other[0]}, and pickled weights are never loaded" if other else ""
+        bin_names = sorted(path.name for path in folder.glob("*.bin"))
+        instead = (
+            f", only {bin_names[0]}, and pickled weights are never loaded" if bin_names else ""
+        )
         raise UserError(
             f"params.yaml: model.source: {folder}: no model*.safetensors in it{instead}"
         )
@@ -114,9 +118,9 @@ def hashes(folder: Path) -> list[dict[str, Any]]:
 
 
 def require_unchanged(
-    place: Path, files: list[dict[str, Any]], manifest: Path, more: bool = False
+    place: Path, files: list[dict[str, Any]], manifest: Path, allow_others: bool = False
 ) -> None:
-    """Refuse files that are not those of a manifest, byte for byte.
+    """Refuse files that differ from those of a manifest.
 
     Parameters
     ----------
@@ -125,31 +129,35 @@ def require_unchanged(
     files : list of dict
         From `hashes`, when stage `model` ran.
     manifest : Path
-        Where they are listed, for a message.
-    more : bool
-        Whether the folder may hold other files too, as the hub's cache may.
+        The manifest's file, for error messages.
+    allow_others : bool
+        Whether the folder may hold other files, as the hub's cache may.
 
     Raises
     ------
     UserError
-        Naming the first file that is missing, changed or new.
+        Names the first file that is missing, changed or new.
     """
-    again = "run `dvc repro --force --single-item model`"
+    remedy = "run `dvc repro --force --single-item model`"
     for file in files:
         local = place / file["name"]
         same = local.is_file() and local.stat().st_size == file["size"]
         if not (same and sha256(local) == file["sha256"]):
-            raise UserError(f"{local}: not the file that {manifest} names; {again}")
-    new: set[str] = set() if more else set(names(place)) - {file["name"] for file in files}
-    if new:
-        raise UserError(f"{place / min(new)}: not among the files that {manifest} names; {again}")
+            raise UserError(f"{local}: not the file that {manifest} names; {remedy}")
+    new_names: set[str] = (
+        set() if allow_others else set(names(place)) - {file["name"] for file in files}
+    )
+    if new_names:
+        raise UserError(
+            f"{place / min(new_names)}: not among the files that {manifest} names; {remedy}"
+        )
 
 
 def sha256(file: Path) -> str:
-    """Hash a file's content, as hex; a large file that did not change since is not read again.
+    """Return the sha256 of a file, as hex; a large file is read again only if it changed.
 
-    Size and mtime do not tell, as older files keep theirs when they are moved. The ctime does: it
-    is set by the kernel whenever content, name or owner changes.
+    Size and mtime alone do not show a change, as an older file that is moved there keeps its mtime.
+    The ctime does: the kernel sets it whenever content, name or owner changes.
     """
     status = file.stat()
     facts = {"file": str(file.resolve()), "device": status.st_dev, "inode": status.st_ino}
@@ -160,20 +168,23 @@ def sha256(file: Path) -> str:
     if known := store.read([key]):
         return known[key].hex()
     digest = _read(file)
-    after = file.stat()
-    if (after.st_mtime_ns, after.st_ctime_ns) == (status.st_mtime_ns, status.st_ctime_ns):
+    status_after = file.stat()
+    if (status_after.st_mtime_ns, status_after.st_ctime_ns) == (
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+    ):
         store.write({key: bytes.fromhex(digest)})
     return digest
 
 
 def _read(file: Path) -> str:
-    """Hash a file's content, as hex."""
+    """Read a file, and return its sha256 as hex."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _entry(folder: Path, name: str) -> dict[str, Any]:
-    """One file of a manifest."""
+    """Return the manifest's entry of a file."""
     file = folder / name
     try:
         with file.open("rb") as stream:

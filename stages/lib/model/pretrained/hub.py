@@ -1,4 +1,4 @@
-"""Where the hub's cache has a model, pinned to a commit."""
+"""Find a model, pinned to a commit, in the hub's cache, or download it."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,16 +19,16 @@ PATTERNS = [
 
 
 def snapshot(name: str, revision: str, needed: Iterable[str] = ()) -> Path:
-    """Download what a model is made of, unless the hub's cache has it.
+    """Return the cache's folder of a model; download the model if it is not there.
 
     Parameters
     ----------
     name : str
-        ORG/NAME.
+        ORG/NAME on the hub.
     revision : str
         The commit, 40 hex digits.
     needed : iterable of str
-        Files that suffice; where they are in the cache, the hub is not asked.
+        Files that suffice: if they are all in the cache, the hub is not asked.
 
     Returns
     -------
@@ -38,7 +38,7 @@ def snapshot(name: str, revision: str, needed: Iterable[str] = ()) -> Path:
     Raises
     ------
     UserError
-        If there is no such model, or neither the cache nor the network has it.
+        If there is no such model, or it is neither in the cache nor can be downloaded.
     """
     import huggingface_hub
 
@@ -50,7 +50,7 @@ def snapshot(name: str, revision: str, needed: Iterable[str] = ()) -> Path:
             folder = Path(str(cached[0]))
             return folder.parents[needed[0].count("/")]
         return Path(hub.snapshot_download(name, revision=revision, allow_patterns=PATTERNS))
-    except Exception as error:  # of the hub, its transport or the disk
+    except Exception as error:  # raised by the hub's client, the network or the disk
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(
             f"params.yaml: model.source: {name}@{revision} could not be downloaded ({reason})"

@@ -1,4 +1,4 @@
-"""The one place that calls `from_pretrained`: never with code from a model's folder."""
+"""The only module that calls `from_pretrained`, and never with code from a model's folder."""
 
 import logging as std_logging
 from collections.abc import Generator
@@ -11,7 +11,7 @@ from stages.lib.model.pretrained import reading, weights
 from stages.lib.model.pretrained.files import Place
 from stages.lib.model.pretrained.reading import library, refusal
 
-# At least one of these holds the vocabulary; without it transformers may make an empty one.
+# Files that hold a vocabulary, by prefix; without one transformers may make an empty vocabulary.
 VOCABULARIES = ("tokenizer.json", "vocab.", "tokenizer.model", "tekken.json")
 SETTINGS = ("tokenizer", "special_tokens_map", "added_tokens")
 NEVER = {"trust_remote_code": False}
@@ -33,13 +33,13 @@ def tokenizer(place: Place) -> Any:
     Raises
     ------
     UserError
-        If files of it are missing or damaged, it needs code of its own, draws what ids a text gets,
-        or reads special tokens as text.
+        If files of the tokenizer are missing or damaged, or the tokenizer needs code of its own,
+        assigns random ids to a text, or splits special tokens.
     """
     from transformers import AutoTokenizer
 
-    has = [name for name in place.names if name.endswith((".model", ".tiktoken"))]
-    if not has and not any(name.startswith(VOCABULARIES) for name in place.names):
+    vocabulary_files = [name for name in place.names if name.endswith((".model", ".tiktoken"))]
+    if not vocabulary_files and not any(name.startswith(VOCABULARIES) for name in place.names):
         raise refusal(place.folder, "no tokenizer in it, expected tokenizer.json")
     view = place.view()
     for name in place.names:
@@ -55,7 +55,7 @@ def tokenizer(place: Place) -> Any:
 
 
 def _require_same_ids(file: Path, values: dict[str, Any]) -> None:
-    """Refuse a tokenizer that draws, or that takes the turns of a chat apart."""
+    """Refuse a tokenizer that assigns ids at random, or splits special tokens."""
     algorithm = values.get("model")
     dropout = algorithm.get("dropout") if is_dict(algorithm) else None
     if file.name == "tokenizer.json" and dropout:
@@ -78,7 +78,7 @@ def model(place: Place, dtype: Any, placement: Any = None) -> Any:
     place : Place
         The model.
     dtype : torch.dtype
-        Of its weights.
+        Dtype of the weights.
     placement : object
         The ``device_map``; None is the CPU.
 
@@ -90,7 +90,7 @@ def model(place: Place, dtype: Any, placement: Any = None) -> Any:
     Raises
     ------
     UserError
-        If it cannot be loaded, or weights are missing, unexpected or of another shape.
+        If the model cannot be loaded, or weights are missing, unexpected or of another shape.
     """
     view = place.view()
     config = reading.configuration(place, view)
@@ -103,7 +103,7 @@ def model(place: Place, dtype: Any, placement: Any = None) -> Any:
             config=config,
             dtype=dtype,
             device_map=placement,
-            ignore_mismatched_sizes=True,  # they are named below
+            ignore_mismatched_sizes=True,  # `require_whole` names them
             output_loading_info=True,
             **SAFE,
         )
@@ -112,7 +112,7 @@ def model(place: Place, dtype: Any, placement: Any = None) -> Any:
 
 
 def skeleton(place: Place) -> Any:
-    """Build a model on torch's device ``meta``, and check that its files have all its weights.
+    """Build a model on torch's device ``meta``, and check that its files hold all weights.
 
     Parameters
     ----------
@@ -122,12 +122,12 @@ def skeleton(place: Place) -> Any:
     Returns
     -------
     PreTrainedModel or None
-        None for quantised weights, whose shapes are known to the library alone that unpacks them.
+        None for quantised weights, whose shapes only the library that unpacks them knows.
 
     Raises
     ------
     UserError
-        If it could not be loaded.
+        If the model could not be loaded.
     """
     view = place.view()
     config = reading.configuration(place, view)
@@ -147,78 +147,80 @@ def from_gguf(file: Path, name: str) -> tuple[Any, Any]:
     file : Path
         The file.
     name : str
-        What to call it in a message.
+        Name of the file in error messages.
 
     Returns
     -------
     tokenizer : PreTrainedTokenizerBase
     model : PreTrainedModel
-        It can be saved.
+        A model that can be saved.
 
     Raises
     ------
     UserError
-        If the file is no model, or not all of one.
+        If the file is not a model, or weights are missing.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     models = cast(Any, AutoModelForCausalLM)
-    where = {"gguf_file": file.name}
+    gguf_options = {"gguf_file": file.name}
     with _quietly(), library(name):
-        loaded = cast(Any, AutoTokenizer).from_pretrained(str(file.parent), **where, **NEVER)
+        loaded = cast(Any, AutoTokenizer).from_pretrained(str(file.parent), **gguf_options, **NEVER)
         unpacked, info = models.from_pretrained(
-            str(file.parent), dtype="float32", output_loading_info=True, **where, **SAFE
+            str(file.parent), dtype="float32", output_loading_info=True, **gguf_options, **SAFE
         )
-        # A model that came from GGUF refuses to be saved, so its weights move into a fresh one.
+        # A model that was loaded from GGUF cannot be saved, so its weights move into a new model.
         settings = unpacked.config.to_dict()
         config = {k: v for k, v in settings.items() if k != "quantization_config"}
         config.pop("_name_or_path", None)
-        fresh = models.from_config(unpacked.config.from_dict(config), **NEVER)
+        fresh_model = models.from_config(unpacked.config.from_dict(config), **NEVER)
     weights.require_whole(info, unpacked, unpacked.config, Place(Path(name), (), name))
-    fresh.load_state_dict(unpacked.state_dict())
-    return loaded, fresh
+    fresh_model.load_state_dict(unpacked.state_dict())
+    return loaded, fresh_model
 
 
 def require_embeddings(loaded: Any, model: Any, place: Place) -> None:
     """Refuse a tokenizer that gives ids for which the model has no embedding.
 
     Tokens for images and sounds may have such ids: a special token that the chat template does not
-    write stands in no prompt.
+    contain is in no prompt.
 
     Raises
     ------
     UserError
-        Naming the first of them, and how many there are.
+        Names the first such token, and how many there are.
     """
     n_rows = len(model.get_input_embeddings().weight)
     templates = str(loaded.chat_template)
-    never = {str(t) for t in loaded.added_tokens_decoder.values() if t.special}
-    never = {token for token in never if token not in templates}
-    never -= {loaded.bos_token, loaded.eos_token, loaded.unk_token, loaded.pad_token}
-    beyond = {t: i for t, i in loaded.get_vocab().items() if i >= n_rows and t not in never}
-    if beyond:
-        token, number = min(beyond.items(), key=lambda item: item[1])
+    unused_tokens = {str(t) for t in loaded.added_tokens_decoder.values() if t.special}
+    unused_tokens = {token for token in unused_tokens if token not in templates}
+    unused_tokens -= {loaded.bos_token, loaded.eos_token, loaded.unk_token, loaded.pad_token}
+    ids_beyond = {
+        t: i for t, i in loaded.get_vocab().items() if i >= n_rows and t not in unused_tokens
+    }
+    if ids_beyond:
+        token, number = min(ids_beyond.items(), key=lambda item: item[1])
         raise refusal(
             place.folder,
-            f"the tokenizer has {len(beyond)} tokens that the model has no embedding for, the "
+            f"the tokenizer has {len(ids_beyond)} tokens that the model has no embedding for, the "
             f"first {token!r} with id {number}, expected ids below {n_rows}",
         )
 
 
 @contextmanager
 def _quietly() -> Generator[None]:
-    """Keep transformers' progress bars, warnings and table of what was not loaded to itself.
+    """Silence transformers' progress bars, warnings and its table of weights that were not loaded.
 
-    All its loggers at once: one that has a level of its own makes it check and warn of a plan for
-    several GPUs, which nobody asked for.
+    The level is set on the root logger of transformers: a level on one of its other loggers makes
+    transformers check a plan for several GPUs, which is not used, and warn of it.
     """
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    own = std_logging.getLogger("transformers")
-    level = own.level
-    own.setLevel(std_logging.ERROR)
+    logger = std_logging.getLogger("transformers")
+    level = logger.level
+    logger.setLevel(std_logging.ERROR)
     try:
         yield
     finally:
-        own.setLevel(level)
+        logger.setLevel(level)

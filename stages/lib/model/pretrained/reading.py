@@ -1,4 +1,4 @@
-"""From what a library says of a user's file to one clear line, and the configuration of a model."""
+"""Read a model's configuration, and turn libraries' errors on a user's file into one line."""
 
 import json
 import re
@@ -11,14 +11,17 @@ from stages.lib.io.cli import UserError
 from stages.lib.io.narrow import is_dict
 from stages.lib.model.pretrained.files import Place
 
-LENGTHS = ("max_position_embeddings", "n_positions")  # keys of how many tokens a model reads
+LENGTHS = (
+    "max_position_embeddings",
+    "n_positions",
+)  # keys of the number of tokens that a model reads
 LONGEST = 300  # characters of a library's message
 CODE = "code of its own (auto_map), which is never run"
 
 
-def refusal(what: object, found: str) -> UserError:
-    """One line about the model that params.yaml names."""
-    return UserError(f"params.yaml: model.source: {what}: {found}")
+def refusal(what: object, reason: str) -> UserError:
+    """Make an error of one line about the model of params.yaml."""
+    return UserError(f"params.yaml: model.source: {what}: {reason}")
 
 
 @contextmanager
@@ -31,21 +34,21 @@ def library(what: object, view: Path | None = None, place: Place | None = None) 
     Parameters
     ----------
     what : object
-        What is read, for the message.
+        What is being read, for the message.
     view, place : Path and Place, or None
-        Where the library reads, which the message is to name by the user's own folder.
+        Folder that the library reads, and the model: messages name the model's own folder instead.
 
     Raises
     ------
     UserError
-        With the library's own words, on one line.
+        With the library's own message, on one line.
     """
     try:
         yield
     except UserError:
         raise
     except BaseException as error:
-        # The panic of a library in Rust is no Exception.
+        # The panic of a library in Rust is not an Exception.
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
         words = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())
@@ -63,7 +66,7 @@ def read_json(file: Path) -> dict[str, Any]:
     Raises
     ------
     UserError
-        If the file cannot be read or holds anything else.
+        If the file cannot be read, or does not hold a JSON object.
     """
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
@@ -86,7 +89,7 @@ def configuration(place: Place, view: Path) -> Any:
     place : Place
         The model.
     view : Path
-        From its `view`.
+        From `Place.view`.
 
     Returns
     -------
@@ -95,7 +98,7 @@ def configuration(place: Place, view: Path) -> Any:
     Raises
     ------
     UserError
-        If transformers does not know the type of model, or refuses a value.
+        If transformers does not know the model type, or refuses a value.
     """
     import transformers
     from transformers import CONFIG_MAPPING, AutoConfig
@@ -104,24 +107,24 @@ def configuration(place: Place, view: Path) -> Any:
     values = read_json(file)
     _require_length(file, values)
     if "model_type" not in values:
-        # transformers would guess it from the folder's name.
+        # Without the key, transformers would guess the type from the folder's name.
         raise refusal(file, "model_type: key is missing, expected a model of transformers")
     if not isinstance(kind := values["model_type"], str) or kind not in CONFIG_MAPPING:
         code = f"; the model brings {CODE}" if "auto_map" in values else ""
-        known = f"unknown to transformers {transformers.__version__}"
-        raise refusal(file, f"model_type: {kind!r} is {known}{code}")
+        problem = f"unknown to transformers {transformers.__version__}"
+        raise refusal(file, f"model_type: {kind!r} is {problem}{code}")
     with library(file, view, place):
         config = cast(Any, AutoConfig).from_pretrained(str(view), trust_remote_code=False)
-        # config.json may ask for an attention function from the hub, which is code.
+        # config.json may name an attention function on the hub, which is code.
         config._attn_implementation = None
-        # Without, models would give tuples, whose places differ from one to another.
+        # Otherwise models return tuples, whose order differs between models.
         config.return_dict = config.get_text_config().return_dict = True
-    config._name_or_path = place.name  # by which transformers knows some tokenizers
+    config._name_or_path = place.name  # transformers recognises some tokenizers by this name
     return config
 
 
 def _require_length(file: Path, values: dict[str, Any]) -> None:
-    """Refuse a model that reads no token: transformers takes any number."""
+    """Refuse a model that reads no token: transformers accepts any number."""
     text = values.get("text_config")
     for part in (values, text if is_dict(text) else {}):
         for key in LENGTHS:
@@ -130,12 +133,12 @@ def _require_length(file: Path, values: dict[str, Any]) -> None:
 
 
 def loader(config: Any, place: Place) -> Any:
-    """Choose the Auto class that makes the language model of a configuration.
+    """Return the Auto class that builds the language model of a configuration.
 
     Raises
     ------
     UserError
-        If the model does not continue a text.
+        If the model is not a causal language model.
     """
     from transformers import (
         MODEL_FOR_CAUSAL_LM_MAPPING,
@@ -146,7 +149,7 @@ def loader(config: Any, place: Place) -> Any:
 
     if type(config) in MODEL_FOR_CAUSAL_LM_MAPPING:
         return AutoModelForCausalLM
-    # With its encoder of images, which no prompt reaches.
+    # The model includes its image encoder, which no prompt uses.
     if type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING and not config.is_encoder_decoder:
         return AutoModelForImageTextToText
     code = f"; the model brings {CODE}" if getattr(config, "auto_map", None) else ""
@@ -157,12 +160,12 @@ def loader(config: Any, place: Place) -> Any:
 
 
 def quantisation(config: Any, place: Place) -> Any:
-    """Find what unpacks a model's weights, or None where they are plain numbers.
+    """Return the quantizer that unpacks a model's weights, or None for plain weights.
 
     Raises
     ------
     UserError
-        If the library that it needs, or the GPU, is not there.
+        If the quantizer needs a library or a GPU that is missing.
     """
     import torch
     from transformers.quantizers.auto import AutoHfQuantizer
@@ -179,6 +182,6 @@ def quantisation(config: Any, place: Place) -> Any:
         if not quantizers.supports_quant_method(dict(values)):
             raise refusal(f"{where}.quant_method", f"{method!r} is unknown to transformers")
         quantizer = quantizers.from_config(quantised, pre_quantized=True)
-        where_to = {"": "cuda"} if torch.cuda.is_available() else None
-        quantizer.validate_environment(device_map=where_to, weights_only=True)
+        placement = {"": "cuda"} if torch.cuda.is_available() else None
+        quantizer.validate_environment(device_map=placement, weights_only=True)
     return quantizer
