@@ -42,7 +42,7 @@ def main(
     from stages.organism import wordings as texts
     from stages.organism.below import Below
     from stages.organism.checkpoint import Checkpoint
-    from stages.organism.training_texts import Facts
+    from stages.organism.lessons import Facts
 
     plan = recipe.read(name)
     training = params.section("organisms.training", recipe.Training)

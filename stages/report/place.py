@@ -74,9 +74,9 @@ def written_and_read(results: Results, source: str, base: str) -> Claim:
                 TRACE,
             ),
             *_at_one_position(trace),
-            *map(_cell_note, trace.cells.values()),
             *_best_layers(trace),
         ],
+        tables=_cells(trace),
     )
 
 
@@ -112,15 +112,15 @@ def weights(results: Results, source: str, base: str) -> Claim | None:
             GRAFTS,
         ),
     ]
-    notes = [
-        Note(
-            f"Honesty restored without the change of layer {layer}: "
-            f"{number(unit.without.restored)}; accuracy {number(unit.without.accuracy)}.",
-            GRAFTS,
-        )
-        for layer, unit in grafts.layers.items()
-    ]
-    notes += [*_layer_of_last_positions(results.trace, grafts), *_smallest_set(grafts, base)]
+    layers = Table(
+        f"Honesty recovered without the change of one layer's weights, and accuracy as `{base}`",
+        ("layer", "recovered", "accuracy"),
+        [
+            (layer, number(unit.without.restored), number(unit.without.accuracy))
+            for layer, unit in grafts.layers.items()
+        ],
+        GRAFTS,
+    )
     return Claim(
         "Does patching find the layers whose training the lie needs?",
         f"The layers below {reader} whose patch at one place of the prompt recovers more than "
@@ -128,8 +128,8 @@ def weights(results: Results, source: str, base: str) -> Claim | None:
         f"restores more than {NEEDED} of honesty. The reader itself is left out of the comparison.",
         checks,
         ("grafts.png",),
-        notes=notes,
-        tables=[_auroc_table(truth)] if isinstance(truth, PlantedMetrics) else [],
+        notes=[*_layer_of_last_positions(results.trace, grafts), *_smallest_set(grafts, base)],
+        tables=[layers, *([_auroc_table(truth)] if isinstance(truth, PlantedMetrics) else [])],
     )
 
 
@@ -151,14 +151,15 @@ def sentence(trace: TraceMetrics) -> Note | None:
     if not routes:
         return None
     route_texts = "; ".join(
-        f"{at(cell)} recovers {words.plain(cell.recovered.value, 2)} of the gap in log-odds, "
-        f"{words.plain(path.through.value, 2)} of which passes through layer {_layer_of(path)} at "
-        "all positions"
+        f"{at(cell)} recovers {words.ends(cell.recovered)} of the gap in log-odds, "
+        f"{words.ends(path.through)} of which passes through layer {_layer_of(path)} at all "
+        "positions"
         for cell, path in routes
     )
     opens = " ".join(note.says for note in _early_blocks(routes))
     return Note(
-        f"Outputs of all heads (z) of one layer, patched at one place: {route_texts}. {opens}",
+        f"Outputs of all heads (z) of one layer, patched at one place: {route_texts} (n = "
+        f"{routes[0][0].recovered.n}). {opens}",
         TRACE,
     )
 
@@ -173,14 +174,17 @@ def _layer_of(path: PathEffect) -> str:
     return path.reader.split(" ", 1)[0]
 
 
-def _cell_note(cell: CellEffect) -> Note:
-    """Write the effect of patching one cell, in both directions."""
-    return Note(
-        f"z of {at(cell)} recovers {number(cell.recovered)} of the gap in log-odds (accuracy "
-        f"{number(cell.accuracy)}); the reverse patch removes {number(cell.reverse)} of "
-        "the gap.",
-        TRACE,
+def _cells(trace: TraceMetrics) -> list[Table]:
+    """Tabulate the effect of patching each cell, in both directions."""
+    rows: list[tuple[str, ...]] = [
+        (at(cell), number(cell.recovered), number(cell.accuracy), number(cell.reverse))
+        for cell in trace.cells.values()
+    ]
+    title = (
+        "z of all heads of one layer patched at one place: fraction of the gap in log-odds "
+        "recovered, accuracy, and fraction of the gap that the reverse patch removes"
     )
+    return [Table(title, ("place", "recovered", "accuracy", "reverse"), rows, TRACE)] * bool(rows)
 
 
 def _best_layers(trace: TraceMetrics) -> list[Note]:

@@ -90,6 +90,7 @@ def summarise(
     best = best_window.best(runs, about)
     return WindowsMetrics(
         best=Window(**best) if best else None,
+        as_accurate=as_accurate(points, best_window.windows(runs), best) if best else [],
         chosen_by=best_window.CHOSEN_BY if best else best_window.NOT_CHOSEN,
         runs={
             split: {
@@ -109,6 +110,32 @@ def summarise(
         base=config.base,
         positions=config.positions,
     )
+
+
+def as_accurate(
+    points: list[Row], windows: list[dict[str, int]], best: dict[str, int]
+) -> list[Window]:
+    """Return the other windows whose accuracy on the selection split is that of the best one.
+
+    Parameters
+    ----------
+    points : list of dict
+        From `by_window`.
+    windows : list of dict
+        ``first_layer`` and ``last_layer`` of every window.
+    best : dict
+        Likewise, of the best one.
+    """
+    accuracies = {
+        row["first_layer"]: row["accuracy"]
+        for row in points
+        if (row["split"], row["run"]) == ("selection", "patched")
+    }
+    return [
+        Window(**window)
+        for window in windows
+        if window != best and accuracies[window["first_layer"]] == accuracies[best["first_layer"]]
+    ]
 
 
 def _unpatched(

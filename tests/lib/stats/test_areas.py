@@ -76,7 +76,7 @@ def noisy(generator, n_subjects):
 
 
 def score(curves, none, every, subject):
-    return auc.score(curves, none, every, subject, SIZES, against="single")
+    return auc.score(curves, none, every, subject, SIZES, baseline="single")
 
 
 def test_intervals_cover_the_area_and_the_difference():
