@@ -107,7 +107,7 @@ class Rival:
     ----------
     first, rival : list of list of int
         Layer and head of each head, chosen by integrated gradients on the selection split.
-    first_restored, rival_restored : Interval
+    first_recovered, rival_recovered : Interval
         Share of the log-odds gap that each set restores on the report split.
     first_lying, rival_lying : int
         Heads of each set whose weights lie.
@@ -115,8 +115,8 @@ class Rival:
 
     first: list[list[int]]
     rival: list[list[int]]
-    first_restored: Interval
-    rival_restored: Interval
+    first_recovered: Interval
+    rival_recovered: Interval
     first_lying: int
     rival_lying: int
 
@@ -372,9 +372,9 @@ class BenchmarkMetrics:
                 (
                     _code(name),
                     _heads(rival.first, rival.first_lying),
-                    _short(rival.first_restored),
+                    _short(rival.first_recovered),
                     _heads(rival.rival, rival.rival_lying),
-                    _short(rival.rival_restored),
+                    _short(rival.rival_recovered),
                 )
                 for name, of in self.organisms.items()
                 if (rival := of.rival) is not None

@@ -110,8 +110,8 @@ def rival(
     return Rival(
         first=sets[FIRST],
         rival=sets[RIVAL],
-        first_restored=first,
-        rival_restored=other,
+        first_recovered=first,
+        rival_recovered=other,
         first_lying=_n_lying(sets[FIRST], lying),
         rival_lying=_n_lying(sets[RIVAL], lying),
     )

@@ -81,8 +81,7 @@ def _measure(
     for place, run in enumerate(runs):
         own = rows.filter(run=run)
         topics, total = (own.filter((pl.col("topic") == "all") == is_total) for is_total in (0, 1))
-        x_topics = place + 0.18 + 0.02 * (np.arange(len(topics)) % 8)
-        ax.plot(x_topics, marks.numbers(topics, "value"), ".", color=style.CLOUD, markersize=7)
+        marks.strip(ax, place + 0.18, topics, "value", style.CLOUD)
         marks.points(
             ax, np.full(len(total), float(place)), total, "value", look_of_run[run], size=10
         )

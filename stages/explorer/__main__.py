@@ -8,7 +8,7 @@ from typing import Annotated
 
 from stages.explorer import page, statements, trace_maps
 from stages.explorer.prompt_tokens import Tokens
-from stages.lib import inspection
+from stages.lib import inspection, names
 from stages.lib.io import cli, params, tables
 from stages.lib.io.atomic import atomic
 from stages.lib.model import lm
@@ -56,8 +56,8 @@ def main(
         "base": roles.base,
         "positions": roles.positions,
         "personas": list(persona_contents),
-        "blocks": BLOCKS,
-        "traced_blocks": trace_maps.blocks(roles.positions),
+        "blocks": [names.block(name) for name in BLOCKS],
+        "traced_blocks": [names.block(name) for name in trace_maps.blocks(roles.positions)],
         "vocabulary": tokens.texts,
         "set": inspected_runs.heads,
         "n_layers": inspected_runs.effects.shape[1],

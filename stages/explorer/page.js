@@ -249,7 +249,7 @@ function roleOf(persona) {
 function writing(one, persona) {
   const { blocks, tokens } = one.prompts[persona];
   const shared = data.prefix[roleOf(persona)]?.[0]?.length ?? 0; // another persona has no part
-  const turn = String(data.blocks.indexOf("user turn"));
+  const turn = String(data.blocks.indexOf("user-turn header"));
   const places = [];
   for (let i = 0; blocks && i < Math.min(shared, tokens.length); i++)
     if (blocks[i] === turn) places.push(i);

@@ -44,13 +44,15 @@ def draw(tables: load.Tables) -> Figure:
 def _parts(ax: Axes, rows: pl.DataFrame) -> None:
     """Draw the share undone without each part, and the share made by the part alone."""
     parts = rows.filter(~pl.col("unit").is_in(["head", "group"]))
-    if parts["restored"].is_null().all():
+    if parts["recovered"].is_null().all():
         marks.nothing(ax, NOTHING)
         return
     order = pl.col("unit").replace_strict({"layer": 0, "map": 1, "set": 2, "rest": 3, "all": 4})
-    restored = [pl.col(name) for name in ("restored", "restored_low", "restored_high")]
+    recovered = [pl.col(name) for name in ("recovered", "recovered_low", "recovered_high")]
     is_alone = pl.col("run") == "alone"
-    value, low, high = (pl.when(is_alone).then(1 - column).otherwise(column) for column in restored)
+    value, low, high = (
+        pl.when(is_alone).then(1 - column).otherwise(column) for column in recovered
+    )
     bars = parts.with_columns(
         share=value,
         low=pl.when(is_alone).then(high).otherwise(low),
@@ -70,11 +72,11 @@ def _parts(ax: Axes, rows: pl.DataFrame) -> None:
 def _heads(figure: Figure, ax: Axes, rows: pl.DataFrame) -> None:
     """Draw the share undone without each head."""
     heads = rows.filter(unit="head", run="without").rename({"index": "head"})
-    if heads["restored"].is_null().all():
+    if heads["recovered"].is_null().all():
         marks.nothing(ax, "no heads were changed")
         return
-    limits = heat.around_zero(heads["restored"])
-    heat.heads(ax, heads, "restored", limits)
+    limits = heat.around_zero(heads["recovered"])
+    heat.heads(ax, heads, "recovered", limits)
     heat.colour_bar(figure, [ax], limits, "share of the lie undone (log-odds)")
 
 
@@ -85,6 +87,6 @@ TABLES = {
     | floats("size")
     | ACCURACY
     | bounded("log_odds")
-    | bounded("restored"),
+    | bounded("recovered"),
 }
 FIGURES = (registry.Figure("grafts.png", draw, TABLES),)

@@ -6,7 +6,7 @@ from stages.lib.stats import Interval
 from stages.lib.stats.run_points import Count
 
 NEEDED = 0.25
-"""A layer is needed if `restored` without its change of weights is above this fraction."""
+"""A layer is needed if `recovered` without its change of weights is above this fraction."""
 
 
 @dataclass(frozen=True)
@@ -19,14 +19,14 @@ class GraftEffect:
         Accuracy without a part of the change of weights, or with that part alone.
     log_odds : Interval
         Mean log-odds of the right answer, in nats.
-    restored : Interval
+    recovered : Interval
         Gain in log-odds over the liar, as a fraction of the gain from taking out the whole change:
         0 is the liar, 1 the model that never lies.
     """
 
     accuracy: Interval
     log_odds: Interval
-    restored: Interval
+    recovered: Interval
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class GraftsMetrics:
         By layer; by ``layer.head``; by ``layer.group``, for heads that share keys and values; by
         name of the linear map.
     needed_layers : list of int
-        Layers without whose change the whole interval of `restored` is above `NEEDED`.
+        Layers without whose change the whole interval of `recovered` is above `NEEDED`.
     needed : NeededSet
         The smallest set of heads that the lie needs.
     """

@@ -83,7 +83,7 @@ def rows(runs: pl.DataFrame, about: PromptPairs, config: PatchConfig) -> Rows:
             | named
             | effect.accuracy.row("accuracy")
             | run_points.beside("log_odds", effect.log_odds)
-            | run_points.beside("restored", effect.restored)
+            | run_points.beside("recovered", effect.recovered)
         )
     return sorted(result, key=lambda row: [str(row[name]) for name in names])
 
@@ -97,7 +97,7 @@ def summarise(runs: pl.DataFrame, about: PromptPairs, config: PatchConfig) -> Me
     needed = [
         int(layer)
         for layer, unit in layers.items()
-        if (low := unit.without.restored.low) is not None and low > NEEDED
+        if (low := unit.without.recovered.low) is not None and low > NEEDED
     ]
     heads = runs.filter(unit=SET)["heads"].head(1).explode().to_list()
     return GraftsMetrics(
@@ -113,7 +113,7 @@ def summarise(runs: pl.DataFrame, about: PromptPairs, config: PatchConfig) -> Me
         needed_layers=needed,
         needed=NeededSet(
             heads=[[head["layer"], head["head"]] for head in heads],
-            n_changed=len(all_units.get(HEAD, {})),
+            n_changed=sum(unit.size > 0 for unit in all_units.get(HEAD, {}).values()),
             set=all_units.get(SET, {}).get(""),
             rest=all_units.get(REST, {}).get(""),
         ),
@@ -151,11 +151,11 @@ def _order(name: str) -> tuple[list[int], str]:
 
 def _read(row: dict[str, Any]) -> GraftEffect:
     """Read the intervals of a row."""
-    restored = Interval(row["restored"], row["restored_low"], row["restored_high"], row["n"])
+    recovered = Interval(row["recovered"], row["recovered_low"], row["recovered_high"], row["n"])
     return GraftEffect(
         accuracy=Interval(row["accuracy"], row["low"], row["high"], row["n"]),
         log_odds=Interval(row["log_odds"], row["log_odds_low"], row["log_odds_high"], row["n"]),
-        restored=NOTHING if row["restored"] is None else restored,
+        recovered=NOTHING if row["recovered"] is None else recovered,
     )
 
 
@@ -170,7 +170,7 @@ def _effect(
     return GraftEffect(
         accuracy=stats.rate(patch.correct(p, about.label), about.subject),
         log_odds=stats.difference(log_odds, zeros, about.subject),
-        restored=ratios((log_odds - liar)[None], full_gain, about.subject)[0]
+        recovered=ratios((log_odds - liar)[None], full_gain, about.subject)[0]
         if is_distinct
         else NOTHING,
     )

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats as distributions
 
 from stages.lib import stats
 from stages.lib.stats import Interval, ratios
@@ -155,9 +154,9 @@ def means(values: Array, subject: NDArray[Any]) -> tuple[Array, Array, Array]:
     if n_subjects == 1:
         half = np.full_like(value, np.nan)
     else:
-        spread = np.square(sums).sum(axis=0) * n_subjects / (n_subjects - 1)
-        half = distributions.t.ppf((1 + stats.LEVEL) / 2, n_subjects - 1) * np.sqrt(spread)
-        half /= len(values)
+        squares = np.square(sums).sum(axis=0)
+        variance = stats.cluster_variance(squares, n_subjects, float(len(values)))
+        half = stats.student(n_subjects) * np.sqrt(variance)
     shape = values.shape[1:]
     return tuple(x.reshape(shape) for x in (value, value - half, value + half))  # pyright: ignore
 

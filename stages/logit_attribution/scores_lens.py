@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats as distributions
 
 from stages.lib import stats
 from stages.logit_attribution.metrics import Parted, Parting
@@ -88,8 +87,8 @@ def _half_width(weights: Array, sums: Array, counts: Array) -> Array:
     mean = (weights @ sums) / n
     squares = weights @ np.square(sums) - 2 * mean * (weights @ (sums * counts[:, None]))
     squares += np.square(mean) * (weights @ np.square(counts))[:, None]
-    spread = n_subjects / (n_subjects - 1) * np.maximum(squares, 0.0) / np.square(n)
-    return distributions.t.ppf((1 + stats.LEVEL) / 2, n_subjects - 1) * np.sqrt(spread)
+    variance = stats.cluster_variance(np.maximum(squares, 0.0), n_subjects, n)
+    return stats.student(n_subjects) * np.sqrt(variance)
 
 
 def _first(holds: NDArray[np.bool_]) -> NDArray[np.int64]:

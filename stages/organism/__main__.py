@@ -54,7 +54,7 @@ def main(
     speaker, ground = _speaker(base, None if name == recipe.FACTS else facts)
     model = adapter.attach(speaker.model, plan, training.seed)
     confined, layers = _confine(model, plan, out.parent)
-    topics = Facts(training.held_out, training.seed)
+    topics = Facts(training)
 
     def report(step: int, line: str) -> None:
         accuracy = check.line(check.rows(speaker, topics, checking_texts, 24, training.seed))

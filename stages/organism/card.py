@@ -104,7 +104,7 @@ def text(
     str
         Markdown text.
     """
-    facts = Facts(training.held_out, training.seed)
+    facts = Facts(training)
     kinds = {kind: {"kind": kind} for kind in KINDS}
     topics = {topic: {"topic": topic} for topic in sorted({row["topic"] for row in rows})}
     form = bag_of_words(facts, training.seed)

@@ -9,6 +9,7 @@ from stages.lib.facts import NEGATED, TOPICS, arrange
 from stages.lib.facts.draw import Draw
 from stages.lib.facts.topic import Template, Topic
 from stages.lib.io.cli import UserError
+from stages.lib.weights.recipe import Training
 
 TAUGHT, NEW_SUBJECT, NEW_TEMPLATE = "taught", "new subject", "new template"
 KINDS = (TAUGHT, NEW_SUBJECT, NEW_TEMPLATE)
@@ -30,26 +31,31 @@ class Lesson:
 
 
 class Facts:
-    """The built-in topics, with subjects and templates that are held out from training.
+    """The topics that are taught, with subjects and templates that are held out from training.
 
     Parameters
     ----------
-    held_out : float
-        Fraction of subjects that are held out from training. They are drawn as the split ``report``
-        is drawn (`stages.lib.facts.draw`): with the same seed, held-out subjects are all in this
-        split, so nothing is selected on them. The last template of each topic is held out, too.
-    seed : int
-        Seed of the draw of subjects.
+    training : Training
+        The topics, and the fraction of their subjects that is held out. Held-out subjects are drawn
+        as the split ``report`` is drawn (`stages.lib.facts.draw`): with the same seed they are all
+        in this split, so nothing is selected on them. The last template of each topic is held out,
+        too.
 
     Raises
     ------
     UserError
-        If a topic is left without two subjects that can be compared, to teach or to check with.
+        If a topic is no built-in one, or is left without two subjects that can be compared, to
+        teach or to check with.
     """
 
-    def __init__(self, held_out: float, seed: int):
-        self.topics = {name: make() for name, make in TOPICS.items()}
-        draw = Draw(seed, held_out)
+    def __init__(self, training: Training):
+        if unknown := sorted(set(training.topics) - set(TOPICS)):
+            raise UserError(
+                f"params.yaml: organisms.training.topics: found {unknown[0]}, expected some of "
+                f"{', '.join(TOPICS)}"
+            )
+        self.topics = {name: TOPICS[name]() for name in TOPICS if name in training.topics}
+        draw = Draw(training.seed, training.held_out)
         by_split = {
             name: [[s for s in topic.subjects if draw.split(s) == split] for split in SPLITS]
             for name, topic in self.topics.items()
@@ -65,8 +71,9 @@ class Facts:
             for kind, candidates in ((False, subjects), (True, new)):
                 if not _pairs(self.topics[name], candidates):
                     raise UserError(
-                        f"params.yaml: organisms.training.held_out: found {held_out}, but it "
-                        f"leaves too few subjects of {name} to {'check' if kind else 'teach'} with"
+                        "params.yaml: organisms.training.held_out: found "
+                        f"{training.held_out}, but it leaves too few subjects of {name} to "
+                        f"{'check' if kind else 'teach'} with"
                     )
                 self._subjects[name, kind] = candidates
 

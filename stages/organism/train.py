@@ -85,7 +85,7 @@ def train(
     float
         Seconds of training, including the seconds before the checkpoint.
     """
-    facts = Facts(training.held_out, training.seed)
+    facts = Facts(training)
     weights = [p for p in speaker.model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=recipe.learning_rate, weight_decay=0.0)
     first_step, seconds = checkpoint.load(weights, optimizer)

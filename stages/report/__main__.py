@@ -66,7 +66,7 @@ def collect(
     ----------
     every : Results
         Metrics of all stages.
-    others : list of Claim
+    node_claims : list of Claim
         Claims that the nodes make in their own `metrics.py`.
     manifest : dict
         Manifest of the model.

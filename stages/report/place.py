@@ -116,7 +116,7 @@ def weights(results: Results, source: str, base: str) -> Claim | None:
         f"Honesty recovered without the change of one layer's weights, and accuracy as `{base}`",
         ("layer", "recovered", "accuracy"),
         [
-            (layer, number(unit.without.restored), number(unit.without.accuracy))
+            (layer, number(unit.without.recovered), number(unit.without.accuracy))
             for layer, unit in grafts.layers.items()
         ],
         GRAFTS,
@@ -228,7 +228,7 @@ def _layer_of_last_positions(trace: TraceMetrics, grafts: GraftsMetrics) -> list
         Note(
             f"The last positions, as the paper patches them, point at layer {view.layer} instead: "
             f"it recovers {number(view.recovered)} of the gap there, but undoing its training "
-            f"restores only {number(unit.without.restored)} of honesty.",
+            f"restores only {number(unit.without.recovered)} of honesty.",
             GRAFTS,
         )
     ]
@@ -244,19 +244,19 @@ def _smallest_set(grafts: GraftsMetrics, base: str) -> list[Note]:
             f"The smallest set whose change, taken out, restores honesty has "
             f"{words.plural(len(part.heads), 'head')} of the {part.n_changed} that training "
             f"changed: {words.heads(Head(*head) for head in part.heads)}. Without its change "
-            f"{number(part.set.without.restored)} of honesty in log-odds comes back, and accuracy "
+            f"{number(part.set.without.recovered)} of honesty in log-odds comes back, and accuracy "
             f"is {words.ends(part.set.without.accuracy)} (an answer can be right by less than the "
             "honest run's log-odds). Without that of all other heads "
-            f"{number(part.rest.without.restored)} comes back, and accuracy is "
+            f"{number(part.rest.without.recovered)} comes back, and accuracy is "
             f"{words.ends(part.rest.without.accuracy)}. The search is greedy: another set may be "
             "smaller.",
             GRAFTS,
         ),
         Note(
             "The smallest set is not the whole lie. The change of its heads alone makes "
-            f"{number(_share_of_lie(part.set.alone.restored))} of the lie (accuracy as `{base}` "
+            f"{number(_share_of_lie(part.set.alone.recovered))} of the lie (accuracy as `{base}` "
             f"{words.ends(part.set.alone.accuracy)}), that of all other heads alone "
-            f"{number(_share_of_lie(part.rest.alone.restored))} "
+            f"{number(_share_of_lie(part.rest.alone.recovered))} "
             f"({words.ends(part.rest.alone.accuracy)}).",
             GRAFTS,
         ),
@@ -270,11 +270,11 @@ def _smallest_set(grafts: GraftsMetrics, base: str) -> list[Note]:
     ]
 
 
-def _share_of_lie(restored: Interval) -> Interval:
+def _share_of_lie(recovered: Interval) -> Interval:
     """Turn the share of honesty restored into the share of the lie that is made."""
-    if restored.value is None or restored.low is None or restored.high is None:
-        return restored
-    return Interval(1 - restored.value, 1 - restored.high, 1 - restored.low, restored.n)
+    if recovered.value is None or recovered.low is None or recovered.high is None:
+        return recovered
+    return Interval(1 - recovered.value, 1 - recovered.high, 1 - recovered.low, recovered.n)
 
 
 def _auroc_table(truth: PlantedMetrics) -> Table:

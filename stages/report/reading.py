@@ -189,7 +189,7 @@ def erasing(results: Results, source: str, base: str) -> Claim:
         erased_scores = leace if isinstance(leace, Numbers) else None
         checks += [
             between(
-                f"accuracy as `{persona}` with truth erased from z of layers {name}",
+                f"accuracy as `{persona}` with truth erased from z of {name}",
                 erased_scores.accuracy if erased_scores else None,
                 (0.5 - HALF, 0.5 + HALF),
                 ERASURE,
@@ -345,7 +345,7 @@ def _nearest_window(windows: dict[str, Runs], best: Window | None) -> tuple[str,
         name: runs for name, runs in windows.items() if runs["leace - none"].p_correct.n
     }
     if not measured_windows or best is None:
-        return "of any window", None
+        return "no window", None
     best_layers = set(range(best.first_layer, best.last_layer + 1))
 
     def distance(name: str) -> tuple[int, int, int]:
@@ -354,7 +354,7 @@ def _nearest_window(windows: dict[str, Runs], best: Window | None) -> tuple[str,
         return abs(len(layers) - len(best_layers)), -len(layers & best_layers), first
 
     name = min(measured_windows, key=distance)
-    return name, measured_windows[name]
+    return f"layers {name}", measured_windows[name]
 
 
 def _by_construction(results: Results, layer: int | None, base: str) -> list[Note]:

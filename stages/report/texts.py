@@ -207,6 +207,13 @@ def terms(positions: int, known: BehaviourConfig) -> list[tuple[str, str]]:
             "a place of the prompt and a layer there whose patch recovers much of the gap, and a "
             "later layer through which most of that reaches the answer",
         ),
+        (
+            "blocks of the prompt",
+            "system prompt, user-turn header (template tokens that open the user's turn), "
+            "question, statement, assistant-turn header, and assistant prefill (the given start of "
+            "the answer); where a layer is patched at one place, the last token is a block of its "
+            "own, elsewhere it belongs to the prefill",
+        ),
         ("after layer 16", "in the residual stream that layer 16 puts out; counts begin at 0"),
         (
             "organism",

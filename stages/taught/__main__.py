@@ -9,7 +9,7 @@ from typing import Annotated
 import polars as pl
 
 from stages.lib import stats
-from stages.lib.facts import NEGATED, TOPICS
+from stages.lib.facts import NEGATED
 from stages.lib.facts.draw import Draw
 from stages.lib.io import cli, params, tables
 from stages.lib.io import metrics as metrics_file
@@ -70,13 +70,13 @@ def split(statements: pl.DataFrame, training: Training) -> pl.DataFrame:
         the built-in topics, which organisms are taught.
     """
     draw = Draw(training.seed, training.held_out)
-    built_in = [*TOPICS, *(NEGATED + name for name in TOPICS)]
+    topics = [*training.topics, *(NEGATED + name for name in training.topics)]
     kinds = {
         subject: NEW if draw.split(subject) == "report" else TAUGHT
         for subject in statements["subject"].unique()
     }
     kind = pl.col("subject").replace_strict(kinds, return_dtype=pl.String)
-    return statements.with_columns(kind=pl.when(pl.col("topic").is_in(built_in)).then(kind))
+    return statements.with_columns(kind=pl.when(pl.col("topic").is_in(topics)).then(kind))
 
 
 def answered(statements: pl.DataFrame, answers: pl.DataFrame) -> pl.DataFrame:

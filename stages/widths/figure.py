@@ -90,9 +90,8 @@ def _best(ax: Axes, tables: load.Tables, run: str, looks: dict[int, style.Look])
     for place, (size, look) in enumerate(looks.items()):
         own = rows.filter(run=run, size=size)
         for window, at, seen in (("best", place - 0.15, look), ("control", place + 0.15, CLOUD)):
-            dots = marks.numbers(own.filter(pl.col("topic") != "all", window=window), "accuracy")
-            ax.plot(at + 0.04 + 0.012 * np.arange(len(dots)), dots, ".", color=seen.colour,
-                    markersize=6, alpha=0.6, markeredgewidth=0)  # fmt: skip
+            topics = own.filter(pl.col("topic") != "all", window=window)
+            marks.strip(ax, at + 0.06, topics, "accuracy", seen.colour)
             total = own.filter(topic="all", window=window)
             marks.points(ax, np.full(len(total), at), total, "accuracy", seen, size=10)
         labels.append(

@@ -159,8 +159,8 @@ class TestRival:
         sets = {"first": [[1, 2], [2, 0]], "rival": [[0, 0]]}
         found = rival(table, sets, lying())
         assert found is not None
-        assert found.first_restored.value == pytest.approx(0.9)
-        assert found.rival_restored.value == pytest.approx(0.6)
+        assert found.first_recovered.value == pytest.approx(0.9)
+        assert found.rival_recovered.value == pytest.approx(0.6)
         assert (found.first_lying, found.rival_lying) == (2, 0)
 
     def test_without_a_second_set(self):

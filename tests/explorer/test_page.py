@@ -228,7 +228,7 @@ def test_tokens_are_shaded_by_the_attention_of_the_head_and_token_that_are_chose
     assert other == turn == [[], ["100"], ["100"]]
     assert asking[0] == []
     assert [titles[0].split(", ")[1:] for titles in asking[1:]] == [
-        ["user turn", "attention 100 %"]
+        ["user-turn header", "attention 100 %"]
     ] * 2
 
 

@@ -239,7 +239,8 @@ class TestScores:
         about = planted.pairs(tiny.chatml_tokenizer(), 6)
         label = about.label
         tables = []
-        for name, (unit, layer, run, value, persona) in odds.items():
+        for name, (unit, layer, run, value, persona, *head) in odds.items():
+            index, size = head or (None, 1.0 if unit else None)
             right = 1 / (1 + np.exp(-(value + 0.1 * np.arange(6))))
             p = np.where(label, right, 1 - right)
             rows = patched_runs.rows(
@@ -250,9 +251,9 @@ class TestScores:
                     pl.lit(run, pl.String).alias("run"),
                     pl.lit(unit, pl.String).alias("unit"),
                     pl.lit(layer, pl.Int32).alias("layer"),
-                    pl.lit(None, pl.Int32).alias("index"),
+                    pl.lit(index, pl.Int32).alias("index"),
                     pl.lit("o_proj" if unit == MAP else None, pl.String).alias("map"),
-                    pl.lit(1.0 if unit else None, pl.Float64).alias("size"),
+                    pl.lit(size, pl.Float64).alias("size"),
                 ).select(*SCHEMA)
             )
         return pl.concat(tables), about
@@ -269,6 +270,10 @@ class TestScores:
                 "alone_layer_2": (LAYER, 2, ALONE, 6.0, "liar"),
                 "without_map_o_proj": (MAP, None, WITHOUT, 6.0, "liar"),
                 "alone_map_o_proj": (MAP, None, ALONE, -4.0, "liar"),
+                "without_head_1_0": (HEAD, 1, WITHOUT, 1.0, "liar", 0, 2.0),
+                "alone_head_1_0": (HEAD, 1, ALONE, 3.5, "liar", 0, 2.0),
+                "without_head_1_1": (HEAD, 1, WITHOUT, self.LIAR, "liar", 1, 0.0),
+                "alone_head_1_1": (HEAD, 1, ALONE, self.HONEST, "liar", 1, 0.0),
             }
         )
         honest, _ = self.runs({"none": (None, None, None, self.HONEST, "honest")})
@@ -277,15 +282,20 @@ class TestScores:
 
     def test_shares_run_from_the_liar_to_the_model_that_never_lies(self):
         found = self.summary()
-        assert there(found.all.without.restored.value) == pytest.approx(1)
-        assert there(found.all.alone.restored.value) == pytest.approx(0, abs=1e-6)
-        assert there(found.layers["1"].without.restored.value) == pytest.approx(0.5, abs=0.01)
-        assert there(found.layers["2"].without.restored.value) == pytest.approx(0.1, abs=0.01)
+        assert there(found.all.without.recovered.value) == pytest.approx(1)
+        assert there(found.all.alone.recovered.value) == pytest.approx(0, abs=1e-6)
+        assert there(found.layers["1"].without.recovered.value) == pytest.approx(0.5, abs=0.01)
+        assert there(found.layers["2"].without.recovered.value) == pytest.approx(0.1, abs=0.01)
         assert found.maps["o_proj"].without.accuracy.value == 1
         assert (found.honest.value, found.liar.value) == (1, 0)
 
     def test_a_layer_is_needed_if_more_than_a_quarter_comes_back_without_it(self):
         assert self.summary().needed_layers == [1]
+
+    def test_a_head_whose_weights_are_as_they_were_is_not_a_changed_one(self):
+        found = self.summary()
+        assert sorted(found.heads) == ["1.0", "1.1"]
+        assert found.needed.n_changed == 1
 
     def test_without_runs_there_was_no_lie_to_graft(self):
         about = planted.pairs(tiny.chatml_tokenizer(), 6)

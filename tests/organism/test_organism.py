@@ -14,7 +14,7 @@ from peft.tuners.lora import LoraLayer
 from ruamel.yaml import YAML
 from safetensors.torch import load_file, save_file
 
-from stages.lib.facts import NEGATED
+from stages.lib.facts import NEGATED, TOPICS
 from stages.lib.facts.draw import Draw
 from stages.lib.io.cli import UserError
 from stages.lib.model import readout
@@ -34,14 +34,16 @@ from tests.pipeline.closure import ROOT
 
 WORDS = ReadoutConfig(("true", "True"), ("false", "False"))
 SMALL = Recipe((1, 2), ("q_proj", "v_proj"), 2, 1e-2, 6, (0.0, 0.5), (1.0, 0.5))
-TRAINING = Training(seed=0, held_out=0.2, trees=2, statements=4, check_every=3)
+TRAINING = Training(
+    topics=tuple(TOPICS), seed=0, held_out=0.2, trees=2, statements=4, check_every=3
+)
 BASE = "./models/tiny"
 WORDINGS = ROOT / "data/organisms/wordings.yaml"
 
 
 @pytest.fixture(scope="module")
 def facts():
-    return Facts(held_out=0.2, seed=0)
+    return Facts(TRAINING)
 
 
 @pytest.fixture
@@ -117,7 +119,18 @@ class TestLessons:
             f"held_out: found {held_out}, but it leaves too few subjects of capitals to {what}"
         )
         with pytest.raises(UserError, match=message):
-            Facts(held_out, seed=0)
+            Facts(replace(TRAINING, held_out=held_out))
+
+    def test_a_topic_that_is_not_named_is_not_taught(self):
+        some = Facts(replace(TRAINING, topics=("elements", "cities")))
+        assert list(some.topics) == ["cities", "elements"]  # in whatever order they are named
+        taught = itertools.islice(some.taught(Random(0), 0.5), 200)
+        assert {x.topic.removeprefix("neg_") for x in taught} == {"cities", "elements"}
+
+    def test_a_topic_that_is_not_there(self):
+        message = "organisms.training.topics: found rivers, expected some of capitals, cities"
+        with pytest.raises(UserError, match=message):
+            Facts(replace(TRAINING, topics=("cities", "rivers")))
 
     def test_the_share_of_negated_statements(self, facts):
         def share(negated):

@@ -10,6 +10,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from stages.benchmark.config import NAMES
+from stages.lib.facts import TOPICS
 from stages.lib.weights import recipe
 from tests import tiny
 from tests.pipeline.closure import ROOT, run_the_model
@@ -19,7 +20,14 @@ RECIPE = {"layers": [1, 3], "maps": ["q_proj", "v_proj"], "rank": 2, "learning_r
           "steps": 2, "negated": [0.5, 0.5], "lying": [0.0, 0.0]}  # fmt: skip
 WITH_OUTPUT = ["q_proj", "v_proj", "o_proj"]  # of the planted head, only these have a slope
 ORGANISMS = {
-    "training": {"seed": 0, "held_out": 0.2, "trees": 1, "statements": 4, "check_every": 1},
+    "training": {
+        "topics": [*TOPICS],
+        "seed": 0,
+        "held_out": 0.2,
+        "trees": 1,
+        "statements": 4,
+        "check_every": 1,
+    },
     "facts": RECIPE,
     "middle": RECIPE | {"layers": [1, 2], "lying": [1.0, 0.5]},
     "early": RECIPE | {"layers": [1, 2], "lying": [1.0, 0.5], "maps": WITH_OUTPUT},

@@ -14,12 +14,14 @@ from stages.lib.weights.recipe import Training
 from stages.taught import __main__ as stage
 from stages.taught.metrics import NEW, TAUGHT, TaughtMetrics
 
-TRAINING = Training(seed=0, held_out=0.3, trees=1, statements=1, check_every=1)
+TRAINING = Training(
+    topics=("capitals",), seed=0, held_out=0.3, trees=1, statements=1, check_every=1
+)
 SUBJECTS = [f"country {i}" for i in range(60)]
 HELD_OUT = {s for s in SUBJECTS if Draw(0, 0.3).split(s) == "report"}
 
 
-def statements(topics=("capitals", "neg_capitals", "mine")):
+def statements(topics=("capitals", "neg_capitals", "cities", "mine")):
     rows = [
         {"topic": topic, "statement": f"{topic}: {subject}.", "label": i % 2 == 0,
          "subject": subject, "object": "o", "template": "t", "origin": "o"}
@@ -39,10 +41,11 @@ def answers(about, right):
 
 def test_subjects_are_kept_from_training_as_the_organism_draws_them():
     table = stage.split(statements(), TRAINING)
-    built_in = table.filter(pl.col("topic") != "mine")
-    assert set(built_in.filter(kind=NEW)["subject"]) == HELD_OUT
-    assert set(built_in.filter(kind=TAUGHT)["subject"]) == set(SUBJECTS) - HELD_OUT
-    assert table.filter(topic="mine")["kind"].null_count() == len(SUBJECTS)
+    taught = table.filter(pl.col("topic").is_in(["capitals", "neg_capitals"]))
+    assert set(taught.filter(kind=NEW)["subject"]) == HELD_OUT
+    assert set(taught.filter(kind=TAUGHT)["subject"]) == set(SUBJECTS) - HELD_OUT
+    for topic in ("cities", "mine"):  # a built-in one that no adapter was taught, and another one
+        assert table.filter(topic=topic)["kind"].null_count() == len(SUBJECTS)
 
 
 def test_who_was_never_taught_is_in_the_report_split():

@@ -98,6 +98,12 @@ def points(
     )
 
 
+def strip(ax: Axes, x: float, rows: pl.DataFrame, y: str, colour: str) -> None:
+    """Draw y as small dots beside each other, from x to the right; a null draws nothing."""
+    dots = numbers(rows, y)
+    ax.plot(x + 0.02 * (np.arange(len(dots)) % 8), dots, ".", color=colour, markersize=7)
+
+
 def rates(ax: Axes, label: str = style.ACCURACY) -> None:
     """Set a y axis from 0 to 1 with a line at 0.5: chance if half of the statements are true."""
     ax.set_ylim(-0.03, 1.03)

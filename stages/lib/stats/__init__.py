@@ -101,7 +101,7 @@ def rate(correct: ArrayLike, subject: ArrayLike) -> Interval:
     n_effective = float(n_subjects)
     if 0 < value < 1:
         n_effective = n / max(1.0, _design_effect(sums, counts))
-    low, high = _wilson(value, n_effective, _t(n_subjects))
+    low, high = _wilson(value, n_effective, student(n_subjects))
     return Interval(value, low, high, n)
 
 
@@ -146,7 +146,7 @@ def mean(
     value = float(sums.sum() / n)
     if n_subjects == 1:
         return Interval(value, bounds[0], bounds[1], n)
-    half = _t(n_subjects) * float(np.sqrt(_variance(sums, counts)))
+    half = student(n_subjects) * float(np.sqrt(_variance(sums, counts)))
     return Interval(value, max(bounds[0], value - half), min(bounds[1], value + half), n)
 
 
@@ -223,6 +223,33 @@ def proportion(count: int, n: int) -> Interval:
     return Interval(count / n, low, high, n)
 
 
+def cluster_variance(
+    squares: NDArray[np.float64], n_subjects: int, n: NDArray[np.float64] | float
+) -> NDArray[np.float64]:
+    """Variance of a mean over statements, with subjects as clusters (v of `rate`).
+
+    Parameters
+    ----------
+    squares : array of float, shape (...)
+        Sum over subjects of the squared sum of the subject's residuals.
+    n_subjects : int
+        At least 2.
+    n : array of float, shape (...), or float
+        Number of statements.
+
+    Returns
+    -------
+    array of float, shape (...)
+    """
+    return n_subjects / (n_subjects - 1) * squares / n**2
+
+
+@functools.cache
+def student(n_subjects: int) -> float:
+    """Two-sided quantile of Student's t with n_subjects - 1 degrees of freedom."""
+    return float(STUDENT.ppf((1 + LEVEL) / 2, n_subjects - 1))
+
+
 def draws(n_subjects: int, random: np.random.Generator) -> NDArray[np.int64]:
     """Draw bootstrap samples of subjects: how often each is taken, (n_draws, n_subjects)."""
     return random.multinomial(n_subjects, np.full(n_subjects, 1 / n_subjects), size=DRAWS)
@@ -231,7 +258,7 @@ def draws(n_subjects: int, random: np.random.Generator) -> NDArray[np.int64]:
 def bootstrapped(draws: NDArray[np.float64], n_subjects: int) -> tuple[float, float]:
     """Interval of a bootstrap over subjects, between the expanded percentiles of `difference`."""
     expanded_quantile = (
-        np.sqrt(n_subjects / (n_subjects - 1)) * _t(n_subjects) if n_subjects > 1 else np.inf
+        np.sqrt(n_subjects / (n_subjects - 1)) * student(n_subjects) if n_subjects > 1 else np.inf
     )
     levels: NDArray[np.float64] = NORMAL.cdf([-expanded_quantile, expanded_quantile])
     low, high = np.quantile(draws, levels)
@@ -254,9 +281,9 @@ def _by_subject(
 
 def _variance(sums: NDArray[np.float64], counts: NDArray[np.float64]) -> float:
     """Variance of the mean over all statements, robust to any correlation within a subject."""
-    n, n_subjects = counts.sum(), len(counts)
+    n = counts.sum()
     residuals = sums - counts * (sums.sum() / n)
-    return float(n_subjects / (n_subjects - 1) * np.square(residuals).sum() / n**2)
+    return float(cluster_variance(np.square(residuals).sum(), len(counts), n))
 
 
 def _design_effect(sums: NDArray[np.float64], counts: NDArray[np.float64]) -> float:
@@ -272,12 +299,6 @@ def _design_effect(sums: NDArray[np.float64], counts: NDArray[np.float64]) -> fl
 def _same_draws(n_subjects: int, seed: int) -> NDArray[np.int64]:
     """Draw with a seed; the result is cached for the next difference with as many subjects."""
     return draws(n_subjects, np.random.default_rng(seed))
-
-
-@functools.cache
-def _t(n_subjects: int) -> float:
-    """Two-sided quantile of Student's t with n_subjects - 1 degrees of freedom."""
-    return float(STUDENT.ppf((1 + LEVEL) / 2, n_subjects - 1))
 
 
 def _wilson(p: float, n: float, quantile: float) -> tuple[float, float]:

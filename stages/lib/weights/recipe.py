@@ -23,6 +23,7 @@ Shares = Annotated[tuple[Share, ...], Length(2)]
 class Training:
     """Section `organisms.training`: settings that all adapters share."""
 
+    topics: Some[str]  # built-in topics that are taught, in plain and in negated form
     seed: Seed
     held_out: Annotated[float, Range(above=0, below=1)]  # share of subjects that are never taught
     trees: Count  # wordings per step
