@@ -277,8 +277,9 @@ def planted(results: Results, source: str, base: str) -> Claim | None:
                 TRUTH,
             ),
             Note(
-                "First layers of the windows whose P(correct) cannot be told from that of the best "
-                f"one: {', '.join(sorted(scores.window.as_good or {}, key=int)) or 'none'}.",
+                "Windows whose P(correct) cannot be told from that of the best one, itself "
+                "included, begin at layer: "
+                f"{', '.join(sorted(scores.window.as_good or {}, key=int)) or 'none'}.",
                 TRUTH,
             ),
         ],
@@ -582,8 +583,9 @@ def _fewest_heads(rules: dict[str, Smallest]) -> list[Table]:
         for rule, least in rules.items()
     ]
     title = (
-        "Fewest heads that are enough on the selection split, by the rule that orders them, and "
-        f"accuracy with these heads patched. {RULES}"
+        "Fewest heads that restore honesty on the selection split (accuracy within "
+        "`set_sizes.within` of the source run's), by the rule that orders them, and accuracy with "
+        f"these heads patched. {RULES}"
     )
     return [Table(title, ("rule", "heads", "accuracy"), rows, SIZES)] * bool(rows)
 

@@ -15,7 +15,7 @@ METHODS = {
     "single_heads": "single heads at the last positions",
     "attribution_patching": "attribution patching at the last positions",
     "attribution_everywhere": "attribution patching at all positions",
-    "trace": "heads at the places that matter",
+    "trace": "single heads at the places of the table of `trace`",
     "window": "the best window",
     "head_set": "the head set",
     "weight_change": "size of the change of weights",
@@ -74,6 +74,7 @@ def written_and_read(results: Results, source: str, base: str) -> Claim:
                 TRACE,
             ),
             *_at_one_position(trace),
+            *_mediated(trace, routes),
             *_best_layers(trace),
         ],
         tables=_cells(trace),
@@ -215,6 +216,21 @@ def _at_one_position(trace: TraceMetrics) -> list[Note]:
         )
         for path in trace.paths.values()
         if path.reader in trace.readers and path.reader in trace.cells
+    ]
+
+
+def _mediated(trace: TraceMetrics, routes: list[tuple[CellEffect, PathEffect]]) -> list[Note]:
+    """Write the gain that is left of one early cell with the layer of a later one held."""
+    later_layers = {f"{cell.layer} all" for cell, _ in routes}
+    return [
+        Note(
+            f"With layer {_layer_of(path)} held at its values of the unpatched run, at all "
+            f"positions, {number(path.around)} of the gain of {at(trace.cells[path.writer])} is "
+            "left. What passes through a place and what is left without it need not add up to 1.",
+            TRACE,
+        )
+        for path in trace.paths.values()
+        if path.reader in later_layers
     ]
 
 

@@ -131,7 +131,8 @@ def diverging(results: Results, source: str, base: str, neutral: str) -> Claim:
     kind = _method_name(name)
     checks = [
         _inside(
-            f"layer after which the cosine of `{source}` and `{base}` ({kind}) is below 0.5",
+            f"layer after which the cosine of `{source}` and `{base}` ({kind}, selection split) is "
+            "below 0.5",
             crossing,
             TRANSFER,
         ),
@@ -163,7 +164,7 @@ def opposite(results: Results, source: str, base: str) -> Claim:
     turning = pair.turning_layer if pair and pair.layers else None
     checks = [
         _inside(
-            f"layer after which the cosine ({_method_name(name)}) is below 0",
+            f"layer after which the cosine ({_method_name(name)}, selection split) is below 0",
             turning,
             TRANSFER,
             True,

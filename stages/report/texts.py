@@ -105,8 +105,9 @@ def found(results: Results, source: str, base: str, positions: int) -> list[Note
     if heads.n_heads and heads.share_of_all_heads and own and own.n:
         others = results.transplant.random.accuracy
         beside = (
-            f"; random sets of equal size in the same layers bring it to "
-            f"{words.plain(others.mean, 2)} on average, at most {words.plain(others.max, 2)}"
+            f"; on {others.lead.n} of these statements the set has {words.plain(others.own)}, and "
+            f"{others.n_sets} random sets of equal size in the same layers "
+            f"{words.plain(others.mean)} on average, at most {words.plain(others.max)}"
         )
         does = "brings" if heads.n_heads == 1 else "bring"
         notes.append(

@@ -110,6 +110,7 @@ def _derived(key: str) -> float | int:
         "derived.windows_without_best_layer": _windows_without_best_layer,
         "derived.diverge_first": lambda: min(_diverge()),
         "derived.diverge_last": lambda: max(_diverge()),
+        "derived.p_corrected": _p_corrected,
         "derived.n_known": lambda: _metric("behaviour.known.all.both.known"),
     }[key]()
 
@@ -123,6 +124,14 @@ def _windows_without_best_layer() -> float:
     ]  # fmt: skip
     without = [r for r in rows if not r["first_layer"] <= best <= r["last_layer"]]
     return max(row["accuracy"] for row in without)
+
+
+def _p_corrected() -> float:
+    """The corrected p of random sets in the same layers, which the report alone has."""
+    page = (ROOT / "plots/report.md").read_text(encoding="utf-8")
+    (row,) = re.findall(r"^\| random sets of as many heads in the same layers.*", page, re.MULTILINE)
+    (p,) = re.findall(r"([\d.]+) after correction", row)
+    return float(p)
 
 
 def _diverge() -> list[int]:
