@@ -12,8 +12,8 @@ from stages.ground_truth import metrics as ground_truth
 from stages.ground_truth.metrics import NoOrganism, PlantedMetrics
 from stages.heads.metrics import SetSize
 from stages.lib.io import cli, params, tables
-from stages.lib.io import metrics as metrics_file
 from stages.lib.patching.config import PatchConfig
+from stages.lib.results import metrics as metrics_file
 from stages.lib.stats.run_points import ALL
 from stages.probes.metrics import ProbesMetrics
 from stages.transplant.metrics import TransplantMetrics

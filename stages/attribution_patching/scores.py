@@ -14,11 +14,11 @@ from scipy.stats import rankdata
 from stages.attribution_patching.metrics import LEAST, AttributionPatchingMetrics, Top
 from stages.lib import stats
 from stages.lib.io import cli, params, tables
-from stages.lib.io import metrics as metrics_file
 from stages.lib.io.tables import Row
 from stages.lib.patching import head_effects, patch, patched_runs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.patch import Head
+from stages.lib.results import metrics as metrics_file
 from stages.lib.stats import Interval, resample, run_points
 
 

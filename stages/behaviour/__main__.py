@@ -13,8 +13,8 @@ from stages.behaviour import knowledge
 from stages.behaviour.config import BehaviourConfig
 from stages.behaviour.metrics import BehaviourMetrics, WithFirstTokens
 from stages.lib.io import cli, params, row_order, tables
-from stages.lib.io import metrics as metrics_file
 from stages.lib.io.cli import UserError
+from stages.lib.results import metrics as metrics_file
 from stages.lib.stats.answer_rates import answer, by_topic, rates, threshold_rows
 
 

@@ -17,8 +17,8 @@ from stages.benchmark.schema import COSTS, CURVES, EVERY, SCORES, TRUTH
 from stages.benchmark.scores_sets import Gap
 from stages.lib import stats
 from stages.lib.io import cli, params, tables
-from stages.lib.io import metrics as metrics_file
 from stages.lib.patching.patch import Head
+from stages.lib.results import metrics as metrics_file
 from stages.lib.stats import Interval, ranking, run_points
 from stages.lib.stats.ranking import Ranked
 from stages.lib.stats.ratios import ratios

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from stages.lib.io import nodes
 from stages.lib.model.readout import ReadoutConfig
+from stages.lib.results import nodes
 
 
 def schemas() -> dict[str, Any]:

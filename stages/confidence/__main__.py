@@ -9,8 +9,8 @@ from typing import Annotated
 from stages.confidence import confidence
 from stages.confidence.metrics import ConfidenceMetrics
 from stages.lib.io import cli, params, tables
-from stages.lib.io import metrics as metrics_file
 from stages.lib.patching.config import PatchConfig
+from stages.lib.results import metrics as metrics_file
 
 
 def main(

@@ -16,10 +16,10 @@ from stages.erasure.erasure_tables import CONTROLS, LEACE, NONE, ORACLE, PROBED,
 from stages.erasure.metrics import Counts, ErasureMetrics, Numbers, Persona, ProbeRate
 from stages.lib import stats
 from stages.lib.io import cli, params, tables
-from stages.lib.io import metrics as metrics_file
 from stages.lib.patching import patch, patched_runs, prompt_pairs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.prompt_pairs import SPLITS, PromptPairs
+from stages.lib.results import metrics as metrics_file
 from stages.lib.stats import Interval, run_points
 from stages.lib.stats.run_points import Difference
 

@@ -8,7 +8,8 @@ from typing import Annotated
 
 from stages.figures import overview
 from stages.lib.drawing import load, registry, style
-from stages.lib.io import cli, nodes
+from stages.lib.io import cli
+from stages.lib.results import nodes
 
 
 def declared() -> list[registry.Figure]:

@@ -21,11 +21,11 @@ from stages.grafts.metrics import (
 from stages.grafts.schema import SCHEMA
 from stages.lib import stats
 from stages.lib.io import cli, params, tables
-from stages.lib.io import metrics as metrics_file
 from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.graft_names import ALL, ALONE, GROUP, HEAD, LAYER, MAP, REST, SET, WITHOUT
 from stages.lib.patching.prompt_pairs import PromptPairs
+from stages.lib.results import metrics as metrics_file
 from stages.lib.stats import NOTHING, Interval, run_points
 from stages.lib.stats.ratios import ratios
 

@@ -15,12 +15,13 @@ from stages.ground_truth.metrics import (
     NoOrganism,
     PlantedMetrics,
 )
-from stages.lib.io import cli, metrics, params, tables
+from stages.lib.io import cli, params, tables
 from stages.lib.model import lm
 from stages.lib.patching import best_window, head_effects, patched_runs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.patch import Head
 from stages.lib.probing import probe_files
+from stages.lib.results import metrics
 from stages.lib.stats.windows import Window
 from stages.trace.metrics import TraceMetrics
 

@@ -11,8 +11,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from stages.lib.io import cli, params, tables
-from stages.lib.io import metrics as metrics_file
 from stages.lib.patching.config import PatchConfig
+from stages.lib.results import metrics as metrics_file
 from stages.logit_attribution import scores_contributions as attribution
 from stages.logit_attribution import scores_lens as lens
 from stages.logit_attribution import scores_measured as measured

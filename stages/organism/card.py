@@ -14,7 +14,7 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 
 from stages.lib import stats
-from stages.lib.io import markdown
+from stages.lib.results import markdown
 from stages.lib.stats import Interval
 from stages.lib.weights.recipe import FACTS, Confined, Recipe, Training
 from stages.organism import check, wordings

@@ -12,12 +12,12 @@ import polars as pl
 
 from stages.lib import stats
 from stages.lib.io import cli, params, tables
-from stages.lib.io import metrics as metrics_file
 from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.blocks import BLOCKS
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.patch import Head
 from stages.lib.patching.prompt_pairs import PromptPairs
+from stages.lib.results import metrics as metrics_file
 from stages.lib.stats import run_points, windows
 from stages.lib.stats.run_points import Difference, Point
 from stages.positions.metrics import BlockPoint, PositionsMetrics, Unpatched

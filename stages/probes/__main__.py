@@ -12,11 +12,11 @@ import numpy as np
 from safetensors.numpy import save
 
 from stages.lib.io import cli, params, tables
-from stages.lib.io import metrics as metrics_file
 from stages.lib.io.atomic import atomic
 from stages.lib.probing import counts, inputs, probe, probe_files
 from stages.lib.probing.config import ProbesConfig
 from stages.lib.probing.inputs import Inputs
+from stages.lib.results import metrics as metrics_file
 from stages.probes import probe_tables, separation
 from stages.probes.metrics import ProbesMetrics
 

@@ -8,10 +8,11 @@ from typing import Annotated, Any
 
 from stages.behaviour.config import BehaviourConfig
 from stages.lib import claim
-from stages.lib.io import cli, markdown, params, tables
+from stages.lib.io import cli, params, tables
 from stages.lib.io.atomic import atomic
 from stages.lib.model.lm import MANIFEST
 from stages.lib.patching.config import PatchConfig
+from stages.lib.results import markdown
 from stages.lib.weights.config import ModelConfig
 from stages.report import (
     behaviour,

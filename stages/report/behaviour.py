@@ -2,7 +2,7 @@
 
 from stages.behaviour.metrics import BehaviourMetrics, WithFirstTokens
 from stages.lib.claim import SUPPORTED, UNTESTED, Claim, Note, above, below, number
-from stages.lib.io import markdown
+from stages.lib.results import markdown
 from stages.report import words
 from stages.report.results import Results
 from stages.wordings.metrics import Lying, Nested

@@ -60,7 +60,7 @@ def inline(text: str) -> Markup:
     ----------
     text : str
         Inline Markdown as the claims write it: code between backticks, and characters of users'
-        texts as numbers (`stages.lib.io.markdown`). Everything else is plain text.
+        texts as numbers (`stages.lib.results.markdown`). Everything else is plain text.
 
     Returns
     -------

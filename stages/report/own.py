@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from stages.lib.claim import Claim
-from stages.lib.io import metrics, nodes
+from stages.lib.results import metrics, nodes
 
 
 def claims(folder: Path) -> list[Claim]:

@@ -12,7 +12,7 @@ from stages.erasure.metrics import ErasureMetrics
 from stages.grafts import metrics as grafts
 from stages.ground_truth import metrics as ground_truth
 from stages.heads.metrics import SetSize
-from stages.lib.io import metrics
+from stages.lib.results import metrics
 from stages.logit_attribution.metrics import LogitAttributionMetrics
 from stages.positions.metrics import PositionsMetrics
 from stages.probes.metrics import ProbesMetrics

@@ -2,7 +2,7 @@
 
 from stages.lib import names
 from stages.lib.claim import Claim, Note, Table, above, alike, no_worse, number
-from stages.lib.io import markdown
+from stages.lib.results import markdown
 from stages.lib.stats.run_points import ByLabel
 from stages.positions.metrics import BlockPoint, PositionsMetrics
 from stages.report import words

@@ -15,7 +15,7 @@ from stages.lib.claim import (
     Note,
     number,
 )
-from stages.lib.io import markdown
+from stages.lib.results import markdown
 from stages.lib.stats import LARGEST_P, MARGIN
 from stages.lib.stats.run_points import ALL
 from stages.report import place, reading, words

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
-from stages.lib.io import markdown, params
+from stages.lib.io import params
 from stages.lib.patching.config import PatchConfig
+from stages.lib.results import markdown
 from stages.report.page import Wording
 from stages.wordings.config import GridConfig
 

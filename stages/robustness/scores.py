@@ -9,11 +9,11 @@ from typing import Annotated, Any
 import polars as pl
 
 from stages.lib.io import cli, params, tables
-from stages.lib.io import metrics as metrics_file
 from stages.lib.patching import patched_runs, prompt_pairs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.patch import Head
 from stages.lib.patching.prompt_pairs import PromptPairs
+from stages.lib.results import metrics as metrics_file
 from stages.lib.stats import run_points, windows
 from stages.lib.stats.run_points import ALL, Point
 from stages.robustness import scores_overlap, scores_recovered, scores_runs

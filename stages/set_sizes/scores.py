@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from stages.lib import stats
 from stages.lib.io import cli, params, tables
-from stages.lib.io import metrics as metrics_file
 from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.prompt_pairs import PromptPairs
+from stages.lib.results import metrics as metrics_file
 from stages.lib.stats import areas, run_points
 from stages.lib.stats.areas import Areas, Scores
 from stages.set_sizes import table

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 from stages.lib.io import cli, params, tables
-from stages.lib.io import metrics as metrics_file
 from stages.lib.patching import head_effects, patched_runs
 from stages.lib.patching.config import PatchConfig
+from stages.lib.results import metrics as metrics_file
 from stages.lib.stats import run_points
 from stages.single_heads.metrics import SingleHeadsMetrics
 

@@ -12,9 +12,9 @@ from stages.lib import stats
 from stages.lib.facts import NEGATED
 from stages.lib.facts.draw import Draw
 from stages.lib.io import cli, params, tables
-from stages.lib.io import metrics as metrics_file
 from stages.lib.model.lm import MANIFEST
 from stages.lib.patching import patched_runs
+from stages.lib.results import metrics as metrics_file
 from stages.lib.stats import Interval
 from stages.lib.weights.recipe import Training
 from stages.taught.metrics import NEW, TAUGHT, TaughtMetrics

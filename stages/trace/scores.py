@@ -11,10 +11,10 @@ import polars as pl
 
 from stages.lib import stats
 from stages.lib.io import cli, params, tables
-from stages.lib.io import metrics as metrics_file
 from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.prompt_pairs import PromptPairs
+from stages.lib.results import metrics as metrics_file
 from stages.lib.stats import run_points
 from stages.lib.stats.advantage import Advantage, Effect, advantage, effects
 from stages.trace.config import TraceConfig

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Annotated
 
 from stages.lib.io import cli, params, tables
-from stages.lib.io import metrics as metrics_file
 from stages.lib.probing import counts, inputs
 from stages.lib.probing.config import ProbesConfig
+from stages.lib.results import metrics as metrics_file
 from stages.transfer import best, forms, layers, measured, rows, sample
 from stages.transfer.config import TransferConfig
 from stages.transfer.fits import Fits

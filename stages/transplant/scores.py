@@ -12,12 +12,12 @@ import polars as pl
 
 from stages.lib import stats
 from stages.lib.io import cli, params, tables
-from stages.lib.io import metrics as metrics_file
 from stages.lib.io.tables import Row
 from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.patch import Head
 from stages.lib.patching.prompt_pairs import PromptPairs
+from stages.lib.results import metrics as metrics_file
 from stages.lib.stats import Interval, run_points
 from stages.lib.stats.run_points import ALL, Point
 from stages.transplant.metrics import Rank, Ranks, Sharing, TransplantMetrics

@@ -9,11 +9,11 @@ from typing import Annotated
 import polars as pl
 
 from stages.lib.io import cli, params, tables
-from stages.lib.io import metrics as metrics_file
 from stages.lib.io.tables import Row
 from stages.lib.patching import best_window, patched_runs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.prompt_pairs import SPLITS, PromptPairs
+from stages.lib.results import metrics as metrics_file
 from stages.lib.stats import run_points
 from stages.lib.stats.run_points import Point
 from stages.lib.stats.windows import Window

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from stages.lib.io import cli, params, tables
-from stages.lib.io import metrics as metrics_file
+from stages.lib.results import metrics as metrics_file
 from stages.wordings import grid, scores_tables
 from stages.wordings.config import GridConfig
 from stages.wordings.metrics import GridMetrics

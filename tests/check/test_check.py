@@ -11,8 +11,9 @@ from dvc.utils.serialize import modify_yaml
 import stages
 from stages.check import __main__ as check
 from stages.check.schemas import schemas
-from stages.lib.io import nodes, params
+from stages.lib.io import params
 from stages.lib.io.cli import UserError
+from stages.lib.results import nodes
 from stages.transfer import config as transfer
 from stages.transfer import estimators
 

@@ -129,7 +129,9 @@ def _windows_without_best_layer() -> float:
 def _p_corrected() -> float:
     """The corrected p of random sets in the same layers, which the report alone has."""
     page = (ROOT / "plots/report.md").read_text(encoding="utf-8")
-    (row,) = re.findall(r"^\| random sets of as many heads in the same layers.*", page, re.MULTILINE)
+    (row,) = re.findall(
+        r"^\| random sets of as many heads in the same layers.*", page, re.MULTILINE
+    )
     (p,) = re.findall(r"([\d.]+) after correction", row)
     return float(p)
 

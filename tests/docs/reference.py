@@ -15,8 +15,8 @@ from typing import Annotated, Any
 from ruamel.yaml import YAML
 
 from stages.check.schemas import schemas
-from stages.lib.io.markdown import code
-from tests.pipeline.closure import ROOT
+from stages.lib.results.markdown import code
+from tests.pipeline.closure import ROOT, declared
 
 FILE = ROOT / "stages/REFERENCE.md"
 HEAD = """# Reference
@@ -74,7 +74,9 @@ TABLES = {
     "data/erasure/probes.parquet": "erasure.erasure_tables.PROBED",
     "data/wordings.parquet": "wordings.grid.CELLS",
 }
-"""Every table of data/, and the schema that it is written with."""
+"""Tables of data/, and the schema that each is written with."""
+RUNS = "lib.patching.patched_runs.SCHEMA"
+"""Of the table of a sweep that is not among them."""
 COLUMNS = {
     "statement_id": "hash of topic and statement; names it in every table",
     "topic": "such as `capitals` or `neg_capitals`",
@@ -310,6 +312,17 @@ def _remarks(section: str, key: str) -> str:
     return ""
 
 
+def tables() -> dict[str, str]:
+    """Every table of data/, and the schema that it is written with."""
+    outs = [
+        out.replace("${item.persona}", "PERSONA")
+        for stage in declared().values()
+        for out in stage.get("outs", [])
+        if isinstance(out, str) and out.endswith(".parquet")
+    ]
+    return TABLES | {out: RUNS for out in outs if out not in TABLES}
+
+
 def _tables() -> Iterator[str]:
     """Columns of each table of data/."""
     yield "## Tables of data/\n"
@@ -317,7 +330,7 @@ def _tables() -> Iterator[str]:
     yield "polars. What a column means is listed once, below.\n"
     yield "| table | columns |\n|---|---|"
     columns: dict[str, Any] = {}
-    for file, name in TABLES.items():
+    for file, name in tables().items():
         columns |= schema(name)
         yield f"| `{file}` | {_codes(list(schema(name)))} |"
     yield "\n| column | type | |\n|---|---|---|"

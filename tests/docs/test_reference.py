@@ -38,8 +38,8 @@ def test_every_table_of_dvc_yaml_is_there():
         if isinstance(out, str)
     }
     outs = {out.replace("${item.persona}", "PERSONA") for out in outs if out.endswith(".parquet")}
-    assert outs <= set(reference.TABLES)
-    folders = {file.rsplit("/", 1)[0] for file in reference.TABLES if file not in outs}
+    assert outs <= set(reference.tables())
+    folders = {file.rsplit("/", 1)[0] for file in reference.tables() if file not in outs}
     assert folders == {
         "data/probes",
         "data/trace",

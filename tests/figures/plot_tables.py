@@ -29,7 +29,7 @@ UNDRAWN = {  # on the page of `dvc plots` alone
     | floats("cosine"),
 }
 ANSWERED = ("behaviour/", "grid/")  # measured whatever the model knows
-MADE_OF_KNOWN = ("attribution/", "estimates/", "heads/", "benchmark/", "grafts/", "trace/", "erasure/probes", "robustness/overlap",
+MADE_OF_KNOWN = ("logit_attribution/", "attribution_patching/", "heads/", "benchmark/", "grafts/", "trace/", "erasure/probes", "robustness/overlap",
                  "set_sizes/smallest")  # fmt: skip
 SIGNED = ("effect", "estimate", "contribution", "cosine", "log_odds")
 
@@ -61,7 +61,8 @@ def write(
     )
     for name, schema in (registry.schemas(figures.declared()) | UNDRAWN).items():
         measured = known or name.startswith(ANSWERED)
-        rows = [] if name.startswith(MADE_OF_KNOWN) and not known else keys[name]
+        rows = keys.get(name) or _of_any_sweep(schema, layers, heads, roles)
+        rows = [] if name.startswith(MADE_OF_KNOWN) and not known else rows
         rows = [_filled(row if measured else row | {"n": 0}, schema, shift, rng) for row in rows]
         tables.write_rows(folder / f"{name}.json", rows)
     return folder
@@ -109,6 +110,13 @@ def _windows(layers: int, size: int, step: int = 1) -> Rows:
     size = min(size, layers)
     firsts = range(0, layers - size + 1, step)
     return [{"size": size, "first_layer": i, "last_layer": i + size - 1} for i in firsts]
+
+
+def _of_any_sweep(schema: tables.Schema, layers: int, heads: int, roles) -> Rows:
+    """Of a table that is not made below: every run in every split, layer and head that it has."""
+    values = {"split": ("selection", "report"), "layer": range(layers), "head": range(heads)}
+    runs = [roles["patched"], roles["source"], roles["base"]]
+    return _cross(runs, _each(**{name: values[name] for name in schema if name in values}))
 
 
 def _of_patching(topics, layers, heads, roles, known) -> dict[str, Rows]:

@@ -43,9 +43,12 @@ DRAWN_FROM = {
     "controls": {"controls.png"},
     "set_sizes": {"set_sizes.png"},
     "transfer": {"transfer.png"},
+    "trace": {"trace.png"},
+    "grafts": {"grafts.png"},
+    "benchmark": {"benchmark.png"},
 }
 MEASURED = ("value", "effect", "recovered", "cosine", "contribution", "accuracy", "jaccard")
-MEASURED += ("recall_true", "lying")
+MEASURED += ("recall_true", "lying", "share", "auroc", "found")
 
 
 def draw(plots: Path, out: Path) -> dict[str, bytes]:

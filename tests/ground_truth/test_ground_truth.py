@@ -22,10 +22,10 @@ from stages.ground_truth.metrics import (
     PlantedMetrics,
 )
 from stages.lib import stats
-from stages.lib.io import metrics
 from stages.lib.patching import patched_runs
 from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.lib.probing import probe_files
+from stages.lib.results import metrics
 from stages.lib.stats import ranking, resample
 from stages.lib.stats.ranking import Ranked
 from stages.lib.stats.windows import Window

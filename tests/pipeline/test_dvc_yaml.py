@@ -97,6 +97,23 @@ def test_what_scores_alone_import_reruns_no_sweep():
         assert seen <= closure(entry(MODULES[name])), name
 
 
+def test_what_no_sweep_imports_is_in_no_folder_of_lib_that_sweeps_list():
+    """Else an edit of what writes metrics, or of a statistic, would run the model again."""
+    sweeps = run_the_model()
+    others = {name for name in MODULES if name.split("@")[0] in ("model", "organism", "benchmark")}
+    used = set().union(*(closure(entry(MODULES[name])) for name in sweeps | others))
+    listed = {dep for name in sweeps for dep in ONE_BY_ONE[name]["deps"] if "/lib/" in dep}
+    folders = {dep for dep in listed if (ROOT / dep).is_dir()}
+    files = {
+        path.relative_to(ROOT).as_posix()
+        for dep in folders
+        for path in (ROOT / dep).rglob("*.py")
+        if path.name != "__init__.py"
+    }
+    assert len(files) > 30
+    assert sorted(files - used) == []
+
+
 def test_a_node_imports_itself_and_lib():
     """But for the config.py and metrics.py of another: schemas of what it reads too."""
     collecting = ("check", "figures")
@@ -148,6 +165,12 @@ def test_every_section_that_a_stage_reads_is_declared(name):
         "report",
     ):  # any text of it may be in a cell, or a persona's
         declared -= {"prompt"}
+    by_key = {param.split(".")[0] for param in listed if param.startswith(f"{name}.")}
+    if by_key:  # of its own section what its scores do not read alone
+        assert {param for param in listed if param.startswith(f"{name}.")} == {
+            f"{name}.{key}" for key in re.findall(r"\boptions\.(\w+)", text)
+        }
+        declared |= by_key
     if name.startswith("scores@"):  # one declaration for all of them
         declared = {param.split(".")[0] for param in listed} & read
     assert read == declared

@@ -4,7 +4,7 @@ import importlib
 
 import pytest
 
-from stages.lib.io import metrics
+from stages.lib.results import metrics
 from tests.pipeline.closure import ROOT
 
 NODES = {path.parent.name for path in (ROOT / "stages").glob("*/metrics.py")}

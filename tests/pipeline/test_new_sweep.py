@@ -17,6 +17,17 @@ NAME = "single_layers"
 N_LAYERS = 5  # of the tiny model
 N_STATEMENTS = 6  # that `widths` takes
 ROUNDING = 1e-5  # of float32 in batches of another size
+DRAW = f"""
+from pathlib import Path
+from tests.figures import plot_tables
+from stages.figures import __main__ as figures
+folder = plot_tables.write(Path("made_up"), layers=3, heads=2)
+assert (folder / "{NAME}/layers.json").stat().st_size > 100
+shown = figures.declared()
+figures.declared = lambda: [figure for figure in shown if figure.file == "{NAME}.png"]
+figures.main(folder, Path("drawn"))
+assert [path.name for path in Path("drawn").iterdir()] == ["{NAME}.png"]
+"""
 
 
 def merge(into, values):
@@ -113,3 +124,15 @@ def test_its_deps_are_what_it_imports(extended):
     options = ("-o", "addopts=-q", "--import-mode", "importlib", "-p", "no:cacheprovider")
     result = project.run("python", "-m", "pytest", *options, *tests)
     assert result.returncode == 0, result.stdout
+
+
+def test_no_list_of_the_tests_has_to_be_told(extended):
+    """The reference is written anew; made-up plot tables have those of the sweep, and are drawn."""
+    project, _, _ = extended
+    written = project.run("python", "-m", "tests.docs.reference")
+    assert written.returncode == 0, written.stderr
+    page = (project.folder / "stages/REFERENCE.md").read_text()
+    assert f"`data/{NAME}.parquet`" in page
+    assert f"`{NAME}`" in page
+    drawn = project.run("python", "-c", DRAW)
+    assert drawn.returncode == 0, drawn.stderr

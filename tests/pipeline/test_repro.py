@@ -513,6 +513,12 @@ def test_a_changed_limit_reruns_its_sweep_alone(project, sweep):
     project.run("git", "checkout", "-q", "params.yaml")
 
 
+def test_a_setting_of_a_statistic_reruns_no_sweep(project):
+    project.set({"robustness": {"shuffles": 3, "seed": 1}})
+    assert changed(project) == {"robustness_scores"}
+    project.run("git", "checkout", "-q", "params.yaml")
+
+
 def test_a_misspelt_wording_stops_the_pipeline_and_names_it(own):
     own.set({"prompt": {"lair_prefix": "it is"}})
     result = own.run("dvc", "repro")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stages.lib.claim import NOT_SUPPORTED, SUPPORTED, Claim, Note, Table, so
-from stages.lib.io import markdown
+from stages.lib.results import markdown
 from stages.report import __main__ as stage
 from stages.report import html, own, page, results
 from stages.report.page import Page

@@ -8,8 +8,8 @@ import pytest
 
 import stages
 from stages.lib.claim import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, UNTESTED
-from stages.lib.io import metrics, nodes
 from stages.lib.io.cli import UserError
+from stages.lib.results import metrics, nodes
 from stages.lib.stats.run_points import Point
 from stages.report import own
 

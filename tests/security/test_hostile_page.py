@@ -7,7 +7,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from stages.lib.claim import Claim, Note, so
-from stages.lib.io import markdown
+from stages.lib.results import markdown
 from stages.report import __main__ as stage
 from stages.report import html, page
 from stages.report.page import Page

@@ -9,10 +9,10 @@ from typing import Annotated
 import polars as pl
 
 from stages.lib.io import cli, params, tables
-from stages.lib.io import metrics as metrics_file
 from stages.lib.patching import patched_runs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.prompt_pairs import SPLITS, PromptPairs
+from stages.lib.results import metrics as metrics_file
 from stages.lib.stats import run_points
 from stages.lib.stats.run_points import Point
 from stages.single_layers.metrics import SingleLayersMetrics

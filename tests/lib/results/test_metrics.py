@@ -6,8 +6,8 @@ from typing import Annotated
 import pytest
 from pydantic import Field
 
-from stages.lib.io import metrics
 from stages.lib.io.cli import UserError
+from stages.lib.results import metrics
 from stages.lib.stats import Interval
 
 
