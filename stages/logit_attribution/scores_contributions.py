@@ -79,8 +79,8 @@ def pair(log_p: list[Array], n_true: int) -> Pair:
     p = np.exp(np.concatenate(log_p))
     mean = p.mean(axis=0)
     true, false = int(mean[:n_true].argmax()), n_true + int(mean[n_true:].argmax())
-    whole = np.maximum(p.sum(axis=1), np.finfo(np.float64).tiny)
-    return Pair(true, false, float(((p[:, true] + p[:, false]) / whole).mean()))
+    answer_mass = np.maximum(p.sum(axis=1), np.finfo(np.float64).tiny)
+    return Pair(true, false, float(((p[:, true] + p[:, false]) / answer_mass).mean()))
 
 
 def contributions(parts: Any, tokens: Pair, label: NDArray[np.bool_]) -> Contributions:
@@ -198,8 +198,8 @@ def shares(
 
 def is_clear(total: Array, subject: NDArray[Any]) -> bool:
     """Whether the 95 % interval of a mean excludes 0."""
-    whole = mean(total, subject)
-    return whole.low is not None and whole.high is not None and whole.low * whole.high > 0
+    gap = mean(total, subject)
+    return gap.low is not None and gap.high is not None and gap.low * gap.high > 0
 
 
 def _factor(raw: Array, real: Array) -> Array:

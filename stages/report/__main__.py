@@ -108,7 +108,7 @@ def collect(
         title="What was found",
         question=QUESTION,
         model=[_model(manifest), *map(_persona, (roles.source, roles.base))],
-        found=texts.found(*pair, roles.positions),
+        summary=texts.summary(*pair, roles.positions),
         sure=texts.sure(made, lies),
         claims=made,
         lies=lies,

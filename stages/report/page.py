@@ -30,7 +30,7 @@ class Page:
         First lines.
     model : list of str
         What was run: the model and its wordings.
-    found : list of Note
+    summary : list of Note
         What was measured, in a few sentences.
     sure : str
         How many claims are supported.
@@ -54,7 +54,7 @@ class Page:
     title: str
     question: str
     model: list[str]
-    found: list[Note]
+    summary: list[Note]
     sure: str
     claims: list[Claim]
     lies: bool | None
@@ -81,7 +81,7 @@ def render(page: Page) -> str:
     lines += [" ".join(page.about), ""] if page.about else []
     lines += [page.question, ""]
     lines += [f"- {line}" for line in page.model] + [""]
-    lines += [_note(note) for note in page.found] + ["", page.sure, ""]
+    lines += [_note(note) for note in page.summary] + ["", page.sure, ""]
     overview = [_row(claim, page.lies) for claim in page.claims]
     lines += _grid(("question", "verdict", "claimed", "measured"), overview)
     for claim in page.claims:

@@ -429,8 +429,8 @@ def _random_by_label(control: Ranks, where: str) -> list[Note]:
 
 def _overlap(scores: PlantedMetrics, best: Window | None) -> Chance | None:
     """Return the chance that a window overlaps the trained layers as much as the best one does."""
-    found, where = scores.window.overlap, scores.planted
-    if found is None or best is None or where is None or not scores.heads.n_planted:
+    best_overlap, where = scores.window.overlap, scores.planted
+    if best_overlap is None or best is None or where is None or not scores.heads.n_planted:
         return None
     trained = set(_span(where))
     n_layers = scores.heads.n_heads * len(trained) // scores.heads.n_planted
@@ -439,8 +439,8 @@ def _overlap(scores: PlantedMetrics, best: Window | None) -> Chance | None:
         len(trained & set(range(i, i + size))) / len(trained | set(range(i, i + size)))
         for i in range(n_layers - size + 1)
     ]
-    p = sum(overlap >= found - 1e-9 for overlap in overlaps) / len(overlaps)
-    return Chance(p, 1 / len(overlaps), refuted=found == 0)
+    p = sum(overlap >= best_overlap - 1e-9 for overlap in overlaps) / len(overlaps)
+    return Chance(p, 1 / len(overlaps), refuted=best_overlap == 0)
 
 
 def _trained_heads(scores: PlantedMetrics, best: Window | None) -> list[Check]:
@@ -449,7 +449,7 @@ def _trained_heads(scores: PlantedMetrics, best: Window | None) -> list[Check]:
     No check if the search was limited to trained layers.
     """
     measures = "heads of the set that are in trained layers"
-    n, found = scores.set.n_heads, scores.set.n_planted
+    n, n_trained = scores.set.n_heads, scores.set.n_planted
     if not n or best is None or scores.planted is None or not scores.heads.n_planted:
         return [unlikely(measures, "not measured", None, TRUTH)]
     trained = set(_span(scores.planted))
@@ -457,14 +457,14 @@ def _trained_heads(scores: PlantedMetrics, best: Window | None) -> list[Check]:
     layers = set(_span(best))
     inside, every = len(layers & trained) * n_heads, len(layers) * n_heads
     says = (
-        f"{found} of {n}; a set drawn from the best window, where the search looked, has "
+        f"{n_trained} of {n}; a set drawn from the best window, where the search looked, has "
         f"{n * inside / every:.1f}"
     )
     if inside == every:
         return []
-    p = float(HYPERGEOMETRIC.sf(found - 1, every, inside, n))
+    p = float(HYPERGEOMETRIC.sf(n_trained - 1, every, inside, n))
     least = float(HYPERGEOMETRIC.pmf(min(n, inside), every, inside, n))
-    return [unlikely(measures, says, Chance(p, least, refuted=found == 0), TRUTH)]
+    return [unlikely(measures, says, Chance(p, least, refuted=n_trained == 0), TRUTH)]
 
 
 def _members(results: Results) -> list[Note]:

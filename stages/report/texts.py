@@ -70,7 +70,7 @@ def _range(layers: Sequence[int]) -> str:
     return f"layer {layers[0]}" if single_layer else f"layers {layers[0]} to {layers[-1]}"
 
 
-def found(results: Results, source: str, base: str, positions: int) -> list[Note]:
+def summary(results: Results, source: str, base: str, positions: int) -> list[Note]:
     """Say in a few sentences what was measured, whatever the verdicts are."""
     known = results.behaviour.known_report
     notes = [

@@ -591,7 +591,7 @@ def test_without_known_statements_nothing_is_told_and_nothing_crashes():
     assert made["lying"].verdict(None) == UNTESTED
     assert {claim.verdict(None) for claim in made.values()} == {UNTESTED}
     assert "no statement is known" in made["window"].says(None)
-    summary = texts.found(read(metrics), *PAIR, 25)
+    summary = texts.summary(read(metrics), *PAIR, 25)
     page.render(Page("Title", "Question?", [], summary, "", list(made.values()), None, [], []))
 
 
@@ -692,7 +692,7 @@ def test_the_summary_counts_the_verdicts_and_says_what_was_measured():
     )
     assert "not testable" not in texts.sure(made, True)
     assert f"{len(made) - 1} not testable" in texts.sure(made, False)
-    says = [note.says for note in texts.found(read(found()), *PAIR, 25)]
+    says = [note.says for note in texts.summary(read(found()), *PAIR, 25)]
     assert "0.100 [0.050, 0.150], n = 100 as `liar`" in says[0]
     assert "3 heads" in says[-1]
 
