@@ -506,6 +506,27 @@ def test_a_changed_statistic_reruns_no_model_and_a_changed_forward_pass_all_of_i
     assert changed(project) == set()
 
 
+def test_narrower_intervals_and_a_renamed_metric_run_no_model(own):
+    """With what they change in data/ and metrics/, down to the report."""
+    before = load(own, "metrics/windows.json")
+    for name, old, new in (
+        ("stages/lib/stats/__init__.py", "LEVEL = 0.95", "LEVEL = 0.8"),
+        ("stages/windows/metrics.py", "as_accurate", "alike"),
+        ("stages/windows/scores.py", "as_accurate=", "alike="),
+        ("stages/report/patching.py", "windows.as_accurate", "windows.alike"),
+    ):
+        file = own.folder / name
+        assert old in file.read_text()
+        file.write_text(file.read_text().replace(old, new))
+    ran = stages_run(own.repro())
+    assert SCORES | {"behaviour", "probes", "transfer", "figures", "report"} <= ran
+    assert not ran & run_the_model()
+    after = load(own, "metrics/windows.json")
+    assert set(before) - set(after) == {"as_accurate"}
+    low = [of["runs"]["report"]["patched"]["low"] for of in (before, after)]
+    assert low[0] < low[1]
+
+
 @pytest.mark.parametrize("sweep", LIMITED)
 def test_a_changed_limit_reruns_its_sweep_alone(project, sweep):
     project.set({sweep: {"limit": 3}})
