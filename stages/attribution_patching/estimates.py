@@ -88,14 +88,8 @@ def true_effects(
         head.field("layer"), head.field("head"), "statement_id"
     )
     unpatched = patched.filter(pl.col("patch_id") == "none").sort("statement_id")
-    base_odds, patched_odds = (_log_odds(rows).to_numpy() for rows in (unpatched, head_runs))
-    gains = patched_odds.reshape(shape) - base_odds
-    return toward_truth(np.moveaxis(gains, -1, 0), pairs.label)
-
-
-def _log_odds(runs: pl.DataFrame) -> pl.Series:
-    """Compute log P(true) - log P(false) of each row."""
-    logs = [
-        pl.col(p).cast(pl.Float64).clip(patch.MIN_PROBABILITY).log() for p in ("p_true", "p_false")
-    ]
-    return runs.select(odds=logs[0] - logs[1])["odds"]
+    p_base, p_patched = (
+        rows.select("p_true", "p_false").to_numpy() for rows in (unpatched, head_runs)
+    )
+    patched_odds = patch.log_odds(p_patched.reshape(*shape, 2), pairs.label)
+    return np.moveaxis(patched_odds - patch.log_odds(p_base, pairs.label), -1, 0)
