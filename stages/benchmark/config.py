@@ -30,6 +30,8 @@ NAMES = {
 
 ``last``: patched at the last `patch.positions` only; ``more``: on `stability_limit` statements.
 """
+NO_METHODS = ("weight_change", "layers", "random")
+"""Scores that are no methods: known only to those who trained the model, or the control."""
 MORE = "_more"
 """Suffix of the name of a method that sees `stability_limit` statements."""
 

@@ -5,7 +5,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.benchmark.config import NAMES
+from stages.benchmark.config import NAMES, NO_METHODS
 from stages.lib.drawing import heat, load, marks, registry, style
 from stages.lib.drawing.columns import bounded, floats, ints, texts
 
@@ -30,14 +30,16 @@ def draw(tables: load.Tables) -> Figure:
         "weights alone more than 0.1 of the gap in log-odds comes back. C: as B, among the heads "
         "of layers that have a changed head. D: share of changed heads whose score is above that "
         "of 19 of 20 heads of the model that never lies, by share of the change of weights that is "
-        "merged in; mean over organisms. Last: at the last positions.",
+        "merged in; mean over organisms. Last: at the last positions. "
+        "Rows: by mean in B; below, scores that are no methods.",
         height=8.6,
-        entries={text: DOSED[name] for name, text in labels.items()} or None,
+        entries={f"D: {text}": DOSED[name] for name, text in labels.items()} or None,
         half="half",
     )
     axes = figure.subplots(1, 4, width_ratios=[3, 3, 3, 2.2])
+    methods = _best_first(rows)
     for ax, (value, title) in zip(axes, SIDES, strict=False):
-        _table(ax, rows, value)
+        _table(ax, rows, value, methods)
         ax.set_title(title)
     for ax in axes[1:3]:
         ax.set_yticklabels([])
@@ -46,14 +48,21 @@ def draw(tables: load.Tables) -> Figure:
     return figure
 
 
-def _table(ax: Axes, rows: pl.DataFrame, value: str) -> None:
+def _best_first(rows: pl.DataFrame) -> list[str]:
+    """List methods by their mean AUROC for the needed heads, as the report does; then the rest."""
+    exact = rows.filter(pl.col("exact")).group_by("method").agg(pl.col("auroc_needed").mean())
+    means = dict(exact.iter_rows())
+    names = [name for name in NAMES if name in rows["method"].to_list()]
+    return sorted(names, key=lambda name: (name in NO_METHODS, -(means.get(name) or 0.0)))
+
+
+def _table(ax: Axes, rows: pl.DataFrame, value: str, methods: list[str]) -> None:
     """Heatmap of one number per method and organism."""
     scored_rows = rows.filter(pl.col(value).is_not_null())
     if scored_rows.is_empty():
         marks.nothing(ax, NOTHING)
         return
     organisms = scored_rows["organism"].unique(maintain_order=True).to_list()
-    methods = [name for name in NAMES if name in rows["method"].to_list()]
     cells = heat.matrix(
         ax, scored_rows, value, ("method", methods), ("organism", organisms), (0.0, 1.0)
     )

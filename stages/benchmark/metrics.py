@@ -2,13 +2,11 @@
 
 from dataclasses import dataclass
 
-from stages.benchmark.config import NAMES
+from stages.benchmark.config import NAMES, NO_METHODS
 from stages.lib.claim import Claim, Note, Table, above, number, so
 from stages.lib.stats import Interval
 from stages.lib.stats.ranking import Ranked
 
-NO_METHODS = ("weight_change", "layers", "random")
-"""Scores that are no methods: known only to those who trained the model, or the control."""
 FILE = "benchmark"
 ENOUGH = 0.95
 """AUROC from which on a method finds the heads that lie."""
