@@ -562,7 +562,10 @@ def _as_accurate(windows: WindowsMetrics) -> list[Note]:
     """Name the windows that are as accurate as the best one where it was chosen."""
     if windows.best is None or not windows.as_accurate:
         return []
-    others = ", ".join(words.layers(window) for window in windows.as_accurate)
+    size = len(_span(windows.best))
+    others = ", ".join(
+        words.layers(Window(first, first + size - 1)) for first in windows.as_accurate
+    )
     return [
         Note(
             f"On the selection split, {others} have the same accuracy as "

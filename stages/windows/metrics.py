@@ -14,8 +14,8 @@ class WindowsMetrics:
     ----------
     best : Window or None
         None where no window could be chosen.
-    as_accurate : list of Window
-        Other windows whose accuracy on the selection split is that of the best one.
+    as_accurate : list of int
+        First layers of other windows whose accuracy on the selection split is that of the best one.
     chosen_by : str
         The criterion, or the reason why no window could be chosen.
     runs : dict of str to dict of str to Point
@@ -29,7 +29,7 @@ class WindowsMetrics:
     """
 
     best: Window | None
-    as_accurate: list[Window]
+    as_accurate: list[int]
     chosen_by: str
     runs: dict[str, dict[str, Point]]
     known: dict[str, Count]

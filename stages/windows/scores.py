@@ -114,8 +114,8 @@ def summarise(
 
 def as_accurate(
     points: list[Row], windows: list[dict[str, int]], best: dict[str, int]
-) -> list[Window]:
-    """Return the other windows whose accuracy on the selection split is that of the best one.
+) -> list[int]:
+    """Return first layers of windows whose accuracy on the selection split is that of the best one.
 
     Parameters
     ----------
@@ -124,18 +124,15 @@ def as_accurate(
     windows : list of dict
         ``first_layer`` and ``last_layer`` of every window.
     best : dict
-        Likewise, of the best one.
+        Likewise, of the best one, which is left out.
     """
     accuracies = {
         row["first_layer"]: row["accuracy"]
         for row in points
         if (row["split"], row["run"]) == ("selection", "patched")
     }
-    return [
-        Window(**window)
-        for window in windows
-        if window != best and accuracies[window["first_layer"]] == accuracies[best["first_layer"]]
-    ]
+    layers = [window["first_layer"] for window in windows if window != best]
+    return [layer for layer in layers if accuracies[layer] == accuracies[best["first_layer"]]]
 
 
 def _unpatched(

@@ -512,7 +512,7 @@ def test_narrower_intervals_and_a_renamed_metric_run_no_model(own):
     for name, old, new in (
         ("stages/lib/stats/__init__.py", "LEVEL = 0.95", "LEVEL = 0.8"),
         ("stages/windows/metrics.py", "as_accurate", "alike"),
-        ("stages/windows/scores.py", "as_accurate=", "alike="),
+        ("stages/windows/scores.py", "as_accurate=as_accurate", "alike=as_accurate"),
         ("stages/report/patching.py", "windows.as_accurate", "windows.alike"),
     ):
         file = own.folder / name
