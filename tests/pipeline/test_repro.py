@@ -536,7 +536,7 @@ def test_a_changed_limit_reruns_its_sweep_alone(project, sweep):
 
 def test_a_setting_of_a_statistic_reruns_no_sweep(project):
     project.set({"robustness": {"shuffles": 3, "seed": 1}})
-    assert changed(project) == {"robustness_scores"}
+    assert changed(project) == {"robustness_scores", "report"}
     project.run("git", "checkout", "-q", "params.yaml")
 
 
