@@ -238,12 +238,12 @@ class BenchmarkMetrics:
             sorted({getattr(o, name) for o in of}) for name in ("n_seen", "n_more")
         )
         n_tested = sorted({row.n for o in of for row in o.needed.values()})
+        tested = f", as estimated on {_range(n_tested)} statements" if n_tested else ""
         return [
             Note(
                 "Changed heads are those whose weights the lying adapter changes: they are known "
                 f"exactly. The lie needs those without whose change alone more than {NEEDED} of "
-                f"the gap comes back, as estimated on {_range(n_tested)} statements. The AUROC of "
-                "one organism has no interval.",
+                f"the gap comes back{tested}. The AUROC of one organism has no interval.",
                 FILE,
             ),
             Note(
