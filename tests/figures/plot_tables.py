@@ -61,7 +61,7 @@ def write(
     )
     for name, schema in (registry.schemas(figures.declared()) | UNDRAWN).items():
         measured = known or name.startswith(ANSWERED)
-        rows = keys.get(name) or _of_any_sweep(schema, layers, heads, roles)
+        rows = keys[name] if name in keys else _of_any_sweep(schema, layers, heads, roles)
         rows = [] if name.startswith(MADE_OF_KNOWN) and not known else rows
         rows = [_filled(row if measured else row | {"n": 0}, schema, shift, rng) for row in rows]
         tables.write_rows(folder / f"{name}.json", rows)
