@@ -84,10 +84,10 @@ def _doses(ax: Axes, doses: pl.DataFrame) -> None:
     if doses.is_empty():
         marks.nothing(ax, NOTHING)
         return
-    means = doses.group_by("method", "dose").agg(pl.col("found").mean()).sort("method", "dose")
+    means = doses.group_by("method", "dose").agg(pl.col("detected").mean()).sort("method", "dose")
     for (name,), rows in means.group_by("method", maintain_order=True):
         look = DOSED[str(name)]
-        ax.plot(rows["dose"], rows["found"], color=look.colour, marker=look.marker,
+        ax.plot(rows["dose"], rows["detected"], color=look.colour, marker=look.marker,
                 linestyle=look.dash, linewidth=2.2, markeredgecolor="white")  # fmt: skip
     ax.set(xlim=(0, 1), ylim=(-0.02, 1.02))
     ax.axhline(0.5, color="black", linestyle=style.HALF)
@@ -104,6 +104,7 @@ TABLES = {
     | bounded("cpr")
     | bounded("cmd")
     | ints("passes"),
-    "benchmark/doses": texts("organism", "method") | floats("dose", "found", "false", "auroc"),
+    "benchmark/doses": texts("organism", "method")
+    | floats("dose", "detected", "false_alarms", "auroc"),
 }
 FIGURES = (registry.Figure("benchmark.png", draw, TABLES),)

@@ -80,9 +80,9 @@ class Detection:
     ----------
     threshold : float
         95th percentile of the scores of heads in the model that never lies.
-    found : dict of str to float
+    detected : dict of str to float
         By dose: share of lying heads whose score is above the threshold.
-    false : dict of str to float
+    false_alarms : dict of str to float
         By dose: share of all other heads whose score is above the threshold.
     auroc : dict of str to float
         By dose, for the lying heads.
@@ -91,8 +91,8 @@ class Detection:
     """
 
     threshold: float
-    found: dict[str, float]
-    false: dict[str, float]
+    detected: dict[str, float]
+    false_alarms: dict[str, float]
     auroc: dict[str, float]
     smallest: float | None
 

@@ -157,13 +157,13 @@ def dose_rows(summary: BenchmarkMetrics) -> Rows:
             "organism": name,
             "method": method,
             "dose": float(dose),
-            "found": share,
-            "false": detection.false[dose],
+            "detected": share,
+            "false_alarms": detection.false_alarms[dose],
             "auroc": detection.auroc[dose],
         }
         for name, organism in summary.organisms.items()
         for method, detection in organism.doses.items()
-        for dose, share in detection.found.items()
+        for dose, share in detection.detected.items()
     ]
 
 

@@ -92,14 +92,14 @@ def detections(scored: pl.DataFrame, lying: NDArray[np.bool_]) -> dict[str, Dete
     for method in scored.filter(dose=0.0)["method"].unique(maintain_order=True).sort():
         grids = {d: order(scored.filter(method=method, dose=d), lying.shape) for d in doses}
         threshold = float(np.quantile(grids[0.0], 1 - FALSE_ALARMS))
-        found = {d: float((grid[lying] > threshold).mean()) for d, grid in grids.items()}
+        detected = {d: float((grid[lying] > threshold).mean()) for d, grid in grids.items()}
         lasting_doses = [
-            d for d in doses if all(found[later] >= HALF for later in doses if later >= d)
+            d for d in doses if all(detected[later] >= HALF for later in doses if later >= d)
         ]
         result[method] = Detection(
             threshold=threshold,
-            found={str(d): value for d, value in found.items()},
-            false={str(d): float((g[~lying] > threshold).mean()) for d, g in grids.items()},
+            detected={str(d): value for d, value in detected.items()},
+            false_alarms={str(d): float((g[~lying] > threshold).mean()) for d, g in grids.items()},
             auroc={str(d): _area(lying, g) for d, g in grids.items()},
             smallest=min(lasting_doses, default=None),
         )

@@ -6,38 +6,32 @@ Params  patch
 from pathlib import Path
 from typing import Annotated
 
-from stages.grafts.metrics import GraftsMetrics
-from stages.grafts.metrics import Metrics as Grafts
+from stages.grafts import schema as grafts_schema
 from stages.ground_truth import effects, ground_truth, methods
-from stages.ground_truth.metrics import (
-    Gain,
-    GroundTruthMetrics,
-    NoOrganism,
-    PlantedMetrics,
-)
+from stages.ground_truth.effects import Effects
+from stages.ground_truth.metrics import Gain, GroundTruthMetrics, NoOrganism, PlantedMetrics
 from stages.lib.io import cli, params, tables
 from stages.lib.model import lm
 from stages.lib.patching import best_window, head_effects, patched_runs
 from stages.lib.patching.config import PatchConfig
-from stages.lib.patching.patch import Head
 from stages.lib.probing import probe_files
 from stages.lib.results import metrics
 from stages.lib.stats.windows import Window
-from stages.trace.metrics import TraceMetrics
+from stages.trace import schema as trace_schema
 
 
 def main(
     model: cli.Model,
     pairs: cli.Pairs,
     windows: Annotated[Path, "runs with each window patched (Parquet)"],
+    window: Annotated[Path, "the best window (JSON)"],
     single_heads: Annotated[Path, "runs with each head patched alone (Parquet)"],
     transplant: Annotated[Path, "runs with the head set patched (Parquet)"],
     heads: cli.HeadSet,
     probes: Annotated[Path, "folder of fitted probes, with their accuracy by layer (Parquet)"],
     attribution_patching: Annotated[Path, "estimated effect of patching each head alone (Parquet)"],
-    grafts: Annotated[Path, "which weights the lie needs: metrics of stage `grafts` (JSON)"],
-    trace: Annotated[Path, "where the patch takes effect: metrics of stage `trace` (JSON)"],
-    estimates: Annotated[Path, "attribution patching at all positions (Parquet)"],
+    grafts: Annotated[Path, "runs with grafted weights (Parquet)"],
+    trace: Annotated[Path, "folder of stage `trace`: runs by layer, place and head, and estimates"],
     out: Annotated[
         Path,
         "writes metrics, or why there are none where the model is no organism (JSON)",
@@ -60,8 +54,9 @@ def main(
         return
 
     runs, about = patched_runs.read(windows, best_window.SCHEMA, pairs)
-    window_effects, best = effects.effects(runs, about, config.base), best_window.best(runs, about)
-    result = GroundTruthMetrics(
+    window_effects = effects.effects(runs, about, config.base)
+    best = tables.read_json(window)["window"]
+    of_organism = GroundTruthMetrics(
         organism=organism["name"],
         planted=Window(planted[0], planted[-1]) if planted else None,
         effect={
@@ -71,39 +66,39 @@ def main(
         parting_layer=ground_truth.parting(probe_files.falls(probes), config.source, config.base),
     )
     if not planted:
-        metrics.write(out, result)
+        metrics.write(out, of_organism)
         return
-
     span = range(planted[0], planted[-1] + 1)
     set_heads = tables.read_json(heads)["heads"]
-    accuracy = probe_files.layers(probes)
-    weights: Grafts = metrics.read(
-        grafts,
-        Grafts,  # pyright: ignore[reportArgumentType]: a union is no `type`
-    )
-    if not isinstance(weights, GraftsMetrics):
-        raise tables.broken(grafts, f"not of organism {organism['name']}")
-    shape = (max(layers[0] for layers in single_effects.layers) + 1, len(single_effects.layers))
-    by_method = methods.scores(
+    grafts_table, _ = patched_runs.read(grafts, grafts_schema.SCHEMA, pairs)
+    needed = methods.needed(grafts_table)
+    trace_runs, about = patched_runs.read(trace / "runs.parquet", trace_schema.RUNS, pairs)
+    scores = methods.scores(
         tables.read(attribution_patching, head_effects.EFFECTS),
-        tables.read(estimates, methods.ESTIMATES),
+        tables.read(trace / "estimates.parquet", trace_schema.ESTIMATES),
         best,
         set_heads,
-        metrics.read(trace, TraceMetrics),
-        weights,
-        (shape[0], shape[1] // shape[0]),
+        methods.traced(trace_runs, about, config),
+        grafts_table,
+        _shape(single_effects),
     )
-    needed = [Head(*head) for head in weights.needed.heads]
     scored = PlantedMetrics(
-        **vars(result),
+        **vars(of_organism),
         window=ground_truth.window(best, span, window_effects),
         heads=ground_truth.heads(single_effects, span),
         set=ground_truth.head_set(set_heads, span, single_effects),
-        needed_layers=weights.needed_layers,
-        methods={name: methods.score(of, needed) for name, of in by_method.items() if needed},
-        belief=ground_truth.belief(accuracy, planted[0], config.source, config.base),
+        methods={name: methods.score(of, needed) for name, of in scores.items() if needed},
+        belief=ground_truth.belief(
+            probe_files.layers(probes), planted[0], config.source, config.base
+        ),
     )
     metrics.write(out, scored)
+
+
+def _shape(single_effects: Effects) -> tuple[int, int]:
+    """Return the number of layers of the model, and of heads per layer."""
+    n_layers = max((layers[0] for layers in single_effects.layers), default=-1) + 1
+    return n_layers, len(single_effects.layers) // max(n_layers, 1)
 
 
 if __name__ == "__main__":

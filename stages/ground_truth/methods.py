@@ -4,17 +4,17 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from stages.grafts.metrics import GraftsMetrics
-from stages.lib.io.tables import Schema
 from stages.lib.patching import patch
+from stages.lib.patching.config import PatchConfig
+from stages.lib.patching.graft_names import HEAD, LAYER, SET
 from stages.lib.patching.patch import Head
+from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.lib.stats import ranking
+from stages.lib.stats.advantage import advantage, effects
 from stages.lib.stats.ranking import Ranked
-from stages.trace.metrics import TraceMetrics
 
-ESTIMATES: Schema = {"statement_id": pl.String, "layer": pl.Int32, "head": pl.Int32}
-ESTIMATES |= {"estimate": pl.Float64}
-"""Columns of the table of estimates of stage `trace`."""
+Cells = list[tuple[int, int, float]]
+"""Layer, head and a number; a head may stand there several times."""
 Scores = NDArray[np.float64]
 """One score per head, (n_layers, n_heads): the larger, the more the head matters by a method."""
 
@@ -24,8 +24,8 @@ def scores(
     all_positions: pl.DataFrame,
     window: dict[str, int] | None,
     head_set: list[list[int]],
-    trace: TraceMetrics,
-    grafts: GraftsMetrics,
+    traced: Cells,
+    grafts: pl.DataFrame,
     shape: tuple[int, int],
 ) -> dict[str, Scores]:
     """Score every head of the model by each method.
@@ -35,13 +35,15 @@ def scores(
     head_effects : DataFrame
         From stage `attribution_patching`: effects and estimates by statement and head, in nats.
     all_positions : DataFrame
-        From stage `trace`: estimates at all positions, with the columns of `ESTIMATES`.
+        From stage `trace`: estimates at all positions, by statement and head.
     window : dict or None
         First and last layer of the best window.
     head_set : list of list of int
         Layer and head of each head of the head set.
-    trace, grafts : TraceMetrics and GraftsMetrics
-        Metrics of the stages of these names.
+    traced : list of tuple
+        From `traced`.
+    grafts : DataFrame
+        From stage `grafts`: runs with grafted weights.
     shape : tuple of int
         Number of layers of the model, and of heads per layer.
 
@@ -57,29 +59,57 @@ def scores(
         for every head of a changed layer and 0 elsewhere.
     """
     means = head_effects.group_by("layer", "head").agg(pl.col("effect", "estimate").mean())
-    cells = [
-        (cell.layer, int(head), value)
-        for cell in trace.cells.values()
-        for head, share in cell.heads.items()
-        if (value := share.value) is not None
-    ]
     window_heads = patch.of_window(window, shape[1])
-    weight_changes = [
-        (head.layer, head.head, unit.size)
-        for head, unit in ((_head(name), unit) for name, unit in grafts.heads.items())
-    ]
+    weight_changes = grafts.filter(unit=HEAD).select("layer", "index", "size").unique()
+    changed_layers = grafts.filter(unit=LAYER)["layer"].unique()
     return {
         "single_heads": _grid(means.select("layer", "head", "effect").rows(), shape),
         "attribution_patching": _grid(means.select("layer", "head", "estimate").rows(), shape),
         "attribution_everywhere": _grid(_means(all_positions), shape),
-        "trace": _grid(sorted(cells, key=lambda cell: cell[2]), shape),
+        "trace": _grid(sorted(traced, key=lambda cell: cell[2]), shape),
         "window": _grid([(head.layer, head.head, 1.0) for head in window_heads], shape),
         "head_set": _grid([(layer, head, 1.0) for layer, head in head_set], shape),
-        "weight_change": _grid(weight_changes, shape),
+        "weight_change": _grid(weight_changes.rows(), shape),
         "trained_layers": _grid(
-            [(int(layer), head, 1.0) for layer in grafts.layers for head in range(shape[1])], shape
+            [(layer, head, 1.0) for layer in changed_layers for head in range(shape[1])], shape
         ),
     }
+
+
+def traced(runs: pl.DataFrame, about: PromptPairs, config: PatchConfig) -> Cells:
+    """Return the share of the log-odds that each head of a cell that matters recovers.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Runs of stage `trace`.
+    about : PromptPairs
+        Their statements; those of the report split count.
+    config : PatchConfig
+        Section `patch`.
+
+    Returns
+    -------
+    list of tuple
+        Layer, head and share, by cell; no cell where there is nothing to recover.
+    """
+    report = about.only(about.table.filter(split="report")["statement_id"])
+    runs = runs.filter(pl.col("statement_id").is_in(report.table["statement_id"].implode()))
+    head_runs = runs.filter(pl.col("head").is_not_null())
+    if head_runs.is_empty():
+        return []
+    reference = advantage(runs, report, config.source, config.base)
+    return [
+        (effect.name["layer"], effect.name["head"], share)
+        for effect in effects(head_runs, reference, ["layer", "block", "head"])
+        if (share := effect.recovered.value) is not None
+    ]
+
+
+def needed(grafts: pl.DataFrame) -> list[Head]:
+    """Return the smallest set of heads that the lie needs; no head where none was found."""
+    heads = grafts.filter(unit=SET)["heads"].head(1).explode().to_list()
+    return [Head(head["layer"], head["head"]) for head in heads]
 
 
 def score(method: Scores, needed: list[Head]) -> Ranked:
@@ -89,18 +119,12 @@ def score(method: Scores, needed: list[Head]) -> Ranked:
     return ranking.ranked(method.ravel(), truth.ravel())
 
 
-def _head(name: str) -> Head:
-    """Parse the name of a head, such as ``21.2``."""
-    layer, head = name.split(".")
-    return Head(int(layer), int(head))
-
-
-def _means(estimates: pl.DataFrame) -> list[tuple[int, int, float]]:
+def _means(estimates: pl.DataFrame) -> Cells:
     """Return layer, head and mean estimate of each head."""
     return estimates.group_by("layer", "head").agg(pl.col("estimate").mean()).rows()
 
 
-def _grid(rows: list[tuple[int, int, float]], shape: tuple[int, int]) -> Scores:
+def _grid(rows: Cells, shape: tuple[int, int]) -> Scores:
     """Put numbers into a grid of layers and heads: 0 where there is none, the last of several."""
     grid = np.zeros(shape)
     for layer, head, value in rows:

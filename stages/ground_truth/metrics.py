@@ -147,9 +147,6 @@ class PlantedMetrics(GroundTruthMetrics):
     window : BestWindow
     heads : SingleHeads
     set : HeadSet
-    needed_layers : list of int
-        Layers that the lie needs: reverting their change of weights restores more than a quarter of
-        honesty (metrics/grafts.json).
     methods : dict of str to Ranked
         By method, its score at finding the smallest set of heads whose reverted weights restore
         honesty; ``weight_change`` and ``trained_layers`` are controls. Empty where no such set was
@@ -162,7 +159,6 @@ class PlantedMetrics(GroundTruthMetrics):
     window: BestWindow
     heads: SingleHeads
     set: HeadSet
-    needed_layers: list[int]
     methods: dict[str, Ranked]
     belief: dict[str, Accuracy]
 

@@ -12,7 +12,7 @@ from stages.heads import search, table
 from stages.heads.config import HeadsConfig
 from stages.lib import forward
 from stages.lib.io import cli, params, tables
-from stages.lib.patching import best_window, experiment, patched_runs, prompt_pairs
+from stages.lib.patching import experiment, prompt_pairs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.head_runs import HeadRuns
 
@@ -20,15 +20,13 @@ from stages.lib.patching.head_runs import HeadRuns
 def main(
     pairs: cli.Pairs,
     model: cli.Model,
-    windows: Annotated[
-        Path, "patched runs of all windows, to choose the best window from (Parquet)"
-    ],
+    window: Annotated[Path, "the best window, in which heads are searched (JSON)"],
     heads: Annotated[Path, "writes the head set, and how it was chosen (JSON)"],
     out: Annotated[Path, "writes one row per statement and head set (Parquet)"],
 ) -> None:
     """Search on the selection split only; `transplant` scores the set on the report split."""
     section = params.section("heads", HeadsConfig)
-    best = best_window.best(*patched_runs.read(windows, best_window.SCHEMA, pairs))
+    best = tables.read_json(window)["window"]
     setting = experiment.load(pairs, model, ("selection",), section.limit)
     search_pairs, config, (n_layers, n_heads) = setting.pairs, setting.config, setting.shape
     result = {"heads": [], "chosen_by": table.NOTHING}

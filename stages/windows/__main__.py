@@ -21,6 +21,7 @@ from stages.windows.config import WindowsConfig
 def main(
     pairs: cli.Pairs,
     model: cli.Model,
+    best: Annotated[Path, "writes the best window, in which `heads` searches (JSON)"],
     out: Annotated[Path, "writes one row per statement and window (Parquet)"],
 ) -> None:
     """Patch each window of consecutive layers, on both splits."""
@@ -37,6 +38,8 @@ def main(
     if forward.is_main_process():
         rows = _rows(setting, readouts, patches, section.size)
         tables.write(out, rows, best_window.SCHEMA, ["statement_id", "base", "patch_id"])
+        window = best_window.best(*patched_runs.read(out, best_window.SCHEMA, pairs))
+        tables.write_json(best, {"window": window})
 
 
 def _rows(setting: Experiment, readouts: Readouts, patches: np.ndarray, size: int) -> pl.DataFrame:

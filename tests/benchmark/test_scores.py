@@ -191,8 +191,8 @@ class TestDetection:
         tables = [scored(dose * lying().astype(float), dose) for dose in (0.0, 0.25, 0.5, 1.0)]
         (found,) = scores_doses.detections(pl.concat(tables), lying()).values()
         assert found.smallest == 0.25
-        assert found.found["1.0"] == 1.0
-        assert found.false["0.0"] <= 2 / 18
+        assert found.detected["1.0"] == 1.0
+        assert found.false_alarms["0.0"] <= 2 / 18
         assert found.auroc["1.0"] == 1.0
 
     def test_a_method_that_never_finds_them(self):

@@ -253,7 +253,7 @@ def test_belief_reads_what_enters_the_layer():
             window=BestWindow(None, None, None, 0.5, None, 0),
             heads=ground_truth.heads(effects(lambda layer: 0.2 * (layer == 3)), range(3, 4)),
             set=HeadSet(1, 1, 0.5), belief={"base": Accuracy(1.0, 0.5, 1.0, 9)},
-            needed_layers=[2], methods={"single_heads": Ranked(stats.NOTHING, 0.5, 1, 2)},
+            methods={"single_heads": Ranked(stats.NOTHING, 0.5, 1, 2)},
         ),
     ],
 )  # fmt: skip

@@ -4,13 +4,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from stages.grafts.metrics import GraftEffect, GraftsMetrics, NeededSet, Unit
+from stages.grafts.schema import SCHEMA as GRAFTS
 from stages.ground_truth import methods
 from stages.lib.patching import head_effects
+from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.patch import Head
-from stages.lib.stats import NOTHING, Interval
-from stages.lib.stats.run_points import Count
-from stages.trace.metrics import CellEffect, TraceMetrics, View
+from stages.lib.patching.prompt_pairs import PromptPairs
+from stages.trace.schema import RUNS
 from tests.intervals import ends, there
 
 SHAPE = (4, 3)
@@ -46,28 +46,34 @@ class TestScore:
         assert found.before_first_wrong == 0
 
 
+def grafts(*parts):
+    """Rows of grafts, two statements each: kind, layer, index, size, heads of the set."""
+    rows = [
+        {"statement_id": statement, "unit": unit, "layer": layer, "index": index, "size": size}
+        | {"heads": [{"layer": layer, "head": head} for layer, head in heads], "run": run}
+        for unit, layer, index, size, heads in parts
+        for run in ("without", "alone")
+        for statement in "ab"
+    ]
+    return pl.DataFrame(rows, schema=GRAFTS)
+
+
 class TestScores:
-    def scores(self, cells=None):
+    def scores(self, traced=()):
         rows = [
             {"statement_id": s, "layer": layer, "head": head, "estimate": -1.0, "effect": effect}
             for s, effect in (("a", 1.0), ("b", 3.0))
             for layer in range(4)
             for head in range(3)
         ]
-        effect = GraftEffect(NOTHING, NOTHING, NOTHING)
-        unit = Unit(effect, effect, 2.5)
-        grafts = GraftsMetrics(
-            "liar", Count(1, 1), NOTHING, NOTHING, unit, {"2": unit}, {"2.1": unit}, {}, {}, [2],
-            NeededSet([[2, 1]], 1, unit, unit),
-        )  # fmt: skip
-        trace = TraceMetrics(
-            "honest", "liar", Count(1, 1), NOTHING, "", 0.25, cells or {}, {}, [], [],
-            {"all": View(None, NOTHING)},
+        weights = grafts(
+            ("all", None, None, 9.0, []), ("layer", 2, None, 5.0, []), ("head", 2, 1, 2.5, []),
+            ("group", 2, 0, 7.0, []), ("set", None, None, 2.5, [(2, 1)]),
         )  # fmt: skip
         table = pl.DataFrame(rows, schema=head_effects.EFFECTS)
         window = {"first_layer": 1, "last_layer": 2}
         everywhere = table.drop("effect").with_columns(estimate=pl.col("layer").cast(pl.Float64))
-        return methods.scores(table, everywhere, window, [[3, 0]], trace, grafts, SHAPE)
+        return methods.scores(table, everywhere, window, [[3, 0]], [*traced], weights, SHAPE)
 
     def test_each_method_has_a_number_for_every_head(self):
         found = self.scores()
@@ -82,9 +88,53 @@ class TestScores:
         assert not found["trace"].any()
 
     def test_of_several_cells_of_a_head_the_best_counts(self):
-        def cell(block, share):
-            heads = {"1": Interval(share, 0, 1, 9), "2": NOTHING}
-            return CellEffect(2, block, NOTHING, NOTHING, NOTHING, NOTHING, heads)
-
-        found = self.scores({"a": cell("user turn", 0.7), "b": cell("last token", 0.2)})
+        found = self.scores([(2, 1, 0.7), (2, 1, 0.2)])
         np.testing.assert_array_equal(found["trace"], grid([Head(2, 1)], 0.7))
+
+
+def test_the_needed_heads_are_those_of_the_set_and_none_without_one():
+    found = grafts(("head", 1, 0, 1.0, []), ("set", None, None, 1.0, [(1, 0), (2, 2)]))
+    assert methods.needed(found) == NEEDED
+    assert methods.needed(found.filter(unit="head")) == []
+
+
+class TestTraced:
+    ABOUT = PromptPairs(
+        pl.DataFrame({
+            "statement_id": ["a", "b", "c", "d"], "label": [True, False, True, False],
+            "subject": ["a", "b", "c", "d"], "split": ["report"] * 3 + ["selection"],
+        }), [[0]] * 4, [[0]] * 4,
+    )  # fmt: skip
+    PATCH = PatchConfig(source="honest", base="liar", positions=1)
+
+    def runs(self, *runs):
+        """Runs of all statements: patch, base, layer, head, P(right)."""
+        rows = [
+            {"statement_id": statement, "source": "honest", "base": base, "patch_id": name}
+            | {"p_true": p if label else 1 - p, "p_false": 1 - p if label else p}
+            | {"answer_mass": 1.0, "layer": layer, "block": "last token", "head": head}
+            for name, base, layer, head, p in runs
+            for statement, label in self.ABOUT.table.select("statement_id", "label").rows()
+        ]
+        return pl.DataFrame(rows, schema=RUNS)
+
+    def test_the_share_is_that_of_the_log_odds_on_the_report_split(self):
+        p = 1 / (1 + np.exp([2.0, -2.0, 1.0]))  # log-odds of -2, 2 and -1
+        runs = self.runs(
+            ("none", "liar", None, None, p[0]), ("none", "honest", None, None, p[1]),
+            ("layer_2", "liar", 2, None, p[1]), ("head_2.1", "liar", 2, 1, p[2]),
+        )  # fmt: skip
+        selection = pl.col("statement_id") == "d"
+        wrong = runs.with_columns(p_true=pl.when(selection).then(0.5).otherwise("p_true"))
+        for table in (runs, wrong):
+            ((layer, head, share),) = methods.traced(table, self.ABOUT, self.PATCH)
+            assert (layer, head) == (2, 1)
+            assert share == pytest.approx(1 / 4, abs=1e-5)
+
+    def test_where_there_is_nothing_to_recover_there_is_no_share(self):
+        runs = self.runs(
+            ("none", "liar", None, None, 0.5), ("none", "honest", None, None, 0.5),
+            ("head_2.1", "liar", 2, 1, 0.6),
+        )  # fmt: skip
+        assert methods.traced(runs, self.ABOUT, self.PATCH) == []
+        assert methods.traced(runs.filter(pl.col("head").is_null()), self.ABOUT, self.PATCH) == []

@@ -115,7 +115,7 @@ def test_what_no_sweep_imports_is_in_no_folder_of_lib_that_sweeps_list():
 
 
 def test_a_node_imports_itself_and_lib():
-    """But for the config.py and metrics.py of another: schemas of what it reads too."""
+    """But for the config.py, metrics.py and schema.py of another: what it reads is like that."""
     collecting = ("check", "figures")
     for path in (ROOT / "stages").rglob("*.py"):
         node = path.relative_to(ROOT / "stages").parts[0]
@@ -125,7 +125,7 @@ def test_a_node_imports_itself_and_lib():
             other = file.split("/")[1]
             if path.name == "__init__.py" or other in (node, "lib", "__init__.py"):
                 continue
-            assert file.endswith(("/config.py", "/metrics.py")), (path, file)
+            assert file.endswith(("/config.py", "/metrics.py", "/schema.py")), (path, file)
             assert node != "lib", (path, file)
 
 
@@ -233,15 +233,12 @@ def test_everything_runs_after_the_check():
 
 
 def test_only_what_is_shown_reads_metrics_and_plots():
-    """`data/` feeds the stages that compute; `metrics/` and `plots/` are leaves.
-
-    But for `ground_truth`, which compares metrics with metrics.
-    """
+    """`data/` feeds the stages that compute; `metrics/` and `plots/` are leaves."""
     readers = {
         name for name, stage in ONE_BY_ONE.items()
         if any(dep.startswith(("metrics/", "plots/")) for dep in stage["deps"])
     }  # fmt: skip
-    assert readers == {"figures", "ground_truth", "summary", "report"}
+    assert readers == {"figures", "summary", "report"}
 
 
 def test_the_model_runs_under_the_users_launcher():

@@ -534,6 +534,13 @@ def test_a_changed_limit_reruns_its_sweep_alone(project, sweep):
     project.run("git", "checkout", "-q", "params.yaml")
 
 
+def test_windows_of_other_statements_rerun_no_head_where_the_best_window_stays(own):
+    own.set({"windows": {"limit": 9}})
+    ran = stages_run(own.repro())
+    assert {"windows", "scores@windows", "ground_truth"} <= ran
+    assert not ran & (run_the_model() - {"windows"})
+
+
 def test_a_setting_of_a_statistic_reruns_no_sweep(project):
     project.set({"robustness": {"shuffles": 3, "seed": 1}})
     assert changed(project) == {"robustness_scores", "report"}
