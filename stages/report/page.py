@@ -116,7 +116,7 @@ def _section(claim: Claim, lies: bool | None) -> list[str]:
     lines += _grid(("measured quantity", "expected", "measured", "verdict"), checks)
     lines += [_note(note) for note in claim.notes] + [""] * bool(claim.notes)
     for table in claim.tables:
-        lines += _table(table)
+        lines += _table(table) if table.rows else []
     for name in claim.figures:
         lines += [f"![{caption(name)}](figures/{name})", "", f"*{caption(name)}*", ""]
     return lines

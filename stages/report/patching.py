@@ -89,7 +89,7 @@ def window(results: Results, source: str, base: str) -> Claim:
         checks,
         ("windows.png", "widths.png"),
         notes=notes,
-        tables=_best_by_size(widths),
+        tables=[_best_by_size(widths)],
     )
 
 
@@ -141,8 +141,8 @@ def few_heads(results: Results, source: str, base: str) -> Claim:
         ("transplant.png", "heads.png", "set_sizes.png"),
         notes=notes,
         tables=[
-            *_spread(runs.elsewhere, "in the other layers"),
-            *_fewest_heads({name: rule.smallest for name, rule in rules.items()}),
+            _spread(runs.elsewhere, "in the other layers"),
+            _fewest_heads({name: rule.smallest for name, rule in rules.items()}),
         ],
     )
 
@@ -182,7 +182,7 @@ def these_heads(results: Results, source: str, base: str) -> Claim:
         "many heads in each of these layers.",
         checks,
         notes=notes,
-        tables=_spread(ranks, "in the same layers"),
+        tables=[_spread(ranks, "in the same layers")],
     )
 
 
@@ -392,7 +392,7 @@ def _as_good(rank: Rank) -> int:
     return round((rank.as_good.value or 0) * rank.n_sets)
 
 
-def _spread(control: Ranks, where: str) -> list[Table]:
+def _spread(control: Ranks, where: str) -> Table:
     """Tabulate accuracy and P(correct) with random sets patched, beside the head set."""
     ranks = {"accuracy": control.accuracy, "P(correct)": control.p_correct}
     rows: list[tuple[str, ...]] = [
@@ -410,7 +410,7 @@ def _spread(control: Ranks, where: str) -> list[Table]:
     ]
     head = ("measure", "the set", "mean", "median", "5 % to 95 %", "maximum", "the set minus mean")
     title = f"The set, and {control.accuracy.n_sets} random sets {where}, on the same statements"
-    return [Table(title, head, rows, TRANSPLANT)] * bool(rows)
+    return Table(title, head, rows, TRANSPLANT)
 
 
 def _random_by_label(control: Ranks, where: str) -> list[Note]:
@@ -548,14 +548,14 @@ def _best_minus_control(widths: dict[int, Size], best: Window | None) -> Interva
     return difference.accuracy if difference else None
 
 
-def _best_by_size(widths: dict[int, Size]) -> list[Table]:
+def _best_by_size(widths: dict[int, Size]) -> Table:
     """Tabulate the accuracy with the best window of each size patched."""
     rows: list[tuple[str, ...]] = [
         (words.plural(size, "layer"), words.layers(of.best), number(of.best.report[ALL]))
         for size, of in sorted(widths.items())
     ]
     title = "Best window of each size: the highest P(correct) on the selection split"
-    return [Table(title, ("size", "window", "accuracy"), rows, WIDTHS)] * bool(rows)
+    return Table(title, ("size", "window", "accuracy"), rows, WIDTHS)
 
 
 def _as_accurate(windows: WindowsMetrics) -> list[Note]:
@@ -575,7 +575,7 @@ def _as_accurate(windows: WindowsMetrics) -> list[Note]:
     ]
 
 
-def _fewest_heads(rules: dict[str, Smallest]) -> list[Table]:
+def _fewest_heads(rules: dict[str, Smallest]) -> Table:
     """Tabulate the fewest heads that are enough, in the order of each rule."""
     rows: list[tuple[str, ...]] = [
         (
@@ -590,7 +590,7 @@ def _fewest_heads(rules: dict[str, Smallest]) -> list[Table]:
         "`set_sizes.within` of the source run's), by the rule that orders them, and accuracy with "
         f"these heads patched. {RULES}"
     )
-    return [Table(title, ("rule", "heads", "accuracy"), rows, SIZES)] * bool(rows)
+    return Table(title, ("rule", "heads", "accuracy"), rows, SIZES)
 
 
 def _inside(layer: int | None, where: Window) -> bool | None:

@@ -77,7 +77,7 @@ def written_and_read(results: Results, source: str, base: str) -> Claim:
             *_mediated(trace, routes),
             *_best_layers(trace),
         ],
-        tables=_cells(trace),
+        tables=[_cells(trace)],
     )
 
 
@@ -175,7 +175,7 @@ def _layer_of(path: PathEffect) -> str:
     return path.reader.split(" ", 1)[0]
 
 
-def _cells(trace: TraceMetrics) -> list[Table]:
+def _cells(trace: TraceMetrics) -> Table:
     """Tabulate the effect of patching each cell, in both directions."""
     rows: list[tuple[str, ...]] = [
         (at(cell), number(cell.recovered), number(cell.accuracy), number(cell.reverse))
@@ -185,7 +185,7 @@ def _cells(trace: TraceMetrics) -> list[Table]:
         "z of all heads of one layer patched at one place: fraction of the gap in log-odds "
         "recovered, accuracy, and fraction of the gap that the reverse patch removes"
     )
-    return [Table(title, ("place", "recovered", "accuracy", "reverse"), rows, TRACE)] * bool(rows)
+    return Table(title, ("place", "recovered", "accuracy", "reverse"), rows, TRACE)
 
 
 def _best_layers(trace: TraceMetrics) -> list[Note]:

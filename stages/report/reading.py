@@ -68,7 +68,7 @@ def before(results: Results, source: str, base: str) -> Claim:
         checks,
         ("probes.png", "probe_heads.png", "transfer.png"),
         notes=[*_by_construction(results, on_source.layer, base), *_polarity(method, source)],
-        tables=_best_layers(kinds, source, base),
+        tables=[_best_layers(kinds, source, base)],
     )
 
 
@@ -153,7 +153,7 @@ def diverging(results: Results, source: str, base: str, neutral: str) -> Claim:
         "it from one layer on.",
         checks,
         ("logit_attribution.png",),
-        tables=_divergence(by_kind, source, base),
+        tables=[_divergence(by_kind, source, base)],
     )
 
 
@@ -390,7 +390,7 @@ def _polarity(method: Method | None, source: str) -> list[Note]:
     ]
 
 
-def _best_layers(kinds: dict[str, Method], source: str, base: str) -> list[Table]:
+def _best_layers(kinds: dict[str, Method], source: str, base: str) -> Table:
     """Tabulate the accuracy of each kind of probe at its best layer."""
     rows: list[tuple[str, ...]] = [
         (
@@ -403,7 +403,7 @@ def _best_layers(kinds: dict[str, Method], source: str, base: str) -> list[Table
     ]
     title = f"Accuracy of probes fitted on `{source}`, each kind at the layer that its folds chose"
     head = ("probe", "read", f"on `{source}`", f"on `{base}`")
-    return [Table(title, head, rows, TRANSFER)] * bool(rows)
+    return Table(title, head, rows, TRANSFER)
 
 
 def _deciding(by_kind: dict[str, Pairs]) -> tuple[str | None, Pairs]:
@@ -417,7 +417,7 @@ def _pair(pairs: Pairs, first: str, second: str) -> Parting | None:
     return pairs.get(first, {}).get(second) or pairs.get(second, {}).get(first)
 
 
-def _divergence(by_kind: dict[str, Pairs], source: str, base: str) -> list[Table]:
+def _divergence(by_kind: dict[str, Pairs], source: str, base: str) -> Table:
     """Tabulate the layers after which the cosine falls below 0.5 and 0, by kind of probe."""
     rows: list[tuple[str, ...]] = []
     for name, pairs in by_kind.items():
@@ -437,7 +437,7 @@ def _divergence(by_kind: dict[str, Pairs], source: str, base: str) -> list[Table
         "direction, and its sign, mean nothing)"
     )
     head = ("probe", "such layers", "below 0.5", "below 0")
-    return [Table(title, head, rows, TRANSFER)] * bool(rows)
+    return Table(title, head, rows, TRANSFER)
 
 
 def _after(crossing: Crossing) -> str:

@@ -121,7 +121,7 @@ def last_position(results: Results, source: str, base: str) -> Claim:
         checks,
         ("positions.png",),
         notes=[Note(note, POSITIONS) for note in notes],
-        tables=_blocks(positions),
+        tables=[_blocks(positions)],
     )
 
 
@@ -154,11 +154,11 @@ def _generalises(
         checks,
         figures,
         notes=[Note(note, ROBUST) for note in notes],
-        tables=_failing_sets(sets, what),
+        tables=[_failing_sets(sets, what)],
     )
 
 
-def _blocks(positions: PositionsMetrics) -> list[Table]:
+def _blocks(positions: PositionsMetrics) -> Table:
     """Tabulate the accuracy with each block of the prompt patched alone, and left out."""
     rows: list[tuple[str, ...]] = []
     for name, runs in positions.blocks.items():
@@ -181,7 +181,7 @@ def _blocks(positions: PositionsMetrics) -> list[Table]:
         "among them: such a draw can do better than the block"
     )
     head = ("block", "positions", "the block alone", "all but the block", "random positions")
-    return [Table(title, head, rows, POSITIONS)] * bool(rows)
+    return Table(title, head, rows, POSITIONS)
 
 
 def _redundant(positions: PositionsMetrics) -> list[str]:
@@ -217,7 +217,7 @@ def _restoring_sets(sets: dict[str, ChosenSet], what: str) -> list[str]:
     ]
 
 
-def _failing_sets(sets: dict[str, ChosenSet], what: str) -> list[Table]:
+def _failing_sets(sets: dict[str, ChosenSet], what: str) -> Table:
     """Tabulate the accuracy of the sets that do not restore the truth in every wording."""
     rows = [
         (
@@ -235,7 +235,7 @@ def _failing_sets(sets: dict[str, ChosenSet], what: str) -> list[Table]:
         "label, 0 on the other"
     )
     head = (f"{what} that chose the set", "accuracy", "on true statements", "on false statements")
-    return [Table(title, head, rows, ROBUST)] * bool(rows)
+    return Table(title, head, rows, ROBUST)
 
 
 def _restores(head_set: ChosenSet) -> bool:

@@ -91,6 +91,14 @@ def test_tables_and_terms_are_on_both_pages_with_their_sources(figures):
     assert "<caption>" not in html.render(small(), figures)
 
 
+def test_a_table_without_rows_is_on_neither_page(figures):
+    wet = small().claims[0]
+    for rows in ([], [("North", "95")]):
+        made = small(claims=[replace(wet, tables=[Table("Depth of seas", ("sea", "depth"), rows)])])
+        for text in (page.render(made), html.render(made, figures)):
+            assert ("Depth of seas" in text) == bool(rows)
+
+
 def test_both_pages_have_the_same_claims_and_verdicts(committed):
     text, shown = page.render(committed), Tags(html.render(committed, ROOT / "plots/figures"))
     verdicts = re.findall(r"^Verdict: \**([a-z ]+)\**\.", text, re.MULTILINE)
