@@ -23,6 +23,7 @@ def main(
     readouts: Annotated[Path, "folder of answers, one Parquet file per persona"],
     model: cli.Model,
     runs: Annotated[Path, "single statements' runs, as stage `inspect` wrote them (safetensors)"],
+    heads: cli.HeadSet,
     attribution_patching: Annotated[
         Path, "measured effects of heads, on some statements (Parquet)"
     ],
@@ -59,7 +60,8 @@ def main(
         "blocks": [names.block(name) for name in BLOCKS],
         "traced_blocks": [names.block(name) for name in trace_maps.blocks(roles.positions)],
         "vocabulary": tokens.texts,
-        "set": inspected_runs.heads,
+        "set": tables.read_json(heads)["heads"],
+        "heads": inspected_runs.heads,
         "n_layers": inspected_runs.effects.shape[1],
         "n_heads": inspected_runs.effects.shape[2],
         "reasons": inspected_runs.reasons,

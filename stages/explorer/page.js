@@ -2,8 +2,10 @@
 // All texts of the data reach the page as textContent, or as data of a plot.
 (() => {
 const data = JSON.parse(document.getElementById("data").textContent);
-const { statements, source, base } = data;
+const { source, base } = data;
 const RUNS = { source, base, patched: `${base}, patched` };
+const hasMap = (one) => one.trace !== null;
+const statements = [...data.statements].sort((a, b) => hasMap(b) - hasMap(a));
 const byId = new Map(statements.map((one) => [one.id, one]));
 const state = { id: null, head: null };
 
@@ -15,6 +17,7 @@ const heads = [];
 for (let layer = 0; layer < data.n_layers; layer++)
   for (let head = 0; head < data.n_heads; head++) heads.push([layer, head]);
 const inSet = new Set(data.set.map(name));
+const attending = data.heads.map(name); // heads whose attention was read
 
 function make(tag, text = "", properties = {}) {
   const element = document.createElement(tag);
@@ -38,8 +41,9 @@ const FILTERS = {
   known: (one, value) => String(one.known) === value,
   lied: (one, value) => String(!isRight(one, one.runs[1])) === value,
   patched: (one, value) => String(isRight(one, one.runs[2])) === value,
-  maps: (one, value) => (value === "trace" ? one.trace !== null : one.measured),
+  split: (one, value) => inSplit(one) && (value !== "map" || hasMap(one)),
 };
+const inSplit = (one) => one.split === (at("split").value === "selection" ? "selection" : "report");
 
 function fillFilters() {
   const topics = [...new Set(statements.map((one) => one.topic))].sort();
@@ -48,7 +52,7 @@ function fillFilters() {
   options("known", [["", "known or not"], ["true", "known"], ["false", "not known"]]);
   options("lied", [["", `any ${base}`], ["true", `${base} wrong`], ["false", `${base} right`]]);
   options("patched", [["", "any patched"], ["true", "patched right"], ["false", "patched wrong"]]);
-  options("maps", [["", "any map"], ["trace", "layer × block run"], ["heads", "heads measured"]]);
+  options("split", [["report", "report split"], ["map", "report, with map"], ["selection", "selection split"]]);
 }
 
 function chosen() {
@@ -65,10 +69,11 @@ function chosen() {
 
 function drawList() {
   const found = chosen();
-  at("count").textContent = `${found.length} of ${statements.length} statements`;
+  at("count").textContent = `${found.length} of ${statements.filter(inSplit).length} statements`;
   at("list").replaceChildren(
     ...found.map((one) => {
       const button = make("button", one.text, { type: "button" });
+      if (hasMap(one)) button.append(" ", make("span", "map", { className: "mark" }));
       button.dataset.id = one.id;
       button.addEventListener("click", () => go(one.id, state.head));
       const item = make("li");
@@ -197,12 +202,17 @@ function effectsSpec(one) {
   };
 }
 
+// Effects are measured on the selection split and estimated on the report split: no plot mixes them.
+function sameSplit() {
+  const { split } = byId.get(state.id);
+  return statements.filter((one) => one.split === split);
+}
+
 function headSpec(head) {
   const place = heads.findIndex((other) => name(other) === head);
-  const values = statements.map((one) => ({
+  const values = sameSplit().map((one) => ({
     id: one.id, statement: one.text, effect: one.effects[place], topic: one.topic,
-    label: one.label ? "true" : "false", how: one.measured ? "measured" : "by gradient",
-    chosen: one.id === state.id,
+    label: one.label ? "true" : "false", chosen: one.id === state.id,
   }));
   const x = { field: "effect", type: "quantitative", title: "change of log-odds (nats)" };
   const y = { field: "topic", type: "nominal", title: null };
@@ -215,9 +225,7 @@ function headSpec(head) {
           color: { field: "label", type: "nominal", title: "statement",
             legend: { orient: "top" },
             scale: { domain: ["true", "false"], range: [colour("--right"), colour("--wrong")] } },
-          shape: { field: "how", type: "nominal", title: "effect", legend: { orient: "bottom" },
-            scale: { domain: ["by gradient", "measured"], range: ["circle", "diamond"] } },
-          tooltip: [{ field: "statement" }, { field: "effect", format: "+.3f" }, { field: "how" }] } },
+          tooltip: [{ field: "statement" }, { field: "effect", format: "+.3f" }] } },
       { transform: [{ filter: "datum.chosen" }],
         mark: { type: "point", size: 160, strokeWidth: 2.5, color: colour("--text") },
         encoding: { x, y } },
@@ -231,7 +239,8 @@ function drawAnswers(one) {
   const rows = data.personas.map((persona) => [persona, one.prompts[persona].p]);
   rows.push([RUNS.patched, one.runs[2]]);
   const head = make("tr");
-  head.append(...["run", "P(true)", "P(false)", "answer"].map((text) => make("th", text)));
+  head.append(...["run", "P(true)", "P(false)"].map((text) => make("th", text)),
+    make("th", "answer", { className: "said" }));
   at("answers").replaceChildren(head, ...rows.map(([run, p]) => {
     const row = make("tr"), right = isRight(one, p);
     const answer = `${isTrue(p)}, ${right ? "right" : "wrong"}`;
@@ -243,6 +252,14 @@ function drawAnswers(one) {
 
 function roleOf(persona) {
   return { [source]: "source", [base]: "base" }[persona];
+}
+
+// Why a head's attention was read: the head is in the set, or its layer matters at some blocks.
+function whyRead(head) {
+  if (inSet.has(head)) return ["set"];
+  const layer = Number(head.split(".")[0]);
+  const cells = statements.flatMap((one) => one.trace?.into_base_heads ?? []);
+  return [...new Set(cells.filter((cell) => cell[0] === layer).map((cell) => data.traced_blocks[cell[2]]))];
 }
 
 // Tokens that every prompt of a role has at its head, of the block between system prompt and question.
@@ -266,7 +283,7 @@ function fillAttention(one) {
 }
 
 function drawPrompts(one) {
-  const head = data.set.map(name).indexOf(at("attention_head").value);
+  const head = attending.indexOf(at("attention_head").value);
   const from = at("attention_from").value;
   at("prompts").replaceChildren(...data.personas.map((persona) => {
     const { tokens, blocks } = one.prompts[persona];
@@ -313,9 +330,11 @@ function tokenSpan(text, percent, block, place, asks) {
 function drawTrace(one) {
   const maps = one.trace;
   at("trace_note").textContent = maps
-    ? `What z of all heads of one layer does to the log-odds of the right answer, patched at the tokens of one block. ` +
-      "Turn: what the chat template writes before the question, and after it. Blocks are without the last token."
-    : "The map was not run for this statement: it is run for some. The filter “layer × block run” lists them.";
+    ? "What z of all heads of one layer does to the log-odds of the right answer, patched at the tokens of one block. " +
+      "The user-turn header and the assistant-turn header are what the chat template writes before the question " +
+      "and after it. No block holds the last token." +
+      (maps.into_source ? "" : ` Patches into the ${source} run are of fewer statements, and not of this one.`)
+    : "This statement has no map: layers × blocks are patched for some statements. The filter “report, with map” lists them.";
   plot("into_base", maps && maps.into_base && traceSpec(maps.into_base, `${source} z into the ${base} run`));
   plot("into_source", maps && maps.into_source && traceSpec(maps.into_source, `${base} z into the ${source} run`));
 }
@@ -324,7 +343,7 @@ function drawHead(one) {
   const [layer, head] = state.head.split(".").map(Number);
   at("head").value = state.head;
   at("head_note").textContent =
-    `Head ${state.head}${inSet.has(state.head) ? ", in the head set" : ""}: one point per statement. ` +
+    `Head ${state.head}${inSet.has(state.head) ? ", in the head set" : ""}: one point per statement of the ${one.split} split. ` +
     "Click a point to go to its statement.";
   plot("head_plot", headSpec(state.head), (datum) => datum.id && go(datum.id, state.head));
   const cells = ["into_base", "into_source"].flatMap((direction) =>
@@ -359,9 +378,10 @@ function draw() {
   plot("lens", !data.reasons.lens && lensSpec(one));
   at("attention_note").textContent = data.reasons.attention
     ? `Not measured: ${data.reasons.attention}`
-    : data.set.length
-      ? `Shaded: per cent of the head's attention, in the runs of ${source} and ${base}. Outlined: the token that attends.`
-      : "There is no head set: no window restores the truth.";
+    : attending.length
+      ? `Shaded: per cent of the head's attention, in the runs of ${source} and ${base}. Outlined: the token that attends. ` +
+        "Heads: those of the head set, and of each cell of layer × block that matters the heads that recover most alone."
+      : "No attention was read: there is no head set, and no cell of layer × block matters.";
   fillAttention(one);
   drawPrompts(one);
   drawTrace(one);
@@ -391,13 +411,13 @@ function arrive() {
   at("missing").textContent = wrong.length ? `Not on this page: ${wrong.join(", ")}` : "";
   state.id = byId.has(id) ? id : (chosen()[0] ?? statements[0])?.id ?? null;
   state.head = known ? head : (data.set.length ? name(data.set[0]) : name(heads[0]));
-  if (inSet.has(state.head)) at("attention_head").value = state.head;
+  if (attending.includes(state.head)) at("attention_head").value = state.head;
   draw();
 }
 
 fillFilters();
 options("head", heads.map((head) => [name(head), name(head) + (inSet.has(name(head)) ? " (set)" : "")]));
-options("attention_head", data.set.map((head) => [name(head), name(head)]));
+options("attention_head", attending.map((head) => [head, [head, ...whyRead(head)].join(" · ")]));
 at("search").addEventListener("input", drawList);
 for (const id of Object.keys(FILTERS)) at(id).addEventListener("change", drawList);
 at("head").addEventListener("change", () => go(state.id, at("head").value));

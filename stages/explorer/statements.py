@@ -76,7 +76,7 @@ def persona(
 
 
 def prefix_attention(inspected_runs: Inspection) -> dict[str, list[list[list[int]]]]:
-    """Return the attention of the set's heads within the common prefix of all prompts of a role.
+    """Return the attention of each inspected head within the common prefix of a role's prompts.
 
     Returns
     -------

@@ -9,17 +9,16 @@ from stages.explorer.numbers import short
 from stages.lib.io import tables
 from stages.lib.io.cli import UserError
 from stages.lib.patching import patch
-from stages.lib.patching.blocks import BLOCKS
 from stages.lib.patching.config import PatchConfig
+from stages.trace.schema import ALL, LAST, PARTS, RUNS
 
-SCHEMA = tables.PATCHED | {"layer": pl.Int32, "block": pl.String, "head": pl.Int32}
 NULLABLE = ("layer", "block", "head")
 COLUMNS = ("statement_id", "base", "layer", "head", "block", "effect")
 
 
 def blocks(positions: int) -> list[str]:
     """List the columns of a map; `positions` last positions are patched in other stages."""
-    return [*BLOCKS, "last token", f"last {positions}", "all"]
+    return [*PARTS, LAST.format(positions), ALL]
 
 
 def read(file: Path, statements: pl.DataFrame, roles: PatchConfig) -> dict[str, dict[str, Any]]:
@@ -49,7 +48,7 @@ def read(file: Path, statements: pl.DataFrame, roles: PatchConfig) -> dict[str, 
     """
     if not file.exists():
         return {}
-    runs = tables.read(file, SCHEMA, nullable=NULLABLE)
+    runs = tables.read(file, RUNS, nullable=NULLABLE)
     runs = runs.join(statements.select("statement_id", "label"), on="statement_id")
     log_odds = patch.log_odds(runs.select("p_true", "p_false").to_numpy(), runs["label"].to_numpy())
     runs = runs.with_columns(log_odds=pl.Series(log_odds, dtype=pl.Float64))

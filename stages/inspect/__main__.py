@@ -9,7 +9,7 @@ from typing import Annotated
 
 import polars as pl
 
-from stages.inspect import attention, runs
+from stages.inspect import attention, runs, traced_heads
 from stages.inspect.config import InspectConfig
 from stages.lib import forward, inspection
 from stages.lib.inspection import Inspection
@@ -21,6 +21,7 @@ from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.experiment import Experiment
 from stages.lib.patching.patch import Head
 from stages.lib.patching.prompt_pairs import PromptPairs
+from stages.trace import schema as trace_schema
 
 
 def main(
@@ -30,6 +31,11 @@ def main(
     attribution_patching: Annotated[
         Path, "measured effects of heads; the statements of this table are inspected too (Parquet)"
     ],
+    trace: Annotated[
+        Path,
+        "runs of stage `trace`; attention is read for the heads that recover most in the cells "
+        "that matter, too (Parquet)",
+    ],
     out: Annotated[Path, "writes lens, attention and head effects by statement (safetensors)"],
 ) -> None:
     """Inspect statements of the report split, and the statements with measured head effects."""
@@ -38,14 +44,18 @@ def main(
     words = params.section("readout", ReadoutConfig)
     limit = params.section("inspect", InspectConfig).limit
     swept_ids = tables.read(attribution_patching, head_effects.EFFECTS)["statement_id"]
-    inspected_pairs = _statements(tables.read(pairs, tables.PAIRS), swept_ids, limit)
-    chosen = [Head(*head) for head in tables.read_json(heads)["heads"]]
+    all_pairs = tables.read(pairs, tables.PAIRS)
+    inspected_pairs = _statements(all_pairs, swept_ids, limit)
+    head_set = [Head(*head) for head in tables.read_json(heads)["heads"]]
+    trace_runs = tables.read(trace, trace_schema.RUNS, nullable=("layer", "block", "head"))
+    about = all_pairs.select("statement_id", "label")
+    shown_heads = sorted({*head_set, *traced_heads.best(trace_runs, about, config.base)})
     language_model = lm.load(model)
     answers = readout.answers_of(language_model, words)
     setting = Experiment(config, inspected_pairs, language_model, answers)
-    run_results = runs.look(setting, patch.of_heads([chosen], *setting.shape)[0])
+    run_results = runs.look(setting, patch.of_heads([head_set], *setting.shape)[0])
     attention_results = attention.look(
-        language_model, [inspected_pairs.source, inspected_pairs.base], chosen
+        language_model, [inspected_pairs.source, inspected_pairs.base], shown_heads
     )
     if not forward.is_main_process():
         return
@@ -56,7 +66,7 @@ def main(
         out,
         Inspection(
             statement_ids=inspected_pairs.table["statement_id"].to_list(),
-            heads=[list(head) for head in chosen],
+            heads=[list(head) for head in shown_heads],
             answers=run_results.answers,
             lens=run_results.lens,
             effects=run_results.effects,

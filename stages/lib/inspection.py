@@ -27,7 +27,8 @@ class Inspection:
     statement_ids : list of str
         The statements, in the order of the arrays.
     heads : list of list of int
-        Layer and head of each head of the set.
+        Layer and head of each head whose attention was read: those of the head set, and of each
+        cell that matters those that recover most alone.
     answers : ndarray of shape (n_runs, n_statements, 2), float32
         Log P(true) and log P(false) in each of `RUNS`.
     lens : ndarray of shape (n_runs, n_statements, n_layers + 1, 2), float32
@@ -37,10 +38,10 @@ class Inspection:
     effects : ndarray of shape (n_statements, n_layers, n_heads), float32
         Attribution patching: estimated effect of patching each head alone on log P(true) - log
         P(false) of the base run.
-    last : ndarray of shape (n_roles, n_statements, n_set, n_longest), float32
-        Attention of the set's heads from the last token, in the run of each of `ROLES`; 0 beyond
+    last : ndarray of shape (n_roles, n_statements, n_read, n_longest), float32
+        Attention of `heads` from the last token, in the run of each of `ROLES`; 0 beyond
         the end of a prompt.
-    prefix : ndarray of shape (n_roles, n_set, n_prefix, n_prefix), float32
+    prefix : ndarray of shape (n_roles, n_read, n_prefix, n_prefix), float32
         Attention of these heads from each token (third axis) of the tokens that all prompts of a
         role begin with, where attention is the same for all statements. The shorter prefix is
         padded with 0.

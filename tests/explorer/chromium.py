@@ -78,6 +78,12 @@ class Session:
             button = {} if kind == "mouseMoved" else {"button": "left", "clickCount": 1}
             await self.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, **button)
 
+    async def press(self, key: str) -> None:
+        """Press a key: a character, or ``Enter``."""
+        text = "\r" if key == "Enter" else key
+        await self.send("Input.dispatchKeyEvent", type="keyDown", key=key, text=text)
+        await self.send("Input.dispatchKeyEvent", type="keyUp", key=key)
+
     async def picture(self, file: Path) -> None:
         """Write what the window shows."""
         shot = await self.send("Page.captureScreenshot", captureBeyondViewport=True)

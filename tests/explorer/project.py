@@ -14,11 +14,13 @@ from stages.lib import inspection
 from stages.lib.inspection import Inspection
 from stages.lib.io import tables
 from stages.lib.patching import head_effects
+from stages.trace.schema import RUNS
 from tests import tiny
 
 PERSONAS = ("neutral", "honest", "liar")
 POSITIONS = 20
 LAYERS, HEADS, SET = 6, 3, [[4, 1], [5, 2]]
+WRITER = [2, 0]  # not in the set; of a cell that matters
 BLOCKS = trace_maps.blocks(POSITIONS)
 QUESTION = 'Is it so? "{statement}"'
 PROMPT = {"question": QUESTION} | {
@@ -33,8 +35,11 @@ def statements(n: int) -> list[str]:
     return [f"{'Paris' if i % 2 else 'Iron'} is number {i}." for i in range(n)]
 
 
-def write(folder: Path, texts: list[str], traced: int = 2, measured: int = 1) -> None:
-    """Write all of them; the liar lies, and the patch undoes it, but for every fifth statement."""
+def write(folder: Path, texts: list[str], traced: int = 2, measured: int = 0) -> None:
+    """Write all of them; the liar lies, and the patch undoes it, but for every fifth statement.
+
+    The first `measured` statements are of the selection split.
+    """
     n = len(texts)
     ids, label = [f"s{i:03}" for i in range(n)], [i % 3 != 0 for i in range(n)]
     tokenizer = tiny.chatml_tokenizer()
@@ -82,6 +87,7 @@ def write(folder: Path, texts: list[str], traced: int = 2, measured: int = 1) ->
     )
     tables.write(folder / "data/pairs.parquet", pairs, tables.PAIRS, ["statement_id"])
     inspection.write(folder / "data/inspection.safetensors", _looked(ids, label, tokens))
+    tables.write_json(folder / "data/heads.json", {"heads": SET})
     rows = [
         (one, layer, head, 0.5, layer + head / 10)
         for one, layer, head in itertools.product(ids[:measured], range(LAYERS), range(HEADS))
@@ -101,14 +107,15 @@ def trace(file: Path, ids: list[str]) -> None:
     places = [(None, None, None)]
     places += list(itertools.product(range(LAYERS), [None], BLOCKS))
     places += [(layer, head, "all") for layer, head in [*SET, [0, 0]]]
+    places += [(*WRITER, "user turn")]
     rows = []
     for one, (of, into) in itertools.product(ids, (("honest", "liar"), ("liar", "honest"))):
         for layer, head, block in places:
             p = 0.9 if (into == "honest") != ((layer, block) == (4, "last token")) else 0.1
             run = (into if layer is None else of, into, f"{layer} {block} {head}")
             rows.append((one, *run, p, 1 - p, 1.0, layer, block, head))
-    table = pl.DataFrame(rows, trace_maps.SCHEMA, orient="row")
-    tables.write(file, table, trace_maps.SCHEMA, ["statement_id", "base", "patch_id"])
+    table = pl.DataFrame(rows, RUNS, orient="row")
+    tables.write(file, table, RUNS, ["statement_id", "base", "patch_id"])
 
 
 def page(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
@@ -123,6 +130,7 @@ def page(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         readouts=data / "readouts",
         model=data / "model",
         runs=data / "inspection.safetensors",
+        heads=data / "heads.json",
         attribution_patching=data / "attribution.parquet",
         trace=data / "trace/runs.parquet",
         out=out,
@@ -146,8 +154,10 @@ def _looked(ids: list[str], label: list[bool], tokens: dict[str, list[list[int]]
     odds = odds * sign[:, None]
     lens = np.stack([-np.logaddexp(0, -odds), -np.logaddexp(0, odds)], axis=-1)
     longest = max(len(row) for name in ("honest", "liar") for row in tokens[name])
-    last = np.zeros((2, n, len(SET), longest))
-    last[:, :, 0, 3], last[:, :, 0, 5], last[:, :, 1, 0] = 0.75, 0.25, 1.0
-    prefix = np.tile(np.eye(60), (2, len(SET), 1, 1))
+    heads = [WRITER, *SET]
+    last = np.zeros((2, n, len(heads), longest))
+    last[:, :, 0, 2], last[:, :, 1, 3], last[:, :, 1, 5], last[:, :, 2, 0] = 1.0, 0.75, 0.25, 1.0
+    prefix = np.tile(np.eye(60), (2, len(heads), 1, 1))
+    prefix[:, 0] = np.eye(60)[1]  # the writer attends to token 1 from all tokens
     effects = sign[:, None, None] * np.arange(LAYERS * HEADS).reshape(LAYERS, HEADS) / 10
-    return Inspection(ids, SET, lens[:, :, -1], lens, effects, last, prefix, {})
+    return Inspection(ids, heads, lens[:, :, -1], lens, effects, last, prefix, {})

@@ -21,10 +21,10 @@ TITLE = "document.getElementById('statement').textContent"
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
-    """A page of five hundred statements, one of which is a script."""
+    """A page of five hundred statements: one is a script, one of the selection split."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         folder = tmp_path_factory.mktemp("page")
-        project.write(folder, [*project.statements(499), EVIL])
+        project.write(folder, [*project.statements(499), EVIL], measured=1)
         project.page(folder, monkeypatch)
     return folder / "plots/explorer.html"
 
@@ -68,7 +68,7 @@ def test_nothing_is_asked_of_the_network(tmp_path, written):
         return await session.run(LISTED)
 
     listed, session = driven(tmp_path, written, look)
-    assert listed == 500
+    assert listed == 499
     urls = [told["request"]["url"] for told in session.told("Network.requestWillBeSent")]
     assert urls
     assert {url.split(":")[0] for url in urls} <= {"file", "data", "blob"}
@@ -83,7 +83,7 @@ def test_a_statement_that_is_a_script_does_not_run(tmp_path, written):
 
 def test_clicks_search_and_links_lead_where_they_say(tmp_path, written):
     async def look(session):
-        await session.run("document.querySelectorAll('#list button')[3].click()")
+        await session.run("document.querySelectorAll('#list button')[2].click()")
         await session.until("location.hash.startsWith('#statement=s003')")
         clicked = await session.run(TITLE)
         await session.run(
@@ -111,3 +111,41 @@ def test_clicks_search_and_links_lead_where_they_say(tmp_path, written):
     layer, number = map(int, head.split("."))
     assert 0 <= layer < project.LAYERS
     assert 0 <= number < project.HEADS
+
+
+def test_a_filter_that_is_clicked_lists_what_passes(tmp_path, written):
+    """The mouse opens the list of values, and keys choose one: the values are drawn by the system."""
+
+    async def choose(session, select, value):
+        await session.run(f"document.getElementById('{select}').scrollIntoView()")
+        box = f"document.getElementById('{select}').getBoundingClientRect()"
+        await session.click(*await session.run(f"[{box}.x + {box}.width / 2, {box}.y + 10]"))
+        await session.until(f"document.activeElement.id === '{select}'")
+        for key in (*value, "Enter"):
+            await session.press(key)
+        return await session.run(
+            "[document.getElementById('count').textContent,"
+            " [...document.querySelectorAll('#list button')].slice(0, 2).map((b) => b.dataset.id)]"
+        )
+
+    async def look(session):
+        before = await session.run("document.querySelector('#list button').dataset.id")
+        found = [
+            await choose(session, "topic", "el"),
+            await choose(session, "split", "report,"),
+            await choose(session, "topic", "ev"),
+            await choose(session, "split", "s"),
+        ]
+        await session.run("document.querySelector('#list button').click()")
+        await session.until("location.hash.startsWith('#statement=s000')")
+        return before, found
+
+    assert driven(tmp_path, written, look)[0] == (
+        "s001",
+        [
+            ["249 of 499 statements", ["s002", "s004"]],
+            ["0 of 499 statements", []],
+            ["1 of 499 statements", ["s001"]],
+            ["1 of 1 statements", ["s000"]],
+        ],
+    )

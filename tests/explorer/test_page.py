@@ -8,15 +8,19 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import polars as pl
 import pytest
 import vl_convert
 
 from stages.explorer import page as explorer_page
 from stages.lib import inspection
+from stages.lib.io import tables
+from stages.trace.schema import RUNS
 from tests.explorer import project
 
 HERE = Path(__file__).parent
 MEGABYTE = 1e6
+PLOTS = "#statement=s001&head=4.1"
 EVIL = '</script><script>window.evil = 1</script><img src=x onerror="window.evil = 1"> is "5 < 6" & \\u003c.'
 DRIVE = """
 const { open } = require(process.argv[1]);
@@ -50,10 +54,10 @@ def node():
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
-    """A page of twelve statements, of which two have a map and one has measured effects."""
+    """A page of twelve statements: one of the selection split, with measured effects; two maps."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         folder = tmp_path_factory.mktemp("page")
-        project.write(folder, [*project.statements(11), EVIL])
+        project.write(folder, [*project.statements(11), EVIL], measured=1)
         project.page(folder, monkeypatch)
     return folder / "plots/explorer.html"
 
@@ -103,7 +107,7 @@ def test_a_statement_that_is_a_script_is_a_text(written):
     assert "img" not in parsed.tags
     assert json.loads(parsed.scripts[0])["statements"][11]["text"] == EVIL
     assert "<" not in parsed.scripts[0]
-    script = "return [at.statement.textContent, at.list.children[11].textContent, typeof window];"
+    script = "return [at.statement.textContent, at.list.children[10].textContent, typeof window];"
     assert shown(written, script, "#statement=s011") == [EVIL, EVIL, "undefined"]
 
 
@@ -121,9 +125,9 @@ def test_the_bundle_ends_no_script():
 
 
 def test_the_same_tables_give_the_same_page(written, tmp_path, monkeypatch):
-    project.write(tmp_path, [*project.statements(11), EVIL])
+    project.write(tmp_path, [*project.statements(11), EVIL], measured=1)
     assert project.page(tmp_path, monkeypatch) == written.read_text(encoding="utf-8")
-    project.write(tmp_path, [*project.statements(12)])
+    project.write(tmp_path, project.statements(12), measured=1)
     assert project.page(tmp_path, monkeypatch) != written.read_text(encoding="utf-8")
 
 
@@ -141,15 +145,18 @@ def test_five_hundred_statements_are_listed_and_fit(tmp_path, monkeypatch):
 SEARCHES = [
     ({"search": "paris"}, {1, 3, 5, 7, 9}),
     ({"search": "IRON 10"}, {10}),
+    ({"search": "iron 0."}, {10}),  # 0 is of the selection split
     ({"search": "nothing like it"}, set()),
     ({"topic": "cities"}, {1, 3, 5, 7, 9, 11}),
-    ({"label": "false"}, {0, 3, 6, 9}),
-    ({"known": "false"}, {0, 4, 8}),
-    ({"lied": "false"}, {0, 5, 10}),
+    ({"label": "false"}, {3, 6, 9}),
+    ({"known": "false"}, {4, 8}),
+    ({"lied": "false"}, {5, 10}),
     ({"lied": "true", "topic": "cities"}, {1, 3, 7, 9, 11}),
     ({"patched": "false"}, set()),
-    ({"maps": "trace"}, {0, 1}),
-    ({"maps": "heads"}, {0}),
+    ({"split": "report"}, set(range(1, 12))),
+    ({"split": "map"}, {1}),
+    ({"split": "selection"}, {0}),
+    ({"split": "selection", "known": "true"}, set()),
 ]
 
 
@@ -157,25 +164,53 @@ SEARCHES = [
 def test_search_and_filters_together_keep_what_passes_all(written, chosen, expected):
     script = f"""for (const [id, value] of Object.entries({json.dumps(chosen)})) set(id, value);
       const found = [listed(), at.count.textContent];
-      for (const id of {json.dumps(list(chosen))}) set(id, "");
+      for (const id of {json.dumps(list(chosen))}) set(id, id === "split" ? "report" : "");
       return [...found, listed().length];"""
     ids, count, after = shown(written, script)
     assert ids == [f"s{i:03}" for i in sorted(expected)]
-    assert (count, after) == (f"{len(expected)} of 12 statements", 12)
+    n = 1 if chosen.get("split") == "selection" else 11
+    assert (count, after) == (f"{len(expected)} of {n} statements", 11)
+
+
+def test_statements_with_a_map_come_first_with_a_mark_and_the_page_opens_on_one(
+    tmp_path, monkeypatch
+):
+    project.write(tmp_path, project.statements(6), measured=1)
+    project.trace(tmp_path / "data/trace/runs.parquet", ["s000", "s003", "s005"])
+    project.page(tmp_path, monkeypatch)
+    script = """const marked = at.list.querySelectorAll("button")
+        .filter((button) => button.querySelectorAll("span").length).map((b) => b.dataset.id);
+      return [listed(), marked, current(), "into_base" in drawn];"""
+    assert shown(tmp_path / "plots/explorer.html", script) == [
+        ["s003", "s005", "s001", "s002", "s004"],
+        ["s003", "s005"],
+        ["s003"],
+        True,
+    ]
+
+
+@pytest.mark.parametrize("hidden", ["s000", "s007"])
+def test_a_link_leads_to_a_statement_that_the_filters_leave_out(written, hidden):
+    script = f"""set("split", "map"); location.hash = "#statement={hidden}"; await settled();
+      return [location.hash, at.missing.hidden, at.facts.textContent.split(" · ")[3], listed(),
+        current(), "effects" in drawn];"""
+    split = {"s000": "selection split", "s007": "report split"}[hidden]
+    found = shown(written, script)
+    assert found == [f"#statement={hidden}", True, split, ["s001"], [], True]
 
 
 def test_a_link_leads_to_its_statement_and_head(written):
     script = "return [at.statement.textContent, at.head.value, current(), at.missing.hidden];"
     found = shown(written, script, "#statement=s007&head=5.2")
     assert found == ["Paris is number 7.", "5.2", ["s007"], True]
-    assert shown(written, script)[:3] == ["Iron is number 0.", "4.1", ["s000"]]
+    assert shown(written, script)[:3] == ["Paris is number 1.", "4.1", ["s001"]]
     script = "return [at.missing.textContent, at.missing.hidden, at.head.value, current()];"
     found = shown(written, script, "#statement=s9<b>9&head=23.3")
     assert found == [
         "Not on this page: statement s9<b>9, head 23.3",
         False,
         "4.1",
-        ["s000"],
+        ["s001"],
     ]
 
 
@@ -232,17 +267,61 @@ def test_tokens_are_shaded_by_the_attention_of_the_head_and_token_that_are_chose
     ] * 2
 
 
+def test_heads_to_choose_are_those_of_the_set_and_of_cells_that_matter(written):
+    script = (
+        "return at.attention_head.children.map((option) => [option.value, option.textContent]);"
+    )
+    assert shown(written, script) == [
+        ["2.0", "2.0 · user-turn header"],
+        ["4.1", "4.1 · set"],
+        ["5.2", "5.2 · set"],
+    ]
+    script = """const shades = () => at.prompts.children[2].children[1].querySelectorAll("span")
+        .filter((span) => span.title?.includes("attention")).map((span) => span.title);
+      const last = shades(); set("attention_from", "0");
+      return [at.attention_head.value, last, shades()];"""
+    head, last, turn = shown(written, script, "#statement=s003&head=2.0")
+    assert head == "2.0"
+    assert last == ["token 2, system prompt, attention 100 %"]
+    assert turn == ["token 1, system prompt, attention 100 %"]
+
+
+def test_the_note_on_a_map_has_the_words_of_its_axis(written):
+    script = """return [at.trace_note.textContent,
+      drawn.into_base.data.values.map((cell) => cell.block)];"""
+    note, axis = shown(written, script, "#statement=s001")
+    assert "Turn:" not in note
+    for block in ("user-turn header", "assistant-turn header", "last token"):
+        assert block in note
+        assert block in axis
+
+
 def test_a_statement_without_a_map_says_so(written):
     script = (
         "return [at.trace_note.textContent, Object.keys(drawn).sort(), at.head_blocks.textContent];"
     )
     note, plots, blocks = shown(written, script, "#statement=s001")
-    assert "was not run" not in note
+    assert "has no map" not in note
     assert plots == ["effects", "head_plot", "into_base", "into_source", "lens"]
     assert blocks == "this head patched atintolog-oddsallliar0.00allhonest0.00"
     note, plots, blocks = shown(written, script, "#statement=s002")
-    assert "was not run" in note
+    assert "has no map" in note
     assert (plots, blocks) == (["effects", "head_plot", "lens"], "")
+
+
+def test_a_map_of_one_direction_says_so(tmp_path, monkeypatch):
+    project.write(tmp_path, project.statements(3))
+    file = tmp_path / "data/trace/runs.parquet"
+    runs = tables.read(file, RUNS, nullable=("layer", "block", "head"))
+    runs = runs.filter(pl.col("layer").is_null() | (pl.col("base") == "liar"))
+    tables.write(file, runs, RUNS, ["statement_id", "base", "patch_id"])
+    project.page(tmp_path, monkeypatch)
+    script = "return [at.trace_note.textContent.slice(-74), 'into_base' in drawn, 'into_source' in drawn];"
+    assert shown(tmp_path / "plots/explorer.html", script, PLOTS) == [
+        " Patches into the honest run are of fewer statements, and not of this one.",
+        True,
+        False,
+    ]
 
 
 def test_the_map_has_every_layer_and_block_in_both_directions(written):
@@ -266,17 +345,21 @@ def test_effects_of_heads_are_measured_where_they_are(written):
     assert effects[:4] == [0, 0.1, 0.2, 0.3]
 
 
-def test_a_head_is_shown_over_all_statements(written):
-    script = "return drawn.head_plot.data.values;"
-    points = shown(written, script, "#statement=s002&head=1.1")
-    assert len(points) == 12
-    assert {p["effect"] for p in points[1:]} == {0.4}
-    assert (points[0]["effect"], points[0]["how"]) == (1.1, "measured")
+def test_a_head_is_shown_over_all_statements_of_the_split(written):
+    """Estimates on the report split are not mixed with measured effects on the selection split."""
+    script = "return [drawn.head_plot.data.values, at.head_note.textContent];"
+    points, note = shown(written, script, "#statement=s002&head=1.1")
+    assert {p["id"]: p["effect"] for p in points} == {f"s{i:03}": 0.4 for i in range(1, 12)}
     assert [p["id"] for p in points if p["chosen"]] == ["s002"]
+    assert "of the report split" in note
+    points, note = shown(written, script, "#statement=s000&head=1.1")
+    assert [(p["id"], p["effect"]) for p in points] == [("s000", 1.1)]
+    assert "of the selection split" in note
 
 
 def test_without_a_head_set_or_a_lens_the_page_says_so(tmp_path, monkeypatch):
-    project.write(tmp_path, project.statements(3), traced=0, measured=0)
+    project.write(tmp_path, project.statements(3), traced=0)
+    tables.write_json(tmp_path / "data/heads.json", {"heads": []})
     file = tmp_path / "data/inspection.safetensors"
     looked = inspection.read(file)
     empty = {"heads": [], "last": looked.last[:, :, :0], "prefix": looked.prefix[:, :0]}
@@ -287,14 +370,11 @@ def test_without_a_head_set_or_a_lens_the_page_says_so(tmp_path, monkeypatch):
       Object.keys(drawn).sort(), at.prompts.children.length];"""
     assert shown(tmp_path / "plots/explorer.html", script) == [
         "Not measured: Odd: a layer does more",
-        "There is no head set: no window restores the truth.",
+        "No attention was read: there is no head set, and no cell of layer × block matters.",
         "0.0",
         ["effects", "head_plot"],
         3,
     ]
-
-
-PLOTS = "#statement=s001&head=4.1"
 
 
 @pytest.mark.parametrize("place", ["lens", "into_base", "into_source", "effects", "head_plot"])
@@ -317,5 +397,5 @@ def test_every_element_that_the_script_asks_for_is_in_the_page():
     html, code = ((folder / name).read_text() for name in ("page.html.j2", "page.js"))
     asked = set(re.findall(r'\b(?:at|options|plot|getElementById)\("(\w+)"', code))
     asked |= set(re.findall(r"^  (\w+): \(one, value\)", code, re.MULTILINE))
-    assert {"lens", "head_blocks", "topic", "maps", "data"} <= asked
+    assert {"lens", "head_blocks", "topic", "split", "data"} <= asked
     assert asked <= set(re.findall(r' id="(\w+)"', html))

@@ -12,6 +12,7 @@ from stages.lib.io import tables
 from stages.lib.io.cli import UserError
 from stages.lib.patching.blocks import BLOCKS, Wording
 from stages.lib.patching.config import PatchConfig
+from stages.trace.schema import RUNS
 from tests import tiny
 from tests.explorer import project
 
@@ -93,7 +94,7 @@ class TestTraceMaps:
     def test_runs_of_single_heads_stand_apart(self, tmp_path):
         project.trace(tmp_path / "trace.parquet", ["s000"])
         of_heads = self.read(tmp_path / "trace.parquet")["s000"]["into_base_heads"]
-        assert [cell[:2] for cell in of_heads] == [[0, 0], *project.SET]
+        assert [cell[:2] for cell in of_heads] == [[0, 0], project.WRITER, *project.SET]
 
     def test_without_a_table_nothing_was_traced_and_other_statements_are_left_out(self, tmp_path):
         assert self.read(tmp_path / "trace.parquet") == {}
@@ -106,12 +107,12 @@ class TestTraceMaps:
         whole = pl.read_parquet(file)
         key = ["statement_id", "base", "patch_id"]
         other = whole.with_columns(pl.col("block").replace("prefix", "greeting"))
-        tables.write(file, other, trace_maps.SCHEMA, key)
+        tables.write(file, other, RUNS, key)
         with pytest.raises(
             UserError, match="trace.parquet: block 'greeting', expected one of system"
         ):
             self.read(file)
         lacking = whole.filter(pl.col("layer").is_not_null() | (pl.col("base") == "honest"))
-        tables.write(file, lacking, trace_maps.SCHEMA, key)
+        tables.write(file, lacking, RUNS, key)
         with pytest.raises(UserError, match="statement s000: no unpatched run of 'liar', expected"):
             self.read(file)

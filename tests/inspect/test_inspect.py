@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from stages.inspect import __main__ as stage
-from stages.inspect import attention, runs
+from stages.inspect import attention, runs, traced_heads
 from stages.lib import inspection
 from stages.lib.forward import patcher as forward_patcher
 from stages.lib.inspection import Inspection
@@ -16,6 +16,7 @@ from stages.lib.io import tables
 from stages.lib.io.cli import UserError
 from stages.lib.patching import patch
 from stages.lib.patching.patch import Head
+from stages.trace.schema import RUNS
 from tests import planted, tiny
 
 PLANTED = Head(tiny.PLANTED_LAYER, tiny.PLANTED_HEAD)
@@ -199,6 +200,44 @@ class TestStatements:
     def test_nothing_to_inspect_is_said(self):
         with pytest.raises(UserError, match="found no statement in the report split, expected"):
             stage._statements(self.table()[:4], pl.Series([], dtype=pl.String), None)
+
+
+class TestTracedHeads:
+    STATEMENTS = pl.DataFrame({"statement_id": ["s0", "s1"], "label": [True, False]})
+
+    def rows(self, into, layer, block, head, p_right):
+        """A patched run of both statements: the right answer is "true" in the first one alone."""
+        where = (into, f"{layer} {block} {head}")
+        where_patched = (1.0, layer, block, head)
+        p_true, p_false = (p_right, 1 - p_right), (1 - p_right, p_right)
+        return [
+            ("s0", "honest", *where, *p_true, *where_patched),
+            ("s1", "honest", *where, *p_false, *where_patched),
+        ]
+
+    def best(self, *runs):
+        rows = [row for run in runs for row in self.rows(*run)]
+        table = pl.DataFrame(rows, RUNS, orient="row")
+        return traced_heads.best(table, self.STATEMENTS, "liar")
+
+    def test_of_each_cell_the_heads_that_recover_most(self):
+        turn = [("liar", 2, "user turn", head, 0.2 + head / 10) for head in range(5)]
+        last = [("liar", 1, "last token", head, 0.9 - head / 10) for head in range(5)]
+        best = self.best(("liar", None, None, None, 0.1), *turn, *last)
+        assert best == [Head(1, 0), Head(1, 1), Head(1, 2), Head(2, 2), Head(2, 3), Head(2, 4)]
+
+    def test_a_head_that_recovers_nothing_is_none_of_them(self):
+        heads = [("liar", 2, "user turn", head, p) for head, p in enumerate((0.1, 0.05, 0.2))]
+        assert self.best(("liar", None, None, None, 0.1), *heads) == [Head(2, 2)]
+
+    def test_layers_and_the_reverse_direction_choose_no_head(self):
+        unpatched = [(into, None, None, None, 0.1) for into in ("liar", "honest")]
+        others = [("liar", 2, "user turn", None, 0.9), ("honest", 2, "user turn", 1, 0.9)]
+        assert self.best(*unpatched, *others) == []
+
+    def test_a_head_of_two_cells_stands_once(self):
+        cells = [("liar", 2, block, 3, 0.9) for block in ("user turn", "last token")]
+        assert self.best(("liar", None, None, None, 0.1), *cells) == [Head(2, 3)]
 
 
 class TestFile:
