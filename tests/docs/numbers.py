@@ -1,16 +1,16 @@
-"""What the metrics, the organisms' cards and the benchmarks say, by the names of numbers.yaml."""
+"""Compare the numbers of a page with their sources, and find those without one."""
 
-import functools
-import json
 import re
 from typing import Any
 
-from tests.bench import report as bench
-from tests.pipeline.closure import ROOT
+from tests.docs import derived, sources
 
 PLACE = re.compile(r"\{([^{}:]+)(?::([^{}]+))?\}")
 WRITTEN = r"(-?\d[\d.,]*(?: \[[^\]]+\])?)"
 """A number as a text has it, with or without an interval."""
+NUMBER = re.compile(r"(?<![\w.,])(?:\d{1,3}(?:,\d{3})+|\d+\.\d+|\d+(?=\s?%))|(?<=\bn = )\d+")
+"""A number that needs a source: a decimal, one with thousands, a percentage, or an n."""
+SOURCES = {"card": sources.card, "bench": sources.rate, "kill": sources.killed}
 
 
 def differences(name: str, text: str, pieces: list[str]) -> list[str]:
@@ -32,37 +32,63 @@ def differences(name: str, text: str, pieces: list[str]) -> list[str]:
     """
     lines = []
     for piece in pieces:
-        found = pattern(piece).search(text)
-        if found is None:
+        matches = list(pattern(piece).finditer(text))
+        if not matches:
             lines.append(f"{name}: no text like {piece!r}, which numbers.yaml has")
-            continue
-        for (key, form), written in zip(PLACE.findall(piece), found.groups(), strict=True):
-            said = shown(key, form)
-            # A full stop after a number ends a sentence.
-            if written.rstrip(".,") != said:
-                lines.append(f"{name}: {written} is written, {key} says {said}")
+        for found in matches:
+            for (key, form), written in zip(PLACE.findall(piece), found.groups(), strict=True):
+                said = shown(key, form)
+                # A full stop after a number ends a sentence.
+                if written.rstrip(".,") != said:
+                    lines.append(f"{name}: {written} is written, {key} says {said}")
     return lines
 
 
-def pattern(piece: str) -> re.Pattern[str]:
-    """Find a piece with any numbers; a blank in it may be the end of a line."""
-    texts = PLACE.split(piece)[::3]
-    return re.compile(WRITTEN.join(re.escape(t).replace(r"\ ", r"\s+") for t in texts))
+def uncovered(name: str, text: str, pieces: list[str]) -> list[str]:
+    """Find the numbers of one text that stand in none of its pieces.
+
+    Parameters
+    ----------
+    name : str
+        Of the file, for messages.
+    text : str
+        What stands in it.
+    pieces : list of str
+        Texts with {names} for some of their numbers.
+
+    Returns
+    -------
+    list of str
+        A line per number: the file, the line in it, and the number.
+    """
+    rest = covered(text, pieces)
+    return [
+        f"{name}:{text.count(chr(10), 0, found.start()) + 1}: {found[0]}"
+        for found in NUMBER.finditer(rest)
+    ]
 
 
 def covered(text: str, pieces: list[str]) -> str:
     """Blank out what the pieces of a text cover, their own fixed numbers included."""
-    for piece in pieces:
-        text = pattern(piece).sub(lambda found: " " * len(found[0]), text)
+    spans = [found.span() for piece in pieces for found in pattern(piece).finditer(text)]
+    for start, end in spans:
+        text = text[:start] + re.sub(r"\S", " ", text[start:end]) + text[end:]
     return text
 
 
+def pattern(piece: str) -> re.Pattern[str]:
+    """Find a piece with any numbers; a blank may end a line, and … is the rest of one."""
+    texts = [re.escape(text).replace(r"\ ", r"\s+") for text in PLACE.split(piece)[::3]]
+    return re.compile(WRITTEN.join(texts).replace("…", "[^\n]*"))
+
+
 def shown(key: str, form: str) -> str:
-    """A number as a text has it: ``221``, ``0.031``, ``0.986 [0.943, 0.997]``."""
-    source = {"card": _card, "bench": _bench, "derived": _derived}.get(key.split(".")[0], _metric)
-    value = source(key)
+    """A number as a text has it: ``221``, ``0.031``, ``0.986 [0.943, 0.997]``; a head ``21.5``."""
+    value = _value(key)
+    if isinstance(value, list):
+        return ".".join(map(str, value))
     if isinstance(value, str | int):
-        return str(value)
+        return format(value, form)
     if isinstance(value, float):
         return format(value, form or ".3f")
     rate = value["value"] if "value" in value else value["accuracy"]
@@ -70,73 +96,9 @@ def shown(key: str, form: str) -> str:
     return f"{numbers[0]} [{numbers[1]}, {numbers[2]}]"
 
 
-@functools.cache
-def _read(file: str) -> Any:
-    """A JSON file of the repository."""
-    return json.loads((ROOT / file).read_text(encoding="utf-8"))
-
-
-def _metric(key: str) -> Any:
-    """A number of metrics/: the file, and the keys in it."""
-    stage, *keys = key.split(".")
-    value = _read(f"metrics/{stage}.json")
-    for part in keys:
-        value = value[part]
-    return value
-
-
-def _card(key: str) -> Any:
-    """A cell of the first table with this row in an organism's card."""
-    _, organism, row, column, *keys = key.split(".")
-    text = (ROOT / f"data/organisms/{organism}/README.md").read_text(encoding="utf-8")
-    head = ["statements", "neutral", "honest", "lying"]
-    cells = re.findall(rf"^\| {row} \|(.*)\|$", text, re.MULTILINE)[0].split("|")
-    value, low, high = map(float, re.findall(r"[\d.]+", cells[head.index(column) - 1]))
-    cell = {"value": value, "low": low, "high": high}
-    return cell[keys[0]] if keys else cell
-
-
-def _bench(key: str) -> str:
-    """Units per second of one contender, or of the best one that is in batches."""
-    _, length, contender, task = key.split(".")
-    rows = bench._read(ROOT / f"tests/bench/{length}.json")
-    names = bench.PEERS if contender == "best" else [contender]
-    return f"{max(bench._of(rows, name, task)['rate'] for name in names):.3g}"
-
-
-def _derived(key: str) -> float | int:
-    """Numbers that a text draws from several of the metrics, or from a plot table."""
-    return {
-        "derived.windows_without_best_layer": _windows_without_best_layer,
-        "derived.diverge_first": lambda: min(_diverge()),
-        "derived.diverge_last": lambda: max(_diverge()),
-        "derived.p_corrected": _p_corrected,
-        "derived.n_known": lambda: _metric("behaviour.known.all.both.known"),
-    }[key]()
-
-
-def _windows_without_best_layer() -> float:
-    """Highest accuracy of a patched window of the report split that leaves out the best layer."""
-    best = _metric("widths.patched.1.best.first_layer")
-    rows = [
-        row for row in _read("plots/windows/windows.json")
-        if row["split"] == "report" and row["run"] == "patched"
-    ]  # fmt: skip
-    without = [r for r in rows if not r["first_layer"] <= best <= r["last_layer"]]
-    return max(row["accuracy"] for row in without)
-
-
-def _p_corrected() -> float:
-    """The corrected p of random sets in the same layers, which the report alone has."""
-    page = (ROOT / "plots/report.md").read_text(encoding="utf-8")
-    (row,) = re.findall(
-        r"^\| random sets of as many heads in the same layers.*", page, re.MULTILINE
-    )
-    (p,) = re.findall(r"([\d.]+) after correction", row)
-    return float(p)
-
-
-def _diverge() -> list[int]:
-    """Layers after which the honest and the liar direction diverge, one per kind of probe."""
-    methods = _metric("transfer.parting").values()
-    return [method["honest"]["liar"]["parting_layer"]["value"] for method in methods]
+def _value(key: str) -> Any:
+    """What the source of a name says."""
+    source, *rest = key.split(".")
+    if source == "derived":
+        return getattr(derived, rest[0])()
+    return SOURCES.get(source, sources.metric)(key)

@@ -7,20 +7,62 @@ import sys
 
 from tests.pipeline.closure import ROOT
 
-SUMMARY = json.loads((ROOT / "metrics/summary.json").read_text(encoding="utf-8"))
-NUMBERS = ("heads_source", "heads_base", "window_patched", "heads_patched", "heads_elsewhere")
+
+def metrics(name: str) -> dict:
+    return json.loads((ROOT / f"metrics/{name}.json").read_text(encoding="utf-8"))
 
 
-def printed() -> str:
-    command = [sys.executable, ".dvc/print_results.py"]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+def printed(folder=ROOT) -> str:
+    command = [sys.executable, str(ROOT / ".dvc/print_results.py")]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
 
 
-def test_five_numbers_and_every_verdict_are_printed():
-    text = printed()
-    assert re.findall(r"  (\d\.\d{3})$", text, re.MULTILINE) == [
-        f"{SUMMARY[x]:.3f}" for x in NUMBERS
+def test_five_numbers_are_those_of_the_metrics_with_their_intervals_and_n():
+    """Of both personas those of README.md and of the report's first claim."""
+    windows, transplant = metrics("windows"), metrics("transplant")
+    known = metrics("behaviour")["known_report"]
+    rows = [known[windows[role]]["accuracy"] for role in ("source", "base")]
+    rows += [windows["runs"]["report"]["patched"], transplant["by_topic"]["all"]["patched"]]
+    values = [row.get("value", row.get("accuracy")) for row in rows]
+    expected = [
+        f"{value:.3f} [{row['low']:.3f}, {row['high']:.3f}], n = {row['n']}"
+        for value, row in zip(values, rows, strict=True)
     ]
+    sets = transplant["elsewhere"]["accuracy"]
+    spread = f"{sets['mean']:.3f} [{sets['p05']:.3f}, {sets['p95']:.3f}], n = {sets['lead']['n']}"
+    text = printed()
+    shown = re.findall(r"  (\d\.\d{3} \[.+\], n = \d+)$", text, re.MULTILINE)
+    assert shown == [*expected, spread]
+    report = (ROOT / "plots/report.md").read_text(encoding="utf-8")
+    assert all(row in report for row in expected)
+    assert len({row.rpartition(" ")[2] for row in shown}) > 1
+    assert "n differs" in text
+
+
+def test_what_was_not_measured_is_said_and_nothing_crashes(tmp_path):
+    """A model without known statements has no window and no head set."""
+    nothing = {"value": None, "low": None, "high": None, "n": 0}
+    none = dict.fromkeys(("mean", "p05", "p95")) | {"n_sets": 0, "lead": nothing}
+    known = {name: {"accuracy": nothing} for name in ("a", "b")}
+    made = {
+        "behaviour": {"known_report": known},
+        "windows": {"source": "a", "base": "b", "best": None, "runs": {"report": {}}},
+        "transplant": {
+            "n_heads": None,
+            "elsewhere": {"accuracy": none},
+            "by_topic": {"all": {"patched": nothing}},
+        },
+    }
+    (tmp_path / "metrics").mkdir()
+    (tmp_path / "plots").mkdir()
+    (tmp_path / "plots/report.md").write_text("# Nothing\n")
+    for name, of in made.items():
+        (tmp_path / f"metrics/{name}.json").write_text(json.dumps(of))
+    assert printed(tmp_path).count("  not measured\n") == 5
+
+
+def test_every_verdict_is_printed():
+    text = printed()
     page = (ROOT / "plots/report.md").read_text(encoding="utf-8")
     claims = re.findall(r"^## (.+)$", page, re.MULTILINE)
     assert len(claims) > 10

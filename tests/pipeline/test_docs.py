@@ -1,5 +1,6 @@
 """The commands of the pages for users, run as they are written, in a project with a tiny model."""
 
+import json
 import re
 import socket
 from pathlib import Path
@@ -9,17 +10,19 @@ import pytest
 from dvc.utils.serialize import modify_yaml
 from ruamel.yaml import YAML
 
-from tests.docs import blocks, reference
+from stages.lib.model import lm
+from tests.docs import blocks, pages, reference
 from tests.pipeline.closure import ROOT
 from tests.pipeline.conftest import copied
 
-RUN = ("sh", "console", "yaml")
+RUN = ("sh", "console", "yaml", "python")
 PAGES = (
     "stages/HOWTO.md",  # before others that run its first experiment, which is kept then
     "README.md",
     "stages/TUTORIAL.md",
     "stages/SCALING.md",
     "data/organisms/README.md",
+    "data/raw/README.md",
     "tests/bench/README.md",
 )
 
@@ -37,6 +40,7 @@ STAND_INS = (
     (r"^make (test|bench|organisms|organism-late|clean-cache)\b.*", r"make --dry-run \1"),
     (r"^source \.venv/bin/activate", "true"),
     (r"[\w.-]+/[\w.-]+@[0-9a-f]{40}", "./models/tiny"),
+    (r"--model data/model --out middle_9.json", "--model models/default --out middle_9.json"),
     (r"none, honest, liar, manner, swapped", "honest, liar, stubborn"),  # its own grid
     (r"^(dvc exp run --name sure .*|  -S .prompt.liar_prefix.*)", r"\1 behaviour"),
     (r"--num_processes 8", "--num_processes 2"),
@@ -60,6 +64,7 @@ wait $first && wait $second
     "scontrol": "echo 127.0.0.1; echo 127.0.0.2\n",
 }
 MINE = "statement,label\nT is said.,1\nF is said.,0\n"
+SIZES = {"n_layers": 30, "n_heads": 9, "d_model": 576}  # of the model of the committed benchmark
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +72,9 @@ def ready(finished, tmp_path_factory):
     """A project that has run, in a commit, with a file of a user's own."""
     project = copied(finished, tmp_path_factory.mktemp("docs") / "project")
     (project.folder / "data/raw/mine.csv").write_text(MINE)
+    default = project.folder / "models/default"
+    default.mkdir()
+    (default / lm.MANIFEST).write_text(json.dumps({"sizes": SIZES}))
     project.repro("statements")  # which depends on all of data/raw
     commit = ["commit", "-qm", "all that has run"]
     for command in (["add", "."], commit, ["branch", "-M", "main"], ["tag", "ready"]):
@@ -117,8 +125,7 @@ def cluster(tmp_path_factory):
 def test_commands_run_as_they_are_written(page, project, cluster):
     """Settings of one section of a page are not those of the next one."""
     section = 0
-    every = blocks.of((ROOT / page).read_text(encoding="utf-8"))
-    for block in (block for block in every if block.kind in RUN):
+    for block in (block for block in blocks.of(pages.text(page)) if block.kind in RUN):
         where = f"{page}, line {block.line}"
         if block.section != section:
             section = block.section
@@ -127,12 +134,20 @@ def test_commands_run_as_they_are_written(page, project, cluster):
             with modify_yaml(str(project.folder / "params.yaml")) as params:
                 merge(params, YAML(typ="safe").load(tiny(block.content)))
             result = project.stage("check", "--out", "data/checked.json")
+        elif block.kind == "python":
+            result = project.run("python", "-c", block.content)
         else:
             command = f"PATH={cluster}:$PATH\n{tiny(block.command)}"
             result = project.run("bash", "-e", "-c", command)
         printed = result.stdout + result.stderr
         assert result.returncode == 0, f"{where}:\n{printed}"
         assert blocks.missing(block.output, printed) == [], f"{where}:\n{printed}"
+
+
+def test_every_page_with_a_command_is_run():
+    kinds = {name: {block.kind for block in blocks.of(pages.text(name))} for name in pages.names()}
+    assert {name for name, found in kinds.items() if found - {""}} == set(PAGES)
+    assert set().union(*kinds.values()) <= {*RUN, ""}  # one without a kind shows what is printed
 
 
 def test_links_of_pages_lead_to_files():
