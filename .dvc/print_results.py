@@ -17,20 +17,28 @@ Look at  plots/report.md             every claim with its checks
 """
 
 
-def accuracies() -> list[tuple[str, float | None]]:
+def accuracies() -> list[tuple[str, dict[str, float | None]]]:
     """Accuracy of runs on known statements of the report split, by what the run is."""
-    summary, windows = (
+    behaviour, windows, transplant = (
         json.loads(Path(f"metrics/{name}.json").read_text(encoding="utf-8"))
-        for name in ("summary", "windows")
+        for name in ("behaviour", "windows", "transplant")
     )
-    base, best = windows["base"], windows["best"]
+    source, base, best = windows["source"], windows["base"], windows["best"]
+    known, heads = behaviour["known_report"], transplant["by_topic"]["all"]
     layers = f"layers {best['first_layer']}-{best['last_layer']}" if best else "no window"
+    n_heads, sets = transplant["n_heads"], transplant["elsewhere"]["accuracy"]
+    spread = {
+        "value": sets["mean"],
+        "low": sets["p05"],
+        "high": sets["p95"],
+        "n": sets["lead"]["n"],
+    }
     return [
-        (windows["source"], summary["heads_source"]),
-        (base, summary["heads_base"]),
-        (f"{base}, {layers} patched", summary["window_patched"]),
-        (f"{base}, {summary['heads']} heads patched", summary["heads_patched"]),
-        (f"{base}, random heads of other layers patched", summary["heads_elsewhere"]),
+        (source, known[source]["accuracy"]),
+        (base, known[base]["accuracy"]),
+        (f"{base}, {layers} patched", windows["runs"]["report"].get("patched", {})),
+        (f"{base}, {n_heads} heads patched", heads.get("patched", {})),
+        (f"{base}, {n_heads} heads of other layers: mean, 5-95 % of {sets['n_sets']} sets", spread),
     ]
 
 
@@ -47,7 +55,8 @@ def lines() -> list[str]:
     width = max(len(name) for name, _ in numbers)
     wide = max((len(verdict) for _, verdict in claims), default=0)
     return [
-        "Accuracy on known statements of the report split",
+        "Accuracy on known statements of the report split, with 95 % interval",
+        "(n differs: stages take different numbers of these statements)",
         *(f"  {name:{width}}  {_shown(value)}" for name, value in numbers),
         "",
         "Verdicts",
@@ -57,9 +66,12 @@ def lines() -> list[str]:
     ]
 
 
-def _shown(value: float | None) -> str:
-    """Three digits, or a dash where nothing was measured."""
-    return "-" if value is None else f"{value:.3f}"
+def _shown(row: dict[str, float | None]) -> str:
+    """Write a number as the report does: ``0.986 [0.943, 0.997], n = 221``."""
+    value = row.get("value", row.get("accuracy"))
+    if value is None:
+        return "not measured"
+    return f"{value:.3f} [{row['low']:.3f}, {row['high']:.3f}], n = {row['n']}"
 
 
 if __name__ == "__main__":

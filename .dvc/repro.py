@@ -2,8 +2,9 @@
 
     stage 12 of 51, about 9 min left
 
-The times are those of earlier runs; the first run has none, and prints no such line. Nor does a
-run in CI. DVC's warning of frozen stages is left out: they are frozen on purpose, as dvc.yaml says.
+The times are those of earlier runs. The line leaves out the time where a stage to come has never
+run: in the first run, and after one that did not end. In CI there is no such line. DVC's warning of
+frozen stages is left out: they are frozen on purpose, as dvc.yaml says.
 All else is as `dvc repro` does it, in this process: output, exit status, Ctrl-C.
 """
 
@@ -17,6 +18,8 @@ import time
 from pathlib import Path
 
 from dvc.cli import main
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
 
 FROZEN = "is frozen. Its dependencies are not going to be reproduced"
 FILE = Path(".dvc/tmp/stage_seconds.json")
@@ -29,13 +32,14 @@ class Progress(logging.Handler):
 
     Attributes
     ----------
-    seconds : dict of str to float
-        By stage, how long it took when it last ran, with what DVC does around it.
+    seconds : dict of str to float or None
+        By stage, how long it took when it last ran, with what DVC does around it; None if it has
+        not run.
     seen : list of str
         Stages that this run has come to, in order.
     """
 
-    def __init__(self, seconds: dict[str, float]) -> None:
+    def __init__(self, seconds: dict[str, float | None]) -> None:
         super().__init__(logging.INFO)
         self.seconds = seconds
         self.seen: list[str] = []
@@ -65,9 +69,11 @@ class Progress(logging.Handler):
         """Say how far this run is; stages to come count whether or not they will be skipped."""
         every = self._known.keys() | {self.seen[-1]}
         before = self.seen[:-1]
-        left = sum(seconds for stage, seconds in self._known.items() if stage not in before)
+        times = [seconds for stage, seconds in self._known.items() if stage not in before]
+        known = [seconds for seconds in times if seconds is not None]
         number = 1 + len(self._known.keys() & set(before))
-        return f"stage {number} of {len(every)}, about {spoken(left)} left"
+        left = f", about {spoken(sum(known))} left" if len(known) == len(times) else ""
+        return f"stage {number} of {len(every)}{left}"
 
 
 def spoken(seconds: float) -> str:
@@ -77,17 +83,25 @@ def spoken(seconds: float) -> str:
     return f"{round(seconds / 60)} min" if seconds < 5700 else f"{seconds / 3600:.1f} h"
 
 
-def remembered() -> dict[str, float]:
+def remembered() -> dict[str, float | None]:
     """Seconds of each stage's last run; empty where there is none, or the file is damaged."""
     try:
-        return {str(k): float(v) for k, v in json.loads(FILE.read_text(encoding="utf-8")).items()}
+        times = json.loads(FILE.read_text(encoding="utf-8"))
+        return {str(k): None if v is None else float(v) for k, v in times.items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}
 
 
+def listed() -> list[str]:
+    """Stages of the pipeline that are not frozen; none where DVC cannot read it, as it will say."""
+    with contextlib.suppress(DvcException), Repo() as repo:
+        return [stage.addressing for stage in repo.index.stages if stage.cmd and not stage.frozen]
+    return []
+
+
 def repro() -> int:
     """Run `dvc repro`, and return its status."""
-    progress = Progress(remembered())
+    progress = Progress(remembered() or dict.fromkeys(listed()))
     handlers = logging.getLogger("dvc").handlers
     for handler in handlers:
         handler.addFilter(lambda record: FROZEN not in str(record.msg))
@@ -95,8 +109,9 @@ def repro() -> int:
     status = main(["repro"])
     if status == 0:
         progress.end()
-        for stage in progress.seconds.keys() - set(progress.seen):
-            del progress.seconds[stage]  # of a pipeline that has changed
+        for stage, seconds in list(progress.seconds.items()):
+            if seconds is None or stage not in progress.seen:  # skipped, or no longer a stage
+                del progress.seconds[stage]
     with contextlib.suppress(OSError):
         partial = FILE.with_suffix(".partial")
         partial.write_text(json.dumps(progress.seconds, indent=1), encoding="utf-8")

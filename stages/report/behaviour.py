@@ -29,7 +29,7 @@ def lying(results: Results, source: str, base: str) -> Claim:
     ]
     return Claim(
         "Does the model lie when it is told to?",
-        f"The model answers known statements rightly as `{source}` and wrongly as `{base}`, true "
+        f"The model judges known statements correctly as `{source}` and wrongly as `{base}`, true "
         "and false statements alike.",
         checks,
         ("overview.png", "behaviour.png", "grid.png"),
@@ -45,7 +45,7 @@ def sure(results: Results, source: str, base: str) -> Claim:
     named = (("source", honest), ("patched", f"patched {liar}"), ("base", liar))
     checks = [
         (below if run == "base" else above)(
-            f"{what}: accuracy of answers with a probability of at least {CONFIDENT}",
+            f"accuracy of answers with a probability of at least {CONFIDENT}, {what} run",
             runs[run].accuracy[CONFIDENT],
             0.5,
             CONFIDENCE,
@@ -53,7 +53,10 @@ def sure(results: Results, source: str, base: str) -> Claim:
         for run, what in named
     ]
     notes = [
-        Note(f"{what}: mean probability of its answer {number(runs[run].confidence)}.", CONFIDENCE)
+        Note(
+            f"Mean probability of the answer, {what} run: {number(runs[run].confidence)}.",
+            CONFIDENCE,
+        )
         for run, what in named
     ]
     return Claim(
@@ -80,14 +83,14 @@ def _known_counts(answers: BehaviourMetrics, source: str, base: str) -> list[Not
     count = answers.known["all"].both
     notes = [
         f"{count.known} of {words.plural(count.n, 'statement')} are known: the neutral persona "
-        "answers them rightly and clearly."
+        "judges them correctly and clearly."
     ]
     for name in (source, base):
         rates = answers.personas.get(name, {}).get("all")
         if rates:
             notes.append(
-                f"All statements of both splits, known or not: accuracy {number(rates.accuracy)} "
-                f"as `{name}`."
+                f"All statements of both splits, known or not: accuracy as `{name}` "
+                f"{number(rates.accuracy)}."
             )
     return [Note(note, FILE) for note in notes]
 
@@ -98,10 +101,10 @@ def _low_answer_mass(answers: BehaviourMetrics) -> list[Note]:
         return []
     return [
         Note(
-            f"Little of it is an answer: as {markdown.code(persona)} both words together hold "
-            f"{number(answers.personas[persona]['all'].answer_mass)} of the probability, over all "
-            f"statements; the most probable first token is {markdown.code(repr(first.token))}, on "
-            f"{number(first)} of the prompts.",
+            f"As {markdown.code(persona)} little of the probability is on an answer: both words "
+            f"together hold {words.told(answers.personas[persona]['all'].answer_mass)} on average "
+            "over all statements. The token that is most often the most probable one is "
+            f"{markdown.code(repr(first.token))}, on {words.told(first)} of the prompts.",
             FILE,
         )
         for persona, first in sorted(answers.first_token.items())
@@ -128,10 +131,10 @@ def _wordings(lying: Nested[Lying]) -> list[Note]:
     return [
         Note(
             f"Of {len(cells)} combinations of wordings (system prompt/question/assistant "
-            "prefill), on "
-            f"statements of both splits, known or not, {markdown.text(best)} lies best: the lesser "
-            f"of the shares wrong, of true and of false statements, is {number(cells[best])}. "
-            f"The intervals of {alike} others hold the same share.",
+            f"prefill), {markdown.text(best)} lies best: the smaller of the shares of true and of "
+            f"false statements that are judged wrongly is {words.told(cells[best])}, over "
+            f"statements of both splits, known or not. {alike} others do not differ significantly "
+            "(paired).",
             GRID,
         )
     ]

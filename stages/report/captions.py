@@ -3,30 +3,30 @@
 CAPTIONS = {
     "trace": "One layer patched at one place of the prompt, in both directions; paths between "
     "the places that matter.",
-    "grafts": "Honesty restored by undoing parts of the organism's weight change, and the lie made "
-    "by each part alone.",
-    "benchmark": "Methods of localisation on models whose lying heads are known.",
-    "overview": "Accuracy by persona, with windows of layers patched, and with the head set "
-    "patched.",
+    "grafts": "Honesty recovered by undoing parts of the organism's weight change, and the lie "
+    "made by each part alone.",
+    "benchmark": "AUROC of methods of localisation, on models whose lying heads are known.",
+    "overview": "Accuracy by persona on all statements; on known ones, with windows of layers "
+    "patched, and with the head set patched.",
     "behaviour": "Accuracy by persona and topic, and of answers above a confidence.",
     "grid": "Every combination of wordings: recall on true and on false statements.",
     "probes": "Truth probes by layer, fitted on each persona and scored on each; cosine of "
     "directions.",
     "probe_heads": "Truth probes on z of each head: of both runs, and of one run on the other.",
-    "transfer": "Five kinds of probe by layer, and on topics, personas and polarities that "
-    "they were not fitted on.",
+    "transfer": "Several kinds of truth probe by layer, and on topics and polarities that they "
+    "were not fitted on.",
     "logit_attribution": "Direct logit attribution of attention and MLPs, and the logit lens.",
     "windows": "Windows of layers patched, by first layer.",
     "widths": "Windows of several sizes patched, in both directions.",
-    "transplant": "The head set on each topic, its reverse, and random sets of equal size.",
+    "transplant": "The head set, its reverse and random sets of equal size; the set on each topic.",
     "heads": "Heads of the chosen window, patched alone and left out, and the head set as it "
     "grows.",
     "set_sizes": "Accuracy by number of heads, ordered by several rules.",
     "confidence": "Accuracy of answers above a confidence, patched and unpatched.",
-    "robustness": "Sets chosen on one topic or wording, scored on every other; white is an "
-    "accuracy "
-    "of 0.5, which a constant answer has.",
-    "controls": "The statement's own z beside mean z, z of other statements, and other heads.",
+    "robustness": "Sets chosen on one topic or wording, scored on every other; white is chance "
+    "(0.5).",
+    "controls": "The head set with the statement's own z, mean z and z of other statements; other "
+    "heads.",
     "positions": "How many positions at the end of the prompt must be patched, and which block.",
     "erasure": "Accuracy with the truth erased from z, by window, and truth probes on erased z.",
     "attribution_patching": "Attribution patching: estimated and true effect of each head's patch.",

@@ -46,11 +46,12 @@ def render(made: Page, figures: Path) -> str:
     environment.filters |= {
         "inline": inline,
         "anchor": page.anchor,
+        "requirement": page.requirement,
         "metrics": page.stem,
         "caption": caption,
         "picture": lambda name: picture(figures / name),
     }
-    return environment.get_template(TEMPLATE).render(page=made, parts=page.PARTS)
+    return environment.get_template(TEMPLATE).render(page=made, parts=page.PARTS, shown=page.shown)
 
 
 def inline(text: str) -> Markup:

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from stages.lib.claim import SUPPORTED, Check, Claim, Note, Table
+from stages.lib.claim import SUPPORTED, UNTESTED, Check, Claim, Note, Table
+from stages.report.behaviour import FILE as BEHAVIOUR
 from stages.report.captions import caption
 
 METRICS = "../metrics"  # from the page
@@ -44,7 +45,7 @@ class Page:
     limits : list of Note
         What the page cannot tell.
     about : list of str
-        What the page is, in a few sentences; before the question.
+        What the page is, in a few sentences; after the summary.
     wordings : list of Wording
         Every wording that is run, by its name in tables and pictures.
     terms : list of tuple of str
@@ -77,13 +78,12 @@ def render(page: Page) -> str:
     str
         Markdown; pictures are in the folder ``figures`` beside the page, metrics in `METRICS`.
     """
-    lines = [f"# {page.title}", ""]
-    lines += [" ".join(page.about), ""] if page.about else []
-    lines += [page.question, ""]
-    lines += [f"- {line}" for line in page.model] + [""]
+    lines = [f"# {page.title}", "", page.question, ""]
     lines += [_note(note) for note in page.summary] + ["", page.sure, ""]
+    lines += [" ".join(page.about), ""] if page.about else []
+    lines += [f"- {line}" for line in page.model] + [""]
     overview = [_row(claim, page.lies) for claim in page.claims]
-    lines += _grid(("question", "verdict", "claimed", "measured"), overview)
+    lines += _grid(("question", "verdict", "claimed", "expected", "measured"), overview)
     for claim in page.claims:
         lines += _section(claim, page.lies)
     lines += ["## How verdicts are reached", ""] + [f"- {line}" for line in page.method] + [""]
@@ -108,10 +108,24 @@ def stem(file: str) -> str:
     return f"{METRICS}/{file}.json"
 
 
+def requirement(check: Check) -> str:
+    """Write what is measured, and what is expected of it."""
+    return f"{check.measures}: {check.expected}"
+
+
+def shown(claim: Claim, lies: bool | None) -> Check:
+    """Return the check that decides a claim; of a claim that needs a lie, that there is none."""
+    if claim.about_lies and not lies:
+        return Check("behaviour", "a model that lies", claim.says(lies), UNTESTED, BEHAVIOUR)
+    return claim.deciding()
+
+
 def _section(claim: Claim, lies: bool | None) -> list[str]:
     """Write one claim with its verdict, checks, notes and pictures."""
     lines = [f"## {claim.question}", "", f"Claimed: {claim.claimed}", ""]
-    lines += [f"Verdict: {_verdict(claim.verdict(lies))}. {_sentence(claim.says(lies))}", ""]
+    decides = shown(claim, lies)
+    measured = _sentence(f"{decides.measures}: {_measured(decides)}")
+    lines += [f"Verdict: {_verdict(claim.verdict(lies))}. {measured}", ""]
     checks = [_check(check) for check in claim.checks]
     lines += _grid(("measured quantity", "expected", "measured", "verdict"), checks)
     lines += [_note(note) for note in claim.notes] + [""] * bool(claim.notes)
@@ -135,14 +149,19 @@ def _grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 def _row(claim: Claim, lies: bool | None) -> tuple[str, ...]:
     """Make one row of the overview."""
-    link = f"[{claim.question}](#{anchor(claim.question)})"
-    return link, _verdict(claim.verdict(lies)), claim.claimed, claim.says(lies)
+    link, decides = f"[{claim.question}](#{anchor(claim.question)})", shown(claim, lies)
+    verdict = _verdict(claim.verdict(lies))
+    return link, verdict, claim.claimed, requirement(decides), _measured(decides)
 
 
 def _check(check: Check) -> tuple[str, ...]:
     """Make one row of a claim's table."""
-    measured = f"[{check.measured}]({stem(check.file)})" if check.file else check.measured
-    return check.measures, check.expected, measured, check.verdict
+    return check.measures, check.expected, _measured(check), check.verdict
+
+
+def _measured(check: Check) -> str:
+    """Write what was measured, with a link to its metrics."""
+    return f"[{check.measured}]({stem(check.file)})" if check.file else check.measured
 
 
 def _cells(*texts: str) -> str:

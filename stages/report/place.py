@@ -15,20 +15,20 @@ METHODS = {
     "single_heads": "single heads at the last positions",
     "attribution_patching": "attribution patching at the last positions",
     "attribution_everywhere": "attribution patching at all positions",
-    "trace": "single heads at the places of the table of `trace`",
+    "trace": "single heads at the places that matter (stage `trace`)",
     "window": "the best window",
     "head_set": "the head set",
-    "weight_change": "size of the change of weights",
+    "weight_change": "size of the weight change",
     "trained_layers": "the trained layers alone",
 }
 NO_METHOD = ("weight_change", "trained_layers")
 """Scores that are known only to those who trained the model."""
 OPENS = {
-    "user turn": "the tokens of the chat template that open the user's turn, before question and "
-    "statement",
-    "system": "the system prompt, before question and statement",
+    "user turn": "is the tokens of the chat template that open the user's turn, before question "
+    "and statement",
+    "system": "stands before question and statement",
 }
-"""Descriptions of blocks of the prompt before the statement."""
+"""What is said of blocks of the prompt before the statement."""
 
 
 def written_and_read(results: Results, source: str, base: str) -> Claim:
@@ -61,18 +61,13 @@ def written_and_read(results: Results, source: str, base: str) -> Claim:
     return Claim(
         "Where is the instruction to lie written, and where is it read?",
         f"z of all heads of a layer, patched from `{source}` into `{base}` at one early place of "
-        "the prompt alone, brings the right answer back, and most of that reaches the answer "
+        "the prompt alone, brings the right answers back, and most of this gain reaches the answer "
         "through a later layer.",
         checks,
         ("trace.png",),
         notes=[
             *_early_blocks(routes),
-            Note(
-                "The statement comes later, so what is written there is no answer to it. It "
-                "differs between the personas; that it is about lying, rather than about another "
-                "difference of their prompts, was not tested.",
-                TRACE,
-            ),
+            *_before_the_statement(routes),
             *_at_one_position(trace),
             *_mediated(trace, routes),
             *_best_layers(trace),
@@ -92,29 +87,30 @@ def weights(results: Results, source: str, base: str) -> Claim | None:
     reader = "the last layer that matters" if last is None else f"layer {last}, the reader,"
     checks = [
         so(
-            f"layers whose training, undone alone, restores more than {NEEDED} of honesty",
-            f"those below {reader} whose patch at one place recovers more than "
+            f"layers whose weight change, undone alone, recovers more than {NEEDED} of honesty",
+            f"the layers below {reader} whose patch at one place recovers more than "
             f"{results.trace.least:g} of the gap in log-odds ({words.listed(writers)})",
             words.listed(needed),
             set(needed) == set(writers) if needed and writers else None,
             GRAFTS,
         ),
         above(
-            f"accuracy as `{base}` without the change of weights of the smallest set "
+            f"accuracy as `{base}` with the weight change undone in the smallest set "
             f"({words.plural(len(part.heads), 'head')})",
             part.set.without.accuracy if part.set else None,
             0.5,
             GRAFTS,
         ),
         below(
-            f"accuracy as `{base}` without the change of weights of all other heads",
+            f"accuracy as `{base}` with the weight change undone in every other head",
             part.rest.without.accuracy if part.rest else None,
             0.5,
             GRAFTS,
         ),
     ]
     layers = Table(
-        f"Honesty recovered without the change of one layer's weights, and accuracy as `{base}`",
+        "Fraction of honesty recovered with the weight change of one layer undone, and accuracy as "
+        f"`{base}`",
         ("layer", "recovered", "accuracy"),
         [
             (layer, number(unit.without.recovered), number(unit.without.accuracy))
@@ -124,9 +120,9 @@ def weights(results: Results, source: str, base: str) -> Claim | None:
     )
     return Claim(
         "Does patching find the layers whose training the lie needs?",
-        f"The layers below {reader} whose patch at one place of the prompt recovers more than "
-        f"{results.trace.least:g} of the gap in log-odds are those whose training, undone alone, "
-        f"restores more than {NEEDED} of honesty. The reader itself is left out of the comparison.",
+        "The same layers are needed by weights (undoing the change recovers more than "
+        f"{NEEDED} of honesty) and detected by patching (patching recovers more than "
+        f"{results.trace.least:g} of the gap), excluding the reader.",
         checks,
         ("grafts.png",),
         notes=[*_layer_of_last_positions(results.trace, grafts), *_smallest_set(grafts, base)],
@@ -146,23 +142,18 @@ def early(trace: TraceMetrics) -> list[tuple[CellEffect, PathEffect]]:
     ]
 
 
-def sentence(trace: TraceMetrics) -> Note | None:
-    """Name writers and readers with their places; None if no cell matters."""
+def sentences(trace: TraceMetrics) -> list[Note]:
+    """Name each writer with its place and its reader."""
     routes = early(trace)
-    if not routes:
-        return None
-    route_texts = "; ".join(
-        f"{at(cell)} recovers {words.ends(cell.recovered)} of the gap in log-odds, "
-        f"{words.ends(path.through)} of which passes through layer {_layer_of(path)} at all "
-        "positions"
+    return [
+        Note(
+            f"Patching attention-head outputs (z) of {at(cell)} alone recovers "
+            f"{words.ends(cell.recovered)} of the gap in log-odds; {words.ends(path.through)} of "
+            f"this gain passes through layer {_layer_of(path)} (n = {cell.recovered.n}).",
+            TRACE,
+        )
         for cell, path in routes
-    )
-    opens = " ".join(note.says for note in _early_blocks(routes))
-    return Note(
-        f"Outputs of all heads (z) of one layer, patched at one place: {route_texts} (n = "
-        f"{routes[0][0].recovered.n}). {opens}",
-        TRACE,
-    )
+    ] + _early_blocks(routes)
 
 
 def at(cell: CellEffect) -> str:
@@ -190,10 +181,12 @@ def _cells(trace: TraceMetrics) -> Table:
 
 def _best_layers(trace: TraceMetrics) -> list[Note]:
     """Write which layer recovers most, by the positions patched."""
-    names = {"last": "the last positions, as the paper patches them", "all": "all positions"}
+    names = {"last": "the last positions, as in the paper", "all": "all positions"}
     return [
         Note(
-            f"At {names[name]}, layer {view.layer} recovers most: {number(view.recovered)}.", TRACE
+            f"Patched at {names[name]}, layer {view.layer} recovers the most: "
+            f"{words.told(view.recovered)} of the gap in log-odds.",
+            TRACE,
         )
         for name, view in trace.views.items()
         if view.layer is not None
@@ -203,15 +196,29 @@ def _best_layers(trace: TraceMetrics) -> list[Note]:
 def _early_blocks(routes: list[tuple[CellEffect, PathEffect]]) -> list[Note]:
     """Describe the block of each early place."""
     blocks = dict.fromkeys(cell.block for cell, _ in routes if cell.block in OPENS)
-    return [Note(f"The {names.block(block)}: {OPENS[block]}.", TRACE) for block in blocks]
+    return [Note(f"The {names.block(block)} {OPENS[block]}.", TRACE) for block in blocks]
+
+
+def _before_the_statement(routes: list[tuple[CellEffect, PathEffect]]) -> list[Note]:
+    """Say what z before the statement can hold; nothing if a place is not before the statement."""
+    if not routes or any(cell.block not in OPENS for cell, _ in routes):
+        return []
+    return [
+        Note(
+            "The statement comes after these places, so z there holds no answer to the statement. "
+            "z there differs between the personas. Whether the difference is about lying, rather "
+            "than about another difference of their prompts, was not tested.",
+            TRACE,
+        )
+    ]
 
 
 def _at_one_position(trace: TraceMetrics) -> list[Note]:
     """Write the gain that passes to a reader at one place alone."""
     return [
         Note(
-            f"Through {at(trace.cells[path.reader])} alone pass {number(path.through)} of the gain "
-            f"of {at(trace.cells[path.writer])}.",
+            f"Of the gain of {at(trace.cells[path.writer])}, {words.told(path.through)} passes "
+            f"through {at(trace.cells[path.reader])} alone.",
             TRACE,
         )
         for path in trace.paths.values()
@@ -224,9 +231,10 @@ def _mediated(trace: TraceMetrics, routes: list[tuple[CellEffect, PathEffect]]) 
     later_layers = {f"{cell.layer} all" for cell, _ in routes}
     return [
         Note(
-            f"With layer {_layer_of(path)} held at its values of the unpatched run, at all "
-            f"positions, {number(path.around)} of the gain of {at(trace.cells[path.writer])} is "
-            "left. What passes through a place and what is left without it need not add up to 1.",
+            f"With z of layer {_layer_of(path)} held at its unpatched values at all positions, "
+            f"{words.told(path.around)} of the gain of {at(trace.cells[path.writer])} is left. The "
+            "share that passes through a place and the share left without this place need not add "
+            "up to 1.",
             TRACE,
         )
         for path in trace.paths.values()
@@ -242,9 +250,9 @@ def _layer_of_last_positions(trace: TraceMetrics, grafts: GraftsMetrics) -> list
         return []
     return [
         Note(
-            f"The last positions, as the paper patches them, point at layer {view.layer} instead: "
-            f"it recovers {number(view.recovered)} of the gap there, but undoing its training "
-            f"restores only {number(unit.without.recovered)} of honesty.",
+            f"The last positions, as in the paper, point at layer {view.layer} instead: patching "
+            f"this layer there recovers {words.told(view.recovered)} of the gap, but undoing its "
+            f"weight change recovers only {words.told(unit.without.recovered)} of honesty.",
             GRAFTS,
         )
     ]
@@ -257,37 +265,37 @@ def _smallest_set(grafts: GraftsMetrics, base: str) -> list[Note]:
         return []
     return [
         Note(
-            f"The smallest set whose change, taken out, restores honesty has "
-            f"{words.plural(len(part.heads), 'head')} of the {part.n_changed} that training "
-            f"changed: {words.heads(Head(*head) for head in part.heads)}. Without its change "
-            f"{number(part.set.without.recovered)} of honesty in log-odds comes back, and accuracy "
-            f"is {words.ends(part.set.without.accuracy)} (an answer can be right by less than the "
-            "honest run's log-odds). Without that of all other heads "
-            f"{number(part.rest.without.recovered)} comes back, and accuracy is "
+            "The smallest set found whose undone weight change makes the answers honest has "
+            f"{len(part.heads)} of the {words.plural(part.n_changed, 'changed head')}: "
+            f"{words.heads(Head(*head) for head in part.heads)}. With the weight change undone in "
+            f"the set, {words.told(part.set.without.recovered)} of honesty is recovered, and "
+            f"accuracy is {words.ends(part.set.without.accuracy)} (an answer can be right by less "
+            "than the honest run's log-odds). With the weight change undone in every other head, "
+            f"{words.told(part.rest.without.recovered)} is recovered, and accuracy is "
             f"{words.ends(part.rest.without.accuracy)}. The search is greedy: another set may be "
             "smaller.",
             GRAFTS,
         ),
         Note(
-            "The smallest set is not the whole lie. The change of its heads alone makes "
-            f"{number(_share_of_lie(part.set.alone.recovered))} of the lie (accuracy as `{base}` "
-            f"{words.ends(part.set.alone.accuracy)}), that of all other heads alone "
-            f"{number(_share_of_lie(part.rest.alone.recovered))} "
-            f"({words.ends(part.rest.alone.accuracy)}).",
+            "The smallest set is not the whole lie. The weight change of this set alone makes "
+            f"{words.told(_share_of_lie(part.set.alone.recovered))} of the lie (accuracy as "
+            f"`{base}` {words.ends(part.set.alone.accuracy)}). The weight change of all other "
+            f"heads alone makes {words.told(_share_of_lie(part.rest.alone.recovered))} of the lie "
+            f"(accuracy {words.ends(part.rest.alone.accuracy)}).",
             GRAFTS,
         ),
         Note(
-            "A head is its rows of the queries' map and its columns of the output projection. "
-            "The change of keys and values belongs to neither set, as groups of heads may share "
-            "them: it stays in the model where a set is taken out, and is gone where a set is "
-            "left alone.",
+            "The weight change of a head is that of its rows of the query projection and of its "
+            "columns of the output projection. Groups of heads may share keys and values, so the "
+            "change of these belongs to neither set: it stays in the model where a set is undone, "
+            "and is absent where a set is left alone.",
             GRAFTS,
         ),
     ]
 
 
 def _share_of_lie(recovered: Interval) -> Interval:
-    """Turn the share of honesty restored into the share of the lie that is made."""
+    """Turn the share of honesty recovered into the share of the lie that is made."""
     if recovered.value is None or recovered.low is None or recovered.high is None:
         return recovered
     return Interval(1 - recovered.value, 1 - recovered.high, 1 - recovered.low, recovered.n)
@@ -301,7 +309,7 @@ def _auroc_table(truth: PlantedMetrics) -> Table:
         rows.append((f"{METHODS[name]}{remark}", words.ends(score.auroc)))
     n_true, n = next(((score.n_true, score.auroc.n) for score in truth.methods.values()), (0, 0))
     return Table(
-        f"AUROC for the {words.plural(n_true, 'head')} of that smallest set, among {n} heads",
+        f"AUROC for the {words.plural(n_true, 'head')} of the smallest set, among {n} heads",
         ("scores of heads", "AUROC"),
         rows,
         TRUTH,

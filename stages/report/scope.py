@@ -3,6 +3,7 @@
 from stages.lib import names
 from stages.lib.claim import Claim, Note, Table, above, alike, no_worse, number
 from stages.lib.results import markdown
+from stages.lib.stats import Interval
 from stages.lib.stats.run_points import ByLabel
 from stages.positions.metrics import BlockPoint, PositionsMetrics
 from stages.report import words
@@ -27,28 +28,29 @@ def honesty(results: Results, source: str, base: str) -> Claim:
     controls = results.controls
     runs, gaps = controls.runs, controls.patched_minus
 
-    def gap(run: str):
-        """Accuracy with a statement's own z minus that of another run."""
+    def gap(run: str) -> Interval | None:
+        """Return accuracy with a statement's own z minus that of another run."""
         return gaps[run].accuracy if run in gaps else None
 
     checks = [
         alike(
-            "accuracy with a statement's own z minus with the mean of z over other statements",
+            "accuracy with a statement's own z minus accuracy with mean z of other statements",
             gap("mean_ablation_selection"),
             CONTROLS,
         ),
         alike(
-            "accuracy with own z minus with z of another statement of the same label",
+            "accuracy with own z minus accuracy with z of another statement of the same label",
             gap("same_label"),
             CONTROLS,
         ),
         alike(
-            "accuracy with own z minus with z of another statement of the opposite label",
+            "accuracy with own z minus accuracy with z of another statement of the opposite label",
             gap("other_label"),
             CONTROLS,
         ),
         above(
-            "accuracy with the set patched minus with the other heads of the window",
+            "accuracy with the set patched minus accuracy with the other heads of the window "
+            "patched",
             gap("rest_of_window"),
             0.0,
             CONTROLS,
@@ -56,15 +58,15 @@ def honesty(results: Results, source: str, base: str) -> Claim:
     ]
     donors = {
         "the statement's own": "patched",
-        "mean over other statements": "mean_ablation_selection",
+        "mean of other statements": "mean_ablation_selection",
         "another statement of the same label": "same_label",
         "another statement of the opposite label": "other_label",
-        f"the same, but in the `{base}` run": "base_other_label",
+        f"another statement of the opposite label, `{base}` run": "base_other_label",
     }
     table = Table(
-        f"Accuracy as `{base}` with z of the head set patched, by the statement that z is of; z is "
-        f"of the `{source}` run unless another is named",
-        ("z of", "accuracy", "on true statements", "on false statements"),
+        f"Accuracy as `{base}` with z of the head set patched, by the statement that z is from. z "
+        f"is from the `{source}` run unless another run is named",
+        ("source of z", "accuracy", "on true statements", "on false statements"),
         [
             (donor, number(runs[run]), *words.by_label(controls.by_label.get(run)))
             for donor, run in donors.items()
@@ -93,8 +95,8 @@ def _answers_true(both: ByLabel | None) -> list[str]:
     share = (both.true.value * true.n + (1 - both.false.value) * false.n) / n
     return [
         f"With z of a statement of the opposite label, {share:.3f} of the answers are the word "
-        f"true (n = {n}). Were z to carry only whether to lie, accuracy would be that with own z; "
-        "were z to carry the answer, it would be 0."
+        f"true (n = {n}). If z carried only whether to lie, accuracy would be the same as with own "
+        "z. If z carried the answer, accuracy would be 0."
     ]
 
 
@@ -140,13 +142,14 @@ def _generalises(
             ROBUST,
         ),
         no_worse(
-            f"that fraction, other {what}s minus the {what} that a set was chosen on",
+            f"fraction of the gap in P(correct) recovered on other {what}s minus on the {what} "
+            "that a set was chosen on",
             score.difference,
             ROBUST,
         ),
     ]
     sets = robust.sets.get(what, {})
-    notes = [*_restoring_sets(sets, what), *_set_overlap(overlap, what, robust.overlap_by_chance)]
+    notes = [*_sets_that_work(sets, what), *_set_overlap(overlap, what, robust.overlap_by_chance)]
     return Claim(
         f"Do heads chosen on one {what} work on other {what}s?",
         f"Sets chosen on one {what} recover more than half of the gap on other {what}s, and as "
@@ -176,9 +179,9 @@ def _blocks(positions: PositionsMetrics) -> Table:
             )
     title = (
         f"Accuracy as `{positions.base}` with z of the best window patched at one block of the "
-        "prompt, at all positions but that block, and at as many random positions outside the "
-        "block. The more positions are drawn, the more often blocks that are enough alone are "
-        "among them: such a draw can do better than the block"
+        "prompt, at all positions outside the block, and at as many random positions outside the "
+        "block. Many random positions often include a block that is enough alone: such a draw can "
+        "do better than the named block"
     )
     head = ("block", "positions", "the block alone", "all but the block", "random positions")
     return Table(title, head, rows, POSITIONS)
@@ -199,26 +202,27 @@ def _redundant(positions: PositionsMetrics) -> list[str]:
                 needed.append(names.block(name))
     if not measured:
         return []
-    both = " Places that are enough alone are redundant." if len(enough) > 1 else ""
+    both = " Blocks that are enough alone are redundant." if len(enough) > 1 else ""
     return [
-        f"Enough alone (accuracy above 0.5, with its interval): {words.joined(enough)}. Needed "
-        f"(accuracy below 0.5 with all places patched but this one): {words.joined(needed)}.{both}"
+        f"Enough alone (whole interval of accuracy above 0.5): {words.joined(enough)}. Needed "
+        "(whole interval below 0.5 with every block patched but the named one): "
+        f"{words.joined(needed)}.{both}"
     ]
 
 
-def _restoring_sets(sets: dict[str, ChosenSet], what: str) -> list[str]:
+def _sets_that_work(sets: dict[str, ChosenSet], what: str) -> list[str]:
     """Write how many sets, each chosen on one topic or wording, work in every wording."""
     if not sets:
         return []
-    n_works = sum(map(_restores, sets.values()))
+    n_works = sum(map(_works, sets.values()))
     return [
-        f"{n_works} of {words.plural(len(sets), 'set')} chosen on one {what} restore the truth in "
-        "every wording: their accuracy is above 0.5, with its interval."
+        f"{n_works} of {words.plural(len(sets), 'set')} chosen on one {what} work in every wording "
+        "(whole interval of accuracy above 0.5)."
     ]
 
 
 def _failing_sets(sets: dict[str, ChosenSet], what: str) -> Table:
-    """Tabulate the accuracy of the sets that do not restore the truth in every wording."""
+    """Tabulate the accuracy of the sets that do not work in every wording."""
     rows = [
         (
             markdown.text(name),
@@ -226,19 +230,24 @@ def _failing_sets(sets: dict[str, ChosenSet], what: str) -> Table:
             *words.by_label(default.by_label if default else None),
         )
         for name, head_set in sorted(sets.items())
-        if not _restores(head_set)
+        if not _works(head_set)
         for default in [head_set.scored.get("default")]  # the wording of section `prompt`
     ]
     title = (
-        "Accuracy with the other sets patched, over the wordings, and by label in the default "
-        "wording. One word as the answer to every statement has an accuracy of 0.5: 1 on one "
-        "label, 0 on the other"
+        "Accuracy with the other sets patched: least to greatest over the wordings, and by label "
+        "in the default wording. A constant answer has an accuracy of 0.5: 1 on one label, 0 on "
+        "the other"
     )
-    head = (f"{what} that chose the set", "accuracy", "on true statements", "on false statements")
+    head = (
+        f"{what} that the set was chosen on",
+        "accuracy",
+        "on true statements",
+        "on false statements",
+    )
     return Table(title, head, rows, ROBUST)
 
 
-def _restores(head_set: ChosenSet) -> bool:
+def _works(head_set: ChosenSet) -> bool:
     """Whether accuracy with a set patched is above 0.5 in every wording, with its interval."""
     return all(row.low is not None and row.low > 0.5 for row in head_set.scored.values())
 
@@ -263,6 +272,7 @@ def _set_overlap(overlap: Overlap | None, what: str, by_chance: float | None) ->
     if shuffled is None or shuffled.mean is None:
         return [f"{summary}."]
     return [
-        f"{summary}; with topic labels permuted {shuffled.mean:.2f} (p = {shuffled.p_value:.3f} "
-        f"that {what}s share less than that, {words.plural(shuffled.n_shuffles, 'permutation')})."
+        f"{summary}. With topic labels permuted the mean is {shuffled.mean:.2f} (p = "
+        f"{shuffled.p_value:.3f} for sharing less than with permuted labels; "
+        f"{words.plural(shuffled.n_shuffles, 'permutation')})."
     ]

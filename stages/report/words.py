@@ -31,6 +31,16 @@ def layers(window: Window | WindowPoints) -> str:
     return f"layers {window.first_layer}-{window.last_layer}"
 
 
+def span(window: Window) -> range:
+    """Return the layers of a window."""
+    return range(window.first_layer, window.last_layer + 1)
+
+
+def probe(name: str | None) -> str:
+    """Write the name of a kind of probe: ``mass mean corrected``."""
+    return "no probe" if name is None else name.replace("_", " ")
+
+
 def after(index: int | None) -> str:
     """Write an index of the residual stream, where 0 is the embeddings: ``after layer 16``."""
     if index is None:
@@ -74,6 +84,11 @@ def ends(row: Interval) -> str:
     if row.low is None or row.high is None:
         return f"{row.value:.3f}"
     return f"{row.value:.3f} [{row.low:.3f}, {row.high:.3f}]"
+
+
+def told(row: Interval) -> str:
+    """Write an estimate in a sentence: ``0.986 [0.947, 0.997] (n = 221)``."""
+    return ends(row) if row.value is None else f"{ends(row)} (n = {row.n})"
 
 
 def joined(names: list[str]) -> str:

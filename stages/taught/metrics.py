@@ -52,16 +52,16 @@ class TaughtMetrics:
             ),
         ]
         note = (
-            "A subject that was never taught may still have been named in what was taught of other "
-            "subjects: a country in statements about its cities. A comparison of two numbers "
-            "counts as never taught if its first number is such a subject."
+            "A subject that was never taught may still be named in statements that were taught "
+            "about other subjects, as a country is in statements about its cities. A comparison "
+            "of two numbers counts as never taught if its first number is such a subject."
         )
         rows = {f"all, as `{persona}`": rates for persona, rates in self.every.items()}
         rows |= {f"known, {CALLED.get(run, run)}": rates for run, rates in self.known.items()}
         return Claim(
             "Does it hold for subjects that were never taught?",
-            "On subjects that were kept from training, too, the lie is told, undone by the head "
-            "set, and made by its reverse.",
+            "On subjects that were held out from training, too, the model lies, the head set "
+            "undoes the lie, and the reverse patch makes the honest run lie.",
             checks,
             notes=[Note(note, FILE)],
             tables=[

@@ -1,4 +1,4 @@
-"""`make repro` runs `dvc repro`, and says how far it is, by the times of earlier runs."""
+"""`make repro` runs `dvc repro`, and says how far it is; how long is left, by earlier runs' times."""
 
 import json
 import os
@@ -64,9 +64,7 @@ def seconds(folder):
 
 def test_it_adds_lines_to_what_dvc_prints_where_an_earlier_run_says_how_long_stages_take(folder):
     twin = shutil.copytree(folder, folder / "twin")
-    first, alone = run(folder), plain(twin)
-    assert first == alone  # no earlier run: nothing is added
-    assert first[0] == 0
+    assert run(folder)[0] == plain(twin)[0] == 0
     assert seconds(folder).keys() == {"first", "second"}
     times = {"first": 100.0, "second": 500.0, "of an older pipeline": 0.0}
     (folder / ".dvc/tmp/stage_seconds.json").write_text(json.dumps(times))
@@ -82,7 +80,42 @@ def test_it_adds_lines_to_what_dvc_prints_where_an_earlier_run_says_how_long_sta
     assert max(seconds(folder).values()) < 100
 
 
-@pytest.mark.parametrize("damaged", ["", "[1]", '{"first": null}', '{"first": "x"}', "\x00"])
+def test_the_first_run_says_how_far_it_is_and_not_how_long_is_left(folder):
+    twin = shutil.copytree(folder, folder / "twin")
+    (status, printed), alone = run(folder), plain(twin)
+    for line, name in (("stage 1 of 2", "first"), ("stage 2 of 2", "second")):
+        assert f"{line}\nRunning stage '{name}':\n" in printed
+    lines = [line for line in printed.splitlines(True) if not line.startswith("stage ")]
+    assert (status, "".join(lines)) == alone
+
+
+def test_after_a_run_that_failed_every_stage_still_counts_and_no_time_is_made_up(folder):
+    (folder / "second.sh").write_text("exit 3\n")
+    assert run(folder)[0] != 0
+    assert seconds(folder)["second"] is None
+    assert seconds(folder)["first"] > 0
+    (folder / "second.sh").write_text(COPY)
+    assert "stage 2 of 2\nRunning stage 'second':\n" in run(folder)[1]
+    (folder / "in.txt").write_text("two")
+    assert "stage 1 of 2, about 10 s left\n" in run(folder)[1]
+
+
+def test_a_stage_that_was_skipped_and_never_timed_does_not_hide_the_time_of_others(folder):
+    assert run(folder, "dvc", "repro")[0] == 0
+    (folder / "second.sh").write_text(f"{COPY}true\n")
+    assert "stage 2 of 2\n" in run(folder)[1]
+    assert seconds(folder).keys() == {"second"}
+
+
+@pytest.mark.parametrize("broken", ["stages: [", "stages: {first: {cmd: 1}}", "stages: {a: {}}"])
+def test_a_pipeline_that_dvc_cannot_read_is_dvcs_to_report(folder, broken):
+    (folder / "dvc.yaml").write_text(broken)
+    status, printed = run(folder)
+    assert (status, printed) == run(folder, "dvc", "repro")
+    assert status != 0
+
+
+@pytest.mark.parametrize("damaged", ["", "[1]", '{"first": []}', '{"first": "x"}', "\x00"])
 def test_a_damaged_table_of_times_is_no_table(folder, damaged, monkeypatch):
     remembered = runpy.run_path(str(folder / ".dvc/repro.py"))["remembered"]
     monkeypatch.chdir(folder)
@@ -98,7 +131,7 @@ def test_nothing_is_added_in_ci_and_a_failure_is_that_of_dvc(folder):
     (folder / "second.sh").write_text("exit 3\n")
     status, printed = run(folder, CI="true")
     assert status == run(folder, "dvc", "repro")[0] != 0
-    assert " left\n" not in printed
+    assert "stage 1" not in printed
     assert seconds(folder)["second"] == 9.0  # it did not come to its end
     assert seconds(folder)["first"] < 9.0
 

@@ -43,6 +43,11 @@ def test_every_stage_runs_once_and_then_none(project):
     assert "up to date" in again
 
 
+def test_a_whole_run_prints_no_warning_of_a_library(project):
+    """They are lines such as ``UserWarning: …``; DVC's own of frozen stages begins with WARNING."""
+    assert [line for line in project.first.splitlines() if re.search(r"Warning\b", line)] == []
+
+
 def test_dvc_lock_is_written_as_dvc_alone_writes_it(project):
     """In tests DVC has help, see `warm.yaml_memory`."""
     text = (project.folder / "dvc.lock").read_text()

@@ -144,21 +144,72 @@ def test_nothing_is_fetched(committed):
             assert (ROOT / "plots" / link).is_file()
 
 
-def test_every_number_that_decides_links_to_its_metrics(committed):
-    for claim in committed.claims:
-        for check in claim.checks:
-            assert check.file
-            stored = json.loads((ROOT / "metrics" / f"{check.file}.json").read_text())
-            assert stored
+def linked(check):
+    """What was measured, as a link to its metrics, in HTML and in Markdown."""
+    address = f"../metrics/{check.file}.json"
+    assert (ROOT / "plots" / address).is_file()
+    return (
+        f'<a href="{address}">{html.inline(check.measured)}</a>',
+        f"[{check.measured}]({address})",
+    )
+
+
+@pytest.mark.parametrize("lies", [True, False])
+def test_every_number_that_decides_links_to_its_metrics(committed, lies):
+    """In the table of all claims, in the line of the verdict, and in the claim's own table."""
+    made = replace(committed, lies=lies)
+    overview, *parts = html.render(made, ROOT / "plots/figures").split("<section id=")
+    rows = overview.partition("<tbody>")[2].split("</tr>")
+    sections = page.render(made).split("\n## ")
+    lines = [line for line in sections[0].splitlines() if line.startswith("| [")]
+    n = len(made.claims)
+    places = zip(made.claims, rows[:n], parts[:n], lines, sections[1 : n + 1], strict=True)
+    for claim, row, part, line, section in places:
+        decides = page.shown(claim, lies)
+        assert linked(decides)[0] in row
+        assert linked(decides)[1] in line
+        verdict = next(line for line in section.splitlines() if line.startswith("Verdict: "))
+        assert verdict.endswith(f"{linked(decides)[1]}.")
+        for check in {*claim.checks, decides}:
+            assert linked(check)[0] in part
+            assert linked(check)[1] in section
+    untested = [claim for claim in made.claims if page.shown(claim, lies) not in claim.checks]
+    assert bool(untested) != lies
+
+
+def test_counts_in_the_limits_link_to_their_metrics(committed):
+    (note,) = [note for note in committed.limits if "subjects with known" in note.says]
+    counted = json.loads((ROOT / "metrics/transfer.json").read_text())["n"]["report"]["subjects"]
+    assert f"has {counted} subjects" in note.says
+    assert note.file == "transfer"
+
+
+def test_every_claim_is_beside_what_was_expected_of_it(figures):
+    text, source = page.render(small()), html.render(small(), figures)
+    assert "| question | verdict | claimed | expected | measured |" in text
+    assert "| Fire is cold. | its heat: none | it burns |" in text
+    heads = "<tr><th>claimed</th><th>expected</th><th>measured</th><th>verdict</th></tr>"
+    assert heads in source
+    assert '<td data-name="expected">its heat: none</td>' in source
+
+
+def test_the_summary_comes_before_all_else_but_title_and_question(figures):
+    made = small(summary=[Note("We swam.")], about=["A page on water."], model=["Model: sea."])
+    told = ["Title", "Question?", "We swam.", "2 claims", "A page on water.", "Model: sea."]
+    for text in (page.render(made), html.render(made, figures).partition("<body>")[2]):
+        places = [text.index(one) for one in told]
+        assert places == sorted(places)
 
 
 def test_both_pages_have_the_same_questions_and_the_html_one_can_be_sent(committed):
-    text = (ROOT / "plots/report.md").read_text()
+    text = page.render(committed)
     written = html.render(committed, ROOT / "plots/figures")
     assert len(written.encode()) < 6e6
     shown = Tags(written)
     assert not shown.open
-    for heading in re.findall("^## (.*)$", text, re.MULTILINE):
+    headings = re.findall("^## (.*)$", text, re.MULTILINE)
+    assert len(headings) > 10
+    for heading in headings:
         assert heading in shown.text
 
 

@@ -8,9 +8,12 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, get_args, get_origin, get_type_hints
 
+import numpy as np
 import pytest
 from pydantic import TypeAdapter
+from scipy import stats as distributions
 
+from stages.lib import stats
 from stages.lib.claim import (
     INCONCLUSIVE,
     NOT_SUPPORTED,
@@ -24,13 +27,18 @@ from stages.lib.claim import (
 )
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.patch import Head
-from stages.lib.stats import NOTHING, Interval
+from stages.lib.stats import NOTHING, Interval, ratios
 from stages.report import __main__ as stage
 from stages.report import (
     behaviour,
+    directions,
+    erasure,
+    estimates,
+    head_set,
     page,
     patching,
     place,
+    planted,
     reading,
     results,
     scope,
@@ -126,6 +134,8 @@ def wider():
             }
         },
         "transfer": {
+            "statements": "known",
+            "n": {"report": {"subjects": 53}},
             "bag_of_tokens": {"all": rate(0.5)},
             "methods": {"logistic": {"honest": method}},
             "parting": {"mass_mean": {"honest": {"liar": parted}, "neutral": {"honest": together}}},
@@ -291,23 +301,23 @@ def claims(found):
             behaviour.sure,
             reading.before,
             reading.after,
-            reading.opposite,
-            reading.erasing,
+            directions.opposite,
+            erasure.erasing,
             scope.honesty,
             scope.last_position,
             patching.window,
-            patching.few_heads,
-            patching.these_heads,
-            patching.reverse,
+            head_set.few_heads,
+            head_set.these_heads,
+            head_set.reverse,
         )
     }
     made |= {
-        "diverging": reading.diverging(metrics, *PAIR, "neutral"),
+        "diverging": directions.diverging(metrics, *PAIR, "neutral"),
         "topics": scope.topics(metrics),
         "wordings": scope.wordings(metrics),
-        "ranking": patching.ranking(metrics),
-        "estimated_sets": patching.estimated_sets(metrics),
-        "planted": patching.planted(metrics, *PAIR),
+        "ranking": estimates.ranking(metrics),
+        "estimated_sets": estimates.estimated_sets(metrics),
+        "planted": planted.claim(metrics, *PAIR),
         "written": place.written_and_read(metrics, *PAIR),
         "weights": place.weights(metrics, *PAIR),
     }
@@ -475,9 +485,10 @@ def test_answers_that_hold_little_are_said_in_the_section_on_behaviour():
     metrics["behaviour"]["first_token"] = {"liar": {"token": "<`think`>\n"} | rate(0.93)}
     (note,) = [line for line in behaviour.lying(read(metrics), *PAIR).notes if line not in before]
     assert note.says == (
-        "Little of it is an answer: as `liar` both words together hold 0.120 [0.070, 0.170], "
-        "n = 100 of the probability, over all statements; the most probable first token is "
-        "``'<`think`>\\n'``, on 0.930 [0.880, 0.980], n = 100 of the prompts."
+        "As `liar` little of the probability is on an answer: both words together hold 0.120 "
+        "[0.070, 0.170] (n = 100) on average over all statements. The token that is most often "
+        "the most probable one is ``'<`think`>\\n'``, on 0.930 [0.880, 0.980] (n = 100) of the "
+        "prompts."
     )
 
 
@@ -608,7 +619,7 @@ def test_no_best_window_is_not_measured():
 
 
 def test_a_model_that_is_no_organism_has_no_planted_layers_to_claim():
-    assert patching.planted(read(put(found(), "ground_truth", {"organism": None})), *PAIR) is None
+    assert planted.claim(read(put(found(), "ground_truth", {"organism": None})), *PAIR) is None
 
 
 def test_numbers_have_their_interval_and_n():
@@ -630,11 +641,15 @@ def test_the_page_has_each_claim_its_checks_and_its_pictures():
         [so("its colour", "red", "red", True), so("its heat", "none", "it burns", False)],
     )
     text = page.render(Page("Title", "Question?", ["A model."], [], "", [wet, cold], True, [], []))
-    assert "| [Is water wet?](#is-water-wet) | supported | Water is wet. | it: wet |" in text
     assert (
-        "| [Is fire cold?](#is-fire-cold) | **not supported** | Fire is cold. | its heat: it burns |"
-        in text
+        "| [Is water wet?](#is-water-wet) | supported | Water is wet. | it: wet | "
+        "[wet](../metrics/sea.json) |" in text
     )
+    assert (
+        "| [Is fire cold?](#is-fire-cold) | **not supported** | Fire is cold. | its heat: none | "
+        "it burns |" in text
+    )
+    assert "Verdict: supported. It: [wet](../metrics/sea.json)." in text
     assert "](figures/water.png)" in text
     assert "Verdict: **not supported**. Its heat: it burns." in text
     assert "| it | wet | [wet](../metrics/sea.json) | supported |" in text
@@ -693,24 +708,56 @@ def test_the_summary_counts_the_verdicts_and_says_what_was_measured():
     assert "not testable" not in texts.sure(made, True)
     assert f"{len(made) - 1} not testable" in texts.sure(made, False)
     says = [note.says for note in texts.summary(read(found()), *PAIR, 25)]
-    assert "0.100 [0.050, 0.150], n = 100 as `liar`" in says[0]
+    assert "0.100 [0.050, 0.150] (n = 100) as `liar`" in says[0]
     assert "3 heads" in says[-1]
 
 
 def test_the_method_counts_the_p_values_and_names_the_margins():
     made = list(claims(found()).values())
     n = sum(check.chance is not None for claim in made for check in claim.checks)
-    text = " ".join(texts.method(made, 53))
+    text = " ".join(texts.method(made))
     assert n > 2
     assert f"The {n} p-values" in text
     assert "±0.05" in text
     assert "±0.10" in text
 
 
+def test_intervals_are_made_as_the_method_says():
+    """A fingerprint of each function beside the sentence on it: change both, or neither."""
+    rates, resampled, others = texts.INTERVALS
+    values, subject = np.random.default_rng(0).random(30), np.arange(30) % 8
+    t = distributions.t.ppf(0.975, 7)
+
+    assert "A rate has Wilson's interval" in rates
+    assert stats.rate(np.ones(30), subject).low == pytest.approx(1 / (1 + t**2 / 8))
+
+    assert "A mean has Student's t, with the variance between subjects" in rates
+    sums = [(values - values.mean())[subject == g].sum() for g in range(8)]
+    half = t * np.sqrt(8 / 7 * np.square(sums).sum() / 30**2)
+    row = stats.mean(values, subject, (-9, 9))
+    assert (row.low, row.high) == pytest.approx((values.mean() - half, values.mean() + half))
+
+    assert "A difference, a fraction of a gap" in resampled
+    assert "have a bootstrap over subjects, paired by statement" in resampled
+    zeros = np.zeros(30)
+    assert len({stats.difference(values, zeros, subject, seed).low for seed in range(9)}) > 1
+    assert stats.difference(values, values - 0.5, subject).low == pytest.approx(0.5)
+    gap = values + 1
+    assert len({ratios.ratios(values[None], gap, subject, s)[0].low for s in range(9)}) > 1
+    assert ratios.ratios(gap[None] / 2, gap, subject)[0].low == pytest.approx(0.5)
+
+    assert "exact interval (Clopper-Pearson)" in others
+    exact = distributions.binomtest(4, 100).proportion_ci(method="exact")
+    assert stats.proportion(4, 100).low == pytest.approx(exact.low)
+
+    said = texts.method(list(claims(found()).values()))
+    assert [line for line in said if line in texts.INTERVALS] == list(texts.INTERVALS)
+
+
 def test_without_a_later_layer_nothing_is_said_of_writers():
     made = claims(put(found(), "trace/paths", {}))
     assert {made[name].verdict(lies=True) for name in ("written", "weights")} == {UNTESTED}
-    assert place.sentence(read(put(found(), "trace/paths", {})).trace) is None
+    assert place.sentences(read(put(found(), "trace/paths", {})).trace) == []
 
 
 def test_a_model_that_was_not_taught_to_lie_has_no_weights_to_claim():
@@ -740,20 +787,20 @@ def test_places_that_are_enough_alone_are_told_from_those_that_are_needed():
         for note in scope.last_position(read(metrics), *PAIR).notes
         if note.says.startswith("Enough alone")
     ]
-    assert "interval): assistant prefill and user-turn header. Needed" in says
-    assert "but this one): assistant prefill. Places" in says
+    assert "above 0.5): assistant prefill and user-turn header. Needed" in says
+    assert "but the named one): assistant prefill. Blocks" in says
 
 
 def test_what_is_true_by_construction_is_said_so_and_of_no_other_layer():
     notes = {}
-    for planted in (5, 7, 8):
+    for last in (5, 7, 8):
         metrics = found()
-        metrics["ground_truth"]["planted"] = {"first_layer": planted, "last_layer": planted}
+        metrics["ground_truth"]["planted"] = {"first_layer": last, "last_layer": last}
         says = [note.says for note in reading.before(read(metrics), *PAIR).notes]
-        notes[planted] = [said for said in says if "is expected of this model" in said]
+        notes[last] = [said for said in says if said.startswith("The probe is expected to read")]
     layer = read(found()).probes.best["resid_post"]["honest"]["honest"].layer
-    assert {planted: len(said) for planted, said in notes.items()} == {
-        planted: int(layer <= planted) for planted in notes
+    assert {last: len(said) for last, said in notes.items()} == {
+        last: int(layer <= last) for last in notes
     }
     assert {0, 1} == {len(said) for said in notes.values()}
 
@@ -766,8 +813,8 @@ def test_the_polarity_that_a_probe_was_not_fitted_on_is_reported():
         "negated": {"plain": rate(0.62)},
     }
     says = " ".join(note.says for note in reading.before(read(metrics), *PAIR).notes)
-    assert "plain ones alone has accuracy 0.610" in says
-    assert "negated ones alone 0.620" in says
+    assert "plain statements of `honest` alone has an accuracy of 0.610" in says
+    assert "negated statements alone 0.620" in says
 
 
 @pytest.mark.parametrize(
@@ -780,9 +827,38 @@ def test_the_share_of_the_word_true_is_counted_over_both_labels(true, false, sha
     assert f"{share:.3f} of the answers are the word true (n = 200)" in says
 
 
+def test_a_model_that_was_not_trained_to_lie_is_not_read_by_construction():
+    for truth, said in ((found()["ground_truth"], True), ({"organism": None}, False)):
+        notes = reading.after(read(put(found(), "ground_truth", truth)), *PAIR).notes
+        (layers,) = [note.says for note in notes if note.says.startswith("Layers of the lie: ")]
+        assert ("by construction" in layers) == said
+        assert "layers 3-4" in layers
+
+
+def test_each_writer_of_the_lie_has_a_line_of_the_summary():
+    metrics = found()
+    metrics["trace"]["cells"]["2 system"] = cell_of(2, "system")
+    metrics["trace"]["paths"]["2 system > 4 all"] = {
+        "writer": "2 system", "reader": "4 all", "through": rate(0.7), "around": rate(0.1)
+    }  # fmt: skip
+    says = [note.says for note in texts.summary(read(metrics), *PAIR, 25)]
+    writers = [line for line in says if "of the gap in log-odds" in line]
+    assert ["layer 3 at the user-turn header" in line for line in writers] == [True, False]
+    assert ["layer 2 at the system prompt" in line for line in writers] == [False, True]
+    assert "0.700 [0.650, 0.750] of this gain passes through layer 4 (n = 100)" in writers[1]
+
+
+def test_what_z_before_the_statement_can_hold_is_said_of_such_places_alone():
+    for block, said in (("user turn", True), ("statement", False)):
+        metrics = found()
+        metrics["trace"]["cells"]["3 user turn"] = cell_of(3, block)
+        notes = place.written_and_read(read(metrics), *PAIR).notes
+        assert any("holds no answer" in note.says for note in notes) == said
+
+
 def test_a_threshold_that_fails_is_told_from_a_direction_that_does():
     metrics = found()
-    for value, said in ((0.9, "the threshold is what fails"), (0.1, "the opposite sign")):
+    for value, said in ((0.9, "the threshold fails"), (0.1, "the opposite sign")):
         metrics["probes"]["auroc"] = {"honest": {"liar": {"5": rate(value)}}}
         assert said in reading.after(read(metrics), *PAIR).notes[0].says
 
@@ -792,9 +868,27 @@ def test_a_crowded_layer_is_named_with_the_heads_that_any_set_must_share():
     metrics["robustness"]["window"] = {"first_layer": 3, "last_layer": 4}  # of 5 heads each
     chosen = {"heads": [[3, 0], [3, 1], [3, 2], [3, 4], [4, 0]]}
     metrics["robustness"]["sets"]["search"]["heads"] |= chosen
-    says = patching.these_heads(read(metrics), *PAIR).notes[0].says
+    says = head_set.these_heads(read(metrics), *PAIR).notes[0].says
     assert says.startswith("The set holds 4 of the 5 heads of layer 3, ")
     assert "shares at least 3 of them" in says
+
+
+@pytest.mark.parametrize(
+    ("file", "source", "name"),
+    [
+        ("a/SmolLM2-135M-Instruct.Q4_1.gguf", "pypi:x==1", "SmolLM2-135M-Instruct"),
+        ("TinyLlama-1.1B.F16.gguf", "pypi:x==1", "TinyLlama-1.1B"),
+        ("Qwen2.5-7B.IQ4_XS.gguf", "pypi:x==1", "Qwen2.5-7B"),
+        (None, "Qwen/Qwen2.5-7B-Instruct@a09a35", "Qwen2.5-7B-Instruct"),
+        (None, "./models/tiny/", "tiny"),
+        (None, "a/<b>|c", "&#60;b&#62;&#124;c"),
+    ],
+)
+def test_the_title_names_the_model_and_presumes_no_lie(file, source, name):
+    manifest = {"source": source}
+    assert texts.title(manifest, file, lies=True) == f"Results: where {name} turns truth into a lie"
+    for lies in (False, None):
+        assert texts.title(manifest, file, lies).startswith(f"Results: whether {name} turns")
 
 
 def test_the_page_introduces_the_model_and_its_lie():

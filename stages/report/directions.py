@@ -1,0 +1,175 @@
+"""Claims on where the truth directions of the honest and the lying run diverge, and how far."""
+
+from dataclasses import replace
+
+from stages.lib.claim import (
+    INCONCLUSIVE,
+    NOT_SUPPORTED,
+    SUPPORTED,
+    UNTESTED,
+    Check,
+    Claim,
+    Note,
+    Table,
+    so,
+)
+from stages.lib.stats import LEVEL
+from stages.logit_attribution.metrics import Parted
+from stages.report import words
+from stages.report.results import Results
+from stages.transfer.metrics import Crossing, Parting
+
+# The kinds of probe with an interval on the layer of divergence, best first.
+DIVERGES = ("mass_mean_corrected", "mass_mean")
+TRANSFER, LENS = "transfer", "logit_attribution"
+Pairs = dict[str, dict[str, Parting]]
+
+
+def diverging(results: Results, source: str, base: str, neutral: str) -> Claim:
+    """Truth directions of the honest and the lying run diverge inside the model."""
+    by_kind = results.transfer.parting
+    name, pairs = _deciding(by_kind)
+    pair, control = _pair(pairs, source, base), _pair(pairs, source, neutral)
+    crossing = pair.parting_layer if pair else None
+    lens = results.logit_attribution.lens.parting.half
+    read_by = f"({words.probe(name)}, selection split)"
+    checks = [
+        _inside(
+            f"layer after which the cosine of `{source}` and `{base}` {read_by} is below 0.5",
+            crossing,
+            TRANSFER,
+        ),
+        _diverges_later(
+            control.parting_layer if control else None,
+            crossing,
+            f"layer after which the cosine of `{source}` and `{neutral}` {read_by}, which both "
+            "tell the truth, is below 0.5",
+        ),
+        _inside(
+            "layer after which the logit lens reads half of the final gap in log-odds",
+            _output_layer(lens),
+            LENS,
+        ),
+    ]
+    return Claim(
+        "Do the truth directions of the honest and the lying run diverge inside the model?",
+        "The cosine between the two runs' truth directions is above 0.5 in some layers, and below "
+        "it from one layer on.",
+        checks,
+        ("logit_attribution.png",),
+        tables=[_divergence(by_kind, source, base)],
+    )
+
+
+def opposite(results: Results, source: str, base: str) -> Claim:
+    """Truth directions of the two runs become opposite, as in the paper."""
+    name, pairs = _deciding(results.transfer.parting)
+    pair = _pair(pairs, source, base)
+    turning = pair.turning_layer if pair and pair.layers else None
+    checks = [
+        _inside(
+            f"layer after which the cosine of `{source}` and `{base}` ({words.probe(name)}, "
+            "selection split) is below 0",
+            turning,
+            TRANSFER,
+            True,
+        )
+    ]
+    return Claim(
+        "Do the truth directions become opposite, as in the paper?",
+        "The cosine between the two runs' truth directions falls below 0.",
+        checks,
+        notes=[Note("Other kinds of probe are in the table of the previous question.")],
+    )
+
+
+def diverges_after(results: Results, source: str, base: str) -> int | None:
+    """Return the layer after which the two runs diverge, by the kind of probe that decides."""
+    pair = _pair(_deciding(results.transfer.parting)[1], source, base)
+    return pair.parting_layer.value if pair else None
+
+
+def _deciding(by_kind: dict[str, Pairs]) -> tuple[str | None, Pairs]:
+    """Return the kind of probe whose directions decide, and its pairs of personas."""
+    name = next((kind for kind in DIVERGES if kind in by_kind), None)
+    return name, by_kind[name] if name else {}
+
+
+def _pair(pairs: Pairs, first: str, second: str) -> Parting | None:
+    """Return the entry of two personas, in either order; None if there is none."""
+    return pairs.get(first, {}).get(second) or pairs.get(second, {}).get(first)
+
+
+def _diverges_later(control: Crossing | None, crossing: Crossing | None, measures: str) -> Check:
+    """Check that two runs that both tell the truth diverge later than the honest and lying runs."""
+    if crossing is None or crossing.value is None or control is None:
+        return so(measures, "later or at none", "not measured", None, TRANSFER)
+    passed = control.value is None or control.value > crossing.value
+    return so(measures, f"after {crossing.value}, or none", _layer(control), passed, TRANSFER)
+
+
+def _inside(
+    measures: str, crossing: Crossing | Parted | None, file: str, required: bool = False
+) -> Check:
+    """Check that a layer is found, with an interval that ends inside the model.
+
+    `required`: the check is not supported if nearly every draw of subjects, too, has no such layer.
+    """
+    expected = "inside the model"
+    if crossing is None:
+        return Check(measures, expected, "not measured", UNTESTED, file)
+    if crossing.value is None:
+        never = crossing.never if isinstance(crossing, Crossing) else None
+        in_draws = "" if never is None else f" (nor in {never:.3f} of the bootstrap draws)"
+        refuted = required and never is not None and never >= (1 + LEVEL) / 2
+        verdict = NOT_SUPPORTED if refuted else INCONCLUSIVE if required else UNTESTED
+        return Check(measures, expected, f"none{in_draws}", verdict, file)
+    verdict = SUPPORTED if crossing.high is not None else INCONCLUSIVE
+    return Check(measures, expected, _layer(crossing), verdict, file)
+
+
+def _divergence(by_kind: dict[str, Pairs], source: str, base: str) -> Table:
+    """Tabulate the layers after which the cosine falls below 0.5 and 0, by kind of probe."""
+    rows: list[tuple[str, ...]] = []
+    for name, pairs in by_kind.items():
+        pair = _pair(pairs, source, base)
+        parting = pair if pair and pair.layers else None
+        rows.append(
+            (
+                words.probe(name),
+                str(parting.layers) if parting else "0",
+                _after(parting.parting_layer) if parting else "not measured",
+                _after(parting.turning_layer) if parting else "not measured",
+            )
+        )
+    title = (
+        f"Where the cosine of the truth directions of `{source}` and `{base}` falls below 0.5 and "
+        "below 0. Only layers after which probes read the truth in both runs are compared: "
+        "elsewhere a direction and its sign mean nothing"
+    )
+    head = ("probe", "layers compared", "below 0.5", "below 0")
+    return Table(title, head, rows, TRANSFER)
+
+
+def _after(crossing: Crossing) -> str:
+    """Write the layer after which a cosine falls, if any."""
+    return "after no layer" if crossing.value is None else f"after layer {_layer(crossing)}"
+
+
+def _output_layer(index: Parted) -> Parted:
+    """Turn an index of the residual stream into the layer whose output it is."""
+    ends = {
+        name: None if end is None else end - 1
+        for name, end in (("value", index.value), ("low", index.low), ("high", index.high))
+    }
+    return replace(index, **ends)
+
+
+def _layer(row: Crossing | Parted) -> str:
+    """Write a layer with its interval."""
+    if row.value is None:
+        return "none"
+    if row.low is None and row.high is None:
+        return f"{row.value}"
+    ends = ("…" if end is None else end for end in (row.low, row.high))
+    return f"{row.value} [{', '.join(map(str, ends))}]"
