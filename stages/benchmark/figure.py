@@ -13,38 +13,49 @@ NOTHING = "the benchmark has no organism:\nmake benchmark runs it"
 SIDES = (
     ("auroc", "A  changed heads"),
     ("auroc_needed", "B  needed heads"),
-    ("auroc_inside", "C  in their layers"),
+    ("auroc_inside", "C  needed, in their layers"),
 )
-DOSED = style.looks([*NAMES])
+LIMITS = (0.0, 1.0)
+MOST = 8  # organisms whose cells are wide enough for a number
+FALSE_ALARMS = 0.05  # share of heads of the model that never lies
+LOOKS = {  # of methods that rank heads, as in other figures
+    "attribution": style.RULES["estimate"],
+    "single_heads": style.RULES["single"],
+    "greedy": style.RULES["greedy_p_correct"],
+    "integrated_gradients": style.Look(style.SECOND[4], "P", "-"),
+}
 
 
 def draw(tables: load.Tables) -> Figure:
     """Draw AUROC per method and organism, and the share of changed heads found per dose."""
     rows, doses = tables["benchmark/methods"], tables["benchmark/doses"]
-    labels = {str(name): NAMES[str(name)] for name in doses["method"].unique().sort()}
     figure = style.canvas(
-        "Methods of localisation on models whose lying heads are known",
-        "Organisms with a number: the lie is confined to that many heads, drawn at random; other "
-        "organisms have no exact truth. A: area under the ROC curve of a method's scores against "
-        "all of these heads; 0.5 is chance. B: the same against those without whose change of "
-        "weights alone more than 0.1 of the gap in log-odds comes back. C: as B, among the heads "
-        "of layers that have a changed head. D: share of changed heads whose score is above that "
-        "of 19 of 20 heads of the model that never lies, by share of the change of weights that is "
-        "merged in; mean over organisms. Last: at the last positions. "
-        "Rows: by mean in B; below, scores that are no methods.",
-        height=8.6,
-        entries={f"D: {text}": DOSED[name] for name, text in labels.items()} or None,
-        half="half",
+        "AUROC of methods of localisation, on models whose lying heads are known",
+        "A: area under the ROC curve of a method's scores for the heads whose weights an organism "
+        "changes; chance is 0.5 (white). An organism's number is that of its changed heads, drawn "
+        "at random. B: AUROC for the needed heads: undoing the weight change of one of them "
+        "recovers more than 0.1 of the gap in log-odds. C: as B, among the heads of layers with a "
+        "changed head. Rows: by mean in B, best first; the last ones are no methods. Last: patched "
+        "at the last positions. D: share of changed heads that score above 95 % of the heads of "
+        "the model that never lies, by share of the weight change that is merged in; mean over "
+        "organisms.",
+        height=11.4,
     )
-    axes = figure.subplots(1, 4, width_ratios=[3, 3, 3, 2.2])
+    grid = figure.add_gridspec(2, 3, height_ratios=[2.6, 1])
+    axes = [figure.add_subplot(grid[0, i]) for i in range(3)]
     methods = _best_first(rows)
-    for ax, (value, title) in zip(axes, SIDES, strict=False):
+    for ax, (value, title) in zip(axes, SIDES, strict=True):
         _table(ax, rows, value, methods)
         ax.set_title(title)
-    for ax in axes[1:3]:
-        ax.set_yticklabels([])
-    _doses(axes[3], doses)
-    axes[3].set_title("D  by dose")
+    for ax in axes[1:]:
+        ax.set_yticks([])
+    if rows["auroc"].is_not_null().any():
+        heat.colour_bar(figure, axes, LIMITS, "AUROC")
+    below, legend = figure.add_subplot(grid[1, :2]), figure.add_subplot(grid[1, 2])
+    _doses(below, doses)
+    below.set_title("D  changed heads found, by dose")
+    legend.set_axis_off()
+    legend.legend(*below.get_legend_handles_labels(), loc="center left")
     return figure
 
 
@@ -64,19 +75,18 @@ def _table(ax: Axes, rows: pl.DataFrame, value: str, methods: list[str]) -> None
         return
     organisms = scored_rows["organism"].unique(maintain_order=True).to_list()
     cells = heat.matrix(
-        ax, scored_rows, value, ("method", methods), ("organism", organisms), (0.0, 1.0)
+        ax, scored_rows, value, ("method", methods), ("organism", organisms), LIMITS
     )
-    for (y, x), number in [
-        ((y, x), cells[y, x]) for y in range(len(methods)) for x in range(len(organisms))
-    ]:
+    for (y, x), number in np.ndenumerate(cells if len(organisms) <= MOST else cells[:0]):
         if np.isfinite(number):
-            pale = 0.2 < number < 0.8
-            ax.text(x + 0.5, y + 0.5, f"{number:.2f}", ha="center", va="center", fontsize=8.5,
+            pale, digits = 0.2 < number < 0.8, f"{number:.2f}".removeprefix("0")
+            ax.text(x + 0.5, y + 0.5, digits, ha="center", va="center", fontsize=12,
                     color="black" if pale else "white")  # fmt: skip
     ax.set_yticks(
         [y + 0.5 for y in range(len(methods))], [NAMES[name] for name in methods], rotation=0
     )
-    ax.set_xticks([x + 0.5 for x in range(len(organisms))], organisms, rotation=60, ha="right")
+    ax.set_xticks([x + 0.5 for x in range(len(organisms))], organisms, rotation=35, ha="right",
+                  rotation_mode="anchor")  # fmt: skip
 
 
 def _doses(ax: Axes, doses: pl.DataFrame) -> None:
@@ -86,13 +96,22 @@ def _doses(ax: Axes, doses: pl.DataFrame) -> None:
         return
     means = doses.group_by("method", "dose").agg(pl.col("detected").mean()).sort("method", "dose")
     for (name,), rows in means.group_by("method", maintain_order=True):
-        look = DOSED[str(name)]
+        look = _look(str(name))
         ax.plot(rows["dose"], rows["detected"], color=look.colour, marker=look.marker,
-                linestyle=look.dash, linewidth=2.2, markeredgecolor="white")  # fmt: skip
-    ax.set(xlim=(0, 1), ylim=(-0.02, 1.02))
-    ax.axhline(0.5, color="black", linestyle=style.HALF)
-    ax.set_xlabel("share merged in")
-    ax.set_ylabel("share of the changed heads")
+                linestyle=look.dash, linewidth=2.2, markersize=9, markeredgecolor="white",
+                label=NAMES[str(name)])  # fmt: skip
+    ax.axhline(FALSE_ALARMS, color="black", linewidth=1.2, linestyle=style.HALF,
+               label=f"chance ({FALSE_ALARMS:g})")  # fmt: skip
+    ax.set(xlim=(-0.02, 1.02), ylim=(-0.03, 1.03))
+    ax.set_xlabel("share of the weight change merged in")
+    ax.set_ylabel("share of changed heads")
+
+
+def _look(method: str) -> style.Look:
+    """Return the look of a method; of one at the last positions, another of the same colour."""
+    ranking = method.removesuffix("_last")
+    look = LOOKS.get(ranking, style.Look(style.GREY, "o", "-"))
+    return look if ranking == method else style.Look(look.colour, "v", style.DASHES[3])
 
 
 TABLES = {

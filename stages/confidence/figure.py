@@ -19,7 +19,6 @@ def draw(tables: load.Tables) -> Figure:
         f"Bands: {style.INTERVALS}; no line where no answer is left.",
         height=4.6,
         entries=patching.entries(tables, runs),
-        half="0.5",
     )
     accuracy, remaining = figure.subplots(1, 2)
     looks = {run: run_looks[run] for run in runs}

@@ -8,85 +8,71 @@ from matplotlib.figure import Figure
 from stages.lib.drawing import load, marks, patching, places, registry, style
 from stages.lib.drawing.columns import INTERVAL, ROLES, floats, texts
 
-RUNS = (
-    "source",
-    "patched",
-    "base",
-    "rest_of_layers",
-    "rest_of_window",
-    "mean_ablation_selection",
-    "mean_ablation_report",
-    "same_label",
-    "other_label",
-    "base_other_label",
-    "reverse",
-    "reverse_rest",
-)
+HEADS = style.Look(style.RANDOM.colour, "s", style.DASHES[0])
+MEAN = style.Look(style.SECOND[1], "s", style.DASHES[0])
+DONOR = style.Look(style.SECOND[0], "s", style.DASHES[0])
+TOPIC = style.RANDOM
 
 
 def draw(tables: load.Tables) -> Figure:
     """Draw the accuracy of each control beside the real patch."""
     rows = tables["controls/controls"]
-    n = rows["n"].max() or 0
+    source, base = tables.source, tables.base
     figure = style.canvas(
-        f"Controls: other heads, and other values than z of {tables.source}, in {tables.base}",
-        f"Up to {n} known statements of the report split; dots: topics; marks: all topics, "
-        f"{style.INTERVALS}. Rest: heads outside the set. Mean: z of {tables.source} averaged over "
-        "the statements of one split. Another: z of another statement, the donor, of the same "
-        "topic and about another subject. If z carries only whether to lie, z of another statement "
-        f"does what the patch does, whatever its label; if z carries the answer, z of "
-        f"{tables.source} of the other label gives accuracy 0, and z of {tables.base} of the other "
-        f"label 1. Patched {tables.source}: the reverse.",
-        height=6.4,
+        f"Accuracy with other heads, or other activations, patched into {base}",
+        f"Up to {rows['n'].max() or 0} known statements of the report split. z: output of the "
+        f"attention heads; patched {base}: z of {source}, of the heads of the set, in the {base} "
+        f"run; patched {source}: the reverse. Other heads: those outside the set. Mean: over the "
+        "statements of one split. Another statement: of the same topic, about another subject. If "
+        "z carries only whether to lie, z of another statement does what the patch does, whatever "
+        f"its label; if z carries the answer, z of {source} with the opposite label gives accuracy "
+        f"0, and that of {base} gives 1. Bars: {style.INTERVALS}.",
+        height=7.2,
+        entries=patching.entries(tables, ("source", "patched", "base", "reverse"))
+        | {"other heads": HEADS, "mean z": MEAN, "z of another statement": DONOR}
+        | {"one topic": TOPIC},
+        lines=False,
     )
     ax = figure.subplots()
-    _measure(ax, rows.filter(measure="accuracy"), _titles(tables), _looks(tables))
-    marks.rates(ax)
+    _runs(ax, rows.filter(measure="accuracy"), _runs_shown(tables))
+    marks.rates_across(ax)
     return figure
 
 
-def _titles(tables: load.Tables) -> dict[str, str]:
-    """Give each run its title."""
-    return patching.titles(tables) | {
-        "rest_of_layers": "rest of the layers",
-        "rest_of_window": "rest of the window",
-        "mean_ablation_selection": "mean, selection split",
-        "mean_ablation_report": "mean, report split",
-        "same_label": "another, same label",
-        "other_label": "another, other label",
-        "base_other_label": f"another as {tables.base}, other label",
-        "reverse_rest": f"patched {tables.source}, the rest",
-    }
-
-
-def _looks(tables: load.Tables) -> dict[str, style.Look]:
-    """Give each run its look: of its persona, of the patch, or of its kind of control."""
-    kinds = {"rest": style.RANDOM.colour, "mean": style.SECOND[1], "same": style.SECOND[0]}
-    kinds |= dict.fromkeys(("other", "base"), style.SECOND[0]) | {"reverse": style.RANDOM.colour}
-    own = patching.looks(tables)
+def _runs_shown(tables: load.Tables) -> dict[str, tuple[str, style.Look]]:
+    """Give each run its label and look, in drawing order."""
+    source, base, looks = tables.source, tables.base, patching.looks(tables)
     return {
-        run: own.get(run) or style.Look(kinds[run.split("_")[0]], "s", style.DASHES[0])
-        for run in RUNS
+        "source": (f"{source}, not patched", looks["source"]),
+        "base": (f"{base}, not patched", looks["base"]),
+        "patched": (f"patched {base}: the head set", looks["patched"]),
+        "rest_of_layers": ("other heads of the same layers", HEADS),
+        "rest_of_window": ("other heads of the window", HEADS),
+        "mean_ablation_selection": (f"mean z of {source}, selection split", MEAN),
+        "mean_ablation_report": (f"mean z of {source}, report split", MEAN),
+        "same_label": (f"z of {source}, another statement, same label", DONOR),
+        "other_label": (f"z of {source}, another statement, opposite label", DONOR),
+        "base_other_label": (f"z of {base}, another statement, opposite label", DONOR),
+        "reverse": (f"patched {source}: the head set", looks["reverse"]),
+        "reverse_rest": (f"patched {source}: other heads of the window", HEADS),
     }
 
 
-def _measure(
-    ax: Axes, rows: pl.DataFrame, title_of_run: dict[str, str], look_of_run: dict[str, style.Look]
-) -> None:
-    """Draw one measure of every run: a dot per topic, a mark with a bar for all statements."""
-    runs = [run for run in RUNS if run in set(rows["run"])]
+def _runs(ax: Axes, rows: pl.DataFrame, shown: dict[str, tuple[str, style.Look]]) -> None:
+    """Draw every run in a row: a mark with a bar for all statements, a dot per topic below."""
+    runs = [run for run in shown if run in set(rows["run"])]
     if not runs:
         marks.nothing(ax, "no set was chosen")
         return
     for place, run in enumerate(runs):
         own = rows.filter(run=run)
         topics, total = (own.filter((pl.col("topic") == "all") == is_total) for is_total in (0, 1))
-        marks.strip(ax, place + 0.18, topics, "value", style.CLOUD)
-        marks.points(
-            ax, np.full(len(total), float(place)), total, "value", look_of_run[run], size=10
-        )
+        below = place + 0.2 + 0.04 * (np.arange(len(topics)) % 6)
+        ax.plot(marks.numbers(topics, "value"), below, ".", color=TOPIC.colour, markersize=7)
+        at = np.full(len(total), float(place))
+        marks.across(ax, at, total, "value", shown[run][1], size=10)
     marks.unmeasured(ax, rows, "value")
-    places.names(ax, [title_of_run[run] for run in runs], rotation=30)
+    places.names_down(ax, [shown[run][0] for run in runs])
 
 
 TABLES = {"controls/controls": texts("topic", "measure") | ROLES | floats("value") | INTERVAL}

@@ -8,20 +8,23 @@ from stages.lib.drawing import load, marks, registry, style
 from stages.lib.drawing.columns import ACCURACY, POINT, WINDOW, floats, ints, texts
 
 NONE = "none"
+LEACE = style.Look(style.SECOND[0], "D", "-")
 ORACLE = style.Look(style.SECOND[2], "^", style.DASHES[3])
 ERASED = {
-    "leace": ("truth erased (LEACE)", style.PATCHED),
-    "oracle": ("oracle: own labels used", ORACLE),
+    "leace": ("truth erased (LEACE)", LEACE),
+    "oracle": ("oracle", ORACLE),
     "permuted": ("LEACE of permuted labels", style.RANDOM),
     "random": ("a random direction", style.ELSEWHERE),
 }
-WHOLE = style.Look(style.GREY, "o", "-")
+WHOLE = ("fresh", "whole")  # in the persona's own look
 # Lines of the probes, by probe and kind of z.
 LEFT = {
-    ("fresh", "whole"): ("probe fitted on the report split: whole z", WHOLE),
-    ("fresh", "erased"): ("… erased z", style.PATCHED),
-    ("fresh", "permuted"): ("… permuted labels erased", style.RANDOM),
-    ("before", "erased"): ("probe of whole z of the selection split: erased z", ORACLE),
+    ("fresh", "erased"): ("fitted and scored on erased z", LEACE),
+    ("fresh", "permuted"): ("the same, permuted labels erased", style.RANDOM),
+    ("before", "erased"): (
+        "fitted on whole z, scored on erased z",
+        style.Look(style.SECOND[4], "v", style.DASHES[4]),
+    ),
 }
 
 
@@ -32,25 +35,28 @@ def draw(tables: load.Tables) -> Figure:
     personas = [tables.source, tables.base]
     looks = style.looks(tables.personas)
     figure = style.canvas(
-        "Truth erased from z: answers, and what probes still read",
+        "Accuracy of answers, and of truth probes, with the truth erased from z",
         "Each head and position has an eraser, fitted on known statements of the selection split; "
         f"erased z of {rows['n'].max() or 0} of the report split is patched into the persona's own "
-        "run, in all heads of a window of layers, at the last positions. The oracle knows the "
-        "labels that it erases. Controls: permuted labels, a random direction. Bottom: logistic "
-        f"regression on z of a layer at the last token ({probes['n'].max() or 0} statements at "
-        f"most). Bands: {style.INTERVALS}.",
+        "run, in all heads of a window of layers, at the last positions. Oracle: eraser fitted on "
+        "the evaluated labels. Controls: permuted labels, a random direction. Bottom: logistic "
+        "regression on z of a layer at the last token, scored on the report split "
+        f"({probes['n'].max() or 0} statements at most) and fitted on its other subjects; fitted "
+        "on whole z, scored on erased z: fitted on the selection split. "
+        f"Bands: {style.INTERVALS}.",
         height=3.6 * (len(sizes) + 1),
         entries={name: looks[name] for name in personas} | dict(ERASED.values()),
-        half="0.5",
     )
     grid = figure.subplots(len(sizes) + 1, len(personas), squeeze=False)
     for column, persona in enumerate(personas):
         own = rows.filter(persona=persona)
         for row, size in enumerate(sizes):
             _windows(grid[row, column], own.filter(size=size), looks[persona])
-            grid[row, column].set_title(f"{persona}, z of {size} layers")
-        _probes(grid[-1, column], probes.filter(persona=persona))
-        grid[-1, column].set_title(f"{persona}, probes")
+            grid[row, column].set_title(
+                f"{persona}: truth erased in {size} layer{'s' * (size > 1)}"
+            )
+        _probes(grid[-1, column], probes.filter(persona=persona), looks[persona])
+        grid[-1, column].set_title(f"{persona}: truth probes on z")
     return figure
 
 
@@ -71,18 +77,19 @@ def _windows(ax: Axes, rows: pl.DataFrame, persona: style.Look) -> None:
     ax.set_xlabel("first layer of the window")
 
 
-def _probes(ax: Axes, rows: pl.DataFrame) -> None:
+def _probes(ax: Axes, rows: pl.DataFrame, persona: style.Look) -> None:
     """Accuracy of probes on whole and erased z, by layer."""
     if rows.is_empty():
         marks.nothing(ax, "no probe was fitted")
         return
-    for (probe, z), (title, look) in LEFT.items():
+    lines = {WHOLE: ("fitted and scored on whole z", persona)} | LEFT
+    for (probe, z), (title, look) in lines.items():
         own = rows.filter(probe=probe, z=z)
         marks.line(ax, own, "layer", "accuracy", look)
         ax.lines[-1].set_label(title)
     marks.rates(ax)
     ax.set_xlabel("layer")
-    ax.legend(loc="lower left", fontsize=10)
+    ax.legend(loc="lower left", fontsize=12, labelspacing=0.2)
 
 
 ERASER = texts("persona", "eraser") | ints("draw", "size")

@@ -1,5 +1,7 @@
 """The whole experiment in three panels that share one axis."""
 
+from typing import cast
+
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
@@ -18,33 +20,42 @@ def draw(tables: load.Tables) -> Figure:
         _caption(tables),
         height=5.0,
         entries=looks,
-        half="0.5",
     )
-    left, middle, right = figure.subplots(1, 3, sharey=True, width_ratios=[0.8, 1.3, 1.15])
+    left, middle, right = figure.subplots(1, 3, sharey=True, width_ratios=[0.65, 1.15, 1.3])
     _personas(left, tables)
     _transplant(right, tables)
     patching.windows(middle, tables, "accuracy", "report")
-    left.set_title("A  personas, all statements")
-    middle.set_title(f"B  {tables.window} layers patched, known statements")
-    right.set_title(f"C  {tables['heads/sets']['head'].count()} heads patched, known statements")
+    unpatched, windows, head_set = _counts(tables)
+    n_heads = tables["heads/sets"]["head"].count()
+    left.set_title(f"A  all {unpatched} statements")
+    middle.set_title(f"B  {tables.window} layers patched, {windows} known statements")
+    right.set_title(f"C  {n_heads} heads patched, {head_set} known statements")
     for ax in (middle, right):
         ax.set_ylabel("")
     return figure
 
 
+def _counts(tables: load.Tables) -> tuple[int, int, int]:
+    """Return the numbers of statements of the three panels."""
+    windows = tables["windows/windows"].filter(split="report")["n"].max() or 0
+    return (
+        load.counts(tables["behaviour/accuracy"]).get("all", 0),
+        int(cast(int, windows)),
+        load.counts(tables["transplant/transplant"]).get("all", 0),
+    )
+
+
 def _caption(tables: load.Tables) -> str:
-    """Write how to read the three panels, with n."""
-    patched = tables["windows/windows"].filter(split="report")["n"].max() or 0
+    """Write how to read the three panels."""
     return (
         "Accuracy: share of statements judged correctly; a perfect liar has 0, a constant answer "
-        "about 0.5. "
-        f"A: {load.counts(tables['behaviour/accuracy']).get('all', 0)} statements. B: {patched}, "
-        f"C: {load.counts(tables['transplant/transplant']).get('all', 0)} statements that the "
-        "model knows and that chose neither layers nor heads. z: output of the attention heads. "
+        "about 0.5. A: whether the model knows them or not. B, C: statements that the model knows "
+        "and that chose neither layers nor heads. z: output of the attention heads. "
         f"Patched {tables.source}: z of {tables.base} in the {tables.source} run. Chosen: the "
         "window with the highest p_correct on other statements. Small dots: topics; but random: "
         "one set of equally many heads per dot, from the same layers or from other layers, on "
-        f"{patching.n_random(tables)} statements. Bars and bands: {style.INTERVALS}."
+        f"{patching.n_random(tables)} statements, horizontal dash: their mean. Bars and bands: "
+        f"{style.INTERVALS}."
     )
 
 
@@ -64,8 +75,7 @@ def _transplant(ax: Axes, tables: load.Tables) -> None:
     for place, run in enumerate(patching.RUNS):
         rows = tables["transplant/transplant"].filter(run=run)
         if run in patching.CONTROLS:
-            rows = rows.filter(topic="all")
-            patching.cloud(ax, np.full(len(rows), float(place)), rows, looks[run])
+            patching.cloud(ax, float(place), rows.filter(topic="all"), looks[run])
         else:
             _strip(ax, place, rows, looks[run])
     marks.unmeasured(ax, tables["transplant/transplant"], "accuracy")

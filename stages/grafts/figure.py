@@ -8,8 +8,8 @@ from stages.lib.drawing import heat, load, marks, places, registry, style
 from stages.lib.drawing.columns import ACCURACY, bounded, floats, ints, texts
 
 RUNS = {
-    "without": ("needed: share of the lie undone without this part", style.PATCHED),
-    "alone": ("enough: share of the lie made by this part alone", style.REVERSE),
+    "without": ("part undone: share of the lie undone", style.Look(style.SECOND[0], "o", "-")),
+    "alone": ("part kept alone: share of the lie made", style.Look(style.SECOND[1], "v", "-")),
 }
 NOTHING = "the model was not taught to lie:\nthere are no weights to take out"
 NAMES = {"set": "smallest\nset", "rest": "all\nothers"}
@@ -19,14 +19,14 @@ def draw(tables: load.Tables) -> Figure:
     """Draw the share of the lie by layer, map and set of heads, and by head."""
     rows = tables["grafts/units"]
     figure = style.canvas(
-        "Ground truth by weights: what the lie needs",
-        f"The organism's change of weights is cut into parts; the {tables.base} prompts of "
-        f"{rows['n'].max() or 0} known statements of the report split are answered without a part "
-        "(does the lie need it?) and with it alone (is it enough?). Undone: log-odds of the right "
-        "answer above those of the whole organism, as a share of what it has without all of the "
-        "change; made: 1 minus that. A head is its rows of the queries' map and its columns of the "
-        "output projection; the change of keys and values is in no set of heads. Smallest set: the "
-        "smallest one found, on the selection split, whose change, taken out, undoes the lie. "
+        "Effect of undoing, or keeping alone, each part of the lying adapter",
+        f"The organism's weight change is cut into parts; the {tables.base} prompts of "
+        f"{rows['n'].max() or 0} known statements of the report split are answered with a part "
+        "undone (does the lie need it?) and with the part alone (is it enough?). Share undone: "
+        "log-odds of the right answer gained, as a share of those gained when the whole change is "
+        "undone; share made: 1 minus that. A head is its rows of the query map and its columns of "
+        "the output map; the change of keys and values is in no set of heads. Smallest set: the "
+        "smallest one that the search found on the selection split whose undoing ends the lie. "
         f"Bars: {style.INTERVALS}.",
         height=6.4,
         entries={name: look for name, look in RUNS.values()},
@@ -37,7 +37,7 @@ def draw(tables: load.Tables) -> Figure:
     _parts(left, rows)
     _heads(figure, right, rows)
     left.set_title("A  layers, maps and sets of heads")
-    right.set_title("B  every head taken out")
+    right.set_title("B  each head undone")
     return figure
 
 

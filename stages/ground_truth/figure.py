@@ -20,34 +20,36 @@ from stages.lib.drawing.columns import (
 )
 
 PLANTED = "#F3E3B3"  # light: it stands behind every line
+INSIDE = "#8A8A8A"
+ACROSS = style.Look(style.SECOND[0], "P", style.DASHES[3])  # a probe of one run on the other
 
 
 def draw(tables: load.Tables) -> Figure:
     """Draw windows, effects of all heads, and probes by layer."""
     source, base = tables.source, tables.base
     entries = patching.entries(tables, ("patched", "source", "base"))
-    entries |= {f"probe of {source} on {base}": style.REVERSE}
+    entries |= {f"C: probe of {source} on {base}": ACROSS}
     figure = style.canvas(
-        "What windows, heads and probes point at, and the layers trained to lie",
+        "Effects of windows and heads, and truth probes, beside the layers trained to lie",
         f"{_planted_caption(tables)} A: accuracy of the {base} run, z of {source} patched in "
         f"{tables.window} layers, report split{_inside(tables)}. B: z of one head patched; "
         "p_correct gained (mean "
-        f"probability of the right answer); {tables['single_heads/single_heads']['n'].max() or 0} "
-        "known statements of the selection split. C: accuracy of probes of truth on the "
+        f"probability of the right answer), {tables['single_heads/single_heads']['n'].max() or 0} "
+        "known statements of the selection split; colours go by its square root, so that small "
+        "gains show beside a large one. C: accuracy of truth probes on the "
         f"residual stream after each layer. Bands: {style.INTERVALS}.",
         height=6.2,
         entries=entries,
-        half="0.5",
     )
     left, middle, right = figure.subplots(1, 3, width_ratios=[1.15, 0.85, 1.15])
-    _shade(left, tables, tables.window)
+    _mark_inside(left, tables)
     patching.windows(left, tables, "accuracy", "report")
     _heads(figure, middle, tables)
-    _shade(right, tables, 1)
+    _mark_planted(right, tables)
     _probes(right, tables)
-    left.set_title("A  windows of layers")
-    middle.set_title("B  every head alone")
-    right.set_title("C  probes")
+    left.set_title("A  windows of layers patched")
+    middle.set_title("B  each head alone patched")
+    right.set_title("C  accuracy of truth probes")
     return figure
 
 
@@ -64,19 +66,31 @@ def _planted_caption(tables: load.Tables) -> str:
     return f"Layers {layers[0]} to {layers[-1]} were trained to lie: shaded in C, framed in B."
 
 
-def _inside(tables: load.Tables) -> str:
-    """Say which windows are shaded, where the x axis is the first layer of a window."""
+def _starts(tables: load.Tables) -> tuple[int, int] | None:
+    """Return the first and the last window, by first layer, with no layer but planted ones."""
     layers = _planted(tables)
     if not layers or len(layers) < tables.window:
-        return ""
-    return f"; shaded: windows wholly inside layers {layers[0]} to {layers[-1]}"
+        return None
+    return layers[0], layers[-1] - tables.window + 1
 
 
-def _shade(ax: Axes, tables: load.Tables, size: int) -> None:
-    """Mark the planted layers, or the first layers of the windows of `size` inside them."""
-    layers = _planted(tables)
-    if layers and len(layers) >= size:
-        ax.axvspan(layers[0] - 0.5, layers[-1] - size + 1.5, color=PLANTED)
+def _inside(tables: load.Tables) -> str:
+    """Say which windows are hatched, where the x axis is the first layer of a window."""
+    starts = _starts(tables)
+    return "; hatched: windows of these layers alone" if starts else ""
+
+
+def _mark_inside(ax: Axes, tables: load.Tables) -> None:
+    """Hatch the windows of planted layers alone."""
+    if starts := _starts(tables):
+        ax.axvspan(starts[0] - 0.5, starts[1] + 0.5, ymax=0.86, facecolor="none",
+                   edgecolor=INSIDE, hatch="////", linewidth=0)  # fmt: skip
+
+
+def _mark_planted(ax: Axes, tables: load.Tables) -> None:
+    """Shade the planted layers."""
+    if layers := _planted(tables):
+        ax.axvspan(layers[0] - 0.5, layers[-1] + 0.5, color=PLANTED)
 
 
 def _heads(figure: Figure, ax: Axes, tables: load.Tables) -> None:
@@ -86,8 +100,8 @@ def _heads(figure: Figure, ax: Axes, tables: load.Tables) -> None:
         marks.nothing(ax, "no known statement:\nnothing was measured")
         return
     limits = heat.around_zero(rows["effect"])
-    heat.heads(ax, rows, "effect", limits)
-    heat.colour_bar(figure, [ax], limits, "p_correct gained (probability)")
+    heat.heads(ax, rows, "effect", limits, root=True)
+    heat.colour_bar(figure, [ax], limits, "p_correct gained (probability)", root=True)
     if layers := _planted(tables):
         n_heads = rows["head"].n_unique()
         place = (0, layers[0])
@@ -104,7 +118,7 @@ def _probes(ax: Axes, tables: load.Tables) -> None:
     for fit, scored, look in (
         (source, source, looks[source]),
         (base, base, looks[base]),
-        (source, base, style.REVERSE),
+        (source, base, ACROSS),
     ):
         own = rows.filter(fit=fit, scored=scored)
         marks.line(ax, own, "layer", "accuracy", look)

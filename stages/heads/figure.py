@@ -3,7 +3,7 @@
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import heat, load, marks, registry, style
+from stages.lib.drawing import heat, load, marks, patching, registry, style
 from stages.lib.drawing.columns import HEADS, SETS
 
 
@@ -11,11 +11,13 @@ def draw(tables: load.Tables) -> Figure:
     """Draw the effect of each head of the window, alone and left out, and the greedy set."""
     n = tables["heads/heads"]["n"].max() or 0
     figure = style.canvas(
-        f"Heads of the chosen window: z of {tables.source} patched into the {tables.base} run",
+        "Effect of the chosen window's heads, alone and in a growing set: "
+        f"{tables.source} into {tables.base}",
         f"{n} known statements of the selection split. Alone: p_correct gained with this head "
         "alone patched. Left out: p_correct lost with all other heads of the window patched. "
         f"Ringed: in the greedy set. Bands: {style.INTERVALS}.",
         height=7.4,
+        entries=patching.entries(tables, ("patched",)),
     )
     grid = figure.subplots(2, 2, width_ratios=[1.1, 1])
     limits = heat.around_zero(tables["heads/heads"]["effect"])
@@ -57,7 +59,7 @@ def _greedy(recovered: Axes, accuracy: Axes, tables: load.Tables) -> None:
     recovered.axhline(1, color="black", linewidth=1)
     recovered.set_title("greedy set: share of the window's effect")
     recovered.set_ylabel("effect recovered (share)")
-    accuracy.set_title("accuracy of the base run with the set patched")
+    accuracy.set_title(f"accuracy of {tables.base} with the set patched")
     marks.rates(accuracy)
     step = -(-len(rows) // 15)
     labels = [

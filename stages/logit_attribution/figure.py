@@ -22,7 +22,6 @@ def draw(tables: load.Tables) -> Figure:
         _caption(tables),
         height=9.0,
         entries=patching.entries(tables, runs),
-        half="0.5",
     )
     grid = figure.subplots(2, 2)
     for ax, (kind, title) in zip(grid[0], KINDS.items(), strict=True):

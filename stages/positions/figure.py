@@ -10,44 +10,38 @@ from stages.lib.drawing.columns import POINT, ROLES, floats, ints, texts
 
 SET = style.Look("#66B89B", "d", (0, (4, 3)))
 BLOCKS = {
-    "alone": ("the block alone", style.PATCHED),
-    "elsewhere": ("random positions", style.RANDOM),
-    "left_out": ("all other blocks", style.Look(style.SECOND[0], "^", "-")),
+    "alone": ("B: the block alone", style.PATCHED),
+    "elsewhere": ("B: as many random positions", style.Look(style.CLOUD, "s", "-")),
+    "left_out": ("B: all other blocks", style.Look(style.SECOND[0], "^", "-")),
 }
 
 
 def draw(tables: load.Tables) -> Figure:
-    """Draw accuracy and p_correct by number of last positions, and accuracy by block."""
+    """Draw p_correct by number of last positions, and accuracy by block."""
     counts, blocks = tables["positions/counts"], tables["positions/blocks"]
-    look_of_run = patching.looks(tables)
+    runs = patching.entries(tables, ("source", "base"))
     figure = style.canvas(
-        f"Positions of the prompt: where z of {tables.source} is patched into {tables.base}",
-        f"Above: the last k positions of the prompt, {counts['n'].max() or 0} known statements of "
-        "the report split; p_correct: P(right answer), normalised over both answers. Below: the "
+        f"Effect of patching at some positions of the prompt: {tables.source} into {tables.base}",
+        f"A: the last k positions of the prompt, {counts['n'].max() or 0} known statements of "
+        "the report split; p_correct: P(right answer), normalised over both answers. B: the "
         f"best window, {blocks['n'].max() or 0} of these statements, patched at the positions of "
-        "one block of the prompt; at all other blocks; and at equally many random positions "
-        "elsewhere. Blocks are aligned at their ends, over the length of the shorter of the two. "
-        "Headers of the user's and the assistant's turn: tokens of the chat template that open "
-        "them. Bands and bars: "
-        f"{style.INTERVALS}.",
+        "one block of the prompt; at all other blocks; and at as many random positions outside "
+        "the block. The more positions are drawn, the more often parts of blocks that are enough "
+        "alone are among them: such a draw can do better than the block. Blocks are aligned at "
+        "their ends, over the length of the shorter of the two. Headers: tokens of the chat "
+        f"template that open a turn. Bands and bars: {style.INTERVALS}.",
         height=9.2,
-        entries={
-            tables.source: look_of_run["source"],
-            tables.base: look_of_run["base"],
-            "best window": style.PATCHED,
-            "head set": SET,
-        }
-        | {name: look for run, (name, look) in BLOCKS.items() if run != "alone"},
-        half="0.5",
+        entries=runs
+        | {"A: best window": style.PATCHED, "A: head set": SET}
+        | dict(BLOCKS.values()),
     )
-    grid = figure.add_gridspec(2, 2)
-    for i, y in enumerate(("accuracy", "p_correct")):
-        _counts(figure.add_subplot(grid[0, i]), tables, y)
-    _blocks(figure.add_subplot(grid[1, :]), tables)
+    above, below = figure.subplots(2, 1)
+    _counts(above, tables)
+    _blocks(below, tables)
     return figure
 
 
-def _counts(ax: Axes, tables: load.Tables, y: str) -> None:
+def _counts(ax: Axes, tables: load.Tables) -> None:
     """Draw the best window, the head set and both baselines by number of positions."""
     rows, look_of_run = tables["positions/counts"], patching.looks(tables)
     for run, written, look in (
@@ -57,11 +51,12 @@ def _counts(ax: Axes, tables: load.Tables, y: str) -> None:
         ("base", "nothing", replace(look_of_run["base"], marker="")),
     ):
         run_rows = rows.filter(run=run, written=written)
-        marks.line(ax, run_rows, "positions", y, look, 3.4 if look.marker else 1.6)
-    marks.rates(ax, patching.P_CORRECT if y == "p_correct" else style.ACCURACY)
-    marks.unmeasured(ax, rows, y)
+        width = 3.4 if look.marker else 1.6
+        marks.line(ax, run_rows, "positions", "p_correct", look, width)
+    marks.rates(ax, patching.P_CORRECT)
+    marks.unmeasured(ax, rows, "p_correct")
     ax.set_xlabel("k, positions patched at the end of the prompt")
-    ax.set_title(f"the last k positions: {y}")
+    ax.set_title("A  the last k positions")
 
 
 def _blocks(ax: Axes, tables: load.Tables) -> None:
@@ -78,7 +73,8 @@ def _blocks(ax: Axes, tables: load.Tables) -> None:
         marks.points(ax, x, run_rows, "accuracy", BLOCKS[run][1], size=9)
     n = dict(rows.filter(run="alone").select("block", "positions").iter_rows())
     note_of_block = {
-        name: "" if n.get(name) is None else f"\n({n[name]:.1f} positions)" for name in names
+        name: "" if n.get(name) is None else f"\n({round(n[name], 1):g} positions)"
+        for name in names
     }
     labels = [places.blocks(name).replace(" ", "\n", 1) for name in names]
     places.names(
@@ -86,7 +82,7 @@ def _blocks(ax: Axes, tables: load.Tables) -> None:
     )
     marks.rates(ax)
     marks.unmeasured(ax, rows, "accuracy")
-    ax.set_title("one block of the prompt at a time")
+    ax.set_title("B  one block of the prompt at a time")
 
 
 TABLES = {

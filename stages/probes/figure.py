@@ -47,7 +47,7 @@ def draw_heads(tables: load.Tables) -> Figure:
         "Truth probes on z of each head, scored on the run that they were fitted on and on another",
         "Logistic regression on one head's input to the output projection at the last prompt "
         f"token, scored on {n} statements about subjects that it was not fitted on. White is "
-        "chance; blue is below it: the direction is there with the opposite sign.",
+        "chance (0.5); blue is below it: the direction is there with the opposite sign.",
         height=7.2,
     )
     axes = list(figure.subplots(1, len(pairs)))

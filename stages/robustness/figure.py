@@ -1,11 +1,13 @@
 """Head sets chosen on one topic or one wording, scored on every other."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.lib.drawing import heat, load, marks, places, registry, style
+from stages.lib.drawing import heat, load, marks, patching, places, registry, style
 from stages.lib.drawing.columns import POINT, ROLES, floats, ints, texts
 
 COLUMNS = 3  # wordings side by side
@@ -16,38 +18,38 @@ def draw(tables: load.Tables) -> Figure:
     """Draw accuracy by set, topic and wording, accuracy over all topics, and overlap of sets."""
     rows = tables["robustness/table"]
     wordings = load.names(rows, "wording")
-    looks = style.looks(wordings, style.SECOND)
+    markers = style.looks(wordings, [style.GREY])
     forward_rows = rows.filter(pl.col("run") != "reverse")
     n_map_rows = -(-len(wordings) // COLUMNS)
+    runs = patching.entries(tables, ("source", "patched", "base", "reverse"))
     figure = style.canvas(
-        "Head sets chosen on one topic or wording, scored on every other: "
-        f"{tables.source} patched into {tables.base}",
-        "Sets of equal size of the best window's heads: those with the largest effects, on the "
-        "selection split of one topic in the default wording, or of all topics in one wording; "
-        "search: the head set of the other figures. Above: accuracy on the report split, by topic "
-        f"({_sizes(rows)}) and wording; white is 0.5, which one word as the answer to "
-        "everything has; grey was not "
-        "measured. Below, left: heads "
-        "in both sets as a share of the heads in either. Below, right: all topics together, "
-        f"{style.INTERVALS}; "
-        f"hollow: the reverse, {tables.base} patched into {tables.source}.",
-        height=4.7 * n_map_rows + 5.6,
-        entries={f"wording {name}": look for name, look in looks.items()},
+        "Accuracy of head sets chosen on one topic or wording, on every other: "
+        f"{tables.source} into {tables.base}",
+        "Sets of equally many heads of the best window, those with the largest effects on the "
+        "selection split of one topic in the default wording, or of all topics in one wording "
+        "(wording: NAME); head set: that of the other figures. Maps by wording: accuracy on the "
+        f"report split, by topic ({_sizes(rows)}); white is chance (0.5), and grey was not "
+        "measured. Overlap: heads in both sets as a share of the heads in either (Jaccard index). "
+        f"Last panel: all topics, {style.INTERVALS}; patched {tables.source}: the reverse, "
+        f"{tables.base} into {tables.source}.",
+        height=5.6 * n_map_rows + 7.2,
+        entries={f"wording {name}": look for name, look in markers.items()}
+        | {name: replace(look, marker="H") for name, look in runs.items()},
         lines=False,
-        half="0.5",
     )
-    grid = figure.add_gridspec(n_map_rows + 1, 2 * COLUMNS)
+    grid = figure.add_gridspec(2, 1, height_ratios=[5.6 * n_map_rows, 7.2])
+    above, below = grid[0].subgridspec(n_map_rows, COLUMNS), grid[1].subgridspec(1, 2)
     maps = []
     for i, wording in enumerate(wordings):
         row, column = divmod(i, COLUMNS)
-        ax = figure.add_subplot(grid[row, 2 * column : 2 * column + 2])
+        ax = figure.add_subplot(above[row, column])
         own = forward_rows.filter(wording=wording)
         _accuracy(ax, own, labelled=column == 0)
         ax.set_title(f"wording {wording}")
         maps.append(ax)
     heat.colour_bar(figure, maps, LIMITS, style.ACCURACY)
-    _overlap(figure.add_subplot(grid[n_map_rows, :3]), tables["robustness/overlap"])
-    _overall(figure.add_subplot(grid[n_map_rows, 3:]), rows, looks)
+    _overlap(figure, figure.add_subplot(below[0]), tables["robustness/overlap"])
+    _overall(figure.add_subplot(below[1]), rows, markers, patching.looks(tables))
     return figure
 
 
@@ -66,6 +68,11 @@ def _named(rows: pl.DataFrame, kind: str, name: str) -> pl.DataFrame:
     return rows.with_columns(label=pl.when(unpatched).then(pl.col(name)).otherwise(full))
 
 
+def _shown(label: str) -> str:
+    """Write a label of `_named` as the reader sees it: a topic by its name alone."""
+    return "head set" if label.startswith("search: ") else label.removeprefix("topic: ")
+
+
 def _accuracy(ax: Axes, rows: pl.DataFrame, labelled: bool) -> None:
     """Accuracy by set and topic, 'all' last."""
     rows = _named(rows, "chosen_on", "set")
@@ -73,11 +80,12 @@ def _accuracy(ax: Axes, rows: pl.DataFrame, labelled: bool) -> None:
     heat.matrix(ax, rows, "accuracy", ("label", sets), ("topic", topics), LIMITS)
     _ticks(ax, sets if labelled else [], topics)
     ax.axvline(len(topics) - 1, color="black", linewidth=1)
+    ax.set_xlabel("scored on")
     if labelled:
         ax.set_ylabel("chosen on")
 
 
-def _overlap(ax: Axes, rows: pl.DataFrame) -> None:
+def _overlap(figure: Figure, ax: Axes, rows: pl.DataFrame) -> None:
     """Jaccard index of each pair of sets."""
     if rows.is_empty():
         marks.nothing(ax, "no set was chosen")
@@ -85,39 +93,36 @@ def _overlap(ax: Axes, rows: pl.DataFrame) -> None:
     rows = _named(rows, "first_chosen_on", "first").rename({"label": "one"})
     rows = _named(rows, "second_chosen_on", "second").rename({"label": "two"})
     sets = load.names(rows, "one")
-    cells = heat.matrix(ax, rows, "jaccard", ("one", sets), ("two", sets), LIMITS)
+    heat.matrix(ax, rows, "jaccard", ("one", sets), ("two", sets), LIMITS)
     _ticks(ax, sets, sets)
-    if len(sets) <= 20:
-        for y, x in np.ndindex(cells.shape):
-            text = f"{cells[y, x]:.2f}".removeprefix("0")
-            ax.text(x + 0.5, y + 0.5, text, ha="center", va="center", fontsize=8)
-    ax.set_title("overlap of sets (Jaccard index)")
+    heat.colour_bar(figure, [ax], LIMITS, "Jaccard index")
+    ax.set_title("overlap of sets")
 
 
-def _overall(ax: Axes, rows: pl.DataFrame, looks: dict[str, style.Look]) -> None:
+def _overall(
+    ax: Axes, rows: pl.DataFrame, markers: dict[str, style.Look], looks: dict[str, style.Look]
+) -> None:
     """Accuracy over all topics, by set and wording, in both directions."""
     rows = _named(rows.filter(topic="all"), "chosen_on", "set")
     sets = load.names(rows, "label")
     where = {label: float(i) for i, label in enumerate(sets)}
-    for wording, at, own in places.dodged(rows, "wording", looks, "label", where):
-        look, back = looks[wording], (own["run"] == "reverse").to_numpy()
-        marks.points(ax, at[~back], own.filter(~back), "accuracy", look, size=8)
-        at, own = at[back], own.filter(back)
-        low, value, high = (marks.numbers(own, name) for name in ("low", "accuracy", "high"))
-        ax.vlines(at, low, high, color=look.colour, linewidth=1, linestyle=":")
-        ax.plot(at, value, look.marker, markersize=8, markerfacecolor="white",
-                markeredgecolor=look.colour)  # fmt: skip
+    for wording, at, own in places.dodged(rows, "wording", markers, "label", where):
+        for run, look in looks.items():
+            is_run = (own["run"] == run).to_numpy()
+            seen = replace(look, marker=markers[wording].marker)
+            marks.across(ax, at[is_run], own.filter(is_run), "accuracy", seen, size=8)
     marks.unmeasured(ax, rows, "accuracy")
-    places.names(ax, sets, rotation=45)
-    marks.rates(ax)
-    ax.set_title("all topics together")
+    places.names_down(ax, list(map(_shown, sets)))
+    marks.rates_across(ax)
+    ax.set_title("all topics, by wording")
 
 
 def _ticks(ax: Axes, down: list[str], across: list[str]) -> None:
     """Names at two sides of a heatmap."""
-    ax.set_xticks(np.arange(len(across)) + 0.5, across, rotation=45, ha="right",
-                  rotation_mode="anchor", fontsize=10)  # fmt: skip
-    ax.set_yticks(np.arange(len(down)) + 0.5 if down else [], down, rotation=0, fontsize=10)
+    ax.set_xticks(np.arange(len(across)) + 0.5, list(map(_shown, across)), rotation=45,
+                  ha="right", rotation_mode="anchor")  # fmt: skip
+    places = np.arange(len(down)) + 0.5 if down else []
+    ax.set_yticks(places, list(map(_shown, down)), rotation=0)
 
 
 SETS = texts("first_chosen_on", "first", "second_chosen_on", "second")

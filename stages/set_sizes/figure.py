@@ -12,7 +12,6 @@ from stages.lib.drawing.columns import INTERVAL, POINT, floats, ints, texts
 RANDOM = "random"  # name of this rule in the tables
 MEASURE = "auc_log"
 DIRECTIONS = {"up": "only the first heads patched", "down": "all heads but the first patched"}
-MAIN_RULES = ("greedy_p_correct", "single", "estimate", "verified_absolute")  # in colour
 OTHER = style.Look("#C8C8C8", "", "-")
 
 
@@ -23,8 +22,8 @@ def draw(tables: load.Tables) -> Figure:
     n_orders = rows.filter(rule=RANDOM)["draw"].n_unique()
     legend = {names.rule(rule): look for rule, look in looks.items() if look is not OTHER}
     figure = style.canvas(
-        f"How many heads it takes, by the rule that orders them: {tables.source} patched into "
-        f"{tables.base}",
+        f"Accuracy by number of heads patched, in the orders of several rules: {tables.source} "
+        f"into {tables.base}",
         "Each rule orders all heads on the selection split; shown are "
         f"{rows['n'].max() or 0} known statements of the report split. Recovered: 0 with no head "
         "patched, 1 with all. Right: area under the middle curve over the logarithm of the number "
@@ -36,28 +35,26 @@ def draw(tables: load.Tables) -> Figure:
         f"Bars: {style.INTERVALS}.",
         height=9.0,
         entries=legend | {"other rules": OTHER} if OTHER in looks.values() else legend,
-        half="0.5",
     )
     grid = figure.subplots(2, 3, width_ratios=[1.1, 1.1, 0.8])
     for axes, (direction, title) in zip(grid, DIRECTIONS.items(), strict=True):
         own = rows.filter(direction=direction)
         for ax, y in zip(axes, ("accuracy", "recovered"), strict=False):
             _curves(ax, own, y, looks)
-            marks.rates(ax, style.ACCURACY if y == "accuracy" else "p_correct recovered (share)")
             marks.unmeasured(ax, own, y)
+        marks.rates(axes[0])
         axes[0].set_title(title)
-        axes[1].set_ylim(-0.08, 1.08)
+        axes[1].set(ylim=(-0.08, 1.08), ylabel="p_correct recovered (share)")
         _areas(axes[2], tables, direction, looks)
     return figure
 
 
 def _looks(rules: list[str]) -> dict[str, style.Look]:
     """Return the look of each rule: own colours for the main rules and for random, `OTHER` else."""
-    main = style.looks(MAIN_RULES, style.SECOND)
     ordered = sorted(
         rules, key=lambda rule: [*names.RULES].index(rule) if rule in names.RULES else 99
     )
-    return {rule: (main | {RANDOM: style.RANDOM}).get(rule, OTHER) for rule in ordered}
+    return {rule: (style.RULES | {RANDOM: style.RANDOM}).get(rule, OTHER) for rule in ordered}
 
 
 def _curves(ax: Axes, rows: pl.DataFrame, y: str, looks: dict[str, style.Look]) -> None:

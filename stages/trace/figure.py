@@ -9,8 +9,8 @@ from stages.lib.drawing.columns import ACCURACY, INTERVAL, ROLES, bounded, float
 
 THROUGH, AROUND = "through", "around"
 PATHS = {
-    THROUGH: ("C: through the reader alone", style.PATCHED),
-    AROUND: ("C: around the reader", style.REVERSE),
+    THROUGH: ("C: through the reader alone", style.Look(style.SECOND[0], "o", "-")),
+    AROUND: ("C: around the reader", style.Look(style.SECOND[1], "v", "-")),
 }
 LIMITS = (-1.0, 1.0)
 NOTHING = "nothing was measured:\nsee metrics/trace.json"
@@ -21,7 +21,7 @@ def draw(tables: load.Tables) -> Figure:
     source, base = tables.source, tables.base
     rows, paths = tables["trace/map"], tables["trace/paths"]
     figure = style.canvas(
-        "Where the instruction to lie is written, and where it is read",
+        "Effect of one layer patched at one place of the prompt, and paths between such places",
         f"A, B: z of all heads of one layer patched at one place of the prompt, "
         f"{_n(rows, 'patched')} (A) and {_n(rows, 'reverse')} (B) known statements of the report "
         "split. Colour: share of the "
@@ -94,7 +94,7 @@ def _paths(ax: Axes, rows: pl.DataFrame) -> None:
         marks.points(ax, at, own, "share", PATHS[name][1], size=9)
     places.names(ax, [places.blocks(label.replace(" → ", "\n→ ")) for label in labels])
     marks.shares(ax, "share of the writer's gain")
-    ax.set_title("C  from writer to reader")
+    ax.set_title("C  from writer to reader, each a layer and a place")
 
 
 TABLES = {

@@ -1,7 +1,5 @@
 """Truth probes of several kinds, and their transfer."""
 
-from typing import Any
-
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,66 +9,74 @@ from stages.lib.drawing.columns import ACCURACY, PAIR, floats, ints, texts
 
 WORDS, PERMUTED = "words of the statement alone", "permuted labels"
 BAG = "bag_of_tokens"
-TICKS = 16  # at most, on an axis of a matrix with upright names; half as many numbers
+TICKS = 16  # at most, on an axis of a matrix
 FITS = ("plain → plain", "plain → negated", "negated → negated", "negated → plain", "both → plain",
         "both → negated")  # fmt: skip
 
 
 def draw(tables: load.Tables) -> Figure:
-    """Accuracy and cosines by layer and method, topic by topic, and across polarity."""
+    """Accuracy and cosines by layer, accuracy from topic to topic, and across polarity."""
     source, base = tables.source, tables.base
-    looks = style.looks(load.names(tables["transfer/layers"], "method"), style.SECOND)
+    methods = style.looks(load.names(tables["transfer/layers"], "method"), style.SECOND)
+    personas = {name: style.looks(tables.personas)[name] for name in (source, base)}
+    named = {_named(method): look for method, look in methods.items()}
     figure = style.canvas(
-        "Truth probes by method, and their transfer to other topics and polarities",
+        "Truth probes of several kinds: by layer, on other topics, and on negated statements",
         _caption(tables),
-        height=13.5,
-        entries=looks | {PERMUTED: style.RANDOM, WORDS: style.ELSEWHERE},
+        height=14.5,
+        entries=personas | {PERMUTED: style.RANDOM, WORDS: style.ELSEWHERE} | named,
     )
-    grid = figure.subplots(3, 3)
-    for column, persona in enumerate((source, base)):
-        _layers(grid[0, column], tables, persona, looks)
+    grid = figure.subplots(3, 2)
+    _layers(grid[0, 0], tables, personas)
+    _cosine(grid[0, 1], tables, methods)
+    for column, persona in enumerate(personas):
         _topics(grid[1, column], tables, persona)
-        _between_layers(grid[2, column], tables, persona)
-        _polarity(grid[1 + column, 2], tables, persona, looks)
-    _cosine(grid[0, 2], tables, looks)
-    matrices = [*grid[1, :2], *grid[2, :2]]
-    heat.colour_bar(figure, matrices[:2], (0.0, 1.0), style.ACCURACY)
-    heat.colour_bar(figure, matrices[2:], (-1.0, 1.0), "cosine")
+        _polarity(grid[2, column], tables, persona, methods)
+    if not tables["transfer/topics"].is_empty():
+        heat.colour_bar(figure, list(grid[1]), (0.0, 1.0), style.ACCURACY)
+    for ax, letter in zip(grid.ravel(), "ABCDEF", strict=True):
+        ax.set_title(f"{letter}  {ax.get_title(loc='left')}")
     return figure
+
+
+def _named(method: str) -> str:
+    """Name a method as the report does."""
+    return method.replace("_", " ")
 
 
 def _caption(tables: load.Tables) -> str:
     """Write how to read the panels, with n."""
     n = tables["transfer/layers"]["n"].max() or 0
     return (
-        "Probes on the residual stream at the last prompt token, fitted on the selection split. "
-        f"Above: accuracy on {n} statements of the report split; grey: mass-mean probes, labels "
-        "permuted within topics (mean and range of the draws); brown: logistic regression on the "
-        "words of the statement alone. Cosine: between the two personas' directions, in layers "
-        "where "
-        "probes of both personas read the truth (elsewhere a direction, and its sign, mean "
-        "nothing). Middle and below: at each method's best layer by cross-validation on the "
-        "selection split, fitted on one topic (row) and scored on each, with a few statements per "
-        "cell; polarity: fitted on plain or negated statements, or both, and scored on either. "
-        f"Cosine of layers: mass-mean directions. Bars and bands: {style.INTERVALS}."
+        "Probes on the residual stream at the last prompt token, fitted on the selection split of "
+        f"one persona. A: accuracy on {n} statements of the report split, by the same persona; "
+        "lines: mean of the methods, bands: from the lowest method to the highest. Permuted "
+        "labels: mass mean, labels permuted within topics (mean and range of the draws). Words: "
+        "logistic regression on the words of the statement, whatever the layer. B: cosine of both "
+        "personas' directions, in layers where probes of both personas read the truth (elsewhere a "
+        "direction, and its sign, mean nothing). C to F: after each method's best layer by "
+        "cross-validation on the selection split. C, D: fitted on one topic and scored on each, "
+        "with a few statements per cell. E, F: fitted on plain or negated statements, or both, and "
+        f"scored on either. Bars, and bands of B: {style.INTERVALS}."
     )
 
 
-def _layers(ax: Axes, tables: load.Tables, persona: str, looks: dict[str, style.Look]) -> None:
-    """Draw the accuracy of each method's probes by layer, with both controls."""
-    rows = tables["transfer/layers"].filter(persona=persona)
+def _layers(ax: Axes, tables: load.Tables, personas: dict[str, style.Look]) -> None:
+    """Draw the mean accuracy of the methods by layer, its range, and both controls."""
     words = tables["transfer/topics"].filter(method=BAG, fit="all", scored="all")
     for low, value, high in words.select("low", "accuracy", "high").drop_nulls().iter_rows():
         ax.axhspan(low, high, color=style.SAND, alpha=0.15, linewidth=0)
         ax.axhline(value, color=style.SAND, linestyle=style.ELSEWHERE.dash)
-    rows = places.after_layer(rows)
-    permuted = rows.filter(labels="permuted")
+    rows = places.after_layer(tables["transfer/layers"])
+    permuted = rows.filter(labels="permuted", persona=tables.source)
     marks.line(ax, permuted, "layer", "accuracy", style.RANDOM)
-    own = rows.filter(labels="true")
-    marks.lines(ax, own, "method", looks, "layer", "accuracy")
+    accuracy = pl.col("accuracy")
+    means = rows.filter(labels="true").group_by("persona", "layer", maintain_order=True)
+    means = means.agg(accuracy.mean(), low=accuracy.min(), high=accuracy.max())
+    marks.lines(ax, means, "persona", personas, "layer", "accuracy")
     marks.rates(ax)
     ax.set_xlabel(places.AFTER)
-    ax.set_title(f"fit and scored on {persona}")
+    ax.set_title("accuracy by layer, all methods")
 
 
 def _cosine(ax: Axes, tables: load.Tables, looks: dict[str, style.Look]) -> None:
@@ -87,7 +93,7 @@ def _cosine(ax: Axes, tables: load.Tables, looks: dict[str, style.Look]) -> None
     ax.set(xlabel=places.AFTER, ylabel="cosine")
     last = tables["transfer/layers"]["layer"].to_numpy().max(initial=0)
     ax.set_xlim(-2, max(last, 1))  # all layers, as in the panels beside it
-    ax.set_title(f"{tables.source} and {tables.base}: cosine")
+    ax.set_title(f"cosine of {tables.source} and {tables.base}, by layer")
 
 
 def _topics(ax: Axes, tables: load.Tables, persona: str) -> None:
@@ -101,25 +107,9 @@ def _topics(ax: Axes, tables: load.Tables, persona: str) -> None:
     alone = alone.filter(method=method)
     order = load.names(alone, "scored")
     heat.matrix(ax, alone, "accuracy", ("fit", order), ("scored", order), (0.0, 1.0))
-    _ticks(ax, order, angle=90)
+    _ticks(ax, order)
     ax.set(xlabel="scored on", ylabel="fit on")
-    ax.set_title(f"{persona}: {method}, after layer {alone['layer'][0] - 1}")
-
-
-def _between_layers(ax: Axes, tables: load.Tables, persona: str) -> None:
-    """Draw the cosine of the directions at every two layers."""
-    rows = tables["transfer/cosine_layers"].filter(persona=persona)
-    if rows.is_empty():
-        marks.nothing(ax, f"no two layers of {persona}")
-        return
-    order = sorted({*rows["first"], *rows["second"]})
-    swapped = rows.rename({"first": "second", "second": "first"}).select(rows.columns)
-    both = pl.concat([rows, swapped])
-    heat.matrix(ax, both, "cosine", ("second", order), ("first", order), (-1.0, 1.0))
-    _ticks(ax, order, angle=0)
-    ax.invert_yaxis()
-    ax.set(xlabel="after layer", ylabel="after layer")
-    ax.set_title(f"{persona}: cosine of layers")
+    ax.set_title(f"{persona}, by topic: {_named(method)}, layer {alone['layer'][0] - 1}")
 
 
 def _polarity(ax: Axes, tables: load.Tables, persona: str, looks: dict[str, style.Look]) -> None:
@@ -131,17 +121,16 @@ def _polarity(ax: Axes, tables: load.Tables, persona: str, looks: dict[str, styl
         marks.points(ax, at, own, "accuracy", looks[method], size=8)
     marks.rates(ax)
     places.names(ax, FITS, rotation=30)
-    ax.set_title(f"{persona}: polarity")
+    ax.set_title(f"{persona}, plain and negated statements")
     ax.set_xlabel("fit on → scored on")
 
 
-def _ticks(ax: Axes, order: list[Any], angle: int) -> None:
+def _ticks(ax: Axes, order: list[str]) -> None:
     """Label two sides of a square heatmap with some of the names."""
-    step = -(-len(order) // (TICKS if angle else TICKS // 2))
-    names = [str(name - 1 if isinstance(name, int) else name) for name in order[::step]]
+    step = -(-len(order) // TICKS)
     at = [i + 0.5 for i in range(0, len(order), step)]
-    ax.set_xticks(at, names, rotation=angle, fontsize=10)
-    ax.set_yticks(at, names, rotation=0, fontsize=10)
+    ax.set_xticks(at, order[::step], rotation=35, ha="right", rotation_mode="anchor")
+    ax.set_yticks(at, order[::step], rotation=0)
 
 
 PROBE = texts("method", "persona") | ints("layer") | ACCURACY
@@ -152,6 +141,5 @@ TABLES = {
     "transfer/topics": PROBE | PAIR,
     "transfer/polarity": PROBE | PAIR,
     "transfer/cosine": COSINE,
-    "transfer/cosine_layers": texts("persona") | ints("first", "second") | floats("cosine"),
 }
 FIGURES = (registry.Figure("transfer.png", draw, TABLES),)

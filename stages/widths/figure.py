@@ -21,7 +21,7 @@ def draw(tables: load.Tables) -> Figure:
     looks = _looks(sizes)
     called = {_layers(size): look for size, look in looks.items()}
     figure = style.canvas(
-        "Windows of several sizes patched, in both directions",
+        "p_correct and accuracy with windows of several sizes patched, in both directions",
         f"Above: z of all heads of a window patched, {layers['n'].max() or 0} known statements of "
         "the selection split; p_correct: P(right answer), normalised over both answers. Ringed: "
         "the best window of each size, with the highest p_correct in the patched "
@@ -32,7 +32,6 @@ def draw(tables: load.Tables) -> Figure:
         height=9.0,
         entries={tables.source: runs["source"], tables.base: runs["base"], **called}
         | {CONTROL: CLOUD},
-        half="0.5",
     )
     grid = figure.subplots(2, 2)
     for i, run in enumerate(("patched", "reverse")):

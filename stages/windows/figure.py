@@ -12,7 +12,8 @@ def draw(tables: load.Tables) -> Figure:
     """Draw accuracy and p_correct by first layer of the patched window, and the unpatched runs."""
     n = tables["windows/windows"].filter(split="report")["n"].max() or 0
     figure = style.canvas(
-        f"Windows of {tables.window} layers: z of {tables.source} patched into {tables.base}",
+        f"Accuracy and p_correct with windows of {tables.window} layers patched: {tables.source} "
+        f"into {tables.base}",
         f"z of all heads in {tables.window} consecutive layers, at the last positions of the "
         f"prompt; {n} known statements of the report split. Bands: {style.INTERVALS}. The "
         "window is chosen by p_correct on the selection split, which has other subjects. "
@@ -20,7 +21,6 @@ def draw(tables: load.Tables) -> Figure:
         height=5.2,
         entries=patching.entries(tables, ("patched", "source", "base"))
         | {f"{patching.titles(tables)['patched']}, selection split": SELECTION},
-        half="0.5",
     )
     left, right = figure.subplots(1, 2)
     patching.windows(left, tables, "accuracy", "report")

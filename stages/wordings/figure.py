@@ -33,7 +33,6 @@ def draw(tables: load.Tables) -> Figure:
         height=7.4,
         entries=looks,
         lines=False,
-        half="0.5",
     )
     left, right = figure.subplots(1, 2, width_ratios=[1, 0.85])
     _recalls(left, recalls, looks)
@@ -75,12 +74,12 @@ def _ranking(ax: Axes, ranked: pl.DataFrame, recalls: pl.DataFrame, looks: Looks
                     markeredgecolor="white", clip_on=False)  # fmt: skip
     ax.plot(marks.numbers(rows, "other"), at, "x", color="black", markersize=5, linestyle="none")
     labels = [" · ".join(row) for row in rows.select(names).iter_rows()]
-    ax.set_yticks(list(at), labels, fontsize=10)
+    ax.set_yticks(list(at), labels)
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.axvline(0.5, color="black", linewidth=1.2, linestyle=style.HALF, zorder=1)
     ax.set_xlim(-0.03, 1.03)
     ax.set_xlabel("lying (share); cross: neither answer (share)")
-    ax.set_title("Who lies best")
+    ax.set_title("The combinations that lie best")
 
 
 WORDINGS = texts("system", "question", "prefix")

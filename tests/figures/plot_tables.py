@@ -23,6 +23,7 @@ METHODS = ("logistic", "mass_mean", "ttpd")
 RULES = ("estimate", "single", "greedy_p_correct", "random")
 MOVED = ("patched", "reverse")
 UNDRAWN = {  # on the page of `dvc plots` alone
+    "transfer/cosine_layers": texts("persona") | ints("first", "second") | floats("cosine"),
     "transfer/personas": texts("method") | PAIR | ints("layer") | ACCURACY,
     "transfer/cosine_topics": texts("method", "persona", "first", "second")
     | ints("layer")

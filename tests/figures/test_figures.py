@@ -7,10 +7,14 @@ import sys
 from pathlib import Path
 
 import matplotlib as mpl
+import numpy as np
 import polars as pl
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
 from stages.figures import __main__ as figures
@@ -48,7 +52,7 @@ DRAWN_FROM = {
     "benchmark": {"benchmark.png"},
 }
 MEASURED = ("value", "effect", "recovered", "cosine", "contribution", "accuracy", "jaccard")
-MEASURED += ("recall_true", "lying", "share", "auroc", "found")
+MEASURED += ("recall_true", "lying", "share", "auroc", "detected")
 
 
 def draw(plots: Path, out: Path) -> dict[str, bytes]:
@@ -218,19 +222,149 @@ def texts(figure) -> list[str]:
     return [text.get_text() for text in figure.findobj(Text) if text.get_text()]
 
 
-def test_chance_is_named_where_half_of_the_statements_are_true_and_no_persona_that_is_not_there(
-    tmp_path,
-):
-    plots = plot_tables.write(tmp_path, ("x", "y"), **SMALL, source="x", base="y")
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    """Figures of small tables with personas of other names, before they are files."""
+    folder = tmp_path_factory.mktemp("drawn")
+    plots = plot_tables.write(folder, ("x", "y"), **SMALL, source="x", base="y")
     tables = load.read(plots, SCHEMAS)
     with style.theme():
-        said = {name: texts(figure.draw(tables)) for name, figure in FIGURES.items()}
-    assert {name for name in NAMES if "chance" in said[name]} == {
-        "behaviour.png",
-        "probes.png",
-        "transfer.png",
-    }
-    assert not [text for words in said.values() for text in words if "honest" in text]
+        return {name: figure.draw(tables) for name, figure in FIGURES.items()}
+
+
+def test_no_persona_is_named_that_is_not_there(drawn):
+    said = [text for figure in drawn.values() for text in texts(figure)]
+    assert not [text for text in said if "honest" in text]
+
+
+def entries(figure) -> list[str]:
+    """Names in all legends of a figure."""
+    legends = figure.findobj(Legend)
+    return [text.get_text() for legend in legends for text in legend.get_texts()]
+
+
+def test_the_line_at_half_is_called_chance_and_nothing_else(drawn):
+    called = {name: set(entries(figure)) for name, figure in drawn.items()}
+    assert not [name for name in NAMES if called[name] & {"chance", "half", "0.5"}]
+    no_legend = {"probe_heads.png"}
+    other = {"attribution_patching.png", "trace.png", "grafts.png", "benchmark.png"}
+    assert {name for name in NAMES if "chance (0.5)" in called[name]} == NAMES - no_legend - other
+
+
+def colours(figure) -> set[str]:
+    """Colours of the lines and marks of a figure, legends included."""
+    return {to_hex(line.get_color()).upper() for line in figure.findobj(Line2D)}
+
+
+def test_green_and_purple_mean_a_patched_run_everywhere(drawn):
+    for colour, run in ((style.GREEN, "patched y"), (style.PURPLE, "patched x")):
+        have = {name for name in NAMES if colour in colours(drawn[name])}
+        titled = {name for name in have if run in texts(drawn[name])}
+        by_size_or_place = {"positions.png"} if colour == style.GREEN else set()
+        assert have - titled == by_size_or_place
+        assert not have & {"trace.png", "grafts.png", "erasure.png", "benchmark.png"}
+
+
+def test_a_rule_has_one_colour_in_all_figures(drawn):
+    def colour(name, entry):
+        for legend in drawn[name].findobj(Legend):
+            for handle, text in zip(legend.legend_handles, legend.get_texts(), strict=True):
+                if text.get_text() == entry:
+                    return handle.get_color()
+        return None
+
+    ours = style.RULES["estimate"].colour
+    for name in ("set_sizes.png", "benchmark.png"):
+        assert colour(name, "attribution patching") == ours
+    assert colour("set_sizes.png", "single effects on p_correct") == style.RULES["single"].colour
+    assert colour("benchmark.png", "single heads, last") == style.RULES["single"].colour
+
+
+def test_names_of_the_tables_are_not_shown_where_the_report_has_others(drawn):
+    said = texts(drawn["transfer.png"])
+    assert "mass mean" in said
+    assert not [text for text in said if "mass_mean" in text]
+    labels = [text for text in texts(drawn["positions.png"]) if "positions)" in text]
+    assert labels[0] == "system\nprompt\n(3.5 positions)"
+
+
+def test_whole_numbers_of_positions_have_no_decimals(tmp_path):
+    plots = plot_tables.write(tmp_path, **SMALL)
+    file = plots / "positions/blocks.json"
+    file.write_text(file.read_text().replace('"positions": 3.5', '"positions": 28.0'))
+    with style.theme():
+        figure = FIGURES["positions.png"].draw(load.read(plots, SCHEMAS))
+    assert "system\nprompt\n(28 positions)" in texts(figure)
+
+
+def test_panels_say_what_they_measure(drawn):
+    assert "AUROC" in drawn["benchmark.png"].texts[0].get_text()
+    assert "AUROC" in texts(drawn["benchmark.png"])
+    titles = [ax.get_title(loc="left") for ax in drawn["overview.png"].axes]
+    assert titles == [
+        "A  all 240 statements",
+        "B  5 layers patched, 20 known statements",
+        "C  9 heads patched, 240 known statements",
+    ]
+
+
+def test_random_sets_are_drawn_over_all_topics_alone(drawn):
+    every, each = drawn["transplant.png"].axes
+    clouds = [line for line in every.lines if line.get_marker() == "."]
+    assert [len(line.get_xdata()) for line in clouds] == [20, 20]
+    assert not [line for line in each.lines if line.get_marker() == "."]
+
+
+def test_topics_stand_beside_their_negations(tmp_path):
+    plots = plot_tables.write(tmp_path, topics=("b", "a", "neg_a", "neg_b"), layers=6, heads=3)
+    with style.theme():
+        figure = FIGURES["transplant.png"].draw(load.read(plots, SCHEMAS))
+    labels = [text.get_text() for text in figure.axes[1].get_yticklabels()]
+    assert labels == ["a (20)", "neg_a (20)", "b (20)", "neg_b (20)"]
+
+
+def test_layers_trained_to_lie_and_windows_in_them_look_different(drawn):
+    windows, heads, probes = drawn["ground_truth.png"].axes[:3]
+    inside, planted = ([p for p in ax.patches if p.get_width()] for ax in (windows, probes))
+    assert [(p.get_hatch(), p.get_fill(), p.get_x(), p.get_width()) for p in inside] == [
+        ("////", True, 0.5, 1.0)
+    ]
+    assert [(p.get_hatch(), p.get_x(), p.get_width()) for p in planted] == [(None, 0.5, 5.0)]
+    assert [p.get_bbox().bounds for p in heads.patches] == [(0, 1, 3, 5)]
+
+
+def test_small_effects_show_beside_a_large_one(tmp_path):
+    """By the square root: an effect of a hundredth has a tenth of the colour."""
+    plots = plot_tables.write(tmp_path, **SMALL)
+    file = plots / "single_heads/single_heads.json"
+    rows = json.loads(file.read_text())
+    for row, effect in zip(rows, [0.4, 0.004] + [0.0] * len(rows), strict=False):
+        row["effect"] = effect
+    file.write_text(json.dumps(rows))
+    with style.theme():
+        figure = FIGURES["ground_truth.png"].draw(load.read(plots, SCHEMAS))
+    shades = np.asarray(figure.axes[1].collections[0].norm(np.array([0.4, 0.004, 0.0, -0.4])))
+    np.testing.assert_allclose(shades, [1.0, 0.55, 0.5, 0.0])
+
+
+def test_large_areas_keep_their_colours():
+    """A heatmap of pale cells is written with the colours it was drawn with."""
+    rng = np.random.default_rng(0)
+    areas = rng.integers(235, 256, (100, 3), np.uint8)
+    edges = rng.integers(0, 256, (600, 1, 3), np.uint8)
+    pixels = np.concatenate([np.repeat(areas, 30, axis=0).reshape(100, 30, 3),
+                             np.repeat(edges.reshape(20, 30, 3), 1, axis=0)])  # fmt: skip
+    image = style._few_colours(pixels)
+    assert image.getcolors(256) is not None  # there are no more
+    kept = np.asarray(image.convert("RGB"))
+    np.testing.assert_array_equal(kept[:100], pixels[:100])
+    assert np.abs(kept[100:].astype(int) - pixels[100:]).max() < 100
+
+
+def test_legends_take_as_few_rows_as_fit():
+    assert style._columns(["honest"] * 5) == 5
+    assert style._columns(["a" * 60, "b"] * 2) == 2
+    assert style._columns(["a" * 200, "b"]) == 1
 
 
 def test_a_missing_table_is_named_and_nothing_is_written(tmp_path):

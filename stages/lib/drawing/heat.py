@@ -11,7 +11,7 @@ import polars as pl
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
+from matplotlib.colors import FuncNorm, Normalize
 from matplotlib.figure import FigureBase
 
 from stages.lib.drawing import style
@@ -21,7 +21,13 @@ Side = tuple[str, Sequence[Any]]
 
 
 def matrix(
-    ax: Axes, rows: pl.DataFrame, value: str, down: Side, across: Side, limits: Limits
+    ax: Axes,
+    rows: pl.DataFrame,
+    value: str,
+    down: Side,
+    across: Side,
+    limits: Limits,
+    root: bool = False,
 ) -> np.ndarray:
     """Draw a heatmap of a value by two columns, first row on top; empty cells are grey.
 
@@ -37,6 +43,9 @@ def matrix(
         Name of a column, and its values in the order in which they are drawn.
     limits : tuple of float
         Values at the two ends of the colour scale; the middle is white.
+    root : bool
+        Whether colours go by the square root of a value, so that small values show beside a large
+        one; the limits are then around 0.
 
     Returns
     -------
@@ -48,15 +57,16 @@ def matrix(
         cells[down[1].index(y), across[1].index(x)] = np.nan if number is None else number
     low, high = limits
     ax.set_facecolor("#D0D0D0")
-    sns.heatmap(cells, ax=ax, vmin=low, vmax=high, cmap=style.DIVERGING, cbar=False)
+    sns.heatmap(cells, ax=ax, vmin=low, vmax=high, norm=_norm(limits, root), cmap=style.DIVERGING,
+                cbar=False)  # fmt: skip
     ax.grid(False)
     return cells
 
 
-def heads(ax: Axes, rows: pl.DataFrame, value: str, limits: Limits) -> None:
+def heads(ax: Axes, rows: pl.DataFrame, value: str, limits: Limits, root: bool = False) -> None:
     """Draw a heatmap of a value by layer (upwards) and head, as `matrix` does."""
     layers, numbers = (rows[name].unique().sort().to_list() for name in ("layer", "head"))
-    matrix(ax, rows, value, ("layer", layers), ("head", numbers), limits)
+    matrix(ax, rows, value, ("layer", layers), ("head", numbers), limits, root)
     ax.invert_yaxis()
     thin(ax, "x", numbers)
     thin(ax, "y", layers)
@@ -70,9 +80,11 @@ def around_zero(values: pl.Series) -> Limits:
     return -peak, peak
 
 
-def colour_bar(figure: FigureBase, axes: list[Axes], limits: Limits, label: str) -> None:
-    """Draw one colour bar for heatmaps with the same limits."""
-    mappable = ScalarMappable(Normalize(*limits), mpl.colormaps[style.DIVERGING])
+def colour_bar(
+    figure: FigureBase, axes: list[Axes], limits: Limits, label: str, root: bool = False
+) -> None:
+    """Draw one colour bar for heatmaps with the same limits and scale."""
+    mappable = ScalarMappable(_norm(limits, root), mpl.colormaps[style.DIVERGING])
     figure.colorbar(mappable, ax=axes, label=label, fraction=0.05, pad=0.02)
 
 
@@ -97,3 +109,18 @@ def thin(ax: Axes, axis: Literal["x", "y"], labels: list[int]) -> None:
         }
     )
     ax.tick_params(axis=axis, rotation=0)
+
+
+def _norm(limits: Limits, root: bool) -> Normalize:
+    """Return the scale from values to colours."""
+    return FuncNorm((_root, _square), *limits) if root else Normalize(*limits)
+
+
+def _root(values: np.ndarray) -> np.ndarray:
+    """Return square roots of the sizes, with the signs of the values."""
+    return np.sign(values) * np.sqrt(np.abs(values))
+
+
+def _square(values: np.ndarray) -> np.ndarray:
+    """Return squares of the sizes, with the signs of the values."""
+    return np.sign(values) * np.square(values)

@@ -98,6 +98,22 @@ def points(
     )
 
 
+def across(
+    ax: Axes, y_values: np.ndarray, rows: pl.DataFrame, x: str, look: style.Look, size: float
+) -> None:
+    """Draw x at given y values, with a bar from `low` to `high`: `points` with the axes swapped."""
+    ax.hlines(y_values, numbers(rows, "low"), numbers(rows, "high"), color=look.colour, linewidth=2)
+    ax.plot(
+        numbers(rows, x),
+        y_values,
+        linestyle="none",
+        color=look.colour,
+        marker=look.marker,
+        markersize=size,
+        markeredgecolor="white",
+    )
+
+
 def strip(ax: Axes, x: float, rows: pl.DataFrame, y: str, colour: str) -> None:
     """Draw y as small dots beside each other, from x to the right; a null draws nothing."""
     dots = numbers(rows, y)
@@ -105,10 +121,17 @@ def strip(ax: Axes, x: float, rows: pl.DataFrame, y: str, colour: str) -> None:
 
 
 def rates(ax: Axes, label: str = style.ACCURACY) -> None:
-    """Set a y axis from 0 to 1 with a line at 0.5: chance if half of the statements are true."""
+    """Set a y axis from 0 to 1 with a line at 0.5, chance of a two-way answer."""
     ax.set_ylim(-0.03, 1.03)
     ax.set_ylabel(label)
     ax.axhline(0.5, color="black", linewidth=1.2, linestyle=style.HALF, zorder=1)
+
+
+def rates_across(ax: Axes, label: str = style.ACCURACY) -> None:
+    """Set an x axis as `rates` sets a y axis."""
+    ax.set_xlim(-0.03, 1.03)
+    ax.set_xlabel(label)
+    ax.axvline(0.5, color="black", linewidth=1.2, linestyle=style.HALF, zorder=1)
 
 
 def shares(ax: Axes, label: str) -> None:

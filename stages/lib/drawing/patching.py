@@ -102,13 +102,14 @@ def _mark_best(ax: Axes, tables: load.Tables, note: str) -> None:
         )  # fmt: skip
 
 
-def cloud(ax: Axes, x_values: np.ndarray, rows: pl.DataFrame, look: style.Look) -> None:
-    """Draw random sets: one dot per set, and a bar for the mean at each x value."""
+def cloud(ax: Axes, place: float, rows: pl.DataFrame, look: style.Look) -> None:
+    """Draw random sets at a place of the x axis: one dot per set, and a dash for their mean."""
     values = marks.numbers(rows, "accuracy")
-    ax.plot(x_values, values, ".", color=look.colour, markersize=6, alpha=0.7, markeredgewidth=0)
-    for place in np.unique(x_values[~np.isnan(values)]):
-        mean = np.nanmean(values[x_values == place])
-        ax.plot([place - 0.1, place + 0.1], [mean, mean], color=style.GREY, linewidth=2.5)
+    values = values[~np.isnan(values)]
+    if len(values):
+        at = place + np.linspace(-0.08, 0.08, len(values))
+        ax.plot(at, values, ".", color=look.colour, markersize=7, alpha=0.4, markeredgewidth=0)
+        ax.hlines(values.mean(), place - 0.35, place + 0.35, color=look.colour, linewidth=3)
 
 
 def random(tables: load.Tables) -> pl.DataFrame:

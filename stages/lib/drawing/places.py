@@ -23,6 +23,14 @@ def names(ax: Axes, labels: Sequence[str], rotation: int = 0) -> None:
     ax.grid(False, axis="x")
 
 
+def names_down(ax: Axes, labels: Sequence[str]) -> None:
+    """Label the places 0, 1 and so on of the y axis, the first one on top."""
+    ax.set_yticks(range(len(labels)), labels)
+    ax.set_ylim(len(labels) - 0.4, -0.6)
+    ax.tick_params(axis="y", length=0)
+    ax.grid(False, axis="y")
+
+
 def topics(ax: Axes, rows: pl.DataFrame) -> dict[str, float]:
     """Label the x axis with the topics and the n of each, 'all' set apart.
 

@@ -22,6 +22,7 @@ from stages.lib.io.atomic import atomic
 
 DPI = 100
 WIDTH = 14.0  # inches: 1400 pixels
+EXACT = 128  # colours of a picture that are drawn as they are
 GREY = "#595959"
 CLOUD, SAND = "#9A9A9A", "#C4A484"
 # Okabe and Ito (2008) without yellow, too light on white; their green and purple mark patched runs.
@@ -34,8 +35,9 @@ Dash = Literal["-"] | tuple[float, tuple[float, ...]]
 DASHES: tuple[Dash, ...] = ((0, (1, 1)), "-", (0, (5, 2)), (0, (7, 2, 1, 2)), (0, (3, 1, 1, 1)))
 ACCURACY = "accuracy (share right)"
 HALF = (0, (2, 3))
+CHANCE = "chance (0.5)"
 DIVERGING = "vlag"  # blue, white, red of equal lightness on both sides
-INTERVALS = "95 % intervals, with statements about one subject as a cluster"
+INTERVALS = "95\u00a0% intervals, with statements about one subject as a cluster"
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,10 @@ def looks(names: Sequence[str], palette: Sequence[str] = PALETTE) -> dict[str, L
         name: Look(palette[i % len(palette)], MARKERS[i % len(MARKERS)], DASHES[i % len(DASHES)])
         for i, name in enumerate(names)
     }
+
+
+# Main rules that rank heads: the same look in every figure.
+RULES = looks(("greedy_p_correct", "single", "estimate", "verified_absolute"), SECOND)
 
 
 @contextlib.contextmanager
@@ -113,7 +119,7 @@ def canvas(
     height: float,
     entries: dict[str, Look] | None = None,
     lines: bool = True,
-    half: str = "chance",
+    half: str = CHANCE,
 ) -> Figure:
     """Make an empty figure of the common width: title and legend above, caption below.
 
@@ -125,11 +131,11 @@ def canvas(
     height : float
         Height between legend and caption, in inches.
     entries : dict of str to Look, optional
-        Series in the legend, beside the line at 0.5; without entries there is no legend.
+        Series in the legend, beside the dotted line; without entries there is no legend.
     lines : bool
         Whether the series are lines; if not, the legend shows only their markers.
     half : str
-        Legend text of the line at 0.5; "chance" only if half of the statements are true.
+        Legend text of the dotted line, where it is not at chance of a two-way answer.
 
     Returns
     -------
@@ -159,11 +165,32 @@ def save(figure: Figure, file: Path) -> None:
     drawing = FigureCanvasAgg(figure)
     _settle(figure)
     drawing.draw()
-    image = Image.fromarray(np.asarray(drawing.buffer_rgba())).convert("RGB")
-    # 256 colours, each off by at most a few of 255 steps: a third of the size, and git keeps PNGs
-    image = image.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     with atomic(file) as partial:
-        image.save(partial, format="png", optimize=True)
+        _few_colours(np.asarray(drawing.buffer_rgba())[..., :3]).save(
+            partial, format="png", optimize=True
+        )
+
+
+def _few_colours(pixels: np.ndarray) -> Image.Image:
+    """Reduce an image to 256 colours: a third of the size, and git keeps PNGs.
+
+    The most frequent colours stay: areas such as cells of heatmaps. Others, of edges, are near one.
+    """
+    codes = pixels @ np.array([1 << 16, 1 << 8, 1], np.uint32)
+    colours, place, counts = np.unique(codes, return_inverse=True, return_counts=True)
+    colours = np.stack([colours >> 16 & 255, colours >> 8 & 255, colours & 255], axis=-1)
+    order = np.argsort(-counts, kind="stable")
+    kept, others = colours[order[:EXACT]], colours[order[EXACT:]].astype(np.uint8)
+    index = np.empty(len(colours), np.uint8)
+    index[order[:EXACT]] = np.arange(len(kept))
+    if len(others):
+        image = Image.fromarray(others[None]).quantize(256 - EXACT, Image.Quantize.MAXCOVERAGE)
+        kept = np.concatenate([kept, np.unique(np.asarray(image.convert("RGB"))[0], axis=0)])
+        gaps = others[:, None].astype(np.int64) - kept
+        index[order[EXACT:]] = np.square(gaps).sum(axis=-1).argmin(axis=-1)
+    image = Image.fromarray(index[place.reshape(codes.shape)], "P")
+    image.putpalette(kept.astype(np.uint8).tobytes())
+    return image
 
 
 def _settle(figure: Figure) -> None:
@@ -178,7 +205,7 @@ def _settle(figure: Figure) -> None:
 
 
 def _handles(entries: dict[str, Look], lines: bool, half: str) -> list[Line2D]:
-    """Make the legend handles of the series and of the line at 0.5."""
+    """Make the legend handles of the series and of the dotted line."""
     handles = [
         Line2D([], [], color=look.colour, marker=look.marker, label=name, markersize=9,
                linestyle=look.dash if lines else "None", linewidth=2.2, markeredgecolor="white")
@@ -188,8 +215,9 @@ def _handles(entries: dict[str, Look], lines: bool, half: str) -> list[Line2D]:
 
 
 def _columns(labels: list[str]) -> int:
-    """Return how many legend entries fit in one row."""
+    """Return the largest number of columns, filled row by row, in which legend entries fit."""
     widths = [0.85 + 0.105 * len(label) for label in labels]  # inches: mark, gap and letters
-    if sum(widths) <= WIDTH - 0.4:
-        return max(1, len(labels))
-    return int((WIDTH - 0.4) / max(widths))
+    for columns in range(len(widths), 1, -1):
+        if sum(max(widths[i::columns]) for i in range(columns)) <= WIDTH - 0.4:
+            return columns
+    return 1
