@@ -4,7 +4,7 @@ Params  behaviour, patch
 """
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from stages.behaviour.config import BehaviourConfig
 from stages.behaviour.metrics import BehaviourMetrics
@@ -18,6 +18,9 @@ from stages.lib.stats.run_points import ALL
 from stages.probes.metrics import ProbesMetrics
 from stages.transplant.metrics import TransplantMetrics
 from stages.windows.metrics import WindowsMetrics
+
+Numbers = dict[str, float | None]
+"""Part of metrics/summary.json: numbers by name; some names hold that of a persona or a run."""
 
 
 def main(
@@ -48,7 +51,7 @@ def main(
     )
 
 
-def _behaviour(answers: BehaviourMetrics, neutral: str, roles: PatchConfig) -> dict[str, Any]:
+def _behaviour(answers: BehaviourMetrics, neutral: str, roles: PatchConfig) -> Numbers:
     """Accuracy of each persona over all statements, and how many statements the model knows."""
     personas = dict.fromkeys((neutral, roles.source, roles.base))
     rows = {persona: answers.personas[persona]["all"] for persona in personas}
@@ -62,7 +65,7 @@ def _behaviour(answers: BehaviourMetrics, neutral: str, roles: PatchConfig) -> d
     }
 
 
-def _probes(probes: ProbesMetrics, roles: PatchConfig) -> dict[str, Any]:
+def _probes(probes: ProbesMetrics, roles: PatchConfig) -> Numbers:
     """Accuracy of the best residual-stream probe of the source run, on both runs."""
     best = probes.best["resid_post"][roles.source]
     own, transfer = best[roles.source], best[roles.base]
@@ -74,9 +77,7 @@ def _probes(probes: ProbesMetrics, roles: PatchConfig) -> dict[str, Any]:
     }
 
 
-def _patching(
-    windows: WindowsMetrics, heads: SetSize, transplant: TransplantMetrics
-) -> dict[str, Any]:
+def _patching(windows: WindowsMetrics, heads: SetSize, transplant: TransplantMetrics) -> Numbers:
     """Accuracy with the best window and with the head set patched, on the report split."""
     best = windows.best
     runs = transplant.by_topic[ALL]
@@ -90,7 +91,7 @@ def _patching(
     }
 
 
-def _ground_truth(scores: ground_truth.Metrics) -> dict[str, Any]:
+def _ground_truth(scores: ground_truth.Metrics) -> Numbers:
     """How well the best window and the best heads agree with the trained layers."""
     planted = scores if isinstance(scores, PlantedMetrics) else None
     return {

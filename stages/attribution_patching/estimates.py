@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from stages.lib.patching import head_effects, patch
+from stages.lib.patching import head_effects, patch, patched_runs
 from stages.lib.patching.prompt_pairs import PromptPairs
 
 
@@ -88,8 +88,6 @@ def true_effects(
         head.field("layer"), head.field("head"), "statement_id"
     )
     unpatched = patched.filter(pl.col("patch_id") == "none").sort("statement_id")
-    p_base, p_patched = (
-        rows.select("p_true", "p_false").to_numpy() for rows in (unpatched, head_runs)
-    )
+    p_base, p_patched = (patched_runs.probabilities_of(rows) for rows in (unpatched, head_runs))
     patched_odds = patch.log_odds(p_patched.reshape(*shape, 2), pairs.label)
     return np.moveaxis(patched_odds - patch.log_odds(p_base, pairs.label), -1, 0)

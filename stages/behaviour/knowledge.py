@@ -5,11 +5,12 @@ import polars as pl
 from stages.behaviour.config import BehaviourConfig
 from stages.behaviour.metrics import FirstToken, Known, KnownByLabel
 from stages.lib import stats
+from stages.lib.io.tables import Row
 from stages.lib.model import readout
-from stages.lib.stats.answer_rates import Rates, Rows, by_topic
+from stages.lib.stats.answer_rates import Rates, by_topic
 
 
-def accuracy_rows(persona: str, rates_of_topic: dict[str, Rates]) -> Rows:
+def accuracy_rows(persona: str, rates_of_topic: dict[str, Rates]) -> list[Row]:
     """Make the rows of accuracy.json: persona, topic, measure, value, low, high, n."""
     return [
         {"persona": persona, "topic": topic, "measure": name, **interval.row()}

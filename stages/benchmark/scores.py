@@ -17,13 +17,13 @@ from stages.benchmark.schema import COSTS, CURVES, EVERY, SCORES, TRUTH
 from stages.benchmark.scores_sets import Gap
 from stages.lib import stats
 from stages.lib.io import cli, params, tables
+from stages.lib.io.tables import Row
 from stages.lib.patching.patch import Head
 from stages.lib.results import metrics as metrics_file
 from stages.lib.stats import Interval, ranking, run_points
 from stages.lib.stats.ranking import Ranked
 from stages.lib.stats.ratios import ratios
 
-Rows = list[dict[str, Any]]
 BOUNDS = {
     "auroc": (0.0, 1.0),
     "auroc_needed": (0.0, 1.0),
@@ -129,9 +129,9 @@ def summarise(organisms: dict[str, Organism]) -> BenchmarkMetrics:
     return BenchmarkMetrics(organisms=organisms, exact=exact, **values)
 
 
-def method_rows(summary: BenchmarkMetrics) -> Rows:
+def method_rows(summary: BenchmarkMetrics) -> list[Row]:
     """Return the rows of plots/benchmark/methods.json."""
-    rows: Rows = []
+    rows: list[Row] = []
     for name, organism in summary.organisms.items():
         for method, on in organism.methods.items():
             auroc, needed, inside = (
@@ -150,7 +150,7 @@ def method_rows(summary: BenchmarkMetrics) -> Rows:
     return rows
 
 
-def dose_rows(summary: BenchmarkMetrics) -> Rows:
+def dose_rows(summary: BenchmarkMetrics) -> list[Row]:
     """Return the rows of plots/benchmark/doses.json."""
     return [
         {
@@ -221,7 +221,7 @@ def _ranked(order: NDArray[np.float64], truth: NDArray[np.bool_]) -> Ranked | No
 
 def _is_needed(share: Interval) -> bool:
     """Whether removing a head's change restores more than `NEEDED`, with an interval above 0."""
-    return share.value is not None and share.value > NEEDED and (share.low or 0.0) > 0
+    return share.value is not None and share.value > NEEDED and share.is_above(0)
 
 
 def _over_organisms(values: list[float], bounds: tuple[float, float]) -> Interval:

@@ -66,8 +66,8 @@ def stability(
         n_subjects = int(subject_index.max()) + 1
         weights = stats.draws(n_subjects, random)[:DRAWS]
         overlaps = [_jaccard(first(t[subject_index] @ scores, n_heads), full_set) for t in weights]
-        low, high = np.quantile(overlaps, [0.025, 0.975])
-        mean = Interval(float(np.mean(overlaps)), float(low), float(high), len(subjects))
+        ends = stats.percentiles(overlaps)
+        mean = Interval(float(np.mean(overlaps)), *ends, len(subjects))
         result[method] = Stability(mean, n_heads)
     return result
 

@@ -42,7 +42,7 @@ class Gap:
     @property
     def is_there(self) -> bool:
         """Whether the honest run has clearly higher log-odds."""
-        return self.advantage.low is not None and self.advantage.low > 0
+        return self.advantage.is_above(0)
 
 
 def gap(curves: pl.DataFrame) -> Gap:

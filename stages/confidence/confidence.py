@@ -1,21 +1,19 @@
 """Accuracy of the answers whose confidence reaches a threshold, for unpatched and patched runs."""
 
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
-from stages.confidence.metrics import Run
+from stages.confidence.metrics import RunConfidence
 from stages.lib import stats
 from stages.lib.io import row_order, tables
+from stages.lib.io.tables import Row
 from stages.lib.patching.config import PatchConfig
-from stages.lib.stats import Interval, answer_rates
+from stages.lib.stats import answer_rates, plot_rows
 
 RUNS = ("patched", "source", "base", "reverse")  # as stage `transplant` names them
 SCHEMA: tables.Schema = tables.READOUTS | {"run": pl.String, "draw": pl.Int32}
 REPORTED = (0.0, 0.5, 0.75, 0.9, 0.95)  # thresholds in the metrics; the plot has all of them
-
-Rows = list[dict[str, Any]]
 
 
 def answers(statements: pl.DataFrame, file: Path) -> dict[str, pl.DataFrame]:
@@ -60,7 +58,7 @@ def names(config: PatchConfig) -> dict[str, dict[str, str]]:
     }
 
 
-def points(runs: dict[str, pl.DataFrame], config: PatchConfig) -> Rows:
+def points(runs: dict[str, pl.DataFrame], config: PatchConfig) -> list[Row]:
     """Make the rows of a plot table: run, source, base, confidence, accuracy, low, high, n.
 
     Accuracy is that of the `n` answers whose probability is at least `confidence`, None if there is
@@ -78,16 +76,11 @@ def points(runs: dict[str, pl.DataFrame], config: PatchConfig) -> Rows:
     ]
 
 
-def summarise(runs: dict[str, pl.DataFrame], points: Rows) -> dict[str, Run]:
+def summarise(runs: dict[str, pl.DataFrame], points: list[Row]) -> dict[str, RunConfidence]:
     """Collect each run's accuracy at a few thresholds, and its mean confidence."""
-    rates = {
-        (row["run"], row["confidence"]): Interval(
-            row["accuracy"], row["low"], row["high"], row["n"]
-        )
-        for row in points
-    }
+    rates = {(row["run"], row["confidence"]): plot_rows.interval(row, "accuracy") for row in points}
     return {
-        run: Run(
+        run: RunConfidence(
             {f"{least:g}": rates[run, least] for least in REPORTED},
             stats.mean(answers["confidence"].to_numpy(), answers["subject"].to_numpy()),
         )

@@ -6,7 +6,7 @@ from stages.lib.stats import Interval
 
 
 @dataclass(frozen=True)
-class Run:
+class RunConfidence:
     """Accuracy and confidence of one run.
 
     Attributes
@@ -27,4 +27,4 @@ class ConfidenceMetrics:
 
     source: str
     base: str
-    runs: dict[str, Run]
+    runs: dict[str, RunConfidence]

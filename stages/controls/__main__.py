@@ -9,9 +9,9 @@ from typing import Annotated
 from stages.controls import controls, controls_tables
 from stages.controls.config import ControlsConfig
 from stages.lib import forward
-from stages.lib.io import cli, params, tables
+from stages.lib.io import cli, params, records, tables
 from stages.lib.patching import experiment, prompt_pairs
-from stages.lib.patching.patch import Head
+from stages.lib.patching.head_set import HeadSet
 
 
 def main(
@@ -22,11 +22,10 @@ def main(
 ) -> None:
     """Run the real patch of the head set and its controls on the report split."""
     limit = params.section("controls", ControlsConfig).limit
-    head_set = tables.read_json(heads)
-    set_heads = [Head(*head) for head in head_set["heads"]]
+    head_set = records.read(heads, HeadSet)
     setting = experiment.load(pairs, model, ("report",), limit, by="topic")
     averaged_pairs = prompt_pairs.read(pairs, ("selection",), limit, by="topic")
-    rows = controls.runs(setting, set_heads, head_set["window"], averaged_pairs)
+    rows = controls.runs(setting, head_set.heads, head_set.window, averaged_pairs)
     if forward.is_main_process():
         tables.write(out, rows, controls_tables.SCHEMA, ["statement_id", "run"])
 

@@ -6,7 +6,6 @@ Params  patch
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import polars as pl
 
 from stages.controls.controls_tables import (
@@ -98,11 +97,15 @@ def summarise(about: PromptPairs, runs: pl.DataFrame) -> ControlsMetrics:
     return ControlsMetrics(
         known=run_points.count(about.table),
         runs={
-            run: run_points.measure(about.only(rows["statement_id"]), _probabilities(rows))
+            run: run_points.measure(
+                about.only(rows["statement_id"]), patched_runs.probabilities_of(rows)
+            )
             for run, rows in by_run.items()
         },
         by_label={
-            run: run_points.by_label(about.only(rows["statement_id"]), _probabilities(rows))
+            run: run_points.by_label(
+                about.only(rows["statement_id"]), patched_runs.probabilities_of(rows)
+            )
             for run, rows in by_run.items()
         },
         n_heads={run: n for run in by_run if (n := _n_heads(by_run, run))},
@@ -133,21 +136,16 @@ def _n_heads(by_run: dict[str, pl.DataFrame], run: str) -> int:
     return len(rows["heads"][0]) if len(rows) else 0
 
 
-def _probabilities(rows: pl.DataFrame) -> np.ndarray:
-    """Read P(true) and P(false): (n_rows, 2), float32."""
-    return rows.select("p_true", "p_false").to_numpy()
-
-
 def _rate(rows: pl.DataFrame, label: str) -> stats.Interval:
     """Measure how often the answer equals the label in a column."""
-    is_match = patch.correct(_probabilities(rows), rows[label].to_numpy())
+    is_match = patch.correct(patched_runs.probabilities_of(rows), rows[label].to_numpy())
     return stats.rate(is_match, rows["subject"].to_numpy())
 
 
 def _minus(about: PromptPairs, patched_rows: pl.DataFrame, control: pl.DataFrame) -> Difference:
     """Subtract the control from the real patch, on the statements of the control."""
     paired_rows = patched_rows.join(control.select("statement_id"), on="statement_id", how="semi")
-    runs = (_probabilities(rows) for rows in (paired_rows, control))
+    runs = (patched_runs.probabilities_of(rows) for rows in (paired_rows, control))
     return run_points.difference(about.only(control["statement_id"]), *runs)
 
 

@@ -164,14 +164,10 @@ def _rows(
 ) -> pl.DataFrame:
     """Rows of one run; without layers, of the unpatched run."""
     patch_id = f"{eraser}_{draw} {layers.start}-{layers[-1]}" if layers else "none"
-    table = patched_runs.rows(pairs, probabilities, persona, persona, patch_id).drop("heads")
+    table = patched_runs.rows(pairs, probabilities, persona, persona, patch_id)
     columns = {"eraser": eraser, "draw": draw, "removed": removed}
     columns |= {"first_layer": layers.start, "last_layer": layers[-1]} if layers else {}
-    return table.with_columns(
-        pl.lit(columns.get(name), RUNS[name]).alias(name)
-        for name in RUNS
-        if name not in table.columns
-    )
+    return patched_runs.with_columns(table, RUNS, **columns)
 
 
 def _names(config: ErasureConfig) -> list[tuple[str, int]]:

@@ -16,6 +16,7 @@ from stages.erasure.erasure_tables import CONTROLS, LEACE, NONE, ORACLE, PROBED,
 from stages.erasure.metrics import Counts, ErasureMetrics, Numbers, Persona, ProbeRate
 from stages.lib import stats
 from stages.lib.io import cli, params, tables
+from stages.lib.io.tables import Row
 from stages.lib.patching import patch, patched_runs, prompt_pairs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.prompt_pairs import SPLITS, PromptPairs
@@ -57,7 +58,7 @@ def main(
     metrics_file.write(metrics, summary)
 
 
-def points(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> list[dict[str, Any]]:
+def points(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> list[Row]:
     """Score every run by persona, eraser and window.
 
     Parameters
@@ -75,7 +76,8 @@ def points(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> list[
         Rows of plots/erasure/windows.json: accuracy, p_correct, answer mass and log-odds. The
         unpatched run (eraser ``none``) is repeated for each window.
     """
-    results, windows = [], _windows(runs)
+    results: list[Row] = []
+    windows = _windows(runs)
     for persona in (config.source, config.base):
         unpatched, erased = _answers(about, runs, persona)
         unpatched_windows = np.repeat(unpatched[None, None], len(windows), axis=1)
@@ -122,9 +124,7 @@ def summarise(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> di
     return personas
 
 
-def probe_points(
-    all_pairs: PromptPairs, probed: pl.DataFrame, config: PatchConfig
-) -> list[dict[str, Any]]:
+def probe_points(all_pairs: PromptPairs, probed: pl.DataFrame, config: PatchConfig) -> list[Row]:
     """Return the accuracy of each probe at each layer.
 
     Parameters
@@ -195,7 +195,7 @@ def _answers(
     erased = {}
     for eraser in ERASERS:
         rows = selected_rows.filter(eraser=eraser).sort(order)
-        p = rows.select("p_true", "p_false").to_numpy()
+        p = patched_runs.probabilities_of(rows)
         erased[eraser] = p.reshape(rows["draw"].n_unique(), *shape)
     return patched_runs.probabilities(selected_rows, eraser=NONE), erased
 

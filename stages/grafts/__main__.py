@@ -94,7 +94,7 @@ def _unpatched(setting: Experiment) -> list[pl.DataFrame]:
     """Make the rows of both personas' runs with the weights of the liar."""
     readouts, config = _unpatched_readouts(setting), setting.config
     return [
-        _with_columns(patched_runs.rows(setting.pairs, p, persona, persona))
+        patched_runs.with_columns(patched_runs.rows(setting.pairs, p, persona, persona), SCHEMA)
         for persona, p in ((config.source, readouts.source), (config.base, readouts.base))
     ]
 
@@ -104,15 +104,9 @@ def _rows(setting: Experiment, p: np.ndarray, graft: Graft, size: float) -> pl.D
     unit, base = graft.unit, setting.config.base
     rows = patched_runs.rows(setting.pairs, p, base, base, f"{graft.run}_{unit}", unit.heads)
     place = {"layer": unit.layer, "index": unit.index, "map": unit.map}
-    return _with_columns(rows, run=graft.run, unit=unit.kind, size=size, **place)
-
-
-def _with_columns(rows: pl.DataFrame, **columns: str | float | None) -> pl.DataFrame:
-    """Add the missing columns of `SCHEMA`; columns without a given value are null."""
-    new_names = [name for name in SCHEMA if name not in rows.columns]
-    return rows.with_columns(
-        pl.lit(columns.get(name), SCHEMA[name]).alias(name) for name in new_names
-    ).select(*SCHEMA)
+    return patched_runs.with_columns(
+        rows, SCHEMA, run=graft.run, unit=unit.kind, size=size, **place
+    )
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ Params  patch
 """
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import polars as pl
@@ -21,16 +21,15 @@ from stages.grafts.metrics import (
 from stages.grafts.schema import SCHEMA
 from stages.lib import stats
 from stages.lib.io import cli, params, tables
+from stages.lib.io.tables import Row
 from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.graft_names import ALL, ALONE, GROUP, HEAD, LAYER, MAP, REST, SET, WITHOUT
 from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.lib.results import metrics as metrics_file
-from stages.lib.stats import NOTHING, Interval, run_points
-from stages.lib.stats.ratios import ratios
+from stages.lib.stats import Interval, plot_rows, ratios, run_points
 
 REASON = "the model was not taught to lie: there are no weights to graft"
-Rows = list[dict[str, Any]]
 
 
 def main(
@@ -50,7 +49,7 @@ def main(
     metrics_file.write(metrics, summarise(table, about, config))
 
 
-def rows(runs: pl.DataFrame, about: PromptPairs, config: PatchConfig) -> Rows:
+def rows(runs: pl.DataFrame, about: PromptPairs, config: PatchConfig) -> list[Row]:
     """Measure both runs of every part of the change.
 
     Parameters
@@ -68,14 +67,15 @@ def rows(runs: pl.DataFrame, about: PromptPairs, config: PatchConfig) -> Rows:
         Rows of plots/grafts/units.json.
     """
     names = ["unit", "layer", "index", "map", "run", "size"]
-    liar = _log_odds(runs, about, "none", config.base)
-    full_gain = (
-        _log_odds(runs, about, f"{WITHOUT}_{ALL}", config.base) - liar if len(runs) else liar
+    liar, honest = (
+        patched_runs.log_odds(runs, about, patch_id=patch_id, base=config.base)
+        for patch_id in ("none", f"{WITHOUT}_{ALL}")
     )
-    result: Rows = []
+    full_gain = honest - liar
+    result: list[Row] = []
     grafted = runs.filter(pl.col("unit").is_not_null())
     for _, unit_rows in grafted.group_by("patch_id", maintain_order=True):
-        p = unit_rows.sort("statement_id").select("p_true", "p_false").to_numpy()
+        p = patched_runs.probabilities_of(unit_rows.sort("statement_id"))
         effect = _effect(p, about, liar, full_gain)
         named = unit_rows.select(names).row(0, named=True)
         result.append(
@@ -95,9 +95,7 @@ def summarise(runs: pl.DataFrame, about: PromptPairs, config: PatchConfig) -> Me
     all_units = _units(rows(runs, about, config))
     layers = all_units[LAYER]
     needed = [
-        int(layer)
-        for layer, unit in layers.items()
-        if (low := unit.without.recovered.low) is not None and low > NEEDED
+        int(layer) for layer, unit in layers.items() if unit.without.recovered.is_above(NEEDED)
     ]
     heads = runs.filter(unit=SET)["heads"].head(1).explode().to_list()
     return GraftsMetrics(
@@ -120,22 +118,23 @@ def summarise(runs: pl.DataFrame, about: PromptPairs, config: PatchConfig) -> Me
     )
 
 
-def _part(row: dict[str, Any]) -> str:
+def _part(row: Row) -> str:
     """Name a part, as in ``layer 21`` or ``o_proj``."""
     numbers = [str(row[name]) for name in ("layer", "index") if row[name] is not None]
-    return row["map"] or " ".join([row["unit"], ".".join(numbers)]).strip()
+    return str(row["map"] or " ".join([str(row["unit"]), ".".join(numbers)]).strip())
 
 
-def _units(rows: Rows) -> dict[str, dict[str, Unit]]:
+def _units(rows: list[Row]) -> dict[str, dict[str, Unit]]:
     """Group the two runs of each part, by kind and name."""
-    parts: dict[tuple[str, str], Rows] = {}
+    parts: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         name = ".".join(str(row[key]) for key in ("layer", "index", "map") if row[key] is not None)
-        parts.setdefault((row["unit"], name), []).append(row)
+        parts.setdefault((str(row["unit"]), name), []).append(row)
     result: dict[str, dict[str, Unit]] = {}
     for (kind, name), part_rows in parts.items():
         effects = {row["run"]: _read(row) for row in part_rows}
-        unit = Unit(effects[WITHOUT], effects[ALONE], part_rows[0]["size"])
+        size = plot_rows.number(part_rows[0], "size") or 0.0
+        unit = Unit(effects[WITHOUT], effects[ALONE], size)
         result.setdefault(kind, {})[name] = unit
     return {
         kind: dict(sorted(units.items(), key=lambda item: _order(item[0])))
@@ -149,13 +148,12 @@ def _order(name: str) -> tuple[list[int], str]:
     return ([int(part) for part in parts], "") if all(map(str.isdigit, parts)) else ([], name)
 
 
-def _read(row: dict[str, Any]) -> GraftEffect:
+def _read(row: Row) -> GraftEffect:
     """Read the intervals of a row."""
-    recovered = Interval(row["recovered"], row["recovered_low"], row["recovered_high"], row["n"])
     return GraftEffect(
-        accuracy=Interval(row["accuracy"], row["low"], row["high"], row["n"]),
-        log_odds=Interval(row["log_odds"], row["log_odds_low"], row["log_odds_high"], row["n"]),
-        recovered=NOTHING if row["recovered"] is None else recovered,
+        accuracy=plot_rows.interval(row, "accuracy"),
+        log_odds=plot_rows.second_interval(row, "log_odds"),
+        recovered=plot_rows.second_interval(row, "recovered"),
     )
 
 
@@ -164,22 +162,12 @@ def _effect(
 ) -> GraftEffect:
     """Measure one run against the liar and the model that never lies."""
     log_odds = patch.log_odds(p, about.label)
-    zeros = np.zeros_like(log_odds)
-    gap = stats.difference(full_gain, zeros, about.subject)
-    is_distinct = gap.low is not None and gap.low > 0
+    (recovered,) = ratios.recovered((log_odds - liar)[None], full_gain, about.subject)
     return GraftEffect(
         accuracy=stats.rate(patch.correct(p, about.label), about.subject),
-        log_odds=stats.difference(log_odds, zeros, about.subject),
-        recovered=ratios((log_odds - liar)[None], full_gain, about.subject)[0]
-        if is_distinct
-        else NOTHING,
+        log_odds=stats.difference(log_odds, np.zeros_like(log_odds), about.subject),
+        recovered=recovered,
     )
-
-
-def _log_odds(runs: pl.DataFrame, about: PromptPairs, patch_id: str, base: str) -> np.ndarray:
-    """Read the log-odds of the right answer in one run."""
-    p = patched_runs.probabilities(runs, patch_id=patch_id, base=base)
-    return patch.log_odds(p, about.label)
 
 
 def _accuracy(runs: pl.DataFrame, about: PromptPairs, persona: str) -> Interval:

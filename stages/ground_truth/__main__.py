@@ -10,10 +10,12 @@ from stages.grafts import schema as grafts_schema
 from stages.ground_truth import effects, ground_truth, methods
 from stages.ground_truth.effects import Effects
 from stages.ground_truth.metrics import Gain, GroundTruthMetrics, NoOrganism, PlantedMetrics
-from stages.lib.io import cli, params, tables
+from stages.lib.io import cli, params, records, tables
 from stages.lib.model import lm
 from stages.lib.patching import best_window, head_effects, patched_runs
+from stages.lib.patching.best_window import BestWindow
 from stages.lib.patching.config import PatchConfig
+from stages.lib.patching.head_set import HeadSet
 from stages.lib.probing import probe_files
 from stages.lib.results import metrics
 from stages.lib.stats.windows import Window
@@ -55,7 +57,7 @@ def main(
 
     runs, about = patched_runs.read(windows, best_window.SCHEMA, pairs)
     window_effects = effects.effects(runs, about, config.base)
-    best = tables.read_json(window)["window"]
+    best = records.read(window, BestWindow).window
     of_organism = GroundTruthMetrics(
         organism=organism["name"],
         planted=Window(planted[0], planted[-1]) if planted else None,
@@ -69,7 +71,7 @@ def main(
         metrics.write(out, of_organism)
         return
     span = range(planted[0], planted[-1] + 1)
-    set_heads = tables.read_json(heads)["heads"]
+    set_heads = records.read(heads, HeadSet).heads
     grafts_table, _ = patched_runs.read(grafts, grafts_schema.SCHEMA, pairs)
     needed = methods.needed(grafts_table)
     trace_runs, about = patched_runs.read(trace / "runs.parquet", trace_schema.RUNS, pairs)

@@ -56,7 +56,7 @@ def effects(runs: pl.DataFrame, about: PromptPairs, base: str) -> Effects:
     )
     layers, p_correct, accuracy = [], [], []
     for _, rows in patched.sort("first", "patch_id").group_by("patch_id", maintain_order=True):
-        patched_p = rows.sort("statement_id").select("p_true", "p_false").to_numpy()
+        patched_p = patched_runs.probabilities_of(rows.sort("statement_id"))
         layers.append(range(rows["first"][0], rows["last"][0] + 1))
         p_correct.append(
             patch.p_correct(patched_p, about.label) - patch.p_correct(base_p, about.label)

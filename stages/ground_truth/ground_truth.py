@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from stages.ground_truth.effects import Effects
 from stages.ground_truth.metrics import Accuracy, BestWindow, HeadSet, OtherBlocks, SingleHeads
 from stages.lib import stats
+from stages.lib.io.tables import Row
 from stages.lib.patching import patch, patched_runs
+from stages.lib.patching.patch import Head
 from stages.lib.stats import Interval, ranking, resample
 
 
-def by_layer(single_effects: Effects, planted: list[int]) -> list[dict[str, Any]]:
+def by_layer(single_effects: Effects, planted: list[int]) -> list[Row]:
     """Return the rows of plots/ground_truth/layers.json: mean effect of the heads of each layer.
 
     Returns
@@ -165,7 +167,7 @@ def share(
     return Interval(float(value), low, high, effects.shape[1])
 
 
-def head_set(set_heads: list[list[int]], planted: range, single_effects: Effects) -> HeadSet:
+def head_set(set_heads: list[Head], planted: range, single_effects: Effects) -> HeadSet:
     """Count the heads of the set in planted layers, beside the share expected by chance."""
     inside = [layers[0] in planted for layers in single_effects.layers]
     return HeadSet(

@@ -9,7 +9,7 @@ from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.graft_names import HEAD, LAYER, SET
 from stages.lib.patching.patch import Head
 from stages.lib.patching.prompt_pairs import PromptPairs
-from stages.lib.stats import ranking
+from stages.lib.stats import plot_rows, ranking
 from stages.lib.stats.advantage import advantage, effects
 from stages.lib.stats.ranking import Ranked
 
@@ -23,7 +23,7 @@ def scores(
     head_effects: pl.DataFrame,
     all_positions: pl.DataFrame,
     window: dict[str, int] | None,
-    head_set: list[list[int]],
+    head_set: list[Head],
     traced: Cells,
     grafts: pl.DataFrame,
     shape: tuple[int, int],
@@ -38,8 +38,8 @@ def scores(
         From stage `trace`: estimates at all positions, by statement and head.
     window : dict or None
         First and last layer of the best window.
-    head_set : list of list of int
-        Layer and head of each head of the head set.
+    head_set : list of Head
+        The head set.
     traced : list of tuple
         From `traced`.
     grafts : DataFrame
@@ -100,7 +100,7 @@ def traced(runs: pl.DataFrame, about: PromptPairs, config: PatchConfig) -> Cells
         return []
     reference = advantage(runs, report, config.source, config.base)
     return [
-        (effect.name["layer"], effect.name["head"], share)
+        (plot_rows.integer(effect.name, "layer"), plot_rows.integer(effect.name, "head"), share)
         for effect in effects(head_runs, reference, ["layer", "block", "head"])
         if (share := effect.recovered.value) is not None
     ]

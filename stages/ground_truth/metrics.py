@@ -22,7 +22,7 @@ class Gain(Interval):
     @classmethod
     def of(cls, added: Interval) -> "Gain":
         """Make a gain from an interval."""
-        return cls(**vars(added), above_zero=added.low is not None and added.low > 0)
+        return cls(**vars(added), above_zero=added.is_above(0))
 
 
 @dataclass(frozen=True)

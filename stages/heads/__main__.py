@@ -4,17 +4,18 @@ Params  heads, patch, readout, the wordings of both personas (copied into the se
 """
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import polars as pl
 
 from stages.heads import search, table
 from stages.heads.config import HeadsConfig
 from stages.lib import forward
-from stages.lib.io import cli, params, tables
-from stages.lib.patching import experiment, prompt_pairs
-from stages.lib.patching.config import PatchConfig
+from stages.lib.io import cli, params, records, tables
+from stages.lib.patching import experiment
+from stages.lib.patching.best_window import BestWindow
 from stages.lib.patching.head_runs import HeadRuns
+from stages.lib.patching.head_set import HeadSet, Persona
 
 
 def main(
@@ -26,19 +27,16 @@ def main(
 ) -> None:
     """Search on the selection split only; `transplant` scores the set on the report split."""
     section = params.section("heads", HeadsConfig)
-    best = tables.read_json(window)["window"]
+    best = records.read(window, BestWindow).window
     setting = experiment.load(pairs, model, ("selection",), section.limit)
     search_pairs, config, (n_layers, n_heads) = setting.pairs, setting.config, setting.shape
-    result = {"heads": [], "chosen_by": table.NOTHING}
+    set_heads, chosen_by = [], table.NOTHING
     rows = pl.DataFrame(schema=table.SCHEMA)
-    provenance = _provenance(setting.lm.identity, search_pairs, config)
     if best:
         runs = HeadRuns(setting.patcher(keep=True), search_pairs, setting.shape, "heads")
         search_result = search.search(runs, best, section.keep)
-        result = {
-            "heads": sorted(search_result.order),
-            "chosen_by": _how(section.keep, search_result.gains),
-        }
+        set_heads = sorted(search_result.order)
+        chosen_by = _how(section.keep, search_result.gains)
         rows = table.rows(
             search_pairs,
             config,
@@ -49,7 +47,20 @@ def main(
         )
     if forward.is_main_process():
         tables.write(out, rows, table.SCHEMA, ["statement_id", "patch_id"])
-        tables.write_json(heads, result | {"window": best} | provenance)
+        head_set = HeadSet(
+            heads=set_heads,
+            chosen_by=chosen_by,
+            window=best,
+            model=setting.lm.identity,
+            question=params.wording("question"),
+            source=_persona(config.source),
+            base=_persona(config.base),
+            split="selection",
+            topics=sorted(set(search_pairs.table["topic"])),
+            n_statements=len(search_pairs.table),
+            positions=config.positions,
+        )
+        records.write(heads, head_set)
 
 
 def _how(keep: float, gains: bool) -> str:
@@ -60,26 +71,9 @@ def _how(keep: float, gains: bool) -> str:
     )
 
 
-def _provenance(
-    identity: str, search_pairs: prompt_pairs.PromptPairs, config: PatchConfig
-) -> dict[str, Any]:
-    """Record the model, wordings and statements that the set was chosen on."""
-    return {
-        "model": identity,
-        "question": params.wording("question"),
-        **{
-            role: {
-                "persona": persona,
-                "system": params.wording(f"{persona}_system"),
-                "prefix": params.wording(f"{persona}_prefix"),
-            }
-            for role, persona in (("source", config.source), ("base", config.base))
-        },
-        "split": "selection",
-        "topics": sorted(set(search_pairs.table["topic"])),
-        "n_statements": len(search_pairs.table),
-        "positions": config.positions,
-    }
+def _persona(name: str) -> Persona:
+    """Copy the wordings of a persona from params.yaml."""
+    return Persona(name, params.wording(f"{name}_system"), params.wording(f"{name}_prefix"))
 
 
 if __name__ == "__main__":

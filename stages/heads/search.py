@@ -10,7 +10,7 @@ from stages.lib.patching.patch import Head
 
 
 @dataclass(frozen=True)
-class Search:
+class HeadSearch:
     """The result of a search.
 
     Attributes
@@ -31,7 +31,7 @@ class Search:
     probabilities: list[np.ndarray]
 
 
-def search(runs: HeadRuns, window: dict[str, int], keep: float) -> Search:
+def search(runs: HeadRuns, window: dict[str, int], keep: float) -> HeadSearch:
     """Patch in each head of a window alone, then all heads but each, then grow a set greedily.
 
     Parameters
@@ -45,7 +45,7 @@ def search(runs: HeadRuns, window: dict[str, int], keep: float) -> Search:
 
     Returns
     -------
-    Search
+    HeadSearch
 
     References
     ----------
@@ -64,7 +64,7 @@ def search(runs: HeadRuns, window: dict[str, int], keep: float) -> Search:
     order = head_runs.grow(runs, patch.mean_p_correct, window_heads, keep)
     known_sets = {frozenset(heads) for heads in sets.values()}
     sets |= {_name(heads): heads for heads in runs.sets if frozenset(heads) not in known_sets}
-    return Search(order, high > low, sets, runs(list(sets.values())))
+    return HeadSearch(order, high > low, sets, runs(list(sets.values())))
 
 
 def _name(heads: list[Head]) -> str:

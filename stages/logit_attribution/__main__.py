@@ -5,7 +5,7 @@ Params  logit_attribution, patch, readout
 
 import warnings
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from stages.lib import forward, shards
 from stages.lib.forward.parts import Parts, Splitter, Unfit
@@ -14,7 +14,7 @@ from stages.lib.patching import experiment
 from stages.lib.patching.experiment import Experiment
 from stages.logit_attribution import table
 from stages.logit_attribution.config import LogitAttributionConfig
-from stages.logit_attribution.table import ROLES
+from stages.logit_attribution.table import ROLES, Facts
 
 
 def main(
@@ -27,31 +27,32 @@ def main(
     limit = params.section("logit_attribution", LogitAttributionConfig).limit
     setting = experiment.load(pairs, model, ("report",), limit)
     ids = setting.pairs.table["statement_id"].to_list()
-    facts: dict[str, Any] = {"ids": [], "texts": [], "n_true": 0, "heads_error": 0.0}
     parts, reason = {}, "no known statement"
     if ids:
         try:
             parts, reason = _split_logits(setting, activations, ids), None
         except Unfit as unfit:
             reason = f"{type(setting.lm.model).__name__}: {unfit}"
-        else:
-            facts = _facts(setting, parts)
     if not forward.is_main_process():
         return
     if reason:
         warnings.warn(f"logit_attribution: nothing is measured: {reason}", stacklevel=2)
-    table.write(out, parts, facts | {"statement_ids": ids, "reason": reason})
+    table.write(out, parts, _facts(setting, parts, ids, reason))
 
 
-def _facts(setting: Experiment, parts: dict[str, Parts]) -> dict[str, Any]:
+def _facts(
+    setting: Experiment, parts: dict[str, Parts], statement_ids: list[str], reason: str | None
+) -> Facts:
     """Answer tokens of the parts, and the error of the heads' sum against their attention."""
-    ids = list(parts["source"].ids)
-    return {
-        "ids": ids,
-        "texts": [setting.lm.tokenizer.decode(i) for i in ids],
-        "n_true": len(setting.answers.true_ids),
-        "heads_error": max(part.heads_error for part in parts.values()),
-    }
+    ids = list(parts["source"].ids) if parts else []
+    return Facts(
+        statement_ids=statement_ids,
+        ids=ids,
+        texts=[setting.lm.tokenizer.decode(i) for i in ids],
+        n_true=len(setting.answers.true_ids) if parts else 0,
+        heads_error=max((part.heads_error for part in parts.values()), default=0.0),
+        reason=reason,
+    )
 
 
 def _split_logits(setting: Experiment, activations: Path, ids: list[str]) -> dict[str, Parts]:

@@ -93,7 +93,7 @@ class Parted:
 
 
 @dataclass(frozen=True)
-class Parting:
+class LensParting:
     """Where the runs diverge.
 
     Attributes
@@ -113,7 +113,7 @@ class Parting:
 class Lens:
     """What the logit lens reads."""
 
-    parting: Parting
+    parting: LensParting
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from stages.lib.io import cli, params, tables
+from stages.lib.io.tables import Row
 from stages.lib.patching.config import PatchConfig
 from stages.lib.results import metrics as metrics_file
 from stages.logit_attribution import scores_contributions as attribution
@@ -22,7 +23,7 @@ from stages.logit_attribution.metrics import LogitAttributionMetrics, Measured
 from stages.logit_attribution.scores_contributions import RUNS
 from stages.logit_attribution.table import ROLES, Split
 
-Results = tuple[Measured, dict[str, points.Rows]]  # metrics, and rows of each plot table
+Results = tuple[Measured, dict[str, list[Row]]]  # metrics, and rows of each plot table
 
 
 def main(

@@ -145,20 +145,8 @@ def means(values: Array, subject: NDArray[Any]) -> tuple[Array, Array, Array]:
     value, low, high : ndarray of shape (...)
         `low` and `high` are NaN where there is only one subject.
     """
-    names, index = np.unique(subject, return_inverse=True)
-    flat = values.reshape(len(values), -1)
-    value = flat.mean(axis=0)
-    sums = np.zeros((len(names), flat.shape[1]))
-    np.add.at(sums, index, flat - value)
-    n_subjects = len(names)
-    if n_subjects == 1:
-        half = np.full_like(value, np.nan)
-    else:
-        squares = np.square(sums).sum(axis=0)
-        variance = stats.cluster_variance(squares, n_subjects, float(len(values)))
-        half = stats.student(n_subjects) * np.sqrt(variance)
-    shape = values.shape[1:]
-    return tuple(x.reshape(shape) for x in (value, value - half, value + half))  # pyright: ignore
+    value, half = stats.means(values, subject)
+    return value, value - half, value + half
 
 
 def mean(values: Array, subject: NDArray[Any]) -> Interval:
@@ -198,8 +186,7 @@ def shares(
 
 def is_clear(total: Array, subject: NDArray[Any]) -> bool:
     """Whether the 95 % interval of a mean excludes 0."""
-    gap = mean(total, subject)
-    return gap.low is not None and gap.high is not None and gap.low * gap.high > 0
+    return mean(total, subject).excludes(0)
 
 
 def _factor(raw: Array, real: Array) -> Array:

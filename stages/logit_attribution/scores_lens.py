@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.lib import stats
-from stages.logit_attribution.metrics import Parted, Parting
+from stages.logit_attribution.metrics import LensParting, Parted
 
 Array = NDArray[np.float64]
 HALF = 0.5
@@ -34,7 +34,7 @@ def p_correct(odds: Array) -> Array:
     return np.exp(-np.logaddexp(0.0, -odds))
 
 
-def parting(gap: Array, subject: NDArray[Any], seed: int = 0) -> Parting:
+def parting(gap: Array, subject: NDArray[Any], seed: int = 0) -> LensParting:
     """Find the layer from which on two runs differ.
 
     Parameters
@@ -48,26 +48,30 @@ def parting(gap: Array, subject: NDArray[Any], seed: int = 0) -> Parting:
 
     Returns
     -------
-    Parting
+    LensParting
         Intervals are from 2,000 draws of subjects; the search is repeated in each draw.
     """
     no_parting = Parted(None, None, None, len(gap), None)
     names, index = np.unique(subject, return_inverse=True)
     n_subjects = len(names)
     if n_subjects < 2:
-        return Parting(no_parting, no_parting)
+        return LensParting(no_parting, no_parting)
     sums = np.zeros((n_subjects, gap.shape[1]))
     np.add.at(sums, index, gap)
     counts = np.bincount(index).astype(np.float64)
     draws = stats.draws(n_subjects, np.random.default_rng(seed))
-    weights = np.concatenate([np.ones((1, n_subjects), np.int64), draws]).astype(np.float64)
-    mean = (weights @ sums) / (weights @ counts)[:, None]
+    times = np.concatenate([np.ones((1, n_subjects), np.int64), draws])
+    mean = (times @ sums) / (times @ counts)[:, None]
     mean *= np.sign(mean[0, -1])  # the sign of the final gap, on all statements
-    differs = _first(mean > _half_width(weights, sums, counts))
+    half_widths = [
+        stats.half_width(np.repeat(sums.T, drawn, axis=1), np.repeat(counts, drawn))
+        for drawn in times
+    ]
+    differs = _first(mean > np.array(half_widths))
     half = _first(mean >= HALF * mean[:1, -1])
     if mean[0, -1] <= 0:
-        return Parting(no_parting, no_parting)
-    return Parting(*(_parted(layers, gap, n_subjects) for layers in (differs, half)))
+        return LensParting(no_parting, no_parting)
+    return LensParting(*(_parted(layers, gap, n_subjects) for layers in (differs, half)))
 
 
 def _parted(layers: NDArray[np.int64], gap: Array, n_subjects: int) -> Parted:
@@ -79,16 +83,6 @@ def _parted(layers: NDArray[np.int64], gap: Array, n_subjects: int) -> Parted:
     last = int(np.ceil(high))
     mean = float(gap[:, first].mean())
     return Parted(first, int(np.floor(low)), last if last < never else None, len(gap), mean)
-
-
-def _half_width(weights: Array, sums: Array, counts: Array) -> Array:
-    """Half of the 95 % interval of each draw's mean, (draws, layers), as in `stats.mean`."""
-    n_subjects, n = len(counts), (weights @ counts)[:, None]
-    mean = (weights @ sums) / n
-    squares = weights @ np.square(sums) - 2 * mean * (weights @ (sums * counts[:, None]))
-    squares += np.square(mean) * (weights @ np.square(counts))[:, None]
-    variance = stats.cluster_variance(np.maximum(squares, 0.0), n_subjects, n)
-    return stats.student(n_subjects) * np.sqrt(variance)
 
 
 def _first(holds: NDArray[np.bool_]) -> NDArray[np.int64]:

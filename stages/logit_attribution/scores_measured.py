@@ -10,10 +10,10 @@ from stages.lib import stats
 from stages.logit_attribution import scores_contributions as attribution
 from stages.logit_attribution.metrics import (
     Lens,
+    LensParting,
     Measured,
     Part,
     Parted,
-    Parting,
     Ranked,
     Runs,
     Sum,
@@ -38,7 +38,7 @@ def measured(
     source: Contributions,
     base: Contributions,
     tokens: Pair,
-    parting: Parting,
+    parting: LensParting,
     split: Split,
     subject: NDArray[Any],
 ) -> Measured:
@@ -50,7 +50,7 @@ def measured(
         Parts of both runs.
     tokens : Pair
         The two tokens whose logits are compared.
-    parting : Parting
+    parting : LensParting
         Where the runs diverge.
     split : Split
         Contents of the file that the stage wrote.
@@ -93,7 +93,7 @@ def null_results() -> Measured:
         logit_difference=Runs(null, null, null),
         parts=dict.fromkeys(SPLITS, Part(null, null, null, null)),
         top=Top({}, {}),
-        lens=Lens(Parting(no_layer, no_layer)),
+        lens=Lens(LensParting(no_layer, no_layer)),
     )
 
 

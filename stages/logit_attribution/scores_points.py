@@ -6,16 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.lib import stats
+from stages.lib.io.tables import Row
 from stages.logit_attribution import scores_contributions as attribution
 from stages.logit_attribution import scores_lens as lens
 from stages.logit_attribution.scores_contributions import KINDS, RUNS, Array, Contributions, paired
 
-Rows = list[dict[str, Any]]
-
 
 def layers(
     source: Contributions, base: Contributions, subject: NDArray[Any], names: dict[str, str]
-) -> Rows:
+) -> list[Row]:
     """Return rows of plots/logit_attribution/layers.json: one per run, kind of sublayer and layer.
 
     Parameters
@@ -32,7 +31,7 @@ def layers(
     list of dict
         `contribution`: mean over statements, in nats of logit(right) - logit(wrong), with interval.
     """
-    rows = []
+    rows: list[Row] = []
     for kind in KINDS:
         for run, values in paired(getattr(source, kind), getattr(base, kind)).items():
             means = zip(*attribution.means(values, subject), strict=True)
@@ -46,19 +45,21 @@ def layers(
 
 def heads(
     source: Contributions, base: Contributions, subject: NDArray[Any], names: dict[str, str]
-) -> Rows:
+) -> list[Row]:
     """Return rows of plots/logit_attribution/heads.json: one per run and head, as in `layers`.
 
     `share`, in rows of the difference, is the head's fraction of the mean total difference, source
     minus base; null where the interval of that difference contains 0.
     """
-    rows, gap = [], source.total - base.total
+    rows: list[Row] = []
+    gap = source.total - base.total
     total_gap = float(gap.mean()) if attribution.is_clear(gap, subject) else None
     for run, values in paired(source.heads, base.heads).items():
         means = np.stack(attribution.means(values, subject), axis=-1)
         for i, j in np.ndindex(means.shape[:2]):
             row = _interval("contribution", means[i, j], len(values))
-            share = row["contribution"] / total_gap if run == "difference" and total_gap else None
+            contribution = float(means[i, j, 0])
+            share = contribution / total_gap if run == "difference" and total_gap else None
             where = {"measure": names[run], "run": run, "layer": i, "head": j}
             rows.append({**where, **row, "share": share})
     return rows
@@ -70,7 +71,7 @@ def lenses(
     label: NDArray[np.bool_],
     subject: NDArray[Any],
     names: dict[str, str],
-) -> Rows:
+) -> list[Row]:
     """Return rows of plots/logit_attribution/lens.json: one per run and layer.
 
     Parameters
@@ -93,7 +94,7 @@ def lenses(
     odds = paired(*(lens.log_odds(x, label) for x in (source, base)))
     p_corrects = paired(*(lens.p_correct(odds[run]) for run in RUNS[:2]))
     masses = {"source": np.exp(source).sum(-1), "base": np.exp(base).sum(-1)}
-    rows = []
+    rows: list[Row] = []
     for run in RUNS:
         numbers = {"p_correct": p_corrects[run], "log_odds": odds[run]}
         means = {name: attribution.means(x, subject) for name, x in numbers.items()}
@@ -114,7 +115,7 @@ def lenses(
     return rows
 
 
-def _interval(name: str, interval: Any, n: int, *bounds: float) -> dict[str, Any]:
+def _interval(name: str, interval: Any, n: int, *bounds: float) -> dict[str, float | None]:
     """Columns of a mean with its interval, cut at bounds where there are any; null for NaN."""
     value, low, high = (float(x) for x in interval)
     if bounds:

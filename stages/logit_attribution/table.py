@@ -1,7 +1,7 @@
 """The table of stage `logit_attribution`: the parts of both runs' logits, per statement."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,13 +19,11 @@ FACTS = "facts"  # one metadata key: safetensors writes several in random order
 
 
 @dataclass(frozen=True)
-class Split:
-    """Parts of both runs' logits, as read from the file.
+class Facts:
+    """What is known about the parts of both runs' logits.
 
     Attributes
     ----------
-    runs : dict of str to SimpleNamespace
-        By role, with the arrays of `forward.parts.Parts`; empty where nothing was measured.
     statement_ids : list of str
         The statements, in the order of the arrays' first axis.
     ids, texts : list of int and list of str
@@ -38,7 +36,6 @@ class Split:
         Why nothing was measured.
     """
 
-    runs: dict[str, SimpleNamespace]
     statement_ids: list[str]
     ids: list[int]
     texts: list[str]
@@ -47,7 +44,20 @@ class Split:
     reason: str | None
 
 
-def write(out: Path, parts: dict[str, Any], facts: dict[str, Any]) -> None:
+@dataclass(frozen=True)
+class Split(Facts):
+    """Parts of both runs' logits, as read from the file.
+
+    Attributes
+    ----------
+    runs : dict of str to SimpleNamespace
+        By role, with the arrays of `forward.parts.Parts`; empty where nothing was measured.
+    """
+
+    runs: dict[str, SimpleNamespace]
+
+
+def write(out: Path, parts: dict[str, Any], facts: Facts) -> None:
     """Write the parts of both runs, and the facts about them.
 
     Parameters
@@ -56,15 +66,15 @@ def write(out: Path, parts: dict[str, Any], facts: dict[str, Any]) -> None:
         A safetensors file.
     parts : dict of str to Parts
         By role; empty where nothing was measured.
-    facts : dict
-        The attributes of `Split`, except `runs`.
+    facts : Facts
+        Statements, answer tokens, and why nothing was measured.
     """
     arrays = {
         f"{role}.{name}": np.ascontiguousarray(getattr(part, name))
         for role, part in parts.items()
         for name in ARRAYS
     }
-    metadata = {FACTS: json.dumps(facts | {"seal": seal.OPEN}, sort_keys=True)}
+    metadata = {FACTS: json.dumps(asdict(facts) | {"seal": seal.OPEN}, sort_keys=True)}
     with atomic(out) as partial:
         partial.write_bytes(seal.seal(save(arrays, metadata)))
 
@@ -87,6 +97,6 @@ def read(file: Path) -> Split:
             for key in opened.keys():  # noqa: SIM118 - it is no mapping
                 role, name = key.split(".")
                 setattr(runs.setdefault(role, SimpleNamespace()), name, opened.get_tensor(key))
-        return Split(runs, **facts)
+        return Split(**facts, runs=runs)
     except Exception as error:  # safetensors has exceptions of its own for each fault
         raise tables.broken(file, error) from None

@@ -10,10 +10,10 @@ from typing import Annotated
 import numpy as np
 
 from stages.lib import forward
-from stages.lib.io import cli, params, tables
+from stages.lib.io import cli, params, records, tables
 from stages.lib.io.cli import UserError
 from stages.lib.patching import aligned, experiment, patch
-from stages.lib.patching.patch import Head
+from stages.lib.patching.head_set import HeadSet
 from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.positions import position_runs, position_tables, schema
 from stages.positions.config import PositionsConfig
@@ -33,8 +33,7 @@ def main(
     section = params.section("positions", PositionsConfig)
     setting = experiment.load(pairs, model, ("report",), section.limit)
     known_pairs, config = setting.pairs, setting.config
-    head_set = tables.read_json(heads)
-    patches = _patches(head_set["window"], head_set["heads"], *setting.shape)
+    patches = _patches(records.read(heads, HeadSet), *setting.shape)
 
     last_runs = position_runs.last_runs(setting, patches, _fitting(section.counts, known_pairs))
 
@@ -65,11 +64,9 @@ def main(
     tables.write(out, rows, schema.SCHEMA, ["statement_id", "base", "patch_id"])
 
 
-def _patches(
-    window: dict[str, int] | None, heads: list[list[int]], n_layers: int, n_heads: int
-) -> dict[str, np.ndarray]:
+def _patches(head_set: HeadSet, n_layers: int, n_heads: int) -> dict[str, np.ndarray]:
     """Make the patches of the best window and head set, (n_layers, n_heads), bool; skip empty."""
-    sets = {"window": patch.of_window(window, n_heads), "set": [Head(*head) for head in heads]}
+    sets = {"window": patch.of_window(head_set.window, n_heads), "set": head_set.heads}
     return {k: patch.of_heads([v], n_layers, n_heads)[0] for k, v in sets.items() if v}
 
 

@@ -1,14 +1,10 @@
 """Table rows of the runs with z patched in at some positions."""
 
-from typing import Any
-
 import numpy as np
 import polars as pl
 
 from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.config import PatchConfig
-from stages.lib.patching.patch import Head
-from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.positions.position_runs import Blocks, Counts
 from stages.positions.schema import SCHEMA, UNPATCHED, UNPATCHED_BLOCKS
 
@@ -37,34 +33,18 @@ def rows(
     parts = []
     for runs, patch_id in ((counts, UNPATCHED), (blocks, UNPATCHED_BLOCKS)):
         for name, p in ((base, runs.readouts.base), (source, runs.readouts.source)):
-            parts.append(_rows(runs.pairs, p, (name, name), patch_id, [], {"positions": 0}))
+            table = patched_runs.rows(runs.pairs, p, name, name, patch_id)
+            parts.append(patched_runs.with_columns(table, SCHEMA, positions=0))
     heads = {name: patch.heads_of(patch_mask) for name, patch_mask in patches.items()}
     for count, count_answers in zip(counts.counts, counts.readouts.patched, strict=True):
         for written, p in zip(counts.written, count_answers, strict=True):
             columns = {"written": written, "run": "last", "positions": count}
             patch_id = f"{written}_last_{count}"
-            parts.append(_rows(counts.pairs, p, (source, base), patch_id, heads[written], columns))
+            table = patched_runs.rows(counts.pairs, p, source, base, patch_id, heads[written])
+            parts.append(patched_runs.with_columns(table, SCHEMA, **columns))
     for (name, n), p in zip(blocks.n_written.items(), blocks.readouts.patched, strict=True):
         patch_id = f"window_{name.run}_{name.block.replace(' ', '_')}_{name.draw}"
         columns = {"written": "window", **name._asdict(), "positions": pl.Series(n)}
-        parts.append(_rows(blocks.pairs, p, (source, base), patch_id, heads["window"], columns))
+        table = patched_runs.rows(blocks.pairs, p, source, base, patch_id, heads["window"])
+        parts.append(patched_runs.with_columns(table, SCHEMA, **columns))
     return pl.concat(parts)
-
-
-def _rows(
-    pairs: PromptPairs,
-    probabilities: np.ndarray,
-    personas: tuple[str, str],
-    patch_id: str,
-    heads: list[Head],
-    columns: dict[str, Any],
-) -> pl.DataFrame:
-    """Make the rows of one run; the columns of `SCHEMA` that `columns` lacks are null."""
-    table = patched_runs.rows(pairs, probabilities, *personas, patch_id, heads)
-    return table.with_columns(
-        (value if isinstance(value := columns.get(name), pl.Series) else pl.lit(value))
-        .cast(SCHEMA[name])
-        .alias(name)
-        for name in SCHEMA
-        if name not in patched_runs.SCHEMA
-    )

@@ -5,13 +5,14 @@ Params  patch
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, cast
 
 import numpy as np
 import polars as pl
 
 from stages.lib import stats
 from stages.lib.io import cli, params, tables
+from stages.lib.io.tables import Row
 from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.blocks import BLOCKS
 from stages.lib.patching.config import PatchConfig
@@ -25,7 +26,6 @@ from stages.positions.schema import ALL, SCHEMA, UNPATCHED, UNPATCHED_BLOCKS, WR
 
 RUNS = ("source", "alone", "elsewhere", "base", "left_out")  # in the order of plots
 ROLES = ("source", "base")
-Rows = list[dict[str, Any]]
 
 
 def main(
@@ -47,7 +47,7 @@ def main(
     metrics_file.write(metrics, summarise(about, table, counts, blocks, config))
 
 
-def by_count(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> Rows:
+def by_count(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> list[Row]:
     """Measure accuracy and p_correct per number of patched last positions.
 
     Parameters
@@ -72,7 +72,7 @@ def by_count(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> Row
     last_runs = runs.filter(pl.col("run") == "last")
     written = [name for name in WRITTEN if name in last_runs["written"]]
     names = [("source", "nothing"), *(("patched", w) for w in written), ("base", "nothing")]
-    result = []
+    result: list[Row] = []
     for count in sorted(set(last_runs["positions"])):
         for run, name in names:
             if run == "patched":
@@ -84,7 +84,7 @@ def by_count(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> Row
     return result
 
 
-def by_block(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> Rows:
+def by_block(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> list[Row]:
     """Measure accuracy and p_correct of each block of the prompt, patched alone or left out.
 
     Parameters
@@ -100,21 +100,25 @@ def by_block(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> Row
         is the mean number of patched positions; a rate of ``elsewhere`` is over all draws.
     """
     block_pairs = _with_blocks(about, runs)
-    result = []
+    result: list[Row] = []
     for block in (*BLOCKS, ALL):
         for run in RUNS:
             run_rows = _of_block(runs, run, block, config)
             if run in ROLES or len(run_rows):
+                positions = cast("float | None", run_rows["positions"].mean())
                 result.append(
-                    {"block": block, "run": run, **_personas(config)}
-                    | {"positions": run_rows["positions"].mean()}
+                    {"block": block, "run": run, **_personas(config), "positions": positions}
                     | _point(block_pairs, _draws(run_rows, block_pairs))
                 )
     return result
 
 
 def summarise(
-    about: PromptPairs, runs: pl.DataFrame, by_count: Rows, by_block: Rows, config: PatchConfig
+    about: PromptPairs,
+    runs: pl.DataFrame,
+    by_count: list[Row],
+    by_block: list[Row],
+    config: PatchConfig,
 ) -> PositionsMetrics:
     """Collect accuracy by number of positions and by block.
 
@@ -144,7 +148,7 @@ def summarise(
         },
         blocks={
             block: {
-                row["run"]: BlockPoint.of(row)
+                str(row["run"]): BlockPoint.of(row)
                 for row in by_block
                 if row["block"] == block and row["run"] not in ROLES
             }
@@ -200,7 +204,7 @@ def _of_block(runs: pl.DataFrame, run: str, block: str, config: PatchConfig) -> 
 def _draws(rows: pl.DataFrame, pairs: PromptPairs) -> np.ndarray:
     """Stack P(true) and P(false) of all draws of a run: (n_draws, n_statements, 2), float32."""
     n = len(pairs.table)
-    p = rows.sort("draw", "statement_id").select("p_true", "p_false").to_numpy()
+    p = patched_runs.probabilities_of(rows.sort("draw", "statement_id"))
     return p.reshape(len(rows) // n if n else 1, n, 2)
 
 
@@ -209,7 +213,7 @@ def _unpatched(runs: pl.DataFrame, patch_id: str, persona: str) -> np.ndarray:
     return patched_runs.probabilities(runs, patch_id=patch_id, base=persona)
 
 
-def _point(pairs: PromptPairs, draws: np.ndarray) -> dict[str, Any]:
+def _point(pairs: PromptPairs, draws: np.ndarray) -> dict[str, float | None]:
     """Measure accuracy and p_correct over all draws, (n_draws, n_statements, 2), by subject."""
     correct = patch.correct(draws, pairs.label)
     accuracy = stats.rate(correct.ravel(), np.tile(pairs.subject, len(draws)))

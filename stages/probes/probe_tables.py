@@ -1,24 +1,23 @@
 """Plot tables and metrics of fitted probes."""
 
 from itertools import combinations, product
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stages.lib import stats
+from stages.lib.io.tables import Row
 from stages.lib.probing.crossings import first_below
 from stages.lib.probing.probe import Design, Probes, cosines
-from stages.lib.stats import Interval, shares
+from stages.lib.stats import Interval, plot_rows, shares
 from stages.probes.metrics import BestHead, BestLayer, Fall
 
 HALF = 0.5  # two directions with a cosine below this have diverged
 
 BySite = dict[str, Probes]  # by site
-Rows = list[dict[str, Any]]
 
 
-def layers(by_site: BySite, personas: tuple[str, ...], design: Design) -> Rows:
+def layers(by_site: BySite, personas: tuple[str, ...], design: Design) -> list[Row]:
     """Measure accuracy on the report split by layer, with true and with permuted labels.
 
     A row of `z` is the mean over the heads of a layer. Its interval is that of a mean over
@@ -36,7 +35,7 @@ def layers(by_site: BySite, personas: tuple[str, ...], design: Design) -> Rows:
     list of dict
         Columns site, labels, fit, scored, layer, accuracy, low, high, n.
     """
-    rows: Rows = []
+    rows: list[Row] = []
     for site, probes in by_site.items():
         for labels, right in (("true", probes.correct), ("permuted", probes.permuted)):
             for (i, fit), (j, scored) in product(enumerate(personas), repeat=2):
@@ -47,7 +46,7 @@ def layers(by_site: BySite, personas: tuple[str, ...], design: Design) -> Rows:
     return rows
 
 
-def by_layer(layer_rows: Rows) -> dict[str, dict[str, dict[str, Interval]]]:
+def by_layer(layer_rows: list[Row]) -> dict[str, dict[str, dict[str, Interval]]]:
     """Nest the accuracy of the probes of the residual stream by fit, scored and index.
 
     Parameters
@@ -58,13 +57,13 @@ def by_layer(layer_rows: Rows) -> dict[str, dict[str, dict[str, Interval]]]:
     result: dict[str, dict[str, dict[str, Interval]]] = {}
     for row in layer_rows:
         if row["site"] == "resid_post" and row["labels"] == "true":
-            interval = Interval(row["accuracy"], row["low"], row["high"], row["n"])
-            by_index = result.setdefault(row["fit"], {}).setdefault(row["scored"], {})
-            by_index[str(row["layer"])] = interval
+            by_scored = result.setdefault(str(row["fit"]), {})
+            by_index = by_scored.setdefault(str(row["scored"]), {})
+            by_index[str(row["layer"])] = plot_rows.interval(row, "accuracy")
     return result
 
 
-def heads(by_site: BySite, personas: tuple[str, ...], design: Design) -> Rows:
+def heads(by_site: BySite, personas: tuple[str, ...], design: Design) -> list[Row]:
     """Measure the accuracy of the probes of every head of `z` on the report split.
 
     Returns
@@ -74,7 +73,7 @@ def heads(by_site: BySite, personas: tuple[str, ...], design: Design) -> Rows:
     """
     correct = by_site["z"].correct
     n_layers, n_heads, *_ = correct.shape
-    rows: Rows = []
+    rows: list[Row] = []
     for (i, fit), (j, scored) in product(enumerate(personas), repeat=2):
         for layer, head in product(range(n_layers), range(n_heads)):
             names = {"fit": fit, "scored": scored, "layer": layer, "head": head}
@@ -82,7 +81,7 @@ def heads(by_site: BySite, personas: tuple[str, ...], design: Design) -> Rows:
     return rows
 
 
-def cosine(by_site: BySite, personas: tuple[str, ...]) -> Rows:
+def cosine(by_site: BySite, personas: tuple[str, ...]) -> list[Row]:
     """Measure the cosine of two personas' directions by layer; for `z`, the mean over heads.
 
     Returns
@@ -90,7 +89,7 @@ def cosine(by_site: BySite, personas: tuple[str, ...]) -> Rows:
     list of dict
         Columns site, first, second, layer, cosine; cosine is None where a direction is missing.
     """
-    rows: Rows = []
+    rows: list[Row] = []
     for site, probes in by_site.items():
         pair_cosines = cosines(probes.directions)  # (n_layers, places, n_personas, n_personas)
         for (i, first), (j, second) in combinations(enumerate(personas), 2):
@@ -103,7 +102,7 @@ def cosine(by_site: BySite, personas: tuple[str, ...]) -> Rows:
 
 
 def falls(
-    cosine_rows: Rows, layer_rows: Rows, design: Design
+    cosine_rows: list[Row], layer_rows: list[Row], design: Design
 ) -> dict[str, dict[str, dict[str, Fall]]]:
     """Find the layer where two personas' directions diverge.
 
@@ -127,13 +126,15 @@ def falls(
         (row["site"], row["fit"], row["layer"])
         for row in layer_rows
         if row["labels"] == "true" and row["fit"] == row["scored"]
-        if row["n"] and row["low"] > max(true_rate, 1 - true_rate)
+        if (low := plot_rows.number(row, "low")) is not None
+        if low > max(true_rate, 1 - true_rate)
     }
     curves: dict[tuple[str, str, str], list[float]] = {}
     for row in cosine_rows:
-        site, first, second, layer = row["site"], row["first"], row["second"], row["layer"]
+        site, first, second = (str(row[name]) for name in ("site", "first", "second"))
+        layer = row["layer"]
         is_readable = {(site, first, layer), (site, second, layer)} <= readable_layers
-        value = row["cosine"] if is_readable else None
+        value = plot_rows.number(row, "cosine") if is_readable else None
         curves.setdefault((site, first, second), []).append(np.nan if value is None else value)
     result: dict[str, dict[str, dict[str, Fall]]] = {}
     for (site, first, second), curve in curves.items():

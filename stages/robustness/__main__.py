@@ -11,11 +11,11 @@ import polars as pl
 
 from stages.lib import chat, forward
 from stages.lib.chat import Named
-from stages.lib.io import cli, params, tables
+from stages.lib.io import cli, params, records, tables
 from stages.lib.patching import experiment, patch, prompt_pairs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.experiment import Experiment
-from stages.lib.patching.patch import Head
+from stages.lib.patching.head_set import HeadSet
 from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.robustness import rewording, robustness, robustness_tables, schema, wordings
 from stages.robustness.config import RobustnessConfig
@@ -35,7 +35,7 @@ def main(
     config = params.section("patch", PatchConfig)
     default = wordings.of_prompt(config.source, config.base)
     further_wordings = wordings.named(WHERE, options.wordings, default)
-    search = tables.read_json(heads)
+    search = records.read(heads, HeadSet)
     setting = experiment.load(pairs, model, ("report",), options.limit, by="topic")
     selection_pairs = prompt_pairs.read(pairs, ("selection",), options.choose, by="topic")
     texts = _texts(pairs)
@@ -43,13 +43,12 @@ def main(
         _settings(setting, split_pairs, further_wordings, texts)
         for split_pairs in (selection_pairs, setting.pairs)
     )
-    best_heads = [Head(*head) for head in search["heads"]]
-    window_heads = patch.of_window(search["window"], setting.shape[1])
+    window_heads = patch.of_window(search.window, setting.shape[1])
     single_head_runs = {
-        name: robustness.single_head_runs(name, own, window_heads if best_heads else [])
+        name: robustness.single_head_runs(name, own, window_heads if search.heads else [])
         for name, own in choosing.items()
     }
-    sets = robustness.choose(single_head_runs, best_heads, window_heads, DEFAULT)
+    sets = robustness.choose(single_head_runs, search.heads, window_heads, DEFAULT)
     scored_sets = [robustness.score(name, own, sets) for name, own in scoring.items()]
     if not forward.is_main_process():
         return

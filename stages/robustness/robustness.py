@@ -14,7 +14,7 @@ from stages.robustness.head_sets import SEARCH, TOPIC, WORDING, HeadSet, Singles
 
 
 @dataclass(frozen=True)
-class HeadRuns:
+class SingleHeadRuns:
     """Runs of one wording with each head patched in alone; sets are chosen by them.
 
     Attributes
@@ -68,7 +68,7 @@ class Scored:
 
 
 def choose(
-    single_head_runs: dict[str, HeadRuns],
+    single_head_runs: dict[str, SingleHeadRuns],
     search: list[Head],
     window_heads: list[Head],
     default: str,
@@ -77,7 +77,7 @@ def choose(
 
     Parameters
     ----------
-    single_head_runs : dict of str to HeadRuns
+    single_head_runs : dict of str to SingleHeadRuns
         Runs with each head alone, by wording.
     search : list of Head
         The set of stage `heads`. It comes first and gives the size; if empty, no set is chosen.
@@ -108,11 +108,11 @@ def choose(
     ]
 
 
-def single_head_runs(wording: str, setting: Experiment, heads: list[Head]) -> HeadRuns:
+def single_head_runs(wording: str, setting: Experiment, heads: list[Head]) -> SingleHeadRuns:
     """Patch in each head alone."""
     patches = patch.of_heads([[head] for head in heads], *setting.shape)
     readouts = setting.patcher()(patches, f"heads alone, {wording}")
-    return HeadRuns(wording, setting.pairs, heads, readouts)
+    return SingleHeadRuns(wording, setting.pairs, heads, readouts)
 
 
 def score(wording: str, setting: Experiment, sets: list[HeadSet]) -> Scored:

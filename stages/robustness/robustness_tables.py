@@ -7,11 +7,11 @@ from stages.lib.patching import patched_runs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.robustness.head_sets import HeadSet, reversible
-from stages.robustness.robustness import HeadRuns, Scored
+from stages.robustness.robustness import Scored, SingleHeadRuns
 from stages.robustness.schema import SCHEMA
 
 
-def single_rows(single_head_runs: HeadRuns, config: PatchConfig) -> pl.DataFrame:
+def single_rows(single_head_runs: SingleHeadRuns, config: PatchConfig) -> pl.DataFrame:
     """Return rows of one wording's single-head runs, by which sets are chosen."""
     named_heads = [(f"alone {head.layer}.{head.head}", [head]) for head in single_head_runs.heads]
     parts = [

@@ -4,11 +4,12 @@ Params  patch, robustness
 """
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import polars as pl
 
 from stages.lib.io import cli, params, tables
+from stages.lib.io.tables import Row
 from stages.lib.patching import patched_runs, prompt_pairs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.patch import Head
@@ -61,7 +62,7 @@ def main(
 
 def points(
     about: PromptPairs, runs_by_wording: dict[str, Answers], topics: list[str], config: PatchConfig
-) -> list[dict[str, Any]]:
+) -> list[Row]:
     """Measure the accuracy of every run on all statements and on each topic.
 
     Parameters
@@ -85,7 +86,7 @@ def points(
     arXiv:2311.15131, tables 2 to 4: one set, chosen on one topic and wording, by topic and wording.
     """
     personas = {"source": config.source, "base": config.base}
-    result = []
+    result: list[Row] = []
     for wording, runs in runs_by_wording.items():
         for (chosen_on, name, run), p in runs.items():
             names = {"wording": wording, "chosen_on": chosen_on, "set": name, "run": run}

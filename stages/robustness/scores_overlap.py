@@ -8,13 +8,14 @@ from numpy.typing import NDArray
 from scipy import stats as distributions
 
 from stages.lib import stats
+from stages.lib.io.tables import Row
 from stages.lib.stats import resample
 from stages.robustness import head_sets
 from stages.robustness.head_sets import TOPIC, WORDING, HeadSet, Members, Singles
 from stages.robustness.metrics import Overlap, Overlaps, Resampled, Shuffled, ShuffledOverlap
 
 
-def pairs(sets: list[HeadSet]) -> list[dict[str, Any]]:
+def pairs(sets: list[HeadSet]) -> list[Row]:
     """Return the rows of plots/robustness/overlap.json: Jaccard index of every pair of sets."""
     return [
         {
@@ -91,7 +92,7 @@ def resampled(singles: Singles, size: int, seed: int) -> Resampled:
     sets = head_sets.best(draws, size)
     half = stats.DRAWS // 2
     similarity = jaccard(sets[:half], sets[half : 2 * half])
-    return Resampled(float(similarity.mean()), *_ends(similarity), half)
+    return Resampled(float(similarity.mean()), *stats.percentiles(similarity), half)
 
 
 def shuffled(singles: Singles, size: int, n_shuffles: int, seed: int) -> Shuffled:
@@ -122,10 +123,4 @@ def shuffled(singles: Singles, size: int, n_shuffles: int, seed: int) -> Shuffle
     similarity = np.array([mean(random.permutation(singles.topic)) for _ in range(n_shuffles)])
     as_low = 1 + int((similarity <= mean(singles.topic) + 1e-12).sum())
     p_value = as_low / (1 + n_shuffles)
-    return Shuffled(float(similarity.mean()), *_ends(similarity), n_shuffles, p_value)
-
-
-def _ends(similarity: NDArray[np.float64]) -> tuple[float, float]:
-    """Percentiles 2.5 and 97.5."""
-    low, high = np.quantile(similarity, [0.025, 0.975])
-    return float(low), float(high)
+    return Shuffled(float(similarity.mean()), *stats.percentiles(similarity), n_shuffles, p_value)

@@ -1,11 +1,11 @@
 """Fraction of the lie that each head set undoes, where it was chosen and elsewhere."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from stages.lib import stats
 from stages.lib.patching import patch
 from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.lib.stats import Interval, ratios
@@ -39,11 +39,11 @@ def shares(
         Null where the gap's interval is not above `LEAST_GAP`: there is no lie to undo.
     """
     gap_values = np.asarray(gap, dtype=np.float64)
-    gap_interval = stats.difference(gap_values, np.zeros_like(gap_values), subject)
-    if gap_interval.low is None or gap_interval.low < LEAST_GAP:
-        return dict.fromkeys(gains, Interval(None, None, None, gap_interval.n))
     gain_rows = np.stack([np.asarray(gain, dtype=np.float64) for gain in gains.values()])
-    return dict(zip(gains, ratios.ratios(gain_rows, gap_values, subject, seed), strict=True))
+    shares = ratios.recovered(gain_rows, gap_values, subject, LEAST_GAP, seed)
+    return {
+        name: replace(share, n=len(gap_values)) for name, share in zip(gains, shares, strict=True)
+    }
 
 
 def recovered(about: PromptPairs, runs: Answers, head_set: HeadSet) -> Interval:

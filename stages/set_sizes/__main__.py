@@ -41,12 +41,14 @@ def main(
     window_runs, about = patched_runs.read(heads, patched_runs.SCHEMA, pairs)
     single_runs = patched_runs.read(single_heads, patched_runs.SCHEMA, pairs)
     left_out_effects = rankings.effects(window_runs, about, head_effects.LEFT_OUT)
-    log_odds_effects = rankings.log_odds_effects(
+    estimates, log_odds_effects = rankings.log_odds_effects(
         tables.read(attribution_patching, head_effects.EFFECTS)
     )
     single_effects = rankings.effects(*single_runs, head_effects.ALONE)
-    ranked_heads = rankings.from_tables(log_odds_effects, single_effects, left_out_effects)
-    window = rankings.by(left_out_effects, "effect")
+    ranked_heads = rankings.from_tables(
+        estimates, log_odds_effects, single_effects, left_out_effects
+    )
+    window = rankings.by(left_out_effects)
     random = rankings.random(*setting.shape, own.random, own.seed)
     selection_runs = HeadRuns(setting.patcher(keep=True), selection, setting.shape, "orders")
     result = search.search(

@@ -1,6 +1,6 @@
 """Orders of all heads of a model, the most important head first, by several rules."""
 
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 import polars as pl
@@ -10,10 +10,11 @@ from stages.lib.patching import head_effects, patch
 from stages.lib.patching.patch import Head
 from stages.lib.patching.prompt_pairs import PromptPairs
 
-Rows = list[dict[str, Any]]
+Effects = Mapping[Head, float]
+"""One number per head, rounded to 6 digits: rounding errors do not decide the order of heads."""
 
 
-def effects(runs: pl.DataFrame, pairs: PromptPairs, measure: str) -> Rows:
+def effects(runs: pl.DataFrame, pairs: PromptPairs, measure: str) -> Effects:
     """Return the mean p_correct gained with each head alone, or lost with each head left out.
 
     Parameters
@@ -27,17 +28,16 @@ def effects(runs: pl.DataFrame, pairs: PromptPairs, measure: str) -> Rows:
 
     Returns
     -------
-    list of dict
-        One row per head: layer, head, and ``effect``, rounded to 6 significant digits, so that
-        rounding errors do not decide the order of heads.
+    dict of Head to float
+        Empty where there is no statement.
     """
-    return [
-        {**head._asdict(), "effect": tables.rounded(_effect(present, absent, pairs.label))}
+    return {
+        head: tables.rounded(_effect(present, absent, pairs.label))
         for head, present, absent in head_effects.pairs(runs, measure)
-    ]
+    }
 
 
-def log_odds_effects(table: pl.DataFrame) -> Rows:
+def log_odds_effects(table: pl.DataFrame) -> tuple[Effects, Effects]:
     """Return the mean effect of patching each head on the log-odds, estimated and true.
 
     Parameters
@@ -47,44 +47,23 @@ def log_odds_effects(table: pl.DataFrame) -> Rows:
 
     Returns
     -------
-    list of dict
-        One row per head: layer, head, ``estimate`` and ``effect``, in nats, rounded to 6
-        significant digits as in `effects`. Empty where there is no statement.
+    tuple of dict of Head to float
+        Estimated and true effects, in nats. Empty where there is no statement.
     """
     ordered = table.sort("statement_id", "layer", "head")
     n = table["statement_id"].n_unique()
     if not n:
-        return []
-    means = {
-        name: ordered[name].to_numpy().reshape(n, -1).mean(axis=0)
-        for name in ("estimate", "effect")
-    }
-    places = ordered.select("layer", "head").head(len(table) // n).to_dicts()
-    return [
-        {**place, **{name: tables.rounded(column[i]) for name, column in means.items()}}
-        for i, place in enumerate(places)
-    ]
+        return {}, {}
+    heads = [Head(*row) for row in ordered.select("layer", "head").head(len(table) // n).rows()]
+    estimated, true = (
+        ordered[name].to_numpy().reshape(n, -1).mean(axis=0) for name in ("estimate", "effect")
+    )
+    return _by_head(heads, estimated), _by_head(heads, true)
 
 
-def by(rows: Rows, column: str) -> list[Head]:
-    """Sort heads by falling value of a column, and heads of equal value by layer and head.
-
-    Parameters
-    ----------
-    rows : list of dict
-        Rows of a plot table, one per head, with the columns `layer` and `head`.
-    column : str
-        Name of the column to sort by.
-
-    Returns
-    -------
-    list of Head
-        Empty where the column was not measured.
-    """
-    if any(row[column] is None for row in rows):
-        return []
-    places = sorted((-row[column], row["layer"], row["head"]) for row in rows)
-    return [Head(layer, head) for _, layer, head in places]
+def by(values: Effects) -> list[Head]:
+    """Sort heads by falling value, and heads of equal value by layer and head."""
+    return sorted(values, key=lambda head: (-values[head], head))
 
 
 def continued(first: list[Head], rest: list[Head]) -> list[Head]:
@@ -92,16 +71,18 @@ def continued(first: list[Head], rest: list[Head]) -> list[Head]:
     return [*first, *(head for head in rest if head not in set(first))]
 
 
-def from_tables(estimates: Rows, effects: Rows, left_out: Rows) -> dict[str, list[Head]]:
+def from_tables(
+    estimates: Effects, log_odds: Effects, effects: Effects, left_out: Effects
+) -> dict[str, list[Head]]:
     """Rank heads by the effects that other stages measured on the selection split.
 
     Parameters
     ----------
-    estimates : list of dict
-        Rows of plots/attribution_patching/attribution_patching.json.
-    effects : list of dict
+    estimates, log_odds : dict of Head to float
+        From `log_odds_effects`.
+    effects : dict of Head to float
         From `effects`: every head of the model patched alone.
-    left_out : list of dict
+    left_out : dict of Head to float
         From `effects`: every head of the best window left out; empty where there is no best window.
 
     Returns
@@ -116,18 +97,15 @@ def from_tables(estimates: Rows, effects: Rows, left_out: Rows) -> dict[str, lis
         ``left_out``: the heads of the best window by the p_correct that is lost without each, then
         the other heads as in ``single``. Rules whose effects were not measured are left out.
     """
-    estimate, single = by(estimates, "estimate"), by(effects, "effect")
-    of_window = by(left_out, "effect")
-    sizes = [{**row, "size": abs(row["estimate"])} for row in estimates]
-    top, top_size = (
-        ranking[: patch.n_top(len(ranking))] for ranking in (estimate, by(sizes, "size"))
-    )
+    estimate, single, of_window = by(estimates), by(effects), by(left_out)
+    sizes = {head: abs(value) for head, value in estimates.items()}
+    top, top_size = (ranking[: patch.n_top(len(ranking))] for ranking in (estimate, by(sizes)))
     orders = {
         "estimate": estimate,
         "verified": continued([head for head in single if head in top], estimate),
         "verified_absolute": continued([head for head in single if head in top_size], estimate),
         "single": single,
-        "single_log_odds": by(estimates, "effect"),
+        "single_log_odds": by(log_odds),
         "left_out": continued(of_window, single) if of_window else [],
     }
     return {rule: order for rule, order in orders.items() if len(order) == len(effects) > 0}
@@ -138,6 +116,11 @@ def random(n_layers: int, n_heads: int, n_orders: int, seed: int) -> list[list[H
     generator = np.random.default_rng(seed)
     places = [generator.permutation(n_layers * n_heads) for _ in range(n_orders)]
     return [[Head(*map(int, divmod(i, n_heads))) for i in order] for order in places]
+
+
+def _by_head(heads: list[Head], values: np.ndarray) -> Effects:
+    """Return the rounded value of each head."""
+    return {head: tables.rounded(value) for head, value in zip(heads, values, strict=True)}
 
 
 def _effect(present: np.ndarray, absent: np.ndarray, label: np.ndarray) -> float:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from stages.lib import stats
 from stages.lib.io import cli, params, tables
+from stages.lib.io.tables import Row
 from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.prompt_pairs import PromptPairs
@@ -166,7 +167,7 @@ def score(results: Curves) -> dict[str, Scores]:
     }
 
 
-def area_points(scores: dict[str, Scores]) -> list[dict[str, Any]]:
+def area_points(scores: dict[str, Scores]) -> list[Row]:
     """Return the rows of plots/set_sizes/auc.json.
 
     Returns
@@ -185,7 +186,7 @@ def area_points(scores: dict[str, Scores]) -> list[dict[str, Any]]:
     ]
 
 
-def curve_points(results: Curves) -> list[dict[str, Any]]:
+def curve_points(results: Curves) -> list[Row]:
     """Return the rows of plots/set_sizes/set_sizes.json: one row per run.
 
     Returns
@@ -195,7 +196,7 @@ def curve_points(results: Curves) -> list[dict[str, Any]]:
         `run_points.Point`; and ``recovered``, the gain in p_correct as a fraction of the gain with
         all heads patched, None where all heads gain nothing.
     """
-    result = []
+    result: list[Row] = []
     low, high = (
         results.p_correct(p).mean() if len(p) else 0.0
         for p in (results.no_heads, results.all_heads)
@@ -212,7 +213,7 @@ def curve_points(results: Curves) -> list[dict[str, Any]]:
     return result
 
 
-def smallest_points(results: Curves) -> list[dict[str, Any]]:
+def smallest_points(results: Curves) -> list[Row]:
     """Return the rows of plots/set_sizes/smallest.json: one row per rule with a smallest set."""
     return [
         {"rule": place.rule, "size": place.size, "share": place.size / results.sizes[-1]}

@@ -15,7 +15,7 @@ ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
-class Search:
+class OrderSearch:
     """Orders and smallest sets chosen on the selection split.
 
     Attributes
@@ -47,7 +47,7 @@ def search(
     sizes: tuple[int, ...],
     keep: float,
     within: float,
-) -> Search:
+) -> OrderSearch:
     """Grow sets in the best window by every criterion, then find the smallest set of each order.
 
     Parameters
@@ -88,7 +88,7 @@ def search(
         if size is not None
     }
     all_orders = {rule: [order] for rule, order in orders.items()} | {RANDOM: random}
-    return Search(
+    return OrderSearch(
         all_orders, own, curve_sizes, sets, dict(zip(sets, runs(list(sets.values())), strict=True))
     )
 

@@ -52,7 +52,8 @@ def main(
     cells = choice.choose(
         selection_runs, selection[0].pairs, personas, section.least, section.cells
     )
-    reverse = _reversed(*report_subset)
+    subset, subset_places = report_subset
+    reverse = (subset.swapped(), {name: swapped(of) for name, of in subset_places.items()})
     parts = [selection_runs, map_runs.unpatched(*report), map_runs.layers(*report)]
     parts += [map_runs.layers(*reverse), map_runs.heads(*report, cells)]
     routes = path_runs.run(*report, cells)
@@ -72,23 +73,6 @@ def _placed(setting: Experiment) -> tuple[Experiment, dict[str, list[Pairs]]]:
     """Return the statements whose wordings are found in both prompts, and their places."""
     aligned_setting, counterparts = aligned.placed(setting, "trace")
     return aligned_setting, places(counterparts, setting.config.positions)
-
-
-def _reversed(
-    setting: Experiment, prompt_places: dict[str, list[Pairs]]
-) -> tuple[Experiment, dict[str, list[Pairs]]]:
-    """Swap the roles of source and base, in the experiment and in its places."""
-    about, config = setting.pairs, setting.config
-    swapped_pairs = replace(
-        about,
-        source=about.base,
-        base=about.source,
-        source_prefix=about.base_prefix,
-        base_prefix=about.source_prefix,
-    )
-    roles = replace(config, source=config.base, base=config.source)
-    swapped_places = {name: swapped(pairs) for name, pairs in prompt_places.items()}
-    return replace(setting, pairs=swapped_pairs, config=roles), swapped_places
 
 
 if __name__ == "__main__":

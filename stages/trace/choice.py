@@ -36,7 +36,9 @@ def choose(
     """
     if about.label.all() or not about.label.any():
         return []
-    source, base = (_log_odds(runs, about, name) for name in personas)
+    source, base = (
+        patched_runs.log_odds(runs, about, patch_id="none", base=name) for name in personas
+    )
     advantage = float((source - base).mean())
     if advantage <= 0:
         return []
@@ -44,7 +46,7 @@ def choose(
     part_runs = runs.filter(pl.col("block").is_in(PARTS))
     for (layer, block), rows in part_runs.group_by("layer", "block"):
         statements = about.only(rows["statement_id"])
-        p = rows.sort("statement_id").select("p_true", "p_false").to_numpy()
+        p = patched_runs.probabilities_of(rows.sort("statement_id"))
         has_rows = np.isin(about.table["statement_id"], statements.table["statement_id"])
         gained = patch.log_odds(p, statements.label) - base[has_rows]
         shares[Cell(layer, block)] = float(gained.sum() / len(base) / advantage)
@@ -53,9 +55,3 @@ def choose(
         (cell for cell in best if shares[cell] >= least),
         key=lambda cell: (cell.layer, PARTS.index(cell.block)),
     )
-
-
-def _log_odds(runs: pl.DataFrame, about: PromptPairs, persona: str) -> np.ndarray:
-    """Return the log-odds of the right answer in a persona's unpatched run."""
-    p = patched_runs.probabilities(runs, patch_id="none", base=persona)
-    return patch.log_odds(p, about.label)

@@ -77,7 +77,7 @@ def unpatched(setting: Experiment, places: dict[str, list[Pairs]]) -> pl.DataFra
             (setting.config.base, readouts.base),
         ):
             rows = patched_runs.rows(subset.pairs, p, persona, persona)
-            tables.append(_with_cell(rows, None, None, None))
+            tables.append(patched_runs.with_columns(rows, RUNS))
     return _table(tables)
 
 
@@ -103,7 +103,8 @@ def _patched(
         for (layer, head), p in zip(names, readouts.patched, strict=True):
             patch_id = "_".join(map(str, (layer, *([] if head is None else [head]), block)))
             rows = patched_runs.rows(subset.pairs, p, source, base, patch_id.replace(" ", "_"))
-            tables.append(_with_cell(rows, layer, block, head))
+            where = {"layer": layer, "block": block, "head": head}
+            tables.append(patched_runs.with_columns(rows, RUNS, **where))
     return _table(tables)
 
 
@@ -111,15 +112,6 @@ def _subset(setting: Experiment, numbers: list[int]) -> Experiment:
     """Return the experiment on a subset of its statements."""
     ids = setting.pairs.table["statement_id"][numbers]
     return replace(setting, pairs=setting.pairs.only(ids))
-
-
-def _with_cell(
-    rows: pl.DataFrame, layer: int | None, block: str | None, head: int | None
-) -> pl.DataFrame:
-    """Add the columns that say where a run was patched."""
-    where = {"layer": layer, "block": block, "head": head}
-    columns = [pl.lit(value, RUNS[name]).alias(name) for name, value in where.items()]
-    return rows.drop("heads").with_columns(columns)
 
 
 def _table(tables: list[pl.DataFrame]) -> pl.DataFrame:

@@ -90,7 +90,7 @@ def _rows(
                 title = f"{writer} {name} {reader}"
                 (p,) = patcher(patches, title, z[name], where[name]).patched
                 rows = patched_runs.rows(setting.pairs, p, *personas, title.replace(" ", "_"))
-                yield rows.drop("heads").with_columns(_columns(name, writer, reader))
+                yield patched_runs.with_columns(rows, PATHS, **_columns(name, writer, reader))
 
 
 def _around(
@@ -146,13 +146,12 @@ def _mask(pairs: list[Pairs], patcher: Patcher) -> np.ndarray:
     return aligned.mask(pairs, patcher.base.n_tail)
 
 
-def _columns(run: str, writer: Cell, reader: Cell) -> list[pl.Expr]:
+def _columns(run: str, writer: Cell, reader: Cell) -> dict[str, str | int]:
     """Return the columns that name a path and its run."""
-    values = {
+    return {
         "run": run,
         "writer_layer": writer.layer,
         "writer_block": writer.block,
         "reader_layer": reader.layer,
         "reader_block": reader.block,
     }
-    return [pl.lit(value, PATHS[name]).alias(name) for name, value in values.items()]

@@ -4,25 +4,25 @@ Params  patch, trace
 """
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import polars as pl
 
 from stages.lib import stats
 from stages.lib.io import cli, params, tables
+from stages.lib.io.tables import Row
 from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.lib.results import metrics as metrics_file
-from stages.lib.stats import run_points
+from stages.lib.stats import plot_rows, run_points
 from stages.lib.stats.advantage import Advantage, Effect, advantage, effects
 from stages.trace.config import TraceConfig
 from stages.trace.metrics import MOST, CellEffect, PathEffect, TraceMetrics, View
 from stages.trace.schema import ALL, AROUND, LAST, PARTS, PATHS, RUNS, THROUGH
 
 CHOSEN_BY = "share of the log-odds recovered, on the selection split"
-Rows = list[dict[str, Any]]
 
 
 def main(
@@ -49,7 +49,7 @@ def main(
     metrics_file.write(metrics, summarise(table, report, cells, heads, through, config, least))
 
 
-def by_cell(runs: pl.DataFrame, about: PromptPairs, config: PatchConfig) -> Rows:
+def by_cell(runs: pl.DataFrame, about: PromptPairs, config: PatchConfig) -> list[Row]:
     """Score the patch of every layer at every place, in both directions.
 
     Parameters
@@ -69,7 +69,7 @@ def by_cell(runs: pl.DataFrame, about: PromptPairs, config: PatchConfig) -> Rows
         in ``reverse``, the share that it takes away.
     """
     layer_runs = runs.filter(pl.col("layer").is_not_null(), pl.col("head").is_null())
-    result: Rows = []
+    result: list[Row] = []
     for run, source, base in _directions(config):
         persona_advantage = advantage(runs, about, source, base)
         direction_runs = layer_runs.filter(base=base)
@@ -79,10 +79,12 @@ def by_cell(runs: pl.DataFrame, about: PromptPairs, config: PatchConfig) -> Rows
             ):
                 result.append({"run": run, **_personas(config), **effect.name} | _row(effect))
     places = [*PARTS, LAST.format(config.positions), ALL]
-    return sorted(result, key=lambda row: (row["run"], places.index(row["block"]), row["layer"]))
+    return sorted(
+        result, key=lambda row: (row["run"], places.index(str(row["block"])), row["layer"])
+    )
 
 
-def by_head(runs: pl.DataFrame, about: PromptPairs, config: PatchConfig) -> Rows:
+def by_head(runs: pl.DataFrame, about: PromptPairs, config: PatchConfig) -> list[Row]:
     """Score each head of the cells that matter, patched alone; parameters as in `by_cell`."""
     persona_advantage = advantage(runs, about, config.source, config.base)
     rows = runs.filter(pl.col("head").is_not_null())
@@ -95,7 +97,7 @@ def by_head(runs: pl.DataFrame, about: PromptPairs, config: PatchConfig) -> Rows
 
 def by_path(
     paths: pl.DataFrame, runs: pl.DataFrame, about: PromptPairs, config: PatchConfig
-) -> Rows:
+) -> list[Row]:
     """Return the share of each writer's gain that passes through each reader, and around it.
 
     Parameters
@@ -113,7 +115,7 @@ def by_path(
     """
     persona_advantage = advantage(runs, about, config.source, config.base)
     names = ["writer_layer", "writer_block", "reader_layer", "reader_block", "run"]
-    result: Rows = []
+    result: list[Row] = []
     for (layer, block), of_writer in paths.group_by(names[:2], maintain_order=True):
         own = runs.filter(base=config.base, layer=layer, block=block).filter(
             pl.col("head").is_null()
@@ -132,9 +134,9 @@ def by_path(
 def summarise(
     runs: pl.DataFrame,
     about: PromptPairs,
-    cells: Rows,
-    heads: Rows,
-    paths: Rows,
+    cells: list[Row],
+    heads: list[Row],
+    paths: list[Row],
     config: PatchConfig,
     least: float,
 ) -> TraceMetrics:
@@ -150,7 +152,7 @@ def summarise(
         `least` of section `trace`.
     """
     through = _paths(paths)
-    chosen_cells = {_name(row["layer"], row["block"]): row for row in heads}
+    chosen_cells = {_name(row, "layer", "block"): row for row in heads}
     writers, readers = roles(through, [*chosen_cells])
     last = LAST.format(config.positions)
     return TraceMetrics(
@@ -161,7 +163,7 @@ def summarise(
         chosen_by=CHOSEN_BY,
         least=least,
         cells={
-            name: _cell(row["layer"], row["block"], cells, heads)
+            name: _cell(plot_rows.integer(row, "layer"), str(row["block"]), cells, heads)
             for name, row in chosen_cells.items()
         },
         paths=through,
@@ -188,9 +190,7 @@ def roles(paths: dict[str, PathEffect], cells: list[str]) -> tuple[list[str], li
         later cell. Readers: the cells that this gain passes through; a layer stands for all of its
         cells that matter.
     """
-    passing_paths = [
-        path for path in paths.values() if path.through.low is not None and path.through.low > MOST
-    ]
+    passing_paths = [path for path in paths.values() if path.through.is_above(MOST)]
     writers = {path.writer for path in passing_paths}
     reader_names = {path.reader for path in passing_paths}
     layers = {name.split(" ", 1)[0] for name in reader_names if name.endswith(f" {ALL}")}
@@ -203,7 +203,7 @@ def _directions(config: PatchConfig) -> tuple[tuple[str, str, str], ...]:
     return (("patched", config.source, config.base), ("reverse", config.base, config.source))
 
 
-def _cell(layer: int, block: str, cells: Rows, heads: Rows) -> CellEffect:
+def _cell(layer: int, block: str, cells: list[Row], heads: list[Row]) -> CellEffect:
     """Collect the numbers of one cell."""
     patched, reverse = (
         next(r for r in cells if (r["run"], r["layer"], r["block"]) == (run, layer, block))
@@ -213,42 +213,44 @@ def _cell(layer: int, block: str, cells: Rows, heads: Rows) -> CellEffect:
     return CellEffect(
         layer=layer,
         block=block,
-        gained=_interval(patched, "gained"),
-        recovered=_interval(patched, "recovered"),
-        accuracy=stats.Interval(patched["accuracy"], patched["low"], patched["high"], patched["n"]),
-        reverse=_interval(reverse, "recovered"),
-        heads={str(row["head"]): _interval(row, "recovered") for row in own},
+        gained=plot_rows.second_interval(patched, "gained"),
+        recovered=plot_rows.second_interval(patched, "recovered"),
+        accuracy=plot_rows.interval(patched, "accuracy"),
+        reverse=plot_rows.second_interval(reverse, "recovered"),
+        heads={str(row["head"]): plot_rows.second_interval(row, "recovered") for row in own},
     )
 
 
-def _paths(rows: Rows) -> dict[str, PathEffect]:
+def _paths(rows: list[Row]) -> dict[str, PathEffect]:
     """Collect both runs of each path, by name of the path."""
     shares: dict[tuple[str, str], dict[str, stats.Interval]] = {}
     for row in rows:
-        ends = [_name(row[f"{end}_layer"], row[f"{end}_block"]) for end in ("writer", "reader")]
-        shares.setdefault((ends[0], ends[1]), {})[row["run"]] = stats.Interval(
-            row["share"], row["low"], row["high"], row["n"]
+        writer, reader = (
+            _name(row, f"{end}_layer", f"{end}_block") for end in ("writer", "reader")
         )
+        share = plot_rows.interval(row, "share")
+        shares.setdefault((writer, reader), {})[str(row["run"])] = share
     return {
         f"{writer} > {reader}": PathEffect(writer, reader, own[THROUGH], own[AROUND])
         for (writer, reader), own in shares.items()
     }
 
 
-def _view(cells: Rows, block: str) -> View:
+def _view(cells: list[Row], block: str) -> View:
     """Find the layer that recovers most at a place."""
-    rows = [
-        row
+    shares = [
+        (share, row)
         for row in cells
-        if row["run"] == "patched" and row["block"] == block and row["recovered"] is not None
+        if row["run"] == "patched" and row["block"] == block
+        if (share := plot_rows.number(row, "recovered")) is not None
     ]
-    if not rows:
+    if not shares:
         return View(None, stats.NOTHING)
-    best = max(rows, key=lambda row: row["recovered"])
-    return View(best["layer"], _interval(best, "recovered"))
+    _, best = max(shares, key=lambda share: share[0])
+    return View(plot_rows.integer(best, "layer"), plot_rows.second_interval(best, "recovered"))
 
 
-def _row(effect: Effect) -> dict[str, Any]:
+def _row(effect: Effect) -> dict[str, float | None]:
     """Return the numbers of a run: accuracy, log-odds gained, share recovered."""
     about = effect.about
     accuracy = stats.rate(patch.correct(effect.probabilities, about.label), about.subject)
@@ -260,15 +262,9 @@ def _row(effect: Effect) -> dict[str, Any]:
     )
 
 
-def _interval(row: dict[str, Any], name: str) -> stats.Interval:
-    """Return an estimate of a row with its interval."""
-    n = row["n"] if row[name] is not None else 0
-    return stats.Interval(row[name], row[f"{name}_low"], row[f"{name}_high"], n)
-
-
-def _name(layer: int, block: str) -> str:
-    """Return the name of a cell."""
-    return f"{layer} {block}"
+def _name(row: Row, layer: str, block: str) -> str:
+    """Return the name of a cell, by the columns of its layer and its block."""
+    return f"{row[layer]} {row[block]}"
 
 
 def _personas(config: PatchConfig) -> dict[str, str]:

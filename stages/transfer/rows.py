@@ -8,6 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from stages.lib import stats
+from stages.lib.io.tables import Row
 from stages.lib.probing.probe import cosines
 from stages.lib.stats.answer_rates import ALL
 from stages.transfer.best import NEGATED, PLAIN
@@ -15,12 +16,11 @@ from stages.transfer.config import NEEDED
 from stages.transfer.fits import Fits, pairs, words
 from stages.transfer.measured import readable_layers
 
-Rows = list[dict[str, Any]]
 TEXT = "statement text"  # in place of a persona, for the bag of words
 BAG = "bag_of_tokens"
 
 
-def layers(fits: Fits) -> Rows:
+def layers(fits: Fits) -> list[Row]:
     """Accuracy of each persona's own probes by layer.
 
     Returns
@@ -29,7 +29,7 @@ def layers(fits: Fits) -> Rows:
         Columns method, persona, labels, layer, accuracy, low, high, n. Where `labels` is
         ``permuted``, accuracy is the mean over draws, and low and high are the least and greatest.
     """
-    rows = []
+    rows: list[Row] = []
     for m, method, p, persona in fits.probe_keys():
         for layer, correct in enumerate(fits.layers.correct[:, m, p]):
             names = {"method": method, "persona": persona, "labels": "true", "layer": layer}
@@ -41,7 +41,7 @@ def layers(fits: Fits) -> Rows:
     return rows
 
 
-def personas(fits: Fits) -> Rows:
+def personas(fits: Fits) -> list[Row]:
     """Each persona's best probe, scored on every persona.
 
     Returns
@@ -57,7 +57,7 @@ def personas(fits: Fits) -> Rows:
     ]
 
 
-def polarity(fits: Fits) -> Rows:
+def polarity(fits: Fits) -> list[Row]:
     """Probes of plain statements, of negated ones and of both, scored on either.
 
     Returns
@@ -77,7 +77,7 @@ def polarity(fits: Fits) -> Rows:
     ]
 
 
-def topics(fits: Fits, statements: pl.DataFrame) -> Rows:
+def topics(fits: Fits, statements: pl.DataFrame) -> list[Row]:
     """Probes of each topic, or of a topic with its negation, scored on each topic.
 
     Rows of method ``bag_of_tokens`` are of the bag of words: fitted on all topics and scored on all
@@ -106,7 +106,7 @@ def topics(fits: Fits, statements: pl.DataFrame) -> Rows:
     return rows
 
 
-def cosine(fits: Fits) -> Rows:
+def cosine(fits: Fits) -> list[Row]:
     """Cosine of two personas' directions by layer.
 
     Returns
@@ -116,7 +116,7 @@ def cosine(fits: Fits) -> Rows:
         interval, over draws of subjects. `reads`: whether both personas' own probes read the truth
         at that layer; if they do not, a direction and its sign mean nothing.
     """
-    rows = []
+    rows: list[Row] = []
     reads = readable_layers(fits)
     for method, first, second, values, draw_values in pairs(fits):
         for layer, value in enumerate(values):
@@ -130,7 +130,7 @@ def cosine(fits: Fits) -> Rows:
     return rows
 
 
-def cosine_topics(fits: Fits) -> Rows:
+def cosine_topics(fits: Fits) -> list[Row]:
     """Cosine of the directions of two topics, at the best layer.
 
     Returns
@@ -145,7 +145,7 @@ def cosine_topics(fits: Fits) -> Rows:
     ]
 
 
-def cosine_layers(fits: Fits) -> Rows:
+def cosine_layers(fits: Fits) -> list[Row]:
     """Cosine of one persona's mass-mean directions at two layers.
 
     Returns
@@ -161,7 +161,7 @@ def cosine_layers(fits: Fits) -> Rows:
     ]
 
 
-def _spread(draw_values: NDArray[np.float32], n: int) -> dict[str, Any]:
+def _spread(draw_values: NDArray[np.float32], n: int) -> dict[str, float | None]:
     """Return mean, least and greatest of the draws, as columns of a row."""
     if not len(draw_values) or np.isnan(draw_values).any():
         return stats.NOTHING.row("accuracy")
@@ -169,7 +169,7 @@ def _spread(draw_values: NDArray[np.float32], n: int) -> dict[str, Any]:
     return {"accuracy": float(draw_values.mean(dtype=np.float64)), "low": low, "high": high, "n": n}
 
 
-def _between(directions: dict[Any, NDArray[Any]]) -> Rows:
+def _between(directions: dict[Any, NDArray[Any]]) -> list[Row]:
     """Compute the cosine of every two unit vectors."""
     names = list(directions)
     if len(names) < 2:

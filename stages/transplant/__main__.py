@@ -11,9 +11,10 @@ import numpy as np
 import polars as pl
 
 from stages.lib import forward
-from stages.lib.io import cli, params, tables
+from stages.lib.io import cli, params, records, tables
 from stages.lib.patching import experiment, patch, patched_runs, prompt_pairs
 from stages.lib.patching.experiment import Experiment
+from stages.lib.patching.head_set import HeadSet
 from stages.lib.patching.patch import Head
 from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.transplant.config import TransplantConfig
@@ -28,7 +29,7 @@ def main(
 ) -> None:
     """Patch the set on the report split, in both directions; random sets on fewer statements."""
     section = params.section("transplant", TransplantConfig)
-    set_heads = [Head(*head) for head in tables.read_json(heads)["heads"]]
+    set_heads = records.read(heads, HeadSet).heads
     setting = experiment.load(pairs, model, ("report",), section.limit, by="topic")
     sample = prompt_pairs.read(pairs, ("report",), section.random_limit, by="topic")
     sampled_pairs = setting.pairs.only(sample.table["statement_id"])
@@ -46,7 +47,7 @@ def main(
         )
 
 
-class Run(NamedTuple):
+class SetRun(NamedTuple):
     """A run: its name and draw, its statements, the patched heads, and the answers."""
 
     name: str
@@ -56,13 +57,13 @@ class Run(NamedTuple):
     probabilities: np.ndarray
 
 
-def _set(setting: Experiment, set_heads: list[Head]) -> list[Run]:
+def _set(setting: Experiment, set_heads: list[Head]) -> list[SetRun]:
     """Run both personas unpatched, then the set both ways (arXiv:2311.15131, tables 2 to 4)."""
     patches = patch.of_heads([set_heads], *setting.shape)
     into_base = setting.patcher()(patches, "into base")
     into_source = setting.reverse()(patches, "into source")
     return [
-        Run(name, 0, setting.pairs, heads, probabilities)
+        SetRun(name, 0, setting.pairs, heads, probabilities)
         for name, heads, probabilities in (
             ("source", [], into_base.source),
             ("patched", set_heads, into_base.patched[0]),
@@ -72,7 +73,7 @@ def _set(setting: Experiment, set_heads: list[Head]) -> list[Run]:
     ]
 
 
-def _random(setting: Experiment, set_heads: list[Head], section: TransplantConfig) -> list[Run]:
+def _random(setting: Experiment, set_heads: list[Head], section: TransplantConfig) -> list[SetRun]:
     """Patch random sets of the same layers, and of other layers, on a sample of statements."""
     n_layers, n_heads = setting.shape
     n_sets = section.random_sets if set_heads else 0  # without heads, all sets are the same
@@ -88,12 +89,12 @@ def _random(setting: Experiment, set_heads: list[Head], section: TransplantConfi
     patches = patch.of_heads([heads for _, _, heads in numbered_sets], n_layers, n_heads)
     answers = setting.patcher()(patches, "random sets").patched
     return [
-        Run(name, draw, setting.pairs, heads, p)
+        SetRun(name, draw, setting.pairs, heads, p)
         for (name, draw, heads), p in zip(numbered_sets, answers, strict=True)
     ]
 
 
-def _rows(run: Run, source: str, base: str) -> pl.DataFrame:
+def _rows(run: SetRun, source: str, base: str) -> pl.DataFrame:
     """Make the rows of one run."""
     z_role, run_role = PERSONAS[run.name]
     personas = {"source": source, "base": base}

@@ -26,7 +26,7 @@ from stages.transplant.runs import CONTROLS, PERSONAS, RUNS, SCHEMA
 ONE_ANSWER = 0.9  # fraction of answers that are the same word
 
 
-class Run(NamedTuple):
+class NamedRun(NamedTuple):
     """One run: statements, name, personas that give z and that answer, draw, answers, heads."""
 
     about: PromptPairs
@@ -42,7 +42,7 @@ class Scored(NamedTuple):
     """The point of one run on one topic."""
 
     topic: str
-    run: Run
+    run: NamedRun
     point: Point
 
 
@@ -62,7 +62,7 @@ def main(
     metrics_file.write(metrics, summarise(about, scored_runs, n_heads))
 
 
-def read_runs(about: PromptPairs, table: pl.DataFrame, config: PatchConfig) -> list[Run]:
+def read_runs(about: PromptPairs, table: pl.DataFrame, config: PatchConfig) -> list[NamedRun]:
     """Read every run: unpatched, the set in both directions, the random sets.
 
     Parameters
@@ -76,17 +76,17 @@ def read_runs(about: PromptPairs, table: pl.DataFrame, config: PatchConfig) -> l
 
     Returns
     -------
-    list of Run
+    list of NamedRun
         The runs of `RUNS`, then the draws of `CONTROLS`, perhaps over fewer statements.
     """
-    runs: list[Run] = []
+    runs: list[NamedRun] = []
     for name, roles in PERSONAS.items():
         personas = (getattr(config, role) for role in roles)
         rows = table.filter(run=name)
         own, draws = about.only(rows["statement_id"]), rows["draw"].unique().sort()
         source, base = personas
         runs += [
-            Run(
+            NamedRun(
                 own,
                 name,
                 source,
@@ -100,7 +100,7 @@ def read_runs(about: PromptPairs, table: pl.DataFrame, config: PatchConfig) -> l
     return runs
 
 
-def score(runs: list[Run], topics: list[str]) -> list[Scored]:
+def score(runs: list[NamedRun], topics: list[str]) -> list[Scored]:
     """Score every run on every topic, topic by topic."""
     return [
         Scored(
@@ -153,7 +153,7 @@ def _row(entry: Scored) -> Row:
     return names | entry.point.row()
 
 
-def _ranks(runs: list[Run], control: str) -> Ranks:
+def _ranks(runs: list[NamedRun], control: str) -> Ranks:
     """Rank the set among random sets, on the statements that the random sets ran on."""
     random_runs = [run for run in runs if run.name == control]
     if not random_runs or not len(random_runs[0].about.table):
@@ -196,14 +196,14 @@ def _ranks(runs: list[Run], control: str) -> Ranks:
     )
 
 
-def _shared(random_runs: list[Run], heads: frozenset[Head]) -> dict[str, Sharing]:
+def _shared(random_runs: list[NamedRun], heads: frozenset[Head]) -> dict[str, Sharing]:
     """Average random sets by the number of heads that they share with the head set."""
-    by_count: dict[int, list[Run]] = {}
+    by_count: dict[int, list[NamedRun]] = {}
     for run in random_runs:
         by_count.setdefault(len(run.heads & heads), []).append(run)
 
     def mean(
-        runs: list[Run], measure_answers: Callable[[np.ndarray, np.ndarray], np.ndarray]
+        runs: list[NamedRun], measure_answers: Callable[[np.ndarray, np.ndarray], np.ndarray]
     ) -> float:
         """Average a measure over runs and statements."""
         return float(np.mean([measure_answers(run.probabilities, run.about.label) for run in runs]))

@@ -107,9 +107,8 @@ def rows(
     source, base = personas(run, config).values()
     patch_id = f"layers_{window.first}_{window.last}" if window else "none"
     table = patched_runs.rows(about, probabilities, source, base, patch_id)
-    columns = {"split": split, "size": window.size if window else None, **layers(window)}
-    values = (pl.lit(value, SCHEMA[name]).alias(name) for name, value in columns.items())
-    return table.drop("heads").with_columns(values)
+    size = window.size if window else None
+    return patched_runs.with_columns(table, SCHEMA, split=split, size=size, **layers(window))
 
 
 def windows(runs: pl.DataFrame) -> list[Window]:

@@ -11,9 +11,10 @@ import polars as pl
 
 from stages.lib import forward
 from stages.lib.forward import Readouts
-from stages.lib.io import cli, params, tables
+from stages.lib.io import cli, params, records, tables
 from stages.lib.io.cli import UserError
 from stages.lib.patching import best_window, experiment, patch, patched_runs, prompt_pairs
+from stages.lib.patching.best_window import BestWindow
 from stages.lib.patching.experiment import Experiment
 from stages.windows.config import WindowsConfig
 
@@ -39,7 +40,7 @@ def main(
         rows = _rows(setting, readouts, patches, section.size)
         tables.write(out, rows, best_window.SCHEMA, ["statement_id", "base", "patch_id"])
         window = best_window.best(*patched_runs.read(out, best_window.SCHEMA, pairs))
-        tables.write_json(best, {"window": window})
+        records.write(best, BestWindow(window))
 
 
 def _rows(setting: Experiment, readouts: Readouts, patches: np.ndarray, size: int) -> pl.DataFrame:

@@ -7,13 +7,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from stages.lib import stats
+from stages.lib.io.tables import Row
 from stages.lib.stats import Interval, answer_rates, resample
 from stages.lib.stats.answer_rates import by_topic
 from stages.wordings.grid import WORDINGS
 from stages.wordings.metrics import Answers, Lying, Nested, Value
 
 Combination = tuple[str, str, str]
-Rows = list[dict[str, Any]]
 
 
 def answers(statements: pl.DataFrame, cell: pl.DataFrame) -> pl.DataFrame:
@@ -104,7 +104,7 @@ def nest(values: dict[Combination, Value]) -> Nested[Value]:
     return result
 
 
-def recall_rows(rates_of: dict[Combination, dict[str, Answers]]) -> Rows:
+def recall_rows(rates_of: dict[Combination, dict[str, Answers]]) -> list[Row]:
     """Make the rows of recall.json, one per combination and topic, "all" first."""
     topics = list(next(iter(rates_of.values())))
     return [
@@ -121,7 +121,7 @@ def recall_rows(rates_of: dict[Combination, dict[str, Answers]]) -> Rows:
     ]
 
 
-def ranking_rows(lying_of: dict[Combination, Lying]) -> Rows:
+def ranking_rows(lying_of: dict[Combination, Lying]) -> list[Row]:
     """Make the rows of ranking.json, one per combination: rank, and score with its interval."""
     return [
         {
@@ -146,7 +146,7 @@ def _rates(rows: pl.DataFrame) -> Answers:
     return Answers(**vars(answer_rates.rates(rows)), other=share, other_token=token)
 
 
-def _bounds(name: str, interval: Interval) -> dict[str, Any]:
+def _bounds(name: str, interval: Interval) -> dict[str, float | None]:
     """Make the columns of one rate, all prefixed by its name."""
     row = interval.row()
     return {name: row["value"], **{f"{name}_{key}": row[key] for key in ("low", "high", "n")}}

@@ -18,7 +18,7 @@ from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.experiment import Experiment
 from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.lib.probing.config import ProbesConfig
-from stages.lib.stats import NOTHING
+from stages.lib.stats import NOTHING, plot_rows
 from tests import tiny
 from tests.intervals import ends, of_type, there
 
@@ -185,19 +185,20 @@ class TestProbes:
         found = self.pairs()
         self.write(tmp_path / "honest", found)
         checks = erasure_probes.check({"honest": tmp_path / "honest"}, found, self.SETTINGS)
-        rows = {
-            (p["probe"], p["z"], p["layer"]): p for p in scores.probe_points(found, checks, PATCH)
+        points = scores.probe_points(found, checks, PATCH)
+        rates = {
+            (p["probe"], p["z"], p["layer"]): there(plot_rows.number(p, "accuracy")) for p in points
         }
-        assert rows["fitted", "whole", 1]["accuracy"] == 1.0
-        assert rows["fitted", "permuted", 1]["accuracy"] > 0.9
+        assert rates["fitted", "whole", 1] == 1.0
+        assert rates["fitted", "permuted", 1] > 0.9
         for layer in (0, 1):
-            assert rows["fitted", "erased", layer]["accuracy"] == 0.6  # the majority
-        assert rows["report", "whole", 1]["accuracy"] > 0.95
-        assert rows["report", "erased", 1]["accuracy"] == 0.6
-        assert rows["before", "erased", 1]["accuracy"] < 0.8
-        assert rows["fresh", "whole", 1]["accuracy"] > 0.95
-        assert rows["fresh", "erased", 1]["accuracy"] < rows["fresh", "whole", 1]["accuracy"]
-        assert {p["n"] for p in rows.values()} == {60}
+            assert rates["fitted", "erased", layer] == 0.6  # the majority
+        assert rates["report", "whole", 1] > 0.95
+        assert rates["report", "erased", 1] == 0.6
+        assert rates["before", "erased", 1] < 0.8
+        assert rates["fresh", "whole", 1] > 0.95
+        assert rates["fresh", "erased", 1] < rates["fresh", "whole", 1]
+        assert {p["n"] for p in points} == {60}
         summary = scores.summarise_probes(found, checks, PATCH)["honest"]["fitted"]
         assert (summary["erased"].least, summary["erased"].greatest) == (0.6, 0.6)
 

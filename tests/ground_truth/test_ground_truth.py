@@ -23,6 +23,7 @@ from stages.ground_truth.metrics import (
 )
 from stages.lib import stats
 from stages.lib.patching import patched_runs
+from stages.lib.patching.patch import Head
 from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.lib.probing import probe_files
 from stages.lib.results import metrics
@@ -186,7 +187,7 @@ class TestHeads:
 
     def test_the_set_is_counted(self):
         alone = effects(lambda layer: 0.0)
-        found = ground_truth.head_set([[3, 0], [4, 1], [9, 0]], range(3, 6), alone)
+        found = ground_truth.head_set([Head(3, 0), Head(4, 1), Head(9, 0)], range(3, 6), alone)
         assert found == HeadSet(n_heads=3, n_planted=2, by_chance=0.3)
 
     def test_effects_by_layer(self):

@@ -73,7 +73,7 @@ class TestScores:
         table = pl.DataFrame(rows, schema=head_effects.EFFECTS)
         window = {"first_layer": 1, "last_layer": 2}
         everywhere = table.drop("effect").with_columns(estimate=pl.col("layer").cast(pl.Float64))
-        return methods.scores(table, everywhere, window, [[3, 0]], [*traced], weights, SHAPE)
+        return methods.scores(table, everywhere, window, [Head(3, 0)], [*traced], weights, SHAPE)
 
     def test_each_method_has_a_number_for_every_head(self):
         found = self.scores()

@@ -168,7 +168,7 @@ class TestTables:
         )
         assert row["contribution"] == pytest.approx((first.mlp - second.mlp)[:, 1].mean())
         assert row["persona"] == "honest - liar"
-        row = next(r for r in lenses if (r["run"], r["layer"]) == ("base", 2))
+        row: Any = next(r for r in lenses if (r["run"], r["layer"]) == ("base", 2))
         right = np.where(
             LABEL, log_p[1][:, 2, 0] > log_p[1][:, 2, 1], log_p[1][:, 2, 0] < log_p[1][:, 2, 1]
         )
@@ -180,7 +180,7 @@ class TestTables:
         same = scores_points.heads(first, first, SUBJECT, NAMES)
         assert {row["share"] for row in same} == {None}
         first.total[:] = second.total + 2.0
-        rows = scores_points.heads(first, second, SUBJECT, NAMES)
+        rows: Any = scores_points.heads(first, second, SUBJECT, NAMES)
         assert {row["share"] is None for row in rows if row["run"] == "difference"} == {False}
         for row in rows:
             if row["share"] is not None:
@@ -190,8 +190,8 @@ class TestTables:
         both = [parts(i) for i in (0, 1)]
         for given, log_p in zip(both, self.made()[2], strict=True):
             given.lens, given.log_p = log_p, np.log([[0.1, 0.2, 0.4, 0.1]] * N)
-        facts = {"ids": [5, 6, 7, 8], "texts": list("5678"), "n_true": 2, "heads_error": 0.0}
-        facts |= {"statement_ids": [str(i) for i in range(N)], "reason": None}
+        names = [str(i) for i in range(N)]
+        facts = table.Facts(names, [5, 6, 7, 8], list("5678"), 2, heads_error=0.0, reason=None)
         table.write(tmp_path / "parts", dict(zip(table.ROLES, both, strict=True)), facts)
         split = table.read(tmp_path / "parts")
         np.testing.assert_array_equal(split.runs["base"].heads, both[1].heads)
@@ -209,8 +209,7 @@ class TestTables:
 
 
 def test_the_same_parts_give_the_same_bytes_and_a_cut_file_is_named(tmp_path):
-    facts = {"ids": [], "texts": [], "n_true": 0, "heads_error": 0.0}
-    facts |= {"statement_ids": [], "reason": "no known statement"}
+    facts = table.Facts([], [], [], 0, heads_error=0.0, reason="no known statement")
     for name in ("one", "two"):
         table.write(tmp_path / name, {}, facts)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()

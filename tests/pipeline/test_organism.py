@@ -265,4 +265,4 @@ def test_the_benchmark_knows_which_heads_lie(project):
     weights = found["organisms"]["middle_9"]["methods"]["weight_change"]["ranked"]
     assert weights["auroc"]["value"] == 1.0
     assert weights["n_true"] == len(lying)
-    assert set(found["organisms"]["middle_9"]["doses"]["attribution"]["found"]) == {"0.0", "1.0"}
+    assert set(found["organisms"]["middle_9"]["doses"]["attribution"]["detected"]) == {"0.0", "1.0"}

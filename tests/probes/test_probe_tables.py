@@ -12,11 +12,11 @@ from stages.lib.io import tables
 from stages.lib.io.cli import UserError
 from stages.lib.probing import probe
 from stages.lib.probing.config import ProbesConfig
-from stages.lib.stats import NOTHING
+from stages.lib.stats import NOTHING, plot_rows
 from stages.probes import __main__ as stage
 from stages.probes import probe_tables
 from stages.probes.metrics import BestHead, BestLayer, Fall
-from tests.intervals import of_type, there
+from tests.intervals import ends, of_type, there
 from tests.lib.probing.test_probe import (
     D_HEAD,
     D_MODEL,
@@ -106,7 +106,8 @@ def test_probes_by_layer_are_those_of_the_stream_with_true_labels(found):
     wanted = [row for row in rows if row["site"] == "resid_post" and row["labels"] == "true"]
     assert sum(len(of) for fit in table.values() for of in fit.values()) == len(wanted)
     for row in wanted:
-        assert table[row["fit"]][row["scored"]][str(row["layer"])].value == row["accuracy"]
+        fit, scored, layer = (str(row[name]) for name in ("fit", "scored", "layer"))
+        assert table[fit][scored][layer].value == row["accuracy"]
 
 
 def test_z_row_is_the_mean_over_heads(found):
@@ -120,12 +121,13 @@ def test_z_row_is_the_mean_over_heads(found):
             == ("z", "true", "honest", "honest", layer)
         )
         of_layer = [
-            head["accuracy"]
+            there(plot_rows.number(head, "accuracy"))
             for head in heads
             if (head["fit"], head["scored"], head["layer"]) == ("honest", "honest", layer)
         ]
-        assert row["accuracy"] == pytest.approx(np.mean(of_layer))
-        assert row["low"] < row["accuracy"] < row["high"]
+        value, low, high = ends(plot_rows.interval(row, "accuracy"))
+        assert value == pytest.approx(np.mean(of_layer))
+        assert low < value < high
 
 
 @pytest.mark.parametrize(

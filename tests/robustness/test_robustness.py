@@ -113,7 +113,7 @@ def test_every_split_and_wording_chooses_the_planted_head_and_it_works_on_all(se
     expected = {"source": 1.0, "base": 0.0, "patched": 1.0, "reverse": 0.0}
     assert len(points) == 2 * (2 + 5 + 3) * 3  # wordings, runs, topics and all
     for point in points:
-        assert point["accuracy"] == expected[point["run"]], point
+        assert point["accuracy"] == expected[str(point["run"])], point
     for kind in ("topic", "wording"):
         found = summary.generalisation[kind]
         assert found.on_diagonal.value == pytest.approx(1.0)

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from stages.lib.patching import patched_runs
+from stages.lib.patching import head_effects, patched_runs
 from stages.lib.patching.patch import Head
 from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.set_sizes import rankings
@@ -13,18 +13,17 @@ LAYERS, HEADS = 4, 5
 EVERY = [Head(layer, head) for layer in range(LAYERS) for head in range(HEADS)]
 
 
-def rows(column, value):
-    return [{**head._asdict(), column: value(head)} for head in EVERY]
+def of_every_head(value):
+    return {head: value(head) for head in EVERY}
 
 
 def tables():
     """Estimates fall from the first head on, true effects rise, and layer 1 is the window."""
-    estimates = rows("estimate", lambda h: 1 - EVERY.index(h))
-    for row, head in zip(estimates, EVERY, strict=True):
-        row["effect"] = -((EVERY.index(head) - 7) ** 2)
-    effects = rows("effect", EVERY.index)
-    left_out = [{"layer": 1, "head": h, "effect": h} for h in range(HEADS)]
-    return estimates, effects, left_out
+    estimates = of_every_head(lambda h: 1 - EVERY.index(h))
+    log_odds = of_every_head(lambda h: -((EVERY.index(h) - 7) ** 2))
+    effects = of_every_head(EVERY.index)
+    left_out = {Head(1, h): h for h in range(HEADS)}
+    return estimates, log_odds, effects, left_out
 
 
 def test_each_rule_sorts_by_its_own_column():
@@ -33,7 +32,7 @@ def test_each_rule_sorts_by_its_own_column():
     assert found["single"] == EVERY[::-1]
     assert found["single_log_odds"][0] == EVERY[7]
     assert found["left_out"][:HEADS] == [Head(1, h) for h in (4, 3, 2, 1, 0)]
-    assert rankings.by(tables()[2], "effect") == found["left_out"][:HEADS]
+    assert rankings.by(tables()[3]) == found["left_out"][:HEADS]
     assert found["left_out"][HEADS:] == [h for h in EVERY[::-1] if h.layer != 1]
     for order in found.values():
         assert sorted(order) == EVERY
@@ -44,25 +43,26 @@ def test_the_top_tenth_by_estimate_is_put_in_true_order_and_the_rest_is_not():
 
 
 def test_by_size_an_estimate_of_the_wrong_sign_is_verified_too():
-    estimates, effects, left_out = tables()
-    found = rankings.from_tables(estimates, effects, left_out)["verified_absolute"]
+    found = rankings.from_tables(*tables())["verified_absolute"]
     assert found == [EVERY[-1], EVERY[-2], *EVERY[:-2]]  # estimated far below 0, truly the best
 
 
 def test_equal_heads_come_by_layer_and_head():
-    assert rankings.by(rows("effect", lambda _: 0.5)[::-1], "effect") == EVERY
+    assert rankings.by(dict.fromkeys(EVERY[::-1], 0.5)) == EVERY
 
 
 def test_a_rule_that_nothing_was_measured_for_is_not_there():
-    estimates, effects, _ = tables()
-    assert set(rankings.from_tables(estimates, effects, [])) == {
+    estimates, log_odds, effects, _ = tables()
+    assert set(rankings.from_tables(estimates, log_odds, effects, {})) == {
         "estimate",
         "verified",
         "verified_absolute",
         "single",
         "single_log_odds",
     }
-    assert rankings.from_tables([], rows("effect", lambda _: None), []) == {}
+    assert rankings.from_tables({}, {}, {}, {}) == {}
+    of_single_heads = rankings.from_tables({}, {}, of_every_head(EVERY.index), {})
+    assert of_single_heads == {"single": EVERY[::-1]}
 
 
 def test_random_orders_hold_every_head_once_and_follow_the_seed():
@@ -100,12 +100,22 @@ def test_effects_are_gained_alone_and_lost_when_left_out_to_six_digits():
         run(0.6, "set 1.0 1.10", window),
     ]
     runs = pl.concat(rows).reverse()
-    assert rankings.effects(runs, found, "alone") == [
-        {"layer": 1, "head": 0, "effect": 0.05},
-        {"layer": 1, "head": 10, "effect": -0.125},
-    ]
-    assert rankings.effects(runs, found, "left_out") == [
-        {"layer": 1, "head": 0, "effect": 0.25},
-        {"layer": 1, "head": 10, "effect": 0.0},
-    ]
-    assert rankings.effects(runs.clear(), found, "alone") == []
+    assert rankings.effects(runs, found, "alone") == {Head(1, 0): 0.05, Head(1, 10): -0.125}
+    assert rankings.effects(runs, found, "left_out") == {Head(1, 0): 0.25, Head(1, 10): 0.0}
+    assert rankings.effects(runs.clear(), found, "alone") == {}
+
+
+def test_log_odds_effects_are_means_over_statements_to_six_digits():
+    columns = {
+        "statement_id": ["b", "a", "a", "b"],
+        "layer": [0, 0, 0, 0],
+        "head": [0, 0, 1, 1],
+        "estimate": [1.0, 2.0, 3.0, 5.0],
+        "effect": [0.0, 1 / 3, 1.0, -1.0],
+    }
+    table = pl.DataFrame(columns, schema=head_effects.EFFECTS)
+    assert rankings.log_odds_effects(table) == (
+        {Head(0, 0): 1.5, Head(0, 1): 4.0},
+        {Head(0, 0): 0.166667, Head(0, 1): 0.0},
+    )
+    assert rankings.log_odds_effects(table.clear()) == ({}, {})

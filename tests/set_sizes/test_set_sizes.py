@@ -81,18 +81,14 @@ def ranked(searched, estimate):
     none, whole = (patch.mean_p_correct(p, searched.pairs.label) for p in searched([[], window]))
     alone = searched([[head] for head in every])
     left_out = searched([[other for other in window if other != head] for head in window])
-    effects, estimates = [], []
-    for head, p in zip(every, alone, strict=True):
-        effect = patch.mean_p_correct(p, searched.pairs.label) - none
-        effects.append({**head._asdict(), "effect": effect})
-        odds = criteria.log_odds(p, searched.pairs.label)
-        estimates.append({**head._asdict(), "estimate": estimate(head), "effect": odds})
-    heads = [
-        {**head._asdict(), "effect": whole - patch.mean_p_correct(p, label)}
-        for head, p in zip(window, left_out, strict=True)
-        for label in [searched.pairs.label]
-    ]
-    return rankings.from_tables(estimates, effects, heads), rankings.by(heads, "effect")
+    label = searched.pairs.label
+    estimates = {head: estimate(head) for head in every}
+    log_odds = {h: criteria.log_odds(p, label) for h, p in zip(every, alone, strict=True)}
+    effects = {h: patch.mean_p_correct(p, label) - none for h, p in zip(every, alone, strict=True)}
+    lost = {
+        h: whole - patch.mean_p_correct(p, label) for h, p in zip(window, left_out, strict=True)
+    }
+    return rankings.from_tables(estimates, log_odds, effects, lost), rankings.by(lost)
 
 
 def blind(head):

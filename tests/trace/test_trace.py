@@ -10,7 +10,6 @@ from stages.lib.patching import patched_runs
 from stages.lib.patching.blocks import BLOCKS, Wording
 from stages.lib.stats import Interval
 from stages.lib.stats.advantage import advantage, effects
-from stages.trace import __main__ as stage
 from stages.trace import attribution, choice, map_runs, path_runs, scores
 from stages.trace.map_runs import Cell
 from stages.trace.metrics import MOST, PathEffect
@@ -29,6 +28,11 @@ def traced(setting, counterparts):
     """Places, and the table of all layers in one direction with both unpatched runs."""
     at = places(counterparts, CONFIG.positions)
     return at, pl.concat([map_runs.unpatched(setting, at), map_runs.layers(setting, at)])
+
+
+def reverse(setting, at):
+    """The experiment and its places with the roles of source and base swapped."""
+    return setting.swapped(), {name: swapped(pairs) for name, pairs in at.items()}
 
 
 def relay(model):
@@ -87,14 +91,14 @@ class TestMap:
     def test_both_directions_are_the_same_experiment_with_other_roles(self):
         setting, counterparts = planted()
         at = places(counterparts, CONFIG.positions)
-        there, back = stage._reversed(setting, at)
+        there, back = reverse(setting, at)
         runs = pl.concat([map_runs.unpatched(setting, at), map_runs.layers(there, back)])
         above = advantage(runs, setting.pairs, *reversed(PERSONAS))
         (planted_layer,) = effects(
             runs.filter(block=LAST_TOKEN, layer=tiny.PLANTED_LAYER), above, ["layer", "block"]
         )
         assert planted_layer.recovered.value == pytest.approx(1, abs=ROUNDING)
-        again, forth = stage._reversed(there, back)
+        again, forth = reverse(there, back)
         assert again.pairs.base == setting.pairs.base
         assert again.config == setting.config
         assert all((p.base == q.base).all() for p, q in zip(forth[ALL], at[ALL], strict=True))
@@ -237,7 +241,7 @@ class TestRoles:
 def test_the_report_names_the_writer_its_reader_and_what_the_last_positions_see():
     setting, counterparts = relay(relay_model())
     at, runs = traced(setting, counterparts)
-    there_, back = stage._reversed(setting, at)
+    there_, back = reverse(setting, at)
     cells = [Cell(WRITER, ALL), Cell(READER, LAST_TOKEN)]
     table = pl.concat([runs, map_runs.layers(there_, back), map_runs.heads(setting, at, cells)])
     about = setting.pairs

@@ -1,5 +1,7 @@
 """Chooses the window of layers in which single heads are searched."""
 
+from dataclasses import dataclass
+
 import polars as pl
 
 from stages.lib.patching import patch, patched_runs
@@ -8,6 +10,13 @@ from stages.lib.patching.prompt_pairs import PromptPairs
 SCHEMA = patched_runs.SCHEMA | {"first_layer": pl.Int32, "last_layer": pl.Int32}
 CHOSEN_BY = "highest mean probability of the right answer, on the selection split"
 NOT_CHOSEN = "nothing: the known statements of the selection split have not both labels"
+
+
+@dataclass(frozen=True)
+class BestWindow:
+    """Content of data/best_window.json: the result of `best`."""
+
+    window: dict[str, int] | None
 
 
 def best(runs: pl.DataFrame, about: PromptPairs) -> dict[str, int] | None:

@@ -1,6 +1,6 @@
 """Loads what every patching stage needs: known statements, both personas' prompts, the model."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stages.lib.forward import Patcher
@@ -47,32 +47,33 @@ class Experiment:
 
     def patcher(self, keep: bool = False) -> Patcher:
         """Patch the source's units into the base run, at the last `patch.positions` positions."""
-        prefixes = (self.pairs.base_prefix, self.pairs.source_prefix)
-        return self._patcher(self.pairs.base, self.pairs.source, prefixes, keep)
-
-    def reverse(self) -> Patcher:
-        """Patch the base's units into the source run, at the same positions."""
-        prefixes = (self.pairs.source_prefix, self.pairs.base_prefix)
-        return self._patcher(self.pairs.source, self.pairs.base, prefixes)
-
-    def _patcher(
-        self,
-        base_ids: list[list[int]],
-        source_ids: list[list[int]],
-        prefixes: tuple[list[int] | None, list[int] | None],
-        keep: bool = False,
-    ) -> Patcher:
-        """Make a patcher of units of one run into another."""
         return Patcher(
             self.lm,
             self.answers,
-            base_ids,
-            source_ids,
+            self.pairs.base,
+            self.pairs.source,
             self.config.positions,
             keep,
             site=self.site,
-            prefixes=prefixes,
+            prefixes=(self.pairs.base_prefix, self.pairs.source_prefix),
         )
+
+    def reverse(self) -> Patcher:
+        """Patch the base's units into the source run, at the same positions."""
+        return self.swapped().patcher()
+
+    def swapped(self) -> "Experiment":
+        """Swap the roles of source and base, in the prompts' token ids and in the settings."""
+        about, config = self.pairs, self.config
+        swapped_pairs = replace(
+            about,
+            source=about.base,
+            base=about.source,
+            source_prefix=about.base_prefix,
+            base_prefix=about.source_prefix,
+        )
+        roles = replace(config, source=config.base, base=config.source)
+        return replace(self, pairs=swapped_pairs, config=roles)
 
 
 def load(

@@ -42,7 +42,7 @@ def pairs(runs: pl.DataFrame, measure: str) -> list[tuple[Head, np.ndarray, np.n
     runs_of_heads: list[tuple[Head, np.ndarray, np.ndarray]] = []
     for (name,), rows in head_rows.group_by("patch_id"):
         layer, head = map(int, str(name).removeprefix(f"{measure} ").split("."))
-        head_run = rows.select("p_true", "p_false").to_numpy()
+        head_run = patched_runs.probabilities_of(rows)
         present, absent = (head_run, reference) if measure == ALONE else (reference, head_run)
         runs_of_heads.append((Head(layer, head), present, absent))
     return sorted(runs_of_heads, key=lambda entry: entry[0])

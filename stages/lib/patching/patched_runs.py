@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from stages.lib.io import tables
-from stages.lib.patching import prompt_pairs
+from stages.lib.patching import patch, prompt_pairs
 from stages.lib.patching.patch import Head
 from stages.lib.patching.prompt_pairs import PromptPairs
 
@@ -61,6 +61,36 @@ def rows(
     )
 
 
+def with_columns(rows: pl.DataFrame, schema: tables.Schema, **columns: object) -> pl.DataFrame:
+    """Give the rows of a run the columns of a sweep's table.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        From `rows`.
+    schema : dict
+        Columns of the table; other columns of `rows` are dropped.
+    **columns
+        Values of the new columns: one for all rows, or a Series. A new column without a value is
+        null.
+
+    Raises
+    ------
+    ValueError
+        If a value belongs to no column of the schema.
+    """
+    if unknown := set(columns) - set(schema):
+        raise ValueError(f"no column {', '.join(sorted(unknown))} in {', '.join(schema)}")
+    new_columns = [
+        (value if isinstance(value := columns.get(name), pl.Series) else pl.lit(value))
+        .cast(type_)
+        .alias(name)
+        for name, type_ in schema.items()
+        if name not in rows.columns
+    ]
+    return rows.with_columns(new_columns).select(*schema)
+
+
 def read(file: Path, schema: tables.Schema, pairs: Path) -> tuple[pl.DataFrame, PromptPairs]:
     """Read a table of patched runs, and the statements of these runs.
 
@@ -94,4 +124,29 @@ def probabilities(runs: pl.DataFrame, **columns: Any) -> np.ndarray:
         Column values that identify the run; None stands for null.
     """
     run = runs.filter(pl.col(name).eq_missing(pl.lit(value)) for name, value in columns.items())
-    return run.sort("statement_id").select("p_true", "p_false").to_numpy()
+    return probabilities_of(run.sort("statement_id"))
+
+
+def probabilities_of(rows: pl.DataFrame) -> np.ndarray:
+    """Return P(true) and P(false) of rows, in their order: (n_rows, 2), float32."""
+    return rows.select("p_true", "p_false").to_numpy()
+
+
+def log_odds(runs: pl.DataFrame, pairs: PromptPairs, **columns: Any) -> np.ndarray:
+    """Return the log-odds of the right answer in one run, in nats.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        As in `probabilities`.
+    pairs : PromptPairs
+        The statements of the run.
+    **columns
+        As in `probabilities`; ``patch_id="none"`` with ``base`` is a persona's unpatched run.
+
+    Returns
+    -------
+    ndarray of shape (n_statements,), float64
+        By `statement_id`.
+    """
+    return patch.log_odds(probabilities(runs, **columns), pairs.label)

@@ -1,11 +1,12 @@
 """Tables of probe results in data/probes, which stage `probes` writes and other stages read."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
 from stages.lib.io import tables
+from stages.lib.io.tables import Row
 
 LAYERS: tables.Schema = {
     "site": pl.String,
@@ -27,7 +28,9 @@ FALLS: tables.Schema = {
 }
 
 
-def write(folder: Path, layers: list[dict[str, Any]], falls: dict[str, Any]) -> None:
+def write(
+    folder: Path, layers: list[Row], falls: Mapping[str, Mapping[str, Mapping[str, object]]]
+) -> None:
     """Write the accuracy by layer, and the layers at which directions diverge.
 
     Parameters
@@ -36,12 +39,12 @@ def write(folder: Path, layers: list[dict[str, Any]], falls: dict[str, Any]) -> 
         Folder for ``layers.parquet`` and ``falls.parquet``.
     layers : list of dict
         Output of `probe_tables.layers`.
-    falls : dict
-        Output of `probe_tables.falls`.
+    falls : dict of str to dict
+        Output of `probe_tables.falls`: by site, first and second persona.
     """
     accuracy = pl.DataFrame(layers, schema=LAYERS)
     tables.write(folder / "layers.parquet", accuracy, LAYERS, list(LAYERS)[:5])
-    rows: list[dict[str, Any]] = [
+    rows: list[Row] = [
         {"site": site, "first": first, "second": second, **vars(fall)}
         for site, pairs in falls.items()
         for first, falls_by_second in pairs.items()

@@ -43,6 +43,14 @@ class Interval:
         """Return the columns of a table row; `name` is the column of the estimate."""
         return {name: self.value, "low": self.low, "high": self.high, "n": self.n}
 
+    def is_above(self, value: float) -> bool:
+        """Whether the interval lies above a value; False without data."""
+        return self.low is not None and self.low > value
+
+    def excludes(self, value: float) -> bool:
+        """Whether the interval lies above or below a value; False without data."""
+        return self.is_above(value) or (self.high is not None and self.high < value)
+
 
 NOTHING = Interval(None, None, None, 0)
 
@@ -146,8 +154,52 @@ def mean(
     value = float(sums.sum() / n)
     if n_subjects == 1:
         return Interval(value, bounds[0], bounds[1], n)
-    half = student(n_subjects) * float(np.sqrt(_variance(sums, counts)))
+    half = float(half_width(sums, counts))
     return Interval(value, max(bounds[0], value - half), min(bounds[1], value + half), n)
+
+
+def means(
+    values: NDArray[np.float64], subject: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Means over statements of many numbers at a time, without bounds; see `mean`.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_statements, ...)
+        At least one statement.
+    subject : array of shape (n_statements,)
+        What each statement is about; rows in any order.
+
+    Returns
+    -------
+    value, half : ndarray of shape (...)
+        Means, and half of the width of their intervals; NaN where there is only one subject.
+    """
+    columns = [_by_subject(column, subject) for column in values.reshape(len(values), -1).T]
+    sums, counts = np.array([sums for sums, _ in columns]), columns[0][1]
+    shape = values.shape[1:]
+    value, half = sums.sum(axis=-1) / len(values), half_width(sums, counts)
+    return value.reshape(shape), half.reshape(shape)
+
+
+def half_width(sums: NDArray[np.float64], counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Half of the width of the interval of a mean, as in `mean`, without bounds.
+
+    Parameters
+    ----------
+    sums : ndarray of shape (..., n_subjects)
+        Sum of the values of each subject.
+    counts : ndarray of shape (n_subjects,)
+        Number of statements of each subject.
+
+    Returns
+    -------
+    ndarray of shape (...)
+        NaN where there is only one subject.
+    """
+    if len(counts) == 1:
+        return np.full(sums.shape[:-1], np.nan)
+    return student(len(counts)) * np.sqrt(_variance(sums, counts))
 
 
 def difference(a: ArrayLike, b: ArrayLike, subject: ArrayLike, seed: int = 0) -> Interval:
@@ -265,6 +317,12 @@ def bootstrapped(draws: NDArray[np.float64], n_subjects: int) -> tuple[float, fl
     return float(low), float(high)
 
 
+def percentiles(draws: ArrayLike) -> tuple[float, float]:
+    """Bounds between which `LEVEL` of some draws lie: the percentiles 2.5 and 97.5."""
+    low, high = np.quantile(np.asarray(draws, dtype=np.float64), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
 def _by_subject(
     values: ArrayLike, subject: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -279,11 +337,11 @@ def _by_subject(
     return sums.astype(np.float64), np.bincount(index, minlength=size).astype(np.float64)
 
 
-def _variance(sums: NDArray[np.float64], counts: NDArray[np.float64]) -> float:
+def _variance(sums: NDArray[np.float64], counts: NDArray[np.float64]) -> NDArray[np.float64]:
     """Variance of the mean over all statements, robust to any correlation within a subject."""
     n = counts.sum()
-    residuals = sums - counts * (sums.sum() / n)
-    return float(cluster_variance(np.square(residuals).sum(), len(counts), n))
+    residuals = sums - counts * (sums.sum(axis=-1, keepdims=True) / n)
+    return cluster_variance(np.square(residuals).sum(axis=-1), len(counts), n)
 
 
 def _design_effect(sums: NDArray[np.float64], counts: NDArray[np.float64]) -> float:

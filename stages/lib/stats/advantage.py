@@ -8,6 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from stages.lib import stats
+from stages.lib.io.tables import Row
 from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.lib.stats import NOTHING, Interval
@@ -50,8 +51,7 @@ class Advantage:
 
         `NOTHING` where the interval of the gap includes 0, since there is nothing to recover.
         """
-        low, high = self.interval.low, self.interval.high
-        if low is None or high is None or low <= 0 <= high:
+        if not self.interval.excludes(0):
             return [NOTHING] * len(gained)
         return ratios(gained, self.gap, self.about.subject)
 
@@ -69,8 +69,7 @@ def advantage(runs: pl.DataFrame, about: PromptPairs, source: str, base: str) ->
         Personas; `base` is the one whose runs are patched.
     """
     high, low = (
-        patch.log_odds(patched_runs.probabilities(runs, patch_id="none", base=name), about.label)
-        for name in (source, base)
+        patched_runs.log_odds(runs, about, patch_id="none", base=name) for name in (source, base)
     )
     return Advantage(about, low, high - low)
 
@@ -93,7 +92,7 @@ class Effect:
         Mean of `gained` as a fraction of the mean gap.
     """
 
-    name: dict[str, Any]
+    name: Row
     about: PromptPairs
     probabilities: NDArray[Any]
     gained: Values
@@ -121,7 +120,7 @@ def effects(runs: pl.DataFrame, reference: Advantage, names: list[str]) -> list[
         return []
     matching_advantage = reference.only(runs["statement_id"])
     run_groups = [*runs.sort(*names, "statement_id").group_by(names, maintain_order=True)]
-    p = [rows.select("p_true", "p_false").to_numpy() for _, rows in run_groups]
+    p = [patched_runs.probabilities_of(rows) for _, rows in run_groups]
     gained = patch.log_odds(np.stack(p), matching_advantage.about.label) - matching_advantage.base
     shares = matching_advantage.recovered(gained)
     return [

@@ -11,8 +11,6 @@ from stages.lib.stats import Interval
 ALL = "all"  # the name under which all topics together are reported
 STEPS = 20  # thresholds of confidence from 0 to 1
 
-Rows = list[Row]
-
 
 @dataclass(frozen=True)
 class Rates:
@@ -64,7 +62,7 @@ def by_topic(table: pl.DataFrame) -> dict[str, pl.DataFrame]:
     return {ALL: table, **{name: table.filter(pl.col("topic") == name) for name in names}}
 
 
-def threshold_rows(persona: str, answers: pl.DataFrame) -> Rows:
+def threshold_rows(persona: str, answers: pl.DataFrame) -> list[Row]:
     """Accuracy of the answers whose confidence reaches a threshold, for thresholds 0, 0.05 … 1.
 
     Returns
@@ -78,7 +76,7 @@ def threshold_rows(persona: str, answers: pl.DataFrame) -> Rows:
     that both accuracy and the number of answers depend on it. Here an answer counts if its
     probability is at least the threshold.
     """
-    rows: Rows = []
+    rows: list[Row] = []
     for threshold in (step / STEPS for step in range(STEPS + 1)):
         confident_answers = answers.filter(pl.col("confidence").cast(pl.Float64) >= threshold)
         interval = stats.rate(

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.lib import stats
-from stages.lib.stats import Interval, resample
+from stages.lib.stats import NOTHING, Interval, resample
 
 
 def ratios(
@@ -37,3 +37,36 @@ def ratios(
         Interval(float(value), *stats.bootstrapped(share, n_subjects), len(whole))
         for value, share in zip(parts.mean(axis=1) / whole.mean(), shares, strict=True)
     ]
+
+
+def recovered(
+    gains: NDArray[np.float64],
+    gap: NDArray[np.float64],
+    subject: NDArray[Any],
+    least: float = 0.0,
+    seed: int = 0,
+) -> list[Interval]:
+    """Divide the mean gain of each run by the mean gap, where there is a gap to recover.
+
+    Parameters
+    ----------
+    gains : ndarray of shape (n_runs, n_rows)
+        What each run adds to the base run.
+    gap : ndarray of shape (n_rows,)
+        What the other run, such as the source run, is above the base run.
+    subject : ndarray of shape (n_rows,)
+        Subject of each row.
+    least : float
+        The interval of the mean gap must lie above this value: a fraction of a smaller gap is
+        noise.
+    seed : int
+        Seed of the draws; see `ratios`.
+
+    Returns
+    -------
+    list of Interval, length n_runs
+        `NOTHING` where the gap is too small.
+    """
+    if not stats.difference(gap, np.zeros_like(gap), subject).is_above(least):
+        return [NOTHING] * len(gains)
+    return ratios(gains, gap, subject, seed)

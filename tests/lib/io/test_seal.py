@@ -38,8 +38,8 @@ def inspected(file):
 
 
 def attributed(file):
-    facts = {"statement_ids": ["a"], "ids": [1, 2], "texts": ["true", "false"], "n_true": 1}
-    logit_attribution.write(file, {}, facts | {"heads_error": 0.5, "reason": None})
+    facts = logit_attribution.Facts(["a"], [1, 2], ["true", "false"], 1, 0.5, reason=None)
+    logit_attribution.write(file, {}, facts)
     return lambda: logit_attribution.read(file)
 
 

@@ -57,6 +57,18 @@ def test_the_layers_that_restore_honesty_are_those_that_carry_it(site, restored)
     assert bad == [1.0 - value for value in good]
 
 
+def test_swapped_twice_is_the_same_experiment_and_once_gives_the_reverse(mlp):
+    pairs = replace(mlp.pairs, source_prefix=[1], base_prefix=[2])
+    setting = replace(mlp, pairs=pairs)
+    other = setting.swapped()
+    assert (other.pairs.source, other.pairs.base) == (pairs.base, pairs.source)
+    assert (other.pairs.source_prefix, other.pairs.base_prefix) == ([2], [1])
+    assert (other.config.source, other.config.base) == (setting.config.base, setting.config.source)
+    again = other.swapped()
+    assert (again.pairs.source, again.pairs.base_prefix) == (pairs.source, [2])
+    assert again.config == setting.config
+
+
 def test_controls_at_another_site(mlp):
     window = {"first_layer": 1, "last_layer": 3}
     runs = controls.runs(mlp, [Head(VERDICT, 0)], window, mlp.pairs)

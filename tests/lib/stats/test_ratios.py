@@ -22,6 +22,18 @@ def test_ratios_are_of_means_and_parts_of_a_sum_add_up_in_every_draw():
     assert {one.n for one in found} == {40}
 
 
+def test_a_fraction_is_recovered_only_where_the_gap_lies_above_the_least():
+    random = np.random.default_rng(1)
+    gap = random.uniform(0.2, 0.6, 40)
+    gains = np.stack([gap / 2, gap])
+    half, full = ratios.recovered(gains, gap, SUBJECT)
+    assert (half.value, full.value) == (pytest.approx(0.5), pytest.approx(1.0))
+    assert ratios.recovered(gains, gap, SUBJECT, least=0.3) == ratios.ratios(gains, gap, SUBJECT)
+    assert ratios.recovered(gains, gap, SUBJECT, least=0.5) == [NOTHING] * 2
+    assert ratios.recovered(gains, -gap, SUBJECT) == [NOTHING] * 2
+    assert ratios.recovered(gains, np.zeros(40), SUBJECT) == [NOTHING] * 2
+
+
 def test_a_share_of_one_probe_has_width_at_its_ends_and_one_of_several_has_none():
     assert there(shares.right(np.ones(40, bool), SUBJECT).low) < 1
     several = shares.right(np.full(40, 0.5), SUBJECT)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from stages.lib import stats
+from stages.lib.io import tables
 from stages.lib.stats import Interval
 from tests.intervals import ends, span
 
@@ -198,3 +199,64 @@ def test_a_share_of_draws_is_exact():
     assert stats.proportion(20, 20).low == pytest.approx(0.025 ** (1 / 20))
     assert stats.proportion(20, 20).high == 1.0
     assert stats.proportion(0, 0) == stats.NOTHING
+
+
+def old_mean(values, subject):
+    """The mean and the half of its interval by the formula, one number per statement."""
+    names = np.unique(subject)
+    n, g = len(values), len(names)
+    value = values.mean()
+    squares = sum((values[subject == name] - value).sum() ** 2 for name in names)
+    return value, stats.student(g) * np.sqrt(g / (g - 1) * squares / n**2)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_many_means_at_a_time_are_those_of_one_at_a_time_to_six_digits(seed):
+    random = np.random.default_rng(seed)
+    n = int(random.integers(3, 60))
+    subject = random.permutation(np.append([0, 1], random.integers(0, 8, n - 2)))
+    values = random.normal(random.normal(), 10.0 ** random.integers(-3, 2), (n, 3, 2))
+    value, half = stats.means(values, subject)
+    assert value.shape == half.shape == (3, 2)
+    for place in np.ndindex(3, 2):
+        column = values[:, *place]
+        one = stats.mean(column, subject, (-1e9, 1e9))
+        found = (value[place], value[place] - half[place], value[place] + half[place])
+        assert tables.rounded(found) == tables.rounded((one.value, one.low, one.high))
+        old_value, old_half = old_mean(column, subject)
+        old = (old_value, old_value - old_half, old_value + old_half)
+        assert tables.rounded(found) == tables.rounded(old)
+
+
+def test_many_means_of_one_subject_have_no_interval():
+    value, half = stats.means(np.array([[1.0, 2.0], [3.0, 2.0]]), np.zeros(2))
+    np.testing.assert_array_equal(value, [2.0, 2.0])
+    np.testing.assert_array_equal(half, [np.nan, np.nan])
+
+
+def test_a_subject_that_is_drawn_twice_counts_as_two():
+    sums, counts = np.array([[1.0, 5.0, 2.0]]), np.array([1.0, 2.0, 1.0])
+    times = np.array([2, 1, 0])
+    weighted = sums - counts * ((sums @ times) / (counts @ times))
+    variance = stats.cluster_variance(np.square(weighted) @ times, 3, counts @ times)
+    found = stats.half_width(np.repeat(sums, times, axis=1), np.repeat(counts, times))
+    np.testing.assert_allclose(found, stats.student(3) * np.sqrt(variance))
+
+
+def test_percentiles_hold_the_level_of_the_draws():
+    draws = np.random.default_rng(0).permutation(np.linspace(0, 1, 1001))
+    assert stats.percentiles(draws) == (pytest.approx(0.025), pytest.approx(0.975))
+
+
+@pytest.mark.parametrize(
+    ("interval", "above", "excludes"),
+    [
+        (Interval(0.5, 0.1, 0.9, 3), True, True),
+        (Interval(0.5, 0.0, 0.9, 3), False, False),
+        (Interval(0.0, -0.1, 0.1, 3), False, False),
+        (Interval(-0.5, -0.9, -0.1, 3), False, True),
+        (stats.NOTHING, False, False),
+    ],
+)
+def test_an_interval_is_above_a_value_or_excludes_it(interval, above, excludes):
+    assert (interval.is_above(0), interval.excludes(0)) == (above, excludes)
