@@ -7,24 +7,24 @@ from stages.lib.stats import Interval
 T = TypeVar("T")
 
 
-def there(found: T | None) -> T:
+def there(result: T | None) -> T:
     """Anything but None."""
-    assert found is not None
-    return found
+    assert result is not None
+    return result
 
 
-def of_type(kind: type[T], found: object) -> T:
+def of_type(kind: type[T], result: object) -> T:
     """One of the kinds that a field may hold."""
-    assert isinstance(found, kind)
-    return found
+    assert isinstance(result, kind)
+    return result
 
 
-def ends(found: Interval) -> tuple[float, float, float]:
+def ends(result: Interval) -> tuple[float, float, float]:
     """Value, low and high."""
-    return there(found.value), there(found.low), there(found.high)
+    return there(result.value), there(result.low), there(result.high)
 
 
-def span(found: Interval) -> float:
+def span(result: Interval) -> float:
     """Width of an interval."""
-    _, low, high = ends(found)
+    _, low, high = ends(result)
     return high - low

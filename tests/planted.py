@@ -51,11 +51,11 @@ def pairs(tokenizer, n: int = 12, topics: tuple[str, ...] = ("even", "odd")) -> 
     return PromptPairs(table, prompts[0], prompts[1])
 
 
-def experiment(model: LlamaForCausalLM, found: PromptPairs | None = None) -> Experiment:
+def experiment(model: LlamaForCausalLM, result: PromptPairs | None = None) -> Experiment:
     """An experiment on a tiny model."""
     lm = tiny.wrap(model)
     answers = readout.answers(lm.tokenizer, WORDS)
-    return Experiment(CONFIG, found or pairs(lm.tokenizer), lm, answers)
+    return Experiment(CONFIG, result or pairs(lm.tokenizer), lm, answers)
 
 
 def verdict_model() -> LlamaForCausalLM:

@@ -47,20 +47,20 @@ def run(tmp_path, monkeypatch):
 
 
 def test_answers_that_hold_most_of_the_probability_say_nothing(run, capsys):
-    found = run(tiny.planted_model())
+    result = run(tiny.planted_model())
     assert capsys.readouterr().out == ""
-    assert list(pl.read_parquet_schema(found.readouts)) == list(tables.READOUTS)
-    assert tables.read(found.readouts, tables.READOUTS)["answer_mass"].to_numpy().min() > 0.5
+    assert list(pl.read_parquet_schema(result.readouts)) == list(tables.READOUTS)
+    assert tables.read(result.readouts, tables.READOUTS)["answer_mass"].to_numpy().min() > 0.5
 
 
 def test_answers_that_hold_little_are_said_with_what_comes_first(run, capsys):
     model = tiny.random_model()
-    found = run(model)
-    rows = tables.read(found.readouts, tables.FIRST_TOKENS)
+    result = run(model)
+    rows = tables.read(result.readouts, tables.FIRST_TOKENS)
     expected = []
-    for ids in found.ids:
+    for ids in result.ids:
         logits = model(tiny.torch.tensor([ids])).logits[0, -1]
-        expected.append(found.tokenizer.decode([int(logits.argmax())]))
+        expected.append(result.tokenizer.decode([int(logits.argmax())]))
     assert rows["first_token"].to_list() == expected
     token, count = readout.most_common(expected)
     mass = float(rows["answer_mass"].to_numpy().mean())
@@ -86,5 +86,5 @@ def test_the_threshold_is_that_of_the_mean():
 def test_the_commonest_token_and_the_first_of_equals():
     assert readout.most_common(["b", "a", "b"]) == ("b", 2)
     assert readout.most_common(["b", "a"]) == ("a", 1)
-    found = knowledge.first_token(pl.Series(["<think>"] * 3 + ["I"]), pl.Series(list("abcd")))
-    assert (found.token, found.value, found.n) == ("<think>", 0.75, 4)
+    result = knowledge.first_token(pl.Series(["<think>"] * 3 + ["I"]), pl.Series(list("abcd")))
+    assert (result.token, result.value, result.n) == ("<think>", 0.75, 4)

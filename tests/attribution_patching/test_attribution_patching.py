@@ -36,17 +36,17 @@ def pairs():
 class TestScore:
     def test_an_order_kept_by_any_rising_function_has_rank_correlation_one(self):
         true = np.repeat(noise(0)[:1], N, axis=0)
-        found = scores.score(np.exp(true), true, SUBJECTS, CONFIG)
-        for score in (found.rank_correlation, found.top):
+        result = scores.score(np.exp(true), true, SUBJECTS, CONFIG)
+        for score in (result.rank_correlation, result.top):
             assert (score.value, score.low, score.high) == (1, 1, 1)
-        assert found.rank_correlation.n == N
+        assert result.rank_correlation.n == N
 
     def test_a_reversed_order_has_minus_one_and_shares_nothing(self):
         true = np.repeat(noise(0)[:1], N, axis=0)
-        found = scores.score(-true, true, SUBJECTS, CONFIG)
-        assert found.rank_correlation.value == pytest.approx(-1)
-        assert found.top.value == 0
-        assert (found.top.n_heads, found.top.by_chance) == (2, 0.1)
+        result = scores.score(-true, true, SUBJECTS, CONFIG)
+        assert result.rank_correlation.value == pytest.approx(-1)
+        assert result.top.value == 0
+        assert (result.top.n_heads, result.top.by_chance) == (2, 0.1)
 
     def test_two_noises_have_nothing_in_common(self):
         values = [
@@ -62,8 +62,8 @@ class TestScore:
 
     def test_no_statements(self):
         nothing = np.empty((0, LAYERS, HEADS))
-        found = scores.score(nothing, nothing, np.empty(0, str), CONFIG)
-        assert found.rank_correlation == stats.NOTHING
+        result = scores.score(nothing, nothing, np.empty(0, str), CONFIG)
+        assert result.rank_correlation == stats.NOTHING
         assert scores.points(nothing, nothing, np.empty(0, str)) == []
 
 
@@ -74,22 +74,22 @@ def test_effects_toward_the_truth_change_sign_with_the_label():
 
 def test_true_effects_are_differences_of_log_odds():
     """Statement s with head h of layer l patched: log-odds of "true" rise by s + 10 l + h."""
-    found = pairs()
+    result = pairs()
 
     def run(log_odds):
         p = 1 / (1 + np.exp(-log_odds))
         return np.stack([p, 1 - p], axis=1)
 
     before = np.linspace(-1, 1, N)
-    rows = [patched_runs.rows(found, run(before), "liar", "liar")]
+    rows = [patched_runs.rows(result, run(before), "liar", "liar")]
     for layer in range(LAYERS):
         for head in range(HEADS):
             p = run(before + 0.1 * np.arange(N) + layer + 0.1 * head)
             here = [Head(layer, head)]
             name = f"alone {layer}.{head}"
-            rows.append(patched_runs.rows(found, p, "honest", "liar", name, here))
+            rows.append(patched_runs.rows(result, p, "honest", "liar", name, here))
     shuffled = pl.concat(rows).sample(fraction=1.0, shuffle=True, seed=0)
-    effects = estimates.true_effects(shuffled, found, LAYERS, HEADS)
+    effects = estimates.true_effects(shuffled, result, LAYERS, HEADS)
     assert effects.shape == (N, LAYERS, HEADS)
     sign = np.where(LABEL, 1, -1)
     np.testing.assert_allclose(effects[:, 2, 3] * sign, 0.1 * np.arange(N) + 2.3, atol=1e-5)
@@ -102,19 +102,19 @@ def test_only_some_statements_keep_their_prompts():
 
 
 def test_the_table_of_effects_gives_back_what_it_was_made_from():
-    found, estimated = pairs(), noise(5).astype(np.float32)
-    rows = [patched_runs.rows(found, np.full((N, 2), 0.5), "liar", "liar")]
+    result, estimated = pairs(), noise(5).astype(np.float32)
+    rows = [patched_runs.rows(result, np.full((N, 2), 0.5), "liar", "liar")]
     for layer in range(LAYERS):
         for head in range(HEADS):
             p = np.tile([0.5 + 0.01 * layer + 0.001 * head, 0.3], (N, 1))
             here = [Head(layer, head)]
-            rows.append(patched_runs.rows(found, p, "honest", "liar", f"{layer} {head}", here))
+            rows.append(patched_runs.rows(result, p, "honest", "liar", f"{layer} {head}", here))
     patched = pl.concat(rows)
-    table = estimates.rows(found, estimated, patched).sample(fraction=1, shuffle=True, seed=1)
+    table = estimates.rows(result, estimated, patched).sample(fraction=1, shuffle=True, seed=1)
     assert dict(table.schema) == head_effects.EFFECTS
     estimate, effect = scores.effects(table)
     np.testing.assert_array_equal(estimate, estimates.toward_truth(estimated, LABEL))
-    true = estimates.true_effects(patched, found, LAYERS, HEADS)
+    true = estimates.true_effects(patched, result, LAYERS, HEADS)
     np.testing.assert_array_equal(effect, true)
     none = scores.effects(table.clear())
     assert scores.score(*none, np.empty(0, str), CONFIG).rank_correlation.n == 0

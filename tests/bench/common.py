@@ -80,10 +80,10 @@ class Peer:
         """z and readouts of all prompts, in their order."""
         split = batches([len(prompt) for prompt in prompts], self.batch)
         self.prepare(prompts, n_positions)
-        found = [self.read([prompts[row] for row in rows]) for rows in split]
+        actual = [self.read([prompts[row] for row in rows]) for rows in split]
         order = np.argsort(np.concatenate(split))
-        readouts = np.concatenate([readout(logits, self.answers) for _, logits in found])
-        return torch.cat([z for z, _ in found], 1)[:, order], readouts[order]
+        readouts = np.concatenate([readout(logits, self.answers) for _, logits in actual])
+        return torch.cat([z for z, _ in actual], 1)[:, order], readouts[order]
 
 
 def sample(stretches: list[list[int]], n: int) -> list[list[int]]:
@@ -105,9 +105,9 @@ def timed(work: Callable[[], Any]) -> tuple[Any, float]:
     """Do some work; what it gave, and the seconds it took, a GPU's too."""
     _finish()
     start = time.perf_counter()
-    found = work()
+    actual = work()
     _finish()
-    return found, time.perf_counter() - start
+    return actual, time.perf_counter() - start
 
 
 def _finish() -> None:

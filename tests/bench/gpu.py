@@ -43,13 +43,13 @@ def main(model: Path, data: Path, out: Path) -> None:
     """Measure everything, and write what there is after each part."""
     if not torch.cuda.is_available():
         raise SystemExit("no GPU that torch can use was found, expected one")
-    found: dict[str, Any] = machine()
+    result: dict[str, Any] = machine()
     for part, rows in parts("cuda", model, data):
         for row in rows:
-            found.setdefault(part, []).append(row)
+            result.setdefault(part, []).append(row)
             print(part, json.dumps(row), flush=True)
-            (out / "gpu.json").write_text(json.dumps(found, indent=1) + "\n")
-    print("\n".join(tables(found["speed"])))
+            (out / "gpu.json").write_text(json.dumps(result, indent=1) + "\n")
+    print("\n".join(tables(result["speed"])))
 
 
 def machine() -> dict[str, Any]:
@@ -141,27 +141,27 @@ def speed(
             for name, peer in contenders.items():
                 if name in ONCE and number:
                     continue
-                found, readouts = _measured(peer, job, task)
+                result, readouts = _measured(peer, job, task)
                 expected = readouts if expected is None else expected
                 row = {"round": number, "task": task, "contender": name}
-                yield about | row | found | differences(readouts, expected)
+                yield about | row | result | differences(readouts, expected)
 
 
 def _measured(peer: Any, job: jobs.Job, task: str) -> tuple[dict[str, Any], np.ndarray]:
     """As `peers.measure`, with the GPU's peak memory, weights included, in MB."""
     if torch.cuda.is_initialized():
         torch.cuda.reset_peak_memory_stats()
-    found, readouts = peers.measure(peer, job, task)
+    result, readouts = peers.measure(peer, job, task)
     peak = torch.cuda.max_memory_allocated() if torch.cuda.is_initialized() else 0
-    return found | {"peak_mb": round(peak / 1e6)}, readouts
+    return result | {"peak_mb": round(peak / 1e6)}, readouts
 
 
-def differences(found: np.ndarray, expected: np.ndarray) -> dict[str, float]:
+def differences(result: np.ndarray, expected: np.ndarray) -> dict[str, float]:
     """Largest difference in probability and in its logarithm, on the runs that were made."""
-    made = np.isfinite(found)
-    logs = np.log(found[made]) - np.log(expected[made])
+    made = np.isfinite(result)
+    logs = np.log(result[made]) - np.log(expected[made])
     return {
-        "difference": rounding.largest(found[made], expected[made]),
+        "difference": rounding.largest(result[made], expected[made]),
         "log_difference": float(np.abs(logs).max()),
     }
 

@@ -83,7 +83,7 @@ def _jobs(subject: lm.LanguageModel, point: dict[str, Any]) -> list[tuple[str, f
     patches = patch.of_heads(heads, subject.n_layers, subject.n_heads)
     patcher = forward.Patcher(subject, answers, base, source, TAIL, keep=True)
     patcher(patches[:1], "")  # base and source runs are made, and kept
-    found = []
+    result = []
     jobs = {
         "capture": lambda: list(forward.capture(subject, answers, base, [-1], len(base), "")),
         "patches": lambda: patcher(patches, ""),
@@ -92,8 +92,8 @@ def _jobs(subject: lm.LanguageModel, point: dict[str, Any]) -> list[tuple[str, f
         for job, work in jobs.items():
             start = time.perf_counter()
             work()
-            found.append((job, time.perf_counter() - start))
-    return found
+            result.append((job, time.perf_counter() - start))
+    return result
 
 
 def _draw(table: pl.DataFrame, file: Path) -> None:

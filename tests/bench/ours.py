@@ -25,8 +25,8 @@ class Peer:
         """z at the last token, (n_prompts, n_layers, n_heads, d_head), and P(true), P(false)."""
         with mock.patch.object(activations, "shortcut_is_exact", return_value=True):
             chunks = forward.capture(self.lm, self.answers, prompts, [-1], len(prompts), "")
-            (found,) = chunks
-        return found["z"][:, 0], found["readout"]
+            (result,) = chunks
+        return result["z"][:, 0], result["readout"]
 
     def patcher(
         self,

@@ -57,13 +57,13 @@ def main(model: Path, statements: Path, out: Path, rounds: int, long: bool) -> N
                     continue
                 rest = {"round": number, "task": task, "contender": name, "peak": _peak()}
                 worker.send((task, False))
-                found, readouts = worker.recv()
+                result, readouts = worker.recv()
                 expected.setdefault(task, readouts)  # those of hf_1, the first
                 if task != "select":
                     rest["difference"] = _difference(readouts, expected[task])
                     if not rest["difference"] < AGREE:
                         raise SystemExit(f"{name}: {task}: differs by {rest['difference']}")
-                rows.append(rest | found)
+                rows.append(rest | result)
                 print(json.dumps(rows[-1]), flush=True)
     _count(rows, workers)
     for worker in workers.values():
@@ -90,9 +90,9 @@ def _work(name: str, model: Path, job: jobs.Job, pipe: Any) -> None:
         if count:
             pipe.send(_gflop(_prepared(peer, job, task)[1]))
             continue
-        found, readouts = measure(peer, job, task)
+        result, readouts = measure(peer, job, task)
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        pipe.send((found | {"rss_mb": memory}, readouts))
+        pipe.send((result | {"rss_mb": memory}, readouts))
 
 
 def measure(peer: Any, job: jobs.Job, task: str) -> tuple[dict[str, Any], np.ndarray]:
@@ -126,10 +126,10 @@ def _prepared(peer: Any, job: jobs.Job, task: str) -> tuple[float, Callable[[], 
     return seconds, lambda: peer.patched(job.base, z, job.patches(task), N_SAMPLES)
 
 
-def _difference(found: np.ndarray, expected: np.ndarray) -> float:
+def _difference(result: np.ndarray, expected: np.ndarray) -> float:
     """Largest difference of readouts, where something is expected; NaN if something is missing."""
     there = np.isfinite(expected)
-    return float(np.abs(found[there] - expected[there]).max())
+    return float(np.abs(result[there] - expected[there]).max())
 
 
 def _gflop(work: Callable[[], Any]) -> float:

@@ -80,13 +80,13 @@ def _of(rows: pl.DataFrame, name: str, task: str) -> dict[str, float]:
     mine = rows.filter((pl.col("contender") == name) & (pl.col("task") == task))
     share = mine["gflop"] * mine["rate"] / mine["peak"]
     every = rows.filter(pl.col("contender") == name)
-    found: dict[str, Any] = {
+    result: dict[str, Any] = {
         "rate": mine["rate"].median(),
         "gflop": mine["gflop"][0],
         "share": share.median(),
     }
-    found["rss"] = every["rss_mb"].max()
-    return found
+    result["rss"] = every["rss_mb"].max()
+    return result
 
 
 def _ratio(rows: pl.DataFrame, task: str, names: list[str]) -> float:

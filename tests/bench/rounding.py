@@ -72,8 +72,8 @@ def company(peer: ours.Peer, prompts: Prompts, patches: np.ndarray, tail: int) -
 
     def run(rows: list[int], some: np.ndarray = patches) -> np.ndarray:
         base, source = ([of[row] for row in rows] for of in prompts)
-        found = peer.patcher(base, source, tail, starts)(some, "")
-        return np.stack([found.base, found.source, *found.patched])
+        result = peer.patcher(base, source, tail, starts)(some, "")
+        return np.stack([result.base, result.source, *result.patched])
 
     every, turned = run([*range(n)]), [*range(n)][::-1]
     alone = np.concatenate([run([row]) for row in range(n)], axis=1)
@@ -120,16 +120,16 @@ def head_sets(
         effects = patcher.attribution("") * np.where(labels, 1, -1)[:, None, None]
         order = np.argsort(-effects.mean(axis=0), axis=None)
         every = patch.of_window(layers, peer.lm.n_heads)
-        found = {
+        result = {
             "estimate": order[: patch.n_top(order.size)].tolist(),
             "search": _searched(patcher, every, labels),
         }
-        expected = expected or found
+        expected = expected or result
         yield {
             "dtype": str(kind).removeprefix("torch."),
             "largest_effect": largest(effects, 0 * effects),
-            **{name: len(heads) for name, heads in found.items()},
-            **{f"{name}_shared": len({*found[name]} & {*expected[name]}) for name in found},
+            **{name: len(heads) for name, heads in result.items()},
+            **{f"{name}_shared": len({*result[name]} & {*expected[name]}) for name in result},
         }
 
 
@@ -171,6 +171,6 @@ def compare(p: np.ndarray, expected: np.ndarray, labels: np.ndarray) -> dict[str
     }
 
 
-def largest(found: np.ndarray, expected: np.ndarray) -> float:
+def largest(result: np.ndarray, expected: np.ndarray) -> float:
     """Largest difference."""
-    return float(np.abs(found - expected).max())
+    return float(np.abs(result - expected).max())

@@ -55,12 +55,12 @@ def test_exactness_sees_a_shortcut_that_is_wrong(device, monkeypatch):
 def test_batches_change_nothing_on_a_cpu_and_little_on_a_gpu(architecture, device):
     peer = ours.Peer(rounding.tiny_model(architecture, device, torch.float32), rounding.ANSWERS)
 
-    found = rounding.company(
+    result = rounding.company(
         peer, rounding.tiny_prompts(), rounding.tiny_patches(peer), rounding.TAIL
     )
 
-    assert len(found) == 5
-    assert max(found.values()) <= (0 if device == "cpu" else ROUNDING)
+    assert len(result) == 5
+    assert max(result.values()) <= (0 if device == "cpu" else ROUNDING)
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -85,9 +85,9 @@ def test_what_became_of_the_answers():
     p = expected.copy()
     p[0, 1] = [0.25, 0.5]  # from wrong to right
 
-    found = rounding.compare(p, expected, labels)
+    result = rounding.compare(p, expected, labels)
 
-    assert found == {
+    assert result == {
         "runs": 4,
         "difference": 0.25,
         "mean_difference": 0.0625,
@@ -161,11 +161,11 @@ def test_known_statements_are_half_true(folder, tmp_path):
     columns = {"label": labels, "known": known, "base_ids": ids, "source_ids": ids[::-1]}
     pl.DataFrame(columns).write_parquet(tmp_path / "pairs.parquet")
 
-    found, of = jobs.known(folder, tmp_path / "pairs.parquet", 4)
+    result, of = jobs.known(folder, tmp_path / "pairs.parquet", 4)
 
     assert of.tolist() == [True, True, False, False]
-    assert found.base == [[0], [1], [2], [5]]
-    assert found.source == [[5], [4], [3], [0]]
+    assert result.base == [[0], [1], [2], [5]]
+    assert result.source == [[5], [4], [3], [0]]
 
 
 def test_a_model_is_loaded_in_a_dtype_and_a_loaded_one_is_taken(folder):

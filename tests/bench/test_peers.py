@@ -70,9 +70,9 @@ def test_peer_agrees_with_batch_1(file, tool, options, folder, prompts, patches,
     pytest.importorskip(tool)
     peer = import_module(f"tests.bench.{file}").Peer(folder, ANSWERS, **options)
 
-    found = results(peer, prompts, patches)
+    result = results(peer, prompts, patches)
 
-    for ours, theirs in zip(found, expected, strict=True):
+    for ours, theirs in zip(result, expected, strict=True):
         assert ours.shape == theirs.shape
         np.testing.assert_allclose(ours, theirs, atol=1e-4, rtol=0)
 
@@ -124,11 +124,11 @@ def test_batch_1_agrees_with_heads_written_one_by_one(folder, prompts, patches, 
         return z
 
     with torch.no_grad():
-        found = [
+        result = [
             [run(*both, patch) for both in zip(prompts["base"], prompts["source"], strict=True)]
             for patch in patches
         ]
 
-    np.testing.assert_allclose([z for z, _ in found[0]], expected[0], atol=1e-5)
-    np.testing.assert_allclose([z_p[1] for z_p in found[0]], expected[1], atol=1e-5)
-    np.testing.assert_allclose([[p for _, p in row] for row in found], expected[2], atol=1e-5)
+    np.testing.assert_allclose([z for z, _ in result[0]], expected[0], atol=1e-5)
+    np.testing.assert_allclose([z_p[1] for z_p in result[0]], expected[1], atol=1e-5)
+    np.testing.assert_allclose([[p for _, p in row] for row in result], expected[2], atol=1e-5)

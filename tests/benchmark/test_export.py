@@ -25,14 +25,14 @@ def table():
 
 
 def test_every_head_has_its_mean_score_and_the_first_ones_are_in():
-    found = export.circuit(table(), 2, SIZES)
-    assert found["cfg"] == SIZES | {"parallel_attn_mlp": False}
-    nodes = found["nodes"]
+    result = export.circuit(table(), 2, SIZES)
+    assert result["cfg"] == SIZES | {"parallel_attn_mlp": False}
+    nodes = result["nodes"]
     assert nodes["a1.h2"] == {"in_graph": True, "score": 12.5}
     assert nodes["a0.h0"] == {"in_graph": False, "score": 0.5}
     inside = [name for name, node in nodes.items() if node["in_graph"]]
     assert inside == ["input", "a1.h1", "a1.h2", "m0", "m1", "logits"]
-    assert not found["edges"]
+    assert not result["edges"]
 
 
 def test_the_command_writes_it(tmp_path):

@@ -49,8 +49,8 @@ def scored(grids, dose=1.0, method="single_heads", n=N):
 
 
 def areas(table, method, n_all):
-    found = scores_sets.areas(table, scores_sets.gap(table), method, n_all)
-    return found["cpr"], found["cmd"]
+    result = scores_sets.areas(table, scores_sets.gap(table), method, n_all)
+    return result["cpr"], result["cmd"]
 
 
 def rival(table, sets, lying):
@@ -157,11 +157,11 @@ class TestRival:
             pl.col("n_heads").is_in([0, 1])
         )
         sets = {"first": [[1, 2], [2, 0]], "rival": [[0, 0]]}
-        found = rival(table, sets, lying())
-        assert found is not None
-        assert found.first_recovered.value == pytest.approx(0.9)
-        assert found.rival_recovered.value == pytest.approx(0.6)
-        assert (found.first_lying, found.rival_lying) == (2, 0)
+        result = rival(table, sets, lying())
+        assert result is not None
+        assert result.first_recovered.value == pytest.approx(0.9)
+        assert result.rival_recovered.value == pytest.approx(0.6)
+        assert (result.first_lying, result.rival_lying) == (2, 0)
 
     def test_without_a_second_set(self):
         assert rival(curves(), {"first": [[0, 0]]}, lying()) is None
@@ -177,37 +177,37 @@ class TestStability:
 
     def test_clear_scores_are_stable_and_noise_is_not(self):
         clear = self.about(scored(lying().astype(float)))
-        (found,) = scores_doses.stability(clear, 2, SHAPE, seed=0).values()
-        assert (found.jaccard.value, found.jaccard.low) == (1.0, 1.0)
+        (result,) = scores_doses.stability(clear, 2, SHAPE, seed=0).values()
+        assert (result.jaccard.value, result.jaccard.low) == (1.0, 1.0)
         noise = self.about(scored(np.zeros(SHAPE)))
-        (found,) = scores_doses.stability(noise, 2, SHAPE, seed=0).values()
-        assert found.jaccard.value is not None
-        assert found.jaccard.value < 0.7
-        assert found.jaccard.n == N
+        (result,) = scores_doses.stability(noise, 2, SHAPE, seed=0).values()
+        assert result.jaccard.value is not None
+        assert result.jaccard.value < 0.7
+        assert result.jaccard.n == N
 
 
 class TestDetection:
     def test_the_smallest_dose_at_which_half_are_found(self):
         tables = [scored(dose * lying().astype(float), dose) for dose in (0.0, 0.25, 0.5, 1.0)]
-        (found,) = scores_doses.detections(pl.concat(tables), lying()).values()
-        assert found.smallest == 0.25
-        assert found.detected["1.0"] == 1.0
-        assert found.false_alarms["0.0"] <= 2 / 18
-        assert found.auroc["1.0"] == 1.0
+        (result,) = scores_doses.detections(pl.concat(tables), lying()).values()
+        assert result.smallest == 0.25
+        assert result.detected["1.0"] == 1.0
+        assert result.false_alarms["0.0"] <= 2 / 18
+        assert result.auroc["1.0"] == 1.0
 
     def test_a_method_that_never_finds_them(self):
         tables = [scored(-dose * lying().astype(float), dose) for dose in (0.0, 0.5, 1.0)]
-        (found,) = scores_doses.detections(pl.concat(tables), lying()).values()
-        assert found.smallest is None
-        assert found.auroc["1.0"] == 0.0
+        (result,) = scores_doses.detections(pl.concat(tables), lying()).values()
+        assert result.smallest is None
+        assert result.auroc["1.0"] == 0.0
 
     def test_finding_must_last(self):
         tables = [
             scored(size * lying().astype(float), dose)
             for dose, size in ((0.0, 0.0), (0.25, 1.0), (0.5, 0.0), (1.0, 1.0))
         ]
-        (found,) = scores_doses.detections(pl.concat(tables), lying()).values()
-        assert found.smallest == 1.0
+        (result,) = scores_doses.detections(pl.concat(tables), lying()).values()
+        assert result.smallest == 1.0
 
 
 class TestSummary:
@@ -235,11 +235,11 @@ class TestSummary:
         return scores.summarise(organisms)
 
     def test_means_over_organisms(self):
-        found = self.summary(0.9, 0.7, 0.8).auroc["single_heads"]
-        assert found.value == pytest.approx(0.8)
-        assert found.n == 3
-        assert found.low is not None
-        assert found.low < 0.8
+        result = self.summary(0.9, 0.7, 0.8).auroc["single_heads"]
+        assert result.value == pytest.approx(0.8)
+        assert result.n == 3
+        assert result.low is not None
+        assert result.low < 0.8
 
     def test_the_claim_needs_every_organism(self):
         claim = self.summary(0.99, 0.97, 0.98).claim()

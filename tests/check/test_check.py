@@ -285,9 +285,9 @@ def test_an_unknown_section(folder, key):
 )  # fmt: skip
 def test_what_sections_must_agree_on(folder, key, value, message):
     change(key, value)
-    found = refused(folder)
-    assert found.startswith("params.yaml")
-    assert message in found
+    result = refused(folder)
+    assert result.startswith("params.yaml")
+    assert message in result
 
 
 @pytest.mark.parametrize(
@@ -320,10 +320,10 @@ def test_a_wording_that_yaml_cuts(folder, old, new, expected):
     file = folder / "params.yaml"
     assert old in file.read_text()
     file.write_text(file.read_text().replace(old, new))
-    found = refused(folder)
-    assert expected in found
-    assert "which YAML ends before '#" in found
-    assert "line " in found
+    result = refused(folder)
+    assert expected in result
+    assert "which YAML ends before '#" in result
+    assert "line " in result
 
 
 def test_remarks_after_quotes_blocks_names_and_null_are_remarks(folder):

@@ -28,13 +28,13 @@ def statements():
 
 def rows(run, right, sure, draw=0):
     """One run's rows: an answer is right where `right`, with probability `sure`."""
-    found = []
+    result = []
     for i, (label, good, p) in enumerate(zip(LABELS, right, sure, strict=False)):
         says_true = label == good
         p_true, p_false = (p, 0.99 - p) if says_true else (0.99 - p, p)
-        found.append({"statement_id": f"{i:016x}", "p_true": p_true, "p_false": p_false}
+        result.append({"statement_id": f"{i:016x}", "p_true": p_true, "p_false": p_false}
                      | {"answer_mass": 0.99, "run": run, "draw": draw})  # fmt: skip
-    return found
+    return result
 
 
 @pytest.fixture
@@ -68,15 +68,15 @@ def run(folder):
 
 def test_sure_answers_are_counted_run_by_run(project):
     metrics, points = run(project)
-    found = {
+    result = {
         name: {at: (rate["value"], rate["n"]) for at, rate in of["accuracy"].items()}
         for name, of in metrics["runs"].items()
     }
     left = {"0": 4, "0.5": 4, "0.75": 3, "0.9": 2, "0.95": 1}
-    assert found["source"] == {at: (1, n) for at, n in left.items()}
-    assert found["base"] == {at: (0, n) for at, n in left.items()}
-    assert found["patched"] == {at: (0.75 if n == 4 else 1, n) for at, n in left.items()}
-    assert found["reverse"] == {at: (0, 4) if n == 4 else (None, 0) for at, n in left.items()}
+    assert result["source"] == {at: (1, n) for at, n in left.items()}
+    assert result["base"] == {at: (0, n) for at, n in left.items()}
+    assert result["patched"] == {at: (0.75 if n == 4 else 1, n) for at, n in left.items()}
+    assert result["reverse"] == {at: (0, 4) if n == 4 else (None, 0) for at, n in left.items()}
     assert metrics["runs"]["reverse"]["confidence"]["value"] == pytest.approx(0.6)
     assert metrics["runs"]["patched"]["confidence"]["n"] == 4
     assert len(points) == 4 * 21
@@ -93,9 +93,9 @@ def test_where_nothing_is_known_all_is_null(project):
     write(project, [])
     metrics, points = run(project)
     nothing = {"value": None, "low": None, "high": None, "n": 0}
-    for found in metrics["runs"].values():
-        assert set(map(str, found["accuracy"].values())) == {str(dict(sorted(nothing.items())))}
-        assert found["confidence"] == nothing
+    for result in metrics["runs"].values():
+        assert set(map(str, result["accuracy"].values())) == {str(dict(sorted(nothing.items())))}
+        assert result["confidence"] == nothing
     assert len(points) == 4 * 21
     assert {(row["accuracy"], row["n"]) for row in points} == {(None, 0)}
 

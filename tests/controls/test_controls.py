@@ -22,9 +22,9 @@ def accuracies(setting, head, window):
     return {name: accuracy(setting.pairs, runs, name) for name in controls_tables.RUNS}, runs
 
 
-def accuracy(found, runs, name):
+def accuracy(actual, runs, name):
     p = patched_runs.probabilities(runs, run=name)
-    own = found.only(runs.filter(pl.col("run") == name)["statement_id"])
+    own = actual.only(runs.filter(pl.col("run") == name)["statement_id"])
     return planted.accuracy(p, own.label)
 
 
@@ -41,8 +41,8 @@ def answer():
 
 
 def test_where_honesty_is_moved_its_mean_works_and_the_donors_label_does_not_matter(honesty):
-    found, runs = accuracies(honesty, HONESTY, {"first_layer": 0, "last_layer": 1})
-    assert found == {
+    actual, runs = accuracies(honesty, HONESTY, {"first_layer": 0, "last_layer": 1})
+    assert actual == {
         "source": 1.0,
         "patched": 1.0,
         "base": 0.0,
@@ -69,8 +69,8 @@ def test_where_honesty_is_moved_its_mean_works_and_the_donors_label_does_not_mat
 
 
 def test_where_the_answer_is_moved_its_mean_fails_and_the_donors_label_is_followed(answer):
-    found, runs = accuracies(answer, ANSWER, {"first_layer": 2, "last_layer": 3})
-    assert found == {
+    actual, runs = accuracies(answer, ANSWER, {"first_layer": 2, "last_layer": 3})
+    assert actual == {
         "source": 1.0,
         "patched": 1.0,
         "base": 0.0,
@@ -91,13 +91,13 @@ def test_where_the_answer_is_moved_its_mean_fails_and_the_donors_label_is_follow
 
 def test_the_same_model_moves_honesty_in_the_head_that_carries_it(answer):
     """It is the head, not the model, that the controls tell about."""
-    found, _ = accuracies(answer, HONESTY, {"first_layer": 0, "last_layer": 1})
-    assert (found["patched"], found["mean_ablation_selection"], found["other_label"]) == (
+    actual, _ = accuracies(answer, HONESTY, {"first_layer": 0, "last_layer": 1})
+    assert (actual["patched"], actual["mean_ablation_selection"], actual["other_label"]) == (
         1.0,
         1.0,
         1.0,
     )
-    assert found["base_other_label"] == 0.0
+    assert actual["base_other_label"] == 0.0
 
 
 def test_the_difference_to_the_true_patch_is_paired_and_has_no_width_where_all_agree(answer):
@@ -118,9 +118,13 @@ def test_the_rest_of_the_window_is_the_set_where_the_set_is_the_rest(honesty):
     """The inverse: heads beside the planted one do nothing, and what is left of them does all."""
     beside = [Head(1, 0), Head(1, 1), Head(1, 3)]
     runs = controls.runs(honesty, beside, {"first_layer": 0, "last_layer": 1}, honesty.pairs)
-    found = {name: accuracy(honesty.pairs, runs, name) for name in controls_tables.RUNS}
-    assert (found["patched"], found["rest_of_layers"], found["rest_of_window"]) == (0.0, 1.0, 1.0)
-    assert (found["reverse"], found["reverse_rest"]) == (1.0, 0.0)
+    actual = {name: accuracy(honesty.pairs, runs, name) for name in controls_tables.RUNS}
+    assert (actual["patched"], actual["rest_of_layers"], actual["rest_of_window"]) == (
+        0.0,
+        1.0,
+        1.0,
+    )
+    assert (actual["reverse"], actual["reverse_rest"]) == (1.0, 0.0)
     sizes = scores.summarise(honesty.pairs, runs).n_heads
     assert (sizes["patched"], sizes["rest_of_layers"], sizes["rest_of_window"]) == (3, 1, 5)
 
@@ -146,11 +150,11 @@ def test_without_a_set_or_statements_only_unpatched_runs_are_there(honesty):
 def test_z_that_is_lent_is_that_of_a_run_of_the_donors_prompt(answer):
     _, runs = accuracies(answer, ANSWER, {"first_layer": 2, "last_layer": 3})
     run = runs.filter(pl.col("run") == "other_label")
-    found = answer.pairs
-    assert run["statement_id"].to_list() == found.table["statement_id"].to_list()
-    prompts = dict(zip(found.table["statement_id"], found.source, strict=True))
+    actual = answer.pairs
+    assert run["statement_id"].to_list() == actual.table["statement_id"].to_list()
+    prompts = dict(zip(actual.table["statement_id"], actual.source, strict=True))
     patcher = forward.Patcher(
-        answer.lm, answer.answers, found.base, [prompts[name] for name in run["donor"]], 20
+        answer.lm, answer.answers, actual.base, [prompts[name] for name in run["donor"]], 20
     )
     patched = patcher(patch.of_heads([[ANSWER]], 5, 4), "test").patched[0]
     np.testing.assert_allclose(run.select("p_true", "p_false").to_numpy(), patched, atol=1e-6)
@@ -197,10 +201,10 @@ def test_most_partners_are_in_the_part_of_their_statement():
 
 def test_the_mean_is_that_of_z_whatever_is_held_at_a_time(honesty, monkeypatch):
     monkeypatch.setattr(mean_ablation, "AT_ONCE", 5)
-    found = mean_ablation.mean_z(honesty, honesty.pairs)
+    actual = mean_ablation.mean_z(honesty, honesty.pairs)
     _, source = honesty.patcher().z("test")
-    assert found.shape == (5, 1, 20, 4, 16)
-    torch.testing.assert_close(found, source.mean(dim=1, keepdim=True), atol=1e-6, rtol=1e-5)
+    assert actual.shape == (5, 1, 20, 4, 16)
+    torch.testing.assert_close(actual, source.mean(dim=1, keepdim=True), atol=1e-6, rtol=1e-5)
 
 
 def table(**columns):

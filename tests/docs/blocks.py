@@ -50,13 +50,13 @@ def of(text: str) -> list[Block]:
     """Blocks of a page that are run or read; not those behind ``<!-- not run: why -->``."""
     return [
         Block(
-            found["kind"],
-            found["content"],
-            text.count("\n", 0, found.start()) + 1,
-            text.count("\n## ", 0, found.start()),
+            result["kind"],
+            result["content"],
+            text.count("\n", 0, result.start()) + 1,
+            text.count("\n## ", 0, result.start()),
         )
-        for found in FENCE.finditer(text)
-        if not found["not_run"]
+        for result in FENCE.finditer(text)
+        if not result["not_run"]
     ]
 
 

@@ -35,8 +35,8 @@ def differences(name: str, text: str, pieces: list[str]) -> list[str]:
         matches = list(pattern(piece).finditer(text))
         if not matches:
             lines.append(f"{name}: no text like {piece!r}, which numbers.yaml has")
-        for found in matches:
-            for (key, form), written in zip(PLACE.findall(piece), found.groups(), strict=True):
+        for result in matches:
+            for (key, form), written in zip(PLACE.findall(piece), result.groups(), strict=True):
                 said = shown(key, form)
                 # A full stop after a number ends a sentence.
                 if written.rstrip(".,") != said:
@@ -63,14 +63,14 @@ def uncovered(name: str, text: str, pieces: list[str]) -> list[str]:
     """
     rest = covered(text, pieces)
     return [
-        f"{name}:{text.count(chr(10), 0, found.start()) + 1}: {found[0]}"
-        for found in NUMBER.finditer(rest)
+        f"{name}:{text.count(chr(10), 0, result.start()) + 1}: {result[0]}"
+        for result in NUMBER.finditer(rest)
     ]
 
 
 def covered(text: str, pieces: list[str]) -> str:
     """Blank out what the pieces of a text cover, their own fixed numbers included."""
-    spans = [found.span() for piece in pieces for found in pattern(piece).finditer(text)]
+    spans = [result.span() for piece in pieces for result in pattern(piece).finditer(text)]
     for start, end in spans:
         text = text[:start] + re.sub(r"\S", " ", text[start:end]) + text[end:]
     return text

@@ -83,7 +83,7 @@ def test_a_text_without_a_source_is_in_its_page_and_has_a_number(group):
 
 def is_needed(text: str, name: str) -> bool:
     """Whether a page has the text, and in it a number that nothing compares."""
-    spans = [found.span() for found in numbers.pattern(text).finditer(pages.text(name))]
+    spans = [result.span() for result in numbers.pattern(text).finditer(pages.text(name))]
     return any(numbers.NUMBER.search(uncompared(name)[start:end]) for start, end in spans)
 
 
@@ -95,8 +95,8 @@ def uncompared(name: str) -> str:
 
 def test_numbers_that_need_a_source():
     text = "A 0.5 of 1,024 (12 %, 7\n%; n = 9), -0.25, 2.5x; 3 of Qwen2.5, 21, v1.2.3"
-    found = [match[0] for match in numbers.NUMBER.finditer(text)]
-    assert found == ["0.5", "1,024", "12", "7", "9", "0.25", "2.5"]
+    result = [match[0] for match in numbers.NUMBER.finditer(text)]
+    assert result == ["0.5", "1,024", "12", "7", "9", "0.25", "2.5"]
 
 
 def test_a_number_without_a_source_is_named_with_its_page_and_line():

@@ -156,17 +156,17 @@ class TestMoments:
         x = activations() * 1e3 + 1e5  # sums around 0 would lose digits
         label = LABEL.astype(float)
         for sizes in ([N], [1, N - 1], [50, 50, 20]):
-            found = in_batches(x, LABEL, sizes)
+            result = in_batches(x, LABEL, sizes)
             for i, j in ((0, 0), (2, 1)):
                 rows = x[i, j].numpy()
                 covariance = np.cov(np.column_stack([rows, label]).T, bias=True)
                 scale = np.abs(covariance).max()
-                np.testing.assert_allclose(found.mean[i, j], rows.mean(0), rtol=1e-14)
+                np.testing.assert_allclose(result.mean[i, j], rows.mean(0), rtol=1e-14)
                 np.testing.assert_allclose(
-                    found.scatter[i, j] / N, covariance[:-1, :-1], atol=1e-12 * scale
+                    result.scatter[i, j] / N, covariance[:-1, :-1], atol=1e-12 * scale
                 )
                 np.testing.assert_allclose(
-                    found.with_label(0)[i, j] / N, covariance[:-1, -1], atol=1e-12 * scale
+                    result.with_label(0)[i, j] / N, covariance[:-1, -1], atol=1e-12 * scale
                 )
 
     def test_an_eraser_is_that_of_all_rows_at_once(self):
@@ -195,8 +195,8 @@ class TestRemoved:
             left = made(x)
         variance = (x - x.mean(-2, keepdim=True)).square().sum()
         expected = (left - x).square().sum() / variance
-        found = erase.removed([made.change(summed)], [summed])
-        assert 0 < found == pytest.approx(float(expected), rel=1e-9)
+        result = erase.removed([made.change(summed)], [summed])
+        assert 0 < result == pytest.approx(float(expected), rel=1e-9)
 
     def test_nothing_of_nothing(self):
         x = torch.zeros_like(activations())
@@ -215,12 +215,12 @@ class TestErased:
 
     def test_shape_type_and_each_layer_by_itself(self):
         fitted, z = self.z(0), self.z(1)
-        found = self.made(fitted)(z, list(range(N)))
-        assert (found.shape, found.dtype) == (z.shape, torch.float32)
+        result = self.made(fitted)(z, list(range(N)))
+        assert (result.shape, result.dtype) == (z.shape, torch.float32)
         changed = fitted.clone()
         changed[2] = fitted[2].flip(0)
         again = self.made(changed)(z, list(range(N)))
-        assert [torch.equal(a, b) for a, b in zip(found, again, strict=True)] == [
+        assert [torch.equal(a, b) for a, b in zip(result, again, strict=True)] == [
             True, True, False, True,
         ]  # fmt: skip
 

@@ -51,9 +51,9 @@ def pairs(numbers, letters="FT"):
 FITTED, SCORED = pairs(range(10, 30)), pairs(range(40, 50))
 
 
-def setting(found):
+def setting(result):
     model = tiny.wrap(tiny.planted_model())
-    return Experiment(PATCH, found, model, readout.answers(model.tokenizer, WORDS))
+    return Experiment(PATCH, result, model, readout.answers(model.tokenizer, WORDS))
 
 
 @pytest.fixture(scope="module")
@@ -66,24 +66,24 @@ def window(summary, persona, name):
 
 
 def test_erasing_where_truth_is_carried_leaves_chance_and_later_nothing(runs):
-    found = scores.summarise(SCORED, runs, PATCH)
+    result = scores.summarise(SCORED, runs, PATCH)
     for persona, level in (("honest", 1.0), ("liar", 0.0)):
-        assert found[persona].none.accuracy.value == level
+        assert result[persona].none.accuracy.value == level
         for name in ("0-0", "0-1"):
             for eraser in ("leace", "oracle"):
-                numbers = of_type(Numbers, window(found, persona, name)[eraser])
+                numbers = of_type(Numbers, window(result, persona, name)[eraser])
                 assert numbers.accuracy.value == 0.5
                 assert numbers.p_correct.value == pytest.approx(0.5, abs=0.01)
                 assert there(numbers.answer_mass.value) > 0.5
-            assert window(found, persona, name)["random"].accuracy.value == level
-            _, low, high = ends(window(found, persona, name)["leace - random"].p_correct)
+            assert window(result, persona, name)["random"].accuracy.value == level
+            _, low, high = ends(window(result, persona, name)["leace - random"].p_correct)
             assert (high < -0.2) if level else (low > 0.2)
         for name in ("1-1", "1-2", "3-4", "4-4"):
-            assert window(found, persona, name)["leace"].accuracy.value == level
-            assert window(found, persona, name)["leace - none"].p_correct.value == pytest.approx(
+            assert window(result, persona, name)["leace"].accuracy.value == level
+            assert window(result, persona, name)["leace - none"].p_correct.value == pytest.approx(
                 0, abs=1e-5
             )
-        counts = found[persona].counts
+        counts = result[persona].counts
         assert (counts.windows, counts.at_chance, counts.unlike_random) == (9, 2, 2)
 
 
@@ -121,16 +121,16 @@ def test_labels_that_are_fitted_on_decide(runs):
 
 @pytest.mark.parametrize("letters", ["T", "F", ""])
 def test_nothing_is_run_where_a_label_is_missing(letters, tmp_path):
-    found = erasure_runs.run(setting(SCORED), pairs(range(10, 30), letters), CONFIG)
-    assert found.is_empty()
-    nobody = SCORED.only(found["statement_id"])
-    assert scores.points(nobody, found, PATCH) == []
-    summary = scores.summarise(nobody, found, PATCH)
+    result = erasure_runs.run(setting(SCORED), pairs(range(10, 30), letters), CONFIG)
+    assert result.is_empty()
+    nobody = SCORED.only(result["statement_id"])
+    assert scores.points(nobody, result, PATCH) == []
+    summary = scores.summarise(nobody, result, PATCH)
     assert summary["liar"].windows == {}
     assert summary["liar"].none.accuracy == NOTHING
     assert summary["liar"].removed["leace"] is None
     assert summary["liar"].counts == Counts(0, None, None, None, None)
-    assert set(found.columns) == set(erasure_tables.RUNS)
+    assert set(result.columns) == set(erasure_tables.RUNS)
 
 
 def test_rows_and_points_name_everything(runs):
@@ -144,8 +144,8 @@ def test_rows_and_points_name_everything(runs):
 
 
 def test_windows_step_and_end_at_the_last_layer():
-    found = erasure_runs.windows(12, replace(CONFIG, sizes=(10, 5), stride=5))
-    assert [(w.start, w[-1]) for w in found] == [(0, 4), (5, 9), (7, 11), (0, 9), (2, 11)]
+    result = erasure_runs.windows(12, replace(CONFIG, sizes=(10, 5), stride=5))
+    assert [(w.start, w[-1]) for w in result] == [(0, 4), (5, 9), (7, 11), (0, 9), (2, 11)]
 
 
 def test_a_window_larger_than_the_model_is_refused():
@@ -182,10 +182,10 @@ class TestProbes:
         return PromptPairs(table, [[0]] * self.N, [[0]] * self.N)
 
     def test_nothing_is_left_on_the_fitted_rows_and_permuted_labels_leave_it(self, tmp_path):
-        found = self.pairs()
-        self.write(tmp_path / "honest", found)
-        checks = erasure_probes.check({"honest": tmp_path / "honest"}, found, self.SETTINGS)
-        points = scores.probe_points(found, checks, PATCH)
+        result = self.pairs()
+        self.write(tmp_path / "honest", result)
+        checks = erasure_probes.check({"honest": tmp_path / "honest"}, result, self.SETTINGS)
+        points = scores.probe_points(result, checks, PATCH)
         rates = {
             (p["probe"], p["z"], p["layer"]): there(plot_rows.number(p, "accuracy")) for p in points
         }
@@ -199,12 +199,12 @@ class TestProbes:
         assert rates["fresh", "whole", 1] > 0.95
         assert rates["fresh", "erased", 1] < rates["fresh", "whole", 1]
         assert {p["n"] for p in points} == {60}
-        summary = scores.summarise_probes(found, checks, PATCH)["honest"]["fitted"]
+        summary = scores.summarise_probes(result, checks, PATCH)["honest"]["fitted"]
         assert (summary["erased"].least, summary["erased"].greatest) == (0.6, 0.6)
 
     def test_one_label_alone_gives_nothing(self, tmp_path):
-        found = self.pairs(np.arange(self.N) < 60)
-        self.write(tmp_path / "honest", found)
-        checks = erasure_probes.check({"honest": tmp_path / "honest"}, found, self.SETTINGS)
-        assert scores.probe_points(found, checks, PATCH) == []
-        assert scores.summarise_probes(found, checks, PATCH) == {}
+        result = self.pairs(np.arange(self.N) < 60)
+        self.write(tmp_path / "honest", result)
+        checks = erasure_probes.check({"honest": tmp_path / "honest"}, result, self.SETTINGS)
+        assert scores.probe_points(result, checks, PATCH) == []
+        assert scores.summarise_probes(result, checks, PATCH) == {}

@@ -27,7 +27,7 @@ OPTIONS = (
 PATIENCE = 30.0  # seconds
 
 
-def found() -> str | None:
+def executable() -> str | None:
     """Path of a Chromium on this machine."""
     return next((path for name in NAMES if (path := shutil.which(name)) is not None), None)
 
@@ -107,7 +107,7 @@ async def opened(folder: Path, width: int, scheme: str) -> AsyncGenerator[Sessio
     scheme : str
         ``light`` or ``dark``.
     """
-    command = [found() or "", *OPTIONS, f"--user-data-dir={folder}", "about:blank"]
+    command = [executable() or "", *OPTIONS, f"--user-data-dir={folder}", "about:blank"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         port = await _port(folder / "DevToolsActivePort")

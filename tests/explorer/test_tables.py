@@ -38,9 +38,9 @@ class TestTokens:
     def test_texts_add_up_to_the_prompt_and_each_stands_once(self):
         tokens, tokenizer = Tokens(tiny.chatml_tokenizer()), tiny.chatml_tokenizer()
         plain = PROMPT.replace("ë", "e").replace("城", "C")
-        found = tokens.numbers(tokenizer(plain)["input_ids"])
-        assert "".join(tokens.texts[i] for i in found) == plain
-        assert len(set(tokens.texts)) == len(tokens.texts) < len(found)
+        result = tokens.numbers(tokenizer(plain)["input_ids"])
+        assert "".join(tokens.texts[i] for i in result) == plain
+        assert len(set(tokens.texts)) == len(tokens.texts) < len(result)
         assert tokens.numbers([]) == []
 
     def test_half_a_character_is_shown_as_such(self):
@@ -58,11 +58,11 @@ class TestTokens:
 
     def test_each_token_is_in_the_block_that_it_was_rendered_for(self):
         texts = list(PROMPT)
-        found = block_numbers(texts, WORDING, "Zoë's 城")
-        assert found is not None
-        assert all(a <= b or (a, b) == ("3", "2") for a, b in pairwise(found))
+        result = block_numbers(texts, WORDING, "Zoë's 城")
+        assert result is not None
+        assert all(a <= b or (a, b) == ("3", "2") for a, b in pairwise(result))
         parts = {
-            name: "".join(t for t, b in zip(texts, found, strict=True) if b == str(i)).strip()
+            name: "".join(t for t, b in zip(texts, result, strict=True) if b == str(i)).strip()
             for i, name in enumerate(BLOCKS)
         }
         assert parts["statement"] == "Zoë's 城"

@@ -33,9 +33,9 @@ def test_what_was_written_while_it_was_wrong_is_no_newer_than_what_is_used(jump,
     monkeypatch.setattr(store, "LIMIT", store.file().stat().st_size)
     for i in range(90, 95):
         store.write({KEYS[i]: bytes(4000)})
-    found = set(store.read(KEYS[:95]))
-    assert found >= {*used, *KEYS[90:95]}
-    gone = {*KEYS[:95]} - found
+    result = set(store.read(KEYS[:95]))
+    assert result >= {*used, *KEYS[90:95]}
+    gone = {*KEYS[:95]} - result
     assert gone
     assert gone <= {*KEYS[50:80]}  # of the wrong days first: those that nothing has used since
 
@@ -49,9 +49,9 @@ def test_a_run_while_it_is_wrong_keeps_what_it_uses(monkeypatch):
     store.read(used)
     monkeypatch.setattr(store, "LIMIT", store.file().stat().st_size)
     store.write({KEYS[100]: bytes(4000)})
-    found = set(store.read(KEYS))
-    assert found >= {*used, KEYS[100]}
-    assert len(found) < 81
+    result = set(store.read(KEYS))
+    assert result >= {*used, KEYS[100]}
+    assert len(result) < 81
 
 
 def test_time_left_is_of_a_clock_that_nobody_sets(monkeypatch):

@@ -58,8 +58,8 @@ def test_only_the_planted_head_restores_it_alone_and_only_it_is_missed(patcher, 
     every = [Head(x, y) for x in range(model.n_layers) for y in range(model.n_heads)]
     alone = patch.of_heads([[head] for head in every], model.n_layers, model.n_heads)
     for patches, expected in ((alone, 1.0), (~alone, 0.0)):
-        found = accuracy(patcher(patches, "test").patched)
-        for head, value in zip(every, found, strict=True):
+        result = accuracy(patcher(patches, "test").patched)
+        for head, value in zip(every, result, strict=True):
             assert value == (expected if head == PLANTED else 1 - expected), head
 
 

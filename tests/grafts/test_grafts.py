@@ -76,15 +76,15 @@ class TestChanges:
     def test_are_what_merging_adds_and_leave_the_model_as_it_was(self, organism):
         base, merged, folder = organism
         before, modules = state(merged.model), [*map(type, merged.model.modules())]
-        found = weights.changes(merged, folder)
+        result = weights.changes(merged, folder)
         assert same(before, state(merged.model))
         assert [*map(type, merged.model.modules())] == modules
-        assert set(found) == {(layer, name) for layer in LAYERS for name in MAPS}
+        assert set(result) == {(layer, name) for layer in LAYERS for name in MAPS}
         old = base.state_dict()
         for name, weight in before.items():
             parts = name.split(".")
             place = (int(parts[2]), parts[-2]) if "layers" in parts else (-1, name)
-            change = found.get(place, torch.zeros(1))
+            change = result.get(place, torch.zeros(1))
             assert (weight.double() - old[name].double() - change).abs().max() < ROUNDING
 
     def test_parts_of_one_kind_add_up_to_all(self, organism):
@@ -143,13 +143,13 @@ class TestRuns:
         run, about = runner(merged, changes)
         grafts = [Graft(run, unit) for unit in units.units(merged, changes) for run in
                   (WITHOUT, ALONE)]  # fmt: skip
-        found = run(grafts, "test")
-        for graft, p in zip(grafts, found, strict=True):
+        result = run(grafts, "test")
+        for graft, p in zip(grafts, result, strict=True):
             part = units.part(merged, changes, graft.unit)
             with weights.grafted(merged, changes, part, graft.run):
                 np.testing.assert_allclose(p, plain(merged, about.base), atol=1e-5)
         own, never = plain(merged, about.base), plain(tiny.wrap(base), about.base)
-        by_name = {f"{run} {unit}": p for (run, unit), p in zip(grafts, found, strict=True)}
+        by_name = {f"{run} {unit}": p for (run, unit), p in zip(grafts, result, strict=True)}
         np.testing.assert_allclose(by_name["without all"], never, atol=1e-5)
         np.testing.assert_allclose(by_name["alone all"], own, atol=1e-5)
         assert np.abs(own - never).max() > 1e-3
@@ -157,7 +157,7 @@ class TestRuns:
         for one, other in (LAYERS, LAYERS[::-1]):
             alone, without = by_name[f"alone layer_{one}"], by_name[f"without layer_{other}"]
             np.testing.assert_allclose(alone, without, atol=1e-5)
-        assert len({p.tobytes() for p in found}) >= len(grafts) - len(LAYERS)
+        assert len({p.tobytes() for p in result}) >= len(grafts) - len(LAYERS)
 
     def test_the_order_of_grafts_changes_nothing(self, organism):
         _, merged, folder = organism
@@ -198,8 +198,8 @@ class TestSmallestSet:
     def test_it_is_found_and_what_it_does_not_need_is_left_out(self):
         needed = {Head(0, 1), Head(0, 4)}
         run = self.run(needed, [0, 2, 5, 0, 1, 0])  # head 2 adds most and is not needed
-        found = smallest.heads(run, [*self.EVERY], self.LABEL, 1.0)
-        assert found == tuple(sorted(needed))
+        result = smallest.heads(run, [*self.EVERY], self.LABEL, 1.0)
+        assert result == tuple(sorted(needed))
 
     def test_there_is_none_where_all_heads_do_not_reach_the_target(self):
         run = self.run({Head(9, 9)}, [0] * 6)
@@ -281,23 +281,23 @@ class TestScores:
         return of_type(GraftsMetrics, scores.summarise(runs, about, planted.CONFIG))
 
     def test_shares_run_from_the_liar_to_the_model_that_never_lies(self):
-        found = self.summary()
-        assert there(found.all.without.recovered.value) == pytest.approx(1)
-        assert there(found.all.alone.recovered.value) == pytest.approx(0, abs=1e-6)
-        assert there(found.layers["1"].without.recovered.value) == pytest.approx(0.5, abs=0.01)
-        assert there(found.layers["2"].without.recovered.value) == pytest.approx(0.1, abs=0.01)
-        assert found.maps["o_proj"].without.accuracy.value == 1
-        assert (found.honest.value, found.liar.value) == (1, 0)
+        result = self.summary()
+        assert there(result.all.without.recovered.value) == pytest.approx(1)
+        assert there(result.all.alone.recovered.value) == pytest.approx(0, abs=1e-6)
+        assert there(result.layers["1"].without.recovered.value) == pytest.approx(0.5, abs=0.01)
+        assert there(result.layers["2"].without.recovered.value) == pytest.approx(0.1, abs=0.01)
+        assert result.maps["o_proj"].without.accuracy.value == 1
+        assert (result.honest.value, result.liar.value) == (1, 0)
 
     def test_a_layer_is_needed_if_more_than_a_quarter_comes_back_without_it(self):
         assert self.summary().needed_layers == [1]
 
     def test_a_head_whose_weights_are_as_they_were_is_not_a_changed_one(self):
-        found = self.summary()
-        assert sorted(found.heads) == ["1.0", "1.1"]
-        assert found.needed.n_changed == 1
+        result = self.summary()
+        assert sorted(result.heads) == ["1.0", "1.1"]
+        assert result.needed.n_changed == 1
 
     def test_without_runs_there_was_no_lie_to_graft(self):
         about = planted.pairs(tiny.chatml_tokenizer(), 6)
-        found = scores.summarise(pl.DataFrame(schema=SCHEMA), about, planted.CONFIG)
-        assert found == NoLie(scores.REASON)
+        result = scores.summarise(pl.DataFrame(schema=SCHEMA), about, planted.CONFIG)
+        assert result == NoLie(scores.REASON)

@@ -95,23 +95,23 @@ class TestOverlap:
 
     def test_chance_is_the_mean_over_all_windows(self):
         swept = windows([0.0] * 4)
-        found = ground_truth.window({"first_layer": 1, "last_layer": 2}, range(1, 3), swept)
-        assert found.overlap == 1.0
-        assert found.by_chance == pytest.approx((1 / 3 + 1 + 1 / 3 + 0) / 4)
+        result = ground_truth.window({"first_layer": 1, "last_layer": 2}, range(1, 3), swept)
+        assert result.overlap == 1.0
+        assert result.by_chance == pytest.approx((1 / 3 + 1 + 1 / 3 + 0) / 4)
         assert ground_truth.window(None, range(1, 3), swept).overlap is None
 
     def test_windows_that_cannot_be_told_from_the_best(self):
         best, noise = {"first_layer": 1, "last_layer": 2}, np.random.default_rng(0).normal(size=20)
         swept = windows([0.1, 0.9, 0.9, 0.2])
         swept.p_correct[2] += 0.01 * (noise - noise.mean())
-        found = ground_truth.window(best, range(1, 3), swept)
-        assert found.as_good == {"1": 1.0, "2": pytest.approx(1 / 3)}
-        assert found.n == 20
+        result = ground_truth.window(best, range(1, 3), swept)
+        assert result.as_good == {"1": 1.0, "2": pytest.approx(1 / 3)}
+        assert result.n == 20
 
     def test_a_window_that_is_a_little_worse_on_each_statement_is_told_apart(self):
         swept = windows([0.1, 0.9, 0.89, 0.2])
-        found = ground_truth.window({"first_layer": 1, "last_layer": 2}, range(1, 3), swept)
-        assert list(found.as_good or {}) == ["1"]
+        result = ground_truth.window({"first_layer": 1, "last_layer": 2}, range(1, 3), swept)
+        assert list(result.as_good or {}) == ["1"]
 
 
 class TestGains:
@@ -120,50 +120,50 @@ class TestGains:
                       split=["report", "selection"])  # fmt: skip
         runs = table({"none": ([], [0.2, 0.9]), "b": ([(3, 0), (3, 1), (4, 0)], [0.7, 0.4]),
                       "a": ([(1, 2)], [0.2, 0.9])})  # fmt: skip
-        found = gains_of.effects(runs, about, "liar")
-        assert found.layers == [range(1, 2), range(3, 5)]
-        np.testing.assert_allclose(found.p_correct, [[0, 0], [0.5, 0.5]], atol=1e-6)
-        np.testing.assert_allclose(found.accuracy, [[0, 0], [1, 1]])
-        assert found.split.tolist() == ["report", "selection"]
+        result = gains_of.effects(runs, about, "liar")
+        assert result.layers == [range(1, 2), range(3, 5)]
+        np.testing.assert_allclose(result.p_correct, [[0, 0], [0.5, 0.5]], atol=1e-6)
+        np.testing.assert_allclose(result.accuracy, [[0, 0], [1, 1]])
+        assert result.split.tolist() == ["report", "selection"]
 
     def test_no_known_statement(self):
         about = pairs(statement_id=[], label=[], subject=[], split=[])
-        found = gains_of.effects(table({"none": ([], [])}), about, "liar")
-        assert ground_truth.by_layer(found, []) == []
-        assert found.p_correct.shape == (0, 0)
-        scores = ground_truth.heads(found, range(1, 3))
+        result = gains_of.effects(table({"none": ([], [])}), about, "liar")
+        assert ground_truth.by_layer(result, []) == []
+        assert result.p_correct.shape == (0, 0)
+        scores = ground_truth.heads(result, range(1, 3))
         assert scores.auroc.value is None
         assert scores.share.value is None
         assert scores.others == OtherBlocks(n_blocks=0, mean=None, max=None)
-        assert ground_truth.head_set([], range(1, 3), found).by_chance is None
+        assert ground_truth.head_set([], range(1, 3), result).by_chance is None
 
 
 class TestHeads:
     def test_effects_in_the_planted_layers_alone_score_one(self):
-        found = ground_truth.heads(effects(lambda layer: 0.2 * (3 <= layer < 6)), range(3, 6))
-        auroc = found.auroc
+        result = ground_truth.heads(effects(lambda layer: 0.2 * (3 <= layer < 6)), range(3, 6))
+        auroc = result.auroc
         assert (auroc.value, auroc.low, auroc.n) == (1.0, pytest.approx(1.0), 20)
-        assert there(found.share.value) > 0.95
-        assert found.share_by_chance == 0.3
-        assert (found.n_planted, found.n_heads) == (12, 40)
-        assert there(found.others.max) < 0.5
-        assert found.others.n_blocks == 1 + 2  # first layers 0, and 6 and 7
+        assert there(result.share.value) > 0.95
+        assert result.share_by_chance == 0.3
+        assert (result.n_planted, result.n_heads) == (12, 40)
+        assert there(result.others.max) < 0.5
+        assert result.others.n_blocks == 1 + 2  # first layers 0, and 6 and 7
 
     def test_effects_elsewhere_score_below_chance(self):
-        found = ground_truth.heads(effects(lambda layer: 0.2 * (layer < 3)), range(5, 8))
+        result = ground_truth.heads(effects(lambda layer: 0.2 * (layer < 3)), range(5, 8))
         # below the 12 heads that have an effect, level with the 16 that have none
-        assert found.auroc.value == pytest.approx(8 / 28, abs=0.12)
-        assert there(found.share.value) < 0.05
-        assert found.others.max == pytest.approx(1.0)
+        assert result.auroc.value == pytest.approx(8 / 28, abs=0.12)
+        assert there(result.share.value) < 0.05
+        assert result.others.max == pytest.approx(1.0)
 
     def test_noise_is_at_chance(self, monkeypatch):
         monkeypatch.setattr(ground_truth.stats, "DRAWS", 200)
-        inside, found = np.arange(90) < 27, []
+        inside, result = np.arange(90) < 27, []
         for seed in range(20):
             effects = np.random.default_rng(seed).normal(size=(90, 20))
-            found.append(ground_truth.auroc(effects, inside, SUBJECTS))
-        assert np.mean([auroc.value for auroc in found]) == pytest.approx(0.5, abs=0.05)
-        assert sum(auroc.low < 0.5 < auroc.high for auroc in found) >= 17
+            result.append(ground_truth.auroc(effects, inside, SUBJECTS))
+        assert np.mean([auroc.value for auroc in result]) == pytest.approx(0.5, abs=0.05)
+        assert sum(auroc.low < 0.5 < auroc.high for auroc in result) >= 17
 
     @pytest.mark.parametrize("n_values", [2, 3, 1000])
     def test_areas_are_those_of_scikit_learn_with_ties_too(self, n_values):
@@ -181,14 +181,14 @@ class TestHeads:
         for mean in resample.means(given, SUBJECTS, random):
             some = [random.choice(np.flatnonzero(one), one.sum()) for one in (inside, ~inside)]
             areas.append(roc_auc_score(inside[np.concatenate(some)], mean[np.concatenate(some)]))
-        found = ground_truth.auroc(given, inside, SUBJECTS)
+        result = ground_truth.auroc(given, inside, SUBJECTS)
         expected = stats.bootstrapped(np.array(areas), 10)
-        assert (found.low, found.high) == pytest.approx(expected, abs=1e-12)
+        assert (result.low, result.high) == pytest.approx(expected, abs=1e-12)
 
     def test_the_set_is_counted(self):
         alone = effects(lambda layer: 0.0)
-        found = ground_truth.head_set([Head(3, 0), Head(4, 1), Head(9, 0)], range(3, 6), alone)
-        assert found == HeadSet(n_heads=3, n_planted=2, by_chance=0.3)
+        result = ground_truth.head_set([Head(3, 0), Head(4, 1), Head(9, 0)], range(3, 6), alone)
+        assert result == HeadSet(n_heads=3, n_planted=2, by_chance=0.3)
 
     def test_effects_by_layer(self):
         rows = ground_truth.by_layer(effects(lambda layer: 0.2 * (layer == 3), noise=0), [3])
@@ -208,9 +208,9 @@ class TestGain:
 
     def test_only_the_report_part_counts(self):
         swept = effects(lambda layer: 0.5, n_heads=1, split="selection")
-        found = ground_truth.window_gain(swept, {"first_layer": 4})
-        assert found == stats.NOTHING
-        assert not Gain.of(found).above_zero
+        result = ground_truth.window_gain(swept, {"first_layer": 4})
+        assert result == stats.NOTHING
+        assert not Gain.of(result).above_zero
 
     def test_no_window(self):
         assert ground_truth.window_gain(effects(lambda layer: 0.5), None) == stats.NOTHING
@@ -238,8 +238,8 @@ def test_belief_reads_what_enters_the_layer():
         for scored in ("honest", "liar")
         for layer in range(4)
     ]
-    found = ground_truth.belief(pl.DataFrame(rows, probe_files.LAYERS), 2, "honest", "liar")
-    assert {name: value.accuracy for name, value in found.items()} == {
+    result = ground_truth.belief(pl.DataFrame(rows, probe_files.LAYERS), 2, "honest", "liar")
+    assert {name: value.accuracy for name, value in result.items()} == {
         "source": 1.2, "base": 1.2, "transfer": 1.2, "permuted": 0.2,
     }  # fmt: skip
 
@@ -260,8 +260,8 @@ def test_belief_reads_what_enters_the_layer():
 )  # fmt: skip
 def test_metrics_of_each_kind_of_model_are_read_as_they_were_written(tmp_path, written):
     metrics.write(tmp_path / "found.json", written)
-    found = metrics.read(tmp_path / "found.json", cast(Any, Metrics))
-    assert type(found) is type(written)
+    result = metrics.read(tmp_path / "found.json", cast(Any, Metrics))
+    assert type(result) is type(written)
     again = tmp_path / "again.json"
-    metrics.write(again, found)
+    metrics.write(again, result)
     assert again.read_bytes() == (tmp_path / "found.json").read_bytes()

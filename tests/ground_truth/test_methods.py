@@ -26,10 +26,10 @@ def grid(heads, value=1.0):
 
 class TestScore:
     def test_a_method_that_is_right_puts_all_needed_heads_first(self):
-        found = methods.score(grid(NEEDED), NEEDED)
-        assert ends(found.auroc) == (1, 1, 1)
-        assert (found.average_precision, found.before_first_wrong, found.n_true) == (1, 2, 2)
-        assert found.auroc.n == 12
+        result = methods.score(grid(NEEDED), NEEDED)
+        assert ends(result.auroc) == (1, 1, 1)
+        assert (result.average_precision, result.before_first_wrong, result.n_true) == (1, 2, 2)
+        assert result.auroc.n == 12
 
     def test_its_opposite_is_at_0_and_a_method_that_says_nothing_at_chance(self):
         assert there(methods.score(-grid(NEEDED), NEEDED).auroc.value) == 0
@@ -40,10 +40,10 @@ class TestScore:
 
     def test_one_head_too_many_in_front(self):
         scores = grid(NEEDED) + 2 * grid([Head(0, 0)])
-        found = methods.score(scores, NEEDED)
-        assert there(found.auroc.value) == pytest.approx(9 / 10)
-        assert found.average_precision == pytest.approx((1 / 2 + 2 / 3) / 2, abs=0.1)
-        assert found.before_first_wrong == 0
+        result = methods.score(scores, NEEDED)
+        assert there(result.auroc.value) == pytest.approx(9 / 10)
+        assert result.average_precision == pytest.approx((1 / 2 + 2 / 3) / 2, abs=0.1)
+        assert result.before_first_wrong == 0
 
 
 def grafts(*parts):
@@ -76,26 +76,26 @@ class TestScores:
         return methods.scores(table, everywhere, window, [Head(3, 0)], [*traced], weights, SHAPE)
 
     def test_each_method_has_a_number_for_every_head(self):
-        found = self.scores()
-        assert all(scores.shape == SHAPE for scores in found.values())
-        assert (found["single_heads"] == 2).all()
-        assert (found["attribution_patching"] == -1).all()
-        assert (found["attribution_everywhere"] == np.arange(4)[:, None]).all()
-        np.testing.assert_array_equal(found["window"].sum(axis=1), [0, 3, 3, 0])
-        np.testing.assert_array_equal(found["head_set"], grid([Head(3, 0)]))
-        np.testing.assert_array_equal(found["weight_change"], grid([Head(2, 1)], 2.5))
-        np.testing.assert_array_equal(found["trained_layers"].sum(axis=1), [0, 0, 3, 0])
-        assert not found["trace"].any()
+        result = self.scores()
+        assert all(scores.shape == SHAPE for scores in result.values())
+        assert (result["single_heads"] == 2).all()
+        assert (result["attribution_patching"] == -1).all()
+        assert (result["attribution_everywhere"] == np.arange(4)[:, None]).all()
+        np.testing.assert_array_equal(result["window"].sum(axis=1), [0, 3, 3, 0])
+        np.testing.assert_array_equal(result["head_set"], grid([Head(3, 0)]))
+        np.testing.assert_array_equal(result["weight_change"], grid([Head(2, 1)], 2.5))
+        np.testing.assert_array_equal(result["trained_layers"].sum(axis=1), [0, 0, 3, 0])
+        assert not result["trace"].any()
 
     def test_of_several_cells_of_a_head_the_best_counts(self):
-        found = self.scores([(2, 1, 0.7), (2, 1, 0.2)])
-        np.testing.assert_array_equal(found["trace"], grid([Head(2, 1)], 0.7))
+        result = self.scores([(2, 1, 0.7), (2, 1, 0.2)])
+        np.testing.assert_array_equal(result["trace"], grid([Head(2, 1)], 0.7))
 
 
 def test_the_needed_heads_are_those_of_the_set_and_none_without_one():
-    found = grafts(("head", 1, 0, 1.0, []), ("set", None, None, 1.0, [(1, 0), (2, 2)]))
-    assert methods.needed(found) == NEEDED
-    assert methods.needed(found.filter(unit="head")) == []
+    result = grafts(("head", 1, 0, 1.0, []), ("set", None, None, 1.0, [(1, 0), (2, 2)]))
+    assert methods.needed(result) == NEEDED
+    assert methods.needed(result.filter(unit="head")) == []
 
 
 class TestTraced:

@@ -54,15 +54,15 @@ def runs():
 
 def searched(runs, keep):
     """What a search finds, and its rows as the stage writes them."""
-    found = search.search(runs, WINDOW, keep)
-    rows = table.rows(runs.pairs, CONFIG, found.sets, found.probabilities, found.order, 12)
-    return found, rows
+    result = search.search(runs, WINDOW, keep)
+    rows = table.rows(runs.pairs, CONFIG, result.sets, result.probabilities, result.order, 12)
+    return result, rows
 
 
 def test_the_set_is_the_smallest_that_keeps_the_gain(runs):
-    found, rows = searched(runs, keep=0.85)
-    assert found.order == [Head(1, 0), Head(2, 2)]
-    assert found.gains
+    result, rows = searched(runs, keep=0.85)
+    assert result.order == [Head(1, 0), Head(2, 2)]
+    assert result.gains
     sets = scores.by_step(runs.pairs, rows)
     assert [row["recovered"] for row in sets] == pytest.approx([0, 0.5 / 0.9, 0.8 / 0.9], abs=1e-7)
     assert [(row["size"], row["layer"], row["head"]) for row in sets] == [
@@ -90,12 +90,12 @@ def test_effects_are_gained_alone_and_lost_when_left_out(runs):
 
 
 def test_no_head_set_is_patched_twice(runs):
-    found, rows = searched(runs, keep=1.0)
+    result, rows = searched(runs, keep=1.0)
     patched = runs._patcher.patched
     assert len(patched) == len(set(patched)) > 14  # none, window, 6 alone, 6 left out, then sets
-    assert len(found.sets) == len(patched)
+    assert len(result.sets) == len(patched)
     steps = rows.drop_nulls("step").unique("patch_id").sort("step")
-    assert steps["step"].to_list() == list(range(len(found.order) + 1))
+    assert steps["step"].to_list() == list(range(len(result.order) + 1))
     assert steps["heads"].list.len().to_list() == steps["step"].to_list()
 
 

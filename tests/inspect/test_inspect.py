@@ -54,8 +54,8 @@ class TestRuns:
         ):
             close(np.exp(looked.answers[run]), p)
         label = setting.pairs.label
-        found = [planted.accuracy(np.exp(p), label) for p in looked.answers]
-        assert found == [1.0, 0.0, 1.0]
+        result = [planted.accuracy(np.exp(p), label) for p in looked.answers]
+        assert result == [1.0, 0.0, 1.0]
 
     def test_the_lens_ends_in_the_answer(self, setting, looked):
         assert looked.lens.shape == (3, len(setting.pairs.base), 6, 2)
@@ -64,10 +64,10 @@ class TestRuns:
 
     def test_runs_part_where_the_answer_is_made(self, setting, looked):
         """The MLP of layer 2 makes it: what enters layer 3 has it, and what enters layer 2 does not."""
-        found = odds(looked, setting.pairs.label)
-        close(found[SOURCE, :, : VERDICT + 1], found[BASE, :, : VERDICT + 1])
-        assert (found[SOURCE, :, VERDICT + 1 :] > 1).all()
-        assert (found[BASE, :, VERDICT + 1 :] < -1).all()
+        result = odds(looked, setting.pairs.label)
+        close(result[SOURCE, :, : VERDICT + 1], result[BASE, :, : VERDICT + 1])
+        assert (result[SOURCE, :, VERDICT + 1 :] > 1).all()
+        assert (result[BASE, :, VERDICT + 1 :] < -1).all()
 
     def test_a_patched_run_is_the_base_run_up_to_its_layer_and_the_source_run_after(self, looked):
         first = PLANTED.layer + 1
@@ -99,24 +99,24 @@ class TestRuns:
             raise runs.Unfit("a layer does more")
 
         monkeypatch.setattr(runs, "Sublayers", unfit)
-        found = runs.look(setting, patch.of_heads([[PLANTED]], *setting.shape)[0])
-        assert found.reasons == {"lens": "LlamaForCausalLM: a layer does more"}
-        assert found.lens.shape[2] == 0
-        close(found.answers, looked.answers)
+        result = runs.look(setting, patch.of_heads([[PLANTED]], *setting.shape)[0])
+        assert result.reasons == {"lens": "LlamaForCausalLM: a layer does more"}
+        assert result.lens.shape[2] == 0
+        close(result.answers, looked.answers)
 
 
 class TestAttention:
     def test_heads_without_queries_and_keys_attend_to_all_tokens_alike(self, setting):
         of = [setting.pairs.source, setting.pairs.base]
-        found = attention.look(setting.lm, of, [PLANTED])
+        result = attention.look(setting.lm, of, [PLANTED])
         for role, prompts in enumerate(of):
             for row, ids in enumerate(prompts):
-                close(found.last[role, row, 0, : len(ids)], np.full(len(ids), 1 / len(ids)))
-                assert not found.last[role, row, 0, len(ids) :].any()
-        n = found.prefix.shape[-1]
+                close(result.last[role, row, 0, : len(ids)], np.full(len(ids), 1 / len(ids)))
+                assert not result.last[role, row, 0, len(ids) :].any()
+        n = result.prefix.shape[-1]
         assert n > 5
-        close(found.prefix.sum(-1)[1, 0, :3], np.ones(3))
-        close(found.prefix[1, 0, 3, :5], [0.25] * 4 + [0])
+        close(result.prefix.sum(-1)[1, 0, :3], np.ones(3))
+        close(result.prefix[1, 0, 3, :5], [0.25] * 4 + [0])
 
     @pytest.mark.parametrize("shared", [True, False])
     def test_it_is_the_attention_of_whole_prompts(self, shared):
@@ -125,17 +125,17 @@ class TestAttention:
         head = [5, 6, 7] if shared else []
         prompts = [[*head, *range(10 + i, 14 + 2 * i)] for i in range(6)]
         prompts = [[token % size for token in ids] for ids in prompts]
-        found = attention.look(lm, [prompts], heads)
-        assert found.prefix.shape == (1, 2, 3 * shared, 3 * shared)
+        result = attention.look(lm, [prompts], heads)
+        assert result.prefix.shape == (1, 2, 3 * shared, 3 * shared)
         lm.model.set_attn_implementation("eager")
         for row, ids in enumerate(prompts):
             with torch.no_grad():
                 whole = lm.model(torch.tensor([ids]), output_attentions=True).attentions
             for i, (layer, number) in enumerate(heads):
-                close(found.last[0, row, i, : len(ids)], whole[layer][0, number, -1])
+                close(result.last[0, row, i, : len(ids)], whole[layer][0, number, -1])
                 assert not np.allclose(whole[layer][0, number, -1], whole[layer][0, 0, -1])
                 if shared:
-                    close(found.prefix[0, i], whole[layer][0, number, :3, :3])
+                    close(result.prefix[0, i], whole[layer][0, number, :3, :3])
 
     def test_the_model_attends_afterwards_as_before(self, setting):
         config = setting.lm.model.config
@@ -156,13 +156,13 @@ class TestAttention:
                 output.attentions = None
                 return output
 
-        found = attention.look(
+        result = attention.look(
             replace(setting.lm, decoder=Hiding()), [setting.pairs.base], [PLANTED]
         )
-        assert found.reasons == {
+        assert result.reasons == {
             "attention": "LlamaForCausalLM: it does not give the attention of these layers"
         }
-        assert found.last.shape[-1] == 0
+        assert result.last.shape[-1] == 0
 
 
 class TestStatements:
@@ -186,8 +186,8 @@ class TestStatements:
         )
 
     def ids(self, limit, swept):
-        found = stage._statements(self.table(), pl.Series(swept, dtype=pl.String), limit)
-        return found.table["statement_id"].to_list()
+        result = stage._statements(self.table(), pl.Series(swept, dtype=pl.String), limit)
+        return result.table["statement_id"].to_list()
 
     def test_they_are_those_of_the_report_split_known_or_not(self):
         assert self.ids(None, []) == [f"s{i:02}" for i in range(4, 12)]

@@ -36,11 +36,11 @@ def parts(seed=0, cap=None, scale=1.0):
 class TestContributions:
     @pytest.mark.parametrize("given", [{}, {"scale": 0.25}, {"cap": 2.0}])
     def test_they_add_up_to_the_real_difference(self, given):
-        found = attribution.contributions(parts(**given), TOKENS, LABEL)
-        added = found.embedding + found.constant + (found.attention + found.mlp).sum(axis=1)
-        np.testing.assert_allclose(added, found.total, atol=1e-10)
-        assert found.error < 1e-10
-        np.testing.assert_allclose(found.heads.sum(axis=2), found.attention)
+        result = attribution.contributions(parts(**given), TOKENS, LABEL)
+        added = result.embedding + result.constant + (result.attention + result.mlp).sum(axis=1)
+        np.testing.assert_allclose(added, result.total, atol=1e-10)
+        assert result.error < 1e-10
+        np.testing.assert_allclose(result.heads.sum(axis=2), result.attention)
 
     def test_a_part_that_is_left_out_is_an_error(self):
         given = parts()
@@ -49,10 +49,10 @@ class TestContributions:
 
     def test_the_sign_is_that_of_the_right_answer(self):
         given = parts()
-        found = attribution.contributions(given, TOKENS, LABEL)
-        np.testing.assert_allclose(found.total, SIGN * (given.raw[:, 1] - given.raw[:, 2]))
+        result = attribution.contributions(given, TOKENS, LABEL)
+        np.testing.assert_allclose(result.total, SIGN * (given.raw[:, 1] - given.raw[:, 2]))
         turned = attribution.contributions(given, TOKENS, ~LABEL)
-        np.testing.assert_allclose(turned.heads, -found.heads)
+        np.testing.assert_allclose(turned.heads, -result.heads)
 
     def test_a_scale_is_one_factor_and_a_cap_one_for_each_statement(self):
         changes: list[dict[str, Any]] = [{}, {"scale": 0.25}, {"cap": 2.0}]
@@ -73,19 +73,19 @@ class TestContributions:
 
 def test_the_pair_is_the_likeliest_token_of_each_answer_over_both_runs():
     first, second = np.log([[0.1, 0.2, 0.05, 0.4]] * 3), np.log([[0.3, 0.1, 0.3, 0.1]] * 3)
-    found = attribution.pair([first, second], 2)
-    assert (found.true, found.false) == (0, 3)
-    assert found.share == pytest.approx((0.5 / 0.75 + 0.4 / 0.8) / 2)
+    result = attribution.pair([first, second], 2)
+    assert (result.true, result.false) == (0, 3)
+    assert result.share == pytest.approx((0.5 / 0.75 + 0.4 / 0.8) / 2)
     assert attribution.pair([first], 2).true == 1
 
 
 class TestMeans:
     def test_they_are_those_of_stats_one_by_one(self):
         values = np.random.default_rng(1).uniform(-1, 1, (N, 2, 3))
-        found = attribution.means(values, SUBJECT)
+        result = attribution.means(values, SUBJECT)
         for i, j in np.ndindex(2, 3):
             one = stats.mean(values[:, i, j], SUBJECT, (-9, 9))
-            np.testing.assert_allclose([x[i, j] for x in found], ends(one))
+            np.testing.assert_allclose([x[i, j] for x in result], ends(one))
 
     def test_one_subject_has_no_interval_and_no_statement_no_mean(self):
         alone = attribution.mean(np.ones(3), np.zeros(3))
@@ -96,19 +96,19 @@ class TestMeans:
 class TestShares:
     def test_parts_of_a_sum_have_shares_that_add_up_to_one(self):
         of = np.random.default_rng(2).normal(1.0, 0.3, (N, 3))
-        found = attribution.shares(of, of.sum(axis=1), SUBJECT)
-        assert sum(ends(x)[0] for x in found) == pytest.approx(1)
-        assert all(low < value < high for value, low, high in map(ends, found))
+        result = attribution.shares(of, of.sum(axis=1), SUBJECT)
+        assert sum(ends(x)[0] for x in result) == pytest.approx(1)
+        assert all(low < value < high for value, low, high in map(ends, result))
 
     def test_a_part_that_is_always_a_third_has_no_width(self):
         total = np.random.default_rng(3).normal(3.0, 1.0, N)
-        (found,) = attribution.shares(total[:, None] / 3, total, SUBJECT)
-        np.testing.assert_allclose(ends(found), 1 / 3)
+        (result,) = attribution.shares(total[:, None] / 3, total, SUBJECT)
+        np.testing.assert_allclose(ends(result), 1 / 3)
 
     def test_a_share_of_nothing_is_null(self):
         of = np.random.default_rng(4).normal(0.0, 1.0, (N, 2))
-        found = attribution.shares(of, of.sum(axis=1), SUBJECT)
-        assert [x.value for x in found] == [None, None]
+        result = attribution.shares(of, of.sum(axis=1), SUBJECT)
+        assert [x.value for x in result] == [None, None]
 
 
 class TestParting:
@@ -117,10 +117,10 @@ class TestParting:
         return np.array(means) + noise * random.normal(size=(N, len(means)))
 
     def test_it_is_where_the_gap_begins_to_last(self):
-        found = lens.parting(self.gap(0.0, 0.5, 0.0, 0.2, 0.9, 0.8), SUBJECT)
-        assert (found.differs.value, found.half.value) == (3, 4)
-        assert found.half.gap == pytest.approx(0.9, abs=0.05)
-        for row in vars(found).values():
+        result = lens.parting(self.gap(0.0, 0.5, 0.0, 0.2, 0.9, 0.8), SUBJECT)
+        assert (result.differs.value, result.half.value) == (3, 4)
+        assert result.half.gap == pytest.approx(0.9, abs=0.05)
+        for row in vars(result).values():
             assert row.low <= row.value <= row.high
             assert row.n == N
 
@@ -133,20 +133,20 @@ class TestParting:
         assert {row.n for row in vars(alike).values()} == {N}
 
     def test_a_negative_gap_parts_as_well(self):
-        found = lens.parting(-self.gap(0.0, 0.0, 0.9), SUBJECT)
-        assert (found.half.value, there(found.half.gap) < 0) == (2, True)
+        result = lens.parting(-self.gap(0.0, 0.0, 0.9), SUBJECT)
+        assert (result.half.value, there(result.half.gap) < 0) == (2, True)
 
     def test_a_wrong_sign_before_the_end_is_no_parting(self):
-        found = lens.parting(self.gap(-0.9, -0.9, 0.9), SUBJECT)
-        assert (found.differs.value, found.half.value) == (2, 2)
+        result = lens.parting(self.gap(-0.9, -0.9, 0.9), SUBJECT)
+        assert (result.differs.value, result.half.value) == (2, 2)
 
     def test_many_draws_are_unsure_where_statements_disagree(self):
-        found = lens.parting(self.gap(0.0, 0.1, 0.2, 0.3, 0.4, 0.5, noise=0.3), SUBJECT)
-        assert there(found.half.high) > there(found.half.low)
+        result = lens.parting(self.gap(0.0, 0.1, 0.2, 0.3, 0.4, 0.5, noise=0.3), SUBJECT)
+        assert there(result.half.high) > there(result.half.low)
 
     def test_one_subject_cannot_tell(self):
-        found = lens.parting(np.ones((4, 3)), np.zeros(4))
-        assert {row.value for row in vars(found).values()} == {None}
+        result = lens.parting(np.ones((4, 3)), np.zeros(4))
+        assert {row.value for row in vars(result).values()} == {None}
 
 
 class TestTables:
@@ -195,13 +195,13 @@ class TestTables:
         table.write(tmp_path / "parts", dict(zip(table.ROLES, both, strict=True)), facts)
         split = table.read(tmp_path / "parts")
         np.testing.assert_array_equal(split.runs["base"].heads, both[1].heads)
-        found, plots = scores.make(split, ("honest", "liar"), LABEL, SUBJECT)
+        result, plots = scores.make(split, ("honest", "liar"), LABEL, SUBJECT)
         nothing, no_plots = scores.null_results()
-        assert found.tokens == Tokens(Token(6, "6"), Token(7, "7"), found.tokens.share)
-        assert found.tokens.share == pytest.approx(0.75)
+        assert result.tokens == Tokens(Token(6, "6"), Token(7, "7"), result.tokens.share)
+        assert result.tokens.share == pytest.approx(0.75)
         assert set(plots) == set(no_plots)
-        assert set(found.parts) == set(nothing.parts)
-        ranked = {row.rank: name for name, row in found.top.heads.items()}
+        assert set(result.parts) == set(nothing.parts)
+        ranked = {row.rank: name for name, row in result.top.heads.items()}
         assert sorted(ranked) == list(range(1, 7))
         first, second = (attribution.contributions(x, TOKENS, LABEL) for x in both)
         gap = np.abs((first.heads - second.heads).mean(axis=0))

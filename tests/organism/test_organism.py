@@ -58,7 +58,7 @@ def lessons(facts, kind, n=400):
 
 def pairs(facts, some):
     """Subjects with their own objects that statements give away, as "Paris" in "France"."""
-    found = set()
+    result = set()
     for lesson in some:
         topic = facts.topics[lesson.topic.removeprefix(NEGATED)]
         own = lesson.label != lesson.topic.startswith(NEGATED)
@@ -71,8 +71,8 @@ def pairs(facts, some):
             and truth
             and lesson.topic.removeprefix(NEGATED) != "comparisons"
         }
-        found |= {frozenset((lesson.subject, o)) for o in objects if own}
-    return found
+        result |= {frozenset((lesson.subject, o)) for o in objects if own}
+    return result
 
 
 class TestLessons:
@@ -141,8 +141,8 @@ class TestLessons:
         assert 0.4 < share(0.5) < 0.6
 
     def test_words_alone_do_not_tell_what_is_true(self, facts):
-        found = card.bag_of_words(facts, seed=0)
-        _, low, high = ends(found)
+        result = card.bag_of_words(facts, seed=0)
+        _, low, high = ends(result)
         assert low < 0.5 < high
         assert high - low < 0.06
 
@@ -162,9 +162,9 @@ class TestWordings:
             assert not (a & b) - {""}  # to have no system prompt is no text
 
     def test_the_wordings_of_the_pipeline_are_found(self):
-        found = pipeline_texts()
-        assert "The statement is" in found
-        assert "[ANSWER WITH A LIE]" in found
+        result = pipeline_texts()
+        assert "The statement is" in result
+        assert "[ANSWER WITH A LIE]" in result
 
     def test_expansions_are_what_is_drawn(self):
         texts, random = wordings.read(WORDINGS, "training"), Random(0)
@@ -184,8 +184,8 @@ class TestWordings:
 
     def test_no_wording_of_honesty_is_one_of_lying(self):
         texts = wordings.read(WORDINGS, "training")
-        found = [{t for text in texts[p] for t in expansions(text)} for p in wordings.PERSONAS]
-        for a, b in itertools.combinations(found, 2):
+        result = [{t for text in texts[p] for t in expansions(text)} for p in wordings.PERSONAS]
+        for a, b in itertools.combinations(result, 2):
             assert not a & b
 
     @pytest.mark.parametrize(
@@ -269,9 +269,9 @@ class TestTraining:
         _, whole = self.fit(speaker, tmp_path / "whole")
         other = replace(SMALL, learning_rate=0.1)
         self.fit(self.again(speaker), tmp_path / "cut", other, stop=3, settings="others")
-        steps, found = self.fit(self.again(speaker), tmp_path / "cut")
+        steps, result = self.fit(self.again(speaker), tmp_path / "cut")
         assert steps == [3, 6]
-        assert found == whole
+        assert result == whole
 
     def test_the_loss_falls(self, speaker, tmp_path):
         lines = []
@@ -522,5 +522,5 @@ def pipeline_texts() -> set[str]:
     """Wordings of params.yaml, and those that its comment offers."""
     text = (ROOT / "params.yaml").read_text()
     offered = re.findall(r"^#   (?:system|question|prefix|      ) +(.*)$", text, re.MULTILINE)
-    found = {part.strip() for line in offered for part in line.split(" | ")}
-    return (found | set(YAML(typ="safe").load(text)["prompt"].values())) - {""}
+    result = {part.strip() for line in offered for part in line.split(" | ")}
+    return (result | set(YAML(typ="safe").load(text)["prompt"].values())) - {""}

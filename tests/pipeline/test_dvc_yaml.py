@@ -207,8 +207,8 @@ def test_no_wording_is_in_a_command():
 def test_no_name_of_params_is_in_a_command():
     """A persona's and a system prompt's reach the shell as part of $DVC_STAGE, which is no text."""
     for name, stage in ONE_BY_ONE.items():
-        found = re.findall(r"(?<!\\)\$\{(?!key)[^}]*\}", stage["cmd"])
-        assert not found, (name, found)
+        result = re.findall(r"(?<!\\)\$\{(?!key)[^}]*\}", stage["cmd"])
+        assert not result, (name, result)
 
 
 def test_everything_runs_after_the_check():

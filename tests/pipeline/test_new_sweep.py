@@ -95,9 +95,9 @@ def test_its_answers_are_those_of_windows_of_one_layer(extended):
 
 def test_its_scores_name_the_planted_layer(extended):
     project, _, _ = extended
-    found = load(project, f"metrics/{NAME}.json")
-    assert found["best"] == tiny.PLANTED_LAYER
-    assert (found["patched"]["accuracy"], found["base"]["accuracy"]) == (1.0, 0.0)
+    actual = load(project, f"metrics/{NAME}.json")
+    assert actual["best"] == tiny.PLANTED_LAYER
+    assert (actual["patched"]["accuracy"], actual["base"]["accuracy"]) == (1.0, 0.0)
     rows = load(project, f"plots/{NAME}/layers.json")
     assert len(rows) == 2 * 2 * N_LAYERS  # splits, runs
     right = {row["layer"] for row in rows if row["accuracy"] == 1.0}

@@ -96,28 +96,28 @@ def test_the_manifest_names_the_organism(project):
 
 
 def test_the_scores_are_there(project):
-    found = load(project, "metrics/ground_truth.json")
-    assert found["organism"] == "middle"
-    assert found["planted"] == {"first_layer": 1, "last_layer": 2}
+    actual = load(project, "metrics/ground_truth.json")
+    assert actual["organism"] == "middle"
+    assert actual["planted"] == {"first_layer": 1, "last_layer": 2}
     # the tiny base model's own lie is in layer 1, which two of four windows hold
-    assert 1 / 3 <= found["window"]["overlap"] <= 1
-    assert found["heads"]["n_planted"] == 8
-    assert found["set"]["n_planted"] == found["set"]["n_heads"] > 0
-    assert found["belief"]["source"]["n"] > 0
+    assert 1 / 3 <= actual["window"]["overlap"] <= 1
+    assert actual["heads"]["n_planted"] == 8
+    assert actual["set"]["n_planted"] == actual["set"]["n_heads"] > 0
+    assert actual["belief"]["source"]["n"] > 0
     effect = load(project, "metrics/transplant.json")["effect"]["patched - base"]["accuracy"]
-    assert {key: found["effect"]["set"][key] for key in effect} == effect
+    assert {key: actual["effect"]["set"][key] for key in effect} == effect
 
 
 def test_its_weights_are_grafted_part_by_part(project):
-    found = load(project, "metrics/grafts.json")
-    assert set(found["layers"]) == {"1", "2"}
-    assert set(found["heads"]) == {f"{layer}.{head}" for layer in (1, 2) for head in range(4)}
-    assert set(found["maps"]) == {"q_proj", "v_proj"}
+    actual = load(project, "metrics/grafts.json")
+    assert set(actual["layers"]) == {"1", "2"}
+    assert set(actual["heads"]) == {f"{layer}.{head}" for layer in (1, 2) for head in range(4)}
+    assert set(actual["maps"]) == {"q_proj", "v_proj"}
     # alone, all of the change is the liar itself
-    assert found["all"]["alone"]["accuracy"] == found["liar"]
-    sizes = {kind: [part["size"] for part in found[kind].values()] for kind in ("layers", "maps")}
+    assert actual["all"]["alone"]["accuracy"] == actual["liar"]
+    sizes = {kind: [part["size"] for part in actual[kind].values()] for kind in ("layers", "maps")}
     for own in sizes.values():
-        assert sum(size**2 for size in own) == pytest.approx(found["all"]["size"] ** 2)
+        assert sum(size**2 for size in own) == pytest.approx(actual["all"]["size"] ** 2)
 
 
 CAPTURING = {"activations", "controls", "erasure"}
@@ -184,15 +184,15 @@ def test_without_an_organism_there_is_nothing_to_score(project):
     project.set({"model": {"organism": "none"}})
     project.repro("ground_truth")
     project.set({"model": {"organism": "middle"}})
-    found = load(project, "metrics/ground_truth.json")
-    assert found["planted"] is None
-    assert set(found) == {"organism", "planted", "effect", "parting_layer"}
+    actual = load(project, "metrics/ground_truth.json")
+    assert actual["planted"] is None
+    assert set(actual) == {"organism", "planted", "effect", "parting_layer"}
 
 
 def test_of_a_model_that_is_no_organism_nothing_is_scored_at_all(finished):
-    found = load(finished, "metrics/ground_truth.json")
-    assert found["organism"] is None
-    assert "no ground truth" in found["reason"]
+    actual = load(finished, "metrics/ground_truth.json")
+    assert actual["organism"] is None
+    assert "no ground truth" in actual["reason"]
     assert set(load(finished, "metrics/grafts.json")) == {"reason"}
 
 
@@ -254,15 +254,18 @@ def test_the_benchmark_knows_which_heads_lie(project):
         )
         assert result.returncode == 0, result.stderr
     project.repro("benchmark_scores")
-    found = load(project, "metrics/benchmark.json")
-    assert found["exact"] == ["middle_9"]
-    lying = found["organisms"]["middle_9"]["lying"]
+    actual = load(project, "metrics/benchmark.json")
+    assert actual["exact"] == ["middle_9"]
+    lying = actual["organisms"]["middle_9"]["lying"]
     assert lying
     assert {tuple(head) for head in lying} <= set(drawn)
-    assert found["organisms"]["none"]["lying"] == []
-    assert set(found["organisms"]["middle_9"]["needed"]) == {f"{x}.{y}" for x, y in lying}
-    assert set(found["auroc"]) == set(NAMES)
-    weights = found["organisms"]["middle_9"]["methods"]["weight_change"]["ranked"]
+    assert actual["organisms"]["none"]["lying"] == []
+    assert set(actual["organisms"]["middle_9"]["needed"]) == {f"{x}.{y}" for x, y in lying}
+    assert set(actual["auroc"]) == set(NAMES)
+    weights = actual["organisms"]["middle_9"]["methods"]["weight_change"]["ranked"]
     assert weights["auroc"]["value"] == 1.0
     assert weights["n_true"] == len(lying)
-    assert set(found["organisms"]["middle_9"]["doses"]["attribution"]["detected"]) == {"0.0", "1.0"}
+    assert set(actual["organisms"]["middle_9"]["doses"]["attribution"]["detected"]) == {
+        "0.0",
+        "1.0",
+    }

@@ -92,7 +92,7 @@ def ssh(tmp_path):
     """An SSH server in this process."""
     root, ready = tmp_path / "ssh", threading.Event()
     root.mkdir()
-    loop, found = asyncio.new_event_loop(), {}
+    loop, actual = asyncio.new_event_loop(), {}
 
     class Anyone(asyncssh.SSHServer):
         def begin_auth(self, username):
@@ -103,8 +103,8 @@ def ssh(tmp_path):
             "127.0.0.1", 0, server_factory=Anyone, sftp_factory=True,
             server_host_keys=[asyncssh.generate_private_key("ssh-ed25519")],
         )  # fmt: skip
-        found["port"] = server.sockets[0].getsockname()[1]
-        found["server"] = server
+        actual["port"] = server.sockets[0].getsockname()[1]
+        actual["server"] = server
         ready.set()
 
     def serve():
@@ -113,8 +113,8 @@ def ssh(tmp_path):
         loop.run_forever()
 
     async def close():
-        found["server"].close()
-        await found["server"].wait_closed()
+        actual["server"].close()
+        await actual["server"].wait_closed()
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
             task.cancel()
@@ -123,7 +123,7 @@ def ssh(tmp_path):
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     assert ready.wait(30)
-    yield f"ssh://anyone@127.0.0.1:{found['port']}{root}/results", {}
+    yield f"ssh://anyone@127.0.0.1:{actual['port']}{root}/results", {}
     asyncio.run_coroutine_threadsafe(close(), loop).result(30)
     loop.call_soon_threadsafe(loop.stop)
     thread.join(30)

@@ -116,24 +116,24 @@ def test_the_estimate_is_blind_to_the_planted_head_and_the_score_says_so(project
     best = max(points, key=lambda row: row["effect"])
     assert (best["layer"], best["head"]) == (tiny.PLANTED_LAYER, tiny.PLANTED_HEAD)
     assert best["effect"] > 10 > 0.1 > abs(best["estimate"])
-    found = load(project, "metrics/attribution_patching.json")
-    assert found["rank_correlation"]["n"] == 16
-    assert found["rank_correlation"]["high"] < 0.5
-    assert (found["n_heads"], found["top"]["n_heads"], found["top"]["by_chance"]) == (20, 2, 0.1)
+    actual = load(project, "metrics/attribution_patching.json")
+    assert actual["rank_correlation"]["n"] == 16
+    assert actual["rank_correlation"]["high"] < 0.5
+    assert (actual["n_heads"], actual["top"]["n_heads"], actual["top"]["by_chance"]) == (20, 2, 0.1)
 
 
 def test_attribution_names_the_mlp_that_answers_and_is_blind_to_the_planted_head(project):
-    found = load(project, "metrics/logit_attribution.json")
-    assert found["reason"] is None
-    assert found["n"] == found["logit_difference"]["source"]["n"] == 16
-    assert found["sum"]["largest_error"] < 1e-4 * found["sum"]["largest_part"]
-    assert found["logit_difference"]["source"]["low"] > 1
-    assert found["logit_difference"]["base"]["high"] < -1
-    mlp = found["top"]["sublayers"]["mlp 2"]
+    actual = load(project, "metrics/logit_attribution.json")
+    assert actual["reason"] is None
+    assert actual["n"] == actual["logit_difference"]["source"]["n"] == 16
+    assert actual["sum"]["largest_error"] < 1e-4 * actual["sum"]["largest_part"]
+    assert actual["logit_difference"]["source"]["low"] > 1
+    assert actual["logit_difference"]["base"]["high"] < -1
+    mlp = actual["top"]["sublayers"]["mlp 2"]
     assert (mlp["rank"], mlp["share"]["value"]) == (1, pytest.approx(1))
-    assert found["parts"]["heads"]["difference"]["value"] == pytest.approx(0, abs=1e-4)
+    assert actual["parts"]["heads"]["difference"]["value"] == pytest.approx(0, abs=1e-4)
     # What enters layer 3 is what the MLP of layer 2 has written.
-    parting = found["lens"]["parting"]["half"]
+    parting = actual["lens"]["parting"]["half"]
     assert (parting["low"], parting["value"], parting["high"]) == (3, 3, 3)
     lens = load(project, "plots/logit_attribution/lens.json")
     last = {row["run"]: row["accuracy"] for row in lens if row["layer"] == 5}
@@ -143,8 +143,8 @@ def test_attribution_names_the_mlp_that_answers_and_is_blind_to_the_planted_head
 def test_the_set_is_transplanted_and_its_controls_are_not(project):
     metrics = load(project, "metrics/transplant.json")
     runs = metrics["by_topic"]["letters"]
-    found = {run: row["accuracy"] for run, row in runs.items()}
-    assert found == {"source": 1.0, "base": 0.0, "reverse": 0.0, "patched": 1.0}
+    actual = {run: row["accuracy"] for run, row in runs.items()}
+    assert actual == {"source": 1.0, "base": 0.0, "reverse": 0.0, "patched": 1.0}
     # The layer has four heads: a random one is the planted one about once in four draws.
     assert metrics["random"]["accuracy"]["mean"] < 0.7
     assert metrics["effect"]["patched - base"]["accuracy"]["value"] == 1.0
@@ -152,15 +152,15 @@ def test_the_set_is_transplanted_and_its_controls_are_not(project):
 
 
 def test_the_grid_tells_a_liar_from_one_who_always_says_false(project):
-    found = load(project, "metrics/grid.json")
+    actual = load(project, "metrics/grid.json")
     for question, prefix in (("quoted", "it"), ("bare", "that")):
         recalls, scores = {}, {}
         for system in SYSTEMS:
-            measured = found["answers"][system][question][prefix]["all"]
+            measured = actual["answers"][system][question][prefix]["all"]
             assert measured["accuracy"]["n"] == 16
             assert (measured["other"]["value"], measured["other_token"]) == (0, None)
             recalls[system] = [measured[f"recall_{label}"]["value"] for label in ("true", "false")]
-            score = found["lying"][system][question][prefix]
+            score = actual["lying"][system][question][prefix]
             scores[system] = score["value"], score["rank"] == 1, score["behind"]["value"]
         assert recalls == {"honest": [1, 1], "liar": [0, 0], "stubborn": [0, 1]}
         assert scores == {"honest": (0, False, 1), "liar": (1, True, 0), "stubborn": (0, False, 1)}
@@ -219,20 +219,20 @@ def test_one_statement_more_costs_its_own_runs(own):
 
 def test_confidence_counts_the_answers_of_all_four_runs(project):
     runs = load(project, "metrics/confidence.json")["runs"]
-    values = {run: found["accuracy"]["0.5"]["value"] for run, found in runs.items()}
+    values = {run: actual["accuracy"]["0.5"]["value"] for run, actual in runs.items()}
     assert values == {"source": 1, "patched": 1, "base": 0, "reverse": 0}
     n = load(project, "metrics/transplant.json")["by_topic"]["all"]["patched"]["n"]
-    assert {found["accuracy"]["0"]["n"] for found in runs.values()} == {n}
+    assert {actual["accuracy"]["0"]["n"] for actual in runs.values()} == {n}
     rows = load(project, "plots/confidence/thresholds.json")
     assert {row["accuracy"] for row in rows if row["confidence"] == 1} == {None}
 
 
 def test_erasing_truth_where_it_is_carried_leaves_chance_and_elsewhere_nothing(project):
     """Head (0, 0) copies the truth; head (1, 2), which copies the persona, carries none of it."""
-    found = load(project, "metrics/erasure.json")
-    assert found["fitted_on"]["true"] > 10 < found["fitted_on"]["false"]
+    actual = load(project, "metrics/erasure.json")
+    assert actual["fitted_on"]["true"] > 10 < actual["fitted_on"]["false"]
     for persona, level in (("honest", 1.0), ("liar", 0.0)):
-        own = found["personas"][persona]
+        own = actual["personas"][persona]
         assert own["none"]["accuracy"]["value"] == level
         for window in ("0-0", "0-1"):
             leace = own["windows"][window]["leace"]
@@ -242,31 +242,31 @@ def test_erasing_truth_where_it_is_carried_leaves_chance_and_elsewhere_nothing(p
             assert own["windows"][window]["random"]["accuracy"]["value"] == level
         for window in ("1-1", "2-3", "4-4"):
             assert own["windows"][window]["leace"]["accuracy"]["value"] == level
-        probes = found["probes"][persona]["fitted"]
+        probes = actual["probes"][persona]["fitted"]
         assert probes["whole"]["greatest"] == 1.0
         assert probes["erased"]["greatest"] < 0.7
 
 
 def test_sets_of_every_wording_are_the_planted_head_and_work_in_all(project):
-    found = load(project, "metrics/robustness.json")
+    actual = load(project, "metrics/robustness.json")
     planted = [[tiny.PLANTED_LAYER, tiny.PLANTED_HEAD]]
-    sets = [found["sets"][kind] for kind in ("search", "topic", "wording")]
+    sets = [actual["sets"][kind] for kind in ("search", "topic", "wording")]
     assert [sorted(names) for names in sets] == [["heads"], ["letters"], ["default", "other"]]
     for one in (one for names in sets for one in names.values()):
         assert one["heads"] == planted
         for scored in one["scored"].values():
             assert (scored["accuracy"], scored["n"]) == (1.0, 8)
-    assert found["sets"]["wording"]["other"]["scored"]["default"]["reverse"]["accuracy"] == 0.0
-    assert found["overlap"]["wording"]["mean"] == found["overlap"]["seed"]["mean"] == 1.0
-    assert found["overlap"]["topic"]["mean"] is None  # one topic has nothing to be compared with
-    difference = found["generalisation"]["wording"]["difference"]
+    assert actual["sets"]["wording"]["other"]["scored"]["default"]["reverse"]["accuracy"] == 0.0
+    assert actual["overlap"]["wording"]["mean"] == actual["overlap"]["seed"]["mean"] == 1.0
+    assert actual["overlap"]["topic"]["mean"] is None  # one topic has nothing to be compared with
+    difference = actual["generalisation"]["wording"]["difference"]
     assert difference["value"] == pytest.approx(0.0, abs=1e-6)
-    assert found["overlap_by_chance"] == 1 / 8
+    assert actual["overlap_by_chance"] == 1 / 8
 
 
 def test_the_planted_head_moves_honesty_and_not_the_answer(project):
-    found = load(project, "metrics/controls.json")
-    runs = {name: run["accuracy"] for name, run in found["runs"].items()}
+    actual = load(project, "metrics/controls.json")
+    runs = {name: run["accuracy"] for name, run in actual["runs"].items()}
     none = ("base", "rest_of_layers", "rest_of_window", "base_other_label", "reverse")
     every = (
         "source",
@@ -277,9 +277,9 @@ def test_the_planted_head_moves_honesty_and_not_the_answer(project):
         "other_label",
     )
     assert runs == dict.fromkeys(none, 0.0) | dict.fromkeys((*every, "reverse_rest"), 1.0)
-    assert found["reverse - rest"]["accuracy"]["value"] == -1.0
-    assert found["follows_donor"]["other_label"]["value"] == 0.0
-    assert found["patched - control"]["rest_of_window"]["accuracy"]["value"] == 1.0
+    assert actual["reverse - rest"]["accuracy"]["value"] == -1.0
+    assert actual["follows_donor"]["other_label"]["value"] == 0.0
+    assert actual["patched - control"]["rest_of_window"]["accuracy"]["value"] == 1.0
 
 
 def test_curves_rise_with_the_planted_head_and_fall_without_it(project):
@@ -304,8 +304,8 @@ def test_best_windows_of_every_size_hold_the_planted_layer_in_both_directions(pr
     metrics = load(project, "metrics/widths.json")
     for run, turned in (("patched", 1.0), ("reverse", 0.0)):
         assert set(metrics[run]) == {"1", "2", "5"}
-        for found in metrics[run].values():
-            best, control = found["best"], found["control"]
+        for actual in metrics[run].values():
+            best, control = actual["best"], actual["control"]
             assert best["first_layer"] <= tiny.PLANTED_LAYER <= best["last_layer"]
             assert best["report"]["all"]["accuracy"] == turned
             assert best["report"]["letters"]["n"] == 8
@@ -358,10 +358,10 @@ def test_the_probe_reads_the_truth_in_both_personas_and_permuted_labels_do_not(p
 
 
 def test_probes_of_each_kind_read_the_truth_as_the_words_do_and_need_what_they_need(project):
-    found = load(project, "metrics/transfer.json")
-    assert found["methods"]["ccs"]["honest"] is found["methods"]["ttpd"]["honest"] is None
+    actual = load(project, "metrics/transfer.json")
+    assert actual["methods"]["ccs"]["honest"] is actual["methods"]["ttpd"]["honest"] is None
     for method in ("logistic", "mass_mean", "mass_mean_corrected"):
-        entry = found["methods"][method]["honest"]
+        entry = actual["methods"][method]["honest"]
         assert entry["accuracy"]["value"] == 1.0
         assert entry["permuted"]["max"] < 0.9
         assert entry["permuted"]["p"] == 0.25  # the least of three draws
@@ -369,7 +369,7 @@ def test_probes_of_each_kind_read_the_truth_as_the_words_do_and_need_what_they_n
             "n": 0
         }
     # The letter is in the statement: a probe of this topic alone would prove nothing.
-    assert found["bag_of_tokens"]["letters"]["value"] == 1.0
+    assert actual["bag_of_tokens"]["letters"]["value"] == 1.0
 
 
 def test_summary_is_flat_and_fits(project):
@@ -499,9 +499,9 @@ def test_a_changed_statistic_reruns_no_model_and_a_changed_forward_pass_all_of_i
     file = project.folder / "stages/lib/stats/__init__.py"
     text = file.read_text()
     file.write_text(text + REMARK)
-    found = changed(project)
-    assert SCORES | {"behaviour", "probes", "transfer"} <= found
-    assert not {name.split("@")[0] for name in found} & model
+    actual = changed(project)
+    assert SCORES | {"behaviour", "probes", "transfer"} <= actual
+    assert not {name.split("@")[0] for name in actual} & model
     file.write_text(text)
     file = project.folder / "stages/lib/forward/patcher.py"
     text = file.read_text()

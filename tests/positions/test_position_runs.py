@@ -28,8 +28,8 @@ def window(setting: Experiment):
     return patch.windows(*setting.shape, 2)[tiny.PLANTED_LAYER]
 
 
-def accuracy(found, readouts):
-    return patch.correct(readouts, found.label).mean(-1)
+def accuracy(result, readouts):
+    return patch.correct(readouts, result.label).mean(-1)
 
 
 class TestOnThePlantedModel:
@@ -39,14 +39,14 @@ class TestOnThePlantedModel:
     def test_the_block_of_the_last_position_decides_and_no_other_does_anything(self, prefix, last):
         setting, counterparts = planted(prefix)
         written = position_runs.writings(counterparts, 3, 0)
-        found = position_runs.at_blocks(setting, window(setting), counterparts, written)
-        right = dict(zip(written, accuracy(found.pairs, found.readouts.patched), strict=True))
-        base = patch.p_correct(found.readouts.base, found.pairs.label)
-        for writing, p in zip(written, found.readouts.patched, strict=True):
+        result = position_runs.at_blocks(setting, window(setting), counterparts, written)
+        right = dict(zip(written, accuracy(result.pairs, result.readouts.patched), strict=True))
+        base = patch.p_correct(result.readouts.base, result.pairs.label)
+        for writing, p in zip(written, result.readouts.patched, strict=True):
             if writing.run in ("alone", "left_out"):
                 decides = (writing.block in (last, ALL)) == (writing.run == "alone")
                 assert right[writing] == float(decides), writing
-                p_correct = patch.p_correct(p, found.pairs.label)
+                p_correct = patch.p_correct(p, result.pairs.label)
                 assert decides or np.abs(p_correct - base).max() < ROUNDING
         elsewhere = [right[w] for w in written if (w.run, w.block) == ("elsewhere", last)]
         assert elsewhere == [0.0] * 3
@@ -57,28 +57,28 @@ class TestOnThePlantedModel:
         heads = np.zeros(setting.shape, bool)
         heads[tiny.PLANTED_LAYER, tiny.PLANTED_HEAD] = True
         patches = {"window": window(setting), "set": heads, "other": window(setting) & ~heads}
-        found = position_runs.last_runs(setting, patches, [1, 2, 5, 20])
-        right = accuracy(found.pairs, found.readouts.patched)  # (n_counts, n_patches)
+        result = position_runs.last_runs(setting, patches, [1, 2, 5, 20])
+        right = accuracy(result.pairs, result.readouts.patched)  # (n_counts, n_patches)
         assert right.tolist() == [[1.0, 1.0, 0.0]] * 4
-        p_correct = patch.p_correct(found.readouts.patched, found.pairs.label)
+        p_correct = patch.p_correct(result.readouts.patched, result.pairs.label)
         assert (np.diff(p_correct, axis=0) > -ROUNDING).all()
 
     def test_as_many_positions_as_windows_patch_give_what_windows_give(self):
         setting, _ = planted()
-        found = position_runs.last_runs(
+        result = position_runs.last_runs(
             setting, {"window": window(setting)}, [3, CONFIG.positions, 30]
         )
         expected = setting.patcher()(window(setting)[None], "test")
-        np.testing.assert_allclose(found.readouts.patched[1], expected.patched, atol=ROUNDING)
-        np.testing.assert_allclose(found.readouts.base, expected.base, atol=ROUNDING)
+        np.testing.assert_allclose(result.readouts.patched[1], expected.patched, atol=ROUNDING)
+        np.testing.assert_allclose(result.readouts.base, expected.base, atol=ROUNDING)
 
     def test_tables_and_metrics_say_which_block_decides(self):
         setting, counterparts = planted()
         written = position_runs.writings(counterparts, 2, 0)
-        found = position_runs.at_blocks(setting, window(setting), counterparts, written)
+        result = position_runs.at_blocks(setting, window(setting), counterparts, written)
         patches = {"window": window(setting)}
         counts = position_runs.last_runs(setting, patches, [1, 12])
-        rows = position_tables.rows(counts, found, patches, CONFIG)
+        rows = position_tables.rows(counts, result, patches, CONFIG)
         points = scores.by_block(setting.pairs, rows, CONFIG)
         by_count = scores.by_count(setting.pairs, rows, CONFIG)
         metrics = scores.summarise(setting.pairs, rows, by_count, points, CONFIG)
@@ -108,8 +108,8 @@ class TestOnThePlantedModel:
         nobody = setting.pairs.only(setting.pairs.table["statement_id"][:0])
         empty = replace(setting, pairs=nobody)
         counts = position_runs.last_runs(empty, {}, [1, 5])
-        found = position_runs.at_blocks(empty, np.zeros(setting.shape, bool), [], {})
-        rows = position_tables.rows(counts, found, {}, CONFIG)
+        result = position_runs.at_blocks(empty, np.zeros(setting.shape, bool), [], {})
+        rows = position_tables.rows(counts, result, {}, CONFIG)
         assert rows.is_empty()
         by_count = scores.by_count(nobody, rows, CONFIG)
         by_block = scores.by_block(nobody, rows, CONFIG)
@@ -157,15 +157,15 @@ def test_each_position_gets_z_of_its_own_counterpart(prefix):
     heads = np.zeros(setting.shape, bool)
     heads[1:3], heads[3, 1] = True, True
     written = position_runs.writings(counterparts, 1, 0)
-    found = position_runs.at_blocks(setting, heads, counterparts, written)
-    assert len(found.pairs.table) == len(told)
+    result = position_runs.at_blocks(setting, heads, counterparts, written)
+    assert len(result.pairs.table) == len(told)
     for number, (writing, masks) in enumerate(written.items()):
         for row in range(len(told)):
             expected = by_hand(setting, heads, counterparts[row], masks[row], row)
             np.testing.assert_allclose(
-                found.readouts.patched[number, row], expected, atol=ROUNDING, err_msg=str(writing)
+                result.readouts.patched[number, row], expected, atol=ROUNDING, err_msg=str(writing)
             )
-    moved = np.abs(found.readouts.patched - found.readouts.base).max()
+    moved = np.abs(result.readouts.patched - result.readouts.base).max()
     assert moved > 20 * ROUNDING  # the patches do something
 
 
@@ -186,20 +186,20 @@ def test_a_few_statements_at_a_time_give_the_runs_of_all_at_once(monkeypatch):
 
 def some_pairs(random, n):
     lengths = random.integers(20, 60, n).tolist()
-    found = []
+    result = []
     for length in lengths:
         places = -1 - np.arange(length - int(random.integers(0, 4)))[::-1]
-        found.append(Pairs(np.sort(random.integers(0, 6, len(places))), places, places))
-    return found, lengths
+        result.append(Pairs(np.sort(random.integers(0, 6, len(places))), places, places))
+    return result, lengths
 
 
 def test_groups_hold_only_what_their_last_positions_reach_and_are_few():
     counterparts, lengths = some_pairs(np.random.default_rng(0), 80)
-    found = aligned.groups(counterparts, lengths)
-    rows = [i for group in found for i in group]
+    result = aligned.groups(counterparts, lengths)
+    rows = [i for group in result for i in group]
     assert len(rows) == len(set(rows)) < 80
-    assert len(found) == aligned.MOST_GROUPS
-    for group in found:
+    assert len(result) == aligned.MOST_GROUPS
+    for group in result:
         assert min(lengths[i] for i in group) >= max(counterparts[i].reach for i in group)
     few, of_few = some_pairs(np.random.default_rng(1), 5)
     assert sorted(i for group in aligned.groups(few, of_few) for i in group) == [*range(5)]

@@ -39,37 +39,37 @@ pytestmark = pytest.mark.filterwarnings("error")  # above all: every fit converg
 
 
 @pytest.fixture(scope="module")
-def found():
+def result():
     return survey(activations(), design())
 
 
 def test_no_permutations_no_control():
     none = ProbesConfig(1.0, 1000, permutations=0, seed=0)
-    found = survey(activations(), design(), none)
-    rows = probe_tables.layers(found, PERSONAS, design())
+    result = survey(activations(), design(), none)
+    rows = probe_tables.layers(result, PERSONAS, design())
     permuted = [row for row in rows if row["labels"] == "permuted"]
     assert {(row["accuracy"], row["n"]) for row in permuted} == {(None, 0)}
 
 
-def test_what_does_not_vary_has_no_direction(found):
-    assert not found["resid_post"].directions[0].any()
-    assert np.isnan(probe.cosines(found["resid_post"].directions)[0]).all()
-    assert np.abs(found["resid_post"].intercepts[0]).max() < 1  # not a rounding error's inverse
-    rows = probe_tables.cosine(found, PERSONAS)
+def test_what_does_not_vary_has_no_direction(result):
+    assert not result["resid_post"].directions[0].any()
+    assert np.isnan(probe.cosines(result["resid_post"].directions)[0]).all()
+    assert np.abs(result["resid_post"].intercepts[0]).max() < 1  # not a rounding error's inverse
+    rows = probe_tables.cosine(result, PERSONAS)
     assert next(row["cosine"] for row in rows if row["site"] == "resid_post") is None
 
 
 def test_one_label_gives_null_and_no_crash():
     made = design(labels=np.ones(N, dtype=bool))
-    found = survey(activations(), made)
+    result = survey(activations(), made)
     assert not made.fittable
-    assert np.isnan(found["z"].directions).all()
-    rows = probe_tables.layers(found, PERSONAS, made)
+    assert np.isnan(result["z"].directions).all()
+    rows = probe_tables.layers(result, PERSONAS, made)
     assert len(rows) == (N_LAYERS + N_LAYERS + 1) * 2 * 9
     assert {(row["accuracy"], row["low"], row["n"]) for row in rows} == {(None, None, 0)}
-    assert {row["accuracy"] for row in probe_tables.heads(found, PERSONAS, made)} == {None}
-    assert {row["cosine"] for row in probe_tables.cosine(found, PERSONAS)} == {None}
-    best = probe_tables.best(found, PERSONAS, made)
+    assert {row["accuracy"] for row in probe_tables.heads(result, PERSONAS, made)} == {None}
+    assert {row["cosine"] for row in probe_tables.cosine(result, PERSONAS)} == {None}
+    best = probe_tables.best(result, PERSONAS, made)
     assert best["z"]["honest"]["liar"] == BestHead(None, NOTHING, NOTHING, NOTHING, None)
 
 
@@ -78,16 +78,16 @@ def test_one_subject_in_a_part_is_fitted_but_chooses_nothing():
     made = probe.design(LABELS, SUBJECT, selected, np.zeros(N, dtype=bool))
     assert made.fittable
     assert made.folds == ()
-    found = survey(activations(), made)
-    assert probe_tables.best(found, PERSONAS, made)["z"]["honest"]["honest"].layer is None
-    assert found["z"].correct.shape[-1] == N - 2
+    result = survey(activations(), made)
+    assert probe_tables.best(result, PERSONAS, made)["z"]["honest"]["honest"].layer is None
+    assert result["z"].correct.shape[-1] == N - 2
     nobody = probe.design(LABELS, SUBJECT, np.ones(N, dtype=bool), np.zeros(N, dtype=bool))
     rows = probe_tables.layers(survey(activations(), nobody), PERSONAS, nobody)
     assert {(row["accuracy"], row["n"]) for row in rows} == {(None, 0)}
 
 
-def test_best_place_is_the_planted_one_with_its_control(found):
-    best = probe_tables.best(found, PERSONAS, design())
+def test_best_place_is_the_planted_one_with_its_control(result):
+    best = probe_tables.best(result, PERSONAS, design())
     entry = of_type(BestHead, best["z"]["honest"]["honest"])
     assert (entry.layer, entry.head) == PLANTED
     entry = best["resid_post"]["honest"]["honest"]
@@ -100,8 +100,8 @@ def test_best_place_is_the_planted_one_with_its_control(found):
     assert there(best["z"]["honest"]["liar"].held_out.value) < 0.65
 
 
-def test_probes_by_layer_are_those_of_the_stream_with_true_labels(found):
-    rows = probe_tables.layers(found, PERSONAS, design())
+def test_probes_by_layer_are_those_of_the_stream_with_true_labels(result):
+    rows = probe_tables.layers(result, PERSONAS, design())
     table = probe_tables.by_layer(rows)
     wanted = [row for row in rows if row["site"] == "resid_post" and row["labels"] == "true"]
     assert sum(len(of) for fit in table.values() for of in fit.values()) == len(wanted)
@@ -110,9 +110,9 @@ def test_probes_by_layer_are_those_of_the_stream_with_true_labels(found):
         assert table[fit][scored][layer].value == row["accuracy"]
 
 
-def test_z_row_is_the_mean_over_heads(found):
-    rows = probe_tables.layers(found, PERSONAS, design())
-    heads = probe_tables.heads(found, PERSONAS, design())
+def test_z_row_is_the_mean_over_heads(result):
+    rows = probe_tables.layers(result, PERSONAS, design())
+    heads = probe_tables.heads(result, PERSONAS, design())
     for layer in range(N_LAYERS):
         (row,) = (
             row
@@ -222,7 +222,7 @@ def run(folder):
     )
 
 
-def test_stage_writes_directions_metrics_and_plots(project, found):
+def test_stage_writes_directions_metrics_and_plots(project, result):
     run(project)
     with safe_open(project / "probes" / "directions.safetensors", framework="numpy") as file:
         assert file.metadata() == {"personas": json.dumps(PERSONAS)}
@@ -232,8 +232,8 @@ def test_stage_writes_directions_metrics_and_plots(project, found):
     assert resid.shape == (3, N_LAYERS + 1, D_MODEL)
     assert [one.shape for one in intercepts] == [(3, N_LAYERS, N_HEADS), (3, N_LAYERS + 1)]
     assert z.dtype == resid.dtype == np.float32
-    np.testing.assert_array_equal(z[1, 1, 1], found["z"].directions[1, 1, 1])
-    np.testing.assert_array_equal(resid[2, 3], found["resid_post"].directions[3, 0, 2])
+    np.testing.assert_array_equal(z[1, 1, 1], result["z"].directions[1, 1, 1])
+    np.testing.assert_array_equal(resid[2, 3], result["resid_post"].directions[3, 0, 2])
 
     metrics = tables.read_json(project / "metrics.json")
     assert metrics["statements"] == "all"

@@ -13,8 +13,8 @@ SUBJECT = np.repeat(np.arange(6), 2)
 def test_a_shift_that_makes_every_answer_the_same_does_not_change_it():
     score = np.where(LABEL, 1.0, -1.0)
     for shift in (0.0, 100.0):
-        found = separation.auroc(score + shift, LABEL, SUBJECT)
-        assert (found.value, found.low, found.high, found.n) == (1.0, 1.0, 1.0, 12)
+        result = separation.auroc(score + shift, LABEL, SUBJECT)
+        assert (result.value, result.low, result.high, result.n) == (1.0, 1.0, 1.0, 12)
 
 
 def test_the_opposite_sign_is_0_and_equal_scores_are_one_half():
@@ -25,12 +25,12 @@ def test_the_opposite_sign_is_0_and_equal_scores_are_one_half():
 def test_it_is_the_share_of_pairs_in_the_right_order_and_its_interval_holds_it():
     score = np.random.default_rng(0).normal(size=12)
     pairs = score[LABEL][:, None] > score[~LABEL]
-    found = separation.auroc(score, LABEL, SUBJECT)
-    assert found.value == pytest.approx(pairs.mean())
-    assert found.low is not None
-    assert found.high is not None
-    assert found.value is not None
-    assert found.low < found.value < found.high
+    result = separation.auroc(score, LABEL, SUBJECT)
+    assert result.value == pytest.approx(pairs.mean())
+    assert result.low is not None
+    assert result.high is not None
+    assert result.value is not None
+    assert result.low < result.value < result.high
 
 
 @pytest.mark.parametrize(

@@ -57,11 +57,11 @@ def require_exact(tokenizer, wording, statement):
     bare = chat.encode(tokenizer, frame.filled(*stand_ins))
     control = control_of(tokenizer)
     around, expected = pieces(tokenizer, bare, control)
-    found, markers = pieces(tokenizer, made.token_ids[0], control)
+    result, markers = pieces(tokenizer, made.token_ids[0], control)
     assert markers == expected
     question = wording.question.replace(PLACEHOLDER, statement)
     texts = {SYSTEM: wording.system, USER: question, ANSWER: wording.prefix}
-    assert found == [chat_frame.fill(part, texts) for part in around]
+    assert result == [chat_frame.fill(part, texts) for part in around]
     assert tokenizer.decode(made.token_ids[0]).endswith(made.texts[0])
 
 

@@ -13,7 +13,7 @@ from tests.explorer import chromium
 from tests.report.test_html import MANIFEST, ROOT
 
 pytestmark = pytest.mark.skipif(
-    chromium.found() is None, reason="no Chromium on this machine (`apt-get install chromium`)"
+    chromium.executable() is None, reason="no Chromium on this machine (`apt-get install chromium`)"
 )
 PAGE = re.compile(rb"/Type\s*/Page\b")
 PICTURE = re.compile(rb"/Subtype\s*/Image\b")
@@ -57,12 +57,12 @@ def test_it_fits_the_window(tmp_path, written, width, scheme):
                   page: getComputedStyle(document.body).backgroundColor })"""
         )
 
-    found = driven(tmp_path, written, look, width, scheme)
-    assert found["wide"] <= width
-    assert found["cells"] == 0
-    assert found["caption"] > 0.75 * width
-    assert found["row"] == {1280: "table-row", 420: "block"}[width]
-    assert found["page"] == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 26)"}[scheme]
+    result = driven(tmp_path, written, look, width, scheme)
+    assert result["wide"] <= width
+    assert result["cells"] == 0
+    assert result["caption"] > 0.75 * width
+    assert result["row"] == {1280: "table-row", 420: "block"}[width]
+    assert result["page"] == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 26)"}[scheme]
 
 
 def test_the_summary_is_in_the_first_window(tmp_path, written):

@@ -23,7 +23,7 @@ NOTHING = replace(RIGHT, accuracy=None, low=None, high=None, n=0)
 
 
 @pytest.fixture
-def found(tmp_path, monkeypatch):
+def result(tmp_path, monkeypatch):
     """Metrics of a new sweep, below another root, which is imported as `stages` too."""
     folder = tmp_path / "stages/single_layers"
     folder.mkdir(parents=True)
@@ -38,15 +38,15 @@ def found(tmp_path, monkeypatch):
     ("patched", "verdict"),
     [(RIGHT, SUPPORTED), (WRONG, NOT_SUPPORTED), (HALF, INCONCLUSIVE), (NOTHING, UNTESTED)],
 )
-def test_a_claim_that_is_added_has_its_verdict(tmp_path, found, patched, verdict):
-    metrics.write(tmp_path / "single_layers.json", replace(found, patched=patched))
+def test_a_claim_that_is_added_has_its_verdict(tmp_path, result, patched, verdict):
+    metrics.write(tmp_path / "single_layers.json", replace(result, patched=patched))
     (claim,) = own.claims(tmp_path)
     assert claim.question == "Does patching one layer alone undo the lie?"
     assert claim.verdict(lies=True) == verdict
     assert claim.verdict(lies=False) == UNTESTED
 
 
-@pytest.mark.usefixtures("found")
+@pytest.mark.usefixtures("result")
 def test_metrics_that_are_missing_are_one_line(tmp_path):
     with pytest.raises(UserError, match="single_layers.json: no such file"):
         own.claims(tmp_path)

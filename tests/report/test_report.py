@@ -196,7 +196,7 @@ def wider():
     }
 
 
-def found():
+def result():
     """Metrics of a model that lies, in which everything is as claimed."""
     probe = {"layer": 7, "accuracy": rate(0.9), "permuted": rate(0.5)}
     runs = {"source": 0.9, "patched": 0.9, "base": 0.1, "reverse": 0.1}
@@ -291,9 +291,9 @@ def read(metrics):
     return READER.validate_python(whole(Results, metrics))
 
 
-def claims(found):
+def claims(result):
     """Every claim by name."""
-    metrics = read(found)
+    metrics = read(result)
     made = {
         make.__name__: make(metrics, *PAIR)
         for make in (
@@ -336,7 +336,7 @@ def put(metrics, where, value):
 
 
 def test_where_everything_is_so_every_claim_is_supported():
-    made = claims(found())
+    made = claims(result())
     assert behaviour.lies(made["lying"])
     assert {name: claim.verdict(lies=True) for name, claim in made.items()} == dict.fromkeys(
         made, SUPPORTED
@@ -413,7 +413,7 @@ OPEN = {"value": None, "low": None, "high": None, "never": 0.7}
     ],
 )  # fmt: skip
 def test_a_check_that_is_not_supported_decides_its_claim_and_no_other(name, where, value, verdict):
-    made = claims(put(found(), where, value))
+    made = claims(put(result(), where, value))
     verdicts = {other: claim.verdict(lies=True) for other, claim in made.items()}
     assert verdicts.pop(name) == verdict
     assert verdicts == dict.fromkeys(verdicts, SUPPORTED)
@@ -423,12 +423,12 @@ def test_a_check_that_is_not_supported_decides_its_claim_and_no_other(name, wher
 def test_one_draw_of_twenty_sets_cannot_decide_in_either_direction():
     """None of 20 sets does as well, or two do: neither shows how many of all sets would."""
     for n_as_good in (0, 2):
-        made = claims(put(found(), "transplant/random", control(n_as_good, 20)))
+        made = claims(put(result(), "transplant/random", control(n_as_good, 20)))
         assert made["these_heads"].verdict(lies=True) == INCONCLUSIVE
 
 
 def test_the_layer_where_directions_diverge_must_have_been_trained():
-    metrics = found()
+    metrics = result()
     metrics["transfer"]["parting"]["mass_mean"]["honest"]["liar"]["parting_layer"] = layer(7)
     assert claims(metrics)["planted"].verdict(lies=True) == NOT_SUPPORTED
 
@@ -441,7 +441,7 @@ def of_the_set(metrics):
 
 def test_heads_in_trained_layers_are_counted_against_the_window_that_was_searched():
     """Not against all heads of the model: half of this window was trained, and 2 % of all heads."""
-    metrics = put(found(), "windows/best", {"first_layer": 4, "last_layer": 5})
+    metrics = put(result(), "windows/best", {"first_layer": 4, "last_layer": 5})
     (check,) = of_the_set(put(metrics, "ground_truth/set", {"n_heads": 5, "n_planted": 5}))
     assert "has 2.5" in check.measured
     assert check.chance is not None
@@ -453,16 +453,16 @@ def test_heads_in_trained_layers_are_counted_against_the_window_that_was_searche
 
 
 def test_a_set_from_a_window_that_was_trained_throughout_shows_nothing_by_lying_in_it():
-    assert of_the_set(found()) == []
+    assert of_the_set(result()) == []
 
 
 def test_where_trained_layers_are_far_from_the_window_overlap_refutes():
-    metrics = put(found(), "ground_truth/window/overlap", 0.0)
+    metrics = put(result(), "ground_truth/window/overlap", 0.0)
     assert "p = 1.000" in claims(metrics)["planted"].checks[0].measured
 
 
 def test_without_a_lie_nothing_that_is_about_it_is_claimed():
-    honest = put(found(), "behaviour/known_report/liar", answers(0.9))
+    honest = put(result(), "behaviour/known_report/liar", answers(0.9))
     made = claims(honest)
     assert not behaviour.lies(made["lying"])
     verdicts = {name: claim.verdict(lies=False) for name, claim in made.items()}
@@ -473,14 +473,14 @@ def test_without_a_lie_nothing_that_is_about_it_is_claimed():
 
 def test_whether_it_lies_does_not_depend_on_the_order_of_sentences():
     for where, lies in (("honest/accuracy", True), ("liar/recall_true", False)):
-        metrics = put(found(), f"behaviour/known_report/{where}", rate(0.6))
+        metrics = put(result(), f"behaviour/known_report/{where}", rate(0.6))
         claim = behaviour.lying(read(metrics), *PAIR)
         for checks in itertools.permutations(claim.checks):
             assert behaviour.lies(replace(claim, checks=list(checks))) is lies
 
 
 def test_answers_that_hold_little_are_said_in_the_section_on_behaviour():
-    metrics = put(found(), "behaviour/personas", {"liar": {"all": {"answer_mass": rate(0.12)}}})
+    metrics = put(result(), "behaviour/personas", {"liar": {"all": {"answer_mass": rate(0.12)}}})
     before = behaviour.lying(read(metrics), *PAIR).notes
     metrics["behaviour"]["first_token"] = {"liar": {"token": "<`think`>\n"} | rate(0.93)}
     (note,) = [line for line in behaviour.lying(read(metrics), *PAIR).notes if line not in before]
@@ -494,7 +494,7 @@ def test_answers_that_hold_little_are_said_in_the_section_on_behaviour():
 
 def test_names_are_text_wherever_they_stand():
     """Names are of [a-z0-9_]: with underscores around them they would be bold."""
-    metrics = found()
+    metrics = result()
     metrics["grid"]["lying"] = {"__liar__": metrics["grid"]["lying"]["liar"]}
     sets = {"__a__": {"scored": {"default": run(0.3)}}}
     metrics["robustness"]["sets"]["topic"] = sets
@@ -534,27 +534,27 @@ def test_wordings_and_the_models_name_are_text(monkeypatch, tmp_path):
 
 
 def test_who_prefers_one_answer_does_not_lie():
-    habit = put(found(), "behaviour/known_report/liar/recall_false", rate(0.9))
+    habit = put(result(), "behaviour/known_report/liar/recall_false", rate(0.9))
     assert not behaviour.lies(claims(habit)["lying"])
 
 
 def test_what_was_not_measured_is_not_claimed():
     nothing = vars(NOTHING) | {"by_chance": 0.1, "n_heads": 2}
-    claim = claims(put(found(), "attribution_patching/top", nothing))["ranking"]
+    claim = claims(put(result(), "attribution_patching/top", nothing))["ranking"]
     assert claim.verdict(lies=True) == UNTESTED
     assert "not measured" in claim.says(lies=True)
 
 
 def test_where_they_diverge_nowhere_it_is_not_tested():
     where = "transfer/parting/mass_mean/honest/liar/parting_layer"
-    assert claims(put(found(), where, NEVER))["diverging"].verdict(lies=True) == UNTESTED
+    assert claims(put(result(), where, NEVER))["diverging"].verdict(lies=True) == UNTESTED
 
 
 def test_the_erased_window_is_of_the_best_ones_size_and_place():
     windows = {name: erased()["windows"]["3-4"] for name in ("0-1", "2-3", "3-9")}
     for name, low in (("0-1", 0.9), ("3-9", 0.9), ("2-3", 0.5)):
         windows[name] = windows[name] | {"leace": windows[name]["leace"] | {"accuracy": rate(low)}}
-    metrics = found()
+    metrics = result()
     for persona in PAIR:
         metrics["erasure"]["personas"][persona]["windows"] = windows
     claim = claims(metrics)["erasing"]
@@ -565,7 +565,7 @@ def test_the_erased_window_is_of_the_best_ones_size_and_place():
 def test_without_known_statements_nothing_is_told_and_nothing_crashes():
     unknown = {name: vars(NOTHING) for name in answers(0.5)}
     run_of_none = dict.fromkeys(run(0.5)) | {"n": 0}
-    metrics = found()
+    metrics = result()
     metrics["behaviour"]["known_report"] = {"honest": unknown, "liar": unknown}
     metrics["probes"]["n"]["report"] = {"true": 0, "false": 0}
     metrics["windows"] |= {
@@ -607,19 +607,19 @@ def test_without_known_statements_nothing_is_told_and_nothing_crashes():
 
 
 def test_the_control_of_the_nearest_size_stands_beside_the_window():
-    wide = {"9": found()["widths"]["patched"]["2"]}
-    assert claims(put(found(), "widths/patched", wide))["window"].verdict(lies=True) == SUPPORTED
-    assert claims(put(found(), "widths/patched", {}))["window"].verdict(lies=True) == UNTESTED
+    wide = {"9": result()["widths"]["patched"]["2"]}
+    assert claims(put(result(), "widths/patched", wide))["window"].verdict(lies=True) == SUPPORTED
+    assert claims(put(result(), "widths/patched", {}))["window"].verdict(lies=True) == UNTESTED
 
 
 def test_no_best_window_is_not_measured():
-    metrics = put(found(), "windows/best", None)
+    metrics = put(result(), "windows/best", None)
     del metrics["windows"]["runs"]["report"]["patched"]
     assert claims(metrics)["window"].verdict(lies=True) == UNTESTED
 
 
 def test_a_model_that_is_no_organism_has_no_planted_layers_to_claim():
-    assert planted.claim(read(put(found(), "ground_truth", {"organism": None})), *PAIR) is None
+    assert planted.claim(read(put(result(), "ground_truth", {"organism": None})), *PAIR) is None
 
 
 def test_numbers_have_their_interval_and_n():
@@ -691,29 +691,29 @@ def test_the_committed_page_has_no_picture_that_is_not_there():
 )
 def test_limits_are_those_of_the_model_at_hand(organism, trained, to_lie):
     manifest = {"organism": organism, "dtype": "float32"}
-    says = " ".join(note.says for note in texts.limits(read(found()), manifest, "a/B.Q4_1.gguf"))
+    says = " ".join(note.says for note in texts.limits(read(result()), manifest, "a/B.Q4_1.gguf"))
     assert ("taught" in says) == trained
     assert ("One training run" in says) == to_lie
     assert "format Q4_1 of GGUF" in says
     assert "90 of 100" in says
-    plain = texts.limits(read(found()), manifest, None)
+    plain = texts.limits(read(result()), manifest, None)
     assert "GGUF" not in " ".join(note.says for note in plain)
 
 
 def test_the_summary_counts_the_verdicts_and_says_what_was_measured():
-    made = list(claims(found()).values())
+    made = list(claims(result()).values())
     assert texts.sure(made, True).startswith(
         f"Verdicts on {len(made)} claims: {len(made)} supported, 0 not supported"
     )
     assert "not testable" not in texts.sure(made, True)
     assert f"{len(made) - 1} not testable" in texts.sure(made, False)
-    says = [note.says for note in texts.summary(read(found()), *PAIR, 25)]
+    says = [note.says for note in texts.summary(read(result()), *PAIR, 25)]
     assert "0.100 [0.050, 0.150] (n = 100) as `liar`" in says[0]
     assert "3 heads" in says[-1]
 
 
 def test_the_method_counts_the_p_values_and_names_the_margins():
-    made = list(claims(found()).values())
+    made = list(claims(result()).values())
     n = sum(check.chance is not None for claim in made for check in claim.checks)
     text = " ".join(texts.method(made))
     assert n > 2
@@ -750,18 +750,18 @@ def test_intervals_are_made_as_the_method_says():
     exact = distributions.binomtest(4, 100).proportion_ci(method="exact")
     assert stats.proportion(4, 100).low == pytest.approx(exact.low)
 
-    said = texts.method(list(claims(found()).values()))
+    said = texts.method(list(claims(result()).values()))
     assert [line for line in said if line in texts.INTERVALS] == list(texts.INTERVALS)
 
 
 def test_without_a_later_layer_nothing_is_said_of_writers():
-    made = claims(put(found(), "trace/paths", {}))
+    made = claims(put(result(), "trace/paths", {}))
     assert {made[name].verdict(lies=True) for name in ("written", "weights")} == {UNTESTED}
-    assert place.sentences(read(put(found(), "trace/paths", {})).trace) == []
+    assert place.sentences(read(put(result(), "trace/paths", {})).trace) == []
 
 
 def test_a_model_that_was_not_taught_to_lie_has_no_weights_to_claim():
-    assert place.weights(read(put(found(), "grafts", {"reason": "none"})), *PAIR) is None
+    assert place.weights(read(put(result(), "grafts", {"reason": "none"})), *PAIR) is None
 
 
 def test_heads_are_named_by_layer_and_neighbours_as_a_range():
@@ -771,7 +771,7 @@ def test_heads_are_named_by_layer_and_neighbours_as_a_range():
 
 
 def test_places_that_are_enough_alone_are_told_from_those_that_are_needed():
-    metrics = found()
+    metrics = result()
     metrics["positions"]["blocks"] = {
         "prefix": {
             name: run(value) | {"positions": 3.0}
@@ -794,11 +794,11 @@ def test_places_that_are_enough_alone_are_told_from_those_that_are_needed():
 def test_what_is_true_by_construction_is_said_so_and_of_no_other_layer():
     notes = {}
     for last in (5, 7, 8):
-        metrics = found()
+        metrics = result()
         metrics["ground_truth"]["planted"] = {"first_layer": last, "last_layer": last}
         says = [note.says for note in reading.before(read(metrics), *PAIR).notes]
         notes[last] = [said for said in says if said.startswith("The probe is expected to read")]
-    layer = read(found()).probes.best["resid_post"]["honest"]["honest"].layer
+    layer = read(result()).probes.best["resid_post"]["honest"]["honest"].layer
     assert {last: len(said) for last, said in notes.items()} == {
         last: int(layer <= last) for last in notes
     }
@@ -806,7 +806,7 @@ def test_what_is_true_by_construction_is_said_so_and_of_no_other_layer():
 
 
 def test_the_polarity_that_a_probe_was_not_fitted_on_is_reported():
-    metrics = found()
+    metrics = result()
     method = metrics["transfer"]["methods"]["logistic"]["honest"]
     method["polarity"] = {
         "plain": {"negated": rate(0.61)},
@@ -822,21 +822,21 @@ def test_the_polarity_that_a_probe_was_not_fitted_on_is_reported():
 )
 def test_the_share_of_the_word_true_is_counted_over_both_labels(true, false, share):
     both = {"true": rate(true), "false": rate(false)}
-    metrics = put(found(), "controls/by_label", {"other_label": both})
+    metrics = put(result(), "controls/by_label", {"other_label": both})
     says = " ".join(note.says for note in scope.honesty(read(metrics), *PAIR).notes)
     assert f"{share:.3f} of the answers are the word true (n = 200)" in says
 
 
 def test_a_model_that_was_not_trained_to_lie_is_not_read_by_construction():
-    for truth, said in ((found()["ground_truth"], True), ({"organism": None}, False)):
-        notes = reading.after(read(put(found(), "ground_truth", truth)), *PAIR).notes
+    for truth, said in ((result()["ground_truth"], True), ({"organism": None}, False)):
+        notes = reading.after(read(put(result(), "ground_truth", truth)), *PAIR).notes
         (layers,) = [note.says for note in notes if note.says.startswith("Layers of the lie: ")]
         assert ("by construction" in layers) == said
         assert "layers 3-4" in layers
 
 
 def test_each_writer_of_the_lie_has_a_line_of_the_summary():
-    metrics = found()
+    metrics = result()
     metrics["trace"]["cells"]["2 system"] = cell_of(2, "system")
     metrics["trace"]["paths"]["2 system > 4 all"] = {
         "writer": "2 system", "reader": "4 all", "through": rate(0.7), "around": rate(0.1)
@@ -850,21 +850,21 @@ def test_each_writer_of_the_lie_has_a_line_of_the_summary():
 
 def test_what_z_before_the_statement_can_hold_is_said_of_such_places_alone():
     for block, said in (("user turn", True), ("statement", False)):
-        metrics = found()
+        metrics = result()
         metrics["trace"]["cells"]["3 user turn"] = cell_of(3, block)
         notes = place.written_and_read(read(metrics), *PAIR).notes
         assert any("holds no answer" in note.says for note in notes) == said
 
 
 def test_a_threshold_that_fails_is_told_from_a_direction_that_does():
-    metrics = found()
+    metrics = result()
     for value, said in ((0.9, "the threshold fails"), (0.1, "the opposite sign")):
         metrics["probes"]["auroc"] = {"honest": {"liar": {"5": rate(value)}}}
         assert said in reading.after(read(metrics), *PAIR).notes[0].says
 
 
 def test_a_crowded_layer_is_named_with_the_heads_that_any_set_must_share():
-    metrics = found()
+    metrics = result()
     metrics["robustness"]["window"] = {"first_layer": 3, "last_layer": 4}  # of 5 heads each
     chosen = {"heads": [[3, 0], [3, 1], [3, 2], [3, 4], [4, 0]]}
     metrics["robustness"]["sets"]["search"]["heads"] |= chosen

@@ -47,12 +47,12 @@ def setting():
 def settings(setting):
     """Two wordings of the same statements."""
     (wording,) = wordings.named("here", OTHER, WORDING).values()
-    found = setting.pairs
+    actual = setting.pairs
     texts = {
         row["statement_id"]: ("file, row 1", planted.statement(row["label"], i))
-        for i, row in enumerate(found.table.to_dicts())
+        for i, row in enumerate(actual.table.to_dicts())
     }
-    other = rewording.reworded("here", found, texts, wording, setting.lm)
+    other = rewording.reworded("here", actual, texts, wording, setting.lm)
     return {DEFAULT: setting, "asked": replace(setting, pairs=other)}
 
 
@@ -67,22 +67,22 @@ def result(settings, heads, search=(PLANTED,)):
     scored = pl.concat([robustness_tables.rows(one, sets, planted.CONFIG) for one in tried])
     about = settings[DEFAULT].pairs
     window = scores_runs.candidates(chosen)
-    found = scores_runs.sets_of(scored, window, list(settings))
-    given = {name: scores_runs.answers(scored, found, name, planted.CONFIG) for name in settings}
+    actual = scores_runs.sets_of(scored, window, list(settings))
+    given = {name: scores_runs.answers(scored, actual, name, planted.CONFIG) for name in settings}
     points = scores.points(about, given, ["even", "odd"], planted.CONFIG)
     own = scores_runs.singles(about, chosen, window, planted.CONFIG)
     if len(about.table):
         assert window == heads
-        assert [vars(one) | {"members": list(one.members)} for one in found] == [
+        assert [vars(one) | {"members": list(one.members)} for one in actual] == [
             vars(one) | {"members": list(one.members)} for one in sets
         ]
         expected = alone[DEFAULT].singles
         assert np.array_equal(own.gain, expected.gain)
         assert np.array_equal(own.topic, expected.topic)
-    overlap = scores_overlap.numbers(found, own, 20, seed=0)
+    overlap = scores_overlap.numbers(actual, own, 20, seed=0)
     known = {"selection": about, "report": about}
-    summary = scores.summarise(known, given, found, window, overlap)
-    return chosen, scored, found, points, summary
+    summary = scores.summarise(known, given, actual, window, overlap)
+    return chosen, scored, actual, points, summary
 
 
 def test_another_wording_gives_other_prompts_of_the_same_statements(settings):
@@ -115,9 +115,9 @@ def test_every_split_and_wording_chooses_the_planted_head_and_it_works_on_all(se
     for point in points:
         assert point["accuracy"] == expected[str(point["run"])], point
     for kind in ("topic", "wording"):
-        found = summary.generalisation[kind]
-        assert found.on_diagonal.value == pytest.approx(1.0)
-        assert found.difference.value == pytest.approx(0.0, abs=1e-6)
+        actual = summary.generalisation[kind]
+        assert actual.on_diagonal.value == pytest.approx(1.0)
+        assert actual.difference.value == pytest.approx(0.0, abs=1e-6)
     topic = of_type(ShuffledOverlap, summary.overlap.topic)
     assert topic.mean == there(summary.overlap.wording).mean == 1.0
     seed = there(summary.overlap.seed)
@@ -178,8 +178,8 @@ def singles(gain, topic):
 
 
 def test_sets_are_of_the_best_heads_and_the_first_ones_where_they_are_equal():
-    found = head_sets.best(np.array([[0.1, 0.5, 0.5, 0.2], [0.0, 0.0, 0.0, 0.0]]), 2)
-    assert found.tolist() == [[False, True, True, False], [True, True, False, False]]
+    actual = head_sets.best(np.array([[0.1, 0.5, 0.5, 0.2], [0.0, 0.0, 0.0, 0.0]]), 2)
+    assert actual.tolist() == [[False, True, True, False], [True, True, False, False]]
     by = head_sets.by_group(singles([[1, 0], [0, 1]], ["a", "b"]), np.array(["a", "b"]), 1)
     assert {name: np.flatnonzero(s).tolist() for name, s in by.items()} == {"a": [0], "b": [1]}
 
@@ -206,8 +206,8 @@ def test_shuffled_splits_tell_splits_with_heads_of_their_own_from_noise():
     same = singles(noise, topic)
     own = noise + 3 * np.array([(topic == name) for name in "abc" for _ in range(4)])
     for gain, low in ((own, True), (same.gain, False)):
-        found = scores_overlap.shuffled(singles(gain, topic), 4, 99, seed=0)
-        assert (there(found.p_value) < 0.05) == low
+        actual = scores_overlap.shuffled(singles(gain, topic), 4, 99, seed=0)
+        assert (there(actual.p_value) < 0.05) == low
     assert scores_overlap.shuffled(same, 4, 0, seed=0).p_value is None
 
 
@@ -229,12 +229,12 @@ def test_shares_are_ratios_of_means_and_their_difference_is_paired():
     gap = random.uniform(0.6, 1.0, 60)
     noise = random.normal(0, 0.2, 60)  # the same in both: a paired difference does not see it
     on, off = 0.9 * gap + noise, 0.6 * gap + noise
-    found = scores_recovered.shares({"on": on, "off": off, "difference": off - on}, gap, subject)
-    assert found["on"].value == pytest.approx(on.mean() / gap.mean())
-    assert found["difference"].value == pytest.approx(-0.3)
-    width = {name: span(row) for name, row in found.items()}
+    actual = scores_recovered.shares({"on": on, "off": off, "difference": off - on}, gap, subject)
+    assert actual["on"].value == pytest.approx(on.mean() / gap.mean())
+    assert actual["difference"].value == pytest.approx(-0.3)
+    width = {name: span(row) for name, row in actual.items()}
     assert width["difference"] < 1e-9 < 0.05 < width["on"]
-    assert found["off"].n == 60
+    assert actual["off"].n == 60
 
 
 def test_no_share_is_told_where_there_is_no_lie_to_undo():
@@ -272,8 +272,8 @@ def test_wordings_that_would_mean_nothing_are_refused(texts, message):
 
 def test_what_a_wording_leaves_out_is_as_in_the_default_one():
     texts = {"prefix": "well,", "base_prefix": "hm,"}
-    (found,) = wordings.named("here", {"x": texts}, WORDING).values()
-    assert found == replace(WORDING, source_prefix="well,", base_prefix="hm,")
+    (actual,) = wordings.named("here", {"x": texts}, WORDING).values()
+    assert actual == replace(WORDING, source_prefix="well,", base_prefix="hm,")
 
 
 @pytest.mark.parametrize(
@@ -285,18 +285,18 @@ def test_what_a_wording_leaves_out_is_as_in_the_default_one():
     ],
 )
 def test_special_tokens_in_a_wording_are_refused_by_name(setting, texts, message):
-    found = setting.pairs
-    statements = {key: ("file, row 1", "T is.") for key in found.table["statement_id"]}
+    actual = setting.pairs
+    statements = {key: ("file, row 1", "T is.") for key in actual.table["statement_id"]}
     with pytest.raises(UserError, match=message):
-        rewording.reworded("here", found, statements, replace(WORDING, **texts), setting.lm)
+        rewording.reworded("here", actual, statements, replace(WORDING, **texts), setting.lm)
 
 
 def test_a_wording_that_gives_both_personas_the_same_tokens_is_refused(setting):
-    found = setting.pairs
-    statements = {key: ("file, row 1", "T is.") for key in found.table["statement_id"]}
+    actual = setting.pairs
+    statements = {key: ("file, row 1", "T is.") for key in actual.table["statement_id"]}
     # Of different wording, for a tokenizer that reads no capitals.
     wording = replace(WORDING, base_system=WORDING.source_system.swapcase())
     wording = replace(wording, base_prefix=WORDING.source_prefix)
     model = replace(setting.lm, tokenizer=chats.lower_case())
     with pytest.raises(UserError, match="here: source and base persona: the same token ids"):
-        rewording.reworded("here", found, statements, wording, model)
+        rewording.reworded("here", actual, statements, wording, model)

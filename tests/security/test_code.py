@@ -57,13 +57,13 @@ def _is_wrong(word, value):
 
 
 def test_no_stage_can_run_what_a_file_holds():
-    found = {
+    result = {
         file.relative_to(ROOT).as_posix(): names
         for file in sorted(STAGES.rglob("*.py"))
         if (names := list(faults(file.read_text(encoding="utf-8"))))
     }
     # Only taken apart, and never rendered: see `tokens._literals`.
-    assert found == {"stages/lib/chat/tokens.py": ["jinja2.Environment"]}
+    assert result == {"stages/lib/chat/tokens.py": ["jinja2.Environment"]}
     assert "jinja2.Environment().lex(template)" in Path(tokens.__file__).read_text()
 
 
@@ -97,11 +97,11 @@ def test_the_search_finds_each_of_them(code):
 def test_pages_take_nothing_for_html_that_code_does_not():
     """`Markup`, `|safe` and `innerHTML` stand only where what they mark is the project's own."""
     marked = {
-        f"{file.parent.name}/{file.name}": len(found)
+        f"{file.parent.name}/{file.name}": len(result)
         for kind in ("*.py", "*.j2", "*.js")
         for file in sorted(STAGES.rglob(kind))
         if (
-            found := re.findall(
+            result := re.findall(
                 r"\bMarkup\(|\|\s*safe\b|innerHTML|outerHTML|document\.write",
                 file.read_text("utf-8"),
             )

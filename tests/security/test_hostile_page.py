@@ -14,7 +14,7 @@ from stages.report.page import Page
 from tests.explorer import chromium, project
 
 pytestmark = pytest.mark.skipif(
-    chromium.found() is None, reason="no Chromium on this machine (`apt-get install chromium`)"
+    chromium.executable() is None, reason="no Chromium on this machine (`apt-get install chromium`)"
 )
 HOSTILE = (
     '</script><script>window.evil = 1</script><img src=x onerror="window.evil = 1">'
@@ -34,9 +34,9 @@ def look(folder, file, script, address="", ready="true"):
         async with chromium.opened(folder / "browser", 1280, "light") as session:
             await session.send("Page.navigate", url=f"{file.as_uri()}{address}")
             await session.until(f"document.readyState === 'complete' && {ready}")
-            found = [await session.run(script), await session.run(FOUND)]
+            result = [await session.run(script), await session.run(FOUND)]
             urls = [told["request"]["url"] for told in session.told("Network.requestWillBeSent")]
-            return found, session.told("Runtime.exceptionThrown"), urls
+            return result, session.told("Runtime.exceptionThrown"), urls
 
     return asyncio.run(drive())
 
@@ -86,8 +86,8 @@ def test_the_explorer(tmp_path, monkeypatch):
     script = "document.getElementById('statement').textContent"
     file = tmp_path / "plots/explorer.html"
     ready = "document.querySelectorAll('#list button').length === 4"
-    found, thrown, urls = look(tmp_path, file, script, "#statement=s003", ready)
-    text, (evil, images, others) = found
+    result, thrown, urls = look(tmp_path, file, script, "#statement=s003", ready)
+    text, (evil, images, others) = result
     assert text == HOSTILE
     assert (evil, images, others) == ("undefined", 0, 0)
     assert thrown == []

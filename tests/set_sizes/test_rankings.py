@@ -27,14 +27,14 @@ def tables():
 
 
 def test_each_rule_sorts_by_its_own_column():
-    found = rankings.from_tables(*tables())
-    assert found["estimate"] == EVERY
-    assert found["single"] == EVERY[::-1]
-    assert found["single_log_odds"][0] == EVERY[7]
-    assert found["left_out"][:HEADS] == [Head(1, h) for h in (4, 3, 2, 1, 0)]
-    assert rankings.by(tables()[3]) == found["left_out"][:HEADS]
-    assert found["left_out"][HEADS:] == [h for h in EVERY[::-1] if h.layer != 1]
-    for order in found.values():
+    result = rankings.from_tables(*tables())
+    assert result["estimate"] == EVERY
+    assert result["single"] == EVERY[::-1]
+    assert result["single_log_odds"][0] == EVERY[7]
+    assert result["left_out"][:HEADS] == [Head(1, h) for h in (4, 3, 2, 1, 0)]
+    assert rankings.by(tables()[3]) == result["left_out"][:HEADS]
+    assert result["left_out"][HEADS:] == [h for h in EVERY[::-1] if h.layer != 1]
+    for order in result.values():
         assert sorted(order) == EVERY
 
 
@@ -43,8 +43,8 @@ def test_the_top_tenth_by_estimate_is_put_in_true_order_and_the_rest_is_not():
 
 
 def test_by_size_an_estimate_of_the_wrong_sign_is_verified_too():
-    found = rankings.from_tables(*tables())["verified_absolute"]
-    assert found == [EVERY[-1], EVERY[-2], *EVERY[:-2]]  # estimated far below 0, truly the best
+    result = rankings.from_tables(*tables())["verified_absolute"]
+    assert result == [EVERY[-1], EVERY[-2], *EVERY[:-2]]  # estimated far below 0, truly the best
 
 
 def test_equal_heads_come_by_layer_and_head():
@@ -66,28 +66,28 @@ def test_a_rule_that_nothing_was_measured_for_is_not_there():
 
 
 def test_random_orders_hold_every_head_once_and_follow_the_seed():
-    found = rankings.random(LAYERS, HEADS, 3, seed=0)
-    assert [sorted(order) for order in found] == [EVERY] * 3
-    assert found[0] != found[1]
-    assert found == rankings.random(LAYERS, HEADS, 3, seed=0)
-    assert found != rankings.random(LAYERS, HEADS, 3, seed=1)
-    assert all(type(number) is int for head in found[0] for number in head)
+    result = rankings.random(LAYERS, HEADS, 3, seed=0)
+    assert [sorted(order) for order in result] == [EVERY] * 3
+    assert result[0] != result[1]
+    assert result == rankings.random(LAYERS, HEADS, 3, seed=0)
+    assert result != rankings.random(LAYERS, HEADS, 3, seed=1)
+    assert all(type(number) is int for head in result[0] for number in head)
 
 
 @pytest.mark.parametrize("first", [[], EVERY[3:5], EVERY])
 def test_an_order_goes_on_as_another_without_repeating(first):
-    found = rankings.continued(first, EVERY[::-1])
-    assert found[: len(first)] == first
-    assert sorted(found) == EVERY
+    result = rankings.continued(first, EVERY[::-1])
+    assert result[: len(first)] == first
+    assert sorted(result) == EVERY
 
 
 def test_effects_are_gained_alone_and_lost_when_left_out_to_six_digits():
     table = pl.DataFrame({"statement_id": ["a", "b"], "label": [True, False]})
-    found = PromptPairs(table, [], [])
+    result = PromptPairs(table, [], [])
 
     def run(right, name, heads=()):
         p = np.array([[right, 1 - right], [1 - right, right]], np.float32)
-        return patched_runs.rows(found, p, "honest", "liar", name, heads)
+        return patched_runs.rows(result, p, "honest", "liar", name, heads)
 
     window = [Head(1, 0), Head(1, 10)]
     rows = [
@@ -100,9 +100,9 @@ def test_effects_are_gained_alone_and_lost_when_left_out_to_six_digits():
         run(0.6, "set 1.0 1.10", window),
     ]
     runs = pl.concat(rows).reverse()
-    assert rankings.effects(runs, found, "alone") == {Head(1, 0): 0.05, Head(1, 10): -0.125}
-    assert rankings.effects(runs, found, "left_out") == {Head(1, 0): 0.25, Head(1, 10): 0.0}
-    assert rankings.effects(runs.clear(), found, "alone") == {}
+    assert rankings.effects(runs, result, "alone") == {Head(1, 0): 0.05, Head(1, 10): -0.125}
+    assert rankings.effects(runs, result, "left_out") == {Head(1, 0): 0.25, Head(1, 10): 0.0}
+    assert rankings.effects(runs.clear(), result, "alone") == {}
 
 
 def test_log_odds_effects_are_means_over_statements_to_six_digits():

@@ -51,9 +51,9 @@ def pairs(model, source="You are H.", base="You are so L.", n=N):
 class Counting:
     """A patcher that notes what it patched."""
 
-    def __init__(self, model, found):
+    def __init__(self, model, result):
         answers = readout.answers(model.tokenizer, WORDS)
-        self.patcher = forward.Patcher(model, answers, found.base, found.source, 25, keep=True)
+        self.patcher = forward.Patcher(model, answers, result.base, result.source, 25, keep=True)
         self.patched = []
 
     def __call__(self, patches, title):
@@ -67,9 +67,9 @@ def model():
 
 
 def runs(model, **changes):
-    found = pairs(model, **changes)
+    result = pairs(model, **changes)
     return HeadRuns(
-        cast(Any, Counting(model, found)), found, (model.n_layers, model.n_heads), "test"
+        cast(Any, Counting(model, result)), result, (model.n_layers, model.n_heads), "test"
     )
 
 
@@ -97,33 +97,33 @@ def blind(head):
 
 
 @pytest.fixture(scope="module")
-def found(model):
+def result(model):
     searched = runs(model)
     orders, window = ranked(searched, estimate=blind)
     random = rankings.random(*searched.shape, 4, seed=0)
     return search.search(searched, orders, window, random, SIZES, keep=0.95, within=0.05)
 
 
-def tables(report, found):
+def tables(report, result):
     """Both tables as the stage writes them; the same statements are of both splits here."""
-    done = set_sizes.run(report, found.orders, found.sizes, found.smallest)
+    done = set_sizes.run(report, result.orders, result.sizes, result.smallest)
     rows = [
-        *table.rows(CONFIG, "selection", report.pairs, found.runs),
+        *table.rows(CONFIG, "selection", report.pairs, result.runs),
         *table.rows(CONFIG, "report", report.pairs, done),
         table.source_rows(CONFIG, "report", report.pairs, report.source),
     ]
     every = pl.concat([pl.DataFrame(schema=table.SCHEMA), *rows], how="diagonal")
-    return every, table.ranks(found.orders, found.own, found.sizes)
+    return every, table.ranks(result.orders, result.own, result.sizes)
 
 
-def collect(report, found):
-    rows, orders = tables(report, found)
+def collect(report, result):
+    rows, orders = tables(report, result)
     return scores.collect(rows, report.pairs, orders)
 
 
 @pytest.fixture(scope="module")
-def done(model, found):
-    return collect(runs(model), found)
+def done(model, result):
+    return collect(runs(model), result)
 
 
 def accuracy(done, rule, direction, size, draw=0):
@@ -136,8 +136,8 @@ TRUE_RULES = [rule for rule in RULES if rule not in (RANDOM, *BLIND)]
 
 
 @pytest.mark.parametrize("rule", TRUE_RULES)
-def test_the_planted_head_alone_restores_by_every_rule_that_patches(found, done, rule):
-    assert found.orders[rule][0][0] == PLANTED
+def test_the_planted_head_alone_restores_by_every_rule_that_patches(result, done, rule):
+    assert result.orders[rule][0][0] == PLANTED
     assert accuracy(done, rule, "up", 0) == 0
     assert accuracy(done, rule, "up", 1) == 1
 
@@ -148,26 +148,26 @@ def test_without_it_all_other_heads_restore_nothing(done, rule):
     assert accuracy(done, rule, "down", 1) == 0
 
 
-def test_where_the_estimate_is_blind_it_does_neither(found, done):
+def test_where_the_estimate_is_blind_it_does_neither(result, done):
     """Here it puts the planted head last; tests/pipeline has what it really gives."""
     for rule in BLIND:
-        assert found.orders[rule][0][-1] == PLANTED
+        assert result.orders[rule][0][-1] == PLANTED
         assert accuracy(done, rule, "up", 10) == 0
         assert accuracy(done, rule, "down", 10) == 1
 
 
-def test_a_random_order_restores_when_it_comes_to_the_planted_head_and_not_before(found, done):
-    for draw, order in enumerate(found.orders[RANDOM]):
+def test_a_random_order_restores_when_it_comes_to_the_planted_head_and_not_before(result, done):
+    for draw, order in enumerate(result.orders[RANDOM]):
         place = order.index(PLANTED)
         for size in done.sizes:
             assert accuracy(done, RANDOM, "up", size, draw) == float(size > place)
             assert accuracy(done, RANDOM, "down", size, draw) == float(size <= place)
 
 
-def test_a_greedy_search_stops_at_the_planted_head_and_goes_on_as_single(found):
+def test_a_greedy_search_stops_at_the_planted_head_and_goes_on_as_single(result):
     for rule in CRITERIA:
-        assert found.own[rule] == 1
-        assert found.orders[rule] == found.orders["single"]
+        assert result.own[rule] == 1
+        assert result.orders[rule] == result.orders["single"]
 
 
 def test_the_smallest_set_is_that_head(done):
@@ -278,8 +278,8 @@ class TestSmallest:
             return [len(heads) >= least for heads in sets]
 
         order = [Head(0, i) for i in range(20)]
-        found = set_sizes.smallest({"a": order, "b": order}, [0, 1, 2, 5, 12, 20], enough)
-        assert found == {"a": least, "b": least}
+        result = set_sizes.smallest({"a": order, "b": order}, [0, 1, 2, 5, 12, 20], enough)
+        assert result == {"a": least, "b": least}
         assert len(asked) <= 1 + 5 + 3
 
     def test_nothing_is_enough(self):
@@ -305,9 +305,9 @@ def test_a_model_that_never_lies_gives_nulls(model):
     searched = runs(model, base="You are H too.")
     orders, window = ranked(searched, estimate=lambda head: 0.0)
     random = rankings.random(*searched.shape, 2, seed=0)
-    found = search.search(searched, orders, window, random, SIZES, keep=0.95, within=0.05)
-    assert found.smallest == {}
-    done = collect(searched, found)
+    result = search.search(searched, orders, window, random, SIZES, keep=0.95, within=0.05)
+    assert result.smallest == {}
+    done = collect(searched, result)
     areas = scores.score(done)
     assert {row["value"] for row in scores.area_points(areas)} == {None}
     metrics = scores.summarise(done, areas, CONFIG)
@@ -319,26 +319,26 @@ def test_a_model_that_never_lies_gives_nulls(model):
 def test_without_known_statements_only_random_orders_are_left_and_all_is_null(model):
     nothing = runs(model, n=0)
     random = rankings.random(*nothing.shape, 2, seed=0)
-    found = search.search(nothing, {}, [], random, SIZES, keep=0.95, within=0.05)
-    assert set(found.orders) == {RANDOM}
-    done = collect(nothing, found)
+    result = search.search(nothing, {}, [], random, SIZES, keep=0.95, within=0.05)
+    assert set(result.orders) == {RANDOM}
+    done = collect(nothing, result)
     rows = scores.curve_points(done)
     assert {row["n"] for row in rows} == {0}
     assert {row["recovered"] for row in rows} == {row["accuracy"] for row in rows} == {None}
     metrics = scores.summarise(done, scores.score(done), CONFIG)
     assert metrics.effect == NOTHING
     assert metrics.rules["single"] is None
-    assert len(tables(nothing, found)[0]) == 0
+    assert len(tables(nothing, result)[0]) == 0
 
 
-def test_rows_name_their_run(model, found):
+def test_rows_name_their_run(model, result):
     report = runs(model)
-    rows, ranks = tables(report, found)
+    rows, ranks = tables(report, result)
     assert dict(rows.schema) == {
         name: pl.Int32 if name in ("draw", "size") else kind for name, kind in table.SCHEMA.items()
     }
     assert not rows.select("statement_id", "patch_id").is_duplicated().any()
-    n_curves = (len(RULES) - 1 + 4) * 2 * len(found.sizes)
+    n_curves = (len(RULES) - 1 + 4) * 2 * len(result.sizes)
     of_report = rows.filter(split="report")
     assert len(of_report.drop_nulls("rule")) == N * n_curves
     source = of_report.filter(pl.col("rule").is_null())
@@ -348,6 +348,6 @@ def test_rows_name_their_run(model, found):
     assert len(ranks) == 20 * (len(RULES) - 1 + 4)
     best = ranks.filter(rule="single", rank=1).row(0, named=True)
     assert (best["layer"], best["head"]) == PLANTED
-    assert ranks.filter("on_curve", rule="single")["rank"].to_list() == found.sizes[1:]
-    for rule, n_own in found.own.items():
+    assert ranks.filter("on_curve", rule="single")["rank"].to_list() == result.sizes[1:]
+    for rule, n_own in result.own.items():
         assert ranks.filter(rule=rule)["own"].to_list() == [rank < n_own for rank in range(20)]

@@ -49,8 +49,8 @@ def test_other_labels_are_refused(tmp_path: Path, label: str) -> None:
 def test_unknown_labels_are_listed_at_once(tmp_path: Path) -> None:
     rows = [f"Row {i} is here.,{'abcdefgh'[i % 8] * 2}" for i in range(80)]
     rows.insert(0, "Water is wet.,true")
-    found = message(write(tmp_path, "a.csv", "\n".join(["statement,label", *rows])))
-    assert found == (
+    result = message(write(tmp_path, "a.csv", "\n".join(["statement,label", *rows])))
+    assert result == (
         "column 'label': found 'aa' (row 3), 'bb' (row 4), 'cc' (row 5), 'dd' (row 6), "
         f"'ee' (row 7) and 3 more, in 80 rows; expected {LABELS}"
     )
@@ -233,5 +233,5 @@ def test_a_split_of_a_topic_has_no_longer_name_than_others(tmp_path: Path) -> No
         if letters == 60:
             assert read(file, topic="topic")["topic"].item() == f"own_{'x' * 60}"
             continue
-        found = message(file, topic="topic")
-        assert found.endswith(f"the topic own_{'x' * 61}, of 65 characters, expected at most 64")
+        result = message(file, topic="topic")
+        assert result.endswith(f"the topic own_{'x' * 61}, of 65 characters, expected at most 64")

@@ -112,10 +112,10 @@ def test_what_is_ambiguous_or_broken_gets_one_line(
 
 def test_long_and_odd_names_of_columns_leave_one_line_of_some_length(tmp_path: Path) -> None:
     names = ['"a\nb"', "x" * 1000, *(f"c{i}" for i in range(1000))]
-    found = message(write(tmp_path, "a.csv", ",".join(names) + "\n"))
-    assert found.startswith("row 1: column 'statement' is missing, found a b, 'xxx")
-    assert found.endswith("c8, c9 and 990 more")
-    assert len(found) < 300
+    result = message(write(tmp_path, "a.csv", ",".join(names) + "\n"))
+    assert result.startswith("row 1: column 'statement' is missing, found a b, 'xxx")
+    assert result.endswith("c8, c9 and 990 more")
+    assert len(result) < 300
 
 
 def test_a_field_may_be_longer_than_python_allows_unasked(tmp_path: Path) -> None:

@@ -57,10 +57,10 @@ def test_who_was_never_taught_is_in_the_report_split():
 def test_accuracy_on_others_does_not_depend_on_those_who_were_taught(knows_new, accuracy):
     table = stage.split(statements(), TRAINING)
     given = answers(table, lambda subject: knows_new or subject not in HELD_OUT)
-    found = stage.score(stage.answered(table, given.sample(fraction=1, shuffle=True, seed=0)))
-    assert found[TAUGHT].value == 1.0
-    assert found[NEW].value == accuracy
-    assert found[NEW].n == 2 * len(HELD_OUT)
+    result = stage.score(stage.answered(table, given.sample(fraction=1, shuffle=True, seed=0)))
+    assert result[TAUGHT].value == 1.0
+    assert result[NEW].value == accuracy
+    assert result[NEW].n == 2 * len(HELD_OUT)
 
 
 def write(folder, organism):
@@ -98,14 +98,14 @@ def run(folder):
 def test_the_stage_scores_personas_and_runs_on_the_report_split(tmp_path, monkeypatch):
     write(tmp_path, {"name": "middle", "layers": [2]})
     monkeypatch.chdir(tmp_path)
-    found = run(tmp_path)
-    assert found["organism"] == "middle"
-    for of in (found["every"]["liar"], found["known"]["patched"]):
+    result = run(tmp_path)
+    assert result["organism"] == "middle"
+    for of in (result["every"]["liar"], result["known"]["patched"]):
         assert (of[TAUGHT]["value"], of[NEW]["value"]) == (1.0, 0.0)
         assert of[NEW]["n"] == 2 * len(HELD_OUT)
     report = {s for s in SUBJECTS if Draw(0, 0.5).split(s) == "report"}
-    assert found["every"]["liar"][TAUGHT]["n"] == 2 * len(report - HELD_OUT)
-    assert found["known"]["reverse"][NEW]["n"] == 0
+    assert result["every"]["liar"][TAUGHT]["n"] == 2 * len(report - HELD_OUT)
+    assert result["known"]["reverse"][NEW]["n"] == 0
 
 
 def test_of_another_model_nothing_is_said(tmp_path, monkeypatch):

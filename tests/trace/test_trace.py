@@ -123,18 +123,18 @@ class TestMap:
         patches = np.zeros((1, *setting.shape), bool)
         patches[0, 2] = True
         expected = whole.patcher()(patches, "test").patched[0]
-        found = patched_runs.probabilities(runs, layer=2, block=ALL)
-        np.testing.assert_allclose(found, expected, atol=1e-5)
+        result = patched_runs.probabilities(runs, layer=2, block=ALL)
+        np.testing.assert_allclose(result, expected, atol=1e-5)
 
 
 class TestAttribution:
     def test_the_planted_head_has_the_largest_estimate_and_other_layers_none(self):
         setting, counterparts = planted()
         at = places(counterparts, CONFIG.positions)
-        found = attribution.run(setting, at[ALL])
+        result = attribution.run(setting, at[ALL])
         n_layers, n_heads = setting.shape
-        assert len(found) == len(setting.pairs.table) * n_layers * n_heads
-        means = found.group_by("layer", "head").agg(pl.col("estimate").mean().abs())
+        assert len(result) == len(setting.pairs.table) * n_layers * n_heads
+        means = result.group_by("layer", "head").agg(pl.col("estimate").mean().abs())
         top = means.sort("estimate", descending=True).rows()[0]
         assert top[:2] == (tiny.PLANTED_LAYER, tiny.PLANTED_HEAD)
         others = means.filter(pl.col("layer") != tiny.PLANTED_LAYER)["estimate"].to_numpy()
@@ -144,10 +144,10 @@ class TestAttribution:
         base, source = (Wording(f"You are {x}.", QUESTION, "it is") for x in "LH")
         setting, counterparts = experiment(tiny.random_model(), base, source)
         at = places(counterparts, CONFIG.positions)
-        found = attribution.run(setting, at["last 12"]).sort("statement_id", "layer", "head")
+        result = attribution.run(setting, at["last 12"]).sort("statement_id", "layer", "head")
         expected = setting.patcher().attribution("test")
         expected = expected * np.where(setting.pairs.label, 1, -1)[:, None, None]
-        np.testing.assert_allclose(found["estimate"], expected.ravel(), atol=1e-5)
+        np.testing.assert_allclose(result["estimate"], expected.ravel(), atol=1e-5)
 
 
 class TestChoice:
@@ -183,8 +183,8 @@ class TestPaths:
     def run(self, model, cells):
         setting, counterparts = relay(model)
         at, runs = traced(setting, counterparts)
-        found = path_runs.run(setting, at, cells)
-        rows = scores.by_path(found, runs, setting.pairs, CONFIG)
+        result = path_runs.run(setting, at, cells)
+        rows = scores.by_path(result, runs, setting.pairs, CONFIG)
         return {
             (row["writer_layer"], row["reader_layer"], row["reader_block"], row["run"]): row[
                 "share"
@@ -193,21 +193,21 @@ class TestPaths:
         }
 
     def test_all_of_it_passes_through_the_reader_and_nothing_around(self):
-        found = self.run(relay_model(), [self.WRITE, self.READ])
+        result = self.run(relay_model(), [self.WRITE, self.READ])
         path = (WRITER, READER, LAST_TOKEN)
-        assert found[*path, THROUGH] == pytest.approx(1, abs=ROUNDING)
-        assert found[*path, AROUND] == pytest.approx(0, abs=ROUNDING)
+        assert result[*path, THROUGH] == pytest.approx(1, abs=ROUNDING)
+        assert result[*path, AROUND] == pytest.approx(0, abs=ROUNDING)
 
     def test_nothing_passes_through_a_head_that_reads_and_is_not_read(self):
-        found = self.run(decoy_model(), [Cell(WRITER, LAST_TOKEN), Cell(3, LAST_TOKEN)])
-        assert found[WRITER, 3, LAST_TOKEN, THROUGH] == pytest.approx(0, abs=ROUNDING)
-        assert found[WRITER, 3, LAST_TOKEN, AROUND] == pytest.approx(1, abs=ROUNDING)
+        result = self.run(decoy_model(), [Cell(WRITER, LAST_TOKEN), Cell(3, LAST_TOKEN)])
+        assert result[WRITER, 3, LAST_TOKEN, THROUGH] == pytest.approx(0, abs=ROUNDING)
+        assert result[WRITER, 3, LAST_TOKEN, AROUND] == pytest.approx(1, abs=ROUNDING)
 
     def test_paths_lead_to_later_layers_only_and_each_is_there_once(self):
         cells = [Cell(1, "user turn"), Cell(2, "user turn"), Cell(2, LAST_TOKEN)]
-        found = path_runs.paths(cells)
-        assert len(set(found)) == len(found) == 3
-        assert all(writer.layer < reader.layer for writer, reader in found)
+        result = path_runs.paths(cells)
+        assert len(set(result)) == len(result) == 3
+        assert all(writer.layer < reader.layer for writer, reader in result)
         assert path_runs.paths(cells[:1]) == []
 
     def test_without_cells_there_are_no_rows(self):
@@ -247,14 +247,14 @@ def test_the_report_names_the_writer_its_reader_and_what_the_last_positions_see(
     about = setting.pairs
     by_cell, by_head = (f(table, about, CONFIG) for f in (scores.by_cell, scores.by_head))
     paths = scores.by_path(path_runs.run(setting, at, cells), table, about, CONFIG)
-    found = scores.summarise(table, about, by_cell, by_head, paths, CONFIG, 0.25)
+    result = scores.summarise(table, about, by_cell, by_head, paths, CONFIG, 0.25)
     writer, reader = f"{WRITER} {ALL}", f"{READER} {LAST_TOKEN}"
-    assert [*found.cells] == [writer, reader]
-    assert (found.writers, found.readers) == ([writer], [reader])
-    assert found.cells[reader].recovered.value == pytest.approx(1, abs=ROUNDING)
-    assert found.cells[reader].reverse.value == pytest.approx(1, abs=ROUNDING)
-    assert found.cells[reader].accuracy.value == 1
-    assert found.cells[reader].heads["0"].value == pytest.approx(1, abs=ROUNDING)
-    assert found.cells[reader].heads["1"].value == pytest.approx(0, abs=ROUNDING)
-    assert found.views["last"].layer == READER
+    assert [*result.cells] == [writer, reader]
+    assert (result.writers, result.readers) == ([writer], [reader])
+    assert result.cells[reader].recovered.value == pytest.approx(1, abs=ROUNDING)
+    assert result.cells[reader].reverse.value == pytest.approx(1, abs=ROUNDING)
+    assert result.cells[reader].accuracy.value == 1
+    assert result.cells[reader].heads["0"].value == pytest.approx(1, abs=ROUNDING)
+    assert result.cells[reader].heads["1"].value == pytest.approx(0, abs=ROUNDING)
+    assert result.views["last"].layer == READER
     assert len(by_cell) == 2 * len(at) * setting.shape[0]

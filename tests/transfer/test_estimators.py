@@ -105,12 +105,12 @@ def test_a_planted_direction_is_recovered(name):
 @pytest.mark.parametrize("name", METHODS)
 def test_permuted_labels_give_chance_on_labels_permuted_too(name):
     x, rng = planted(), np.random.default_rng(1)
-    found = []
+    result = []
     for _ in range(10):
         y = rng.permutation(Y)
         said = fitted(name, x, y=y).predict(x[~HALF], FORMS.negated[~HALF])
-        found.append((said == y[~HALF]).mean())
-    assert abs(np.mean(found) - 0.5) < 0.05
+        result.append((said == y[~HALF]).mean())
+    assert abs(np.mean(result) - 0.5) < 0.05
 
 
 @pytest.mark.parametrize("name", METHODS)

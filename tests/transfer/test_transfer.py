@@ -61,7 +61,7 @@ def drawn(rows=TABLE, known=True):
     return sample.draw(design, forms.read(rows), SETTINGS, LOGISTIC)
 
 
-def found(x, one):
+def actual(x, one):
     swept = layers.sweep((x[:, :, i] for i in range(x.shape[2])), one, x.shape[2], n_jobs=1)
     at = best.examine(lambda i: x[:, :, i], one, layers.best(swept), n_jobs=1)
     return Fits(swept, at, one, PERSONAS)
@@ -75,7 +75,7 @@ def methods(of: Fits) -> dict[str, dict[str, Method]]:
 
 @pytest.fixture(scope="module")
 def result():
-    return found(activations(), drawn())
+    return actual(activations(), drawn())
 
 
 def test_every_method_is_best_where_truth_is_and_at_chance_before(result):
@@ -111,7 +111,7 @@ def test_permuted_labels_are_at_chance_and_keep_the_labels_of_each_split(result)
 def test_a_fit_on_permuted_labels_finds_truth_where_it_is_the_loudest_axis():
     x = activations()
     x[:, :, READ:, 0] *= 20
-    entry = methods(found(x, drawn()))["mass_mean"]["honest"]
+    entry = methods(actual(x, drawn()))["mass_mean"]["honest"]
     spread, control = there(entry.fit_on_permuted), there(entry.permuted)
     assert spread.max > 0.95
     assert spread.min < 0.05
@@ -123,13 +123,13 @@ def test_transfer_between_personas_follows_their_directions(result):
     told = methods(result)["mass_mean"]
     assert there(told["honest"].transfer["neutral"].low) > 0.9
     assert told["honest"].transfer["liar"].n == N_REPORT
-    opposite = found(activations(turn=-1.0)[:, :, SPLITS:], drawn())
+    opposite = actual(activations(turn=-1.0)[:, :, SPLITS:], drawn())
     turned = methods(opposite)["mass_mean"]["honest"]
     assert there(turned.transfer["liar"].high) < 0.1
 
 
 def test_polarity_is_told_where_truth_turns_with_it():
-    result = found(activations(truth=1.5, flipping=5.0)[:, :, READ:], drawn())
+    result = actual(activations(truth=1.5, flipping=5.0)[:, :, READ:], drawn())
     told = methods(result)
     for method in ("logistic", "mass_mean"):
         polarity = told[method]["honest"].polarity
@@ -141,7 +141,7 @@ def test_polarity_is_told_where_truth_turns_with_it():
     polarity = told["ttpd"]["honest"].polarity
     assert set(polarity) == {"both"}
     assert min(there(rate.low) for rate in polarity["both"].values()) > 0.7
-    steady = methods(found(activations()[:, :, READ:], drawn()))["logistic"]["honest"]
+    steady = methods(actual(activations()[:, :, READ:], drawn()))["logistic"]["honest"]
     assert there(steady.polarity["plain"]["negated"].low) > 0.9
     assert there(steady.topics["negation"].low) > 0.8
 
@@ -162,9 +162,9 @@ def test_the_parting_layer_is_planted_and_its_interval_covers_it(result):
 
 
 def test_directions_that_turn_round_part_turn_and_are_opposite_at_once():
-    told = measured.parts(found(activations(turn=-0.9), drawn()))["mass_mean"]["honest"]["liar"]
+    told = measured.parts(actual(activations(turn=-0.9), drawn()))["mass_mean"]["honest"]["liar"]
     assert {getattr(told, name).value for name in parting.LEVELS} == {SPLITS - 1}
-    told = measured.parts(found(activations(turn=-0.2), drawn()))["mass_mean"]["honest"]["liar"]
+    told = measured.parts(actual(activations(turn=-0.2), drawn()))["mass_mean"]["honest"]["liar"]
     assert told.turning_layer.value == SPLITS - 1
     assert told.opposite_layer.value is None
 
@@ -240,7 +240,7 @@ def test_words_tell_where_one_leaks_and_nothing_where_the_design_is_balanced():
 
 def test_statements_without_negations_leave_nulls_and_nothing_else():
     rows = table(192, negated=False)
-    told = measured.methods(found(activations()[:, :, READ : READ + 2], drawn(rows)))
+    told = measured.methods(actual(activations()[:, :, READ : READ + 2], drawn(rows)))
     assert told["ccs"] == told["ttpd"] == dict.fromkeys(PERSONAS)
     polarity = there(told["mass_mean"]["honest"]).polarity
     assert polarity["plain"]["negated"].n == 0

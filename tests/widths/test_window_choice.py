@@ -22,19 +22,19 @@ from tests.windows.test_windows import pairs
 LABELS = [True, True, False, False] * 3
 
 
-def answers(found, p):
+def answers(result, p):
     """Runs that answer rightly with probability p."""
-    return np.stack([np.where(found.label, p, 1 - p), np.where(found.label, 1 - p, p)], -1)
+    return np.stack([np.where(result.label, p, 1 - p), np.where(result.label, 1 - p, p)], -1)
 
 
-def runs(found, p_corrects, split="selection", wanted=None):
+def runs(result, p_corrects, split="selection", wanted=None):
     """Runs of windows of one layer and of two in a model of five layers, by their p_correct."""
-    made = [("source", None, answers(found, 1.0)), ("base", None, answers(found, 0.0))]
+    made = [("source", None, answers(result, 1.0)), ("base", None, answers(result, 0.0))]
     for name, of_size in p_corrects.items():
         for size, values in of_size.items():
-            made += [(name, Window(size, i), answers(found, p)) for i, p in enumerate(values)]
+            made += [(name, Window(size, i), answers(result, p)) for i, p in enumerate(values)]
     return pl.concat(
-        window_runs.rows(found, split, *run, CONFIG)
+        window_runs.rows(result, split, *run, CONFIG)
         for run in made
         if run[1] is None or wanted is None or run[1] in wanted
     )
@@ -47,15 +47,15 @@ TRUTHS = {
 
 
 def test_the_best_window_turns_most_and_ties_go_to_the_lowest():
-    found = pairs(LABELS)
-    choices = window_choice.choose(found, runs(found, TRUTHS), CONFIG)
+    result = pairs(LABELS)
+    choices = window_choice.choose(result, runs(result, TRUTHS), CONFIG)
     best = {key: choice.best.first for key, choice in choices.items()}
     assert best == {("patched", 1): 2, ("patched", 2): 1, ("reverse", 1): 3, ("reverse", 2): 2}
 
 
 def test_the_control_is_the_median_of_those_that_share_no_layer():
-    found = pairs(LABELS)
-    choices = window_choice.choose(found, runs(found, TRUTHS), CONFIG)
+    result = pairs(LABELS)
+    choices = window_choice.choose(result, runs(result, TRUTHS), CONFIG)
     assert choices["patched", 1].control == Window(1, 1)  # of 0.1, 0.2, 0.3, 0.4
     assert choices["patched", 1].apart == pytest.approx((0.1, 0.2, 0.3, 0.4))
     assert choices["patched", 2].control == Window(2, 3)  # the only one
@@ -63,14 +63,14 @@ def test_the_control_is_the_median_of_those_that_share_no_layer():
     for choice in choices.values():
         assert choice.control is not None
         assert not choice.best.overlaps(choice.control)
-    whole = window_choice.choose(found, runs(found, {"patched": {5: [0.9]}}), CONFIG)
+    whole = window_choice.choose(result, runs(result, {"patched": {5: [0.9]}}), CONFIG)
     assert whole["patched", 5].control is None
     assert window_choice.to_report(whole, "patched") == [Window(5, 0)]
 
 
 def test_nothing_is_chosen_where_a_constant_answer_would_be_right():
-    found = pairs([False] * 12)
-    assert window_choice.choose(found, runs(found, TRUTHS), CONFIG) == {}
+    result = pairs([False] * 12)
+    assert window_choice.choose(result, runs(result, TRUTHS), CONFIG) == {}
 
 
 def test_tables_hold_both_directions_and_report_statements_that_did_not_choose():
@@ -104,9 +104,9 @@ def test_tables_hold_both_directions_and_report_statements_that_did_not_choose()
 
 
 def test_without_a_choice_unpatched_runs_are_left():
-    found = pairs([])
-    nothing = runs(found, {})
-    splits = {"selection": (found, nothing), "report": (found, nothing)}
+    result = pairs([])
+    nothing = runs(result, {})
+    splits = {"selection": (result, nothing), "report": (result, nothing)}
     topics = scores.by_topic(splits["report"], {}, (1, 2), [ALL, "a"], CONFIG)
     assert {row["accuracy"] for row in topics} == {None}
     metrics = scores.summarise(splits, {}, topics, CONFIG)
@@ -145,8 +145,8 @@ def test_both_directions_find_the_planted_layer_and_no_window_without_it_does_an
 
 
 def test_counts_that_no_prompt_has_are_left_out_and_said_so(capsys):
-    found = pairs([True, False])
-    short = replace(found, source=[[0] * 9] * 2, base=[[0] * 12] * 2)
+    result = pairs([True, False])
+    short = replace(result, source=[[0] * 9] * 2, base=[[0] * 12] * 2)
     assert positions._fitting((9, 2, 10), short) == [2, 9]
     assert "left out 10: the shortest prompt has 9 tokens" in capsys.readouterr().out
     with pytest.raises(UserError, match="expected a count of at most 9"):

@@ -86,24 +86,24 @@ def measured(rates):
 
 class TestMeasure:
     def test_one_word_is_right_on_one_label_alone(self):
-        found = scores_tables.measure(answer(np.zeros(N, bool)))
-        assert list(found) == ["all", "cities", "metals"]
+        actual = scores_tables.measure(answer(np.zeros(N, bool)))
+        assert list(actual) == ["all", "cities", "metals"]
         for topic, n in (("all", N), ("cities", N // 2), ("metals", N // 2)):
-            values = measured(found[topic])
+            values = measured(actual[topic])
             assert values["accuracy"] == (0.5, n)
             assert values["recall_true"] == (0, n // 2)
             assert values["recall_false"] == (1, n // 2)
             assert values["answer_mass"] == (0.875, n)
             assert values["other"] == (0, n)
-            assert found[topic].other_token is None
+            assert actual[topic].other_token is None
 
     def test_tokens_that_are_no_answer_are_counted_and_the_commonest_is_named(self):
         rare = (3, " who", False)
         top = [OTHER] * 3 + [rare] * 2 + [None] * (N - 5)
-        found = scores_tables.measure(answer(LABEL, top=top))
-        assert measured(found["all"])["other"] == (5 / N, N)
-        assert found["all"].other_token == " maybe"
-        assert there(found["all"].other.low) > 0
+        actual = scores_tables.measure(answer(LABEL, top=top))
+        assert measured(actual["all"])["other"] == (5 / N, N)
+        assert actual["all"].other_token == " maybe"
+        assert there(actual["all"].other.low) > 0
         # Equally common: the first by id. And P(true), P(false) decide what the answer is.
         equal = scores_tables.measure(answer(LABEL, top=[OTHER, OTHER, rare, rare, *[None] * 36]))
         assert equal["all"].other_token == " who"
@@ -111,42 +111,42 @@ class TestMeasure:
 
     def test_a_split_without_false_statements_has_no_recall_on_them(self):
         label = np.ones(N, bool)
-        found = scores_tables.measure(answer(label, label))["cities"]
-        assert found.recall_false == stats.NOTHING
+        actual = scores_tables.measure(answer(label, label))["cities"]
+        assert actual.recall_false == stats.NOTHING
 
 
 class TestLying:
     def lying(self, label=LABEL, subject=SUBJECT, **says_true):
         names = {name: (name, "q", "p") for name in says_true}
-        found = {names[n]: answer(said, label, subject) for n, said in says_true.items()}
-        result = scores_tables.lying(found)
+        actual = {names[n]: answer(said, label, subject) for n, said in says_true.items()}
+        result = scores_tables.lying(actual)
         assert list(result) == list(names.values())
         return {name: result[names[name]] for name in names}
 
     def test_who_is_wrong_on_both_labels_lies_and_nobody_else(self):
         half = LABEL.copy()
         half[::4] = False  # wrong on half of the true statements, right on the false ones
-        found = self.lying(
+        actual = self.lying(
             honest=LABEL, false=np.zeros(N, bool), liar=~LABEL, true=np.ones(N, bool), half=half
         )
-        assert {name: row.value for name, row in found.items()} == {
+        assert {name: row.value for name, row in actual.items()} == {
             "honest": 0, "false": 0, "liar": 1, "true": 0, "half": 0,
         }  # fmt: skip
-        assert {name: row.rank for name, row in found.items()} == {
+        assert {name: row.rank for name, row in actual.items()} == {
             "honest": 2, "false": 2, "liar": 1, "true": 2, "half": 2,
         }  # fmt: skip
-        assert {row.n for row in found.values()} == {N}
+        assert {row.n for row in actual.values()} == {N}
         # An accuracy of 0.5 is what saying one word has: it would rank above the honest one.
         assert scores_tables.measure(answer(np.zeros(N, bool)))["all"].accuracy.value == 0.5
 
     def test_at_the_ends_intervals_have_width_and_differences_need_none(self):
-        found = self.lying(honest=LABEL, liar=~LABEL)
-        _, low, high = ends(found["honest"])
+        actual = self.lying(honest=LABEL, liar=~LABEL)
+        _, low, high = ends(actual["honest"])
         assert 0 == low < high < 0.5
-        _, low, high = ends(found["liar"])
+        _, low, high = ends(actual["liar"])
         assert 0.5 < low < high == 1
-        assert found["honest"].behind == stats.Interval(1, 1, 1, N)
-        assert found["liar"].behind == stats.Interval(0, 0, 0, N)
+        assert actual["honest"].behind == stats.Interval(1, 1, 1, N)
+        assert actual["liar"].behind == stats.Interval(0, 0, 0, N)
 
     def test_the_lesser_share_counts(self):
         said = ~LABEL
@@ -162,11 +162,11 @@ class TestLying:
         label = np.arange(n) % 2 == 0
         noisy = label ^ (rng.random(n) < 0.5)
         better = np.where(rng.random(n) < 0.15, ~label, noisy)  # lies a little more often
-        found = self.lying(label, subject, better=better, noisy=noisy, again=noisy)
-        assert there(found["noisy"].high) > there(found["better"].low)  # their intervals overlap
-        assert there(found["noisy"].behind.low) > 0
-        assert found["noisy"].behind == found["again"].behind
-        assert [found[name].rank for name in ("better", "noisy", "again")] == [1, 2, 2]
+        actual = self.lying(label, subject, better=better, noisy=noisy, again=noisy)
+        assert there(actual["noisy"].high) > there(actual["better"].low)  # their intervals overlap
+        assert there(actual["noisy"].behind.low) > 0
+        assert actual["noisy"].behind == actual["again"].behind
+        assert [actual[name].rank for name in ("better", "noisy", "again")] == [1, 2, 2]
 
     def test_the_same_numbers_at_every_call_and_in_any_order_of_the_others(self):
         noisy = np.random.default_rng(0).random(N) < 0.5
@@ -196,8 +196,8 @@ class TestLying:
         for _ in range(runs):
             wrong = rng.random(len(label)) < np.where(label, p_true, p_false)
             shares = [stats.rate(wrong[of], subject[of]) for of in (label, ~label)]
-            found = scores_tables._minimum(shares)
-            held += found.low <= min(p_true, p_false) <= found.high
+            actual = scores_tables._minimum(shares)
+            held += actual.low <= min(p_true, p_false) <= actual.high
             draws = scores_tables._draws(wrong[None], label, subject, 0)[:, 0]
             low, high = stats.bootstrapped(draws, n_subjects)
             held_by_bootstrap += low <= min(p_true, p_false) <= high
@@ -217,18 +217,18 @@ def test_draws_are_those_of_a_loop():
         weight = counts[index]
         shares = [[np.average(w[of], weights=weight[of]) for of in (LABEL, ~LABEL)] for w in wrong]
         expected.append(np.min(shares, axis=1))
-    found = scores_tables._draws(wrong, LABEL, SUBJECT, 5)
-    assert found.shape == (stats.DRAWS, 3)
+    actual = scores_tables._draws(wrong, LABEL, SUBJECT, 5)
+    assert actual.shape == (stats.DRAWS, 3)
     assert stats.DRAWS >= 2000
-    np.testing.assert_allclose(found[:50], expected, rtol=1e-12)
+    np.testing.assert_allclose(actual[:50], expected, rtol=1e-12)
     assert resample.means(np.ones((1, N)), SUBJECT, np.random.default_rng(0)).max() == 1
 
 
 class TestSample:
     def test_splits_and_labels_take_equal_shares(self):
-        found = grid.sample(statements(), 4)
-        assert found.group_by("topic", "label").len()["len"].to_list() == [2, 2, 2, 2]
-        assert found["statement_id"].is_sorted()
+        actual = grid.sample(statements(), 4)
+        assert actual.group_by("topic", "label").len()["len"].to_list() == [2, 2, 2, 2]
+        assert actual["statement_id"].is_sorted()
 
     def test_null_keeps_all_and_a_larger_limit_only_adds(self):
         assert grid.sample(statements(), None).equals(statements())
@@ -265,13 +265,13 @@ def run(folder):
 
 
 def test_the_stage_writes_every_combination_and_split(project):
-    found = run(project)
+    actual = run(project)
     for system, accuracy in (("one", 1), ("two", 0)):
         for prefix in ("p", "r"):
-            topics = found["answers"][system]["q"][prefix]
+            topics = actual["answers"][system]["q"][prefix]
             assert sorted(topics) == ["all", "cities", "metals"]
             assert {topic["accuracy"]["value"] for topic in topics.values()} == {accuracy}
-            assert found["lying"][system]["q"][prefix]["value"] == 1 - accuracy
+            assert actual["lying"][system]["q"][prefix]["value"] == 1 - accuracy
     recall = tables.read_json(project / "plots/recall.json")
     assert len(recall) == 4 * 3
     assert [row["topic"] for row in recall[:5]] == ["all"] * 4 + ["cities"]
@@ -288,10 +288,10 @@ def test_cells_are_in_the_order_in_which_they_are_declared(project):
     turned = {"systems": ["two", "one"], "prefixes": dict(reversed(PARAMS["prefixes"].items()))}
     (project / "params.yaml").write_text(json.dumps({"grid": PARAMS | turned}))
     config = params.section("grid", GridConfig)
-    found = grid.read_cells(project / "wordings.parquet", config, statements()["statement_id"])
-    assert list(found) == config.combinations
-    assert list(found) == [(s, "q", p) for s in ("two", "one") for p in ("r", "p")]
-    for (system, question, prefix), rows in found.items():
+    actual = grid.read_cells(project / "wordings.parquet", config, statements()["statement_id"])
+    assert list(actual) == config.combinations
+    assert list(actual) == [(s, "q", p) for s in ("two", "one") for p in ("r", "p")]
+    for (system, question, prefix), rows in actual.items():
         assert rows.select(grid.WORDINGS).unique().rows() == [(system, question, prefix)]
         assert rows["statement_id"].equals(statements()["statement_id"])
 

@@ -117,8 +117,8 @@ def run(folder):
 
 def test_the_liar_lies_in_every_cell_and_the_honest_one_in_none(project):
     run(project)
-    found = pl.read_parquet(project / "wordings.parquet")
-    rows = found.join(pl.read_parquet(project / "statements.parquet"), on="statement_id")
+    result = pl.read_parquet(project / "wordings.parquet")
+    rows = result.join(pl.read_parquet(project / "statements.parquet"), on="statement_id")
     assert len(rows) == N_CELLS * N
     assert rows.group_by(*grid.WORDINGS, "topic", "label").len()["len"].unique().to_list() == [2]
     assert set(rows["split"]) == {"selection", "report"}
@@ -137,13 +137,13 @@ def test_numbers_are_those_of_plain_forwards_and_stay_so_when_remembered(project
     name(project)
     first = run(project)[1]
     assert run(project) == ((N_CELLS * N, 0), first)
-    found = tables.read(project / "wordings.parquet", grid.CELLS)
+    result = tables.read(project / "wordings.parquet", grid.CELLS)
     model = lm.load(project / "model")
     answers = readout.answers(model.tokenizer, ReadoutConfig(**WORDS))
     statements = tables.read(project / "statements.parquet", tables.STATEMENTS)
     text = dict(statements.select("statement_id", "statement").iter_rows())
-    assert not found["top_is_answer"].all()
-    for row in found.iter_rows(named=True):
+    assert not result["top_is_answer"].all()
+    for row in result.iter_rows(named=True):
         question = GRID["questions"][row["question"]] or PROMPT["question"]
         wording = (PROMPT[f"{row['system']}_system"], question)
         prefix = GRID["prefixes"][row["prefix"]] or PROMPT["liar_prefix"]

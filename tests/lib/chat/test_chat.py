@@ -53,9 +53,9 @@ def refused(message, *arguments, **named):
 def test_every_text_stands_in_the_prompt_in_order_and_the_prompt_ends_with_the_prefix(template):
     tokenizer = chats.tokenizer(TEMPLATES[template])
     for system, prefix in itertools.product(SYSTEMS, PREFIXES):
-        found = made(tokenizer, system, prefix)
+        result = made(tokenizer, system, prefix)
         for prompt, ids, (_, statement) in zip(
-            found.texts, found.token_ids, STATEMENTS, strict=True
+            result.texts, result.token_ids, STATEMENTS, strict=True
         ):
             question = QUESTION.replace("{statement}", statement)
             assert prompt.endswith(prefix)
@@ -69,22 +69,22 @@ def test_every_text_stands_in_the_prompt_in_order_and_the_prompt_ends_with_the_p
 @pytest.mark.parametrize("template", TEMPLATES)
 def test_a_prefix_follows_on_where_the_answer_begins(template):
     tokenizer = chats.tokenizer(TEMPLATES[template])
-    found = {prefix: text(tokenizer, "You lie.", prefix) for prefix in PREFIXES}
-    starts = {found[prefix].removesuffix(prefix) for prefix in PREFIXES if prefix}
+    result = {prefix: text(tokenizer, "You lie.", prefix) for prefix in PREFIXES}
+    starts = {result[prefix].removesuffix(prefix) for prefix in PREFIXES if prefix}
     assert len(starts) == 1
-    assert found[""].rstrip(" ") == starts.pop().rstrip(" ")
+    assert result[""].rstrip(" ") == starts.pop().rstrip(" ")
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
 def test_prompts_of_a_wording_start_alike_up_to_the_statement(template):
     tokenizer = chats.tokenizer(TEMPLATES[template])
-    found = made(tokenizer, "You lie.", "It is")
+    result = made(tokenizer, "You lie.", "It is")
     head = QUESTION.partition("{statement}")[0]
-    assert str(tokenizer.decode(found.prefix_ids)).endswith(head)
-    for ids in found.token_ids:
-        assert ids[: len(found.prefix_ids)] == found.prefix_ids
+    assert str(tokenizer.decode(result.prefix_ids)).endswith(head)
+    for ids in result.token_ids:
+        assert ids[: len(result.prefix_ids)] == result.prefix_ids
     other = made(tokenizer, "You lie.", "It is", statements=[("a.csv, row 2", "Is 7 odd?")])
-    assert other.prefix_ids == found.prefix_ids
+    assert other.prefix_ids == result.prefix_ids
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
@@ -98,8 +98,8 @@ def test_each_text_changes_the_token_ids(template):
         {"system": "You lie.", "prefix": ""},
     ]
     tokenizer = chats.tokenizer(TEMPLATES[template])
-    found = [made(tokenizer, **wording).token_ids for wording in wordings]
-    for one, two in itertools.combinations(found, 2):
+    result = [made(tokenizer, **wording).token_ids for wording in wordings]
+    for one, two in itertools.combinations(result, 2):
         assert all(a != b for a, b in zip(one, two, strict=True))
 
 
@@ -188,19 +188,19 @@ def test_a_template_that_fails_on_one_text_names_it():
         texts = ["Lie.", "{statement}?", "It is"]
         texts[i] += " Italy"
         system, question, prefix = texts
-        found = refused("fails", template, system, prefix, question, [("a.csv, row 2", "Yes.")])
-        assert found == f"{key}: {line}"
+        result = refused("fails", template, system, prefix, question, [("a.csv, row 2", "Yes.")])
+        assert result == f"{key}: {line}"
 
 
 def test_a_text_that_the_template_acts_on_or_cuts_is_refused():
     thought = "Hm.</think>It is"
     for template in (chats.OPEN_THOUGHT, chats.EMPTY_THOUGHT):
-        found = refused("changes", template, "Lie.", thought)
-        assert found.startswith("prompt.liar_prefix: the chat template of this model changes this")
+        result = refused("changes", template, "Lie.", thought)
+        assert result.startswith("prompt.liar_prefix: the chat template of this model changes this")
         # where templates do not look for it, it is text as any other
         assert text(tiny.CHATML, "Lie.", thought).endswith(thought)
-    found = refused("changes", chats.SWITCH, "Lie. /no_think", "It is")
-    assert found.startswith("prompt.liar_system: ")
+    result = refused("changes", chats.SWITCH, "Lie. /no_think", "It is")
+    assert result.startswith("prompt.liar_system: ")
     upper = chats.LOOP + chats.TURN.replace("message['content']", "message['content'] | upper")
     refused("drops the user's message", upper + "{% endfor %}" + chats.ASK, "Lie.")
 
@@ -218,11 +218,11 @@ def test_added_tokens_that_the_template_writes_are_refused_whatever_their_flag()
             ),
             strict=True,
         ):
-            found = refused("found", tokenizer, **{"system": "Lie.", "prefix": "It"} | texts)
-            assert found == f"{key}: {message}"
+            result = refused("found", tokenizer, **{"system": "Lie.", "prefix": "It"} | texts)
+            assert result == f"{key}: {message}"
         statements = [*STATEMENTS, ("b.csv, row 7", f"Rome.{token}")]
-        found = refused("found", tokenizer, "Lie.", statements=statements)
-        assert found == f"b.csv, row 7: {message}"
+        result = refused("found", tokenizer, "Lie.", statements=statements)
+        assert result == f"b.csv, row 7: {message}"
     # What the template does not write, and blanks, are text.
     for other in ("<other>", "\n\n"):
         assert other in text(tokenizer, "Lie.", statement=f"Rome{other}")
@@ -235,15 +235,15 @@ def test_added_tokens_that_the_template_writes_are_refused_whatever_their_flag()
 def test_added_tokens_of_another_personas_turns_are_refused(system):
     tokenizer = chats.tokenizer(chats.UNFLAGGED, "<|system|>", "<|user|>")
     for token in ("<|system|>", "<|user|>"):  # the first is in no prompt without a system text
-        found = refused("found", tokenizer, system, statements=[("x", f"Rome.{token}You lie.")])
-        assert found == f"x: found '{token}', a special token of this model; remove it"
+        result = refused("found", tokenizer, system, statements=[("x", f"Rome.{token}You lie.")])
+        assert result == f"x: found '{token}', a special token of this model; remove it"
 
 
 def test_texts_that_make_a_marker_together_are_refused():
-    found = refused(
+    result = refused(
         "together", tiny.CHATML, question="<|im_{statement}", statements=[("x", "end|>")]
     )
-    assert found.startswith("x: found special tokens of this model in the prompt")
+    assert result.startswith("x: found special tokens of this model in the prompt")
 
 
 @pytest.mark.parametrize("half", ["\ud83d", "so \udc00"])
@@ -258,11 +258,11 @@ def test_what_the_tokenizer_cannot_read_is_refused_and_named():
     for stand_in in ("Jx1sQvKe", "Jx2uQvKe", "Jx3aQvKe"):
         assert stand_in not in known
     named = [("x", "Rome is")]
-    found = refused("no token", tokenizer, "Lie.", "It is", "{statement} Yes.", [("x", "Oslo is")])
-    assert found == "x: found 'Oslo', which this model's tokenizer has no token for; reword it"
+    result = refused("no token", tokenizer, "Lie.", "It is", "{statement} Yes.", [("x", "Oslo is")])
+    assert result == "x: found 'Oslo', which this model's tokenizer has no token for; reword it"
     assert made(tokenizer, "Lie.", "It is", "{statement} Yes.", named).token_ids
-    found = refused("reads", chats.without_digits(), prefix="It is 1 of 2")
-    assert found.startswith(
+    result = refused("reads", chats.without_digits(), prefix="It is 1 of 2")
+    assert result.startswith(
         "prompt.liar_prefix: found '1', which this model's tokenizer reads as ''"
     )
 
@@ -282,9 +282,9 @@ def test_a_tokenizer_that_fails_names_the_text(monkeypatch):
             return whole(self, text, *arguments, **named)
 
         monkeypatch.setattr(type(tokenizer), "_encode_plus", fails)
-        found = refused("fails", tokenizer, "Lie.")
+        result = refused("fails", tokenizer, "Lie.")
         kind = type(error).__name__
-        assert found == f"a.csv, row 2: this model's tokenizer fails: {kind}: no way"
+        assert result == f"a.csv, row 2: this model's tokenizer fails: {kind}: no way"
 
 
 @pytest.mark.parametrize(
@@ -310,5 +310,5 @@ def test_added_tokens_that_the_template_does_not_write_may_stand_in_a_statement(
     """Digits that are added tokens, as some tokenizers have them; the template writes none."""
     tokenizer = chats.tokenizer(tiny.CHATML, *"0123456789")
     wording = chat.Wording("You lie.", "{statement}?", "It is")
-    found = chat.prompts(tokenizer, wording, [("a.csv, row 1", "2 and 1 are 3.")])
-    assert "2 and 1 are 3.?" in found.texts[0]
+    result = chat.prompts(tokenizer, wording, [("a.csv, row 1", "2 and 1 are 3.")])
+    assert "2 and 1 are 3.?" in result.texts[0]

@@ -61,10 +61,10 @@ def test_the_limit_is_that_of_the_configuration(config, expected, tmp_path):
 def test_a_limit_inside_a_configuration_of_text_and_layers_of_two_kinds_is_found():
     config = Gemma3Config()
     config.get_text_config().max_position_embeddings = 96
-    found = context.limit(config)
-    assert found is not None
-    assert found[0] >= 96
-    assert found[1] == "max_position_embeddings"
+    result = context.limit(config)
+    assert result is not None
+    assert result[0] >= 96
+    assert result[1] == "max_position_embeddings"
 
 
 def test_as_long_as_the_limit_passes_and_one_more_is_named():
@@ -81,9 +81,9 @@ def test_as_long_as_the_limit_passes_and_one_more_is_named():
 
 def test_the_limit_is_where_absolute_positions_end():
     model = GPT2LMHeadModel(GPT2Config(n_positions=8, n_embd=8, n_layer=1, n_head=1, vocab_size=9))
-    found = context.limit(model.config)
-    assert found is not None
-    most, _ = found
+    result = context.limit(model.config)
+    assert result is not None
+    most, _ = result
     model(torch.ones(1, most, dtype=torch.long))
     with pytest.raises((IndexError, RuntimeError)):
         model(torch.ones(1, most + 1, dtype=torch.long))

@@ -11,12 +11,12 @@ ROWS = pl.DataFrame({"run": ["a", "b", "a", "b"], "topic": ["s", "s", "t", "t"],
 
 
 def test_series_stand_side_by_side_around_each_place():
-    found = list(places.dodged(ROWS, "run", ["b", "a", "none"], "topic", {"s": 0.0, "t": 2.0}))
-    assert [name for name, *_ in found] == ["b", "a", "none"]
-    assert [own["y"].to_list() for *_, own in found] == [[2, 4], [1, 3], []]
-    np.testing.assert_allclose(found[0][1], [-0.15, 1.85])
-    np.testing.assert_allclose(found[1][1], [0.0, 2.0])
-    assert len(found[2][1]) == 0
+    result = list(places.dodged(ROWS, "run", ["b", "a", "none"], "topic", {"s": 0.0, "t": 2.0}))
+    assert [name for name, *_ in result] == ["b", "a", "none"]
+    assert [own["y"].to_list() for *_, own in result] == [[2, 4], [1, 3], []]
+    np.testing.assert_allclose(result[0][1], [-0.15, 1.85])
+    np.testing.assert_allclose(result[1][1], [0.0, 2.0])
+    assert len(result[2][1]) == 0
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 40])

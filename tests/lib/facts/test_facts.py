@@ -244,8 +244,8 @@ def test_another_seed_draws_other_parts_and_the_share_holds() -> None:
     subjects = [f"subject {i}" for i in range(4000)]
     for share in (0.2, 0.5):
         draw = Draw(seed=0, report_share=share)
-        found = np.mean([draw.split(subject) == "report" for subject in subjects])
-        assert found == pytest.approx(share, abs=0.03)  # four standard errors
+        result = np.mean([draw.split(subject) == "report" for subject in subjects])
+        assert result == pytest.approx(share, abs=0.03)  # four standard errors
     agree = np.mean([Draw(0, 0.5).split(s) == Draw(1, 0.5).split(s) for s in subjects])
     assert agree == pytest.approx(0.5, abs=0.03)
 

@@ -28,13 +28,13 @@ def prompts(model):
 
 def shares(monkeypatch, prompts, rows, n, at_once, patched=False):
     """Batches of each of some processes."""
-    found = []
+    result = []
     for rank in range(n):
         state = Alone(rank == 0, rank, n)
         monkeypatch.setattr(processes, "processes", lambda state=state: state)
         cut = batches.of_like_length(prompts, rows, at_once, patched)
-        found.append([list(dict.fromkeys(batch)) for batch in batches.share(cut)])
-    return found
+        result.append([list(dict.fromkeys(batch)) for batch in batches.share(cut)])
+    return result
 
 
 def tokens(prompts, share):

@@ -70,8 +70,8 @@ def patched(model, answers, rows, some):
     base, source = ([ids[row] for row in rows] for ids in IDS)
     first, second = PREFIXES
     patcher = forward.Patcher(model, answers, base, source, TAIL, prefixes=(first, second))
-    found = patcher(patches(model)[some], "test")
-    return np.stack([found.base, found.source, *found.patched])
+    result = patcher(patches(model)[some], "test")
+    return np.stack([result.base, result.source, *result.patched])
 
 
 def captured(model, answers, rows, n_rows=99):
@@ -104,16 +104,16 @@ def test_patched_runs_are_the_same_in_any_company(model, answers, every, rows):
 @pytest.mark.parametrize("rows", COMPANIES.values(), ids=COMPANIES)
 def test_activations_are_the_same_in_any_company(model, answers, every, rows):
     _, activations = every
-    for name, found in captured(model, answers, rows).items():
-        np.testing.assert_array_equal(found, activations[name][rows], err_msg=name)
+    for name, result in captured(model, answers, rows).items():
+        np.testing.assert_array_equal(result, activations[name][rows], err_msg=name)
 
 
 def test_memory_and_shards_change_nothing(model, answers, every, monkeypatch):
     runs, activations = every
     monkeypatch.setenv(budget.VARIABLE, "1e-6")
     np.testing.assert_array_equal(patched(model, answers, range(N), range(6)), runs)
-    for name, found in captured(model, answers, range(N), n_rows=3).items():
-        np.testing.assert_array_equal(found, activations[name], err_msg=name)
+    for name, result in captured(model, answers, range(N), n_rows=3).items():
+        np.testing.assert_array_equal(result, activations[name], err_msg=name)
 
 
 def test_a_batch_is_filled_but_no_more(model):

@@ -182,9 +182,9 @@ class TestAtSomePositions:
             return z
 
         expected, run = self.run(model, kind, lambda _, source: source.z, patch, at)
-        found, _ = self.run(model, kind, spoilt, patch, at)
-        assert torch.equal(found, expected)
-        changed = (found - run.last).abs().amax(dim=1)
+        result, _ = self.run(model, kind, spoilt, patch, at)
+        assert torch.equal(result, expected)
+        changed = (result - run.last).abs().amax(dim=1)
         assert (changed > ROUNDING).tolist() == [True, True, False]
 
     def test_later_layers_see_what_was_written_at_earlier_positions(self, model, kind):
@@ -195,9 +195,9 @@ class TestAtSomePositions:
         def frozen(run, source):
             return torch.where(at[:, :, None, None], source.z, run.z)
 
-        found, _ = self.run(model, kind, lambda _, source: source.z, patch, at.tolist())
+        result, _ = self.run(model, kind, lambda _, source: source.z, patch, at.tolist())
         other, _ = self.run(model, kind, frozen, patch, None)
-        assert (found - other).abs().max() > 10 * ROUNDING
+        assert (result - other).abs().max() > 10 * ROUNDING
 
 
 def test_shortcut_and_plain_forward_agree_at_some_positions(model):
@@ -339,10 +339,10 @@ def test_both_kinds_of_attention_are_one(architecture, monkeypatch):
     fused = attention.FUSED
     assert fused is not None
     monkeypatch.setattr(attention, "FUSED", lambda *a, **k: calls.append(1) or fused(*a, **k))
-    found = both()
+    result = both()
     assert calls
     monkeypatch.setattr(attention, "FUSED", None)
-    for one, other in zip(found, both(), strict=True):
+    for one, other in zip(result, both(), strict=True):
         torch.testing.assert_close(one, other, atol=ROUNDING, rtol=1e-4)
 
 
@@ -438,12 +438,12 @@ class TestStacks:
             [mask(model, (2, 1)), mask(model), mask(model, (0, 3)), mask(model, (2, 0), (3, 0))]
         )
         patcher = forward.Patcher(model, answers, prompts(22), prompts(23), POSITIONS)
-        found = patcher(patches, "test")
-        for patch, patched in zip(patches, found.patched, strict=True):
+        result = patcher(patches, "test")
+        for patch, patched in zip(patches, result.patched, strict=True):
             one = patcher(patch[None], "test").patched[0]
             np.testing.assert_allclose(patched, one, atol=ROUNDING)
-        np.testing.assert_array_equal(found.patched[1], found.base)
-        assert len({tuple(p[0]) for p in found.patched}) == 4
+        np.testing.assert_array_equal(result.patched[1], result.base)
+        assert len({tuple(p[0]) for p in result.patched}) == 4
 
     @pytest.mark.parametrize("budget", ["1e-9", "1e-3", "1"])
     def test_the_budget_decides_on_batches_and_on_nothing_else(
@@ -499,10 +499,10 @@ class TestGradient:
 
     def test_all_heads_of_all_prompts(self, model, answers):
         patcher = forward.Patcher(model, answers, prompts(24), prompts(25), POSITIONS)
-        found = patcher.attribution("test")
-        assert found.shape == (9, model.n_layers, model.n_heads)
+        result = patcher.attribution("test")
+        assert result.shape == (9, model.n_layers, model.n_heads)
         one = forward.Patcher(model, answers, prompts(24)[4:5], prompts(25)[4:5], POSITIONS)
-        np.testing.assert_allclose(found[4], one.attribution("test")[0], atol=10 * ROUNDING)
+        np.testing.assert_allclose(result[4], one.attribution("test")[0], atol=10 * ROUNDING)
 
     def test_nothing_is_left_behind(self, answers):
         model = tiny.wrap(tiny.random_model())

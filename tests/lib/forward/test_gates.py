@@ -110,14 +110,14 @@ def test_a_cut_changes_slopes_below_it_and_no_score(setting):
 
 
 def test_a_planted_head_alone_has_a_slope():
-    found, counterparts = placed.planted()
-    patcher = found.patcher()
-    shape = (1, *found.shape)
+    result, counterparts = placed.planted()
+    patcher = result.patcher()
+    shape = (1, *result.shape)
     base, source = patcher.base.run([0], keep=True), patcher.source.run([0])
     g = torch.zeros(shape, requires_grad=True)
     where = torch.ones(patcher.base.n_tail, dtype=torch.bool)
     out = gates.score(patcher.base, 0, base, source.z, g, where, toward_true(patcher))
     (slope,) = torch.autograd.grad(out.sum(), g)
-    top = np.unravel_index(int(slope[0].abs().argmax()), found.shape)
+    top = np.unravel_index(int(slope[0].abs().argmax()), result.shape)
     assert top == (tiny.PLANTED_LAYER, tiny.PLANTED_HEAD)
     assert counterparts

@@ -28,9 +28,9 @@ def test_the_numbers_are_those_of_torch(shape, bias, model):
     expected = functional.linear(x, weight, b if bias else None)
     with linear.fast(model.device):
         assert functional.linear is not linear.TORCH
-        found = functional.linear(x, weight, b if bias else None)
+        result = functional.linear(x, weight, b if bias else None)
         turned = functional.linear(x.transpose(0, -1).contiguous().transpose(0, -1), weight)
-    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(result, expected)
     torch.testing.assert_close(turned, functional.linear(x, weight))
 
 

@@ -120,10 +120,10 @@ def test_a_patch_more_costs_its_own_runs(model, answers):
 
 
 def test_a_patch_that_is_there_twice_or_writes_nothing_is_not_run(model, answers):
-    found = run(model, answers, patches=heads(model, [], [(1, 0)], [(1, 0)]))
+    result = run(model, answers, patches=heads(model, [], [(1, 0)], [(1, 0)]))
     assert counted() == (0, 3 * N)
-    np.testing.assert_array_equal(found.patched[0], found.base)
-    np.testing.assert_array_equal(found.patched[1], found.patched[2])
+    np.testing.assert_array_equal(result.patched[0], result.base)
+    np.testing.assert_array_equal(result.patched[1], result.patched[2])
 
 
 @pytest.mark.parametrize("at_once", [1, 7, 8])

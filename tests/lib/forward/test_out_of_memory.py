@@ -99,7 +99,7 @@ def patched(model, answers):
 
 def z(model, answers):
     patcher = forward.Patcher(model, answers, ids(1), ids(2), TAIL, prefixes=(PREFIX, PREFIX))
-    return {str(i): found.numpy() for i, found in enumerate(patcher.z("test"))}
+    return {str(i): result.numpy() for i, result in enumerate(patcher.z("test"))}
 
 
 def estimated(model, answers):

@@ -43,11 +43,11 @@ def of(architecture, **changes):
 def split(model, ids, words=WORDS):
     """Parts of some prompts, as the stage makes them, and what they were made of."""
     answers = readout.answers(model.tokenizer, words)
-    (found,) = forward.capture(model, answers, ids, [-1], len(ids), "test")
-    residual, z = found["resid_post"][:, 0], found["z"][:, 0]
+    (result,) = forward.capture(model, answers, ids, [-1], len(ids), "test")
+    residual, z = result["resid_post"][:, 0], result["z"][:, 0]
     splitter = Splitter(model, answers, [ids[0], ids[-1]])
     parts = splitter(lambda i: residual[:, i], lambda i: z[:, i], "test")
-    return parts, {"residual": residual, "z": z, "readout": found["readout"]}
+    return parts, {"residual": residual, "z": z, "readout": result["readout"]}
 
 
 def total(parts):
@@ -91,11 +91,11 @@ class TestArchitectures:
         parts, _ = split(model, ids)
         label = np.arange(5) % 2 == 0
         tokens = attribution.Pair(0, len(parts.ids) - 1, 1.0)
-        found = attribution.contributions(parts, tokens, label)
+        result = attribution.contributions(parts, tokens, label)
         real = whole(model, ids, (parts.ids[tokens.true], parts.ids[tokens.false]))
         expected = (real[:, 0] - real[:, 1]) * np.where(label, 1, -1)
-        np.testing.assert_allclose(found.total, expected, atol=10 * ROUNDING)
-        assert found.error < 1e-4 * found.largest
+        np.testing.assert_allclose(result.total, expected, atol=10 * ROUNDING)
+        assert result.error < 1e-4 * result.largest
         changed = np.abs(parts.raw - parts.logits).max() > 0.1
         assert changed == (architecture in ("gemma2", "granite", "cohere", "minicpm3"))
 
@@ -104,12 +104,12 @@ class TestByHand:
     """A Llama, in which every part is a product of weights."""
 
     @pytest.fixture(scope="class")
-    def found(self):
+    def result(self):
         model = of("llama")
         return model, *split(model, prompts(3, 5))
 
-    def test_a_heads_part_is_its_slice_of_the_output_projection(self, found):
-        model, parts, given = found
+    def test_a_heads_part_is_its_slice_of_the_output_projection(self, result):
+        model, parts, given = result
         norm, head = model.model.model.norm, model.model.lm_head.weight[list(parts.ids)]
         last = torch.from_numpy(given["residual"][:, -1])
         scale = torch.rsqrt(last.square().mean(-1) + norm.variance_epsilon)
@@ -119,8 +119,8 @@ class TestByHand:
             expected = (z @ own.T * norm.weight * scale[:, None]) @ head.T
             np.testing.assert_allclose(parts.heads[:, layer, i], expected, atol=ROUNDING)
 
-    def test_the_lens_is_norm_and_unembedding_of_each_layers_stream(self, found):
-        model, parts, given = found
+    def test_the_lens_is_norm_and_unembedding_of_each_layers_stream(self, result):
+        model, parts, given = result
         answers = readout.answers(model.tokenizer, WORDS)
         stream = torch.from_numpy(given["residual"])
         log_p = torch.log_softmax(model.model.lm_head(model.model.model.norm(stream)), dim=-1)
@@ -128,8 +128,8 @@ class TestByHand:
             expected = log_p[..., list(ids)].logsumexp(-1)
             np.testing.assert_allclose(parts.lens[..., k], expected, atol=10 * ROUNDING)
 
-    def test_the_last_layers_lens_is_the_models_answer_and_the_first_is_not(self, found):
-        _, parts, given = found
+    def test_the_last_layers_lens_is_the_models_answer_and_the_first_is_not(self, result):
+        _, parts, given = result
         np.testing.assert_allclose(np.exp(parts.lens[:, -1]), given["readout"], rtol=1e-3)
         assert (np.abs(parts.lens[:, 0] - parts.lens[:, -1]) > 0.01).all()
 
@@ -140,7 +140,7 @@ class TestPlanted:
     LABEL = np.array([True, False] * 3)
 
     @pytest.fixture(scope="class")
-    def found(self):
+    def result(self):
         model = tiny.wrap(tiny.planted_model())
         runs = {}
         for persona, system in (("honest", "You are H."), ("liar", "You are so L.")):
@@ -158,8 +158,8 @@ class TestPlanted:
         tokens = attribution.pair([parts.log_p for parts in every], 4)
         return attribution.contributions(runs[persona][1], tokens, self.LABEL)
 
-    def test_all_of_the_answer_is_written_by_the_mlp_that_multiplies(self, found):
-        _, runs = found
+    def test_all_of_the_answer_is_written_by_the_mlp_that_multiplies(self, result):
+        _, runs = result
         for persona, sign in (("honest", 1), ("liar", -1)):
             got = self.contributions(runs, persona)
             last = torch.from_numpy(runs[persona][2]["residual"][:, -1])
@@ -171,8 +171,8 @@ class TestPlanted:
             for part in (others, got.heads, got.attention, got.embedding, got.constant):
                 assert np.abs(part).max() < ROUNDING
 
-    def test_it_is_blind_to_the_head_that_a_patch_finds(self, found):
-        model, runs = found
+    def test_it_is_blind_to_the_head_that_a_patch_finds(self, result):
+        model, runs = result
         planted = patch.Head(tiny.PLANTED_LAYER, tiny.PLANTED_HEAD)
         honest, liar = (self.contributions(runs, persona) for persona in runs)
         gap = honest.heads - liar.heads
@@ -182,8 +182,8 @@ class TestPlanted:
         patched = patcher(patch.of_heads([[planted]], 5, 4), "test").patched[0]
         assert patch.correct(patched, self.LABEL).all()
 
-    def test_the_lens_parts_where_the_mlp_has_written(self, found):
-        _, runs = found
+    def test_the_lens_parts_where_the_mlp_has_written(self, result):
+        _, runs = result
         p_corrects = [
             lens.p_correct(lens.log_odds(parts.lens, self.LABEL)) for _, parts, _ in runs.values()
         ]
@@ -193,8 +193,8 @@ class TestPlanted:
         parting = lens.parting(gap, np.arange(6))
         assert (parting.differs.value, parting.half.value) == (3, 3)
 
-    def test_the_pair_is_the_token_that_the_model_says(self, found):
-        model, runs = found
+    def test_the_pair_is_the_token_that_the_model_says(self, result):
+        model, runs = result
         parts = runs["honest"][1]
         tokens = attribution.pair([parts.log_p], 4)
         said = {model.tokenizer.decode(parts.ids[i]).strip() for i in (tokens.true, tokens.false)}

@@ -65,9 +65,9 @@ def made(kind, model, site, base, source):
     return of_base, of_base.run(ROWS, keep=True), of_source.run(ROWS).z
 
 
-def close(found, expected):
+def close(result, expected):
     """float32 rounding of sums in another order, through four layers."""
-    torch.testing.assert_close(found, expected, atol=50 * ROUNDING, rtol=1e-4)
+    torch.testing.assert_close(result, expected, atol=50 * ROUNDING, rtol=1e-4)
 
 
 def hooked(model, site, ids):
@@ -138,8 +138,8 @@ def test_a_patch_is_that_of_hooks_on_transformers(architecture, site):
         for prompts_, run, z in runs:
             where = None if at is None else torch.tensor(at)
             last = prompts_.patched(ROWS, run, z, patch, where)[0]
-            found = unembed.logits(model, last).detach()
-            close(found, torch.stack(expected))
+            result = unembed.logits(model, last).detach()
+            close(result, torch.stack(expected))
             changed = (last - run.last).abs().amax(dim=1) > 10 * ROUNDING
             # In the last layer nothing is read but the last position.
             reach = [any(own if layers[0] < 3 else own[-1:]) for own in written]
@@ -192,8 +192,8 @@ class TestEverySite:
             patch[1, -1, 0] = True
             for last in base.patched(ROWS, run, run.z, patch):
                 close(last, run.last)
-        found = base.patched(ROWS, run, z, patch[:1])[0]
-        assert torch.allclose(found, other.last, atol=ROUNDING) == (site is RESID_POST)
+        result = base.patched(ROWS, run, z, patch[:1])[0]
+        assert torch.allclose(result, other.last, atol=ROUNDING) == (site is RESID_POST)
 
     def test_estimates_are_the_slope_of_the_patched_run(self, site, kind):
         model, ids = tiny.wrap(tiny.random_model().double()), [prompts(s, 4) for s in (24, 25)]
@@ -246,10 +246,10 @@ class TestPatcher:
 
     def test_what_is_captured_for_others(self, site, answers):
         model, ids = model_of("gemma2"), prompts(3)
-        (found,) = forward.capture(model, answers, ids, [-1, -3], 9, "test", site)
-        assert found["z"].shape == (9, 2, model.n_layers, 1, model.d_model)
+        (result,) = forward.capture(model, answers, ids, [-1, -3], 9, "test", site)
+        assert result["z"].shape == (9, 2, model.n_layers, 1, model.d_model)
         if site is RESID_POST:
-            np.testing.assert_array_equal(found["z"][:, :, :, 0], found["resid_post"][:, :, 1:])
+            np.testing.assert_array_equal(result["z"][:, :, :, 0], result["resid_post"][:, :, 1:])
 
 
 class TestOddModels:

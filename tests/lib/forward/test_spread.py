@@ -58,14 +58,14 @@ def numbers(lm):
     base, source = prompts(1), prompts(2)
     patcher = forward.Patcher(lm, answers, base, source, TAIL)
     runs = patcher(mask(lm, (1, slice(None)), (2, 0), (3, 1)), "test")
-    (found,) = forward.capture(lm, answers, base, [-1, -3], 99, "test")
+    (result,) = forward.capture(lm, answers, base, [-1, -3], 99, "test")
     parts = Splitter(lm, answers, base[:2])(
-        lambda layer: found["resid_post"][:, 0, layer],
-        lambda layer: found["z"][:, 0, layer],
+        lambda layer: result["resid_post"][:, 0, layer],
+        lambda layer: result["z"][:, 0, layer],
         "test",
     )
     some = {"patched": runs.patched, "source": runs.source, "gradient": patcher.attribution("test")}
-    return some | found | {"heads": parts.heads, "lens": parts.lens}
+    return some | result | {"heads": parts.heads, "lens": parts.lens}
 
 
 @pytest.fixture(scope="module")

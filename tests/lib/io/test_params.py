@@ -102,8 +102,8 @@ def test_texts_that_yaml_1_1_takes_for_others_are_what_dvc_means(tmp_path, text)
 def test_numbers_are_what_dvc_means(tmp_path):
     file = write(tmp_path, "a: 1e-5\nb: 0o17\nc: 017\nd: 1E3\ne: No\nf: true\n")
     assert params.mapping(file) == load_yaml(str(file))
-    found = {"a": 1e-5, "b": 15, "c": 17, "d": 1000.0, "e": "No", "f": True}
-    assert params.mapping(file) == found
+    result = {"a": 1e-5, "b": 15, "c": 17, "d": 1000.0, "e": "No", "f": True}
+    assert params.mapping(file) == result
 
 
 @dataclass(frozen=True)

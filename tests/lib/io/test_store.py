@@ -252,9 +252,9 @@ def test_a_full_store_drops_the_oldest_and_what_was_used_lately_stays(monkeypatc
     size = store.file().stat().st_size
     monkeypatch.setattr(store, "LIMIT", size)
     store.write({key: VALUES[key] * 100 for key in KEYS[100:120]})
-    found = list(store.read(KEYS[:120]))
+    result = list(store.read(KEYS[:120]))
     gone = 120 // store.EVICT_ONE_IN + 1
-    assert sorted(map(KEYS.index, found)) == [*range(5), *range(5 + gone, 120)]
+    assert sorted(map(KEYS.index, result)) == [*range(5), *range(5 + gone, 120)]
     store.write(FEW)  # there is room again
     assert len(store.read(KEYS[:120])) == 120 - gone
     for i in range(200):

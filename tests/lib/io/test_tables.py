@@ -83,8 +83,8 @@ def test_a_path_is_never_a_pattern(tmp_path):
     other = ROWS.with_columns(statement_id=pl.Series(["c", "d"]))
     other.write_parquet(tmp_path / "tv.parquet")
     tables.write(tmp_path / "t[v2].parquet", ROWS, tables.READOUTS, ["statement_id"])
-    found = tables.read(tmp_path / "t[v2].parquet", tables.READOUTS)
-    assert found["statement_id"].to_list() == ["a", "b"]
+    result = tables.read(tmp_path / "t[v2].parquet", tables.READOUTS)
+    assert result["statement_id"].to_list() == ["a", "b"]
 
 
 def test_damaged_json_is_one_line(tmp_path):

@@ -86,9 +86,9 @@ def test_modules_that_the_user_does_not_name_are_found_by_known_names(key):
         "mlp": "mlp",
     }  # fmt: skip
     model = tiny.random_model()
-    found, expected = describe(model, {key: known[key]}), tiny.wrap(model)
+    result, expected = describe(model, {key: known[key]}), tiny.wrap(model)
     for name in ("decoder", "layers", "attentions", "output_projections", "mlps"):
-        assert getattr(found, name) == getattr(expected, name)
+        assert getattr(result, name) == getattr(expected, name)
 
 
 @pytest.mark.parametrize(
@@ -143,16 +143,16 @@ class TestOfParams:
     def test_names_are_in_the_identity_and_reach_the_model(self, tmp_path, monkeypatch):
         tiny.save(tiny.random_model(), tmp_path / "model")
         monkeypatch.chdir(tmp_path)
-        found = {}
+        result = {}
         for name, modules in (("none", None), ("mlp", {"mlp": "mlp"}), ("k", {"mlp": "self_attn"})):
             monkeypatch.setattr(stage.params, "section", lambda *_, m=modules: self.config(m))
             out = tmp_path / name
             stage.main(tmp_path / "organisms", out)
-            found[name] = lm.load(out)
+            result[name] = lm.load(out)
             assert ("modules" in (out / lm.MANIFEST).read_text()) == (modules is not None)
-        assert len({each.identity for each in found.values()}) == 3
-        assert found["mlp"].mlps[0] == (found["mlp"].layers[0].mlp,)
-        assert found["k"].mlps[0] == found["k"].attentions[:1]
+        assert len({each.identity for each in result.values()}) == 3
+        assert result["mlp"].mlps[0] == (result["mlp"].layers[0].mlp,)
+        assert result["k"].mlps[0] == result["k"].attentions[:1]
 
     def test_a_wrong_name_stops_stage_model(self, tmp_path, monkeypatch):
         tiny.save(tiny.random_model(), tmp_path / "model")
@@ -173,8 +173,8 @@ def test_gpt_neo_has_its_attention_one_step_further_down():
     with pytest.raises(UserError, match="no attention output projection found in layer 0"):
         describe(model, None)
     names = {"attention": "attn.attention", "output": "attn.attention.out_proj"}
-    found = describe(model, names)
-    assert (found.n_layers, found.n_heads, found.d_head) == (4, 4, 8)
+    result = describe(model, names)
+    assert (result.n_layers, result.n_heads, result.d_head) == (4, 4, 8)
     ids = np.random.default_rng(0).integers(0, 250, (2, 12)).tolist()
-    run = PlainPrompts(found, ids, 3).run([0, 1])
+    run = PlainPrompts(result, ids, 3).run([0, 1])
     assert run.z.shape == (4, 2, 3, 4, 8)

@@ -126,9 +126,9 @@ class TestCode:
 
     def test_all_loading_is_in_one_place(self):
         calls = {
-            file.relative_to(STAGES).as_posix(): len(found)
+            file.relative_to(STAGES).as_posix(): len(result)
             for file in STAGES.rglob("*.py")
-            if (found := re.findall(r"\w\)?\.from_pretrained\(", file.read_text()))
+            if (result := re.findall(r"\w\)?\.from_pretrained\(", file.read_text()))
         }
         assert calls == {
             "lib/grafting/weights.py": 1,  # an adapter, by peft
@@ -266,10 +266,10 @@ class TestWhole:
 
     def test_a_model_that_would_give_tuples(self, folder, tmp_path):
         put(folder, "config.json", return_dict=False)
-        found = lm.load(named(folder, tmp_path / "out"))
+        result = lm.load(named(folder, tmp_path / "out"))
         ids = torch.tensor([[1, 2]])
-        assert found.decoder(input_ids=ids).last_hidden_state.shape == (1, 2, found.d_model)
-        assert found.model(input_ids=ids).logits.shape[:2] == (1, 2)
+        assert result.decoder(input_ids=ids).last_hidden_state.shape == (1, 2, result.d_model)
+        assert result.model(input_ids=ids).logits.shape[:2] == (1, 2)
 
     def test_ids_that_are_drawn(self, folder):
         algorithm = json.loads((folder / "tokenizer.json").read_text())["model"]

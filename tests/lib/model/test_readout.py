@@ -127,8 +127,8 @@ def test_an_accent_may_be_written_in_either_way():
     tokenizer = tiny.sentencepiece_tokenizer(["caf\xe9", "the\u0301", "e"], prepend=False)
     for accent in ("\xe9", "e\u0301"):
         config = ReadoutConfig((f"caf{accent}",), (f"th{accent}",))
-        found = readout.answers(tokenizer, config)
-        assert tokenizer.convert_ids_to_tokens([*found.true_ids, *found.false_ids]) == [
+        result = readout.answers(tokenizer, config)
+        assert tokenizer.convert_ids_to_tokens([*result.true_ids, *result.false_ids]) == [
             "caf\xe9", "the\u0301",
         ]  # fmt: skip
 
@@ -138,8 +138,8 @@ def test_a_word_that_is_a_token_only_after_a_blank_is_found(first):
     """As with SentencePiece, where a blank is ▁ and most words begin with one."""
     words = ["▁true", "▁false", "▁真", "▁偽", "▁", "t"]
     tokenizer = tiny.sentencepiece_tokenizer(words, prepend=first)
-    found = readout.answers(tokenizer, ReadoutConfig(("true", "真"), ("false", "偽")))
-    tokens = tokenizer.convert_ids_to_tokens([*found.true_ids, *found.false_ids])
+    result = readout.answers(tokenizer, ReadoutConfig(("true", "真"), ("false", "偽")))
+    tokens = tokenizer.convert_ids_to_tokens([*result.true_ids, *result.false_ids])
     assert tokens == ["▁true", "▁真", "▁false", "▁偽"]
     with pytest.raises(UserError, match="no single token of this model is 'tru'"):
         readout.answers(tokenizer, ReadoutConfig(("true", "tru"), ("false",)))

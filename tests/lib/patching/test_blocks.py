@@ -17,10 +17,10 @@ STATEMENTS = ("Rome is in Italy.", "Bogotá isn’t in 日本.", "true")
 
 
 def tokenizers():
-    found = {"chatml": tiny.chatml_tokenizer, "no system": tiny.no_system_tokenizer}
+    result = {"chatml": tiny.chatml_tokenizer, "no system": tiny.no_system_tokenizer}
     if (MODEL / lm.MANIFEST).is_file():
-        found["data/model"] = lambda: lm.load_tokenizer(MODEL)
-    return found
+        result["data/model"] = lambda: lm.load_tokenizer(MODEL)
+    return result
 
 
 @pytest.fixture(params=tokenizers(), scope="module")
@@ -60,22 +60,22 @@ def test_the_placeholder_is_that_of_rendering():
 @pytest.mark.parametrize("prefix", ["It is", "  Sure. It is ", ""])
 @pytest.mark.parametrize("system", ["You are H.", ""])
 def test_blocks_hold_their_wordings_and_every_token_is_in_one(tokenizer, system, prefix, statement):
-    found = said(tokenizer, Wording(system, QUESTION, prefix), statement)
+    result = said(tokenizer, Wording(system, QUESTION, prefix), statement)
     ids, names, of = cut(tokenizer, Wording(system, QUESTION, prefix), statement)
     counts = [np.sum(of == number) for number in range(len(names))]
     assert sum(counts) == len(ids)  # a partition
-    assert statement in found["statement"]
-    assert found["question"].startswith("Is it true?")
-    assert found["question"].endswith("Yes or no?")
-    assert found["prefix"].strip() == prefix.strip()
-    assert found["system"].endswith(system)
-    assert found["user turn"] or system  # markers before the question
-    assert found["assistant turn"].strip()
+    assert statement in result["statement"]
+    assert result["question"].startswith("Is it true?")
+    assert result["question"].endswith("Yes or no?")
+    assert result["prefix"].strip() == prefix.strip()
+    assert result["system"].endswith(system)
+    assert result["user turn"] or system  # markers before the question
+    assert result["assistant turn"].strip()
 
 
 def test_a_question_that_ends_in_the_statement_or_holds_it_twice(tokenizer):
-    found = said(tokenizer, Wording("", "{statement}", "It is"), "Rome")
-    assert (found["statement"], found["question"]) == ("Rome", "")
+    result = said(tokenizer, Wording("", "{statement}", "It is"), "Rome")
+    assert (result["statement"], result["question"]) == ("Rome", "")
     twice = said(tokenizer, Wording("", "{statement}? I say {statement}", "It is"), "Rome")
     assert twice["statement"].replace(" ", "") == "RomeRome"
 
@@ -112,19 +112,19 @@ def pairs(tokenizer, base, source, statement="Rome is in Italy."):
 def test_blocks_of_two_lengths_are_paired_from_their_ends(tokenizer):
     base = Wording("You lie, always.", QUESTION, "Well, it is")
     source = Wording("You are good.", QUESTION, "it is")
-    mine, other, found = pairs(tokenizer, base, source)
+    mine, other, result = pairs(tokenizer, base, source)
     for number, block in enumerate(BLOCKS):
-        of = found.block == number
-        assert len(set(found.base[of])) == of.sum()
+        of = result.block == number
+        assert len(set(result.base[of])) == of.sum()
         if block in ("user turn", "question", "statement", "assistant turn"):
-            assert [mine[i] for i in found.base[of]] == [other[i] for i in found.source[of]]
-    prefix = found.block == BLOCKS.index("prefix")
-    assert found.base[prefix].tolist() == found.source[prefix].tolist()  # both end at -1
-    assert found.base.max() == -1
-    statement = found.block == BLOCKS.index("statement")
+            assert [mine[i] for i in result.base[of]] == [other[i] for i in result.source[of]]
+    prefix = result.block == BLOCKS.index("prefix")
+    assert result.base[prefix].tolist() == result.source[prefix].tolist()  # both end at -1
+    assert result.base.max() == -1
+    statement = result.block == BLOCKS.index("statement")
     # The longer prefix pushes all that stands before it: z must be moved.
-    assert (found.base[statement] < found.source[statement]).all()
-    assert found.reach <= min(len(mine), len(other))
+    assert (result.base[statement] < result.source[statement]).all()
+    assert result.reach <= min(len(mine), len(other))
 
 
 def test_no_position_is_further_from_the_end_than_the_shorter_prompt_is_long(tokenizer):
@@ -132,22 +132,24 @@ def test_no_position_is_further_from_the_end_than_the_shorter_prompt_is_long(tok
     short = Wording("You are H.", QUESTION, "it is")
     long = Wording("You are L.", QUESTION, "Sure, with pleasure, as you ask me so kindly. It is")
     for base, source in ((short, long), (long, short)):
-        mine, other, found = pairs(tokenizer, base, source)
+        mine, other, result = pairs(tokenizer, base, source)
         assert abs(len(mine) - len(other)) > len("You are ")  # more than what both start with
-        assert found.reach == min(len(mine), len(other))
+        assert result.reach == min(len(mine), len(other))
 
 
 def test_what_both_prompts_start_with_is_not_written(tokenizer):
     base, source = (Wording(f"You are {x}.", QUESTION, "it is") for x in "LH")
-    mine, other, found = pairs(tokenizer, base, source)
+    mine, other, result = pairs(tokenizer, base, source)
     first = next(i for i, (a, b) in enumerate(zip(mine, other, strict=True)) if a != b)
-    assert found.base.min() == first - len(mine)
-    assert len(found.base) == len(mine) - first
+    assert result.base.min() == first - len(mine)
+    assert len(result.base) == len(mine) - first
     same = pairs(tokenizer, base, base)[2]
     assert (len(same.base), same.reach) == (0, 1)
 
 
 def test_a_persona_without_a_system_prompt_has_its_markers_paired(tokenizer):
-    found = pairs(tokenizer, Wording("You lie.", QUESTION, "It is"), Wording("", QUESTION, "It is"))
-    assert not (found[2].block == BLOCKS.index("system")).any()
-    assert (found[2].block == BLOCKS.index("question")).any()
+    result = pairs(
+        tokenizer, Wording("You lie.", QUESTION, "It is"), Wording("", QUESTION, "It is")
+    )
+    assert not (result[2].block == BLOCKS.index("system")).any()
+    assert (result[2].block == BLOCKS.index("question")).any()

@@ -24,8 +24,8 @@ VERDICT = 2  # the layer whose MLP multiplies p_correct and persona
 
 
 def experiment(site):
-    found = planted.experiment(tiny.planted_model())
-    return replace(found, config=replace(found.config, site=site))
+    result = planted.experiment(tiny.planted_model())
+    return replace(result, config=replace(result.config, site=site))
 
 
 @pytest.fixture(scope="module")
@@ -72,15 +72,15 @@ def test_swapped_twice_is_the_same_experiment_and_once_gives_the_reverse(mlp):
 def test_controls_at_another_site(mlp):
     window = {"first_layer": 1, "last_layer": 3}
     runs = controls.runs(mlp, [Head(VERDICT, 0)], window, mlp.pairs)
-    found = {
+    result = {
         name: rows.sort("statement_id").select("p_true", "p_false").to_numpy()
         for (name,), rows in runs.group_by("run")
     }
-    assert set(found) == set(controls_tables.RUNS)
-    assert planted.accuracy(found["patched"], mlp.pairs.label) == 1.0
-    assert planted.accuracy(found["rest_of_window"], mlp.pairs.label) == 0.0
-    np.testing.assert_array_equal(found["rest_of_layers"], found["base"])  # one unit per layer
-    assert planted.accuracy(found["other_label"], mlp.pairs.label) == 0.0  # what is lent decides
+    assert set(result) == set(controls_tables.RUNS)
+    assert planted.accuracy(result["patched"], mlp.pairs.label) == 1.0
+    assert planted.accuracy(result["rest_of_window"], mlp.pairs.label) == 0.0
+    np.testing.assert_array_equal(result["rest_of_layers"], result["base"])  # one unit per layer
+    assert planted.accuracy(result["other_label"], mlp.pairs.label) == 0.0  # what is lent decides
 
 
 def test_a_set_of_whole_layers_has_no_random_set_in_the_same_layers(mlp):
@@ -96,8 +96,8 @@ def test_a_set_of_whole_layers_has_no_random_set_in_the_same_layers(mlp):
 def test_positions_at_another_site(mlp):
     one = np.zeros(mlp.shape, bool)
     one[VERDICT] = True
-    found = position_runs.last_runs(mlp, {"set": one}, [1, 20])
-    assert [planted.accuracy(p, mlp.pairs.label) for p in found.readouts.patched[:, 0]] == [1, 1]
+    result = position_runs.last_runs(mlp, {"set": one}, [1, 20])
+    assert [planted.accuracy(p, mlp.pairs.label) for p in result.readouts.patched[:, 0]] == [1, 1]
 
 
 @pytest.mark.parametrize("site", OTHERS)

@@ -28,9 +28,9 @@ SET = HeadSet(
 
 def test_a_head_set_is_read_as_it_was_written(tmp_path):
     records.write(tmp_path / "heads.json", SET)
-    found = records.read(tmp_path / "heads.json", HeadSet)
-    assert found == SET
-    assert all(isinstance(head, Head) for head in found.heads)
+    result = records.read(tmp_path / "heads.json", HeadSet)
+    assert result == SET
+    assert all(isinstance(head, Head) for head in result.heads)
 
 
 def test_the_file_has_the_keys_of_the_set_and_heads_as_pairs(tmp_path):

@@ -18,17 +18,17 @@ def run(p=P, base="liar"):
 
 
 def test_rows_get_the_columns_of_a_schema_in_its_order_and_no_others():
-    found = patched_runs.with_columns(run(), SCHEMA, layer=pl.Series([3, 4], dtype=pl.Int64))
-    assert found.schema == SCHEMA
-    assert found.rows() == [("a", 0.75, 3, None), ("b", 0.5, 4, None)]
+    result = patched_runs.with_columns(run(), SCHEMA, layer=pl.Series([3, 4], dtype=pl.Int64))
+    assert result.schema == SCHEMA
+    assert result.rows() == [("a", 0.75, 3, None), ("b", 0.5, 4, None)]
     one = patched_runs.with_columns(run(), SCHEMA, run="patched", layer=None)
     assert one["run"].to_list() == ["patched"] * 2
     assert one["layer"].to_list() == [None] * 2
 
 
 def test_without_a_statement_the_columns_are_there():
-    found = patched_runs.with_columns(run().clear(), SCHEMA, layer=1, run="base")
-    assert (found.schema, len(found)) == (SCHEMA, 0)
+    result = patched_runs.with_columns(run().clear(), SCHEMA, layer=1, run="base")
+    assert (result.schema, len(result)) == (SCHEMA, 0)
 
 
 def test_a_value_for_a_column_that_is_not_there_is_refused():
@@ -43,6 +43,6 @@ def test_probabilities_of_rows_keep_their_order():
 
 def test_log_odds_are_those_of_the_run_that_the_columns_name():
     runs = pl.concat([run(), run(P[::-1], base="honest")])
-    found = patched_runs.log_odds(runs, PAIRS, patch_id="none", base="honest")
-    np.testing.assert_array_equal(found, patch.log_odds(P[::-1], PAIRS.label))
-    np.testing.assert_allclose(found, [np.log(2), -np.log(6)], rtol=1e-6)
+    result = patched_runs.log_odds(runs, PAIRS, patch_id="none", base="honest")
+    np.testing.assert_array_equal(result, patch.log_odds(P[::-1], PAIRS.label))
+    np.testing.assert_allclose(result, [np.log(2), -np.log(6)], rtol=1e-6)

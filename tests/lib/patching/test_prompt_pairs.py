@@ -91,14 +91,14 @@ def files(tmp_path, monkeypatch):
 
 
 def test_known_statements_of_a_split_with_the_prompts_that_are_theirs(files):
-    found = files.read(splits=("report",), limit=None, by="split")
-    assert found.table["statement_id"].to_list() == ["06", "07", "08", "09"]
-    assert found.source == [[100, 106], [100, 107], [100, 108], [100, 109]]
-    assert found.base == [[200, 206], [200, 207], [200, 208], [200, 209]]
-    assert found.label.tolist() == [False, False, True, True]
-    some = found.only(found.table["statement_id"].head(1))
+    result = files.read(splits=("report",), limit=None, by="split")
+    assert result.table["statement_id"].to_list() == ["06", "07", "08", "09"]
+    assert result.source == [[100, 106], [100, 107], [100, 108], [100, 109]]
+    assert result.base == [[200, 206], [200, 207], [200, 208], [200, 209]]
+    assert result.label.tolist() == [False, False, True, True]
+    some = result.only(result.table["statement_id"].head(1))
     assert (some.source, some.base) == ([[100, 106]], [[200, 206]])
-    for one in (found, some):
+    for one in (result, some):
         assert (one.source_prefix, one.base_prefix) == ([100], [200])
 
 
@@ -112,8 +112,8 @@ def test_the_limit_counts_by_split_or_by_topic(files):
 def test_nothing_known_is_no_case(files):
     known = tables.read(files["known"], tables.KNOWN).with_columns(known=pl.lit(False))
     tables.write(files["known"], known, tables.KNOWN, ["statement_id"])
-    found = files.read(splits=prompt_pairs.SPLITS, limit=None, by="split")
-    assert (len(found.table), found.source, found.base) == (0, [], [])
+    result = files.read(splits=prompt_pairs.SPLITS, limit=None, by="split")
+    assert (len(result.table), result.source, result.base) == (0, [], [])
 
 
 @pytest.mark.parametrize("rows", [12, 1])

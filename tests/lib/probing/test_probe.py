@@ -56,11 +56,11 @@ def places(arrays, site):
 
 def survey(arrays, design, settings=SETTINGS, n_jobs=1):
     """Probes of both sites."""
-    found = {}
+    result = {}
     for site in ("resid_post", "z"):
         given, shape = places(arrays, site)
-        found[site] = probe.survey(given, design, settings, shape, site, n_jobs)
-    return found
+        result[site] = probe.survey(given, design, settings, shape, site, n_jobs)
+    return result
 
 
 def design(labels=LABELS, known=None):
@@ -70,19 +70,19 @@ def design(labels=LABELS, known=None):
 
 
 @pytest.fixture(scope="module")
-def found():
+def result():
     return survey(activations(), design())
 
 
-def test_planted_direction_is_found_and_only_there(found):
-    accuracy = found["z"].correct.mean(axis=-1)  # (layers, heads, fit, scored)
+def test_planted_direction_is_found_and_only_there(result):
+    accuracy = result["z"].correct.mean(axis=-1)  # (layers, heads, fit, scored)
     same = np.einsum("lhpp->lhp", accuracy)
     assert (same[PLANTED] > 0.95).all()
     elsewhere = np.ones((N_LAYERS, N_HEADS), dtype=bool)
     elsewhere[PLANTED] = False
     assert np.abs(same[elsewhere] - 0.5).max() < 0.15  # 200 statements: 4.2 standard errors
     for persona, name in enumerate(PERSONAS):
-        cosine = found["z"].directions[*PLANTED, persona] @ direction(D_HEAD)
+        cosine = result["z"].directions[*PLANTED, persona] @ direction(D_HEAD)
         assert cosine * SIGN[name] > 0.95
 
 
@@ -91,18 +91,18 @@ def test_directions_are_unit_vectors_in_raw_space():
     arrays = activations()
     scales = np.geomspace(0.01, 100, D_HEAD).astype(np.float32)
     rescaled = arrays | {"z": arrays["z"] * scales}
-    found = survey(rescaled, design())
-    vector = found["z"].directions[*PLANTED, 1]
+    result = survey(rescaled, design())
+    vector = result["z"].directions[*PLANTED, 1]
     assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-6)
     expected = direction(D_HEAD) / scales
     assert vector @ expected / np.linalg.norm(expected) > 0.95
     assert vector @ direction(D_HEAD) < 0.5
 
 
-def test_scores_can_be_recomputed_from_direction_and_intercept(found):
+def test_scores_can_be_recomputed_from_direction_and_intercept(result):
     z = activations()["z"]
     report = design().report
-    probes = found["z"]
+    probes = result["z"]
     for layer, head in np.ndindex(N_LAYERS, N_HEADS):
         x = z[:, report, layer, head]
         for fit in range(len(PERSONAS)):
@@ -111,13 +111,13 @@ def test_scores_can_be_recomputed_from_direction_and_intercept(found):
             assert (right == probes.correct[layer, head, fit]).mean() > 0.999  # float32 rounding
 
 
-def test_liar_is_opposite_and_transfer_to_it_is_below_chance(found):
+def test_liar_is_opposite_and_transfer_to_it_is_below_chance(result):
     neutral, honest, liar = range(3)
-    cosines = probe.cosines(found["z"].directions)[PLANTED]
+    cosines = probe.cosines(result["z"].directions)[PLANTED]
     assert cosines[honest, liar] < -0.9
     assert cosines[neutral, honest] > 0.9
     assert cosines[honest, honest] == pytest.approx(1)
-    accuracy = found["z"].correct[PLANTED].mean(axis=-1)
+    accuracy = result["z"].correct[PLANTED].mean(axis=-1)
     assert accuracy[honest, neutral] > 0.95
     assert accuracy[honest, liar] < 0.05
     assert accuracy[liar, honest] < 0.05
@@ -127,19 +127,19 @@ def test_permuted_labels_give_chance_where_true_ones_do_not():
     many = ProbesConfig(1.0, 1000, permutations=20, seed=0)
     given, _ = places(activations(), "z")
     planted = list(given)[np.ravel_multi_index(PLANTED, (N_LAYERS, N_HEADS))]
-    found = probe.fit_place(planted, design(), many, index=0)
-    assert found.correct[1, 1].mean() > 0.95
-    assert abs(found.permuted[1, 1].mean() - 0.5) < 0.1
+    result = probe.fit_place(planted, design(), many, index=0)
+    assert result.correct[1, 1].mean() > 0.95
+    assert abs(result.permuted[1, 1].mean() - 0.5) < 0.1
     other = probe.fit_place(planted, design(), many, index=1)
-    assert not np.array_equal(found.permuted, other.permuted)  # each place draws its own
-    np.testing.assert_array_equal(found.correct, other.correct)
+    assert not np.array_equal(result.permuted, other.permuted)  # each place draws its own
+    np.testing.assert_array_equal(result.correct, other.correct)
 
 
 @pytest.mark.parametrize("name", ["directions", "intercepts", "held_out", "correct", "permuted"])
-def test_bytes_do_not_depend_on_processes(found, name):
+def test_bytes_do_not_depend_on_processes(result, name):
     two = survey(activations(), design(), n_jobs=2)
-    for site in found:
-        assert getattr(found[site], name).tobytes() == getattr(two[site], name).tobytes()
+    for site in result:
+        assert getattr(result[site], name).tobytes() == getattr(two[site], name).tobytes()
 
 
 def test_no_subject_is_both_fitted_and_scored():
@@ -184,8 +184,8 @@ def test_known_statements_are_used_where_there_are_enough_of_both_labels():
 def test_fits_converge_where_features_outnumber_statements():
     rng = np.random.default_rng(0)
     place = rng.normal(size=(3, N, 600)).astype(np.float32)
-    found = probe.fit_place(place, design(), SETTINGS, index=0)
-    assert found.directions.shape == (3, 600)
+    result = probe.fit_place(place, design(), SETTINGS, index=0)
+    assert result.directions.shape == (3, 600)
 
 
 def test_more_features_than_statements_give_the_same_probe():
@@ -204,12 +204,12 @@ def test_more_features_than_statements_give_the_same_probe():
 def test_probe_is_scikit_learns_own():
     place = np.random.default_rng(0).normal(3, 2, (1, N, 300)).astype(np.float32)
     made = design()
-    found = probe.fit_place(place, made, SETTINGS, index=0)
+    result = probe.fit_place(place, made, SETTINGS, index=0)
     pipeline = make_pipeline(StandardScaler(), LogisticRegression(tol=1e-9, max_iter=10000))
     pipeline.fit(place[0, made.selection].astype(float), LABELS[made.selection])
     scaler, logistic = cast(Any, pipeline)
     weights = logistic.coef_[0] / scaler.scale_
     expected = weights / np.linalg.norm(weights)
-    np.testing.assert_allclose(found.directions[0], expected, atol=1e-5)
+    np.testing.assert_allclose(result.directions[0], expected, atol=1e-5)
     right = pipeline.predict(place[0, made.report].astype(float)) == LABELS[made.report]
-    np.testing.assert_array_equal(found.correct[0, 0], right)
+    np.testing.assert_array_equal(result.correct[0, 0], right)

@@ -28,10 +28,10 @@ def test_a_perfect_order_has_the_greatest_area_and_its_reverse_the_least():
     generator = np.random.default_rng(0)
     best, worst = (auc.measures(recovered(o, GAINS), SIZES) for o in (BEST, BEST[::-1]))
     for _ in range(200):
-        found = auc.measures(recovered(generator.permutation(N_HEADS), GAINS), SIZES)
+        result = auc.measures(recovered(generator.permutation(N_HEADS), GAINS), SIZES)
         for name in ("auc", "auc_log"):
-            assert worst[name] <= found[name] <= best[name]
-        assert best["distance"] <= found["distance"] <= worst["distance"]
+            assert worst[name] <= result[name] <= best[name]
+        assert best["distance"] <= result["distance"] <= worst["distance"]
     assert worst["auc"] < 0.5 < best["auc"]
 
 
@@ -87,8 +87,8 @@ def test_intervals_cover_the_area_and_the_difference():
     }
     covered = []
     for _ in range(100):
-        found = score(*noisy(generator, 25))
-        value, gap = found["reversed"]["value"]["auc"], found["reversed"]["difference"]["auc"]
+        result = score(*noisy(generator, 25))
+        value, gap = result["reversed"]["value"]["auc"], result["reversed"]["difference"]["auc"]
         (middle, low, high), (_, least, most) = ends(value), ends(gap)
         covered.append(
             (
@@ -97,7 +97,7 @@ def test_intervals_cover_the_area_and_the_difference():
             )
         )
         assert value.n == 50
-        assert gap.value == pytest.approx(middle - ends(found["single"]["value"]["auc"])[0])
+        assert gap.value == pytest.approx(middle - ends(result["single"]["value"]["auc"])[0])
     assert (np.mean(covered, axis=0) >= 0.88).all()  # 95 expected of 100; 88 or fewer: p = 0.004
 
 
@@ -112,15 +112,15 @@ def test_equal_curves_differ_by_exactly_nothing():
 def test_several_orders_of_one_rule_are_averaged():
     runs, none, every, subject = noisy(np.random.default_rng(0), 10)
     both = np.concatenate([runs["single"], runs["reversed"]])
-    found = score(runs | {"random": both}, none, every, subject)
-    mean = np.mean([ends(found[rule]["value"]["auc"])[0] for rule in ("single", "reversed")])
-    assert found["random"]["value"]["auc"].value == pytest.approx(mean)
+    result = score(runs | {"random": both}, none, every, subject)
+    mean = np.mean([ends(result[rule]["value"]["auc"])[0] for rule in ("single", "reversed")])
+    assert result["random"]["value"]["auc"].value == pytest.approx(mean)
 
 
 def test_without_the_rule_to_compare_with_there_are_no_differences():
     runs, none, every, subject = noisy(np.random.default_rng(0), 10)
-    found = score({"random": runs["reversed"]}, none, every, subject)
-    assert set(found["random"]) == {"value"}
+    result = score({"random": runs["reversed"]}, none, every, subject)
+    assert set(result["random"]) == {"value"}
 
 
 @pytest.mark.parametrize("effect", [0.0, -0.3, 1e-4])
@@ -130,14 +130,14 @@ def test_nothing_gained_gives_nulls(effect):
     none = generator.uniform(0.4, 0.6, 20)
     every = none + effect + (generator.normal(0, 0.1, 20) if effect > 0 else 0)
     curve = np.repeat(none[None, None], len(SIZES), axis=1)
-    found = score({"single": curve, "x": curve}, none, every, np.arange(20))
-    for kind in found["x"].values():
+    result = score({"single": curve, "x": curve}, none, every, np.arange(20))
+    for kind in result["x"].values():
         for interval in kind.values():
             assert (interval.value, interval.low, interval.high, interval.n) == (None,) * 3 + (20,)
 
 
 def test_no_statements_give_nulls():
     nothing = np.empty((1, len(SIZES), 0))
-    found = score({"single": nothing}, np.empty(0), np.empty(0), np.empty(0, str))
-    assert found["single"]["value"]["auc"].value is None
-    assert found["single"]["value"]["auc"].n == 0
+    result = score({"single": nothing}, np.empty(0), np.empty(0), np.empty(0, str))
+    assert result["single"]["value"]["auc"].value is None
+    assert result["single"]["value"]["auc"].n == 0

@@ -32,9 +32,9 @@ def draw(rng, sizes, rates, correlation):
     return rng.random((n[0], len(subject))) < of_subject[:, subject], subject
 
 
-def held(found, p_correct):
+def held(result, p_correct):
     """Share of intervals with the p_correct inside."""
-    low, high = np.transpose(found)
+    low, high = np.transpose(result)
     return float(((low <= p_correct) & (p_correct <= high)).mean())
 
 
@@ -43,8 +43,8 @@ def rate_coverage(sizes, between, correlation, seed=0):
     low, high = between
     rates = rng.uniform(low, high, TRIALS)
     answers, subject = draw(rng, sizes, rates, correlation)
-    found = [stats.rate(row, subject) for row in answers]
-    return held([(one.low, one.high) for one in found], rates)
+    result = [stats.rate(row, subject) for row in answers]
+    return held([(one.low, one.high) for one in result], rates)
 
 
 @pytest.mark.parametrize("correlation", CORRELATIONS)
@@ -92,8 +92,8 @@ def test_mean(name, correlation):
     rng = np.random.default_rng(1)
     rates = rng.uniform(0.2, 0.8, TRIALS)
     answers, subject = draw(rng, SIZES[name], rates, correlation)
-    found = [stats.mean(row, subject) for row in truth_of(answers, rng)]
-    share = held([(one.low, one.high) for one in found], 0.03 + 0.94 * rates)
+    result = [stats.mean(row, subject) for row in truth_of(answers, rng)]
+    share = held([(one.low, one.high) for one in result], 0.03 + 0.94 * rates)
     assert 0.93 - NOISE <= share <= 0.97 + NOISE
 
 
@@ -106,8 +106,8 @@ def bootstrap_coverage(name, correlation, seed=2):
     b, _ = draw(rng, sizes, before, correlation)
     gained = truth_of(a, rng) - truth_of(b, rng)
     draws = resample.means(gained, subject, np.random.default_rng(0))
-    found = [stats.bootstrapped(column, len(sizes)) for column in draws.T]
-    return held(found, 0.94 * (after - before)), (gained, subject, found)
+    result = [stats.bootstrapped(column, len(sizes)) for column in draws.T]
+    return held(result, 0.94 * (after - before)), (gained, subject, result)
 
 
 @pytest.mark.parametrize("correlation", CORRELATIONS)
@@ -119,8 +119,8 @@ def test_bootstrap_of_paired_differences(name, correlation):
 
 
 def test_a_difference_is_that_bootstrap():
-    _, (gained, subject, found) = bootstrap_coverage("sweep", 0.1)
-    for row, ends in zip(gained[:20], found[:20], strict=True):
+    _, (gained, subject, result) = bootstrap_coverage("sweep", 0.1)
+    for row, ends in zip(gained[:20], result[:20], strict=True):
         one = stats.difference(row, np.zeros(len(row)), subject)
         assert (one.low, one.high) == pytest.approx(ends, abs=1e-12)
 
@@ -132,7 +132,7 @@ def test_without_subjects_all_of_them_are_too_narrow(name):
     rates = rng.uniform(0.2, 0.8, 500)
     answers, _ = draw(rng, SIZES[name], rates, 0.6)
     rows = np.arange(answers.shape[1])
-    found = [stats.rate(one, rows) for one in answers]
-    assert held([(one.low, one.high) for one in found], rates) < 0.91
+    result = [stats.rate(one, rows) for one in answers]
+    assert held([(one.low, one.high) for one in result], rates) < 0.91
     draws = resample.means(answers.astype(float), rows, np.random.default_rng(0))
     assert held([stats.bootstrapped(d, len(rows)) for d in draws.T], rates) < 0.91

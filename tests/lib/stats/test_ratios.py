@@ -13,13 +13,13 @@ def test_ratios_are_of_means_and_parts_of_a_sum_add_up_in_every_draw():
     random = np.random.default_rng(0)
     whole = random.uniform(0.5, 1.0, 40)
     first = whole * random.uniform(0.1, 0.9, 40)
-    found = ratios.ratios(np.stack([first, whole - first, whole / 4]), whole, SUBJECT)
-    assert found[0].value == pytest.approx(first.mean() / whole.mean())
-    value, low, high = ends(found[0])
-    assert low == pytest.approx(1 - there(found[1].high))
+    result = ratios.ratios(np.stack([first, whole - first, whole / 4]), whole, SUBJECT)
+    assert result[0].value == pytest.approx(first.mean() / whole.mean())
+    value, low, high = ends(result[0])
+    assert low == pytest.approx(1 - there(result[1].high))
     assert low < value < high
-    assert (found[2].low, found[2].high) == (pytest.approx(0.25), pytest.approx(0.25))
-    assert {one.n for one in found} == {40}
+    assert (result[2].low, result[2].high) == (pytest.approx(0.25), pytest.approx(0.25))
+    assert {one.n for one in result} == {40}
 
 
 def test_a_fraction_is_recovered_only_where_the_gap_lies_above_the_least():

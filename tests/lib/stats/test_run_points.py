@@ -27,23 +27,23 @@ HIGH, LOW = answers(0.9, 0.8, 0.7, 0.4), answers(0.1, 0.6, 0.2, 0.3)
 
 
 def test_a_difference_is_of_accuracy_and_of_truth():
-    found = run_points.difference(pairs(), HIGH, LOW)
-    assert found.accuracy.value == 0.5
-    assert found.p_correct.value == pytest.approx(0.4)
+    result = run_points.difference(pairs(), HIGH, LOW)
+    assert result.accuracy.value == 0.5
+    assert result.p_correct.value == pytest.approx(0.4)
 
 
 def test_draws_of_a_run_are_averaged_statement_by_statement():
     draws = np.stack([HIGH, LOW])
-    found = run_points.difference(pairs(), draws, LOW)
-    assert found.accuracy.value == 0.25
-    assert found.accuracy.n == 4
+    result = run_points.difference(pairs(), draws, LOW)
+    assert result.accuracy.value == 0.25
+    assert result.accuracy.n == 4
     assert run_points.difference(pairs(), draws, draws[::-1]).p_correct.value == pytest.approx(0)
 
 
 def test_a_difference_of_no_statements_is_nothing():
     nothing = np.zeros((0, 2), np.float32)
-    found = run_points.difference(pairs(0), nothing, nothing)
-    assert found == run_points.Difference(stats.NOTHING, stats.NOTHING)
+    result = run_points.difference(pairs(0), nothing, nothing)
+    assert result == run_points.Difference(stats.NOTHING, stats.NOTHING)
 
 
 def test_a_point_is_cut_out_of_a_row():

@@ -28,8 +28,8 @@ def coverage(interval, p, n, n_subjects, correlation, clustered=True):
     for _ in range(TRIALS):
         p_correct = p + rng.uniform(-0.03, 0.03)
         correct, subject = draw(rng, n, n_subjects, p_correct, correlation)
-        found = interval(correct, subject if clustered else np.arange(n))
-        held += found.low <= p_correct <= found.high
+        result = interval(correct, subject if clustered else np.arange(n))
+        held += result.low <= p_correct <= result.high
     return held / TRIALS
 
 
@@ -87,13 +87,13 @@ def test_mean_and_difference_without_subjects_miss_it_too_often():
 
 def test_rate_of_independent_rows_is_wilsons():
     correct = np.arange(100) < 80
-    found = stats.rate(correct, np.arange(100))
+    result = stats.rate(correct, np.arange(100))
     t = 1.9842169515  # Student's, 99 degrees of freedom
-    ends = np.array([found.low, found.high])
+    ends = np.array([result.low, result.high])
     # Wilson's ends are the rates whose own standard error puts them t away from 0.8
     assert np.abs(0.8 - ends) / np.sqrt(ends * (1 - ends) / 100) == pytest.approx(t, abs=1e-6)
-    assert found.value == 0.8
-    assert found.n == 100
+    assert result.value == 0.8
+    assert result.n == 100
 
 
 def test_rate_counts_repeated_rows_once():
@@ -109,10 +109,10 @@ def test_rate_counts_repeated_rows_once():
 @pytest.mark.parametrize("value", [0, 1])
 def test_rate_at_its_ends_has_width_and_grows_with_subjects_only(value):
     def width(n, n_subjects):
-        found = stats.rate(np.full(n, value), np.arange(n) % n_subjects)
-        assert found.value == value
-        assert value in (found.low, found.high)
-        return span(found)
+        result = stats.rate(np.full(n, value), np.arange(n) % n_subjects)
+        assert result.value == value
+        assert value in (result.low, result.high)
+        return span(result)
 
     assert 0.05 < width(40, 40) < 0.12
     assert width(400, 40) == width(40, 40)
@@ -120,8 +120,8 @@ def test_rate_at_its_ends_has_width_and_grows_with_subjects_only(value):
 
 
 def test_a_percentile_bootstrap_has_no_width_at_the_ends():
-    found = stats.difference(np.ones(40), np.zeros(40), np.arange(40))
-    assert (found.low, found.value, found.high) == (1, 1, 1)
+    result = stats.difference(np.ones(40), np.zeros(40), np.arange(40))
+    assert (result.low, result.value, result.high) == (1, 1, 1)
 
 
 def test_nothing_gives_none():
@@ -166,8 +166,8 @@ def test_difference_is_paired_and_its_seed_moves_the_ends_only_a_little():
 
 
 def test_mean_stays_in_its_bounds_and_takes_float32_rounding():
-    found = stats.mean(np.array([1.0000001, 0.4, 1.0], np.float32), list("abc"))
-    assert (found.low, found.high) == (0, 1)
+    result = stats.mean(np.array([1.0000001, 0.4, 1.0], np.float32), list("abc"))
+    assert (result.low, result.high) == (0, 1)
     wide = stats.mean([-0.5, 0.5], list("ab"), bounds=(-1, 1))
     assert (wide.low, wide.value, wide.high) == (-1, 0, 1)
 
@@ -221,11 +221,11 @@ def test_many_means_at_a_time_are_those_of_one_at_a_time_to_six_digits(seed):
     for place in np.ndindex(3, 2):
         column = values[:, *place]
         one = stats.mean(column, subject, (-1e9, 1e9))
-        found = (value[place], value[place] - half[place], value[place] + half[place])
-        assert tables.rounded(found) == tables.rounded((one.value, one.low, one.high))
+        result = (value[place], value[place] - half[place], value[place] + half[place])
+        assert tables.rounded(result) == tables.rounded((one.value, one.low, one.high))
         old_value, old_half = old_mean(column, subject)
         old = (old_value, old_value - old_half, old_value + old_half)
-        assert tables.rounded(found) == tables.rounded(old)
+        assert tables.rounded(result) == tables.rounded(old)
 
 
 def test_many_means_of_one_subject_have_no_interval():
@@ -239,8 +239,8 @@ def test_a_subject_that_is_drawn_twice_counts_as_two():
     times = np.array([2, 1, 0])
     weighted = sums - counts * ((sums @ times) / (counts @ times))
     variance = stats.cluster_variance(np.square(weighted) @ times, 3, counts @ times)
-    found = stats.half_width(np.repeat(sums, times, axis=1), np.repeat(counts, times))
-    np.testing.assert_allclose(found, stats.student(3) * np.sqrt(variance))
+    result = stats.half_width(np.repeat(sums, times, axis=1), np.repeat(counts, times))
+    np.testing.assert_allclose(result, stats.student(3) * np.sqrt(variance))
 
 
 def test_percentiles_hold_the_level_of_the_draws():

@@ -22,16 +22,16 @@ def main(
     """Patch each layer alone, on both splits."""
     limit = params.section("single_layers", SingleLayersConfig).limit
     setting = experiment.load(pairs, model, prompt_pairs.SPLITS, limit)
-    found, config = setting.pairs, setting.config
+    result, config = setting.pairs, setting.config
     patches = patch.windows(*setting.shape, size=1)
     readouts = setting.patcher()(patches, "single_layers")
     if not forward.is_main_process():
         return
-    rows = [patched_runs.rows(found, readouts.base, config.base, config.base)]
+    rows = [patched_runs.rows(result, readouts.base, config.base, config.base)]
     for layer, p in enumerate(readouts.patched):
         heads = patch.heads_of(patches[layer])
         name = f"layer_{layer}"
-        rows.append(patched_runs.rows(found, p, config.source, config.base, name, heads))
+        rows.append(patched_runs.rows(result, p, config.source, config.base, name, heads))
     tables.write(out, pl.concat(rows), patched_runs.SCHEMA, ["statement_id", "patch_id"])
 
 
