@@ -21,7 +21,6 @@ def draw(tables: load.Tables) -> Figure:
         f"known statements of the report split. Bands: {style.INTERVALS}.",
         height=4.2,
         entries=patching.entries(tables, ("patched", "base")),
-        half=style.CHANCE,
     )
     ax, looks = figure.subplots(), patching.looks(tables)
     for run in ("patched", "base"):
