@@ -18,13 +18,19 @@ import seaborn as sns
 from ruamel.yaml import YAML
 
 from stages.lib.drawing import style
+from tests.pipeline.closure import ROOT
 from tests.pipeline.conftest import Project, make
 
 SIZES = (1000, 3000, 10000)
-SECTIONS = ("windows", "single_heads", "heads", "transplant", "grid", "logit_attribution")
-SECTIONS += ("widths", "positions", "set_sizes", "controls", "erasure", "robustness")
-SECTIONS += ("trace", "grafts")
 UNLIMITED = ("limit", "search_limit", "report_limit", "random_limit", "reverse_limit", "choose")
+SETTINGS = YAML(typ="safe").load((ROOT / "params.yaml").read_text())
+SECTIONS = [
+    name
+    for name, section in SETTINGS.items()
+    if isinstance(section, dict)
+    and set(section) & set(UNLIMITED)
+    and name not in ("statements", "inspect", "benchmark")
+]
 FEW = {
     "widths": {"sizes": [2]},
     "positions": {"counts": [20], "draws": 1},

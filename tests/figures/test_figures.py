@@ -28,28 +28,20 @@ FIGURES = {figure.file: figure for figure in figures.declared()}
 NAMES = set(FIGURES)
 SCHEMAS = registry.schemas(FIGURES.values())
 SMALL = {"topics": ("capitals", "neg_capitals"), "layers": 6, "heads": 3}
+# These read which layers or how many heads, and no measured number.
+NOTHING_MEASURED = {("ground_truth", "ground_truth.png")}
+NOTHING_MEASURED |= {
+    ("heads", name) for name in ("windows.png", "overview.png", "ground_truth.png")
+}
+STAGES = sorted({table.split("/")[0] for figure in FIGURES.values() for table in figure.tables})
 DRAWN_FROM = {
-    "behaviour": {"behaviour.png", "overview.png"},
-    "probes": {"probes.png", "probe_heads.png", "ground_truth.png"},
-    "windows": {"windows.png", "overview.png", "ground_truth.png"},
-    "single_heads": {"ground_truth.png"},
-    "ground_truth": set(),  # only which layers are planted
-    "erasure": {"erasure.png"},
-    "heads": {"heads.png"},
-    "transplant": {"transplant.png", "overview.png"},
-    "grid": {"grid.png"},
-    "confidence": {"confidence.png"},
-    "logit_attribution": {"logit_attribution.png"},
-    "attribution_patching": {"attribution_patching.png"},
-    "widths": {"widths.png"},
-    "positions": {"positions.png"},
-    "robustness": {"robustness.png"},
-    "controls": {"controls.png"},
-    "set_sizes": {"set_sizes.png"},
-    "transfer": {"transfer.png"},
-    "trace": {"trace.png"},
-    "grafts": {"grafts.png"},
-    "benchmark": {"benchmark.png"},
+    stage: {
+        file
+        for file, figure in FIGURES.items()
+        if any(table.startswith(f"{stage}/") for table in figure.tables)
+        and (stage, file) not in NOTHING_MEASURED
+    }
+    for stage in STAGES
 }
 MEASURED = ("value", "effect", "recovered", "cosine", "contribution", "accuracy", "jaccard")
 MEASURED += ("recall_true", "lying", "share", "auroc", "detected")
