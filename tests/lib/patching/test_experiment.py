@@ -8,6 +8,7 @@ import pytest
 
 from stages.controls import controls, controls_tables
 from stages.erasure import __main__ as erasure
+from stages.inspect import __main__ as inspect
 from stages.lib.forward.site import SITES
 from stages.lib.io.cli import UserError
 from stages.lib.patching import config, patch
@@ -101,7 +102,7 @@ def test_positions_at_another_site(mlp):
 
 
 @pytest.mark.parametrize("site", OTHERS)
-@pytest.mark.parametrize(("stage", "n_paths"), [(erasure, 4), (report, 5)])
+@pytest.mark.parametrize(("stage", "n_paths"), [(erasure, 4), (inspect, 6), (report, 5)])
 def test_a_stage_that_is_about_heads_refuses_another_site_at_once(
     tmp_path, monkeypatch, stage, n_paths, site
 ):
