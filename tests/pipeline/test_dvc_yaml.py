@@ -232,6 +232,22 @@ def test_everything_runs_after_the_check():
         assert after(name) or stage.get("frozen"), name
 
 
+def test_git_ignores_what_dvc_keeps():
+    """Else DVC would write a .gitignore into a clone, which git would show as a change."""
+    kept = set()
+    for stage in ONE_BY_ONE.values():
+        for out in [] if stage.get("frozen") else [*stage.get("outs", []), *stage.get("plots", [])]:
+            ((path, about),) = out.items() if isinstance(out, dict) else [(out, {})]
+            if about.get("cache", True):
+                kept.add(path if "." in path else f"{path}/")
+    assert {"data/trace/", "data/best_window.json", "data/windows.parquet"} <= kept
+    ignored = subprocess.run(
+        ["git", "check-ignore", "--stdin"], cwd=ROOT, input="\n".join(kept), text=True,
+        stdout=subprocess.PIPE, check=True,
+    )  # fmt: skip
+    assert sorted(ignored.stdout.split()) == sorted(kept)
+
+
 def test_only_what_is_shown_reads_metrics_and_plots():
     """`data/` feeds the stages that compute; `metrics/` and `plots/` are leaves."""
     readers = {
