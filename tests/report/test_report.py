@@ -672,7 +672,7 @@ def test_the_committed_metrics_are_read():
 def test_the_committed_page_has_no_picture_that_is_not_there():
     file = Path(__file__).parents[2] / "plots" / "report.md"
     names = [
-        line.split("(")[1].rstrip(")")
+        line.rsplit("(", 1)[1].rstrip(")")  # a caption may have brackets too
         for line in file.read_text().splitlines()
         if line.startswith("![")
     ]
