@@ -11,9 +11,8 @@ from stages.behaviour.metrics import BehaviourMetrics
 from stages.ground_truth import metrics as ground_truth
 from stages.ground_truth.metrics import NoOrganism, PlantedMetrics
 from stages.heads.metrics import SetSize
-from stages.lib.io import cli, params, tables
+from stages.lib.io import cli, params, records, tables
 from stages.lib.patching.config import PatchConfig
-from stages.lib.results import metrics as metrics_file
 from stages.lib.stats.run_points import ALL
 from stages.probes.metrics import ProbesMetrics
 from stages.transplant.metrics import TransplantMetrics
@@ -31,12 +30,12 @@ def main(
     ],
 ) -> None:
     """Collect about 20 numbers."""
-    behaviour = metrics_file.read(metrics / "behaviour.json", BehaviourMetrics)
-    probes = metrics_file.read(metrics / "probes.json", ProbesMetrics)
-    windows = metrics_file.read(metrics / "windows.json", WindowsMetrics)
-    heads = metrics_file.read(metrics / "heads.json", SetSize)
-    transplant = metrics_file.read(metrics / "transplant.json", TransplantMetrics)
-    planted: ground_truth.Metrics = metrics_file.read(
+    behaviour = records.read(metrics / "behaviour.json", BehaviourMetrics)
+    probes = records.read(metrics / "probes.json", ProbesMetrics)
+    windows = records.read(metrics / "windows.json", WindowsMetrics)
+    heads = records.read(metrics / "heads.json", SetSize)
+    transplant = records.read(metrics / "transplant.json", TransplantMetrics)
+    planted: ground_truth.Metrics = records.read(
         metrics / "ground_truth.json",
         ground_truth.Metrics,  # pyright: ignore[reportArgumentType]: a union is no `type`
     )

@@ -13,12 +13,11 @@ from scipy.stats import rankdata
 
 from stages.attribution_patching.metrics import LEAST, AttributionPatchingMetrics, Top
 from stages.lib import stats
-from stages.lib.io import cli, params, tables
+from stages.lib.io import cli, params, records, tables
 from stages.lib.io.tables import Row
 from stages.lib.patching import head_effects, patch, patched_runs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.patch import Head
-from stages.lib.results import metrics as metrics_file
 from stages.lib.stats import Interval, resample, run_points
 
 
@@ -32,7 +31,7 @@ def main(
     config = params.section("patch", PatchConfig)
     table, about = patched_runs.read(runs, head_effects.EFFECTS, pairs)
     estimated, true = effects(table)
-    metrics_file.write(metrics, score(estimated, true, about.subject, config))
+    records.write(metrics, score(estimated, true, about.subject, config))
     tables.write_rows(plots / "attribution_patching.json", points(estimated, true, about.subject))
 
 

@@ -12,9 +12,8 @@ import polars as pl
 from stages.behaviour import knowledge
 from stages.behaviour.config import BehaviourConfig
 from stages.behaviour.metrics import BehaviourMetrics, WithFirstTokens
-from stages.lib.io import cli, params, row_order, tables
+from stages.lib.io import cli, params, records, row_order, tables
 from stages.lib.io.cli import UserError
-from stages.lib.results import metrics as metrics_file
 from stages.lib.stats.answer_rates import answer, by_topic, rates, threshold_rows
 
 
@@ -70,7 +69,7 @@ def main(
     tables.write(known, known_table, tables.KNOWN, key=["statement_id"])
     tables.write_rows(plots / "accuracy.json", list(chain.from_iterable(accuracy)))
     tables.write_rows(plots / "thresholds.json", list(chain.from_iterable(thresholds)))
-    metrics_file.write(metrics, summary)
+    records.write(metrics, summary)
 
 
 def _require_apart(files: list[Path], statement_ids: pl.Series) -> None:

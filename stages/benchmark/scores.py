@@ -16,10 +16,9 @@ from stages.benchmark.metrics import NEEDED, BenchmarkMetrics, MethodOn, Organis
 from stages.benchmark.schema import COSTS, CURVES, EVERY, SCORES, TRUTH
 from stages.benchmark.scores_sets import Gap
 from stages.lib import stats
-from stages.lib.io import cli, params, tables
+from stages.lib.io import cli, params, records, tables
 from stages.lib.io.tables import Row
 from stages.lib.patching.patch import Head
-from stages.lib.results import metrics as metrics_file
 from stages.lib.stats import Interval, ranking, run_points
 from stages.lib.stats.ranking import Ranked
 from stages.lib.stats.ratios import ratios
@@ -51,7 +50,7 @@ def main(
     summary = summarise(organisms)
     tables.write_rows(plots / "methods.json", method_rows(summary))
     tables.write_rows(plots / "doses.json", dose_rows(summary))
-    metrics_file.write(metrics, summary)
+    records.write(metrics, summary)
 
 
 def organism(folder: Path, subjects: pl.DataFrame, seed: int) -> Organism:

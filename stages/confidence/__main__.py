@@ -8,9 +8,8 @@ from typing import Annotated
 
 from stages.confidence import confidence
 from stages.confidence.metrics import ConfidenceMetrics
-from stages.lib.io import cli, params, tables
+from stages.lib.io import cli, params, records, tables
 from stages.lib.patching.config import PatchConfig
-from stages.lib.results import metrics as metrics_file
 
 
 def main(
@@ -26,7 +25,7 @@ def main(
     points = confidence.points(answered, config)
     tables.write_rows(plot, points)
     runs = confidence.summarise(answered, points)
-    metrics_file.write(metrics, ConfidenceMetrics(config.source, config.base, runs))
+    records.write(metrics, ConfidenceMetrics(config.source, config.base, runs))
 
 
 if __name__ == "__main__":

@@ -20,12 +20,11 @@ from stages.controls.controls_tables import (
 )
 from stages.controls.metrics import ControlsMetrics
 from stages.lib import stats
-from stages.lib.io import cli, params, tables
+from stages.lib.io import cli, params, records, tables
 from stages.lib.io.tables import Row
 from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.prompt_pairs import PromptPairs
-from stages.lib.results import metrics as metrics_file
 from stages.lib.stats import run_points
 from stages.lib.stats.run_points import ALL, Difference
 
@@ -44,7 +43,7 @@ def main(
     table, about = patched_runs.read(runs, SCHEMA, pairs)
     rows = points(about, table, run_points.topics(pairs), config)
     tables.write_rows(plots / "controls.json", rows)
-    metrics_file.write(metrics, summarise(about, table))
+    records.write(metrics, summarise(about, table))
 
 
 def points(

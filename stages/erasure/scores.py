@@ -15,12 +15,11 @@ from stages.erasure.config import ErasureConfig
 from stages.erasure.erasure_tables import CONTROLS, LEACE, NONE, ORACLE, PROBED, PROBES, RUNS, Z
 from stages.erasure.metrics import Counts, ErasureMetrics, Numbers, Persona, ProbeRate
 from stages.lib import stats
-from stages.lib.io import cli, params, tables
+from stages.lib.io import cli, params, records, tables
 from stages.lib.io.tables import Row
 from stages.lib.patching import patch, patched_runs, prompt_pairs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.prompt_pairs import SPLITS, PromptPairs
-from stages.lib.results import metrics as metrics_file
 from stages.lib.stats import Interval, run_points
 from stages.lib.stats.run_points import Difference
 
@@ -55,7 +54,7 @@ def main(
         personas=summarise(about, table, config),
         probes=summarise_probes(all_pairs, probed, config),
     )
-    metrics_file.write(metrics, summary)
+    records.write(metrics, summary)
 
 
 def points(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> list[Row]:

@@ -9,12 +9,13 @@ from typing import Annotated
 from stages.explorer import page, statements, trace_maps
 from stages.explorer.prompt_tokens import Tokens
 from stages.lib import inspection, names
-from stages.lib.io import cli, params, tables
+from stages.lib.io import cli, params, records, tables
 from stages.lib.io.atomic import atomic
 from stages.lib.model import lm
 from stages.lib.patching import head_effects
 from stages.lib.patching.blocks import BLOCKS, Wording
 from stages.lib.patching.config import PatchConfig
+from stages.lib.patching.head_set import HeadSet
 
 
 def main(
@@ -60,7 +61,7 @@ def main(
         "blocks": [names.block(name) for name in BLOCKS],
         "traced_blocks": [names.block(name) for name in trace_maps.blocks(roles.positions)],
         "vocabulary": tokens.texts,
-        "set": tables.read_json(heads)["heads"],
+        "set": records.read(heads, HeadSet).heads,
         "heads": inspected_runs.heads,
         "n_layers": inspected_runs.effects.shape[1],
         "n_heads": inspected_runs.effects.shape[2],

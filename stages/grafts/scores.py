@@ -9,6 +9,7 @@ from typing import Annotated
 import numpy as np
 import polars as pl
 
+from stages.grafts import schema
 from stages.grafts.metrics import (
     NEEDED,
     GraftEffect,
@@ -18,15 +19,13 @@ from stages.grafts.metrics import (
     NoLie,
     Unit,
 )
-from stages.grafts.schema import SCHEMA
 from stages.lib import stats
-from stages.lib.io import cli, params, tables
+from stages.lib.io import cli, params, records, tables
 from stages.lib.io.tables import Row
 from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.graft_names import ALL, ALONE, GROUP, HEAD, LAYER, MAP, REST, SET, WITHOUT
 from stages.lib.patching.prompt_pairs import PromptPairs
-from stages.lib.results import metrics as metrics_file
 from stages.lib.stats import Interval, plot_rows, ratios, run_points
 
 REASON = "the model was not taught to lie: there are no weights to graft"
@@ -44,9 +43,9 @@ def main(
 ) -> None:
     """Measure how each part of the change affects the lie."""
     config = params.section("patch", PatchConfig)
-    table, about = patched_runs.read(runs, SCHEMA, pairs)
+    table, about = patched_runs.read(runs, schema.SCHEMA, pairs)
     tables.write_rows(plots / "units.json", rows(table, about, config))
-    metrics_file.write(metrics, summarise(table, about, config))
+    records.write(metrics, summarise(table, about, config))
 
 
 def rows(runs: pl.DataFrame, about: PromptPairs, config: PatchConfig) -> list[Row]:
@@ -97,7 +96,6 @@ def summarise(runs: pl.DataFrame, about: PromptPairs, config: PatchConfig) -> Me
     needed = [
         int(layer) for layer, unit in layers.items() if unit.without.recovered.is_above(NEEDED)
     ]
-    heads = runs.filter(unit=SET)["heads"].head(1).explode().to_list()
     return GraftsMetrics(
         base=config.base,
         known=run_points.count(about.table),
@@ -110,7 +108,7 @@ def summarise(runs: pl.DataFrame, about: PromptPairs, config: PatchConfig) -> Me
         maps=all_units[MAP],
         needed_layers=needed,
         needed=NeededSet(
-            heads=[[head["layer"], head["head"]] for head in heads],
+            heads=[[*head] for head in schema.needed(runs)],
             n_changed=sum(unit.size > 0 for unit in all_units.get(HEAD, {}).values()),
             set=all_units.get(SET, {}).get(""),
             rest=all_units.get(REST, {}).get(""),

@@ -17,7 +17,6 @@ from stages.lib.patching.best_window import BestWindow
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.head_set import HeadSet
 from stages.lib.probing import probe_files
-from stages.lib.results import metrics
 from stages.lib.stats.windows import Window
 from stages.trace import schema as trace_schema
 
@@ -52,7 +51,7 @@ def main(
     tables.write_rows(plot, ground_truth.by_layer(single_effects, planted))
     if organism is None:
         reason = "the model is no organism: there is no ground truth to score against"
-        metrics.write(out, NoOrganism(organism=None, reason=reason))
+        records.write(out, NoOrganism(organism=None, reason=reason))
         return
 
     runs, about = patched_runs.read(windows, best_window.SCHEMA, pairs)
@@ -68,12 +67,12 @@ def main(
         parting_layer=ground_truth.parting(probe_files.falls(probes), config.source, config.base),
     )
     if not planted:
-        metrics.write(out, of_organism)
+        records.write(out, of_organism)
         return
     span = range(planted[0], planted[-1] + 1)
     set_heads = records.read(heads, HeadSet).heads
     grafts_table, _ = patched_runs.read(grafts, grafts_schema.SCHEMA, pairs)
-    needed = methods.needed(grafts_table)
+    needed = grafts_schema.needed(grafts_table)
     trace_runs, about = patched_runs.read(trace / "runs.parquet", trace_schema.RUNS, pairs)
     scores = methods.scores(
         tables.read(attribution_patching, head_effects.EFFECTS),
@@ -94,7 +93,7 @@ def main(
             probe_files.layers(probes), planted[0], config.source, config.base
         ),
     )
-    metrics.write(out, scored)
+    records.write(out, scored)
 
 
 def _shape(single_effects: Effects) -> tuple[int, int]:

@@ -6,11 +6,11 @@ from numpy.typing import NDArray
 
 from stages.lib.patching import patch
 from stages.lib.patching.config import PatchConfig
-from stages.lib.patching.graft_names import HEAD, LAYER, SET
+from stages.lib.patching.graft_names import HEAD, LAYER
 from stages.lib.patching.patch import Head
 from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.lib.stats import plot_rows, ranking
-from stages.lib.stats.advantage import advantage, effects
+from stages.lib.stats.advantage import advantage, head_effects
 from stages.lib.stats.ranking import Ranked
 
 Cells = list[tuple[int, int, float]]
@@ -95,21 +95,12 @@ def traced(runs: pl.DataFrame, about: PromptPairs, config: PatchConfig) -> Cells
     """
     report = about.only(about.table.filter(split="report")["statement_id"])
     runs = runs.filter(pl.col("statement_id").is_in(report.table["statement_id"].implode()))
-    head_runs = runs.filter(pl.col("head").is_not_null())
-    if head_runs.is_empty():
-        return []
     reference = advantage(runs, report, config.source, config.base)
     return [
         (plot_rows.integer(effect.name, "layer"), plot_rows.integer(effect.name, "head"), share)
-        for effect in effects(head_runs, reference, ["layer", "block", "head"])
+        for effect in head_effects(runs, reference)
         if (share := effect.recovered.value) is not None
     ]
-
-
-def needed(grafts: pl.DataFrame) -> list[Head]:
-    """Return the smallest set of heads that the lie needs; no head where none was found."""
-    heads = grafts.filter(unit=SET)["heads"].head(1).explode().to_list()
-    return [Head(head["layer"], head["head"]) for head in heads]
 
 
 def score(method: Scores, needed: list[Head]) -> Ranked:

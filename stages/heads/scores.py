@@ -7,11 +7,10 @@ import polars as pl
 
 from stages.heads import table
 from stages.heads.metrics import HeadsMetrics, NoHeads, Step
-from stages.lib.io import cli, tables
+from stages.lib.io import cli, records, tables
 from stages.lib.io.tables import Row
 from stages.lib.patching import head_effects, patched_runs
 from stages.lib.patching.prompt_pairs import PromptPairs
-from stages.lib.results import metrics as metrics_file
 from stages.lib.stats import run_points
 from stages.lib.stats.run_points import Point
 
@@ -36,7 +35,7 @@ def main(
     ]
     tables.write_rows(plots / "heads.json", heads)
     tables.write_rows(plots / "sets.json", sets)
-    metrics_file.write(metrics, summarise(about, rows, sets))
+    records.write(metrics, summarise(about, rows, sets))
 
 
 def by_step(about: PromptPairs, runs: pl.DataFrame) -> list[Row]:

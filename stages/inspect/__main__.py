@@ -13,13 +13,13 @@ from stages.inspect import attention, runs, traced_heads
 from stages.inspect.config import InspectConfig
 from stages.lib import forward, inspection
 from stages.lib.inspection import Inspection
-from stages.lib.io import cli, params, tables
+from stages.lib.io import cli, params, records, tables
 from stages.lib.model import lm, readout
 from stages.lib.model.readout import ReadoutConfig
 from stages.lib.patching import head_effects, patch, prompt_pairs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.experiment import Experiment
-from stages.lib.patching.patch import Head
+from stages.lib.patching.head_set import HeadSet
 from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.trace import schema as trace_schema
 
@@ -46,7 +46,7 @@ def main(
     swept_ids = tables.read(attribution_patching, head_effects.EFFECTS)["statement_id"]
     all_pairs = tables.read(pairs, tables.PAIRS)
     inspected_pairs = _statements(all_pairs, swept_ids, limit)
-    head_set = [Head(*head) for head in tables.read_json(heads)["heads"]]
+    head_set = records.read(heads, HeadSet).heads
     trace_runs = tables.read(trace, trace_schema.RUNS, nullable=("layer", "block", "head"))
     about = all_pairs.select("statement_id", "label")
     shown_heads = sorted({*head_set, *traced_heads.best(trace_runs, about, config.base)})

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from stages.lib.patching import patch
+from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.patch import Head
 
 PER_CELL = 3  # one attention map per head makes the page grow
@@ -27,7 +27,7 @@ def best(runs: pl.DataFrame, statements: pl.DataFrame, base: str) -> list[Head]:
         of the right answer.
     """
     runs = runs.filter(base=base).join(statements, on="statement_id")
-    log_odds = patch.log_odds(runs.select("p_true", "p_false").to_numpy(), runs["label"].to_numpy())
+    log_odds = patch.log_odds(patched_runs.probabilities_of(runs), runs["label"].to_numpy())
     runs = runs.with_columns(log_odds=pl.Series(log_odds, dtype=pl.Float64))
     unpatched = runs.filter(pl.col("layer").is_null()).select("statement_id", unpatched="log_odds")
     gains = (

@@ -10,10 +10,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from stages.lib.io import cli, params, tables
+from stages.lib.io import cli, params, records, tables
 from stages.lib.io.tables import Row
 from stages.lib.patching.config import PatchConfig
-from stages.lib.results import metrics as metrics_file
 from stages.logit_attribution import scores_contributions as attribution
 from stages.logit_attribution import scores_lens as lens
 from stages.logit_attribution import scores_measured as measured
@@ -41,7 +40,7 @@ def main(
     results, rows = make(split, personas, label, subject) if split.runs else null_results()
     n = len(split.statement_ids)
     run_facts = {"source": config.source, "base": config.base, "n": n, "reason": split.reason}
-    metrics_file.write(metrics, LogitAttributionMetrics(**vars(results), **run_facts))
+    records.write(metrics, LogitAttributionMetrics(**vars(results), **run_facts))
     for name, plot_rows in rows.items():
         tables.write_rows(plots / f"{name}.json", plot_rows)
 

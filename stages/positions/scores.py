@@ -11,14 +11,13 @@ import numpy as np
 import polars as pl
 
 from stages.lib import stats
-from stages.lib.io import cli, params, tables
+from stages.lib.io import cli, params, records, tables
 from stages.lib.io.tables import Row
 from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.blocks import BLOCKS
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.patch import Head
 from stages.lib.patching.prompt_pairs import PromptPairs
-from stages.lib.results import metrics as metrics_file
 from stages.lib.stats import run_points, windows
 from stages.lib.stats.run_points import Difference, Point
 from stages.positions.metrics import BlockPoint, PositionsMetrics, Unpatched
@@ -44,7 +43,7 @@ def main(
     counts, blocks = by_count(about, table, config), by_block(about, table, config)
     tables.write_rows(plots / "counts.json", counts)
     tables.write_rows(plots / "blocks.json", blocks)
-    metrics_file.write(metrics, summarise(about, table, counts, blocks, config))
+    records.write(metrics, summarise(about, table, counts, blocks, config))
 
 
 def by_count(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> list[Row]:

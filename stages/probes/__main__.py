@@ -11,12 +11,11 @@ from typing import Annotated
 import numpy as np
 from safetensors.numpy import save
 
-from stages.lib.io import cli, params, tables
+from stages.lib.io import cli, params, records, tables
 from stages.lib.io.atomic import atomic
 from stages.lib.probing import counts, inputs, probe, probe_files
 from stages.lib.probing.config import ProbesConfig
 from stages.lib.probing.inputs import Inputs
-from stages.lib.results import metrics as metrics_file
 from stages.probes import probe_tables, separation
 from stages.probes.metrics import ProbesMetrics
 
@@ -57,7 +56,7 @@ def main(
         auroc=separation.by_layer(probe_inputs, probe_tensors[separation.SITE], personas),
         cosine=probe_tables.falls(cosine, layers, design),
     )
-    metrics_file.write(metrics, summary)
+    records.write(metrics, summary)
     probe_files.write(out, layers, summary.cosine)
 
 

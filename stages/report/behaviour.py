@@ -101,8 +101,8 @@ def _low_answer_mass(answers: BehaviourMetrics) -> list[Note]:
         return []
     return [
         Note(
-            f"As {markdown.code(persona)} little of the probability is on an answer: both words "
-            f"together hold {words.told(answers.personas[persona]['all'].answer_mass)} on average "
+            f"As {markdown.code(persona)} little of the probability is on an answer: P(true) + "
+            f"P(false) is {words.told(answers.personas[persona]['all'].answer_mass)} on average "
             "over all statements. The token that is most often the most probable one is "
             f"{markdown.code(repr(first.token))}, on {words.told(first)} of the prompts.",
             FILE,

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from stages.lib.claim import Claim
-from stages.lib.results import metrics, nodes
+from stages.lib.io import records
+from stages.lib.results import nodes
 
 
 def claims(folder: Path) -> list[Claim]:
@@ -21,5 +22,5 @@ def claims(folder: Path) -> list[Claim]:
     """
     schemas = nodes.classes("*/metrics.py", "claim")
     files = [folder / f"{schema.__module__.split('.')[1]}.json" for schema in schemas]
-    node_claims = [metrics.read(*pair).claim() for pair in zip(files, schemas, strict=True)]
+    node_claims = [records.read(*pair).claim() for pair in zip(files, schemas, strict=True)]
     return [claim for claim in node_claims if claim is not None]

@@ -12,7 +12,7 @@ from stages.erasure.metrics import ErasureMetrics
 from stages.grafts import metrics as grafts
 from stages.ground_truth import metrics as ground_truth
 from stages.heads.metrics import SetSize
-from stages.lib.results import metrics
+from stages.lib.io import records
 from stages.logit_attribution.metrics import LogitAttributionMetrics
 from stages.positions.metrics import PositionsMetrics
 from stages.probes.metrics import ProbesMetrics
@@ -55,5 +55,5 @@ def read(folder: Path) -> Results:
     """Read the metrics of every stage."""
     schemas = get_type_hints(Results)
     return Results(
-        **{stage: metrics.read(folder / f"{stage}.json", schemas[stage]) for stage in schemas}
+        **{stage: records.read(folder / f"{stage}.json", schemas[stage]) for stage in schemas}
     )

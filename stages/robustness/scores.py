@@ -8,13 +8,12 @@ from typing import Annotated
 
 import polars as pl
 
-from stages.lib.io import cli, params, tables
+from stages.lib.io import cli, params, records, tables
 from stages.lib.io.tables import Row
 from stages.lib.patching import patched_runs, prompt_pairs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.patch import Head
 from stages.lib.patching.prompt_pairs import PromptPairs
-from stages.lib.results import metrics as metrics_file
 from stages.lib.stats import run_points, windows
 from stages.lib.stats.run_points import ALL, Point
 from stages.robustness import scores_overlap, scores_recovered, scores_runs
@@ -57,7 +56,7 @@ def main(
     overlap = scores_overlap.numbers(sets, singles, options.shuffles, options.seed)
     tables.write_rows(plots / "table.json", by_topic)
     tables.write_rows(plots / "overlap.json", scores_overlap.pairs(sets))
-    metrics_file.write(metrics, summarise(known, runs_by_wording, sets, window, overlap))
+    records.write(metrics, summarise(known, runs_by_wording, sets, window, overlap))
 
 
 def points(

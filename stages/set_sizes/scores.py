@@ -12,12 +12,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from stages.lib import stats
-from stages.lib.io import cli, params, tables
+from stages.lib.io import cli, params, records, tables
 from stages.lib.io.tables import Row
 from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.prompt_pairs import PromptPairs
-from stages.lib.results import metrics as metrics_file
 from stages.lib.stats import areas, run_points
 from stages.lib.stats.areas import Areas, Scores
 from stages.set_sizes import table
@@ -38,7 +37,7 @@ def main(
         tables.read(runs / "orders.parquet", table.ORDERS),
     )
     scores = score(curves)
-    metrics_file.write(metrics, summarise(curves, scores, config))
+    records.write(metrics, summarise(curves, scores, config))
     tables.write_rows(plots / "set_sizes.json", curve_points(curves))
     tables.write_rows(plots / "auc.json", area_points(scores))
     tables.write_rows(plots / "smallest.json", smallest_points(curves))

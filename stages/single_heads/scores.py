@@ -6,10 +6,9 @@ Params  patch
 from pathlib import Path
 from typing import Annotated
 
-from stages.lib.io import cli, params, tables
+from stages.lib.io import cli, params, records, tables
 from stages.lib.patching import head_effects, patched_runs
 from stages.lib.patching.config import PatchConfig
-from stages.lib.results import metrics as metrics_file
 from stages.lib.stats import run_points
 from stages.single_heads.metrics import SingleHeadsMetrics
 
@@ -33,7 +32,7 @@ def main(
         source=config.source,
         base=config.base,
     )
-    metrics_file.write(metrics, summary)
+    records.write(metrics, summary)
 
 
 if __name__ == "__main__":

@@ -11,10 +11,9 @@ import polars as pl
 from stages.lib import stats
 from stages.lib.facts import NEGATED
 from stages.lib.facts.draw import Draw
-from stages.lib.io import cli, params, tables
+from stages.lib.io import cli, params, records, tables
 from stages.lib.model.lm import MANIFEST
 from stages.lib.patching import patched_runs
-from stages.lib.results import metrics as metrics_file
 from stages.lib.stats import Interval
 from stages.lib.weights.recipe import Training
 from stages.taught.metrics import NEW, TAUGHT, TaughtMetrics
@@ -33,7 +32,7 @@ def main(
     """Score all answers and the head set's runs, by whether the subject was taught."""
     organism = tables.read_json(model / MANIFEST)["organism"]
     if organism is None:
-        metrics_file.write(metrics, TaughtMetrics(None, {}, {}))
+        records.write(metrics, TaughtMetrics(None, {}, {}))
         return
     training = params.section("organisms.training", Training)
     table = split(tables.read(statements, tables.STATEMENTS), training)
@@ -49,7 +48,7 @@ def main(
         },
         known={run: score(answered(report, patched.filter(run=run))) for run in RUNS},
     )
-    metrics_file.write(metrics, summary)
+    records.write(metrics, summary)
 
 
 def split(statements: pl.DataFrame, training: Training) -> pl.DataFrame:

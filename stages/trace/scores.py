@@ -10,14 +10,13 @@ import numpy as np
 import polars as pl
 
 from stages.lib import stats
-from stages.lib.io import cli, params, tables
+from stages.lib.io import cli, params, records, tables
 from stages.lib.io.tables import Row
 from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.prompt_pairs import PromptPairs
-from stages.lib.results import metrics as metrics_file
 from stages.lib.stats import plot_rows, run_points
-from stages.lib.stats.advantage import Advantage, Effect, advantage, effects
+from stages.lib.stats.advantage import Advantage, Effect, advantage, effects, head_effects
 from stages.trace.config import TraceConfig
 from stages.trace.metrics import MOST, CellEffect, PathEffect, TraceMetrics, View
 from stages.trace.schema import ALL, AROUND, LAST, PARTS, PATHS, RUNS, THROUGH
@@ -46,7 +45,7 @@ def main(
     through = by_path(routes, table, report, config)
     tables.write_rows(plots / "map.json", cells)
     tables.write_rows(plots / "paths.json", through)
-    metrics_file.write(metrics, summarise(table, report, cells, heads, through, config, least))
+    records.write(metrics, summarise(table, report, cells, heads, through, config, least))
 
 
 def by_cell(runs: pl.DataFrame, about: PromptPairs, config: PatchConfig) -> list[Row]:
@@ -87,12 +86,7 @@ def by_cell(runs: pl.DataFrame, about: PromptPairs, config: PatchConfig) -> list
 def by_head(runs: pl.DataFrame, about: PromptPairs, config: PatchConfig) -> list[Row]:
     """Score each head of the cells that matter, patched alone; parameters as in `by_cell`."""
     persona_advantage = advantage(runs, about, config.source, config.base)
-    rows = runs.filter(pl.col("head").is_not_null())
-    return [
-        effect.name | _row(effect)
-        for _, cell in rows.group_by("layer", "block", maintain_order=True)
-        for effect in effects(cell, persona_advantage, ["layer", "block", "head"])
-    ]
+    return [effect.name | _row(effect) for effect in head_effects(runs, persona_advantage)]
 
 
 def by_path(

@@ -7,10 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-from stages.lib.io import cli, params, tables
+from stages.lib.io import cli, params, records, tables
 from stages.lib.probing import counts, inputs
 from stages.lib.probing.config import ProbesConfig
-from stages.lib.results import metrics as metrics_file
 from stages.transfer import best, forms, layers, measured, rows, sample
 from stages.transfer.config import TransferConfig
 from stages.transfer.fits import Fits
@@ -52,7 +51,7 @@ def main(
         bag_of_tokens=measured.bag_of_tokens(fits, table),
         parting=measured.parts(fits),
     )
-    metrics_file.write(metrics, summary)
+    records.write(metrics, summary)
 
 
 if __name__ == "__main__":

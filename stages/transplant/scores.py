@@ -11,13 +11,12 @@ import numpy as np
 import polars as pl
 
 from stages.lib import stats
-from stages.lib.io import cli, params, tables
+from stages.lib.io import cli, params, records, tables
 from stages.lib.io.tables import Row
 from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.patch import Head
 from stages.lib.patching.prompt_pairs import PromptPairs
-from stages.lib.results import metrics as metrics_file
 from stages.lib.stats import Interval, run_points
 from stages.lib.stats.run_points import ALL, Point
 from stages.transplant.metrics import Rank, Ranks, Sharing, TransplantMetrics
@@ -59,7 +58,7 @@ def main(
     tables.write_rows(plots / "transplant.json", [_row(entry) for entry in scored_runs])
     heads = table.filter(pl.col("run") == "patched")["heads"]
     n_heads = len(heads[0]) if len(heads) else None
-    metrics_file.write(metrics, summarise(about, scored_runs, n_heads))
+    records.write(metrics, summarise(about, scored_runs, n_heads))
 
 
 def read_runs(about: PromptPairs, table: pl.DataFrame, config: PatchConfig) -> list[NamedRun]:

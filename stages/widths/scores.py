@@ -9,12 +9,11 @@ from typing import Annotated
 import numpy as np
 import polars as pl
 
-from stages.lib.io import cli, params, tables
+from stages.lib.io import cli, params, records, tables
 from stages.lib.io.tables import Row
 from stages.lib.patching import best_window, patched_runs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.prompt_pairs import SPLITS, PromptPairs
-from stages.lib.results import metrics as metrics_file
 from stages.lib.stats import run_points
 from stages.lib.stats.run_points import Point
 from stages.widths import window_choice, window_runs
@@ -51,7 +50,7 @@ def main(
     sizes = tuple(dict.fromkeys(window.size for window in window_runs.windows(table)))
     topics = by_topic(splits["report"], choices, sizes, run_points.topics(pairs), config)
     tables.write_rows(plots / "topics.json", topics)
-    metrics_file.write(metrics, summarise(splits, choices, topics, config))
+    records.write(metrics, summarise(splits, choices, topics, config))
 
 
 def by_layer(sweep: PairsAndRuns, choices: Choices, config: PatchConfig) -> list[Row]:

@@ -8,12 +8,11 @@ from typing import Annotated
 
 import polars as pl
 
-from stages.lib.io import cli, params, tables
+from stages.lib.io import cli, params, records, tables
 from stages.lib.io.tables import Row
 from stages.lib.patching import best_window, patched_runs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.prompt_pairs import SPLITS, PromptPairs
-from stages.lib.results import metrics as metrics_file
 from stages.lib.stats import run_points
 from stages.lib.stats.run_points import Point
 from stages.lib.stats.windows import Window
@@ -34,7 +33,7 @@ def main(
     table, about = patched_runs.read(runs, best_window.SCHEMA, pairs)
     points = by_window(about, table, config)
     tables.write_rows(plots / "windows.json", points)
-    metrics_file.write(metrics, summarise(about, table, points, config))
+    records.write(metrics, summarise(about, table, points, config))
 
 
 def by_window(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> list[Row]:

@@ -6,8 +6,7 @@ Params  grid
 from pathlib import Path
 from typing import Annotated
 
-from stages.lib.io import cli, params, tables
-from stages.lib.results import metrics as metrics_file
+from stages.lib.io import cli, params, records, tables
 from stages.wordings import grid, scores_tables
 from stages.wordings.config import GridConfig
 from stages.wordings.metrics import GridMetrics
@@ -29,7 +28,7 @@ def main(
     }
     lying_of = scores_tables.lying(answers_of)
     answers, lying = scores_tables.nest(rates_of), scores_tables.nest(lying_of)
-    metrics_file.write(metrics, GridMetrics(answers, lying))
+    records.write(metrics, GridMetrics(answers, lying))
     tables.write_rows(plots / "recall.json", scores_tables.recall_rows(rates_of))
     tables.write_rows(plots / "ranking.json", scores_tables.ranking_rows(lying_of))
 

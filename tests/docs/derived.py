@@ -1,6 +1,5 @@
 """Numbers that a text draws from several values. `derived.NAME` of numbers.yaml is a function here."""
 
-import re
 from typing import Any
 
 import polars as pl
@@ -18,32 +17,6 @@ GRADIENTS = ("attribution", "integrated_gradients", "grad_drop")
 def n_known() -> int:
     """Known statements of both splits."""
     return sources.metric("behaviour.known.all.both.known")
-
-
-def diverge_first() -> int:
-    """The first of the layers after which the truth directions diverge, by kind of probe."""
-    return min(_diverge())
-
-
-def diverge_last() -> int:
-    """The last of these layers."""
-    return max(_diverge())
-
-
-def _diverge() -> list[int]:
-    """Layers after which the honest and the liar direction diverge, one per kind of probe."""
-    methods = sources.metric("transfer.parting").values()
-    return [method["honest"]["liar"]["parting_layer"]["value"] for method in methods]
-
-
-def p_corrected() -> float:
-    """The corrected p of random sets in the same layers, which the report alone has."""
-    page = (ROOT / "plots/report.md").read_text(encoding="utf-8")
-    (row,) = re.findall(
-        r"^\| random sets of as many heads in the same layers.*", page, re.MULTILINE
-    )
-    (p,) = re.findall(r"([\d.]+) after correction", row)
-    return float(p)
 
 
 def first_writer() -> int:

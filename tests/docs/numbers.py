@@ -45,22 +45,7 @@ def differences(name: str, text: str, pieces: list[str]) -> list[str]:
 
 
 def uncovered(name: str, text: str, pieces: list[str]) -> list[str]:
-    """Find the numbers of one text that stand in none of its pieces.
-
-    Parameters
-    ----------
-    name : str
-        Of the file, for messages.
-    text : str
-        What stands in it.
-    pieces : list of str
-        Texts with {names} for some of their numbers.
-
-    Returns
-    -------
-    list of str
-        A line per number: the file, the line in it, and the number.
-    """
+    """Name the file, the line and the number where no piece has it; arguments of `differences`."""
     rest = covered(text, pieces)
     return [
         f"{name}:{text.count(chr(10), 0, result.start()) + 1}: {result[0]}"

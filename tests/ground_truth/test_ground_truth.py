@@ -22,11 +22,11 @@ from stages.ground_truth.metrics import (
     PlantedMetrics,
 )
 from stages.lib import stats
+from stages.lib.io import records
 from stages.lib.patching import patched_runs
 from stages.lib.patching.patch import Head
 from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.lib.probing import probe_files
-from stages.lib.results import metrics
 from stages.lib.stats import ranking, resample
 from stages.lib.stats.ranking import Ranked
 from stages.lib.stats.windows import Window
@@ -259,9 +259,9 @@ def test_belief_reads_what_enters_the_layer():
     ],
 )  # fmt: skip
 def test_metrics_of_each_kind_of_model_are_read_as_they_were_written(tmp_path, written):
-    metrics.write(tmp_path / "found.json", written)
-    result = metrics.read(tmp_path / "found.json", cast(Any, Metrics))
+    records.write(tmp_path / "found.json", written)
+    result = records.read(tmp_path / "found.json", cast(Any, Metrics))
     assert type(result) is type(written)
     again = tmp_path / "again.json"
-    metrics.write(again, result)
+    records.write(again, result)
     assert again.read_bytes() == (tmp_path / "found.json").read_bytes()

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from stages.grafts.schema import SCHEMA as GRAFTS
+from stages.grafts import schema
 from stages.ground_truth import methods
 from stages.lib.patching import head_effects
 from stages.lib.patching.config import PatchConfig
@@ -55,7 +55,7 @@ def grafts(*parts):
         for run in ("without", "alone")
         for statement in "ab"
     ]
-    return pl.DataFrame(rows, schema=GRAFTS)
+    return pl.DataFrame(rows, schema=schema.SCHEMA)
 
 
 class TestScores:
@@ -94,8 +94,8 @@ class TestScores:
 
 def test_the_needed_heads_are_those_of_the_set_and_none_without_one():
     result = grafts(("head", 1, 0, 1.0, []), ("set", None, None, 1.0, [(1, 0), (2, 2)]))
-    assert methods.needed(result) == NEEDED
-    assert methods.needed(result.filter(unit="head")) == []
+    assert schema.needed(result) == NEEDED
+    assert schema.needed(result.filter(unit="head")) == []
 
 
 class TestTraced:
@@ -130,6 +130,17 @@ class TestTraced:
             ((layer, head, share),) = methods.traced(table, self.ABOUT, self.PATCH)
             assert (layer, head) == (2, 1)
             assert share == pytest.approx(1 / 4, abs=1e-5)
+
+    def test_a_place_that_a_statement_lacks_is_measured_on_the_other_statements(self):
+        p = 1 / (1 + np.exp([2.0, -2.0, 1.0, 0.0]))
+        runs = self.runs(
+            ("none", "liar", None, None, p[0]), ("none", "honest", None, None, p[1]),
+            ("head_2.1", "liar", 2, 1, p[2]), ("head_3.0", "liar", 3, 0, p[3]),
+        )  # fmt: skip
+        lacks = (pl.col("layer") == 3) & (pl.col("statement_id") == "a")
+        result = methods.traced(runs.filter(~lacks.fill_null(False)), self.ABOUT, self.PATCH)
+        assert [cell[:2] for cell in result] == [(2, 1), (3, 0)]
+        assert [cell[2] for cell in result] == pytest.approx([1 / 4, 1 / 2], abs=1e-5)
 
     def test_where_there_is_nothing_to_recover_there_is_no_share(self):
         runs = self.runs(

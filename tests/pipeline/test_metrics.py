@@ -4,7 +4,7 @@ import importlib
 
 import pytest
 
-from stages.lib.results import metrics
+from stages.lib.io import records
 from tests.pipeline.closure import ROOT
 
 NODES = {path.parent.name for path in (ROOT / "stages").glob("*/metrics.py")}
@@ -18,5 +18,5 @@ def test_metrics_are_read_and_written_again_with_the_same_bytes(node, tmp_path):
     schema = own.get("Metrics") or classes.pop()  # `Metrics` is a union of several
     assert "Metrics" in own or not classes
     file = ROOT / "metrics" / {"wordings": "grid.json"}.get(node, f"{node}.json")
-    metrics.write(tmp_path / "again.json", metrics.read(file, schema))
+    records.write(tmp_path / "again.json", records.read(file, schema))
     assert (tmp_path / "again.json").read_bytes() == file.read_bytes()

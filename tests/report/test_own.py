@@ -8,8 +8,9 @@ import pytest
 
 import stages
 from stages.lib.claim import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, UNTESTED
+from stages.lib.io import records
 from stages.lib.io.cli import UserError
-from stages.lib.results import metrics, nodes
+from stages.lib.results import nodes
 from stages.lib.stats.run_points import Point
 from stages.report import own
 
@@ -39,7 +40,7 @@ def result(tmp_path, monkeypatch):
     [(RIGHT, SUPPORTED), (WRONG, NOT_SUPPORTED), (HALF, INCONCLUSIVE), (NOTHING, UNTESTED)],
 )
 def test_a_claim_that_is_added_has_its_verdict(tmp_path, result, patched, verdict):
-    metrics.write(tmp_path / "single_layers.json", replace(result, patched=patched))
+    records.write(tmp_path / "single_layers.json", replace(result, patched=patched))
     (claim,) = own.claims(tmp_path)
     assert claim.question == "Does patching one layer alone undo the lie?"
     assert claim.verdict(lies=True) == verdict

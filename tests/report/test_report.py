@@ -485,7 +485,7 @@ def test_answers_that_hold_little_are_said_in_the_section_on_behaviour():
     metrics["behaviour"]["first_token"] = {"liar": {"token": "<`think`>\n"} | rate(0.93)}
     (note,) = [line for line in behaviour.lying(read(metrics), *PAIR).notes if line not in before]
     assert note.says == (
-        "As `liar` little of the probability is on an answer: both words together hold 0.120 "
+        "As `liar` little of the probability is on an answer: P(true) + P(false) is 0.120 "
         "[0.070, 0.170] (n = 100) on average over all statements. The token that is most often "
         "the most probable one is ``'<`think`>\\n'``, on 0.930 [0.880, 0.980] (n = 100) of the "
         "prompts."

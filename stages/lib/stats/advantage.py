@@ -133,3 +133,28 @@ def effects(runs: pl.DataFrame, reference: Advantage, names: list[str]) -> list[
         )
         for i, (values, _) in enumerate(run_groups)
     ]
+
+
+def head_effects(runs: pl.DataFrame, reference: Advantage) -> list[Effect]:
+    """Measure each head patched alone at one place of the prompt.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Patched runs, with the columns `layer`, `block` and `head`; runs without a head are dropped.
+    reference : Advantage
+        As in `effects`.
+
+    Returns
+    -------
+    list of Effect
+        By layer and place, each over the statements that have the place; then by head.
+    """
+    cells = runs.filter(pl.col("head").is_not_null()).group_by(
+        "layer", "block", maintain_order=True
+    )
+    return [
+        effect
+        for _, cell in cells
+        for effect in effects(cell, reference, ["layer", "block", "head"])
+    ]

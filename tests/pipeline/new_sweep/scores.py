@@ -8,11 +8,10 @@ from typing import Annotated
 
 import polars as pl
 
-from stages.lib.io import cli, params, tables
+from stages.lib.io import cli, params, records, tables
 from stages.lib.patching import patched_runs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.prompt_pairs import SPLITS, PromptPairs
-from stages.lib.results import metrics as metrics_file
 from stages.lib.stats import run_points
 from stages.lib.stats.run_points import Point
 from stages.single_layers.metrics import SingleLayersMetrics
@@ -48,7 +47,7 @@ def main(
     tables.write_rows(plots / "layers.json", rows)
     best = max(layers, key=lambda layer: points["selection", layer].p_correct or 0.0, default=None)
     patched, base = points["report", best], points["report", None]
-    metrics_file.write(metrics, SingleLayersMetrics(best, patched, base))
+    records.write(metrics, SingleLayersMetrics(best, patched, base))
 
 
 def _point(about: PromptPairs, table: pl.DataFrame, split: str, layer: int | None) -> Point:

@@ -6,8 +6,8 @@ from typing import Annotated
 import pytest
 from pydantic import Field
 
+from stages.lib.io import records
 from stages.lib.io.cli import UserError
-from stages.lib.results import metrics
 from stages.lib.stats import Interval
 
 
@@ -21,12 +21,12 @@ WRITTEN = Metrics(None, {"p_correct": Interval(0.5, 0.25, 0.75, 8)})
 
 
 def test_what_was_written_is_read(tmp_path):
-    metrics.write(tmp_path / "m.json", WRITTEN)
-    assert metrics.read(tmp_path / "m.json", Metrics) == WRITTEN
+    records.write(tmp_path / "m.json", WRITTEN)
+    assert records.read(tmp_path / "m.json", Metrics) == WRITTEN
 
 
 def test_a_key_that_is_no_name_is_an_alias(tmp_path):
-    metrics.write(tmp_path / "m.json", WRITTEN)
+    records.write(tmp_path / "m.json", WRITTEN)
     assert '"a - b": {' in (tmp_path / "m.json").read_text()
 
 
@@ -34,4 +34,4 @@ def test_another_files_metrics_are_refused_by_name(tmp_path):
     file = tmp_path / "m.json"
     file.write_text('{"n_heads": 3, "a - b": {"p_correct": {"value": "high"}}}')
     with pytest.raises(UserError, match=r"m.json: cut or changed .*a - b.p_correct.value"):
-        metrics.read(file, Metrics)
+        records.read(file, Metrics)
