@@ -1,6 +1,7 @@
 """The tables that stage `explorer` reads, with numbers by hand, and the page that it makes of them."""
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,10 @@ from stages.explorer import __main__ as explorer
 from stages.explorer import trace_maps
 from stages.lib import inspection
 from stages.lib.inspection import Inspection
-from stages.lib.io import tables
+from stages.lib.io import records, tables
 from stages.lib.patching import head_effects
+from stages.lib.patching.head_set import HeadSet, Persona
+from stages.lib.patching.patch import Head
 from stages.trace.schema import RUNS
 from tests import tiny
 
@@ -87,7 +90,7 @@ def write(folder: Path, texts: list[str], traced: int = 2, measured: int = 0) ->
     )
     tables.write(folder / "data/pairs.parquet", pairs, tables.PAIRS, ["statement_id"])
     inspection.write(folder / "data/inspection.safetensors", _looked(ids, label, tokens))
-    tables.write_json(folder / "data/heads.json", {"heads": SET})
+    head_set(folder / "data/heads.json", SET)
     rows = [
         (one, layer, head, 0.5, layer + head / 10)
         for one, layer, head in itertools.product(ids[:measured], range(LAYERS), range(HEADS))
@@ -100,6 +103,25 @@ def write(folder: Path, texts: list[str], traced: int = 2, measured: int = 0) ->
     params = {"patch": {"source": "honest", "base": "liar", "positions": POSITIONS, "site": "z"}}
     with (folder / "params.yaml").open("w") as stream:
         YAML().dump(params | {"personas": list(PERSONAS), "prompt": PROMPT}, stream)
+
+
+def head_set(file: Path, heads: list[list[int]]) -> None:
+    """Write a head set, as stage `heads` does."""
+    who = Persona("honest", PROMPT["honest_system"], "It is")
+    chosen = HeadSet(
+        heads=[Head(*head) for head in heads],
+        chosen_by="greedy",
+        window=None,
+        model="tiny",
+        question=QUESTION,
+        source=who,
+        base=replace(who, persona="liar", system=PROMPT["liar_system"]),
+        split="selection",
+        topics=[],
+        n_statements=0,
+        positions=POSITIONS,
+    )
+    records.write(file, chosen)
 
 
 def trace(file: Path, ids: list[str]) -> None:

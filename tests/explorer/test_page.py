@@ -359,7 +359,7 @@ def test_a_head_is_shown_over_all_statements_of_the_split(written):
 
 def test_without_a_head_set_or_a_lens_the_page_says_so(tmp_path, monkeypatch):
     project.write(tmp_path, project.statements(3), traced=0)
-    tables.write_json(tmp_path / "data/heads.json", {"heads": []})
+    project.head_set(tmp_path / "data/heads.json", [])
     file = tmp_path / "data/inspection.safetensors"
     looked = inspection.read(file)
     empty = {"heads": [], "last": looked.last[:, :, :0], "prefix": looked.prefix[:, :0]}
