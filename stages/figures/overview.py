@@ -52,10 +52,10 @@ def _caption(tables: load.Tables) -> str:
         "about 0.5. A: whether the model knows them or not. B, C: statements that the model knows "
         "and that chose neither layers nor heads. z: output of the attention heads. "
         f"Patched {tables.source}: z of {tables.base} in the {tables.source} run. Chosen: the "
-        "window with the highest p_correct on other statements. Small dots: topics; but random: "
+        "window with the highest P(correct) on other statements. Small dots: topics; but random: "
         "one set of equally many heads per dot, from the same layers or from other layers, on "
-        f"{patching.n_random(tables)} statements, horizontal dash: their mean. Bars and bands: "
-        f"{style.INTERVALS}."
+        f"{patching.n_random(tables)} statements, horizontal dash: their mean; those of the same "
+        f"layers may share heads with the head set. Bars and bands: {style.INTERVALS}."
     )
 
 

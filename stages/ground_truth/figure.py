@@ -33,7 +33,7 @@ def draw(tables: load.Tables) -> Figure:
         "Effects of windows and heads, and truth probes, beside the layers trained to lie",
         f"{_planted_caption(tables)} A: accuracy of the {base} run, z of {source} patched in "
         f"{tables.window} layers, report split{_inside(tables)}. B: z of one head patched; "
-        "p_correct gained (mean "
+        "P(correct) gained (mean "
         f"probability of the right answer), {tables['single_heads/single_heads']['n'].max() or 0} "
         "known statements of the selection split; colours go by its square root, so that small "
         "gains show beside a large one. C: accuracy of truth probes on the "
@@ -101,7 +101,7 @@ def _heads(figure: Figure, ax: Axes, tables: load.Tables) -> None:
         return
     limits = heat.around_zero(rows["effect"])
     heat.heads(ax, rows, "effect", limits, root=True)
-    heat.colour_bar(figure, [ax], limits, "p_correct gained (probability)", root=True)
+    heat.colour_bar(figure, [ax], limits, "B: P(correct) gained", root=True)
     if layers := _planted(tables):
         n_heads = rows["head"].n_unique()
         place = (0, layers[0])

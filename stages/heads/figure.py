@@ -13,8 +13,8 @@ def draw(tables: load.Tables) -> Figure:
     figure = style.canvas(
         "Effect of the chosen window's heads, alone and in a growing set: "
         f"{tables.source} into {tables.base}",
-        f"{n} known statements of the selection split. Alone: p_correct gained with this head "
-        "alone patched. Left out: p_correct lost with all other heads of the window patched. "
+        f"{n} known statements of the selection split. Alone: P(correct) gained with this head "
+        "alone patched. Left out: P(correct) lost with all other heads of the window patched. "
         f"Ringed: in the greedy set. Bands: {style.INTERVALS}.",
         height=7.4,
         entries=patching.entries(tables, ("patched",)),
@@ -23,12 +23,12 @@ def draw(tables: load.Tables) -> Figure:
     limits = heat.around_zero(tables["heads/heads"]["effect"])
     maps = list(grid[:, 0])
     for ax, measure, title in (
-        (maps[0], "alone", "patched alone: p_correct gained"),
-        (maps[1], "left_out", "left out: p_correct lost"),
+        (maps[0], "alone", "patched alone: P(correct) gained"),
+        (maps[1], "left_out", "left out: P(correct) lost"),
     ):
         _effects(ax, tables, measure, limits)
         ax.set_title(title)
-    heat.colour_bar(figure, maps, limits, "p_correct (probability)")
+    heat.colour_bar(figure, maps, limits, "P(correct)")
     _greedy(grid[0, 1], grid[1, 1], tables)
     return figure
 

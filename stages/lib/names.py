@@ -7,8 +7,8 @@ BLOCKS = {  # blocks of the prompt, in the terms of chat templates
     "system": "system prompt",
 }
 RULES = {
-    "greedy_p_correct": "greedy, by p_correct",
-    "single": "single effects on p_correct",
+    "greedy_p_correct": "greedy, by P(correct)",
+    "single": "single effects on P(correct)",
     "estimate": "attribution patching",
     "verified_absolute": "attribution patching, retested by size",
     "verified": "attribution patching, retested",

@@ -17,13 +17,14 @@ BLOCKS = {
 
 
 def draw(tables: load.Tables) -> Figure:
-    """Draw p_correct by number of last positions, and accuracy by block."""
+    """Draw P(correct) by number of last positions, and accuracy by block."""
     counts, blocks = tables["positions/counts"], tables["positions/blocks"]
     runs = patching.entries(tables, ("source", "base"))
     figure = style.canvas(
         f"Effect of patching at some positions of the prompt: {tables.source} into {tables.base}",
         f"A: the last k positions of the prompt, {counts['n'].max() or 0} known statements of "
-        "the report split; p_correct: P(right answer), normalised over both answers. B: the "
+        "the report split; P(correct): probability of the right answer, normalised over both "
+        "answers. B: the "
         f"best window, {blocks['n'].max() or 0} of these statements, patched at the positions of "
         "one block of the prompt; at all other blocks; and at as many random positions outside "
         "the block. The more positions are drawn, the more often parts of blocks that are enough "

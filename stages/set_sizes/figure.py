@@ -16,7 +16,7 @@ OTHER = style.Look("#C8C8C8", "", "-")
 
 
 def draw(tables: load.Tables) -> Figure:
-    """Draw accuracy and recovered p_correct by number of heads, up and down, and the areas."""
+    """Draw accuracy and recovered P(correct) by number of heads, up and down, and the areas."""
     rows = tables["set_sizes/set_sizes"]
     looks = _looks(load.names(rows, "rule"))
     n_orders = rows.filter(rule=RANDOM)["draw"].n_unique()
@@ -44,7 +44,7 @@ def draw(tables: load.Tables) -> Figure:
             marks.unmeasured(ax, own, y)
         marks.rates(axes[0])
         axes[0].set_title(title)
-        axes[1].set(ylim=(-0.08, 1.08), ylabel="p_correct recovered (share)")
+        axes[1].set(ylim=(-0.08, 1.08), ylabel="P(correct) recovered (share)")
         _areas(axes[2], tables, direction, looks)
     return figure
 

@@ -32,8 +32,7 @@ def draw(tables: load.Tables) -> Figure:
         f"block; the paper patches the last {_last(rows)} positions. C: the writer is a cell that "
         "matters (chosen on the selection split), the reader one of a later layer, or that layer "
         "at all places. Through: only the reader gets what the writer sends it; around: all but "
-        "the reader. Grey: no position there. Bars: "
-        f"{style.INTERVALS}.",
+        f"the reader.{_grey(rows)} Bars: {style.INTERVALS}.",
         height=11.5,
         entries={name: look for name, look in PATHS.values()},
         lines=False,
@@ -53,6 +52,11 @@ def draw(tables: load.Tables) -> Figure:
         heat.colour_bar(figure, top, LIMITS, "share of log-odds recovered")
     _paths(figure.add_subplot(grid[1, :]), paths)
     return figure
+
+
+def _grey(rows: pl.DataFrame) -> str:
+    """Say what a grey cell is, if there is one."""
+    return " Grey: no position there." if rows["recovered"].is_null().any() else ""
 
 
 def _n(rows: pl.DataFrame, run: str) -> object:

@@ -56,7 +56,8 @@ def _caption(tables: load.Tables) -> str:
         "personas' directions, in layers where probes of both personas read the truth (elsewhere a "
         "direction, and its sign, mean nothing). C to F: after each method's best layer by "
         "cross-validation on the selection split. C, D: fitted on one topic and scored on each, "
-        "with a few statements per cell. E, F: fitted on plain or negated statements, or both, and "
+        "with a few statements per cell; compare cells of a panel, as the panels can be of "
+        "different layers. E, F: fitted on plain or negated statements, or both, and "
         f"scored on either. Bars, and bands of B: {style.INTERVALS}."
     )
 

@@ -24,7 +24,8 @@ def draw(tables: load.Tables) -> Figure:
         f"split. A: {load.counts(rows).get('all', 0)} statements; random: "
         f"{len(patching.random(tables))} sets of each kind, from the layers of the head set or "
         f"from other layers, on {patching.n_random(tables)} of the statements; one dot per set, "
-        "horizontal dash: their mean. B: number of statements in brackets; random sets are too "
+        "horizontal dash: their mean; a set of the same layers may share heads with the head set. "
+        "B: number of statements in brackets; random sets are too "
         f"few statements per topic to be shown. Bars: {style.INTERVALS}.",
         height=7.2,
         entries=patching.entries(tables, patching.RUNS),

@@ -14,17 +14,18 @@ CONTROL = "control windows"
 
 
 def draw(tables: load.Tables) -> Figure:
-    """Draw p_correct by first layer for each size, and the best windows by size."""
+    """Draw P(correct) by first layer for each size, and the best windows by size."""
     layers, topics = tables["widths/layers"], tables["widths/topics"]
     sizes: list[int] = layers["size"].unique(maintain_order=True).to_list()
     runs = patching.looks(tables)
     looks = _looks(sizes)
     called = {_layers(size): look for size, look in looks.items()}
     figure = style.canvas(
-        "p_correct and accuracy with windows of several sizes patched, in both directions",
+        "P(correct) and accuracy with windows of several sizes patched, in both directions",
         f"Above: z of all heads of a window patched, {layers['n'].max() or 0} known statements of "
-        "the selection split; p_correct: P(right answer), normalised over both answers. Ringed: "
-        "the best window of each size, with the highest p_correct in the patched "
+        "the selection split; P(correct): probability of the right answer, normalised over both "
+        "answers. Ringed: "
+        "the best window of each size, with the highest P(correct) in the patched "
         f"{tables.base} run and the lowest in the patched {tables.source} run. Below: the best "
         f"windows on {topics['n'].max() or 0} known statements of the report split, each beside a "
         "control: the median window of its size among those that share no layer with it. "
@@ -57,7 +58,7 @@ def _looks(sizes: list[int]) -> dict[int, style.Look]:
 
 
 def _curves(ax: Axes, tables: load.Tables, run: str, looks: dict[int, style.Look]) -> None:
-    """Draw p_correct of one direction by first layer, one line per size, and the unpatched runs."""
+    """Draw P(correct) of one direction by first layer, a line per size, and the unpatched runs."""
     rows = tables["widths/layers"]
     _unpatched(ax, rows, tables, "p_correct")
     for size, look in looks.items():

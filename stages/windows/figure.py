@@ -9,15 +9,15 @@ SELECTION = style.Look("#66B89B", "d", (0, (4, 3)))
 
 
 def draw(tables: load.Tables) -> Figure:
-    """Draw accuracy and p_correct by first layer of the patched window, and the unpatched runs."""
+    """Draw accuracy and P(correct) by first layer of the patched window, and the unpatched runs."""
     n = tables["windows/windows"].filter(split="report")["n"].max() or 0
     figure = style.canvas(
-        f"Accuracy and p_correct with windows of {tables.window} layers patched: {tables.source} "
+        f"Accuracy and P(correct) with windows of {tables.window} layers patched: {tables.source} "
         f"into {tables.base}",
         f"z of all heads in {tables.window} consecutive layers, at the last positions of the "
         f"prompt; {n} known statements of the report split. Bands: {style.INTERVALS}. The "
-        "window is chosen by p_correct on the selection split, which has other subjects. "
-        "p_correct: P(right answer), normalised over both answers.",
+        "window is chosen by P(correct) on the selection split, which has other subjects. "
+        "P(correct): probability of the right answer, normalised over both answers.",
         height=5.2,
         entries=patching.entries(tables, ("patched", "source", "base"))
         | {f"{patching.titles(tables)['patched']}, selection split": SELECTION},

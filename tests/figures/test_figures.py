@@ -268,7 +268,7 @@ def test_a_rule_has_one_colour_in_all_figures(drawn):
     ours = style.RULES["estimate"].colour
     for name in ("set_sizes.png", "benchmark.png"):
         assert colour(name, "attribution patching") == ours
-    assert colour("set_sizes.png", "single effects on p_correct") == style.RULES["single"].colour
+    assert colour("set_sizes.png", "single effects on P(correct)") == style.RULES["single"].colour
     assert colour("benchmark.png", "single heads, last") == style.RULES["single"].colour
 
 

@@ -13,7 +13,7 @@ from stages.lib.drawing import load, marks, style
 
 CONTROLS = ("random", "elsewhere")
 RUNS = ("source", "patched", "base", "reverse", *CONTROLS)  # names in the tables, in drawing order
-P_CORRECT = "p_correct (mean probability)"
+P_CORRECT = "P(correct), mean"
 Looks = dict[str, style.Look]
 
 
