@@ -35,8 +35,9 @@ def draw(tables: load.Tables) -> Figure:
         "changes; chance is 0.5 (white). An organism's number is that of its changed heads, drawn "
         "at random. B: AUROC for the needed heads: undoing the weight change of one of them "
         "recovers more than 0.1 of the gap in log-odds. C: as B, among the heads of layers with a "
-        "changed head. Rows: by mean in B, best first; the last ones are no methods. Last: patched "
-        "at the last positions. D: share of changed heads that score above 95 % of the heads of "
+        "changed head. Rows: by mean in B, best first; the last ones are no methods. Random: drawn "
+        "once, and can be far from 0.5 where few heads are needed. Last: patched at the last "
+        "positions. D: share of changed heads that score above 95 % of the heads of "
         "the model that never lies, by share of the weight change that is merged in; mean over "
         "organisms.",
         height=11.4,

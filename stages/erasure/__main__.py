@@ -10,9 +10,10 @@ from typing import Annotated
 from stages.erasure import erasure_probes, erasure_runs, erasure_tables
 from stages.erasure.config import ErasureConfig
 from stages.lib import forward
-from stages.lib.io import cli, params, tables
+from stages.lib.io import cli, params, records, tables
 from stages.lib.io.atomic import atomic
 from stages.lib.patching import experiment, prompt_pairs
+from stages.lib.patching.best_window import BestWindow
 from stages.lib.patching.config import PatchConfig
 from stages.lib.probing.config import ProbesConfig
 
@@ -21,6 +22,7 @@ def main(
     pairs: cli.Pairs,
     model: cli.Model,
     activations: cli.Activations,
+    window: Annotated[Path, "the best window: near it the controls have all their draws (JSON)"],
     out: Annotated[
         Path,
         "writes runs.parquet (one row per statement and run) and probes.parquet (one per "
@@ -33,7 +35,8 @@ def main(
     probe_settings = dataclasses.replace(params.section("probes", ProbesConfig), permutations=0)
     selection_pairs = prompt_pairs.read(pairs, ("selection",), None, by="split")
     setting = experiment.load(pairs, model, ("report",), settings.limit)
-    runs = erasure_runs.run(setting, selection_pairs, settings)
+    best = records.read(window, BestWindow).layers
+    runs = erasure_runs.run(setting, selection_pairs, settings, best)
     if not forward.is_main_process():
         return
     personas = (setting.config.source, setting.config.base)

@@ -1,6 +1,7 @@
 """Runs of both personas with erased z patched in, a window of layers at a time."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -16,7 +17,7 @@ from stages.erasure.moments import Moments
 from stages.lib import forward
 from stages.lib.forward import Patcher
 from stages.lib.io.cli import UserError
-from stages.lib.patching import patched_runs
+from stages.lib.patching import best_window, patched_runs
 from stages.lib.patching.experiment import Experiment
 from stages.lib.patching.prompt_pairs import PromptPairs
 
@@ -44,7 +45,9 @@ def windows(n_layers: int, config: ErasureConfig) -> list[range]:
     return layers
 
 
-def run(setting: Experiment, fit_pairs: PromptPairs, config: ErasureConfig) -> pl.DataFrame:
+def run(
+    setting: Experiment, fit_pairs: PromptPairs, config: ErasureConfig, best: range | None
+) -> pl.DataFrame:
     """Fit erasers on some statements and patch erased z into the runs of others.
 
     The patched-in z is the erased z of the unpatched run. So z of an attention layer in the window
@@ -59,6 +62,9 @@ def run(setting: Experiment, fit_pairs: PromptPairs, config: ErasureConfig) -> p
         The statements to fit on. Only ``oracle`` uses the labels of the statements to erase from.
     config : ErasureConfig
         Section `erasure`.
+    best : range or None
+        Layers of the best window. The window nearest to it has all draws of each control, other
+        windows have the first alone.
 
     Returns
     -------
@@ -78,17 +84,22 @@ def run(setting: Experiment, fit_pairs: PromptPairs, config: ErasureConfig) -> p
     pairs = setting.pairs
     if fit_pairs.label.all() or not fit_pairs.label.any():
         pairs = pairs.only(pairs.table["statement_id"].clear())
+    compared = best_window.nearest(layer_windows, best) if best else None
+    if compared is None:
+        config = replace(config, draws=1)
     results: list[pl.DataFrame] = []
     for role in ("source", "base"):
         persona = getattr(setting.config, role)
         patcher = _patcher(setting, role, config, pairs)
         changes = _changes(setting, role, config, fit_pairs, pairs)
         for (name, draw), change in zip(_names(config), changes, strict=True):
-            readouts = patcher(patches, f"erasure: {persona}, {name}", z=change)
+            chosen = [i for i, layers in enumerate(layer_windows) if not draw or layers == compared]
+            readouts = patcher(patches[chosen], f"erasure: {persona}, {name}", z=change)
             share = None if change is None else change.removed
             if (name, draw) == (LEACE, 0):
                 results.append(_rows(pairs, readouts.base, persona, NONE, 0))
-            for layers, p in zip(layer_windows, readouts.patched, strict=True):
+            for i, p in zip(chosen, readouts.patched, strict=True):
+                layers = layer_windows[i]
                 results.append(_rows(pairs, p, persona, name, draw, layers, share))
     return pl.concat(results)
 

@@ -39,8 +39,9 @@ def draw(tables: load.Tables) -> Figure:
         "Each head and position has an eraser, fitted on known statements of the selection split; "
         f"erased z of {rows['n'].max() or 0} of the report split is patched into the persona's own "
         "run, in all heads of a window of layers, at the last positions. Oracle: eraser fitted on "
-        "the evaluated labels. Controls: permuted labels, a random direction. Bottom: logistic "
-        "regression on z of a layer at the last token, scored on the report split "
+        "the evaluated labels. Controls: permuted labels, a random direction; all of their draws "
+        "are in the window nearest to the best one, others have one. Bottom: logistic regression "
+        "on z of a layer at the last token, scored on the report split "
         f"({probes['n'].max() or 0} statements at most) and fitted on its other subjects; fitted "
         "on whole z, scored on erased z: fitted on the selection split. "
         f"Bands: {style.INTERVALS}.",

@@ -79,17 +79,14 @@ def points(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> list[
     windows = _windows(runs)
     for persona in (config.source, config.base):
         unpatched, erased = _answers(about, runs, persona)
-        unpatched_windows = np.repeat(unpatched[None, None], len(windows), axis=1)
-        for eraser, draws in ({NONE: unpatched_windows} | erased).items():
-            for (draw, draw_answers), (i, layers) in product(enumerate(draws), enumerate(windows)):
-                where = {"size": len(layers), "first_layer": layers.start, "last_layer": layers[-1]}
+        for eraser, layers in product((NONE, *ERASERS), windows):
+            where = {"size": len(layers), "first_layer": layers.start, "last_layer": layers[-1]}
+            draws = unpatched[None] if eraser == NONE else erased[layers][eraser]
+            for draw, answers in enumerate(draws):
                 names = {"persona": persona, "eraser": eraser, "draw": draw}
-                means = {
-                    name: _mean(values)
-                    for name, values in _strength(about, draw_answers[i]).items()
-                }
+                means = {name: _mean(values) for name, values in _strength(about, answers).items()}
                 results.append(
-                    {**names, **where, **run_points.measure(about, draw_answers[i]).row(), **means}
+                    {**names, **where, **run_points.measure(about, answers).row(), **means}
                 )
     return results
 
@@ -105,10 +102,7 @@ def summarise(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> di
     personas = {}
     for persona in (config.source, config.base):
         unpatched, erased = _answers(about, runs, persona)
-        by_window = {
-            f"{layers.start}-{layers[-1]}": {name: draws[:, i] for name, draws in erased.items()}
-            for i, layers in enumerate(_windows(runs))
-        }
+        by_window = {f"{layers.start}-{layers[-1]}": answers for layers, answers in erased.items()}
         windows = {
             layers: {name: _numbers(about, p) for name, p in answers.items()}
             for layers, answers in by_window.items()
@@ -184,19 +178,15 @@ def _windows(runs: pl.DataFrame) -> list[range]:
 
 def _answers(
     about: PromptPairs, runs: pl.DataFrame, persona: str
-) -> tuple[NDArray[np.float32], dict[str, NDArray[np.float32]]]:
-    """P(true) and P(false) of the unpatched run, and of each eraser by draw and window."""
-    order = ["draw", "size", "first_layer", "statement_id"]
-    selected_rows = runs.filter(base=persona).with_columns(
-        size=pl.col("last_layer") - pl.col("first_layer")
-    )
-    shape = (len(_windows(runs)), len(about.table), 2)
-    erased = {}
-    for eraser in ERASERS:
-        rows = selected_rows.filter(eraser=eraser).sort(order)
-        p = patched_runs.probabilities_of(rows)
-        erased[eraser] = p.reshape(rows["draw"].n_unique(), *shape)
-    return patched_runs.probabilities(selected_rows, eraser=NONE), erased
+) -> tuple[NDArray[np.float32], dict[range, dict[str, NDArray[np.float32]]]]:
+    """P(true) and P(false) of the unpatched run, and by window of each eraser, draw by draw."""
+    own = runs.filter(base=persona)
+    erased: dict[range, dict[str, NDArray[np.float32]]] = {}
+    for layers, eraser in product(_windows(runs), ERASERS):
+        rows = own.filter(eraser=eraser, first_layer=layers.start, last_layer=layers[-1])
+        p = patched_runs.probabilities_of(rows.sort("draw", "statement_id"))
+        erased.setdefault(layers, {})[eraser] = p.reshape(-1, len(about.table), 2)
+    return patched_runs.probabilities(own, eraser=NONE), erased
 
 
 def _removed(runs: pl.DataFrame) -> dict[str, float | None]:

@@ -15,6 +15,7 @@ from stages.lib.claim import (
     between,
     number,
 )
+from stages.lib.patching import best_window
 from stages.lib.stats import LARGEST_P
 from stages.lib.stats.windows import Window
 from stages.report import words
@@ -121,18 +122,18 @@ def _fewest_draws() -> int:
 
 
 def _nearest_window(windows: dict[str, Runs], best: Window | None) -> tuple[str, Runs | None]:
-    """Return the erased window nearest in size to the best window; ties: most layers in common."""
+    """Return the erased window nearest to the best window: its controls have all their draws."""
     measured_windows = {
-        name: runs for name, runs in windows.items() if runs["leace - none"].p_correct.n
+        _layers(name): name for name, runs in windows.items() if runs["leace - none"].p_correct.n
     }
     if not measured_windows or best is None:
         return "no window", None
-    best_layers = set(range(best.first_layer, best.last_layer + 1))
+    nearest = best_window.nearest(measured_windows, range(best.first_layer, best.last_layer + 1))
+    name = measured_windows[nearest]
+    return f"layers {name}", windows[name]
 
-    def distance(name: str) -> tuple[int, int, int]:
-        first, last = map(int, name.split("-"))
-        layers = set(range(first, last + 1))
-        return abs(len(layers) - len(best_layers)), -len(layers & best_layers), first
 
-    name = min(measured_windows, key=distance)
-    return f"layers {name}", measured_windows[name]
+def _layers(name: str) -> range:
+    """Return the layers of a window by its name."""
+    first, last = map(int, name.split("-"))
+    return range(first, last + 1)

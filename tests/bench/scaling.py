@@ -150,6 +150,7 @@ def jobs(sizes: Sizes, prompt: Prompt) -> Iterator[Job]:
     n, operations = sum(job.n_runs for job in robust), sum(job.operations for job in robust)
     yield Job("Tables 2 to 4: other prompts", "robustness", n, operations)
     n = 4 * sum((sizes.n_layers - size) // 5 + 1 for size in (5, 10))
+    n += 2 * 19  # more draws of both controls, in one window
     yield of("concept erasure", "erasure", 2 * 32, n, windows(sizes, prompt, 5))
     n = sizes.n_layers * sizes.n_heads
     yield of("*not in it:* each head alone", "single_heads", 16, n, head)

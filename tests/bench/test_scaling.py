@@ -53,11 +53,11 @@ def test_a_patch_costs_less_the_later_it_is_and_the_more_it_writes():
 
 
 def test_sweeps_over_layers_have_the_runs_of_the_default_model():
-    """As many rows as its tables have: windows 3,584, single heads 16 x 272, erasure 2,880."""
+    """As many rows as its tables have: windows 3,584, single heads 16 x 272, erasure 5,312."""
     runs = {job.stages: job.n_runs for job in scaling.jobs(SMOL, LONG)}
     assert runs["windows"] == 3584
     assert runs["single_heads"] == 16 * (270 + 2)
-    assert runs["erasure"] == 2 * 32 * (4 * 11 + 2)
+    assert runs["erasure"] == 2 * 32 * (4 * 11 + 2 * 19 + 2)
     assert runs["activations"] == 1440
     assert set(runs) <= run_the_model()
 

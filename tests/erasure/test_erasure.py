@@ -48,6 +48,7 @@ def pairs(numbers, letters="FT"):
     return PromptPairs(table, prompts["H"], prompts["L"])
 
 
+BEST = range(1)  # layers of the best window: those of window 0-0
 FITTED, SCORED = pairs(range(10, 30)), pairs(range(40, 50))
 
 
@@ -58,7 +59,7 @@ def setting(result):
 
 @pytest.fixture(scope="module")
 def runs():
-    return erasure_runs.run(setting(SCORED), FITTED, CONFIG)
+    return erasure_runs.run(setting(SCORED), FITTED, CONFIG, BEST)
 
 
 def window(summary, persona, name):
@@ -98,7 +99,7 @@ def test_labels_of_the_statements_that_are_erased_are_not_seen(runs):
     swapped = PromptPairs(
         SCORED.table.with_columns(label=~pl.col("label")), SCORED.source, SCORED.base
     )
-    again = erasure_runs.run(setting(swapped), FITTED, CONFIG)
+    again = erasure_runs.run(setting(swapped), FITTED, CONFIG, BEST)
     assert set(runs["eraser"]) == {"none", "leace", "oracle", "permuted", "random"}
     assert runs.filter(pl.col("eraser") != "oracle").equals(
         again.filter(pl.col("eraser") != "oracle")
@@ -111,7 +112,7 @@ def test_labels_that_are_fitted_on_decide(runs):
         FITTED.table.with_columns(label=pl.Series(label)), FITTED.source, FITTED.base
     )
     config = replace(CONFIG, draws=1, sizes=(1,))
-    again = erasure_runs.run(setting(SCORED), other, config)
+    again = erasure_runs.run(setting(SCORED), other, config, BEST)
     first, second = (
         scores.summarise(SCORED, table, PATCH)["honest"].removed for table in (runs, again)
     )
@@ -119,9 +120,22 @@ def test_labels_that_are_fitted_on_decide(runs):
     assert first["oracle"] == second["oracle"]
 
 
+def test_without_a_best_window_controls_are_drawn_once():
+    runs = erasure_runs.run(setting(SCORED), FITTED, replace(CONFIG, sizes=(1,), stride=4), None)
+    assert runs["draw"].n_unique() == 1
+    assert set(scores.summarise(SCORED, runs, PATCH)["honest"].windows) == {"0-0", "4-4"}
+
+
+def test_the_first_draw_is_the_same_with_more_draws(runs):
+    config = replace(CONFIG, draws=1)
+    assert erasure_runs.run(setting(SCORED), FITTED, config, BEST).equals(
+        runs.filter(pl.col("draw") == 0)
+    )
+
+
 @pytest.mark.parametrize("letters", ["T", "F", ""])
 def test_nothing_is_run_where_a_label_is_missing(letters, tmp_path):
-    result = erasure_runs.run(setting(SCORED), pairs(range(10, 30), letters), CONFIG)
+    result = erasure_runs.run(setting(SCORED), pairs(range(10, 30), letters), CONFIG, BEST)
     assert result.is_empty()
     nobody = SCORED.only(result["statement_id"])
     assert scores.points(nobody, result, PATCH) == []
@@ -135,10 +149,11 @@ def test_nothing_is_run_where_a_label_is_missing(letters, tmp_path):
 
 def test_rows_and_points_name_everything(runs):
     points = scores.points(SCORED, runs, PATCH)
-    erasers = 2 + 2 * 2
-    assert len(runs) == 2 * 20 * (1 + 9 * erasers)
+    erasers, more_draws = 4, 2  # the second draw of both controls, in window 0-0 alone
+    assert len(runs) == 2 * 20 * (1 + 9 * erasers + more_draws)
     assert not runs.select("statement_id", "base", "patch_id").is_duplicated().any()
-    assert len(points) == 2 * 9 * (1 + erasers)
+    assert len(points) == 2 * (9 * (1 + erasers) + more_draws)
+    assert {(p["first_layer"], p["last_layer"]) for p in points if p["draw"]} == {(0, 0)}
     assert {p["eraser"] for p in points} == {"none", "leace", "oracle", "permuted", "random"}
     json.dumps(points, allow_nan=False)
 

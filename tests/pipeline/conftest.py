@@ -43,7 +43,7 @@ PARAMS = {
         "limit": 16,
     },
     "logit_attribution": {"limit": 16},
-    "erasure": {"sizes": [1, 2], "stride": 1, "limit": 12},
+    "erasure": {"sizes": [1, 2], "stride": 1, "limit": 12, "draws": 2},
     "robustness": {
         "wordings": {"other": {"base_system": "You are L, L.", "prefix": "sure: it is"}},
         "choose": 8,

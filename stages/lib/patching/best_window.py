@@ -1,5 +1,6 @@
 """Chooses the window of layers in which single heads are searched."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import polars as pl
@@ -17,6 +18,15 @@ class BestWindow:
     """Content of data/best_window.json: the result of `best`."""
 
     window: dict[str, int] | None
+
+    @property
+    def layers(self) -> range | None:
+        """Layers of the window."""
+        return (
+            range(self.window["first_layer"], self.window["last_layer"] + 1)
+            if self.window
+            else None
+        )
 
 
 def best(runs: pl.DataFrame, about: PromptPairs) -> dict[str, int] | None:
@@ -45,6 +55,23 @@ def best(runs: pl.DataFrame, about: PromptPairs) -> dict[str, int] | None:
         for window in candidates
     ]
     return candidates[p_correct.index(max(p_correct))]
+
+
+def nearest(candidates: Iterable[range], best: range) -> range:
+    """Choose the window nearest in size to the best one; ties: most layers in common, lowest.
+
+    Parameters
+    ----------
+    candidates : iterable of range
+        Layers of each window, at least one.
+    best : range
+        Layers of the best window.
+    """
+
+    def distance(layers: range) -> tuple[int, int, int]:
+        return abs(len(layers) - len(best)), -len(set(layers) & set(best)), layers.start
+
+    return min(candidates, key=distance)
 
 
 def windows(runs: pl.DataFrame) -> list[dict[str, int]]:
