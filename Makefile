@@ -4,7 +4,7 @@
 # make reference  write stages/REFERENCE.md anew, from the code and its settings
 # make bench      time the forward pass against the tools people use, in an hour
 # make organisms  train the adapters of data/organisms anew, in hours; make organism-late: only one
-# make benchmark  every method of localisation on organisms whose lying heads are known, in an hour
+# make benchmark  every method of localisation on organisms whose changed heads are known, in an hour
 # make clean-cache  forget every run that is remembered: costs time, changes no number
 # make lock       pin the newest versions of what pyproject.toml asks for
 PYTHON ?= python3

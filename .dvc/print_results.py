@@ -1,4 +1,4 @@
-"""Print what a run found, at the end of `make repro`: five numbers, the verdicts, where to look.
+"""Print what a run found, at the end of `make repro`: numbers, verdicts, where to look.
 
 The numbers are those of metrics/, the verdicts those of plots/report.md.
 """
@@ -42,6 +42,13 @@ def accuracies() -> list[tuple[str, dict[str, float | None]]]:
     ]
 
 
+def places() -> list[tuple[str, dict[str, float | None]]]:
+    """Fraction of the gap that each layer and place recovers where the lie is written."""
+    trace = json.loads(Path("metrics/trace.json").read_text(encoding="utf-8"))
+    cells = (trace["cells"][name] for name in trace["writers"])
+    return [(f"layer {cell['layer']}, {cell['block']}", cell["recovered"]) for cell in cells]
+
+
 def verdicts() -> list[tuple[str, str]]:
     """Each claim of the report, with its verdict."""
     page = Path("plots/report.md").read_text(encoding="utf-8")
@@ -51,13 +58,16 @@ def verdicts() -> list[tuple[str, str]]:
 
 def lines() -> list[str]:
     """All that is printed."""
-    numbers, claims = accuracies(), verdicts()
-    width = max(len(name) for name, _ in numbers)
+    numbers, written, claims = accuracies(), places(), verdicts()
+    width = max(len(name) for name, _ in numbers + written)
     wide = max((len(verdict) for _, verdict in claims), default=0)
     return [
         "Accuracy on known statements of the report split, with 95 % interval",
         "(n differs: stages take different numbers of these statements)",
         *(f"  {name:{width}}  {_shown(value)}" for name, value in numbers),
+        "",
+        "Fraction of the gap in log-odds recovered by one layer patched at one place",
+        *(f"  {name:{width}}  {_shown(value)}" for name, value in written),
         "",
         "Verdicts",
         *(f"  {verdict:{wide}}  {claim}" for claim, verdict in claims),

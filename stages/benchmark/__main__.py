@@ -1,4 +1,4 @@
-"""Stage `benchmark`: run every localisation method on one organism with known lying heads.
+"""Stage `benchmark`: run every localisation method on one organism whose changed heads are known.
 
 Params  benchmark, model, patch, readout, the wordings of both personas
 
@@ -38,7 +38,7 @@ def main(
     out: Annotated[
         Path,
         "writes into this folder each method's score of every head, runs with its head sets "
-        "patched in, its cost, and the heads whose weights lie (Parquet)",
+        "patched in, its cost, and the changed heads (Parquet)",
     ],
 ) -> None:
     """Score heads on `selection`; patch head sets and graft weights on `report`."""

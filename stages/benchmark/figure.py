@@ -1,4 +1,4 @@
-"""Localisation methods on known lying heads, and the dose from which on they find them."""
+"""Localisation methods where the changed heads are known, and the dose that they need."""
 
 import numpy as np
 import polars as pl
@@ -30,7 +30,7 @@ def draw(tables: load.Tables) -> Figure:
     """Draw AUROC per method and organism, and the share of changed heads found per dose."""
     rows, doses = tables["benchmark/methods"], tables["benchmark/doses"]
     figure = style.canvas(
-        "AUROC of methods of localisation, on models whose lying heads are known",
+        "AUROC of methods of localisation, on models whose changed heads are known",
         "A: area under the ROC curve of a method's scores for the heads whose weights an organism "
         "changes; chance is 0.5 (white). An organism's number is that of its changed heads, drawn "
         "at random. B: AUROC for the needed heads: undoing the weight change of one of them "

@@ -1,4 +1,4 @@
-"""Scores of `benchmark`: how well each method points at the heads that lie, on every organism.
+"""Scores of `benchmark`: how well each method points at the changed heads, on every organism.
 
 Params  benchmark
 """
@@ -102,7 +102,7 @@ def organism(folder: Path, subjects: pl.DataFrame, seed: int) -> Organism:
             )
             for method, order in orders.items()
         },
-        stability=scores_doses.stability(resampled, max(10, int(lying.sum())), shape, seed),
+        stability=scores_doses.stability(resampled, max(10, int(lying.sum())), seed),
         doses=scores_doses.detections(scored, lying) if lying.any() else {},
         rival=scores_sets.rival(curves, gap, sets, lying),
     )

@@ -1,4 +1,4 @@
-"""Stability of the top heads, and the dose from which on a method finds the lying heads."""
+"""Stability of the top heads, and the dose from which on a method finds the changed heads."""
 
 import numpy as np
 import polars as pl
@@ -30,9 +30,7 @@ def order(scored: pl.DataFrame, shape: tuple[int, ...]) -> Values:
     return grid
 
 
-def stability(
-    scored: pl.DataFrame, n_heads: int, shape: tuple[int, int], seed: int
-) -> dict[str, Stability]:
+def stability(scored: pl.DataFrame, n_heads: int, seed: int) -> dict[str, Stability]:
     """Measure how much the top heads change when subjects are resampled.
 
     Parameters
@@ -41,8 +39,6 @@ def stability(
         With the columns of `SCORES`, and ``subject``.
     n_heads : int
         Heads per set.
-    shape : tuple of int
-        Numbers of layers and of heads per layer.
     seed : int
         Seed of the draws.
 
@@ -73,7 +69,7 @@ def stability(
 
 
 def detections(scored: pl.DataFrame, lying: NDArray[np.bool_]) -> dict[str, Detection]:
-    """Find the dose from which on each method finds the lying heads, at 5 % false alarms.
+    """Find the dose from which on each method finds the changed heads, at 5 % false alarms.
 
     Parameters
     ----------

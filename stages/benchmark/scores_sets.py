@@ -127,5 +127,5 @@ def _gains(curves: pl.DataFrame, method: str, size: int | None, base: Values) ->
 
 
 def _n_lying(heads: list[list[int]], lying: NDArray[np.bool_]) -> int:
-    """Heads of a set whose weights lie."""
+    """Heads of a set whose weights were changed."""
     return int(lying[tuple(np.transpose(heads))].sum())

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from stages.controls import controls_tables as names
 from stages.controls import donors, mean_ablation
-from stages.lib.patching import patch, patched_runs
+from stages.lib.patching import patch, patched_runs, roles
 from stages.lib.patching.experiment import Experiment
 from stages.lib.patching.patch import Head
 from stages.lib.patching.prompt_pairs import PromptPairs
@@ -114,7 +114,7 @@ def _rows(
     donor: NDArray[np.int64] | None = None,
 ) -> pl.DataFrame:
     """Make one run's rows; `donor` is the row of the statement that gives z, -1 for none."""
-    source, base = (getattr(setting.config, role) for role in names.RUNS[name])
+    source, base = roles.personas(names.RUNS[name], setting.config).values()
     table = patched_runs.rows(setting.pairs, probabilities, source, base, name, heads or [])
     if donor is None:
         return table.with_columns(run=pl.lit(name), donor=pl.lit(""))

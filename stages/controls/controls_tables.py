@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from stages.lib.patching import patched_runs
+from stages.lib.patching import patched_runs, roles
 
 SCHEMA = patched_runs.SCHEMA | {"run": pl.String, "donor": pl.String}
 SOURCE, PATCHED, BASE = "source", "patched", "base"
@@ -19,18 +19,14 @@ SAME_LABEL, OTHER_LABEL, BASE_OTHER_LABEL = DONOR_RUNS = (
     "base_other_label",
 )
 
-# Role of the persona that gives z, and of the persona whose run is patched, in the order of plots.
+# In the order of plots; the others in the direction of `PATCHED` or of `REVERSE`.
 RUNS = {
-    SOURCE: ("source", "source"),
-    PATCHED: ("source", "base"),
-    BASE: ("base", "base"),
-    REST_OF_LAYERS: ("source", "base"),
-    REST_OF_WINDOW: ("source", "base"),
-    REVERSE: ("base", "source"),
-    REVERSE_REST: ("base", "source"),
-    MEAN_SELECTION: ("source", "base"),
-    MEAN_REPORT: ("source", "base"),
-    SAME_LABEL: ("source", "base"),
-    OTHER_LABEL: ("source", "base"),
-    BASE_OTHER_LABEL: ("base", "base"),
+    SOURCE: roles.RUNS[SOURCE],
+    PATCHED: roles.RUNS[PATCHED],
+    BASE: roles.RUNS[BASE],
+    **dict.fromkeys((REST_OF_LAYERS, REST_OF_WINDOW), roles.RUNS[PATCHED]),
+    **dict.fromkeys((REVERSE, REVERSE_REST), roles.RUNS[REVERSE]),
+    **dict.fromkeys((MEAN_SELECTION, MEAN_REPORT), roles.RUNS[PATCHED]),
+    **dict.fromkeys((SAME_LABEL, OTHER_LABEL), roles.RUNS[PATCHED]),
+    BASE_OTHER_LABEL: roles.RUNS[BASE],
 }

@@ -22,7 +22,7 @@ from stages.controls.metrics import ControlsMetrics
 from stages.lib import stats
 from stages.lib.io import cli, params, records, tables
 from stages.lib.io.tables import Row
-from stages.lib.patching import patch, patched_runs
+from stages.lib.patching import patch, patched_runs, roles
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.lib.stats import run_points
@@ -71,8 +71,7 @@ def points(
     result: list[Row] = []
     for topic in topics:
         for run, rows in by_run.items():
-            source, base = (getattr(config, role) for role in RUNS[run])
-            names = {"topic": topic, "run": run, "source": source, "base": base}
+            names = {"topic": topic, "run": run, **roles.personas(RUNS[run], config)}
             topic_rows = rows if topic == ALL else rows.filter(pl.col("topic") == topic)
             rates = {"accuracy": _rate(topic_rows, "label")}
             if run in DONOR_RUNS:

@@ -12,8 +12,7 @@ from stages.lib import inspection, names
 from stages.lib.io import cli, params, records, tables
 from stages.lib.io.atomic import atomic
 from stages.lib.model import lm
-from stages.lib.patching import head_effects
-from stages.lib.patching.blocks import BLOCKS, Wording
+from stages.lib.patching import blocks, head_effects
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.head_set import HeadSet
 
@@ -46,7 +45,7 @@ def main(
             tables.read(prompts / f"{persona}.parquet", tables.PROMPTS),
             tables.read(readouts / f"{persona}.parquet", tables.READOUTS),
             inspected_statements,
-            _wording(persona),
+            blocks.wording_of(persona),
             tokens,
         )
         for persona in params.personas()
@@ -58,7 +57,7 @@ def main(
         "base": roles.base,
         "positions": roles.positions,
         "personas": list(persona_contents),
-        "blocks": [names.block(name) for name in BLOCKS],
+        "blocks": [names.block(name) for name in blocks.BLOCKS],
         "traced_blocks": [names.block(name) for name in trace_maps.blocks(roles.positions)],
         "vocabulary": tokens.texts,
         "set": records.read(heads, HeadSet).heads,
@@ -73,12 +72,6 @@ def main(
     }
     with atomic(out) as partial:
         partial.write_text(page.render(content), encoding="utf-8")
-
-
-def _wording(persona: str) -> Wording:
-    """Return the texts that a persona's prompts are rendered from."""
-    system, prefix = (params.wording(f"{persona}_{end}") for end in ("system", "prefix"))
-    return Wording(system, params.wording("question"), prefix)
 
 
 if __name__ == "__main__":

@@ -79,7 +79,8 @@ def _transplant(ax: Axes, tables: load.Tables) -> None:
         else:
             _strip(ax, place, rows, looks[run])
     marks.unmeasured(ax, tables["transplant/transplant"], "accuracy")
-    _names(ax, [titles[run] for run in patching.RUNS])
+    n_random = f" (n = {patching.n_random(tables)})"
+    _names(ax, [titles[run] + n_random * (run in patching.CONTROLS) for run in patching.RUNS])
     marks.rates(ax)
 
 

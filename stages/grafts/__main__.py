@@ -48,7 +48,9 @@ def main(
     setting = experiment.load(pairs, model, ("selection", "report"), section.limit)
     changes = weights.changes(setting.lm, organisms / organism["name"])
     digest = sha256(organisms / organism["name"] / adapter.WEIGHTS)
-    selection, report = (_split(setting, name) for name in ("selection", "report"))
+    selection, report = (
+        replace(setting, pairs=setting.pairs.of_split(name)) for name in ("selection", "report")
+    )
     all_units = units.units(setting.lm, changes)
     head_sets = _sets(selection, _grafts(selection, changes, digest), all_units, section.within)
     grafts = [Graft(run, unit) for unit in [*all_units, *head_sets] for run in (WITHOUT, ALONE)]
@@ -58,12 +60,6 @@ def main(
         rows.append(_rows(report, p, graft, size))
     if forward.is_main_process():
         tables.write(out, pl.concat(rows), SCHEMA, KEY)
-
-
-def _split(setting: Experiment, split: str) -> Experiment:
-    """Keep the statements of one split."""
-    table = setting.pairs.table
-    return replace(setting, pairs=setting.pairs.only(table.filter(split=split)["statement_id"]))
 
 
 def _grafts(setting: Experiment, changes: Changes, digest: str) -> Grafts:

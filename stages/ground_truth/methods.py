@@ -93,7 +93,7 @@ def traced(runs: pl.DataFrame, about: PromptPairs, config: PatchConfig) -> Cells
     list of tuple
         Layer, head and share, by cell; no cell where there is nothing to recover.
     """
-    report = about.only(about.table.filter(split="report")["statement_id"])
+    report = about.of_split("report")
     runs = runs.filter(pl.col("statement_id").is_in(report.table["statement_id"].implode()))
     reference = advantage(runs, report, config.source, config.base)
     return [

@@ -39,7 +39,7 @@ def main(
     label, subject = about["label"].to_numpy(), about["subject"].to_numpy()
     results, rows = make(split, personas, label, subject) if split.runs else null_results()
     n = len(split.statement_ids)
-    run_facts = {"source": config.source, "base": config.base, "n": n, "reason": split.reason}
+    run_facts: dict[str, Any] = {**config.personas, "n": n, "reason": split.reason}
     records.write(metrics, LogitAttributionMetrics(**vars(results), **run_facts))
     for name, plot_rows in rows.items():
         tables.write_rows(plots / f"{name}.json", plot_rows)

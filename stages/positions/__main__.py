@@ -42,14 +42,14 @@ def main(
         known_pairs, aligned.wordings(config), decode
     )
     setting = replace(setting, pairs=aligned_pairs)
-    writings = (
-        position_runs.writings(counterparts, section.draws, section.seed)
+    choices = (
+        position_runs.choices(counterparts, section.draws, section.seed)
         if "window" in patches
         else {}
     )
     no_heads = np.zeros(setting.shape, bool)
     block_runs = position_runs.at_blocks(
-        setting, patches.get("window", no_heads), counterparts, writings
+        setting, patches.get("window", no_heads), counterparts, choices
     )
     if not forward.is_main_process():
         return

@@ -45,13 +45,13 @@ def draw(tables: load.Tables) -> Figure:
 def _counts(ax: Axes, tables: load.Tables) -> None:
     """Draw the best window, the head set and both baselines by number of positions."""
     rows, look_of_run = tables["positions/counts"], patching.looks(tables)
-    for run, written, look in (
+    for run, patched, look in (
         ("patched", "window", style.PATCHED),
         ("patched", "set", SET),
         ("source", "nothing", replace(look_of_run["source"], marker="")),
         ("base", "nothing", replace(look_of_run["base"], marker="")),
     ):
-        run_rows = rows.filter(run=run, written=written)
+        run_rows = rows.filter(run=run, patched=patched)
         width = 3.4 if look.marker else 1.6
         marks.line(ax, run_rows, "positions", "p_correct", look, width)
     marks.rates(ax, patching.P_CORRECT)
@@ -87,7 +87,7 @@ def _blocks(ax: Axes, tables: load.Tables) -> None:
 
 
 TABLES = {
-    "positions/counts": ROLES | texts("written") | ints("positions") | POINT,
+    "positions/counts": ROLES | texts("patched") | ints("positions") | POINT,
     "positions/blocks": ROLES | texts("block") | floats("positions") | POINT,
 }
 FIGURES = (registry.Figure("positions.png", draw, TABLES),)

@@ -13,7 +13,7 @@ from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.positions.schema import ALL
 
 
-class Writing(NamedTuple):
+class Choice(NamedTuple):
     """A choice of positions at which a run is patched.
 
     Attributes
@@ -43,15 +43,15 @@ class Counts:
         The statements.
     counts : list of int
         Numbers of last positions.
-    written : list of str
+    patched : list of str
         Names of the patches: ``window``, ``set``.
     readouts : Readouts
-        `patched` of shape (n_counts, n_written, n_statements, 2).
+        `patched` of shape (n_counts, n_patches, n_statements, 2).
     """
 
     pairs: PromptPairs
     counts: list[int]
-    written: list[str]
+    patched: list[str]
     readouts: Readouts
 
 
@@ -63,14 +63,14 @@ class Blocks:
     ----------
     pairs : PromptPairs
         The statements.
-    n_written : dict of Writing to ndarray of shape (n_statements,), int
+    n_patched : dict of Choice to ndarray of shape (n_statements,), int
         Number of patched positions of each statement, by run.
     readouts : Readouts
-        `patched` of shape (n_writings, n_statements, 2).
+        `patched` of shape (n_choices, n_statements, 2).
     """
 
     pairs: PromptPairs
-    n_written: dict[Writing, np.ndarray]
+    n_patched: dict[Choice, np.ndarray]
     readouts: Readouts
 
 
@@ -106,7 +106,7 @@ def last_runs(setting: Experiment, patches: dict[str, np.ndarray], counts: list[
     return Counts(setting.pairs, counts, list(patches), readouts)
 
 
-def writings(counterparts: list[Pairs], draws: int, seed: int) -> dict[Writing, list[np.ndarray]]:
+def choices(counterparts: list[Pairs], draws: int, seed: int) -> dict[Choice, list[np.ndarray]]:
     """Choose the pairs of positions at which each statement is patched, in each run.
 
     Parameters
@@ -120,20 +120,20 @@ def writings(counterparts: list[Pairs], draws: int, seed: int) -> dict[Writing, 
 
     Returns
     -------
-    dict of Writing to list of ndarray of shape (n_pairs,), bool
+    dict of Choice to list of ndarray of shape (n_pairs,), bool
         One mask per statement. A block without a position in any statement has no entry.
     """
     everywhere = [np.ones(len(p.block), bool) for p in counterparts]
-    position_masks = {Writing("alone", ALL, 0): everywhere}
+    position_masks = {Choice("alone", ALL, 0): everywhere}
     for number, block in enumerate(BLOCKS):
         inside = [p.block == number for p in counterparts]
         if not any(in_block.any() for in_block in inside):
             continue
-        position_masks[Writing("alone", block, 0)] = inside
-        position_masks[Writing("left_out", block, 0)] = [~in_block for in_block in inside]
+        position_masks[Choice("alone", block, 0)] = inside
+        position_masks[Choice("left_out", block, 0)] = [~in_block for in_block in inside]
         for draw in range(draws):
             random = np.random.default_rng([seed, number, draw])
-            position_masks[Writing("elsewhere", block, draw)] = [
+            position_masks[Choice("elsewhere", block, draw)] = [
                 _elsewhere(in_block, random) for in_block in inside
             ]
     return position_masks
@@ -143,7 +143,7 @@ def at_blocks(
     setting: Experiment,
     patch: np.ndarray,
     counterparts: list[Pairs],
-    written: dict[Writing, list[np.ndarray]],
+    choices: dict[Choice, list[np.ndarray]],
 ) -> Blocks:
     """Patch the source's z into the base run at some pairs of positions.
 
@@ -155,8 +155,8 @@ def at_blocks(
         Heads to patch.
     counterparts : list of Pairs
         Paired positions of each statement.
-    written : dict of Writing to list of ndarray of bool
-        Masks of the pairs to patch, from `writings`.
+    choices : dict of Choice to list of ndarray of bool
+        Masks of the pairs to patch, from `choices`.
 
     Returns
     -------
@@ -164,20 +164,20 @@ def at_blocks(
         Without the statements that `aligned.groups` leaves out.
     """
     n = len(setting.pairs.base)
-    results, run_rows = np.empty((2 + len(written), n, 2), np.float32), list[int]()
+    results, run_rows = np.empty((2 + len(choices), n, 2), np.float32), list[int]()
     for part, patcher, z in aligned.patchers(setting, counterparts):
         run_rows += part
         unpatched = patcher(patch[None][:0], "unpatched")
         results[0, part], results[1, part] = unpatched.base, unpatched.source
-        for number, (writing, masks) in enumerate(written.items()):
+        for number, (choice, masks) in enumerate(choices.items()):
             chosen_pairs = [counterparts[i].only(masks[i]) for i in part]
             at = aligned.mask(chosen_pairs, patcher.base.n_tail)
-            results[2 + number, part] = patcher(patch[None], str(writing), z, at).patched[0]
+            results[2 + number, part] = patcher(patch[None], str(choice), z, at).patched[0]
     rows = sorted(run_rows)
-    n_written = {w: np.array([masks[i].sum() for i in rows], int) for w, masks in written.items()}
+    n_patched = {c: np.array([masks[i].sum() for i in rows], int) for c, masks in choices.items()}
     readouts = Readouts(results[0, rows], results[1, rows], results[2:, rows])
     return Blocks(
-        setting.pairs.only(setting.pairs.table["statement_id"][rows]), n_written, readouts
+        setting.pairs.only(setting.pairs.table["statement_id"][rows]), n_patched, readouts
     )
 
 

@@ -37,14 +37,14 @@ def rows(
             parts.append(patched_runs.with_columns(table, SCHEMA, positions=0))
     heads = {name: patch.heads_of(patch_mask) for name, patch_mask in patches.items()}
     for count, count_answers in zip(counts.counts, counts.readouts.patched, strict=True):
-        for written, p in zip(counts.written, count_answers, strict=True):
-            columns = {"written": written, "run": "last", "positions": count}
-            patch_id = f"{written}_last_{count}"
-            table = patched_runs.rows(counts.pairs, p, source, base, patch_id, heads[written])
+        for patched, p in zip(counts.patched, count_answers, strict=True):
+            columns = {"patched": patched, "run": "last", "positions": count}
+            patch_id = f"{patched}_last_{count}"
+            table = patched_runs.rows(counts.pairs, p, source, base, patch_id, heads[patched])
             parts.append(patched_runs.with_columns(table, SCHEMA, **columns))
-    for (name, n), p in zip(blocks.n_written.items(), blocks.readouts.patched, strict=True):
+    for (name, n), p in zip(blocks.n_patched.items(), blocks.readouts.patched, strict=True):
         patch_id = f"window_{name.run}_{name.block.replace(' ', '_')}_{name.draw}"
-        columns = {"written": "window", **name._asdict(), "positions": pl.Series(n)}
+        columns = {"patched": "window", **name._asdict(), "positions": pl.Series(n)}
         table = patched_runs.rows(blocks.pairs, p, source, base, patch_id, heads["window"])
         parts.append(patched_runs.with_columns(table, SCHEMA, **columns))
     return pl.concat(parts)

@@ -8,6 +8,6 @@ from stages.lib.patching import patched_runs
 ALL = "all"  # stands for every block
 UNPATCHED = "none"  # patch_id of the unpatched runs beside the last positions
 UNPATCHED_BLOCKS = "none_blocks"  # and beside the blocks: other batches, so other rounding
-WRITTEN = ("window", "set")  # names of the patches: all heads of the best window, the head set
-SCHEMA: tables.Schema = patched_runs.SCHEMA | {"written": pl.String, "run": pl.String}
+PATCHED = ("window", "set")  # names of the patches: all heads of the best window, the head set
+SCHEMA: tables.Schema = patched_runs.SCHEMA | {"patched": pl.String, "run": pl.String}
 SCHEMA |= {"block": pl.String, "draw": pl.Int32, "positions": pl.Int32}

@@ -21,7 +21,7 @@ from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.lib.stats import run_points, windows
 from stages.lib.stats.run_points import Difference, Point
 from stages.positions.metrics import BlockPoint, PositionsMetrics, Unpatched
-from stages.positions.schema import ALL, SCHEMA, UNPATCHED, UNPATCHED_BLOCKS, WRITTEN
+from stages.positions.schema import ALL, PATCHED, SCHEMA, UNPATCHED, UNPATCHED_BLOCKS
 
 RUNS = ("source", "alone", "elsewhere", "base", "left_out")  # in the order of plots
 ROLES = ("source", "base")
@@ -62,23 +62,23 @@ def by_count(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> lis
     -------
     list of dict
         Rows of plots/positions/counts.json, one per count and run. Unpatched runs are repeated at
-        every count; their `written` is ``nothing``. Empty if no run was patched.
+        every count; their `patched` is ``nothing``. Empty if no run was patched.
 
     References
     ----------
     arXiv:2311.15131, appendix B.5.
     """
     last_runs = runs.filter(pl.col("run") == "last")
-    written = [name for name in WRITTEN if name in last_runs["written"]]
-    names = [("source", "nothing"), *(("patched", w) for w in written), ("base", "nothing")]
+    patched = [name for name in PATCHED if name in last_runs["patched"]]
+    names = [("source", "nothing"), *(("patched", w) for w in patched), ("base", "nothing")]
     result: list[Row] = []
     for count in sorted(set(last_runs["positions"])):
         for run, name in names:
             if run == "patched":
-                p = patched_runs.probabilities(last_runs, written=name, positions=count)
+                p = patched_runs.probabilities(last_runs, patched=name, positions=count)
             else:
                 p = _unpatched(runs, UNPATCHED, getattr(config, run))
-            row = {"run": run, "written": name, **_personas(config), "positions": count}
+            row = {"run": run, "patched": name, **config.personas, "positions": count}
             result.append(row | run_points.measure(about, p).row())
     return result
 
@@ -106,7 +106,7 @@ def by_block(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> lis
             if run in ROLES or len(run_rows):
                 positions = cast("float | None", run_rows["positions"].mean())
                 result.append(
-                    {"block": block, "run": run, **_personas(config), "positions": positions}
+                    {"block": block, "run": run, **config.personas, "positions": positions}
                     | _point(block_pairs, _draws(run_rows, block_pairs))
                 )
     return result
@@ -132,18 +132,18 @@ def summarise(
         "counts": (about, UNPATCHED),
         "blocks": (_with_blocks(about, runs), UNPATCHED_BLOCKS),
     }
-    heads = {name: _heads(runs, name) for name in WRITTEN}
+    heads = {name: _heads(runs, name) for name in PATCHED}
     return PositionsMetrics(
         source=config.source,
         base=config.base,
         counts={
-            written: {
+            patched: {
                 str(row["positions"]): Point.of(row)
                 for row in by_count
-                if row["written"] == written
+                if row["patched"] == patched
             }
-            for written in WRITTEN
-            if heads[written]
+            for patched in PATCHED
+            if heads[patched]
         },
         blocks={
             block: {
@@ -223,15 +223,10 @@ def _point(pairs: PromptPairs, draws: np.ndarray) -> dict[str, float | None]:
     return row | run_points.beside("p_correct", p_correct)
 
 
-def _heads(runs: pl.DataFrame, written: str) -> list[Head]:
+def _heads(runs: pl.DataFrame, patched: str) -> list[Head]:
     """List the heads of the patch of that name; empty if no run has it."""
-    heads = runs.filter(pl.col("written") == written)["heads"].head(1).explode().to_list()
+    heads = runs.filter(pl.col("patched") == patched)["heads"].head(1).explode().to_list()
     return [Head(**head) for head in heads]
-
-
-def _personas(config: PatchConfig) -> dict[str, str]:
-    """Name the persona that gives z, and the persona whose run is patched."""
-    return {"source": config.source, "base": config.base}
 
 
 if __name__ == "__main__":

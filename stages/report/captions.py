@@ -1,11 +1,11 @@
 """Caption of each picture, in one sentence; the caption of any other picture is its file's name."""
 
 CAPTIONS = {
-    "trace": "One layer patched at one place of the prompt, in both directions; paths between "
-    "the places that matter.",
+    "trace": "Fraction of the gap recovered by one layer patched at one place of the prompt; "
+    "both directions; paths between the places that matter.",
     "grafts": "Honesty recovered by undoing parts of the organism's weight change, and the lie "
     "made by each part alone.",
-    "benchmark": "AUROC of methods of localisation, on models whose lying heads are known.",
+    "benchmark": "AUROC of methods of localisation, on models whose changed heads are known.",
     "overview": "Accuracy by persona on all statements; on known ones, with windows of layers "
     "patched, and with the head set patched.",
     "behaviour": "Accuracy by persona and topic, and of answers above a confidence.",
@@ -16,18 +16,19 @@ CAPTIONS = {
     "transfer": "Several kinds of truth probe by layer, and on topics and polarities that they "
     "were not fitted on.",
     "logit_attribution": "Direct logit attribution of attention and MLPs, and the logit lens.",
-    "windows": "Windows of layers patched, by first layer.",
-    "widths": "Windows of several sizes patched, in both directions.",
-    "transplant": "The head set, its reverse and random sets of equal size; the set on each topic.",
-    "heads": "Heads of the chosen window, patched alone and left out, and the head set as it "
-    "grows.",
+    "windows": "Accuracy and P(correct) of the patched run, by first layer of the window.",
+    "widths": "P(correct) by first layer, and accuracy of the best window, for windows of several "
+    "sizes in both directions.",
+    "transplant": "Accuracy with the head set patched in both directions, and with random sets of "
+    "equal size; accuracy on each topic.",
+    "heads": "P(correct) gained by each head of the best window alone, and lost by leaving it out; "
+    "accuracy as the head set grows.",
     "set_sizes": "Accuracy by number of heads, ordered by several rules.",
     "confidence": "Accuracy of answers above a confidence, patched and unpatched.",
-    "robustness": "Sets chosen on one topic or wording, scored on every other; white is chance "
-    "(0.5).",
-    "controls": "The head set with the statement's own z, mean z and z of other statements; other "
-    "heads.",
-    "positions": "How many positions at the end of the prompt must be patched, and which block.",
+    "robustness": "Accuracy with sets that were chosen on one topic or wording, on every other.",
+    "controls": "Accuracy with the head set patched: z of the statement, mean z and z of other "
+    "statements; and with other heads patched.",
+    "positions": "P(correct) by number of last positions patched; accuracy by block of the prompt.",
     "erasure": "Accuracy with the truth erased from z, by window, and truth probes on erased z.",
     "attribution_patching": "Attribution patching: estimated and true effect of each head's patch.",
     "ground_truth": "Effects of windows and heads, and truth probes, beside the "

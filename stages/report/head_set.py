@@ -175,8 +175,8 @@ def _members(results: Results) -> list[Note]:
     return [
         Note(
             f"The set, as layer.head: {words.heads(search['heads'].heads)}. On the selection "
-            "split, the search adds heads until they keep the share `heads.keep` of the window's "
-            "gain in P(correct).",
+            "split, the search adds heads of the best window until the set keeps the share "
+            "`heads.keep` of the window's gain in P(correct).",
             ROBUST,
         ),
         *_smaller_set(results, len(search["heads"].heads)),
@@ -230,9 +230,7 @@ def _other_heads(results: Results) -> list[Note]:
         return []
     return [
         Note(
-            f"With all other heads of the window patched at once, accuracy is {number(rest)}. So a "
-            "set that shares no head with the head set could do better only if further heads work "
-            "against it.",
+            f"With all other heads of the window patched together, accuracy is {number(rest)}.",
             CONTROLS,
         )
     ]
@@ -246,7 +244,7 @@ def _random(control: Ranks, where: str) -> Check:
     chance_by_measure = (among(count, ranks[name].n_sets) for name, count in counts.items())
     chances = [chance for chance in chance_by_measure if chance]
     says = "; ".join(
-        f"by {name} {counts[name]} of {rank.n_sets} sets, a share of {number(rank.as_good)}"
+        f"by {name} {counts[name]} of {rank.n_sets} sets, {words.ends(rank.as_good)}"
         for name, rank in ranks.items()
         if name in counts
     )

@@ -32,7 +32,7 @@ OPENS = {
 
 
 def written_and_read(results: Results, source: str, base: str) -> Claim:
-    """The instruction to lie is written at an early place and layer, and read by a later layer."""
+    """The system prompt's effect is written at an early place, and read by a later layer."""
     trace = results.trace
     routes = early(trace)
     checks: list[Check] = []
@@ -59,7 +59,7 @@ def written_and_read(results: Results, source: str, base: str) -> Claim:
             )
         ]
     return Claim(
-        "Where is the instruction to lie written, and where is it read?",
+        "Where is the effect of the system prompt written, and where is it read?",
         f"z of all heads of a layer, patched from `{source}` into `{base}` at one early place of "
         "the prompt alone, brings the right answers back, and most of this gain reaches the answer "
         "through a later layer.",
@@ -120,9 +120,9 @@ def weights(results: Results, source: str, base: str) -> Claim | None:
     )
     return Claim(
         "Does patching find the layers whose training the lie needs?",
-        "The same layers are needed by weights (undoing the change recovers more than "
-        f"{NEEDED} of honesty) and detected by patching (patching recovers more than "
-        f"{results.trace.least:g} of the gap), excluding the reader.",
+        f"Below {reader} the layers whose patch at one place recovers more than "
+        f"{results.trace.least:g} of the gap are the layers that the lie needs by weights: undoing "
+        f"the weight change of one of them recovers more than {NEEDED} of honesty.",
         checks,
         ("grafts.png",),
         notes=[*_layer_of_last_positions(results.trace, grafts), *_smallest_set(grafts, base)],
@@ -145,7 +145,7 @@ def early(trace: TraceMetrics) -> list[tuple[CellEffect, PathEffect]]:
 def sentences(trace: TraceMetrics) -> list[Note]:
     """Name each writer with its place and its reader."""
     routes = early(trace)
-    return [
+    return _early_blocks(routes) + [
         Note(
             f"Patching attention-head outputs (z) of {at(cell)} alone recovers "
             f"{words.ends(cell.recovered)} of the gap in log-odds; {words.ends(path.through)} of "
@@ -153,7 +153,7 @@ def sentences(trace: TraceMetrics) -> list[Note]:
             TRACE,
         )
         for cell, path in routes
-    ] + _early_blocks(routes)
+    ]
 
 
 def at(cell: CellEffect) -> str:
@@ -232,9 +232,8 @@ def _mediated(trace: TraceMetrics, routes: list[tuple[CellEffect, PathEffect]]) 
     return [
         Note(
             f"With z of layer {_layer_of(path)} held at its unpatched values at all positions, "
-            f"{words.told(path.around)} of the gain of {at(trace.cells[path.writer])} is left. The "
-            "share that passes through a place and the share left without this place need not add "
-            "up to 1.",
+            f"{words.told(path.around)} of the gain of {at(trace.cells[path.writer])} is left. "
+            "What passes through a place and what is left without it need not add up to 1.",
             TRACE,
         )
         for path in trace.paths.values()
@@ -250,9 +249,10 @@ def _layer_of_last_positions(trace: TraceMetrics, grafts: GraftsMetrics) -> list
         return []
     return [
         Note(
-            f"The last positions, as in the paper, point at layer {view.layer} instead: patching "
-            f"this layer there recovers {words.told(view.recovered)} of the gap, but undoing its "
-            f"weight change recovers only {words.told(unit.without.recovered)} of honesty.",
+            f"Layer {view.layer} is detected by patching, but not needed by weights. Its patch at "
+            f"the last positions, as in the paper, recovers {words.told(view.recovered)} of the "
+            f"gap; undoing its weight change recovers {words.told(unit.without.recovered)} of "
+            "honesty.",
             GRAFTS,
         )
     ]
@@ -265,15 +265,20 @@ def _smallest_set(grafts: GraftsMetrics, base: str) -> list[Note]:
         return []
     return [
         Note(
-            "The smallest set found whose undone weight change makes the answers honest has "
-            f"{len(part.heads)} of the {words.plural(part.n_changed, 'changed head')}: "
-            f"{words.heads(Head(*head) for head in part.heads)}. With the weight change undone in "
-            f"the set, {words.told(part.set.without.recovered)} of honesty is recovered, and "
-            f"accuracy is {words.ends(part.set.without.accuracy)} (an answer can be right by less "
-            "than the honest run's log-odds). With the weight change undone in every other head, "
-            f"{words.told(part.rest.without.recovered)} is recovered, and accuracy is "
-            f"{words.ends(part.rest.without.accuracy)}. The search is greedy: another set may be "
-            "smaller.",
+            "A greedy search looks for few heads whose undone weight change makes the answers "
+            f"right. The smallest set found has {len(part.heads)} of the "
+            f"{words.plural(part.n_changed, 'changed head')}: "
+            f"{words.heads(Head(*head) for head in part.heads)}. Another set may be smaller.",
+            GRAFTS,
+        ),
+        Note(
+            "With the weight change undone in this set, accuracy is "
+            f"{words.ends(part.set.without.accuracy)}, and "
+            f"{words.told(part.set.without.recovered)} of honesty is recovered in log-odds: the "
+            "answers are right, but less clearly than in the honest run. With the weight change "
+            "undone in every other head, accuracy is "
+            f"{words.ends(part.rest.without.accuracy)}, and "
+            f"{words.told(part.rest.without.recovered)} is recovered.",
             GRAFTS,
         ),
         Note(

@@ -202,11 +202,11 @@ def _redundant(positions: PositionsMetrics) -> list[str]:
                 needed.append(names.block(name))
     if not measured:
         return []
-    both = " Blocks that are enough alone are redundant." if len(enough) > 1 else ""
     return [
-        f"Enough alone (whole interval of accuracy above 0.5): {words.joined(enough)}. Needed "
-        "(whole interval below 0.5 with every block patched but the named one): "
-        f"{words.joined(needed)}.{both}"
+        "Blocks that are enough alone (the whole interval of accuracy is above 0.5): "
+        f"{words.joined(enough)}.",
+        "Blocks that are needed (with every other block patched, the whole interval is below 0.5): "
+        f"{words.joined(needed)}.",
     ]
 
 

@@ -156,7 +156,8 @@ def sure(claims: Sequence[Claim], lies: bool | None) -> str:
     return (
         f"Verdicts on {words.plural(len(verdicts), 'claim')}: {', '.join(counts)}. All verdicts "
         "are about this model in these wordings: see Limits. Most checks ask for more than chance, "
-        "not for a large effect: the table of each claim has the bounds."
+        "not for a large effect. The table below has one check of each claim, the one that "
+        "decides; the section of the claim has all of its checks with their bounds."
     )
 
 

@@ -12,6 +12,7 @@ from stages.lib.drawing.columns import POINT, ROLES, floats, ints, texts
 
 COLUMNS = 3  # wordings side by side
 LIMITS = (0.0, 1.0)
+FROM_WHITE = (-1.0, 1.0)  # of a Jaccard index: 0.5 is not chance
 
 
 def draw(tables: load.Tables) -> Figure:
@@ -29,9 +30,9 @@ def draw(tables: load.Tables) -> Figure:
         "selection split of one topic in the default wording, or of all topics in one wording "
         "(wording: NAME); head set: that of the other figures. Maps by wording: accuracy on the "
         f"report split, by topic ({_sizes(rows)}); white is chance (0.5), and grey was not "
-        "measured. Overlap: heads in both sets as a share of the heads in either (Jaccard index). "
-        f"Last panel: all topics, {style.INTERVALS}; patched {tables.source}: the reverse, "
-        f"{tables.base} into {tables.source}.",
+        "measured. Overlap: heads in both sets as a share of the heads in either (Jaccard index); "
+        f"white is none. Last panel: all topics, {style.INTERVALS}; patched {tables.source}: the "
+        f"reverse, {tables.base} into {tables.source}.",
         height=5.6 * n_map_rows + 7.2,
         entries={f"wording {name}": look for name, look in markers.items()}
         | {name: replace(look, marker="H") for name, look in runs.items()},
@@ -93,9 +94,9 @@ def _overlap(figure: Figure, ax: Axes, rows: pl.DataFrame) -> None:
     rows = _named(rows, "first_chosen_on", "first").rename({"label": "one"})
     rows = _named(rows, "second_chosen_on", "second").rename({"label": "two"})
     sets = load.names(rows, "one")
-    heat.matrix(ax, rows, "jaccard", ("one", sets), ("two", sets), LIMITS)
+    heat.matrix(ax, rows, "jaccard", ("one", sets), ("two", sets), FROM_WHITE)
     _ticks(ax, sets, sets)
-    heat.colour_bar(figure, [ax], LIMITS, "Jaccard index")
+    heat.colour_bar(figure, [ax], FROM_WHITE, "Jaccard index", least=0.0)
     ax.set_title("overlap of sets")
 
 

@@ -41,10 +41,7 @@ def main(
     table, about = patched_runs.read(runs, SCHEMA, pairs)
     topics = sorted(set(tables.read(pairs, tables.PAIRS)["topic"]))
     wordings = [DEFAULT, *options.wordings]
-    known = {
-        split: about.only(about.table.filter(split=split)["statement_id"])
-        for split in prompt_pairs.SPLITS
-    }
+    known = {split: about.of_split(split) for split in prompt_pairs.SPLITS}
     chosen, scored = (_runs_on(table, split) for split in known.values())
     window = scores_runs.candidates(chosen)
     sets = scores_runs.sets_of(scored, window, wordings)
@@ -84,14 +81,13 @@ def points(
     ----------
     arXiv:2311.15131, tables 2 to 4: one set, chosen on one topic and wording, by topic and wording.
     """
-    personas = {"source": config.source, "base": config.base}
     result: list[Row] = []
     for wording, runs in runs_by_wording.items():
         for (chosen_on, name, run), p in runs.items():
             names = {"wording": wording, "chosen_on": chosen_on, "set": name, "run": run}
             for topic in (ALL, *topics):
                 point = run_points.measure(about, p, run_points.of_topic(about, topic))
-                result.append({**names, **personas, "topic": topic, **point.row()})
+                result.append({**names, **config.personas, "topic": topic, **point.row()})
     return result
 
 

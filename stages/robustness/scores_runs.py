@@ -87,10 +87,9 @@ def answers(
 ) -> Answers:
     """Look up all runs of one wording on the report split, in the order of plots."""
     own = scored.filter(pl.col("wording") == wording)
-    roles = {"source": config.source, "base": config.base}
     answers_by_run = {
         (UNPATCHED, persona, role): patched_runs.probabilities(own, source=persona, base=persona)
-        for role, persona in roles.items()
+        for role, persona in config.personas.items()
     }
     directions = (
         ("patched", sets, config.source, config.base),

@@ -44,7 +44,7 @@ def draw(tables: load.Tables) -> Figure:
             marks.unmeasured(ax, own, y)
         marks.rates(axes[0])
         axes[0].set_title(title)
-        axes[1].set(ylim=(-0.08, 1.08), ylabel="P(correct) recovered (share)")
+        axes[1].set(ylim=(-0.08, 1.08), ylabel="fraction of the gap recovered")
         _areas(axes[2], tables, direction, looks)
     return figure
 

@@ -24,19 +24,17 @@ def draw(tables: load.Tables) -> Figure:
         "Effect of one layer patched at one place of the prompt, and paths between such places",
         f"A, B: z of all heads of one layer patched at one place of the prompt, "
         f"{_n(rows, 'patched')} (A) and {_n(rows, 'reverse')} (B) known statements of the report "
-        "split. Colour: share of the "
-        "difference of both runs in log-odds of the right answer that the patch recovers (1: the "
-        "patched run answers as the other run does). Headers of the user's and the "
-        "assistant's turn: the tokens of the chat template that open them. The last token is "
-        "not in its "
-        f"block; the paper patches the last {_last(rows)} positions. C: the writer is a cell that "
+        "split. Gap: difference of both runs in log-odds of the right answer; 1: the patched run "
+        "answers as the other run does. Headers of the user's and the assistant's turn: the tokens "
+        "of the chat template that open them. The last token is not in its block; the "
+        f"paper patches the last {_last(rows)} positions. C: the writer is a cell that "
         "matters (chosen on the selection split), the reader one of a later layer, or that layer "
         "at all places. Through: only the reader gets what the writer sends it; around: all but "
         f"the reader.{_grey(rows)} Bars: {style.INTERVALS}.",
         height=11.5,
         entries={name: look for name, look in PATHS.values()},
         lines=False,
-        half="none of it (0), all of it (1)",
+        half="C: none of the gain (0), all of it (1)",
     )
     grid = figure.add_gridspec(2, 2, height_ratios=[1.5, 1])
     top = [figure.add_subplot(grid[0, i]) for i in range(2)]
@@ -49,7 +47,7 @@ def draw(tables: load.Tables) -> Figure:
         _map(ax, rows.filter(run=run))
         ax.set_title(title)
     if rows["recovered"].is_not_null().any():
-        heat.colour_bar(figure, top, LIMITS, "share of log-odds recovered")
+        heat.colour_bar(figure, top, LIMITS, "fraction of the gap recovered")
     _paths(figure.add_subplot(grid[1, :]), paths)
     return figure
 
@@ -57,6 +55,12 @@ def draw(tables: load.Tables) -> Figure:
 def _grey(rows: pl.DataFrame) -> str:
     """Say what a grey cell is, if there is one."""
     return " Grey: no position there." if rows["recovered"].is_null().any() else ""
+
+
+def _named(path: str) -> str:
+    """Name a path's writer and reader, one below the other."""
+    cells = (cell.split(" ", 1) for cell in path.split(" → "))
+    return places.blocks("\n→ ".join(f"layer {layer},\n{block}" for layer, block in cells))
 
 
 def _n(rows: pl.DataFrame, run: str) -> object:
@@ -96,7 +100,7 @@ def _paths(ax: Axes, rows: pl.DataFrame) -> None:
     where = {name: float(i) for i, name in enumerate(labels)}
     for name, at, own in places.dodged(rows, "run", PATHS, "path", where):
         marks.points(ax, at, own, "share", PATHS[name][1], size=9)
-    places.names(ax, [places.blocks(label.replace(" → ", "\n→ ")) for label in labels])
+    places.names(ax, [_named(label) for label in labels])
     marks.shares(ax, "share of the writer's gain")
     ax.set_title("C  from writer to reader, each a layer and a place")
 
@@ -106,7 +110,7 @@ TABLES = {
     | ints("layer")
     | texts("block")
     | ACCURACY
-    | bounded("gained")
+    | bounded("effect")
     | bounded("recovered"),
     "trace/paths": texts("path", "writer_block", "reader_block", "run")
     | ints("writer_layer", "reader_layer")

@@ -18,7 +18,7 @@ class CellEffect:
     layer : int
     block : str
         Place of the prompt.
-    gained : Interval
+    effect : Interval
         Log-odds of the right answer, in nats, that the patch adds to the base run.
     recovered : Interval
         This gain as a share of the difference in log-odds, source run minus base run.
@@ -32,7 +32,7 @@ class CellEffect:
 
     layer: int
     block: str
-    gained: Interval
+    effect: Interval
     recovered: Interval
     accuracy: Interval
     reverse: Interval

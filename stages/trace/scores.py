@@ -38,7 +38,7 @@ def main(
     config = params.section("patch", PatchConfig)
     least = params.section("trace", TraceConfig).least
     table, about = patched_runs.read(runs / "runs.parquet", RUNS, pairs)
-    report = about.only(about.table.filter(split="report")["statement_id"])
+    report = about.of_split("report")
     table = table.filter(pl.col("statement_id").is_in(report.table["statement_id"].implode()))
     routes, _ = patched_runs.read(runs / "paths.parquet", PATHS, pairs)
     cells, heads = by_cell(table, report, config), by_head(table, report, config)
@@ -76,7 +76,7 @@ def by_cell(runs: pl.DataFrame, about: PromptPairs, config: PatchConfig) -> list
             for effect in effects(
                 direction_runs.filter(block=block), persona_advantage, ["layer", "block"]
             ):
-                result.append({"run": run, **_personas(config), **effect.name} | _row(effect))
+                result.append({"run": run, **config.personas, **effect.name} | _row(effect))
     places = [*PARTS, LAST.format(config.positions), ALL]
     return sorted(
         result, key=lambda row: (row["run"], places.index(str(row["block"])), row["layer"])
@@ -116,7 +116,7 @@ def by_path(
         )
         (writer,) = effects(own, persona_advantage, ["layer", "block"])
         writer_advantage = Advantage(
-            writer.about, persona_advantage.only(own["statement_id"]).base, writer.gained
+            writer.about, persona_advantage.only(own["statement_id"]).base, writer.log_odds
         )
         path_rows = of_writer.filter(pl.col("statement_id").is_in(own["statement_id"].implode()))
         for effect in effects(path_rows, writer_advantage, names):
@@ -207,7 +207,7 @@ def _cell(layer: int, block: str, cells: list[Row], heads: list[Row]) -> CellEff
     return CellEffect(
         layer=layer,
         block=block,
-        gained=plot_rows.second_interval(patched, "gained"),
+        effect=plot_rows.second_interval(patched, "effect"),
         recovered=plot_rows.second_interval(patched, "recovered"),
         accuracy=plot_rows.interval(patched, "accuracy"),
         reverse=plot_rows.second_interval(reverse, "recovered"),
@@ -248,10 +248,10 @@ def _row(effect: Effect) -> dict[str, float | None]:
     """Return the numbers of a run: accuracy, log-odds gained, share recovered."""
     about = effect.about
     accuracy = stats.rate(patch.correct(effect.probabilities, about.label), about.subject)
-    gained = stats.difference(effect.gained, np.zeros_like(effect.gained), about.subject)
+    log_odds = stats.difference(effect.log_odds, np.zeros_like(effect.log_odds), about.subject)
     return (
         accuracy.row("accuracy")
-        | run_points.beside("gained", gained)
+        | run_points.beside("effect", log_odds)
         | run_points.beside("recovered", effect.recovered)
     )
 
@@ -259,11 +259,6 @@ def _row(effect: Effect) -> dict[str, float | None]:
 def _name(row: Row, layer: str, block: str) -> str:
     """Return the name of a cell, by the columns of its layer and its block."""
     return f"{row[layer]} {row[block]}"
-
-
-def _personas(config: PatchConfig) -> dict[str, str]:
-    """Return the persona that gives z and the persona that is patched."""
-    return {"source": config.source, "base": config.base}
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-NEGATED = "neg_"  # prefix of the name of a topic's negated form
+from stages.lib.facts import NEGATED
+
 ALONE = -1
 
 

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 
 from stages.lib.drawing import load, marks, patching, places, registry, style
 from stages.lib.drawing.columns import TRANSPLANT
+from stages.lib.facts import NEGATED
 
-NEGATED = "neg_"  # the name of a topic of negated statements begins with it
 MEASURED = [run for run in patching.RUNS if run not in patching.CONTROLS]
 
 

@@ -93,7 +93,7 @@ class TransplantMetrics:
     known : Count
         Known statements.
     by_topic : dict of str to dict of str to Point
-        By topic, ``all`` included, then by run of `runs.RUNS`.
+        By topic, ``all`` included, then by run of `roles.RUNS`.
     by_label : dict of str to ByLabel
         By run, over all topics.
     effect : dict of str to Difference

@@ -13,14 +13,15 @@ import polars as pl
 from stages.lib import stats
 from stages.lib.io import cli, params, records, tables
 from stages.lib.io.tables import Row
-from stages.lib.patching import patch, patched_runs
+from stages.lib.patching import patch, patched_runs, roles
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.patch import Head
 from stages.lib.patching.prompt_pairs import PromptPairs
+from stages.lib.patching.roles import RUNS
 from stages.lib.stats import Interval, run_points
 from stages.lib.stats.run_points import ALL, Point
 from stages.transplant.metrics import Rank, Ranks, Sharing, TransplantMetrics
-from stages.transplant.runs import CONTROLS, PERSONAS, RUNS, SCHEMA
+from stages.transplant.runs import CONTROLS, PERSONAS, SCHEMA
 
 ONE_ANSWER = 0.9  # fraction of answers that are the same word
 
@@ -79,11 +80,10 @@ def read_runs(about: PromptPairs, table: pl.DataFrame, config: PatchConfig) -> l
         The runs of `RUNS`, then the draws of `CONTROLS`, perhaps over fewer statements.
     """
     runs: list[NamedRun] = []
-    for name, roles in PERSONAS.items():
-        personas = (getattr(config, role) for role in roles)
+    for name, own_roles in PERSONAS.items():
+        source, base = roles.personas(own_roles, config).values()
         rows = table.filter(run=name)
         own, draws = about.only(rows["statement_id"]), rows["draw"].unique().sort()
-        source, base = personas
         runs += [
             NamedRun(
                 own,

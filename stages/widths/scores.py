@@ -11,15 +11,16 @@ import polars as pl
 
 from stages.lib.io import cli, params, records, tables
 from stages.lib.io.tables import Row
-from stages.lib.patching import best_window, patched_runs
+from stages.lib.patching import best_window, patched_runs, roles
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.prompt_pairs import SPLITS, PromptPairs
+from stages.lib.patching.roles import RUNS
 from stages.lib.stats import run_points
 from stages.lib.stats.run_points import Point
 from stages.widths import window_choice, window_runs
 from stages.widths.metrics import Apart, Size, Unpatched, WidthsMetrics, WindowPoints
 from stages.widths.window_choice import Choice, Choices
-from stages.widths.window_runs import DIRECTIONS, RUNS, Window
+from stages.widths.window_runs import DIRECTIONS, Window
 
 CHOSEN_BY = {
     "patched": best_window.CHOSEN_BY,
@@ -87,7 +88,7 @@ def by_layer(sweep: PairsAndRuns, choices: Choices, config: PatchConfig) -> list
                 p = window_runs.probabilities(runs, name, window if patched else None, config)
                 result.append(
                     {
-                        **{"run": name, **window_runs.personas(name, config), "size": size},
+                        **{"run": name, **roles.personas(RUNS[name], config), "size": size},
                         **{**window.layers, "chosen": (name, window) in best},
                         **run_points.measure(statements, p).row(),
                     }
@@ -136,7 +137,7 @@ def by_topic(
             result += [
                 {
                     **{"size": size, "topic": topic, "run": name, "window": kind},
-                    **window_runs.personas(name, config),
+                    **roles.personas(RUNS[name], config),
                     **window_runs.layers(window),
                     **run_points.measure(statements, of[name, window], in_topic).row(),
                 }

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from stages.lib.patching import patch
+from stages.lib.patching import patch, roles
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.widths import window_runs
@@ -59,7 +59,7 @@ def choose(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> Choic
     choices: Choices = {}
     for direction in DIRECTIONS:
         of_size: dict[int, dict[Window, float]] = {}
-        own = runs.filter(**window_runs.personas(direction, config))
+        own = runs.filter(**roles.personas(roles.RUNS[direction], config))
         for window in window_runs.windows(own):
             p = window_runs.probabilities(own, direction, window, config)
             of_size.setdefault(window.size, {})[window] = patch.mean_p_correct(p, about.label)

@@ -6,20 +6,13 @@ import numpy as np
 import polars as pl
 
 from stages.lib.io import tables
-from stages.lib.patching import patched_runs
+from stages.lib.patching import patched_runs, roles
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.prompt_pairs import PromptPairs
 
 SCHEMA: tables.Schema = tables.PATCHED | {"split": pl.String, "size": pl.Int32}
 SCHEMA |= {"first_layer": pl.Int32, "last_layer": pl.Int32}
 DIRECTIONS = ("patched", "reverse")  # source z into base run, and base z into source run
-# Per run: role of the persona that gives z, and of the persona that is patched; in plot order.
-RUNS = {
-    "source": ("source", "source"),
-    "patched": ("source", "base"),
-    "base": ("base", "base"),
-    "reverse": ("base", "source"),
-}
 
 
 @dataclass(frozen=True, order=True)
@@ -63,12 +56,6 @@ def patches(windows: list[Window], n_layers: int, n_heads: int) -> np.ndarray:
     return masks
 
 
-def personas(run: str, config: PatchConfig) -> dict[str, str]:
-    """Return the persona that gives z (``source``) and the persona that is patched (``base``)."""
-    source, base = (getattr(config, role) for role in RUNS[run])
-    return {"source": source, "base": base}
-
-
 def layers(window: Window | None) -> dict[str, int | None]:
     """Return first and last layer of a window; None for an unpatched run."""
     return dict(window.layers) if window else {"first_layer": None, "last_layer": None}
@@ -91,7 +78,7 @@ def rows(
     split : str
         Split of the statements.
     run : str
-        One of `RUNS`.
+        One of `roles.RUNS`.
     window : Window or None
         The patched window; None for an unpatched run.
     probabilities : ndarray of shape (n_statements, 2), float32
@@ -104,7 +91,7 @@ def rows(
     DataFrame
         One row per statement, with the columns of `SCHEMA`.
     """
-    source, base = personas(run, config).values()
+    source, base = roles.personas(roles.RUNS[run], config).values()
     patch_id = f"layers_{window.first}_{window.last}" if window else "none"
     table = patched_runs.rows(about, probabilities, source, base, patch_id)
     size = window.size if window else None
@@ -121,4 +108,6 @@ def probabilities(
     runs: pl.DataFrame, run: str, window: Window | None, config: PatchConfig
 ) -> np.ndarray:
     """Return P(true) and P(false) of a run: (n_statements, 2), float32, by `statement_id`."""
-    return patched_runs.probabilities(runs, **personas(run, config), **layers(window))
+    return patched_runs.probabilities(
+        runs, **roles.personas(roles.RUNS[run], config), **layers(window)
+    )

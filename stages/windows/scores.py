@@ -51,7 +51,6 @@ def by_window(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> li
     """
     windows = best_window.windows(runs)
     patched = [patched_runs.probabilities(runs, **layers) for layers in windows]
-    personas = {"source": config.source, "base": config.base}
     result: list[Row] = []
     for split in SPLITS:
         in_split = (about.table["split"] == split).to_numpy()
@@ -59,7 +58,7 @@ def by_window(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> li
         for layers, p in zip(windows, patched, strict=True):
             points = {"patched": run_points.measure(about, p, in_split)} | unpatched
             result += [
-                {"split": split, "run": run, **personas, **layers, **point.row()}
+                {"split": split, "run": run, **config.personas, **layers, **point.row()}
                 for run, point in points.items()
             ]
     return result
@@ -139,12 +138,11 @@ def _unpatched(
 ) -> dict[str, Point]:
     """Return accuracy and p_correct of both unpatched runs."""
     in_split = (about.table["split"] == split).to_numpy()
-    personas = {"source": config.source, "base": config.base}
     return {
         role: run_points.measure(
             about, patched_runs.probabilities(runs, patch_id="none", base=persona), in_split
         )
-        for role, persona in personas.items()
+        for role, persona in config.personas.items()
     }
 
 

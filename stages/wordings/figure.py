@@ -28,8 +28,8 @@ def draw(tables: load.Tables) -> Figure:
         f"{n} statements of all topics, known or not, the same under each of {len(ranked)} "
         f"combinations. Right: the {min(N_BEST, len(ranked))} that lie best. Lying: the lesser of "
         "two shares, of true statements called false and of false ones called true, so that always "
-        "saying false is no lie. Crosses: share of prompts whose most likely next token is neither "
-        f"answer. Bars and thin lines: {style.INTERVALS}.",
+        "saying false is no lie. Black ticks: share of prompts whose most likely next token is "
+        f"neither answer. Bars and thin lines: {style.INTERVALS}.",
         height=7.4,
         entries=looks,
         lines=False,
@@ -72,13 +72,13 @@ def _ranking(ax: Axes, ranked: pl.DataFrame, recalls: pl.DataFrame, looks: Looks
             ax.plot([row["low"], row["high"]], [place, place], color=look.colour, linewidth=2)
             ax.plot(row["lying"], place, look.marker, color=look.colour, markersize=9,
                     markeredgecolor="white", clip_on=False)  # fmt: skip
-    ax.plot(marks.numbers(rows, "other"), at, "x", color="black", markersize=5, linestyle="none")
+    ax.plot(marks.numbers(rows, "other"), at, "|", color="black", markersize=11, linestyle="none")
     labels = [" · ".join(row) for row in rows.select(names).iter_rows()]
     ax.set_yticks(list(at), labels)
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.axvline(0.5, color="black", linewidth=1.2, linestyle=style.HALF, zorder=1)
     ax.set_xlim(-0.03, 1.03)
-    ax.set_xlabel("lying (share); cross: neither answer (share)")
+    ax.set_xlabel("lying (share); black tick: neither answer (share)")
     ax.set_title("The combinations that lie best")
 
 

@@ -177,10 +177,10 @@ class TestStability:
 
     def test_clear_scores_are_stable_and_noise_is_not(self):
         clear = self.about(scored(lying().astype(float)))
-        (result,) = scores_doses.stability(clear, 2, SHAPE, seed=0).values()
+        (result,) = scores_doses.stability(clear, 2, seed=0).values()
         assert (result.jaccard.value, result.jaccard.low) == (1.0, 1.0)
         noise = self.about(scored(np.zeros(SHAPE)))
-        (result,) = scores_doses.stability(noise, 2, SHAPE, seed=0).values()
+        (result,) = scores_doses.stability(noise, 2, seed=0).values()
         assert result.jaccard.value is not None
         assert result.jaccard.value < 0.7
         assert result.jaccard.n == N

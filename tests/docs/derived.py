@@ -1,9 +1,11 @@
 """Numbers that a text draws from several values. `derived.NAME` of numbers.yaml is a function here."""
 
+import functools
 from typing import Any
 
 import polars as pl
 
+from stages.benchmark.config import MORE, NAMES, NO_METHODS
 from stages.benchmark.metrics import NEEDED
 from tests.bench import report as bench
 from tests.docs import sources
@@ -12,6 +14,15 @@ from tests.pipeline.closure import ROOT
 PATCHES = ("window", "single_heads", "leave_one_out")
 GRADIENTS = ("attribution", "integrated_gradients", "grad_drop")
 """Methods whose scores are in nats, with whatever positions and statements."""
+EVERYWHERE = (
+    "window",
+    "single_heads",
+    "attribution",
+    "integrated_gradients",
+    "grad_drop",
+    "learned_mask",
+)
+"""Methods that patch, or take gradients, at all positions, and whose sets were patched."""
 
 
 def n_known() -> int:
@@ -40,9 +51,106 @@ def _layers(role: str) -> list[int]:
     return [int(cell.split()[0]) for cell in sources.metric(f"trace.{role}")]
 
 
-def n_smallest_set() -> int:
-    """Heads in the smallest set without whose weight change the model is honest."""
+def n_set_found() -> int:
+    """Heads in the set that was found, without whose weight change the model is honest."""
     return len(sources.metric("grafts.needed.heads"))
+
+
+def _made_by(layer: int) -> dict[str, float]:
+    """Fraction of the lie that the weight change of one layer alone makes, as in the figure."""
+    recovered = sources.metric(f"grafts.layers.{layer}.alone.recovered")
+    ends = zip(("value", "low", "high"), ("value", "high", "low"), strict=True)
+    return {made: 1 - recovered[end] for made, end in ends}
+
+
+made_by_20, made_by_21, made_by_22, made_by_23, made_by_24 = (
+    functools.partial(_made_by, layer) for layer in range(20, 25)
+)
+
+
+def next_layer_at_last() -> int:
+    """The layer that recovers second most, patched at the last positions."""
+    return _at_last()[1]["layer"]
+
+
+def next_at_last() -> dict[str, float]:
+    """Fraction of the gap in log-odds that this layer recovers."""
+    row = _at_last()[1]
+    return {
+        "value": row["recovered"],
+        "low": row["recovered_low"],
+        "high": row["recovered_high"],
+    }
+
+
+def _at_last() -> list[dict[str, Any]]:
+    """Layers patched at the last positions, best first."""
+    place = f"last {sources.metric('windows.positions')}"
+    rows = sources.read("plots/trace/map.json")
+    rows = [row for row in rows if row["run"] == "patched" and row["block"] == place]
+    rows.sort(key=lambda row: -row["recovered"])
+    best = sources.metric("trace.views.last")
+    assert (rows[0]["layer"], rows[0]["recovered"]) == (best["layer"], best["recovered"]["value"])
+    return rows
+
+
+def _window(rank: int) -> float:
+    """P(correct) of one of the windows with the reader, best first, on the selection split."""
+    rows = [
+        row
+        for row in sources.read("plots/windows/windows.json")
+        if (row["split"], row["run"]) == ("selection", "patched")
+        and row["first_layer"] <= reader() <= row["last_layer"]
+    ]
+    accuracy = sources.metric("windows.runs.selection.patched.accuracy")
+    assert {row["accuracy"] for row in rows} == {accuracy}
+    return sorted((row["p_correct"] for row in rows), reverse=True)[rank]
+
+
+second_window, third_window, fourth_window, fifth_window = (
+    functools.partial(_window, rank) for rank in range(1, 5)
+)
+
+
+def n_as_good() -> int:
+    """Random sets of the same layers that are at most 0.05 below the head set."""
+    sets = sources.metric("transplant.random.accuracy")
+    return round(sets["as_good"]["value"] * sets["n_sets"])
+
+
+def n_methods() -> int:
+    """Methods of the benchmark, each counted once."""
+    return len(_methods()) - n_more()
+
+
+def n_more() -> int:
+    """Those of them that run on more statements too."""
+    return sum(name.endswith(MORE) for name in _methods())
+
+
+def n_controls() -> int:
+    """Scores of the benchmark that are no methods."""
+    return len(NO_METHODS)
+
+
+def _methods() -> list[str]:
+    """Names of methods, with more statements as names of their own."""
+    return [name for name in NAMES if name not in NO_METHODS]
+
+
+def least_cpr() -> float:
+    """The lowest mean CPR of a method that sees all positions."""
+    return min(_cprs())
+
+
+def most_cpr() -> float:
+    """The highest one."""
+    return max(_cprs())
+
+
+def _cprs() -> list[float]:
+    """Mean CPR by method."""
+    return [sources.metric(f"benchmark.cpr.{name}.value") for name in EVERYWHERE]
 
 
 def n_changed_heads() -> int:

@@ -133,7 +133,7 @@ COLUMNS = {
     "estimate": "effect of the patch by gradient, in nats of log-odds",
     "effect": "effect of the patch as measured, in nats of log-odds",
     "size": "layers of the window, or heads of the set; of a part of a weight change, its Frobenius norm",
-    "written": "what is patched in: `window` or `set`",
+    "patched": "what is patched in: `window` or `set`",
     "run": "name of the run, as in `metrics/`",
     "block": "part of the prompt that is patched",
     "draw": "number of the random draw",

@@ -7,6 +7,8 @@ import sys
 
 from tests.pipeline.closure import ROOT
 
+NUMBER = r"  (\d\.\d{3} \[.+\], n = \d+)$"
+
 
 def metrics(name: str) -> dict:
     return json.loads((ROOT / f"metrics/{name}.json").read_text(encoding="utf-8"))
@@ -17,7 +19,7 @@ def printed(folder=ROOT) -> str:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
 
 
-def test_five_numbers_are_those_of_the_metrics_with_their_intervals_and_n():
+def test_numbers_are_those_of_the_metrics_with_their_intervals_and_n():
     """Of both personas those of README.md and of the report's first claim."""
     windows, transplant = metrics("windows"), metrics("transplant")
     known = metrics("behaviour")["known_report"]
@@ -31,8 +33,14 @@ def test_five_numbers_are_those_of_the_metrics_with_their_intervals_and_n():
     sets = transplant["elsewhere"]["accuracy"]
     spread = f"{sets['mean']:.3f} [{sets['p05']:.3f}, {sets['p95']:.3f}], n = {sets['lead']['n']}"
     text = printed()
-    shown = re.findall(r"  (\d\.\d{3} \[.+\], n = \d+)$", text, re.MULTILINE)
+    head, places = text.split("Verdicts\n")[0].split("Fraction of the gap")
+    shown = re.findall(NUMBER, head, re.MULTILINE)
     assert shown == [*expected, spread]
+    trace = metrics("trace")
+    cells = [trace["cells"][name]["recovered"] for name in trace["writers"]]
+    assert re.findall(NUMBER, places, re.MULTILINE) == [
+        f"{row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}], n = {row['n']}" for row in cells
+    ]
     report = (ROOT / "plots/report.md").read_text(encoding="utf-8")
     assert all(row in report for row in expected)
     assert len({row.rpartition(" ")[2] for row in shown}) > 1
@@ -46,6 +54,7 @@ def test_what_was_not_measured_is_said_and_nothing_crashes(tmp_path):
     known = {name: {"accuracy": nothing} for name in ("a", "b")}
     made = {
         "behaviour": {"known_report": known},
+        "trace": {"writers": [], "cells": {}},
         "windows": {"source": "a", "base": "b", "best": None, "runs": {"report": {}}},
         "transplant": {
             "n_heads": None,

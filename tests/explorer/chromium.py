@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 OPTIONS = (
@@ -30,6 +31,11 @@ PATIENCE = 30.0  # seconds
 def executable() -> str | None:
     """Path of a Chromium on this machine."""
     return next((path for name in NAMES if (path := shutil.which(name)) is not None), None)
+
+
+REQUIRED = pytest.mark.skipif(
+    executable() is None, reason="no Chromium on this machine (`apt-get install chromium`)"
+)
 
 
 class Session:

@@ -8,10 +8,7 @@ import pytest
 from tests.explorer import chromium, project
 from tests.explorer.test_page import EVIL
 
-pytestmark = pytest.mark.skipif(
-    chromium.executable() is None,
-    reason="no Chromium on this machine (`apt-get install chromium`)",
-)
+pytestmark = chromium.REQUIRED
 DRAWN = (
     "['head_plot', 'effects'].every((id) => document.querySelector(`#${id} svg.marks`) !== null)"
 )

@@ -197,8 +197,8 @@ def _of_sets(topics, n_all, roles) -> dict[str, Rows]:
     runs = list(roles.values())
     source, patched, base, reverse = runs[:4]
     drawn = _cross(runs[4:], _each(draw=range(20)))
-    written = [source | {"written": "nothing"}, base | {"written": "nothing"}]
-    written += [patched | {"written": name} for name in ("window", "set")]
+    counted = [source | {"patched": "nothing"}, base | {"patched": "nothing"}]
+    counted += [patched | {"patched": name} for name in ("window", "set")]
     blocks = [
         {**patched, "run": run, "block": block, "positions": 3.5 + i}
         for i, block in enumerate(("system", "user turn", "question", "prefix", "all"))
@@ -221,7 +221,7 @@ def _of_sets(topics, n_all, roles) -> dict[str, Rows]:
         "transplant/transplant": _cross(
             _each(topic=topics), [row | {"draw": 0} for row in runs[:4]] + drawn
         ),
-        "positions/counts": _cross(written, _each(positions=(1, 5, 25))),
+        "positions/counts": _cross(counted, _each(positions=(1, 5, 25))),
         "positions/blocks": blocks,
         "robustness/table": _cross(_each(wording=("default", "manner")), scored,
                                    _each(topic=topics)),

@@ -14,7 +14,7 @@ from stages.lib.patching.experiment import Experiment
 from stages.lib.stats.windows import Window
 from stages.positions import position_runs, position_tables, scores
 from stages.positions.metrics import BlockPoint
-from stages.positions.position_runs import Writing
+from stages.positions.position_runs import Choice
 from stages.positions.schema import ALL, SCHEMA
 from tests import tiny
 from tests.intervals import of_type, there
@@ -38,19 +38,19 @@ class TestOnThePlantedModel:
     @pytest.mark.parametrize(("prefix", "last"), [("it is", "prefix"), ("", "assistant turn")])
     def test_the_block_of_the_last_position_decides_and_no_other_does_anything(self, prefix, last):
         setting, counterparts = planted(prefix)
-        written = position_runs.writings(counterparts, 3, 0)
-        result = position_runs.at_blocks(setting, window(setting), counterparts, written)
-        right = dict(zip(written, accuracy(result.pairs, result.readouts.patched), strict=True))
+        chosen = position_runs.choices(counterparts, 3, 0)
+        result = position_runs.at_blocks(setting, window(setting), counterparts, chosen)
+        right = dict(zip(chosen, accuracy(result.pairs, result.readouts.patched), strict=True))
         base = patch.p_correct(result.readouts.base, result.pairs.label)
-        for writing, p in zip(written, result.readouts.patched, strict=True):
-            if writing.run in ("alone", "left_out"):
-                decides = (writing.block in (last, ALL)) == (writing.run == "alone")
-                assert right[writing] == float(decides), writing
+        for choice, p in zip(chosen, result.readouts.patched, strict=True):
+            if choice.run in ("alone", "left_out"):
+                decides = (choice.block in (last, ALL)) == (choice.run == "alone")
+                assert right[choice] == float(decides), choice
                 p_correct = patch.p_correct(p, result.pairs.label)
                 assert decides or np.abs(p_correct - base).max() < ROUNDING
-        elsewhere = [right[w] for w in written if (w.run, w.block) == ("elsewhere", last)]
+        elsewhere = [right[w] for w in chosen if (w.run, w.block) == ("elsewhere", last)]
         assert elsewhere == [0.0] * 3
-        assert {w.block for w in written} == {*BLOCKS, ALL} - ({"prefix"} - {last})
+        assert {w.block for w in chosen} == {*BLOCKS, ALL} - ({"prefix"} - {last})
 
     def test_the_last_position_is_enough_and_more_are_never_worse(self):
         setting, _ = planted()
@@ -74,8 +74,8 @@ class TestOnThePlantedModel:
 
     def test_tables_and_metrics_say_which_block_decides(self):
         setting, counterparts = planted()
-        written = position_runs.writings(counterparts, 2, 0)
-        result = position_runs.at_blocks(setting, window(setting), counterparts, written)
+        chosen = position_runs.choices(counterparts, 2, 0)
+        result = position_runs.at_blocks(setting, window(setting), counterparts, chosen)
         patches = {"window": window(setting)}
         counts = position_runs.last_runs(setting, patches, [1, 12])
         rows = position_tables.rows(counts, result, patches, CONFIG)
@@ -156,14 +156,14 @@ def test_each_position_gets_z_of_its_own_counterpart(prefix):
     setting, counterparts = experiment(tiny.random_model(), base, source, told)
     heads = np.zeros(setting.shape, bool)
     heads[1:3], heads[3, 1] = True, True
-    written = position_runs.writings(counterparts, 1, 0)
-    result = position_runs.at_blocks(setting, heads, counterparts, written)
+    chosen = position_runs.choices(counterparts, 1, 0)
+    result = position_runs.at_blocks(setting, heads, counterparts, chosen)
     assert len(result.pairs.table) == len(told)
-    for number, (writing, masks) in enumerate(written.items()):
+    for number, (choice, masks) in enumerate(chosen.items()):
         for row in range(len(told)):
             expected = by_hand(setting, heads, counterparts[row], masks[row], row)
             np.testing.assert_allclose(
-                result.readouts.patched[number, row], expected, atol=ROUNDING, err_msg=str(writing)
+                result.readouts.patched[number, row], expected, atol=ROUNDING, err_msg=str(choice)
             )
     moved = np.abs(result.readouts.patched - result.readouts.base).max()
     assert moved > 20 * ROUNDING  # the patches do something
@@ -174,12 +174,12 @@ def test_a_few_statements_at_a_time_give_the_runs_of_all_at_once(monkeypatch):
     about = setting.pairs  # what a part's prompts start with would depend on the part
     own = {"base_prefix": about.base[0][:3], "source_prefix": about.source[0][:3]}
     setting = replace(setting, pairs=replace(about, **own))
-    written = position_runs.writings(counterparts, 1, 0)
-    whole = position_runs.at_blocks(setting, window(setting), counterparts, written)
+    chosen = position_runs.choices(counterparts, 1, 0)
+    whole = position_runs.at_blocks(setting, window(setting), counterparts, chosen)
     monkeypatch.setattr(aligned, "STATEMENTS_AT_ONCE", 3)
     sizes = [len(part) for part, _, _ in aligned.patchers(setting, counterparts)]
     assert max(sizes) <= 3 < len(setting.pairs.table) == sum(sizes)
-    parts = position_runs.at_blocks(setting, window(setting), counterparts, written)
+    parts = position_runs.at_blocks(setting, window(setting), counterparts, chosen)
     for name in ("base", "source", "patched"):
         assert np.array_equal(getattr(parts.readouts, name), getattr(whole.readouts, name))
 
@@ -207,18 +207,18 @@ def test_groups_hold_only_what_their_last_positions_reach_and_are_few():
 
 def test_writings_split_the_prompt_and_random_positions_are_outside():
     counterparts, _ = some_pairs(np.random.default_rng(2), 10)
-    written = position_runs.writings(counterparts, 2, 0)
-    again = position_runs.writings(counterparts, 2, 0)
+    chosen = position_runs.choices(counterparts, 2, 0)
+    again = position_runs.choices(counterparts, 2, 0)
     for row, p in enumerate(counterparts):
-        alone = [written[Writing("alone", block, 0)][row] for block in BLOCKS]
+        alone = [chosen[Choice("alone", block, 0)][row] for block in BLOCKS]
         assert (np.sum(alone, axis=0) == 1).all()  # each position in one block
         for block, own in zip(BLOCKS, alone, strict=True):
-            assert (written[Writing("left_out", block, 0)][row] == ~own).all()
-            draws = [written[Writing("elsewhere", block, draw)][row] for draw in range(2)]
+            assert (chosen[Choice("left_out", block, 0)][row] == ~own).all()
+            draws = [chosen[Choice("elsewhere", block, draw)][row] for draw in range(2)]
             for drawn in draws:
                 assert not (drawn & own).any()
                 assert drawn.sum() == min(own.sum(), (~own).sum())
-        assert len(p.block) == written[Writing("alone", ALL, 0)][row].sum()
-    assert all((a == b).all() for w in written for a, b in zip(written[w], again[w], strict=True))
-    first, second = (written[Writing("elsewhere", "system", draw)] for draw in range(2))
+        assert len(p.block) == chosen[Choice("alone", ALL, 0)][row].sum()
+    assert all((a == b).all() for w in chosen for a, b in zip(chosen[w], again[w], strict=True))
+    first, second = (chosen[Choice("elsewhere", "system", draw)] for draw in range(2))
     assert any((a != b).any() for a, b in zip(first, second, strict=True))

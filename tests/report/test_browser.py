@@ -12,9 +12,7 @@ from stages.report import html, own, results
 from tests.explorer import chromium
 from tests.report.test_html import MANIFEST, ROOT
 
-pytestmark = pytest.mark.skipif(
-    chromium.executable() is None, reason="no Chromium on this machine (`apt-get install chromium`)"
-)
+pytestmark = chromium.REQUIRED
 PAGE = re.compile(rb"/Type\s*/Page\b")
 PICTURE = re.compile(rb"/Subtype\s*/Image\b")
 

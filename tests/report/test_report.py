@@ -83,7 +83,7 @@ def control(n_as_good, n_sets=100, mean=0.1):
 
 def cell_of(layer, block):
     """A cell that restores the truth."""
-    measured = dict.fromkeys(("gained", "recovered", "accuracy", "reverse"), rate(0.9))
+    measured = dict.fromkeys(("effect", "recovered", "accuracy", "reverse"), rate(0.9))
     return {"layer": layer, "block": block} | measured
 
 
@@ -782,13 +782,13 @@ def test_places_that_are_enough_alone_are_told_from_those_that_are_needed():
             for name, value in (("alone", 0.8), ("left_out", 0.9))
         },
     }
-    (says,) = [
-        note.says
+    enough, needed = [
+        note.says.split("): ")[1]
         for note in scope.last_position(read(metrics), *PAIR).notes
-        if note.says.startswith("Enough alone")
+        if note.says.startswith("Blocks that are")
     ]
-    assert "above 0.5): assistant prefill and user-turn header. Needed" in says
-    assert "but the named one): assistant prefill. Blocks" in says
+    assert enough == "assistant prefill and user-turn header."
+    assert needed == "assistant prefill."
 
 
 def test_what_is_true_by_construction_is_said_so_and_of_no_other_layer():

@@ -13,9 +13,7 @@ from stages.report import html, page
 from stages.report.page import Page
 from tests.explorer import chromium, project
 
-pytestmark = pytest.mark.skipif(
-    chromium.executable() is None, reason="no Chromium on this machine (`apt-get install chromium`)"
-)
+pytestmark = chromium.REQUIRED
 HOSTILE = (
     '</script><script>window.evil = 1</script><img src=x onerror="window.evil = 1">'
     " **bold** [link](javascript:window.evil=1) ![i](http://127.0.0.1:9/x.png) `code` <b>so</b>"

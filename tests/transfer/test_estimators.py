@@ -9,7 +9,7 @@ from scipy.optimize import check_grad
 from sklearn.base import clone
 from sklearn.covariance import ledoit_wolf
 
-from stages.lib import facts
+from stages.lib.facts import NEGATED
 from stages.transfer import forms
 from stages.transfer.estimators import METHODS, ccs, make
 from stages.transfer.estimators.mass_mean import shrinkage, tilted
@@ -25,7 +25,7 @@ def table(n=FACTS, negated=True):
     rows = [
         {"topic": side + f"topic{i % TOPICS}", "subject": f"s{i}", "object": object_}
         | {"label": (object_ == "right") != bool(side), "template": side or "plain"}
-        for side in (("", forms.NEGATED) if negated else ("",))
+        for side in (("", NEGATED) if negated else ("",))
         for i in range(n)
         for object_ in ("right", "wrong")
     ]
@@ -65,10 +65,6 @@ def fitted(name, x, rows=HALF, y=Y):
     return make(name).fit(x[rows], y[rows], FORMS[rows])
 
 
-def test_negation_is_called_what_the_statements_call_it():
-    assert forms.NEGATED == facts.NEGATED
-
-
 def test_a_pair_is_a_statement_and_its_negation_and_one_of_them_is_true():
     plain, negations = FORMS.halves()
     assert len(plain) == 2 * FACTS
@@ -83,7 +79,7 @@ def test_a_pair_is_a_statement_and_its_negation_and_one_of_them_is_true():
 def test_half_a_pair_is_none_and_a_split_without_its_plain_form_is_not_negated():
     kept = FORMS[np.arange(len(Y)) != 0]  # the negation of row 0 is now alone
     assert len(kept.halves()[0]) == 2 * FACTS - 1
-    only = forms.read(TABLE.filter(pl.col("topic").str.starts_with(forms.NEGATED)))
+    only = forms.read(TABLE.filter(pl.col("topic").str.starts_with(NEGATED)))
     assert not only.negated.any()
     assert (only.pair == forms.ALONE).all()
 

@@ -41,5 +41,5 @@ def by_confidence(
     remaining.set_ylabel("answers")
     remaining.set_title("Number of confident answers")
     for ax in (accuracy, remaining):
-        ax.set_xlim(-0.03, 1.03)
+        ax.set_xlim(0.485, 1.015)  # the larger of two probabilities
         ax.set_xlabel("confidence of at least (probability)")

@@ -81,11 +81,18 @@ def around_zero(values: pl.Series) -> Limits:
 
 
 def colour_bar(
-    figure: FigureBase, axes: list[Axes], limits: Limits, label: str, root: bool = False
+    figure: FigureBase,
+    axes: list[Axes],
+    limits: Limits,
+    label: str,
+    root: bool = False,
+    least: float | None = None,
 ) -> None:
-    """Draw one colour bar for heatmaps with the same limits and scale."""
+    """Draw one colour bar for heatmaps with the same limits and scale, from `least` upwards."""
     mappable = ScalarMappable(_norm(limits, root), mpl.colormaps[style.DIVERGING])
-    figure.colorbar(mappable, ax=axes, label=label, fraction=0.05, pad=0.02)
+    bar = figure.colorbar(mappable, ax=axes, label=label, fraction=0.05, pad=0.02)
+    if least is not None:
+        bar.ax.set_ylim(bottom=least)
 
 
 def thin(ax: Axes, axis: Literal["x", "y"], labels: list[int]) -> None:

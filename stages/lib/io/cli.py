@@ -21,7 +21,7 @@ Model = Annotated[Path, "folder with the model's manifest, as stage `model` wrot
 Activations = Annotated[Path, "folder of activations, one folder of shards per persona"]
 Pairs = Annotated[Path, "each statement with its prompts in both personas (Parquet)"]
 HeadSet = Annotated[Path, "the head set and the window of layers it was searched in (JSON)"]
-Runs = Annotated[Path, "patched runs, as the sweep wrote them (Parquet)"]
+Runs = Annotated[Path, "patched runs, a file or a folder, as the sweep wrote them"]
 MetricsFolder = Annotated[Path, "folder of all stages' metrics"]
 Metrics = Annotated[Path, "writes metrics (JSON)"]
 

@@ -7,7 +7,6 @@ import numpy as np
 import torch
 
 from stages.lib.forward import Patcher, batches
-from stages.lib.io import params
 from stages.lib.patching import blocks
 from stages.lib.patching.blocks import Decode, NotFoundError, Pairs, Wording
 from stages.lib.patching.config import PatchConfig
@@ -20,7 +19,7 @@ STATEMENTS_AT_ONCE = 32  # statements whose z is held at a time
 
 def wordings(config: PatchConfig) -> dict[str, Wording]:
     """Read from params.yaml what the prompts of ``source`` and of ``base`` are rendered from."""
-    return {role: _wording(getattr(config, role)) for role in ("source", "base")}
+    return {role: blocks.wording_of(getattr(config, role)) for role in ("source", "base")}
 
 
 def pairs(
@@ -178,12 +177,6 @@ def _parts(counterparts: list[Pairs], lengths: list[int]) -> Iterator[tuple[int,
         reach = max(counterparts[i].reach for i in group)
         for part in batches.parts(group, STATEMENTS_AT_ONCE):
             yield reach, part
-
-
-def _wording(persona: str) -> Wording:
-    """Read from params.yaml what a persona's prompts are rendered from."""
-    system, prefix = (params.wording(f"{persona}_{end}") for end in ("system", "prefix"))
-    return Wording(system, params.wording("question"), prefix)
 
 
 def _source_z(patcher: Patcher, counterparts: list[Pairs], reach: int) -> torch.Tensor | None:

@@ -6,6 +6,8 @@ from itertools import accumulate, pairwise
 
 import numpy as np
 
+from stages.lib.io import params
+
 # Equal to chat.PLACEHOLDER, not imported: patching stages must not depend on rendering code.
 PLACEHOLDER = "{statement}"
 BLOCKS = ("system", "user turn", "question", "statement", "assistant turn", "prefix")
@@ -25,6 +27,12 @@ class Wording:
     system: str
     question: str
     prefix: str
+
+
+def wording_of(persona: str) -> Wording:
+    """Read from params.yaml what a persona's prompts are rendered from."""
+    system, prefix = (params.wording(f"{persona}_{end}") for end in ("system", "prefix"))
+    return Wording(system, params.wording("question"), prefix)
 
 
 class NotFoundError(Exception):

@@ -29,6 +29,11 @@ class PatchConfig:
                 "personas"
             )
 
+    @property
+    def personas(self) -> dict[str, str]:
+        """The persona that gives z, and the persona whose run is patched, as columns of tables."""
+        return {"source": self.source, "base": self.base}
+
     def require_z(self, stage: str) -> None:
         """Refuse a site other than z in a stage that is only defined for z.
 

@@ -50,6 +50,10 @@ class PromptPairs:
         source, base = ([ids[i] for i in row_numbers] for ids in (self.source, self.base))
         return replace(self, table=self.table[row_numbers], source=source, base=base)
 
+    def of_split(self, name: str) -> "PromptPairs":
+        """Keep the statements of one split, one of `SPLITS`."""
+        return self.only(self.table.filter(split=name)["statement_id"])
+
 
 def read(pairs: Path, splits: tuple[str, ...], limit: int | None, by: str) -> PromptPairs:
     """Read known statements of some splits, spread evenly over topics and labels.

@@ -86,16 +86,16 @@ class Effect:
         The statements.
     probabilities : ndarray of shape (n_statements, 2)
         P(true) and P(false).
-    gained : ndarray of shape (n_statements,)
+    log_odds : ndarray of shape (n_statements,)
         Log-odds of the right answer minus those of the base run, in nats.
     recovered : Interval
-        Mean of `gained` as a fraction of the mean gap.
+        Mean of `log_odds` as a fraction of the mean gap.
     """
 
     name: Row
     about: PromptPairs
     probabilities: NDArray[Any]
-    gained: Values
+    log_odds: Values
     recovered: Interval
 
 

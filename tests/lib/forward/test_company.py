@@ -7,8 +7,6 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from stages.lib import forward
 from stages.lib.forward import budget, filled
-from stages.lib.model import readout
-from stages.lib.model.readout import ReadoutConfig
 from tests import tiny
 
 TAIL = 5
@@ -32,11 +30,6 @@ def model(request):
     torch.manual_seed(0)
     config = AutoConfig.for_model(request.param, **(SIZES | MODELS[request.param]))
     return tiny.wrap(AutoModelForCausalLM.from_config(config).eval())
-
-
-@pytest.fixture(scope="module")
-def answers(model):
-    return readout.answers(model.tokenizer, ReadoutConfig(("true",), ("false",)))
 
 
 @pytest.fixture(scope="module", params=[1, 2], ids=["one thread", "two threads"])

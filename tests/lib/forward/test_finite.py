@@ -14,8 +14,6 @@ from stages.lib.forward.plain import PlainPrompts
 from stages.lib.forward.prompts import Prompts
 from stages.lib.io import store
 from stages.lib.io.cli import UserError
-from stages.lib.model import readout
-from stages.lib.model.readout import ReadoutConfig
 from tests import tiny
 
 N, TAIL, BAD = 6, 4, 3
@@ -28,11 +26,6 @@ def model(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     memory._seen.clear()
     return replace(tiny.wrap(tiny.random_model(seed=5)), identity="random 5")
-
-
-@pytest.fixture
-def answers(model):
-    return readout.answers(model.tokenizer, ReadoutConfig(("true",), ("false",)))
 
 
 def ids(model, texts):

@@ -16,7 +16,6 @@ from stages.lib.forward.plain import PlainPrompts
 from stages.lib.forward.prompts import Prompts
 from stages.lib.io.cli import UserError
 from stages.lib.model import readout
-from stages.lib.model.readout import ReadoutConfig
 from tests import tiny
 
 POSITIONS = 5
@@ -27,11 +26,6 @@ ROUNDING = 1e-5
 @pytest.fixture(scope="module")
 def model():
     return tiny.wrap(tiny.random_model())
-
-
-@pytest.fixture(scope="module")
-def answers(model):
-    return readout.answers(model.tokenizer, ReadoutConfig(("true",), ("false",)))
 
 
 def prompts(seed, n=9, prefix=7):

@@ -14,22 +14,14 @@ from stages.lib.forward import check as checks
 from stages.lib.forward.prompts import Prompts
 from stages.lib.forward.site import RESID_POST
 from stages.lib.io import cli, store
-from stages.lib.model import readout
-from stages.lib.model.readout import ReadoutConfig
 from tests import tiny
 
 TAIL, N = 4, 20
-ANSWERS = ReadoutConfig(("true",), ("false",))
 
 
 @pytest.fixture(scope="module")
 def model():
     return replace(tiny.wrap(tiny.random_model(seed=5)), identity="random 5")
-
-
-@pytest.fixture(scope="module")
-def answers(model):
-    return readout.answers(model.tokenizer, ANSWERS)
 
 
 @pytest.fixture(autouse=True)

@@ -11,8 +11,6 @@ from stages.lib.forward import answers as forward_answers
 from stages.lib.forward import budget, memory
 from stages.lib.io import cli, store
 from stages.lib.io.cli import UserError
-from stages.lib.model import readout
-from stages.lib.model.readout import ReadoutConfig
 from tests import tiny
 
 N, TAIL, PREFIX = 28, 4, [7, 8, 9]
@@ -34,11 +32,6 @@ def model():
     """Prompts of which come in fours: see `filled.multiple`."""
     made = tiny.wrap(tiny.random_model(seed=5, intermediate_size=64))
     return replace(made, identity="random 5")
-
-
-@pytest.fixture(scope="module")
-def answers(model):
-    return readout.answers(model.tokenizer, ReadoutConfig(("true",), ("false",)))
 
 
 @pytest.fixture(autouse=True)

@@ -15,8 +15,6 @@ from stages.lib.forward.plain import PlainPrompts
 from stages.lib.forward.prompts import Prompts
 from stages.lib.forward.site import MLP_OUT, RESID_POST, SITES, Z
 from stages.lib.io.cli import UserError
-from stages.lib.model import readout
-from stages.lib.model.readout import ReadoutConfig
 from tests import tiny
 from tests.lib.forward.test_forward import POSITIONS, ROUNDING, prompts
 
@@ -45,11 +43,6 @@ LAYERS = [[0], [1], [3], [0, 1], [2, 3], [0, 2], [0, 1, 2, 3]]
 
 def model_of(architecture):
     return tiny.of(architecture, **CHANGES.get(architecture, {}))
-
-
-@pytest.fixture(scope="module")
-def answers():
-    return readout.answers(tiny.chatml_tokenizer(), ReadoutConfig(("true",), ("false",)))
 
 
 def odd(architecture, **changes):

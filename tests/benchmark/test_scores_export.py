@@ -5,7 +5,7 @@ import json
 import polars as pl
 import pytest
 
-from stages.benchmark import export
+from stages.benchmark import scores_export
 from stages.benchmark.schema import SCORES
 from stages.lib.io import tables
 from stages.lib.io.cli import UserError
@@ -25,7 +25,7 @@ def table():
 
 
 def test_every_head_has_its_mean_score_and_the_first_ones_are_in():
-    result = export.circuit(table(), 2, SIZES)
+    result = scores_export.circuit(table(), 2, SIZES)
     assert result["cfg"] == SIZES | {"parallel_attn_mlp": False}
     nodes = result["nodes"]
     assert nodes["a1.h2"] == {"in_graph": True, "score": 12.5}
@@ -39,8 +39,10 @@ def test_the_command_writes_it(tmp_path):
     key = ["method", "layer", "head", "statement_id"]
     tables.write(tmp_path / "scores.parquet", table(), SCORES, key)
     tables.write_json(tmp_path / "manifest.json", {"sizes": SIZES})
-    export.main(tmp_path / "scores.parquet", "single_heads", 1, tmp_path, tmp_path / "c.json")
+    scores_export.main(
+        tmp_path / "scores.parquet", "single_heads", 1, tmp_path, tmp_path / "c.json"
+    )
     written = json.loads((tmp_path / "c.json").read_text())
-    assert written == export.circuit(table(), 1, SIZES)
+    assert written == scores_export.circuit(table(), 1, SIZES)
     with pytest.raises(UserError, match="found 'greedy', expected one of single_heads"):
-        export.main(tmp_path / "scores.parquet", "greedy", 1, tmp_path, tmp_path / "c.json")
+        scores_export.main(tmp_path / "scores.parquet", "greedy", 1, tmp_path, tmp_path / "c.json")
