@@ -10,7 +10,7 @@ RULES = {
     "greedy_p_correct": "greedy, by P(correct)",
     "single": "single effects on P(correct)",
     "estimate": "attribution patching",
-    "verified_absolute": "attribution patching, retested by size",
+    "verified_absolute": "attribution patching, retested by absolute value",
     "verified": "attribution patching, retested",
     "single_log_odds": "single effects on log-odds",
     "left_out": "effects of leaving out",

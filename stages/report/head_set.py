@@ -28,7 +28,7 @@ RULES = (
     "Single effects: each head patched alone. Attribution patching: single effects on log-odds, "
     "estimated by gradient. Retested: the top tenth of these estimates, or of their absolute "
     "values, patched head by head. Leaving out: what is lost without the head. Greedy: the head "
-    "that adds most to the heads before it"
+    "that adds most to the heads before it. Margin: P(right answer) minus P(wrong answer)"
 )
 TRANSPLANT, SIZES, CONTROLS, ROBUST = "transplant", "set_sizes", "controls", "robustness"
 
