@@ -27,9 +27,10 @@ def draw(tables: load.Tables) -> Figure:
     patching.windows(middle, tables, "accuracy", "report")
     unpatched, windows, head_set = _counts(tables)
     n_heads = tables["heads/sets"]["head"].count()
-    left.set_title(f"A  all {unpatched} statements")
-    middle.set_title(f"B  {tables.window} layers patched, {windows} known statements")
-    right.set_title(f"C  {n_heads} heads patched, {head_set} known statements")
+    left.set_title(f"A  not patched, n = {unpatched}")
+    middle.set_title(f"B  {tables.window} layers patched, n = {windows}")
+    n_random = patching.n_random(tables)
+    right.set_title(f"C  {n_heads} heads patched, n = {head_set} (random: n = {n_random})")
     for ax in (middle, right):
         ax.set_ylabel("")
     return figure
@@ -49,8 +50,8 @@ def _caption(tables: load.Tables) -> str:
     """Write how to read the three panels."""
     return (
         "Accuracy: share of statements judged correctly; a perfect liar has 0, a constant answer "
-        "about 0.5. A: whether the model knows them or not. B, C: statements that the model knows "
-        "and that chose neither layers nor heads. z: output of the attention heads. "
+        "about 0.5. A: all statements, known to the model or not. B, C: statements that the model "
+        "knows and that chose neither layers nor heads. z: output of the attention heads. "
         f"Patched {tables.source}: z of {tables.base} in the {tables.source} run. Chosen: the "
         "window with the highest P(correct) on other statements. Small dots: topics; but random: "
         "one set of equally many heads per dot, from the same layers or from other layers, on "
@@ -79,8 +80,7 @@ def _transplant(ax: Axes, tables: load.Tables) -> None:
         else:
             _strip(ax, place, rows, looks[run])
     marks.unmeasured(ax, tables["transplant/transplant"], "accuracy")
-    n_random = f" (n = {patching.n_random(tables)})"
-    _names(ax, [titles[run] + n_random * (run in patching.CONTROLS) for run in patching.RUNS])
+    _names(ax, [titles[run] for run in patching.RUNS])
     marks.rates(ax)
 
 

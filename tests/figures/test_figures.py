@@ -294,9 +294,9 @@ def test_panels_say_what_they_measure(drawn):
     assert "AUROC" in texts(drawn["benchmark.png"])
     titles = [ax.get_title(loc="left") for ax in drawn["overview.png"].axes]
     assert titles == [
-        "A  all 240 statements",
-        "B  5 layers patched, 20 known statements",
-        "C  9 heads patched, 240 known statements",
+        "A  not patched, n = 240",
+        "B  5 layers patched, n = 20",
+        "C  9 heads patched, n = 240 (random: n = 240)",
     ]
 
 
