@@ -18,7 +18,7 @@ from stages.lib.io.tables import Row
 from stages.lib.patching import head_effects, patch, patched_runs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.patch import Head
-from stages.lib.stats import Interval, resample, run_points
+from stages.lib.stats import Interval, bootstrap, run_points
 
 
 def main(
@@ -82,7 +82,7 @@ def score(
     correlation = overlap = stats.NOTHING
     if n:
         value = [x.mean(axis=0)[None] for x in flat_effects]
-        draws = [resample.means(x.T, subject, np.random.default_rng(seed)) for x in flat_effects]
+        draws = [bootstrap.means(x.T, subject, np.random.default_rng(seed)) for x in flat_effects]
         n_subjects = len(np.unique(subject))
         correlation, overlap = (
             Interval(float(measure(*value)[0]), *stats.bootstrapped(measure(*draws), n_subjects), n)
@@ -128,7 +128,7 @@ def points(
 
 def _means(effects: NDArray[np.float64], subject: NDArray[Any], seed: int) -> list[Interval]:
     """Average each column of (n_statements, n_all), with an interval by bootstrap of subjects."""
-    drawn_means = resample.means(effects.T, subject, np.random.default_rng(seed))
+    drawn_means = bootstrap.means(effects.T, subject, np.random.default_rng(seed))
     n_subjects = len(np.unique(subject))
     return [
         Interval(float(value), *stats.bootstrapped(draws, n_subjects), len(effects))

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from stages.benchmark.metrics import Rival
 from stages.benchmark.schema import BASE, FIRST, RIVAL, SIZES, SOURCE, n_heads
 from stages.lib import stats
-from stages.lib.stats import NOTHING, Interval, resample
-from stages.lib.stats import areas as curve_areas
+from stages.lib.stats import NOTHING, Interval, auc, bootstrap
 from stages.lib.stats.ratios import ratios
 
 Values = NDArray[np.float64]
@@ -85,14 +84,14 @@ def areas(
     if not run_gap.is_there or curves.filter(method=method).is_empty():
         return {"cpr": NOTHING, "cmd": NOTHING}
     gains = np.array([_gains(curves, method, n_heads(s, n_all), run_gap.base) for s in SIZES])
-    drawn_means = resample.means(
+    drawn_means = bootstrap.means(
         np.vstack([gains, run_gap.width]), run_gap.subject, np.random.default_rng(seed)
     )
     shares = np.vstack([np.append(gains.mean(axis=1), run_gap.width.mean()), drawn_means])
     shares = shares[:, :-1] / shares[:, -1:]  # (1 + n_draws, n_sizes)
     n_subjects = len(np.unique(run_gap.subject))
     intervals: dict[str, Interval] = {}
-    measured = curve_areas.measures(shares, SIZES)
+    measured = auc.measures(shares, SIZES)
     for name, area in (("cpr", measured["auc"]), ("cmd", measured["distance"])):
         low, high = stats.bootstrapped(area[1:], n_subjects)
         intervals[name] = Interval(float(area[0]), low, high, len(run_gap.width))

@@ -13,7 +13,7 @@ from stages.lib import stats
 from stages.lib.io.tables import Row
 from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.patch import Head
-from stages.lib.stats import Interval, ranking, resample
+from stages.lib.stats import Interval, bootstrap, ranking
 
 
 def by_layer(single_effects: Effects, planted: list[int]) -> list[Row]:
@@ -139,7 +139,7 @@ def auroc(
     if not effects.size:
         return stats.NOTHING
     random = np.random.default_rng(seed)
-    means = resample.means(effects, subject, random)
+    means = bootstrap.means(effects, subject, random)
     head_draws = ranking.draw_heads(inside, len(means), random)
     areas = ranking.area(inside[head_draws], np.take_along_axis(means, head_draws, axis=1))
     low, high = stats.bootstrapped(areas, len(set(subject)))
@@ -159,7 +159,7 @@ def share(
     """
     if not effects.size or not (effects.mean(axis=1) > 0).any():
         return stats.NOTHING
-    drawn = resample.means(effects, subject, np.random.default_rng(seed))
+    drawn = bootstrap.means(effects, subject, np.random.default_rng(seed))
     drawn = np.vstack([effects.mean(axis=1), drawn]).clip(min=0)
     total = np.maximum(drawn.sum(axis=1), np.finfo(float).tiny)  # may be 0 in a draw
     value, *draws = drawn[:, inside].sum(axis=1) / total

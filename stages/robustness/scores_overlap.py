@@ -9,7 +9,7 @@ from scipy import stats as distributions
 
 from stages.lib import stats
 from stages.lib.io.tables import Row
-from stages.lib.stats import resample
+from stages.lib.stats import bootstrap
 from stages.robustness import head_sets
 from stages.robustness.head_sets import TOPIC, WORDING, HeadSet, Members, Singles
 from stages.robustness.metrics import Overlap, Overlaps, Resampled, Shuffled, ShuffledOverlap
@@ -88,7 +88,7 @@ def resampled(singles: Singles, size: int, seed: int) -> Resampled:
     seed : int
         Seed of the draws.
     """
-    draws = resample.means(singles.gain, singles.subject, np.random.default_rng(seed))
+    draws = bootstrap.means(singles.gain, singles.subject, np.random.default_rng(seed))
     sets = head_sets.best(draws, size)
     half = stats.DRAWS // 2
     similarity = jaccard(sets[:half], sets[half : 2 * half])

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from stages.lib.stats import Interval
-from stages.lib.stats.areas import Areas
+from stages.lib.stats.auc import Areas
 from stages.lib.stats.run_points import ByLabel, Point
 
 

@@ -17,8 +17,8 @@ from stages.lib.io.tables import Row
 from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.prompt_pairs import PromptPairs
-from stages.lib.stats import areas, run_points
-from stages.lib.stats.areas import Areas, Scores
+from stages.lib.stats import auc, run_points
+from stages.lib.stats.auc import Areas, Scores
 from stages.set_sizes import table
 from stages.set_sizes.metrics import Ends, RandomRule, Rule, SetSizesMetrics, Smallest
 from stages.set_sizes.table import DOWN, RANDOM, RULES, SINGLE, UP, Place, Probabilities
@@ -149,9 +149,9 @@ def collect(runs: pl.DataFrame, about: PromptPairs, orders: pl.DataFrame) -> Cur
 
 
 def score(results: Curves) -> dict[str, Scores]:
-    """Return the areas under the curves of all rules, by direction; see `areas.score`."""
+    """Return the areas under the curves of all rules, by direction; see `auc.score`."""
     return {
-        direction: areas.score(
+        direction: auc.score(
             {
                 rule: np.array([_truths(results, rule, draw, direction) for draw in draws])
                 for rule, draws in results.draws.items()
@@ -172,7 +172,7 @@ def area_points(scores: dict[str, Scores]) -> list[Row]:
     Returns
     -------
     list of dict
-        rule, direction, measure (`areas.measures`), ``against`` (None, or the rule whose
+        rule, direction, measure (`auc.measures`), ``against`` (None, or the rule whose
         area was subtracted), value, low, high, n.
     """
     return [
@@ -276,7 +276,7 @@ def _orders(results: Curves, measured: dict[str, Areas], direction: str) -> dict
     draws = [
         _truths(results, RANDOM, draw, direction).mean(axis=1) for draw in results.draws[RANDOM]
     ]
-    by_name = areas.measures((np.array(draws) - low) / (high - low), results.sizes)
+    by_name = auc.measures((np.array(draws) - low) / (high - low), results.sizes)
     return {name: Ends(float(x.min()), float(x.max())) for name, x in by_name.items()}
 
 

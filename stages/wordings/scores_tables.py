@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from stages.lib import stats
 from stages.lib.io.tables import Row
-from stages.lib.stats import Interval, answer_rates, resample
+from stages.lib.stats import Interval, answer_rates, bootstrap
 from stages.lib.stats.answer_rates import by_topic
 from stages.wordings.grid import WORDINGS
 from stages.wordings.metrics import Answers, Lying, Nested, Value
@@ -158,7 +158,7 @@ def _draws(
     """Bootstrap the scores over subjects: (n_draws, n_combinations)."""
     n = len(errors)
     rows = np.concatenate([errors & label, errors & ~label, label[None], ~label[None]])
-    means = resample.means(rows.astype(np.float64), subject, np.random.default_rng(seed))
+    means = bootstrap.means(rows.astype(np.float64), subject, np.random.default_rng(seed))
     means = means[(means[:, -2:] > 0).all(axis=1)]  # draws without one of the labels have no score
     return np.minimum(means[:, :n] / means[:, [-2]], means[:, n:-2] / means[:, [-1]])
 

@@ -27,7 +27,7 @@ from stages.lib.patching import patched_runs
 from stages.lib.patching.patch import Head
 from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.lib.probing import probe_files
-from stages.lib.stats import ranking, resample
+from stages.lib.stats import bootstrap, ranking
 from stages.lib.stats.ranking import Ranked
 from stages.lib.stats.windows import Window
 from tests.intervals import there
@@ -178,7 +178,7 @@ class TestHeads:
     def test_the_interval_is_that_of_draws_taken_one_by_one(self):
         given = np.random.default_rng(0).normal(size=(12, 20)).round(1)
         inside, areas, random = np.arange(12) % 3 == 0, [], np.random.default_rng(0)
-        for mean in resample.means(given, SUBJECTS, random):
+        for mean in bootstrap.means(given, SUBJECTS, random):
             some = [random.choice(np.flatnonzero(one), one.sum()) for one in (inside, ~inside)]
             areas.append(roc_auc_score(inside[np.concatenate(some)], mean[np.concatenate(some)]))
         result = ground_truth.auroc(given, inside, SUBJECTS)

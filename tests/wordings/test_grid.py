@@ -9,7 +9,7 @@ import pytest
 from stages.lib import stats
 from stages.lib.io import params, tables
 from stages.lib.io.cli import UserError
-from stages.lib.stats import resample
+from stages.lib.stats import bootstrap
 from stages.wordings import grid, scores_tables
 from stages.wordings import scores as stage
 from stages.wordings.config import GridConfig
@@ -221,7 +221,7 @@ def test_draws_are_those_of_a_loop():
     assert actual.shape == (stats.DRAWS, 3)
     assert stats.DRAWS >= 2000
     np.testing.assert_allclose(actual[:50], expected, rtol=1e-12)
-    assert resample.means(np.ones((1, N)), SUBJECT, np.random.default_rng(0)).max() == 1
+    assert bootstrap.means(np.ones((1, N)), SUBJECT, np.random.default_rng(0)).max() == 1
 
 
 class TestSample:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.lib import stats
-from stages.lib.stats import NOTHING, Interval, resample
+from stages.lib.stats import NOTHING, Interval, bootstrap
 
 
 def ratios(
@@ -30,7 +30,7 @@ def ratios(
     list of Interval, length n_parts
     """
     rows = np.concatenate([parts, whole[None]])
-    draw_means = resample.means(rows, subject, np.random.default_rng(seed))
+    draw_means = bootstrap.means(rows, subject, np.random.default_rng(seed))
     n_subjects = len(np.unique(subject))
     shares = (draw_means[:, :-1] / draw_means[:, -1:]).T  # (n_parts, n_draws)
     return [

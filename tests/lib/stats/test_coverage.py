@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stages.lib import stats
-from stages.lib.stats import resample
+from stages.lib.stats import bootstrap
 
 TRIALS = 2000  # a share of 0.95 is known to ± 0.5 %: bounds are widened by two of these
 NOISE = 0.01
@@ -105,7 +105,7 @@ def bootstrap_coverage(name, correlation, seed=2):
     a, subject = draw(rng, sizes, after, correlation)
     b, _ = draw(rng, sizes, before, correlation)
     gained = truth_of(a, rng) - truth_of(b, rng)
-    draws = resample.means(gained, subject, np.random.default_rng(0))
+    draws = bootstrap.means(gained, subject, np.random.default_rng(0))
     result = [stats.bootstrapped(column, len(sizes)) for column in draws.T]
     return held(result, 0.94 * (after - before)), (gained, subject, result)
 
@@ -134,5 +134,5 @@ def test_without_subjects_all_of_them_are_too_narrow(name):
     rows = np.arange(answers.shape[1])
     result = [stats.rate(one, rows) for one in answers]
     assert held([(one.low, one.high) for one in result], rates) < 0.91
-    draws = resample.means(answers.astype(float), rows, np.random.default_rng(0))
+    draws = bootstrap.means(answers.astype(float), rows, np.random.default_rng(0))
     assert held([stats.bootstrapped(d, len(rows)) for d in draws.T], rates) < 0.91

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.lib import stats
-from stages.lib.stats import Interval, resample
+from stages.lib.stats import Interval, bootstrap
 
 MEASURES = ("auc", "distance", "auc_log")
 Floats = NDArray[np.float64]
@@ -106,7 +106,7 @@ def score(
     drawn: dict[str, dict[str, Floats]] = {}
     for rule, p_correct in curves.items():
         rows = np.stack([p_none, p_all, *p_correct.reshape(-1, len(subject))])
-        draws = resample.means(rows, subject, np.random.default_rng(seed))  # equal seed: paired
+        draws = bootstrap.means(rows, subject, np.random.default_rng(seed))  # equal seed: paired
         means[rule] = _of_orders(rows.mean(axis=1)[None], p_correct.shape[:2], sizes)
         drawn[rule] = _of_orders(draws[draws[:, 1] > draws[:, 0]], p_correct.shape[:2], sizes)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stages.lib.stats import areas as auc
+from stages.lib.stats import auc
 from tests.intervals import ends
 
 SIZES = [0, 1, 2, 4, 8, 10]
