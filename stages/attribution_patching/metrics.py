@@ -5,6 +5,12 @@ from dataclasses import dataclass
 from stages.lib.patching.patch import Head
 from stages.lib.stats import Interval
 
+CAPTIONS = {
+    "attribution_patching": (
+        "Attribution patching: estimated and true effect of each head's patch."
+    ),
+}
+
 LEAST = 0.1
 """Fraction of the largest true effect; below it, the wrong sign of an estimate is ignored."""
 

@@ -5,6 +5,10 @@ from dataclasses import dataclass
 from stages.lib.stats import Interval
 from stages.lib.stats.answer_rates import Rates
 
+CAPTIONS = {
+    "behaviour": "Accuracy by persona and topic, and of answers above a confidence.",
+}
+
 
 @dataclass(frozen=True)
 class Known:

@@ -4,6 +4,10 @@ from dataclasses import dataclass
 
 from stages.lib.stats import Interval
 
+CAPTIONS = {
+    "confidence": "Accuracy of answers above a confidence, patched and unpatched.",
+}
+
 
 @dataclass(frozen=True)
 class RunConfidence:

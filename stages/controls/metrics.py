@@ -8,6 +8,13 @@ from pydantic import Field
 from stages.lib.stats import Interval
 from stages.lib.stats.run_points import ByLabel, Count, Difference, Point
 
+CAPTIONS = {
+    "controls": (
+        "Accuracy with the head set patched: z of the statement, mean z and z of "
+        "other statements; and with other heads patched."
+    ),
+}
+
 
 @dataclass(frozen=True)
 class ControlsMetrics:

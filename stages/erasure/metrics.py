@@ -5,6 +5,10 @@ from dataclasses import dataclass
 from stages.lib.stats import Interval
 from stages.lib.stats.run_points import ByLabel, Count, Difference
 
+CAPTIONS = {
+    "erasure": ("Accuracy with the truth erased from z, by window, and truth probes on erased z."),
+}
+
 
 @dataclass(frozen=True)
 class Numbers:

@@ -5,6 +5,13 @@ from dataclasses import dataclass
 from stages.lib.stats import Interval
 from stages.lib.stats.run_points import Count
 
+CAPTIONS = {
+    "grafts": (
+        "Honesty recovered by undoing parts of the organism's weight change, and "
+        "the lie made by each part alone."
+    ),
+}
+
 NEEDED = 0.25
 """A layer is needed if `recovered` without its change of weights is above this fraction."""
 

@@ -6,6 +6,12 @@ from stages.lib.stats import Interval
 from stages.lib.stats.ranking import Ranked
 from stages.lib.stats.windows import Window
 
+CAPTIONS = {
+    "ground_truth": (
+        "Effects of windows and heads, and truth probes, beside the layers trained to lie."
+    ),
+}
+
 
 @dataclass(frozen=True)
 class Gain(Interval):

@@ -4,6 +4,13 @@ from dataclasses import dataclass
 
 from stages.lib.stats.run_points import Point
 
+CAPTIONS = {
+    "heads": (
+        "P(correct) gained by each head of the best window alone, and lost by "
+        "leaving it out; accuracy as the head set grows."
+    ),
+}
+
 
 @dataclass(frozen=True)
 class Step(Point):

@@ -4,6 +4,10 @@ from dataclasses import dataclass
 
 from stages.lib.stats import Interval
 
+CAPTIONS = {
+    "logit_attribution": "Direct logit attribution of attention and MLPs, and the logit lens.",
+}
+
 
 @dataclass(frozen=True)
 class Token:

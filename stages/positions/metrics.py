@@ -5,6 +5,12 @@ from dataclasses import dataclass
 from stages.lib.stats.run_points import Count, Difference, Point
 from stages.lib.stats.windows import Window
 
+CAPTIONS = {
+    "positions": (
+        "P(correct) by number of last positions patched; accuracy by block of the prompt."
+    ),
+}
+
 
 @dataclass(frozen=True)
 class BlockPoint(Point):

@@ -5,6 +5,13 @@ from dataclasses import dataclass
 from stages.lib.probing.counts import Counts
 from stages.lib.stats import Interval
 
+CAPTIONS = {
+    "probes": (
+        "Truth probes by layer, fitted on each persona and scored on each; cosine of directions."
+    ),
+    "probe_heads": ("Truth probes on z of each head: of both runs, and of one run on the other."),
+}
+
 
 @dataclass(frozen=True)
 class BestLayer:

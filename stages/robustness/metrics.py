@@ -7,6 +7,10 @@ from stages.lib.stats import Interval
 from stages.lib.stats.run_points import ByLabel, Count, Point
 from stages.lib.stats.windows import Window
 
+CAPTIONS = {
+    "robustness": ("Accuracy with sets that were chosen on one topic or wording, on every other."),
+}
+
 
 @dataclass(frozen=True)
 class Scored(Point):

@@ -6,6 +6,10 @@ from stages.lib.stats import Interval
 from stages.lib.stats.auc import Areas
 from stages.lib.stats.run_points import ByLabel, Point
 
+CAPTIONS = {
+    "set_sizes": "Accuracy by number of heads, ordered by several rules.",
+}
+
 
 @dataclass(frozen=True)
 class Ends:

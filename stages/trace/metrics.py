@@ -5,6 +5,13 @@ from dataclasses import dataclass
 from stages.lib.stats import Interval
 from stages.lib.stats.run_points import Count
 
+CAPTIONS = {
+    "trace": (
+        "Fraction of the gap recovered by one layer patched at one place of the "
+        "prompt; both directions; paths between the places that matter."
+    ),
+}
+
 MOST = 0.5
 """Most of a gain passes through a reader if the share that does is above this threshold."""
 

@@ -5,6 +5,13 @@ from dataclasses import dataclass
 from stages.lib.probing.counts import Counts
 from stages.lib.stats import Interval
 
+CAPTIONS = {
+    "transfer": (
+        "Several kinds of truth probe by layer, and on topics and polarities that "
+        "they were not fitted on."
+    ),
+}
+
 
 @dataclass(frozen=True)
 class Control:

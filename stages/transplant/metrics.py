@@ -6,6 +6,13 @@ from typing import Self
 from stages.lib.stats import NOTHING, Interval
 from stages.lib.stats.run_points import ByLabel, Count, Difference, Point
 
+CAPTIONS = {
+    "transplant": (
+        "Accuracy with the head set patched in both directions, and with random "
+        "sets of equal size; accuracy on each topic."
+    ),
+}
+
 
 @dataclass(frozen=True)
 class Rank:

@@ -4,6 +4,13 @@ from dataclasses import dataclass
 
 from stages.lib.stats.run_points import Count, Difference, Point
 
+CAPTIONS = {
+    "widths": (
+        "P(correct) by first layer, and accuracy of the best window, for windows of "
+        "several sizes in both directions."
+    ),
+}
+
 
 @dataclass(frozen=True)
 class WindowPoints:

@@ -5,6 +5,10 @@ from dataclasses import dataclass
 from stages.lib.stats.run_points import Count, Point
 from stages.lib.stats.windows import Window
 
+CAPTIONS = {
+    "windows": "Accuracy and P(correct) of the patched run, by first layer of the window.",
+}
+
 
 @dataclass(frozen=True)
 class WindowsMetrics:

@@ -6,6 +6,10 @@ from typing import TypeVar
 from stages.lib.stats import Interval
 from stages.lib.stats.answer_rates import Rates
 
+CAPTIONS = {
+    "grid": "Every combination of wordings: recall on true and on false statements.",
+}
+
 Value = TypeVar("Value")
 Nested = dict[str, dict[str, dict[str, Value]]]
 """Values by the names of system prompt, question and prefix."""

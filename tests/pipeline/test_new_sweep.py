@@ -111,7 +111,7 @@ def test_it_is_drawn_and_reported(extended):
     page = (project.folder / "plots/report.md").read_text()
     row = next(line for line in page.splitlines() if line.startswith("| [Does patching one layer"))
     assert "](#does-patching-one-layer-alone-undo-the-lie) | supported |" in row
-    assert f"](figures/{NAME}.png)" in page
+    assert f"![Accuracy with one layer patched, by layer.](figures/{NAME}.png)" in page
     section = page.split("## Does patching one layer alone")[1]
     assert f"layer {tiny.PLANTED_LAYER} patched" in section
     assert "[1.000 [" in section

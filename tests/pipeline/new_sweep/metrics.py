@@ -6,6 +6,7 @@ from stages.lib.claim import Claim, Note, above, number
 from stages.lib.stats.run_points import Point
 
 FILE = "single_layers"
+CAPTIONS = {"single_layers": "Accuracy with one layer patched, by layer."}
 
 
 @dataclass(frozen=True)
