@@ -8,9 +8,8 @@ import polars as pl
 from stages.explorer.numbers import short
 from stages.lib.io import tables
 from stages.lib.io.cli import UserError
-from stages.lib.patching import patch
 from stages.lib.patching.config import PatchConfig
-from stages.trace.schema import ALL, LAST, PARTS, RUNS
+from stages.trace.schema import ALL, LAST, PARTS, RUNS, effects
 
 NULLABLE = ("layer", "block", "head")
 COLUMNS = ("statement_id", "base", "layer", "head", "block", "effect")
@@ -49,21 +48,15 @@ def read(file: Path, statements: pl.DataFrame, roles: PatchConfig) -> dict[str, 
     if not file.exists():
         return {}
     runs = tables.read(file, RUNS, nullable=NULLABLE)
-    runs = runs.join(statements.select("statement_id", "label"), on="statement_id")
-    log_odds = patch.log_odds(runs.select("p_true", "p_false").to_numpy(), runs["label"].to_numpy())
-    runs = runs.with_columns(log_odds=pl.Series(log_odds, dtype=pl.Float64))
-    key = ["statement_id", "base"]
-    none = runs.filter(pl.col("layer").is_null()).select(*key, none="log_odds")
-    patched = runs.filter(pl.col("layer").is_not_null()).join(none, on=key, how="left")
+    patched = effects(runs, statements)
     names = blocks(roles.positions)
     _require(file, patched, names)
     places, into = dict(zip(names, range(len(names)), strict=True)), _directions(roles)
     maps: dict[str, dict[str, Any]] = {}
-    patched = patched.with_columns(effect=pl.col("log_odds") - pl.col("none"))
     patched = patched.filter(pl.col("base").is_in(list(into))).sort(*COLUMNS[:-1])
-    effects = short(patched["effect"].to_numpy())
+    gained = short(patched["effect"].to_numpy())
     for (name, base, layer, head, block, _), effect in zip(
-        patched.select(COLUMNS).iter_rows(), effects, strict=True
+        patched.select(COLUMNS).iter_rows(), gained, strict=True
     ):
         kind = into[base] if head is None else f"{into[base]}_heads"
         place = [layer] if head is None else [layer, head]
@@ -81,8 +74,8 @@ def _require(file: Path, patched: pl.DataFrame, names: list[str]) -> None:
     for block in patched["block"].unique().sort().to_list():
         if block not in names:
             raise UserError(f"{file}: block {block!r}, expected one of {', '.join(names)}")
-    if patched["none"].null_count():
-        row = patched.filter(pl.col("none").is_null()).row(0, named=True)
+    if patched["effect"].null_count():
+        row = patched.filter(pl.col("effect").is_null()).row(0, named=True)
         raise UserError(
             f"{file}: statement {row['statement_id']}: no unpatched run of {row['base']!r}, "
             "expected a row without a layer"
