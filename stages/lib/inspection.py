@@ -1,21 +1,15 @@
 """Detailed runs of single statements, which stage `inspect` writes and `explorer` reads."""
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
 
 import numpy as np
-from safetensors import safe_open
-from safetensors.numpy import save
 
-from stages.lib.io import seal, tables
-from stages.lib.io.atomic import atomic
+from stages.lib.io import arrays
 
 RUNS = ("source", "base", "patched")
 ROLES = ("source", "base")
 ARRAYS = ("answers", "lens", "effects", "last", "prefix")
-FACTS = "facts"  # the only metadata key: safetensors writes several keys in random order
 
 
 @dataclass(frozen=True)
@@ -62,10 +56,8 @@ class Inspection:
 def write(out: Path, inspection: Inspection) -> None:
     """Write an inspection as a safetensors file whose bytes depend on it alone."""
     values = asdict(inspection)
-    arrays = {name: np.ascontiguousarray(values.pop(name), np.float32) for name in ARRAYS}
-    metadata = {FACTS: json.dumps(values | {"seal": seal.OPEN}, sort_keys=True)}
-    with atomic(out) as partial:
-        partial.write_bytes(seal.seal(save(arrays, metadata)))
+    contents = {name: np.asarray(values.pop(name), np.float32) for name in ARRAYS}
+    arrays.write(out, contents, values)
 
 
 def read(file: Path) -> Inspection:
@@ -76,12 +68,6 @@ def read(file: Path) -> Inspection:
     UserError
         If the file is cut or changed, or is not an inspection.
     """
-    try:
-        if fault := seal.fault(file.read_bytes()):
-            raise ValueError(fault)
-        with cast(Any, safe_open(file, "numpy")) as opened:
-            facts = json.loads(opened.metadata()[FACTS])
-            facts.pop("seal", None)
-            return Inspection(**facts, **{name: opened.get_tensor(name) for name in ARRAYS})
-    except Exception as error:  # safetensors raises its own exceptions
-        raise tables.broken(file, error) from None
+    with arrays.opened(file) as (facts, contents):
+        facts |= {name: contents[name] for name in ARRAYS}
+        return Inspection(**facts)

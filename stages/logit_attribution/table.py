@@ -1,21 +1,14 @@
 """The table of stage `logit_attribution`: the parts of both runs' logits, per statement."""
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
-from safetensors import safe_open
-from safetensors.numpy import save
-
-from stages.lib.io import seal, tables
-from stages.lib.io.atomic import atomic
+from stages.lib.io import arrays
 
 ROLES = ("source", "base")
 ARRAYS = ("embedding", "heads", "attention", "mlp", "constant", "raw", "logits", "log_p", "lens")
-FACTS = "facts"  # one metadata key: safetensors writes several in random order
 
 
 @dataclass(frozen=True)
@@ -69,14 +62,10 @@ def write(out: Path, parts: dict[str, Any], facts: Facts) -> None:
     facts : Facts
         Statements, answer tokens, and why nothing was measured.
     """
-    arrays = {
-        f"{role}.{name}": np.ascontiguousarray(getattr(part, name))
-        for role, part in parts.items()
-        for name in ARRAYS
+    contents = {
+        f"{role}.{name}": getattr(part, name) for role, part in parts.items() for name in ARRAYS
     }
-    metadata = {FACTS: json.dumps(asdict(facts) | {"seal": seal.OPEN}, sort_keys=True)}
-    with atomic(out) as partial:
-        partial.write_bytes(seal.seal(save(arrays, metadata)))
+    arrays.write(out, contents, asdict(facts))
 
 
 def read(file: Path) -> Split:
@@ -87,16 +76,9 @@ def read(file: Path) -> Split:
     UserError
         If the file is truncated or changed, or is not from this stage.
     """
-    try:
-        if fault := seal.fault(file.read_bytes()):
-            raise ValueError(fault)
-        with safe_open(file, "numpy") as opened:
-            facts = json.loads(opened.metadata()[FACTS])
-            facts.pop("seal", None)
-            runs: dict[str, SimpleNamespace] = {}
-            for key in opened.keys():  # noqa: SIM118 - it is no mapping
-                role, name = key.split(".")
-                setattr(runs.setdefault(role, SimpleNamespace()), name, opened.get_tensor(key))
+    with arrays.opened(file) as (facts, contents):
+        runs: dict[str, SimpleNamespace] = {}
+        for key, array in contents.items():
+            role, name = key.split(".")
+            setattr(runs.setdefault(role, SimpleNamespace()), name, array)
         return Split(**facts, runs=runs)
-    except Exception as error:  # safetensors has exceptions of its own for each fault
-        raise tables.broken(file, error) from None
