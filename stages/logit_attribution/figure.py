@@ -80,7 +80,7 @@ def _heads(figure: Figure, ax: Axes, tables: load.Tables) -> None:
 def _lens(ax: Axes, rows: pl.DataFrame, runs: dict[str, style.Look]) -> None:
     """P(correct) read off the residual stream, in both runs."""
     marks.lines(ax, places.after_layer(rows), "run", runs, "layer", "p_correct")
-    marks.rates(ax, "P(correct), mean")
+    marks.rates(ax, patching.P_CORRECT)
     ax.set_xlabel(places.AFTER)
     if rows.is_empty():
         marks.say(ax, NOTHING)

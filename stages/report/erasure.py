@@ -128,7 +128,7 @@ def _nearest_window(windows: dict[str, Runs], best: Window | None) -> tuple[str,
     }
     if not measured_windows or best is None:
         return "no window", None
-    nearest = best_window.nearest(measured_windows, range(best.first_layer, best.last_layer + 1))
+    nearest = best_window.nearest(measured_windows, words.span(best))
     name = measured_windows[nearest]
     return f"layers {name}", windows[name]
 

@@ -249,10 +249,10 @@ def _layer_of_last_positions(trace: TraceMetrics, grafts: GraftsMetrics) -> list
         return []
     return [
         Note(
-            f"Layer {view.layer} is detected by patching, but not needed by weights. Its patch at "
-            f"the last positions, as in the paper, recovers {words.told(view.recovered)} of the "
-            f"gap; undoing its weight change recovers {words.told(unit.without.recovered)} of "
-            "honesty.",
+            f"Layer {view.layer} recovers the most of all layers at the last positions, as in the "
+            f"paper, but is not needed by weights. Its patch there recovers "
+            f"{words.told(view.recovered)} of the gap; undoing its weight change recovers "
+            f"{words.told(unit.without.recovered)} of honesty.",
             GRAFTS,
         )
     ]
@@ -274,8 +274,8 @@ def _smallest_set(grafts: GraftsMetrics, base: str) -> list[Note]:
         Note(
             "With the weight change undone in this set, accuracy is "
             f"{words.ends(part.set.without.accuracy)}, and "
-            f"{words.told(part.set.without.recovered)} of honesty is recovered in log-odds: the "
-            "answers are right, but less clearly than in the honest run. With the weight change "
+            f"{words.told(part.set.without.recovered)} of honesty is recovered in log-odds: an "
+            "answer can be right by less than the honest run's log-odds. With the weight change "
             "undone in every other head, accuracy is "
             f"{words.ends(part.rest.without.accuracy)}, and "
             f"{words.told(part.rest.without.recovered)} is recovered.",
