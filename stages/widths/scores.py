@@ -11,11 +11,11 @@ import polars as pl
 
 from stages.lib.io import cli, params, records, tables
 from stages.lib.io.tables import Row
-from stages.lib.patching import best_window, patched_runs, roles
+from stages.lib.patching import patched_runs, roles
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.prompt_pairs import SPLITS, PromptPairs
 from stages.lib.patching.roles import RUNS
-from stages.lib.stats import run_points
+from stages.lib.stats import chosen_window, run_points
 from stages.lib.stats.run_points import Point
 from stages.widths import window_choice, window_runs
 from stages.widths.metrics import Apart, Size, Unpatched, WidthsMetrics, WindowPoints
@@ -23,7 +23,7 @@ from stages.widths.window_choice import Choice, Choices
 from stages.widths.window_runs import DIRECTIONS, Window
 
 CHOSEN_BY = {
-    "patched": best_window.CHOSEN_BY,
+    "patched": chosen_window.CHOSEN_BY,
     "reverse": "lowest mean probability of the right answer, on the selection split",
     "control": "the median, by that probability, of the windows without a layer of the best one",
 }
@@ -175,7 +175,7 @@ def summarise(
             {name: run_points.measure(statements, p) for name, p in unpatched.items()},
             {name: _of_topics(topics, name, "none", None) for name in unpatched},
         ),
-        chosen_by=CHOSEN_BY if choices else best_window.NOT_CHOSEN,
+        chosen_by=CHOSEN_BY if choices else chosen_window.NOT_CHOSEN,
         known={split: run_points.count(about.table) for split, (about, _) in splits.items()},
         source=config.source,
         base=config.base,

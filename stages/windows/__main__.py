@@ -11,10 +11,9 @@ import polars as pl
 
 from stages.lib import forward
 from stages.lib.forward import Readouts
-from stages.lib.io import cli, params, records, tables
+from stages.lib.io import cli, params, tables
 from stages.lib.io.cli import UserError
 from stages.lib.patching import best_window, experiment, patch, patched_runs, prompt_pairs
-from stages.lib.patching.best_window import BestWindow
 from stages.lib.patching.experiment import Experiment
 from stages.windows.config import WindowsConfig
 
@@ -22,7 +21,6 @@ from stages.windows.config import WindowsConfig
 def main(
     pairs: cli.Pairs,
     model: cli.Model,
-    best: Annotated[Path, "writes the best window, in which `heads` searches (JSON)"],
     out: Annotated[Path, "writes one row per statement and window (Parquet)"],
 ) -> None:
     """Patch each window of consecutive layers, on both splits."""
@@ -39,8 +37,6 @@ def main(
     if forward.is_main_process():
         rows = _rows(setting, readouts, patches, section.size)
         tables.write(out, rows, best_window.SCHEMA, ["statement_id", "base", "patch_id"])
-        window = best_window.best(*patched_runs.read(out, best_window.SCHEMA, pairs))
-        records.write(best, BestWindow(window))
 
 
 def _rows(setting: Experiment, readouts: Readouts, patches: np.ndarray, size: int) -> pl.DataFrame:

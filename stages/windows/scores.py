@@ -13,7 +13,7 @@ from stages.lib.io.tables import Row
 from stages.lib.patching import best_window, patched_runs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.prompt_pairs import SPLITS, PromptPairs
-from stages.lib.stats import run_points
+from stages.lib.stats import chosen_window, run_points
 from stages.lib.stats.run_points import Point
 from stages.lib.stats.windows import Window
 from stages.windows.metrics import WindowsMetrics
@@ -49,7 +49,7 @@ def by_window(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> li
     ----------
     arXiv:2311.15131, figure 3.
     """
-    windows = best_window.windows(runs)
+    windows = chosen_window.windows(runs)
     patched = [patched_runs.probabilities(runs, **layers) for layers in windows]
     result: list[Row] = []
     for split in SPLITS:
@@ -85,11 +85,11 @@ def summarise(
     WindowsMetrics
         Where there is no best window, with the unpatched runs alone.
     """
-    best = best_window.best(runs, about)
+    best = chosen_window.best(runs, about)
     return WindowsMetrics(
         best=Window(**best) if best else None,
-        as_accurate=as_accurate(points, best_window.windows(runs), best) if best else [],
-        chosen_by=best_window.CHOSEN_BY if best else best_window.NOT_CHOSEN,
+        as_accurate=as_accurate(points, chosen_window.windows(runs), best) if best else [],
+        chosen_by=chosen_window.CHOSEN_BY if best else chosen_window.NOT_CHOSEN,
         runs={
             split: {
                 str(point["run"]): Point.of(point)

@@ -5,7 +5,7 @@ import json
 import polars as pl
 import pytest
 
-from stages.confidence import __main__ as stage
+from stages.confidence import scores
 from stages.lib.io import tables
 from stages.lib.io.cli import UserError
 
@@ -15,14 +15,16 @@ SCHEMA = tables.READOUTS | {"run": pl.String, "draw": pl.Int32}
 SURE = [0.97, 0.92, 0.8, 0.55]  # probability of each statement's likelier answer
 
 
-def statements():
+def pairs():
     return pl.DataFrame(
         [
             {"statement_id": f"{i:016x}", "topic": "x", "statement": f"S {i}.", "label": label}
-            | {"subject": str(i), "object": "", "template": "", "split": "report", "origin": "-"}
+            | {"subject": str(i), "split": "report", "origin": "-", "known": True}
+            | {"source_text": "", "base_text": "", "source_ids": [1], "base_ids": [2]}
+            | {"source_prefix_ids": [0], "base_prefix_ids": [0]}
             for i, label in enumerate([*LABELS, True])  # the last one is not known
         ],
-        schema=tables.STATEMENTS,
+        schema=tables.PAIRS,
     )
 
 
@@ -41,7 +43,7 @@ def rows(run, right, sure, draw=0):
 def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "params.yaml").write_text(json.dumps({"patch": PATCH}))
-    tables.write(tmp_path / "statements.parquet", statements(), tables.STATEMENTS, ["statement_id"])
+    tables.write(tmp_path / "pairs.parquet", pairs(), tables.PAIRS, ["statement_id"])
     good, bad = [True] * 4, [False] * 4
     runs = [
         *rows("source", good, SURE),
@@ -61,9 +63,10 @@ def write(folder, runs):
 
 
 def run(folder):
-    names = ("statements.parquet", "transplant.parquet", "metrics.json", "plot.json")
-    stage.main(*(folder / name for name in names))
-    return json.loads((folder / "metrics.json").read_text()), tables.read_json(folder / "plot.json")
+    names = ("pairs.parquet", "transplant.parquet", "metrics.json", "plots")
+    scores.main(*(folder / name for name in names))
+    plot = tables.read_json(folder / "plots" / "thresholds.json")
+    return json.loads((folder / "metrics.json").read_text()), plot
 
 
 def test_sure_answers_are_counted_run_by_run(project):

@@ -8,6 +8,7 @@ from stages.lib.io import tables
 from stages.lib.patching import best_window, patched_runs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.prompt_pairs import PromptPairs
+from stages.lib.stats import chosen_window
 from stages.lib.stats.run_points import Count
 from stages.lib.stats.windows import Window
 from stages.windows import scores
@@ -75,7 +76,7 @@ def test_the_window_is_chosen_on_the_selection_part():
 
 def test_of_windows_that_are_equally_good_the_lowest_is_chosen():
     about = pairs([True, True, False, False])
-    assert best_window.best(runs(about, [(0.4, 0), (0.7, 0), (0.7, 1)]), about) == {
+    assert chosen_window.best(runs(about, [(0.4, 0), (0.7, 0), (0.7, 1)]), about) == {
         "first_layer": 1, "last_layer": 2,
     }  # fmt: skip
 

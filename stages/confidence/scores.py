@@ -1,4 +1,4 @@
-"""Stage `confidence`: accuracy of confident answers, patched and unpatched.
+"""Scores of `confidence`: accuracy of confident answers in the runs of `transplant`.
 
 Params  patch
 """
@@ -13,19 +13,18 @@ from stages.lib.patching.config import PatchConfig
 
 
 def main(
-    statements: cli.Statements,
-    transplant: Annotated[Path, "the head set's runs, on the report split (Parquet)"],
+    pairs: cli.Pairs,
+    runs: cli.Runs,
     metrics: cli.Metrics,
-    plot: Annotated[Path, "writes one point per run and threshold (JSON)"],
+    plots: Annotated[Path, "writes thresholds.json (one row per run and threshold) into this folder"],
 ) -> None:
     """Count the answers that reach each threshold, and the right ones among them."""
     config = params.section("patch", PatchConfig)
-    table = tables.read(statements, tables.STATEMENTS)
-    answered = confidence.answers(table, transplant)
+    answered = confidence.answers(tables.read(pairs, tables.PAIRS), runs)
     points = confidence.points(answered, config)
-    tables.write_rows(plot, points)
-    runs = confidence.summarise(answered, points)
-    records.write(metrics, ConfidenceMetrics(config.source, config.base, runs))
+    tables.write_rows(plots / "thresholds.json", points)
+    by_run = confidence.summarise(answered, points)
+    records.write(metrics, ConfidenceMetrics(config.source, config.base, by_run))
 
 
 if __name__ == "__main__":
