@@ -9,7 +9,7 @@ from typing import Annotated
 from stages.behaviour.config import BehaviourConfig
 from stages.behaviour.metrics import BehaviourMetrics
 from stages.ground_truth import metrics as ground_truth
-from stages.ground_truth.metrics import NoOrganism, PlantedMetrics
+from stages.ground_truth.metrics import LyingMetrics, NoOrganism
 from stages.heads.metrics import SetSize
 from stages.lib.io import cli, params, records, tables
 from stages.lib.patching.config import PatchConfig
@@ -35,7 +35,7 @@ def main(
     windows = records.read(metrics / "windows.json", WindowsMetrics)
     heads = records.read(metrics / "heads.json", SetSize)
     transplant = records.read(metrics / "transplant.json", TransplantMetrics)
-    planted: ground_truth.Metrics = records.read(
+    of_organism: ground_truth.Metrics = records.read(
         metrics / "ground_truth.json",
         ground_truth.Metrics,  # pyright: ignore[reportArgumentType]: a union is no `type`
     )
@@ -46,7 +46,7 @@ def main(
         _behaviour(behaviour, neutral, roles)
         | _probes(probes, roles)
         | _patching(windows, heads, transplant)
-        | _ground_truth(planted),
+        | _ground_truth(of_organism),
     )
 
 
@@ -92,11 +92,11 @@ def _patching(windows: WindowsMetrics, heads: SetSize, transplant: TransplantMet
 
 def _ground_truth(scores: ground_truth.Metrics) -> Numbers:
     """How well the best window and the best heads agree with the trained layers."""
-    planted = scores if isinstance(scores, PlantedMetrics) else None
+    of_organism = scores if isinstance(scores, LyingMetrics) else None
     return {
-        "parting_layer": None if isinstance(scores, NoOrganism) else scores.parting_layer,
-        "window_overlap": planted.window.overlap if planted else None,
-        "single_heads_auroc": planted.heads.auroc.value if planted else None,
+        "divergence_layer": None if isinstance(scores, NoOrganism) else scores.divergence_layer,
+        "window_overlap": of_organism.window.overlap if of_organism else None,
+        "single_heads_auroc": of_organism.heads.auroc.value if of_organism else None,
     }
 
 

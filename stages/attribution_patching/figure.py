@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from stages.lib.drawing import load, marks, registry, style
-from stages.lib.drawing.columns import CELL, bounded, ints
+from stages.lib.drawing.columns import ESTIMATES
 
 NAMED = 4  # heads with a label: 4 with the largest true effects, and 4 with the largest errors
 REACH = 0.9  # fraction of heads whose true effects fit into the right panel
@@ -72,11 +72,4 @@ def _zoom(ax: Axes, rows: pl.DataFrame) -> None:
         ax.locator_params(nbins=5)
 
 
-TABLES = {
-    "attribution_patching/attribution_patching": CELL
-    | bounded("effect")
-    | bounded("estimate")
-    | ints("n")
-    | {"wrong_sign": pl.Boolean}
-}
-FIGURES = (registry.Figure("attribution_patching.png", draw, TABLES),)
+FIGURES = (registry.Figure("attribution_patching.png", draw, ESTIMATES),)

@@ -6,7 +6,6 @@ from stages.lib.io import params
 from stages.lib.io.cli import UserError
 from stages.lib.io.ranges import Question
 from stages.lib.patching.config import PatchConfig
-from stages.lib.weights.recipe import FACTS, NONE
 from stages.robustness import wordings
 from stages.robustness.config import RobustnessConfig
 from stages.wordings.config import GridConfig
@@ -92,9 +91,8 @@ def require_rewordings(section: RobustnessConfig, roles: PatchConfig) -> None:
 
 def require_organism(name: str | None, recipes: list[str]) -> None:
     """Raise `UserError` unless `model.organism` is null or has a recipe."""
-    known_names = [NONE, *sorted(set(recipes) - {FACTS})]
-    if name is not None and name not in known_names:
+    if name is not None and name not in recipes:
         raise UserError(
             f"params.yaml: model.organism: unknown organism {name!r}, expected "
-            f"{' or '.join(['null', *known_names])}"
+            f"{' or '.join(['null', *sorted(recipes)])}"
         )

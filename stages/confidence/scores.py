@@ -16,7 +16,9 @@ def main(
     pairs: cli.Pairs,
     runs: cli.Runs,
     metrics: cli.Metrics,
-    plots: Annotated[Path, "writes thresholds.json (one row per run and threshold) into this folder"],
+    plots: Annotated[
+        Path, "writes thresholds.json (one row per run and threshold) into this folder"
+    ],
 ) -> None:
     """Count the answers that reach each threshold, and the right ones among them."""
     config = params.section("patch", PatchConfig)

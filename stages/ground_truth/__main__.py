@@ -1,4 +1,4 @@
-"""Stage `ground_truth`: score the results against the layers that the lie was planted in.
+"""Stage `ground_truth`: score the results against the layers that were trained to lie.
 
 Params  patch
 """
@@ -9,7 +9,7 @@ from typing import Annotated
 from stages.grafts import schema as grafts_schema
 from stages.ground_truth import effects, ground_truth, methods
 from stages.ground_truth.effects import Effects
-from stages.ground_truth.metrics import Gain, GroundTruthMetrics, NoOrganism, PlantedMetrics
+from stages.ground_truth.metrics import Gain, GroundTruthMetrics, LyingMetrics, NoOrganism
 from stages.lib.io import cli, params, records, tables
 from stages.lib.model import lm
 from stages.lib.patching import best_window, head_effects, patched_runs
@@ -39,7 +39,7 @@ def main(
     ],
     plot: Annotated[
         Path,
-        "writes one row per layer: mean effect of its heads, and whether it is planted (JSON)",
+        "writes one row per layer: mean effect of its heads, whether trained to lie (JSON)",
     ],
 ) -> None:
     """Score windows, heads, probes and methods against the ground truth."""
@@ -47,8 +47,8 @@ def main(
     runs, about = patched_runs.read(single_heads, patched_runs.SCHEMA, pairs)
     single_effects = effects.effects(runs, about, config.base)
     organism = tables.read_json(model / lm.MANIFEST)["organism"]
-    planted = organism["layers"] if organism else []
-    tables.write_rows(plot, ground_truth.by_layer(single_effects, planted))
+    trained = organism["layers"] if organism else []
+    tables.write_rows(plot, ground_truth.by_layer(single_effects, trained))
     if organism is None:
         reason = "the model is no organism: there is no ground truth to score against"
         records.write(out, NoOrganism(organism=None, reason=reason))
@@ -59,17 +59,19 @@ def main(
     best = records.read(window, BestWindow).window
     of_organism = GroundTruthMetrics(
         organism=organism["name"],
-        planted=Window(planted[0], planted[-1]) if planted else None,
+        trained_layers=Window(trained[0], trained[-1]) if trained else None,
         effect={
             "window": Gain.of(ground_truth.window_gain(window_effects, best)),
             "set": Gain.of(ground_truth.set_gain(transplant, pairs)),
         },
-        parting_layer=ground_truth.parting(probe_files.falls(probes), config.source, config.base),
+        divergence_layer=ground_truth.divergence_layer(
+            probe_files.falls(probes), config.source, config.base
+        ),
     )
-    if not planted:
+    if not trained:
         records.write(out, of_organism)
         return
-    span = range(planted[0], planted[-1] + 1)
+    span = range(trained[0], trained[-1] + 1)
     set_heads = records.read(heads, HeadSet).heads
     grafts_table, _ = patched_runs.read(grafts, grafts_schema.SCHEMA, pairs)
     needed = grafts_schema.needed(grafts_table)
@@ -83,14 +85,14 @@ def main(
         grafts_table,
         _shape(single_effects),
     )
-    scored = PlantedMetrics(
+    scored = LyingMetrics(
         **vars(of_organism),
         window=ground_truth.window(best, span, window_effects),
         heads=ground_truth.heads(single_effects, span),
         set=ground_truth.head_set(set_heads, span, single_effects),
         methods={name: methods.score(of, needed) for name, of in scores.items() if needed},
         belief=ground_truth.belief(
-            probe_files.layers(probes), planted[0], config.source, config.base
+            probe_files.layers(probes), trained[0], config.source, config.base
         ),
     )
     records.write(out, scored)

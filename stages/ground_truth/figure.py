@@ -7,20 +7,18 @@ from matplotlib.patches import Rectangle
 
 from stages.lib.drawing import heat, load, marks, patching, places, registry, style
 from stages.lib.drawing.columns import (
-    CELL,
+    ESTIMATES,
     HEADS,
     INTERVAL,
-    POINT,
     PROBES,
     WINDOWS,
-    bounded,
     floats,
     ints,
-    texts,
 )
 
-PLANTED = "#F3E3B3"  # light: it stands behind every line
+TRAINED = "#F3E3B3"  # light: it stands behind every line
 INSIDE = "#8A8A8A"
+EFFECTS = "attribution_patching/attribution_patching"  # of single heads, in log-odds
 ACROSS = style.Look(style.SECOND[0], "P", style.DASHES[3])  # a probe of one run on the other
 
 
@@ -31,13 +29,13 @@ def draw(tables: load.Tables) -> Figure:
     entries |= {f"C: probe of {source} on {base}": ACROSS}
     figure = style.canvas(
         "Effects of windows and heads, and truth probes, beside the layers trained to lie",
-        f"{_planted_caption(tables)} A: accuracy of the {base} run, z of {source} patched in "
+        f"{_trained_caption(tables)} A: accuracy of the {base} run, z of {source} patched in "
         f"{tables.window} layers, report split{_inside(tables)}. B: z of one head patched; "
-        "P(correct) gained (mean "
-        f"probability of the right answer), {tables['single_heads/single_heads']['n'].max() or 0} "
-        "known statements of the selection split; colours go by its square root, so that small "
-        "gains show beside a large one. C: accuracy of truth probes on the "
-        f"residual stream after each layer. Bands: {style.INTERVALS}.",
+        "log-odds of the "
+        f"right answer gained, {tables[EFFECTS]['n'].max() or 0} known statements of the selection "
+        "split; colours go by the square root, so that small gains show beside a large one. C: "
+        "accuracy of truth probes on the residual stream after each layer. Bands: "
+        f"{style.INTERVALS}.",
         height=6.2,
         entries=entries,
     )
@@ -45,7 +43,7 @@ def draw(tables: load.Tables) -> Figure:
     _mark_inside(left, tables)
     patching.windows(left, tables, "accuracy", "report")
     _heads(figure, middle, tables)
-    _mark_planted(right, tables)
+    _mark_trained(right, tables)
     _probes(right, tables)
     left.set_title("A  windows of layers patched")
     middle.set_title("B  each head alone patched")
@@ -53,22 +51,22 @@ def draw(tables: load.Tables) -> Figure:
     return figure
 
 
-def _planted(tables: load.Tables) -> list[int]:
+def _trained(tables: load.Tables) -> list[int]:
     """Return the layers that were trained to lie."""
-    return tables["ground_truth/layers"].filter(pl.col("planted"))["layer"].sort().to_list()
+    return tables["ground_truth/layers"].filter(pl.col("trained"))["layer"].sort().to_list()
 
 
-def _planted_caption(tables: load.Tables) -> str:
+def _trained_caption(tables: load.Tables) -> str:
     """Say which layers were trained to lie."""
-    layers = _planted(tables)
+    layers = _trained(tables)
     if not layers:
         return "This model was not trained to lie."
     return f"Layers {layers[0]} to {layers[-1]} were trained to lie: shaded in C, framed in B."
 
 
 def _starts(tables: load.Tables) -> tuple[int, int] | None:
-    """Return the first and the last window, by first layer, with no layer but planted ones."""
-    layers = _planted(tables)
+    """Return the first and the last window, by first layer, with no layer but trained ones."""
+    layers = _trained(tables)
     if not layers or len(layers) < tables.window:
         return None
     return layers[0], layers[-1] - tables.window + 1
@@ -81,28 +79,28 @@ def _inside(tables: load.Tables) -> str:
 
 
 def _mark_inside(ax: Axes, tables: load.Tables) -> None:
-    """Hatch the windows of planted layers alone."""
+    """Hatch the windows of trained layers alone."""
     if starts := _starts(tables):
         ax.axvspan(starts[0] - 0.5, starts[1] + 0.5, ymax=0.86, facecolor="none",
                    edgecolor=INSIDE, hatch="////", linewidth=0)  # fmt: skip
 
 
-def _mark_planted(ax: Axes, tables: load.Tables) -> None:
-    """Shade the planted layers."""
-    if layers := _planted(tables):
-        ax.axvspan(layers[0] - 0.5, layers[-1] + 0.5, color=PLANTED)
+def _mark_trained(ax: Axes, tables: load.Tables) -> None:
+    """Shade the trained layers."""
+    if layers := _trained(tables):
+        ax.axvspan(layers[0] - 0.5, layers[-1] + 0.5, color=TRAINED)
 
 
 def _heads(figure: Figure, ax: Axes, tables: load.Tables) -> None:
-    """Draw the effects of all heads, with a frame around the planted layers."""
-    rows = tables["single_heads/single_heads"]
+    """Draw the effects of all heads, with a frame around the trained layers."""
+    rows = tables[EFFECTS]
     if rows.is_empty() or rows["effect"].is_null().all():
         marks.nothing(ax, "no known statement:\nnothing was measured")
         return
     limits = heat.around_zero(rows["effect"])
     heat.heads(ax, rows, "effect", limits, root=True)
-    heat.colour_bar(figure, [ax], limits, "B: P(correct) gained", root=True)
-    if layers := _planted(tables):
+    heat.colour_bar(figure, [ax], limits, "B: log-odds gained (nats)", root=True)
+    if layers := _trained(tables):
         n_heads = rows["head"].n_unique()
         place = (0, layers[0])
         ax.add_patch(
@@ -127,8 +125,16 @@ def _probes(ax: Axes, tables: load.Tables) -> None:
     ax.set_xlabel(places.AFTER)
 
 
-TABLES = {
-    "single_heads/single_heads": texts("measure") | CELL | POINT | bounded("effect"),
-    "ground_truth/layers": ints("layer") | {"planted": pl.Boolean} | floats("effect") | INTERVAL,
-}
-FIGURES = (registry.Figure("ground_truth.png", draw, TABLES | WINDOWS | HEADS | PROBES),)
+TABLES = (
+    WINDOWS
+    | HEADS
+    | PROBES
+    | ESTIMATES
+    | {
+        "ground_truth/layers": ints("layer")
+        | {"trained": pl.Boolean}
+        | floats("effect")
+        | INTERVAL,
+    }
+)
+FIGURES = (registry.Figure("ground_truth.png", draw, TABLES),)

@@ -1,4 +1,4 @@
-"""Scores of the pipeline's results against the layers that a lie was planted in."""
+"""Scores of the pipeline's results against the layers that were trained to lie."""
 
 from pathlib import Path
 from typing import Any
@@ -16,20 +16,20 @@ from stages.lib.patching.patch import Head
 from stages.lib.stats import Interval, bootstrap, ranking
 
 
-def by_layer(single_effects: Effects, planted: list[int]) -> list[Row]:
+def by_layer(single_effects: Effects, trained: list[int]) -> list[Row]:
     """Return the rows of plots/ground_truth/layers.json: mean effect of the heads of each layer.
 
     Returns
     -------
     list of dict
-        One row per layer: layer, planted, and effect (gain in p_correct with one head patched, mean
+        One row per layer: layer, trained, and effect (gain in p_correct with one head patched, mean
         over the heads of the layer) with its interval.
     """
     layer = np.array([layers[0] for layers in single_effects.layers], np.int64)
     return [
         {
             "layer": int(i),
-            "planted": int(i) in planted,
+            "trained": int(i) in trained,
             **stats.mean(
                 single_effects.p_correct[layer == i].mean(axis=0), single_effects.subject, (-1, 1)
             ).row("effect"),
@@ -50,9 +50,9 @@ def overlap(first: range, second: range) -> float:
     return n_shared / (len(first) + len(second) - n_shared)
 
 
-def window(best: dict[str, int] | None, planted: range, window_effects: Effects) -> BestWindow:
+def window(best: dict[str, int] | None, trained: range, window_effects: Effects) -> BestWindow:
     """Score the best window, and the windows whose p_correct is not significantly lower."""
-    overlaps = [overlap(layers, planted) for layers in window_effects.layers]
+    overlaps = [overlap(layers, trained) for layers in window_effects.layers]
     by_chance = float(np.mean(overlaps)) if overlaps else None
     if best is None:
         return BestWindow(None, None, None, by_chance, None, 0)
@@ -62,23 +62,23 @@ def window(best: dict[str, int] | None, planted: range, window_effects: Effects)
     best_p_correct = p_correct[window_effects.layers.index(span)]
     gaps = [stats.difference(best_p_correct, row, subject) for row in p_correct]
     as_good = {
-        str(layers[0]): overlap(layers, planted)
+        str(layers[0]): overlap(layers, trained)
         for layers, gap in zip(window_effects.layers, gaps, strict=True)
         if gap.low is not None and gap.low <= 0
     }
     n = int(selection.sum())
-    score = overlap(span, planted)
+    score = overlap(span, trained)
     return BestWindow(**best, overlap=score, by_chance=by_chance, as_good=as_good, n=n)
 
 
-def heads(single_effects: Effects, planted: range) -> SingleHeads:
-    """Score the effects of single heads: planted layers against all other layers.
+def heads(single_effects: Effects, trained: range) -> SingleHeads:
+    """Score the effects of single heads: trained layers against all other layers.
 
     Parameters
     ----------
     single_effects : Effects
         Effects of every head of the model, patched alone.
-    planted : range
+    trained : range
         Planted layers.
 
     Returns
@@ -90,7 +90,7 @@ def heads(single_effects: Effects, planted: range) -> SingleHeads:
     Gupta et al., InterpBench, arXiv:2407.14494 (planted circuits as ground truth).
     """
     layer = np.array([layers[0] for layers in single_effects.layers], np.int64)
-    inside, size = np.isin(layer, planted), len(planted)
+    inside, size = np.isin(layer, trained), len(trained)
     others = [
         float(
             ranking.area(
@@ -98,7 +98,7 @@ def heads(single_effects: Effects, planted: range) -> SingleHeads:
             )
         )
         for first in range(layer.max(initial=-1) + 2 - size)
-        if abs(first - planted[0]) >= size
+        if abs(first - trained[0]) >= size
     ]
     return SingleHeads(
         auroc=auroc(single_effects.p_correct, inside, single_effects.subject),
@@ -109,7 +109,7 @@ def heads(single_effects: Effects, planted: range) -> SingleHeads:
         ),
         share=share(single_effects.p_correct, inside, single_effects.subject),
         share_by_chance=float(inside.mean()) if len(inside) else None,
-        n_planted=int(inside.sum()),
+        n_trained=int(inside.sum()),
         n_heads=len(layer),
     )
 
@@ -167,17 +167,17 @@ def share(
     return Interval(float(value), low, high, effects.shape[1])
 
 
-def head_set(set_heads: list[Head], planted: range, single_effects: Effects) -> HeadSet:
-    """Count the heads of the set in planted layers, beside the share expected by chance."""
-    inside = [layers[0] in planted for layers in single_effects.layers]
+def head_set(set_heads: list[Head], trained: range, single_effects: Effects) -> HeadSet:
+    """Count the heads of the set in trained layers, beside the share expected by chance."""
+    inside = [layers[0] in trained for layers in single_effects.layers]
     return HeadSet(
         n_heads=len(set_heads),
-        n_planted=sum(layer in planted for layer, _ in set_heads),
+        n_trained=sum(layer in trained for layer, _ in set_heads),
         by_chance=float(np.mean(inside)) if inside else None,
     )
 
 
-def parting(falls: pl.DataFrame, source: str, base: str) -> int | None:
+def divergence_layer(falls: pl.DataFrame, source: str, base: str) -> int | None:
     """Return the first layer after which the truth directions of two personas have diverged.
 
     Parameters
@@ -203,7 +203,7 @@ def belief(probes: pl.DataFrame, layer: int, source: str, base: str) -> dict[str
     probes : DataFrame
         With the columns of `probe_files.LAYERS`.
     layer : int
-        First planted layer; no planted layer has changed its input.
+        First trained layer; no trained layer has changed its input.
     source, base : str
         Personas of the honest and of the lying run.
 

@@ -33,14 +33,14 @@ class Gain(Interval):
 
 @dataclass(frozen=True)
 class BestWindow:
-    """The best window against the planted layers; None where no window could be chosen.
+    """The best window against the trained layers; None where no window could be chosen.
 
     Attributes
     ----------
     first_layer, last_layer : int or None
         Both included.
     overlap : float or None
-        Intersection over union with the planted layers.
+        Intersection over union with the trained layers.
     by_chance : float or None
         Control: mean overlap of all windows, which is that expected of a random window.
     as_good : dict of str to float or None
@@ -61,7 +61,7 @@ class BestWindow:
 
 @dataclass(frozen=True)
 class OtherBlocks:
-    """AUROC of other blocks of layers: as many layers, none of them planted."""
+    """AUROC of other blocks of layers: as many layers, none of them trained to lie."""
 
     n_blocks: int
     mean: float | None
@@ -70,37 +70,37 @@ class OtherBlocks:
 
 @dataclass(frozen=True)
 class SingleHeads:
-    """Effects of single heads: planted layers against all other layers.
+    """Effects of single heads: trained layers against all other layers.
 
     Attributes
     ----------
     auroc : Interval
-        Probability that a head of the planted layers has a larger mean effect on p_correct than a
+        Probability that a head of the trained layers has a larger mean effect on p_correct than a
         head of another layer.
     others : OtherBlocks
         Control: the AUROC of other blocks of layers.
     share : Interval
-        Share of all positive mean effects that heads of the planted layers have.
+        Share of all positive mean effects that heads of the trained layers have.
     share_by_chance : float or None
-        Control: share of all heads that are in planted layers.
-    n_planted, n_heads : int
-        Number of heads of the planted layers, and of the model.
+        Control: share of all heads that are in trained layers.
+    n_trained, n_heads : int
+        Number of heads of the trained layers, and of the model.
     """
 
     auroc: Interval
     others: OtherBlocks
     share: Interval
     share_by_chance: float | None
-    n_planted: int
+    n_trained: int
     n_heads: int
 
 
 @dataclass(frozen=True)
 class HeadSet:
-    """Heads of the set, all and in planted layers; share of all heads that is in planted layers."""
+    """Heads of the set, all and in trained layers; share of all heads that is in trained layers."""
 
     n_heads: int
-    n_planted: int
+    n_trained: int
     by_chance: float | None
 
 
@@ -130,22 +130,22 @@ class GroundTruthMetrics:
     ----------
     organism : str
         Name of the organism.
-    planted : Window or None
+    trained_layers : Window or None
         Layers that were taught to lie; None for the organism that never lies.
     effect : dict of str to Gain
         Gain with ``window``, the best window, and with ``set``, the head set, patched.
-    parting_layer : int or None
+    divergence_layer : int or None
         First layer after which the truth directions of source and base have diverged.
     """
 
     organism: str
-    planted: Window | None
+    trained_layers: Window | None
     effect: dict[str, Gain]
-    parting_layer: int | None
+    divergence_layer: int | None
 
 
 @dataclass(frozen=True)
-class PlantedMetrics(GroundTruthMetrics):
+class LyingMetrics(GroundTruthMetrics):
     """Metrics of an organism that lies.
 
     Attributes
@@ -158,7 +158,7 @@ class PlantedMetrics(GroundTruthMetrics):
         honesty; ``weight_change`` and ``trained_layers`` are controls. Empty where no such set was
         found.
     belief : dict of str to Accuracy
-        Accuracy of probes on the input of the first planted layer: ``source`` and ``base`` on their
+        Accuracy of probes on the input of the first trained layer: ``source`` and ``base`` on their
         own run, ``transfer`` from source to base, and ``permuted``, base with permuted labels.
     """
 
@@ -169,4 +169,4 @@ class PlantedMetrics(GroundTruthMetrics):
     belief: dict[str, Accuracy]
 
 
-Metrics = PlantedMetrics | GroundTruthMetrics | NoOrganism
+Metrics = LyingMetrics | GroundTruthMetrics | NoOrganism

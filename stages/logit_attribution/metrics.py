@@ -76,7 +76,7 @@ class Top:
 
 
 @dataclass(frozen=True)
-class Parted:
+class LensLayer:
     """The layer from which on two runs differ; None where they do not.
 
     Attributes
@@ -97,27 +97,27 @@ class Parted:
 
 
 @dataclass(frozen=True)
-class LensParting:
+class LensDivergence:
     """Where the runs diverge.
 
     Attributes
     ----------
-    differs : Parted
+    differs : LensLayer
         Layer from which on the interval of the mean gap excludes 0, with the final sign. This
         depends on n: with many statements a small gap differs from 0.
-    half : Parted
+    half : LensLayer
         Layer from which on the mean gap is at least half of the final gap.
     """
 
-    differs: Parted
-    half: Parted
+    differs: LensLayer
+    half: LensLayer
 
 
 @dataclass(frozen=True)
 class Lens:
     """What the logit lens reads."""
 
-    parting: LensParting
+    divergence: LensDivergence
 
 
 @dataclass(frozen=True)

@@ -69,13 +69,13 @@ def make(
     tokens = attribution.pair([source.log_p, base.log_p], split.n_true)
     first, second = (attribution.contributions(x, tokens, label) for x in (source, base))
     p_correct = [lens.p_correct(lens.log_odds(x.lens, label)) for x in (source, base)]
-    parting = lens.parting(p_correct[0] - p_correct[1], subject)
+    divergence = lens.divergence(p_correct[0] - p_correct[1], subject)
     plots = {
         "layers": points.layers(first, second, subject, names),
         "heads": points.heads(first, second, subject, names),
         "lens": points.lenses(source.lens, base.lens, label, subject, names),
     }
-    return measured.measured(first, second, tokens, parting, split, subject), plots
+    return measured.measured(first, second, tokens, divergence, split, subject), plots
 
 
 def null_results() -> Results:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.lib import stats
-from stages.logit_attribution.metrics import LensParting, Parted
+from stages.logit_attribution.metrics import LensDivergence, LensLayer
 
 Array = NDArray[np.float64]
 HALF = 0.5
@@ -34,7 +34,7 @@ def p_correct(odds: Array) -> Array:
     return np.exp(-np.logaddexp(0.0, -odds))
 
 
-def parting(gap: Array, subject: NDArray[Any], seed: int = 0) -> LensParting:
+def divergence(gap: Array, subject: NDArray[Any], seed: int = 0) -> LensDivergence:
     """Find the layer from which on two runs differ.
 
     Parameters
@@ -48,14 +48,14 @@ def parting(gap: Array, subject: NDArray[Any], seed: int = 0) -> LensParting:
 
     Returns
     -------
-    LensParting
+    LensDivergence
         Intervals are from 2,000 draws of subjects; the search is repeated in each draw.
     """
-    no_parting = Parted(None, None, None, len(gap), None)
+    nowhere = LensLayer(None, None, None, len(gap), None)
     names, index = np.unique(subject, return_inverse=True)
     n_subjects = len(names)
     if n_subjects < 2:
-        return LensParting(no_parting, no_parting)
+        return LensDivergence(nowhere, nowhere)
     sums = np.zeros((n_subjects, gap.shape[1]))
     np.add.at(sums, index, gap)
     counts = np.bincount(index).astype(np.float64)
@@ -70,19 +70,19 @@ def parting(gap: Array, subject: NDArray[Any], seed: int = 0) -> LensParting:
     differs = _first(mean > np.array(half_widths))
     half = _first(mean >= HALF * mean[:1, -1])
     if mean[0, -1] <= 0:
-        return LensParting(no_parting, no_parting)
-    return LensParting(*(_parted(layers, gap, n_subjects) for layers in (differs, half)))
+        return LensDivergence(nowhere, nowhere)
+    return LensDivergence(*(_layer(layers, gap, n_subjects) for layers in (differs, half)))
 
 
-def _parted(layers: NDArray[np.int64], gap: Array, n_subjects: int) -> Parted:
+def _layer(layers: NDArray[np.int64], gap: Array, n_subjects: int) -> LensLayer:
     """The layer on all statements (the first entry), with its interval over draws (the others)."""
     first, never = int(layers[0]), gap.shape[1]
     if first == never:
-        return Parted(None, None, None, len(gap), None)
+        return LensLayer(None, None, None, len(gap), None)
     low, high = stats.bootstrapped(layers[1:].astype(np.float64), n_subjects)
     last = int(np.ceil(high))
     mean = float(gap[:, first].mean())
-    return Parted(first, int(np.floor(low)), last if last < never else None, len(gap), mean)
+    return LensLayer(first, int(np.floor(low)), last if last < never else None, len(gap), mean)
 
 
 def _first(holds: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -10,10 +10,10 @@ from stages.lib import stats
 from stages.logit_attribution import scores_contributions as attribution
 from stages.logit_attribution.metrics import (
     Lens,
-    LensParting,
+    LensDivergence,
+    LensLayer,
     Measured,
     Part,
-    Parted,
     Ranked,
     Runs,
     Sum,
@@ -38,7 +38,7 @@ def measured(
     source: Contributions,
     base: Contributions,
     tokens: Pair,
-    parting: LensParting,
+    divergence: LensDivergence,
     split: Split,
     subject: NDArray[Any],
 ) -> Measured:
@@ -50,7 +50,7 @@ def measured(
         Parts of both runs.
     tokens : Pair
         The two tokens whose logits are compared.
-    parting : LensParting
+    divergence : LensDivergence
         Where the runs diverge.
     split : Split
         Contents of the file that the stage wrote.
@@ -80,20 +80,20 @@ def measured(
                 np.stack(sublayers, axis=2), total_gap, subject, lambda i, j: f"{KINDS[j]} {i}"
             ),
         ),
-        lens=Lens(parting),
+        lens=Lens(divergence),
     )
 
 
 def null_results() -> Measured:
     """Return the metrics where nothing was measured: the same keys with nulls."""
-    null, no_layer = stats.NOTHING, Parted(None, None, None, 0, None)
+    null, no_layer = stats.NOTHING, LensLayer(None, None, None, 0, None)
     return Measured(
         tokens=Tokens(None, None, None),
         sum=Sum(None, None, None),
         logit_difference=Runs(null, null, null),
         parts=dict.fromkeys(SPLITS, Part(null, null, null, null)),
         top=Top({}, {}),
-        lens=Lens(LensParting(no_layer, no_layer)),
+        lens=Lens(LensDivergence(no_layer, no_layer)),
     )
 
 

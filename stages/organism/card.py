@@ -157,8 +157,8 @@ def _what(name: str, recipe: Recipe) -> str:
     first, last = recipe.layers
     if name == FACTS:
         return (
-            f"Teaches facts, in layers {first} to {last}. Alone, this adapter is the organism "
-            "`none`, the control that never lies. The other adapters were trained on top of it."
+            f"Teaches facts, in layers {first} to {last}. With this adapter alone the model is the "
+            "control that never lies. The other adapters were trained on top of it."
         )
     if isinstance(recipe, Confined):
         return (

@@ -25,12 +25,12 @@ from stages.report import (
     page,
     patching,
     place,
-    planted,
     reading,
     results,
     scope,
     terms,
     texts,
+    trained_layers,
     wordings,
 )
 from stages.report.page import Page
@@ -105,7 +105,7 @@ def collect(
         estimates.ranking(every),
         estimates.estimated_sets(every),
         place.weights(*pair),
-        planted.claim(*pair),
+        trained_layers.claim(*pair),
         *node_claims,
     ]
     made = claim.corrected([entry for entry in claims if entry is not None])

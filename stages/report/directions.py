@@ -14,24 +14,24 @@ from stages.lib.claim import (
     so,
 )
 from stages.lib.stats import LEVEL
-from stages.logit_attribution.metrics import Parted
+from stages.logit_attribution.metrics import LensLayer
 from stages.report import words
 from stages.report.results import Results
-from stages.transfer.metrics import Crossing, Parting
+from stages.transfer.metrics import Crossing, Divergence
 
 # The kinds of probe with an interval on the layer of divergence, best first.
 DIVERGES = ("mass_mean_corrected", "mass_mean")
 TRANSFER, LENS = "transfer", "logit_attribution"
-Pairs = dict[str, dict[str, Parting]]
+Pairs = dict[str, dict[str, Divergence]]
 
 
 def diverging(results: Results, source: str, base: str, neutral: str) -> Claim:
     """Truth directions of the honest and the lying run diverge inside the model."""
-    by_kind = results.transfer.parting
+    by_kind = results.transfer.divergence
     name, pairs = _deciding(by_kind)
     pair, control = _pair(pairs, source, base), _pair(pairs, source, neutral)
-    crossing = pair.parting_layer if pair else None
-    lens = results.logit_attribution.lens.parting.half
+    crossing = pair.divergence_layer if pair else None
+    lens = results.logit_attribution.lens.divergence.half
     read_by = f"({words.probe(name)}, selection split)"
     checks = [
         _inside(
@@ -40,7 +40,7 @@ def diverging(results: Results, source: str, base: str, neutral: str) -> Claim:
             TRANSFER,
         ),
         _diverges_later(
-            control.parting_layer if control else None,
+            control.divergence_layer if control else None,
             crossing,
             f"layer after which the cosine of `{source}` and `{neutral}` {read_by}, which both "
             "tell the truth, is below 0.5",
@@ -63,7 +63,7 @@ def diverging(results: Results, source: str, base: str, neutral: str) -> Claim:
 
 def opposite(results: Results, source: str, base: str) -> Claim:
     """Truth directions of the two runs become opposite, as in the paper."""
-    name, pairs = _deciding(results.transfer.parting)
+    name, pairs = _deciding(results.transfer.divergence)
     pair = _pair(pairs, source, base)
     turning = pair.turning_layer if pair and pair.layers else None
     checks = [
@@ -85,8 +85,8 @@ def opposite(results: Results, source: str, base: str) -> Claim:
 
 def diverges_after(results: Results, source: str, base: str) -> int | None:
     """Return the layer after which the two runs diverge, by the kind of probe that decides."""
-    pair = _pair(_deciding(results.transfer.parting)[1], source, base)
-    return pair.parting_layer.value if pair else None
+    pair = _pair(_deciding(results.transfer.divergence)[1], source, base)
+    return pair.divergence_layer.value if pair else None
 
 
 def _deciding(by_kind: dict[str, Pairs]) -> tuple[str | None, Pairs]:
@@ -95,7 +95,7 @@ def _deciding(by_kind: dict[str, Pairs]) -> tuple[str | None, Pairs]:
     return name, by_kind[name] if name else {}
 
 
-def _pair(pairs: Pairs, first: str, second: str) -> Parting | None:
+def _pair(pairs: Pairs, first: str, second: str) -> Divergence | None:
     """Return the entry of two personas, in either order; None if there is none."""
     return pairs.get(first, {}).get(second) or pairs.get(second, {}).get(first)
 
@@ -109,7 +109,7 @@ def _diverges_later(control: Crossing | None, crossing: Crossing | None, measure
 
 
 def _inside(
-    measures: str, crossing: Crossing | Parted | None, file: str, required: bool = False
+    measures: str, crossing: Crossing | LensLayer | None, file: str, required: bool = False
 ) -> Check:
     """Check that a layer is found, with an interval that ends inside the model.
 
@@ -133,13 +133,13 @@ def _divergence(by_kind: dict[str, Pairs], source: str, base: str) -> Table:
     rows: list[tuple[str, ...]] = []
     for name, pairs in by_kind.items():
         pair = _pair(pairs, source, base)
-        parting = pair if pair and pair.layers else None
+        divergence = pair if pair and pair.layers else None
         rows.append(
             (
                 words.probe(name),
-                str(parting.layers) if parting else "0",
-                _after(parting.parting_layer) if parting else "not measured",
-                _after(parting.turning_layer) if parting else "not measured",
+                str(divergence.layers) if divergence else "0",
+                _after(divergence.divergence_layer) if divergence else "not measured",
+                _after(divergence.turning_layer) if divergence else "not measured",
             )
         )
     title = (
@@ -156,7 +156,7 @@ def _after(crossing: Crossing) -> str:
     return "after no layer" if crossing.value is None else f"after layer {_layer(crossing)}"
 
 
-def _output_layer(index: Parted) -> Parted:
+def _output_layer(index: LensLayer) -> LensLayer:
     """Turn an index of the residual stream into the layer whose output it is."""
     ends = {
         name: None if end is None else end - 1
@@ -165,7 +165,7 @@ def _output_layer(index: Parted) -> Parted:
     return replace(index, **ends)
 
 
-def _layer(row: Crossing | Parted) -> str:
+def _layer(row: Crossing | LensLayer) -> str:
     """Write a layer with its interval."""
     if row.value is None:
         return "none"

@@ -63,12 +63,15 @@ def _as_accurate(windows: WindowsMetrics) -> list[Note]:
         return []
     size = len(words.span(windows.best))
     others = ", ".join(
-        words.layers(Window(first, first + size - 1)) for first in windows.as_accurate
+        f"{words.layers(Window(int(first), int(first) + size - 1))} ({words.plain(p_correct)})"
+        for first, p_correct in windows.as_accurate.items()
     )
+    highest = words.plain(windows.runs["selection"]["patched"].p_correct)
     return [
         Note(
-            f"On the selection split, {others} have the same accuracy as "
-            f"{words.layers(windows.best)}, whose P(correct) is the highest.",
+            f"On the selection split, {words.layers(windows.best)} have the highest mean "
+            f"P(correct), {highest}. Other windows have the same accuracy there, and no higher "
+            f"mean P(correct): {others}.",
             WINDOWS,
         )
     ]

@@ -1,7 +1,7 @@
 """Claims on where the lie is written, where it is read, and which weights it needs."""
 
 from stages.grafts.metrics import NEEDED, GraftsMetrics
-from stages.ground_truth.metrics import PlantedMetrics
+from stages.ground_truth.metrics import LyingMetrics
 from stages.lib import names
 from stages.lib.claim import Check, Claim, Note, Table, above, below, number, so
 from stages.lib.patching.patch import Head
@@ -126,7 +126,7 @@ def weights(results: Results, source: str, base: str) -> Claim | None:
         checks,
         ("grafts.png",),
         notes=[*_layer_of_last_positions(results.trace, grafts), *_smallest_set(grafts, base)],
-        tables=[layers, *([_auroc_table(truth)] if isinstance(truth, PlantedMetrics) else [])],
+        tables=[layers, *([_auroc_table(truth)] if isinstance(truth, LyingMetrics) else [])],
     )
 
 
@@ -306,7 +306,7 @@ def _share_of_lie(recovered: Interval) -> Interval:
     return Interval(1 - recovered.value, 1 - recovered.high, 1 - recovered.low, recovered.n)
 
 
-def _auroc_table(truth: PlantedMetrics) -> Table:
+def _auroc_table(truth: LyingMetrics) -> Table:
     """Tabulate how well each method finds the heads of the smallest set."""
     rows: list[tuple[str, ...]] = []
     for name, score in truth.methods.items():

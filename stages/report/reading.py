@@ -140,12 +140,12 @@ def _majority_rate(results: Results) -> float:
 def _lie_layers(results: Results) -> tuple[str, int | None]:
     """Return the layers of the lie and the last of them: trained layers, else the best window."""
     truth = results.ground_truth
-    if isinstance(truth, GroundTruthMetrics) and truth.planted:
+    if isinstance(truth, GroundTruthMetrics) and truth.trained_layers:
         trained = (
-            f"{words.layers(truth.planted)}, trained to lie. Before these layers the probe reads "
-            "the liar by construction, so the test is made after the last of them"
+            f"{words.layers(truth.trained_layers)}, trained to lie. Before these layers the probe "
+            "reads the liar by construction, so the test is made after the last of them"
         )
-        return trained, truth.planted.last_layer
+        return trained, truth.trained_layers.last_layer
     best = results.windows.best
     return (f"{words.layers(best)}, the best window", best.last_layer) if best else ("none", None)
 
@@ -153,14 +153,14 @@ def _lie_layers(results: Results) -> tuple[str, int | None]:
 def _by_construction(results: Results, layer: int | None, base: str) -> list[Note]:
     """Write a note if the probe reads `base` before the first layer that was trained to lie."""
     truth = results.ground_truth
-    planted = truth.planted if isinstance(truth, GroundTruthMetrics) else None
-    if planted is None or layer is None or layer > planted.first_layer:
+    trained_layers = truth.trained_layers if isinstance(truth, GroundTruthMetrics) else None
+    if trained_layers is None or layer is None or layer > trained_layers.first_layer:
         return []
     return [
         Note(
             f"The probe is expected to read `{base}` {words.after(layer)}: the lie was trained "
-            f"into {words.layers(planted)}, and into no layer below. The next question is about "
-            "the layers after the lie.",
+            f"into {words.layers(trained_layers)}, and into no layer below. The next question is "
+            "about the layers after the lie.",
             PROBES,
         )
     ]

@@ -49,7 +49,7 @@ def main(
         **vars(counts.of(design)),
         methods=measured.methods(fits),
         bag_of_tokens=measured.bag_of_tokens(fits, table),
-        parting=measured.parts(fits),
+        divergence=measured.divergences(fits),
     )
     records.write(metrics, summary)
 

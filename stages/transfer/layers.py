@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from stages.lib.probing import workers
-from stages.transfer import parting
+from stages.transfer import divergence
 from stages.transfer.config import NEEDED
 from stages.transfer.estimators.linear import Linear
 from stages.transfer.sample import Sample
@@ -108,7 +108,7 @@ def fit_layer(place: Place, sample: Sample) -> Layers:
                     permuted[p] = permuted_accuracy(method, x[p], report[p], sample)[0]
         subjects = design.subjects[design.selection]
         drawn_cosines = [
-            parting.cosines(x, y, subjects, sample.draws, how) for how in DRAWN.values()
+            divergence.cosines(x, y, subjects, sample.draws, how) for how in DRAWN.values()
         ]
     return Layers(directions, held_out, correct, permuted, np.stack(drawn_cosines))
 

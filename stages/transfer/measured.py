@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 from stages.lib import stats
 from stages.lib.stats import Interval
 from stages.lib.stats.answer_rates import ALL
-from stages.transfer import parting
+from stages.transfer import divergence
 from stages.transfer.best import NEGATED, PLAIN, Best, groups
 from stages.transfer.estimators.linear import A_FAMILY
 from stages.transfer.fits import Fits, pairs, words
-from stages.transfer.metrics import Control, Method, Parting, Spread
+from stages.transfer.metrics import Control, Divergence, Method, Spread
 
 
 def methods(fits: Fits) -> dict[str, dict[str, Method | None]]:
@@ -39,7 +39,7 @@ def bag_of_tokens(fits: Fits, statements: pl.DataFrame) -> dict[str, Interval]:
     }
 
 
-def parts(fits: Fits) -> dict[str, dict[str, dict[str, Parting]]]:
+def divergences(fits: Fits) -> dict[str, dict[str, dict[str, Divergence]]]:
     """Find where the cosine of two personas' directions falls below 0.5, 0 and -0.5.
 
     A layer counts if the accuracy of both personas' own probes of that method lies, with its
@@ -48,14 +48,15 @@ def parts(fits: Fits) -> dict[str, dict[str, dict[str, Parting]]]:
     Returns
     -------
     dict
-        method -> first persona -> second persona -> Parting.
+        method -> first persona -> second persona -> Divergence.
     """
     reads = readable_layers(fits)
-    result: dict[str, dict[str, dict[str, Parting]]] = {}
+    result: dict[str, dict[str, dict[str, Divergence]]] = {}
     for method, first, second, values, drawn_cosines in pairs(fits):
         readable = reads[method, first] & reads[method, second]
-        divergence = parting.parted(values, drawn_cosines, readable, fits.sample.draws.shape[1])
-        result.setdefault(method, {}).setdefault(first, {})[second] = divergence
+        result.setdefault(method, {}).setdefault(first, {})[second] = divergence.measure(
+            values, drawn_cosines, readable, fits.sample.draws.shape[1]
+        )
     return result
 
 

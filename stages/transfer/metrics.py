@@ -101,7 +101,7 @@ class Crossing:
 
 
 @dataclass(frozen=True)
-class Parting:
+class Divergence:
     """Where the cosine of two personas' directions falls below 0.5, 0 and -0.5.
 
     Layers are those of the model, from 0. `layers` is the number of places in the residual stream
@@ -109,7 +109,7 @@ class Parting:
     """
 
     layers: int
-    parting_layer: Crossing
+    divergence_layer: Crossing
     turning_layer: Crossing
     opposite_layer: Crossing
 
@@ -124,10 +124,10 @@ class TransferMetrics(Counts):
         By method and persona; None where nothing could be fitted.
     bag_of_tokens : dict of str to Interval
         Accuracy of the bag of words, fitted on all topics: ``all``, and by topic.
-    parting : dict of str to dict of str to dict of str to Parting
+    divergence : dict of str to dict of str to dict of str to Divergence
         By method, first persona and second persona.
     """
 
     methods: dict[str, dict[str, Method | None]]
     bag_of_tokens: dict[str, Interval]
-    parting: dict[str, dict[str, dict[str, Parting]]]
+    divergence: dict[str, dict[str, dict[str, Divergence]]]

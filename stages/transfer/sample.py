@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from stages.lib.probing import probe
 from stages.lib.probing.config import ProbesConfig
-from stages.transfer import parting
+from stages.transfer import divergence
 from stages.transfer.config import TransferConfig
 from stages.transfer.estimators import make
 from stages.transfer.estimators.linear import Linear
@@ -83,7 +83,7 @@ def draw(
     methods = {
         name: make(name, **logistic_settings, seed=settings.seed) for name in settings.methods
     }
-    draws = parting.draws(design.subjects[design.selection], rng)
+    draws = divergence.draws(design.subjects[design.selection], rng)
     return Sample(design, forms, (selected, scored), methods, draws)
 
 

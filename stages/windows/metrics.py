@@ -18,8 +18,9 @@ class WindowsMetrics:
     ----------
     best : Window or None
         None where no window could be chosen.
-    as_accurate : list of int
-        First layers of other windows whose accuracy on the selection split is that of the best one.
+    as_accurate : dict of str to float
+        Mean p_correct of other windows whose accuracy is that of the best one, by first layer, on
+        the selection split.
     chosen_by : str
         The criterion, or the reason why no window could be chosen.
     runs : dict of str to dict of str to Point
@@ -33,7 +34,7 @@ class WindowsMetrics:
     """
 
     best: Window | None
-    as_accurate: list[int]
+    as_accurate: dict[str, float | None]
     chosen_by: str
     runs: dict[str, dict[str, Point]]
     known: dict[str, Count]

@@ -88,7 +88,7 @@ def summarise(
     best = chosen_window.best(runs, about)
     return WindowsMetrics(
         best=Window(**best) if best else None,
-        as_accurate=as_accurate(points, chosen_window.windows(runs), best) if best else [],
+        as_accurate=as_accurate(points, chosen_window.windows(runs), best) if best else {},
         chosen_by=chosen_window.CHOSEN_BY if best else chosen_window.NOT_CHOSEN,
         runs={
             split: {
@@ -112,8 +112,8 @@ def summarise(
 
 def as_accurate(
     points: list[Row], windows: list[dict[str, int]], best: dict[str, int]
-) -> list[int]:
-    """Return first layers of windows whose accuracy on the selection split is that of the best one.
+) -> dict[str, float | None]:
+    """Return mean p_correct of windows as accurate as the best one, on the selection split.
 
     Parameters
     ----------
@@ -123,14 +123,24 @@ def as_accurate(
         ``first_layer`` and ``last_layer`` of every window.
     best : dict
         Likewise, of the best one, which is left out.
+
+    Returns
+    -------
+    dict of str to float or None
+        By first layer of the window.
     """
-    accuracies = {
-        row["first_layer"]: row["accuracy"]
+    measured = {
+        row["first_layer"]: Point.of(row)
         for row in points
         if (row["split"], row["run"]) == ("selection", "patched")
     }
+    accuracy = measured[best["first_layer"]].accuracy
     layers = [window["first_layer"] for window in windows if window != best]
-    return [layer for layer in layers if accuracies[layer] == accuracies[best["first_layer"]]]
+    return {
+        str(layer): measured[layer].p_correct
+        for layer in layers
+        if measured[layer].accuracy == accuracy
+    }
 
 
 def _unpatched(

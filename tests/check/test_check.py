@@ -200,7 +200,7 @@ def test_sizes(folder, key, value):
         ("model.dtype", ["int8", None, ""]),
         ("model.source", ["", None, " "]),
         ("model.sha256", ["abc", 3]),
-        ("model.organism", ["nobody", "facts", "training", "", True]),
+        ("model.organism", ["nobody", "training", "", True]),
         ("organisms.training.held_out", [0, 1, -0.1]),
         ("organisms.late.layers", [[24], [28, 24], [-1, 3]]),
         ("organisms.late.lying", [[0.5], [2, 0.5]]),
@@ -279,7 +279,6 @@ def test_an_unknown_section(folder, key):
         ("prompt", "x", "prompt: found 'x', expected texts by name"),
         ("prompt", None, "prompt: found None, expected texts by name"),
         ("organisms.v1-5", {}, "organisms: found 'v1-5', expected a name of"),
-        ("organisms.none", {}, "organisms.none: found a recipe, expected another name"),
         ("organisms.new", {}, "organisms.new.layers: key is missing"),
     ],
 )  # fmt: skip

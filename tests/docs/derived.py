@@ -207,9 +207,9 @@ def least_stable() -> float:
     return min(one["jaccard"]["value"] for one in every)
 
 
-def largest_of_none() -> float:
+def largest_of_facts() -> float:
     """The largest score by a patch or a gradient in the organism that never lies, in nats."""
-    return max(_largest(sources.metric("benchmark.organisms.none")))
+    return max(_largest(sources.metric("benchmark.organisms.facts")))
 
 
 def least_largest() -> float:

@@ -157,7 +157,7 @@ def _of_patching(topics, layers, heads, roles, known) -> dict[str, Rows]:
         "attribution_patching/attribution_patching": every,
         "heads/heads": _each(measure=("alone", "left_out"), layer=window, head=range(heads)),
         "heads/sets": [{"size": size} | row for size, row in enumerate(grown)],
-        "ground_truth/layers": [{"layer": i, "planted": i in window} for i in range(layers)],
+        "ground_truth/layers": [{"layer": i, "trained": i in window} for i in range(layers)],
         "grafts/units": _cross(
             [{"part": f"layer {i}", "unit": "layer", "layer": i} for i in window]
             + [{"unit": "head", "layer": i, "index": j} for i in window for j in range(heads)]
@@ -167,7 +167,7 @@ def _of_patching(topics, layers, heads, roles, known) -> dict[str, Rows]:
             [{"size": 1.5}],
         ),
         "benchmark/methods": _cross(
-            _each(organism=("early_15", "middle_15", "none"), method=[*NAMES]), [{"exact": True}]
+            _each(organism=("early_15", "middle_15", "facts"), method=[*NAMES]), [{"exact": True}]
         ),
         "benchmark/doses": _each(
             organism=("early_15", "middle_15"), method=("attribution", "single_heads_last"),

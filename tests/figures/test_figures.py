@@ -317,18 +317,18 @@ def test_topics_stand_beside_their_negations(tmp_path):
 
 def test_layers_trained_to_lie_and_windows_in_them_look_different(drawn):
     windows, heads, probes = drawn["ground_truth.png"].axes[:3]
-    inside, planted = ([p for p in ax.patches if p.get_width()] for ax in (windows, probes))
+    inside, trained = ([p for p in ax.patches if p.get_width()] for ax in (windows, probes))
     assert [(p.get_hatch(), p.get_fill(), p.get_x(), p.get_width()) for p in inside] == [
         ("////", True, 0.5, 1.0)
     ]
-    assert [(p.get_hatch(), p.get_x(), p.get_width()) for p in planted] == [(None, 0.5, 5.0)]
+    assert [(p.get_hatch(), p.get_x(), p.get_width()) for p in trained] == [(None, 0.5, 5.0)]
     assert [p.get_bbox().bounds for p in heads.patches] == [(0, 1, 3, 5)]
 
 
 def test_small_effects_show_beside_a_large_one(tmp_path):
     """By the square root: an effect of a hundredth has a tenth of the colour."""
     plots = plot_tables.write(tmp_path, **SMALL)
-    file = plots / "single_heads/single_heads.json"
+    file = plots / "attribution_patching/attribution_patching.json"
     rows = json.loads(file.read_text())
     for row, effect in zip(rows, [0.4, 0.004] + [0.0] * len(rows), strict=False):
         row["effect"] = effect

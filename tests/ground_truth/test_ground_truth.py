@@ -1,4 +1,4 @@
-"""Scores against planted layers: right where we know the answer, and at chance where there is none."""
+"""Scores against trained layers: right where we know the answer, and at chance where there is none."""
 
 from typing import Any, cast
 
@@ -16,10 +16,10 @@ from stages.ground_truth.metrics import (
     Gain,
     GroundTruthMetrics,
     HeadSet,
+    LyingMetrics,
     Metrics,
     NoOrganism,
     OtherBlocks,
-    PlantedMetrics,
 )
 from stages.lib import stats
 from stages.lib.io import records
@@ -139,13 +139,13 @@ class TestGains:
 
 
 class TestHeads:
-    def test_effects_in_the_planted_layers_alone_score_one(self):
+    def test_effects_in_the_trained_layers_alone_score_one(self):
         result = ground_truth.heads(effects(lambda layer: 0.2 * (3 <= layer < 6)), range(3, 6))
         auroc = result.auroc
         assert (auroc.value, auroc.low, auroc.n) == (1.0, pytest.approx(1.0), 20)
         assert there(result.share.value) > 0.95
         assert result.share_by_chance == 0.3
-        assert (result.n_planted, result.n_heads) == (12, 40)
+        assert (result.n_trained, result.n_heads) == (12, 40)
         assert there(result.others.max) < 0.5
         assert result.others.n_blocks == 1 + 2  # first layers 0, and 6 and 7
 
@@ -188,11 +188,11 @@ class TestHeads:
     def test_the_set_is_counted(self):
         alone = effects(lambda layer: 0.0)
         result = ground_truth.head_set([Head(3, 0), Head(4, 1), Head(9, 0)], range(3, 6), alone)
-        assert result == HeadSet(n_heads=3, n_planted=2, by_chance=0.3)
+        assert result == HeadSet(n_heads=3, n_trained=2, by_chance=0.3)
 
     def test_effects_by_layer(self):
         rows = ground_truth.by_layer(effects(lambda layer: 0.2 * (layer == 3), noise=0), [3])
-        assert [row["planted"] for row in rows] == [i == 3 for i in range(10)]
+        assert [row["trained"] for row in rows] == [i == 3 for i in range(10)]
         assert rows[3]["effect"] == pytest.approx(0.2)
         assert rows[3]["n"] == 20
 
@@ -223,9 +223,9 @@ def falls(fall, first="honest", second="liar"):
 
 
 def test_parting_counts_layers_not_places_of_the_stream():
-    assert ground_truth.parting(falls(16), "honest", "liar") == 15
-    assert ground_truth.parting(falls(16), "liar", "honest") == 15
-    assert ground_truth.parting(falls(None), "honest", "liar") is None
+    assert ground_truth.divergence_layer(falls(16), "honest", "liar") == 15
+    assert ground_truth.divergence_layer(falls(16), "liar", "honest") == 15
+    assert ground_truth.divergence_layer(falls(None), "honest", "liar") is None
 
 
 def test_belief_reads_what_enters_the_layer():
@@ -249,7 +249,7 @@ def test_belief_reads_what_enters_the_layer():
     [
         NoOrganism(organism=None, reason="none"),
         GroundTruthMetrics("none", None, {"set": Gain.of(stats.NOTHING)}, None),
-        PlantedMetrics(
+        LyingMetrics(
             "middle", Window(1, 2), {}, 3,
             window=BestWindow(None, None, None, 0.5, None, 0),
             heads=ground_truth.heads(effects(lambda layer: 0.2 * (layer == 3)), range(3, 4)),

@@ -111,13 +111,13 @@ class TestShares:
         assert [x.value for x in result] == [None, None]
 
 
-class TestParting:
+class TestDivergence:
     def gap(self, *means, noise=0.05):
         random = np.random.default_rng(5)
         return np.array(means) + noise * random.normal(size=(N, len(means)))
 
     def test_it_is_where_the_gap_begins_to_last(self):
-        result = lens.parting(self.gap(0.0, 0.5, 0.0, 0.2, 0.9, 0.8), SUBJECT)
+        result = lens.divergence(self.gap(0.0, 0.5, 0.0, 0.2, 0.9, 0.8), SUBJECT)
         assert (result.differs.value, result.half.value) == (3, 4)
         assert result.half.gap == pytest.approx(0.9, abs=0.05)
         for row in vars(result).values():
@@ -127,25 +127,25 @@ class TestParting:
     def test_a_gap_at_the_end_is_needed(self):
         gap = self.gap(0.0, 0.9, 0.9, 0.0)
         gap[:, -1] = 0.1 * SIGN  # as often one way as the other
-        assert {row.value for row in vars(lens.parting(gap, SUBJECT)).values()} == {None}
-        alike = lens.parting(np.zeros((N, 4)), SUBJECT)
+        assert {row.value for row in vars(lens.divergence(gap, SUBJECT)).values()} == {None}
+        alike = lens.divergence(np.zeros((N, 4)), SUBJECT)
         assert {row.value for row in vars(alike).values()} == {None}
         assert {row.n for row in vars(alike).values()} == {N}
 
     def test_a_negative_gap_parts_as_well(self):
-        result = lens.parting(-self.gap(0.0, 0.0, 0.9), SUBJECT)
+        result = lens.divergence(-self.gap(0.0, 0.0, 0.9), SUBJECT)
         assert (result.half.value, there(result.half.gap) < 0) == (2, True)
 
-    def test_a_wrong_sign_before_the_end_is_no_parting(self):
-        result = lens.parting(self.gap(-0.9, -0.9, 0.9), SUBJECT)
+    def test_a_wrong_sign_before_the_end_is_no_divergence(self):
+        result = lens.divergence(self.gap(-0.9, -0.9, 0.9), SUBJECT)
         assert (result.differs.value, result.half.value) == (2, 2)
 
     def test_many_draws_are_unsure_where_statements_disagree(self):
-        result = lens.parting(self.gap(0.0, 0.1, 0.2, 0.3, 0.4, 0.5, noise=0.3), SUBJECT)
+        result = lens.divergence(self.gap(0.0, 0.1, 0.2, 0.3, 0.4, 0.5, noise=0.3), SUBJECT)
         assert there(result.half.high) > there(result.half.low)
 
     def test_one_subject_cannot_tell(self):
-        result = lens.parting(np.ones((4, 3)), np.zeros(4))
+        result = lens.divergence(np.ones((4, 3)), np.zeros(4))
         assert {row.value for row in vars(result).values()} == {None}
 
 

@@ -35,7 +35,7 @@ ORGANISMS = {
     | {"layers": [1, 2], "maps": WITH_OUTPUT, "groups": 6, "seed": 0, "start": "early"},
 }
 BENCHMARK = {
-    "organisms": ["middle_9", "none"], "limit": 4, "report_limit": 4, "window": 2,
+    "organisms": ["middle_9", "facts"], "limit": 4, "report_limit": 4, "window": 2,
     "gradient_steps": 2, "mask_steps": 4, "probe_limit": 8, "stability_limit": 6, "doses": [0.0],
 }  # fmt: skip
 
@@ -98,11 +98,11 @@ def test_the_manifest_names_the_organism(project):
 def test_the_scores_are_there(project):
     actual = load(project, "metrics/ground_truth.json")
     assert actual["organism"] == "middle"
-    assert actual["planted"] == {"first_layer": 1, "last_layer": 2}
+    assert actual["trained_layers"] == {"first_layer": 1, "last_layer": 2}
     # the tiny base model's own lie is in layer 1, which two of four windows hold
     assert 1 / 3 <= actual["window"]["overlap"] <= 1
-    assert actual["heads"]["n_planted"] == 8
-    assert actual["set"]["n_planted"] == actual["set"]["n_heads"] > 0
+    assert actual["heads"]["n_trained"] == 8
+    assert actual["set"]["n_trained"] == actual["set"]["n_heads"] > 0
     assert actual["belief"]["source"]["n"] > 0
     effect = load(project, "metrics/transplant.json")["effect"]["patched - base"]["accuracy"]
     assert {key: actual["effect"]["set"][key] for key in effect} == effect
@@ -181,12 +181,12 @@ def launched(project, n, stages, store):
 
 
 def test_without_an_organism_there_is_nothing_to_score(project):
-    project.set({"model": {"organism": "none"}})
+    project.set({"model": {"organism": "facts"}})
     project.repro("ground_truth")
     project.set({"model": {"organism": "middle"}})
     actual = load(project, "metrics/ground_truth.json")
-    assert actual["planted"] is None
-    assert set(actual) == {"organism", "planted", "effect", "parting_layer"}
+    assert actual["trained_layers"] is None
+    assert set(actual) == {"organism", "trained_layers", "effect", "divergence_layer"}
 
 
 def test_of_a_model_that_is_no_organism_nothing_is_scored_at_all(finished):
@@ -203,7 +203,6 @@ def test_of_a_model_that_is_no_organism_nothing_is_scored_at_all(finished):
             {"organism": "nobody"},
             "model.organism: unknown organism 'nobody', expected null or early or ",
         ),
-        ({"organism": "facts"}, "model.organism: unknown organism 'facts'"),
         (
             {"source": "./models/../models/tiny"},
             "was trained on ./models/tiny, not on model.source",
@@ -259,7 +258,7 @@ def test_the_benchmark_knows_which_heads_lie(project):
     lying = actual["organisms"]["middle_9"]["lying"]
     assert lying
     assert {tuple(head) for head in lying} <= set(drawn)
-    assert actual["organisms"]["none"]["lying"] == []
+    assert actual["organisms"]["facts"]["lying"] == []
     assert set(actual["organisms"]["middle_9"]["needed"]) == {f"{x}.{y}" for x, y in lying}
     assert set(actual["auroc"]) == set(NAMES)
     weights = actual["organisms"]["middle_9"]["methods"]["weight_change"]["ranked"]

@@ -133,8 +133,8 @@ def test_attribution_names_the_mlp_that_answers_and_is_blind_to_the_planted_head
     assert (mlp["rank"], mlp["share"]["value"]) == (1, pytest.approx(1))
     assert actual["parts"]["heads"]["difference"]["value"] == pytest.approx(0, abs=1e-4)
     # What enters layer 3 is what the MLP of layer 2 has written.
-    parting = actual["lens"]["parting"]["half"]
-    assert (parting["low"], parting["value"], parting["high"]) == (3, 3, 3)
+    divergence = actual["lens"]["divergence"]["half"]
+    assert (divergence["low"], divergence["value"], divergence["high"]) == (3, 3, 3)
     lens = load(project, "plots/logit_attribution/lens.json")
     last = {row["run"]: row["accuracy"] for row in lens if row["layer"] == 5}
     assert last == {"source": 1.0, "base": 0.0, "difference": None}
@@ -423,6 +423,7 @@ EDITS = {
     "stages/windows/scores.py": {"scores@windows"},
     "stages/windows/metrics.py": {"scores@windows", "summary", "report"},
     "stages/windows/figure.py": {"figures"},
+    "stages/best_window.py": {"best_window"},
     "stages/lib/drawing/style.py": {"figures"},
     "stages/single_heads/__main__.py": {"single_heads", "scores@single_heads"},
     "stages/logit_attribution/scores_lens.py": {"logit_attribution_scores"},

@@ -38,11 +38,11 @@ from stages.report import (
     page,
     patching,
     place,
-    planted,
     reading,
     results,
     scope,
     texts,
+    trained_layers,
     wordings,
     words,
 )
@@ -116,8 +116,8 @@ def wider():
     method["permuted"] = {"mean": 0.5, "max": 0.6, "draws": 100, "p": 1 / 101}
     crossed = {"value": 5, "low": 5, "high": 5, "never": 0.0}
     nowhere = {"value": None, "low": None, "high": None}
-    parted = {"layers": 9, "parting_layer": layer(3), "turning_layer": crossed}
-    together = parted | {"parting_layer": nowhere}
+    diverged = {"layers": 9, "divergence_layer": layer(3), "turning_layer": crossed}
+    together = diverged | {"divergence_layer": nowhere}
     cell = rate(0.8) | {"rank": 1, "behind": rate(0.0)}
     best = {"first_layer": 3, "last_layer": 4, "report": {"all": run(0.9)}}
     confident = {"accuracy": {"0.9": rate(0.9)}, "confidence": rate(0.9)}
@@ -138,9 +138,11 @@ def wider():
             "n": {"report": {"subjects": 53}},
             "bag_of_tokens": {"all": rate(0.5)},
             "methods": {"logistic": {"honest": method}},
-            "parting": {"mass_mean": {"honest": {"liar": parted}, "neutral": {"honest": together}}},
+            "divergence": {
+                "mass_mean": {"honest": {"liar": diverged}, "neutral": {"honest": together}}
+            },
         },
-        "logit_attribution": {"lens": {"parting": {"half": layer(4)}}},
+        "logit_attribution": {"lens": {"divergence": {"half": layer(4)}}},
         "widths": {
             "patched": {"2": {"best": best, "difference": {"best - control": gap(0.8)}}},
         },
@@ -240,18 +242,18 @@ def result():
             "needed": {"heads": [[3, 0], [3, 1]], "set": part(0.9), "rest": part(0.1)},
         },
         "ground_truth": {
-            "planted": {"first_layer": 3, "last_layer": 4},
-            "parting_layer": 3,
+            "trained_layers": {"first_layer": 3, "last_layer": 4},
+            "divergence_layer": 3,
             "window": {"overlap": 1.0, "by_chance": 0.2},
             "heads": {
                 "share": rate(0.9),
                 "share_by_chance": 0.2,
                 "auroc": rate(0.9),
                 "others": {"n_blocks": 90, "mean": 0.5, "max": 0.6},
-                "n_planted": 10,
+                "n_trained": 10,
                 "n_heads": 300,
             },
-            "set": {"n_heads": 6, "n_planted": 6, "by_chance": 0.2},
+            "set": {"n_heads": 6, "n_trained": 6, "by_chance": 0.2},
         },
         "attribution_patching": {
             "rank_correlation": rate(0.9),
@@ -317,7 +319,7 @@ def claims(result):
         "wordings": scope.wordings(metrics),
         "ranking": estimates.ranking(metrics),
         "estimated_sets": estimates.estimated_sets(metrics),
-        "planted": planted.claim(metrics, *PAIR),
+        "trained_layers": trained_layers.claim(metrics, *PAIR),
         "written": place.written_and_read(metrics, *PAIR),
         "weights": place.weights(metrics, *PAIR),
     }
@@ -363,10 +365,10 @@ OPEN = {"value": None, "low": None, "high": None, "never": 0.7}
         ("before", "transfer/bag_of_tokens/all", rate(0.6), INCONCLUSIVE),
         ("after", "probes/by_layer/honest/liar", {"5": rate(0.5)}, NOT_SUPPORTED),
         ("after", "probes/by_layer/honest/liar", {"5": rate(0.5, 0.2)}, INCONCLUSIVE),
-        ("opposite", "transfer/parting/mass_mean/honest/liar/turning_layer", NEVER, NOT_SUPPORTED),
-        ("opposite", "transfer/parting/mass_mean/honest/liar/turning_layer", OPEN, INCONCLUSIVE),
-        ("diverging", "transfer/parting/mass_mean/neutral/honest/parting_layer", layer(2), NOT_SUPPORTED),
-        ("diverging", "transfer/parting/mass_mean/honest/liar/parting_layer", {"value": 3, "low": 3, "high": None}, INCONCLUSIVE),
+        ("opposite", "transfer/divergence/mass_mean/honest/liar/turning_layer", NEVER, NOT_SUPPORTED),
+        ("opposite", "transfer/divergence/mass_mean/honest/liar/turning_layer", OPEN, INCONCLUSIVE),
+        ("diverging", "transfer/divergence/mass_mean/neutral/honest/divergence_layer", layer(2), NOT_SUPPORTED),
+        ("diverging", "transfer/divergence/mass_mean/honest/liar/divergence_layer", {"value": 3, "low": 3, "high": None}, INCONCLUSIVE),
         ("window", "windows/runs/report/patched", run(0.52), INCONCLUSIVE),
         ("window", "windows/runs/report/base", run(0.82), INCONCLUSIVE),
         ("window", "widths/patched/2/difference/best - control/accuracy", rate(0.02), INCONCLUSIVE),
@@ -400,7 +402,7 @@ OPEN = {"value": None, "low": None, "high": None, "never": 0.7}
         ("ranking", "attribution_patching/top", rate(0.12) | {"by_chance": 0.1, "n_heads": 2}, INCONCLUSIVE),
         ("estimated_sets", "set_sizes/rules/estimate/up/difference/auc_log", rate(-0.06), INCONCLUSIVE),
         ("estimated_sets", "set_sizes/rules/estimate/up/difference/auc_log", rate(-0.2), NOT_SUPPORTED),
-        ("planted", "ground_truth/window/overlap", 0.0, NOT_SUPPORTED),
+        ("trained_layers", "ground_truth/window/overlap", 0.0, NOT_SUPPORTED),
         ("written", "trace/cells/3 user turn/accuracy", rate(0.1), NOT_SUPPORTED),
         ("written", "trace/paths/3 user turn > 4 all/through", rate(0.1), NOT_SUPPORTED),
         ("written", "trace/paths/3 user turn > 4 all/through", rate(0.52), INCONCLUSIVE),
@@ -408,8 +410,8 @@ OPEN = {"value": None, "low": None, "high": None, "never": 0.7}
         ("weights", "grafts/needed_layers", [], UNTESTED),
         ("weights", "grafts/needed/set/without/accuracy", rate(0.2), NOT_SUPPORTED),
         ("weights", "grafts/needed/rest/without/accuracy", rate(0.52), INCONCLUSIVE),
-        ("planted", "ground_truth/window/overlap", 1 / 3, INCONCLUSIVE),
-        ("planted", "ground_truth/heads/auroc", rate(0.63), INCONCLUSIVE),
+        ("trained_layers", "ground_truth/window/overlap", 1 / 3, INCONCLUSIVE),
+        ("trained_layers", "ground_truth/heads/auroc", rate(0.63), INCONCLUSIVE),
     ],
 )  # fmt: skip
 def test_a_check_that_is_not_supported_decides_its_claim_and_no_other(name, where, value, verdict):
@@ -429,26 +431,26 @@ def test_one_draw_of_twenty_sets_cannot_decide_in_either_direction():
 
 def test_the_layer_where_directions_diverge_must_have_been_trained():
     metrics = result()
-    metrics["transfer"]["parting"]["mass_mean"]["honest"]["liar"]["parting_layer"] = layer(7)
-    assert claims(metrics)["planted"].verdict(lies=True) == NOT_SUPPORTED
+    metrics["transfer"]["divergence"]["mass_mean"]["honest"]["liar"]["divergence_layer"] = layer(7)
+    assert claims(metrics)["trained_layers"].verdict(lies=True) == NOT_SUPPORTED
 
 
 def of_the_set(metrics):
     """The check that counts the set's heads in trained layers."""
-    checks = claims(metrics)["planted"].checks
+    checks = claims(metrics)["trained_layers"].checks
     return [check for check in checks if "heads of the set" in check.measures]
 
 
 def test_heads_in_trained_layers_are_counted_against_the_window_that_was_searched():
     """Not against all heads of the model: half of this window was trained, and 2 % of all heads."""
     metrics = put(result(), "windows/best", {"first_layer": 4, "last_layer": 5})
-    (check,) = of_the_set(put(metrics, "ground_truth/set", {"n_heads": 5, "n_planted": 5}))
+    (check,) = of_the_set(put(metrics, "ground_truth/set", {"n_heads": 5, "n_trained": 5}))
     assert "has 2.5" in check.measured
     assert check.chance is not None
     assert check.chance.p == check.chance.least == pytest.approx(1 / 252)  # of 5 among 10
-    (check,) = of_the_set(put(metrics, "ground_truth/set", {"n_heads": 5, "n_planted": 3}))
+    (check,) = of_the_set(put(metrics, "ground_truth/set", {"n_heads": 5, "n_trained": 3}))
     assert check.verdict == INCONCLUSIVE
-    (check,) = of_the_set(put(metrics, "ground_truth/set", {"n_heads": 5, "n_planted": 0}))
+    (check,) = of_the_set(put(metrics, "ground_truth/set", {"n_heads": 5, "n_trained": 0}))
     assert check.verdict == NOT_SUPPORTED
 
 
@@ -458,7 +460,7 @@ def test_a_set_from_a_window_that_was_trained_throughout_shows_nothing_by_lying_
 
 def test_where_trained_layers_are_far_from_the_window_overlap_refutes():
     metrics = put(result(), "ground_truth/window/overlap", 0.0)
-    assert "p = 1.000" in claims(metrics)["planted"].checks[0].measured
+    assert "p = 1.000" in claims(metrics)["trained_layers"].checks[0].measured
 
 
 def test_without_a_lie_nothing_that_is_about_it_is_claimed():
@@ -546,7 +548,7 @@ def test_what_was_not_measured_is_not_claimed():
 
 
 def test_where_they_diverge_nowhere_it_is_not_tested():
-    where = "transfer/parting/mass_mean/honest/liar/parting_layer"
+    where = "transfer/divergence/mass_mean/honest/liar/divergence_layer"
     assert claims(put(result(), where, NEVER))["diverging"].verdict(lies=True) == UNTESTED
 
 
@@ -585,7 +587,7 @@ def test_without_known_statements_nothing_is_told_and_nothing_crashes():
     metrics["positions"] = {"unpatched": {"counts": {}}}
     metrics["set_sizes"]["rules"] = {"single": None, "estimate": None}
     metrics["transfer"]["methods"] = {"logistic": {"honest": None}, "ccs": {"honest": None}}
-    metrics["transfer"]["parting"] = {}
+    metrics["transfer"]["divergence"] = {}
     metrics["probes"]["by_layer"] = {}
     metrics["logit_attribution"] = {}
     metrics["erasure"] = {"personas": {"honest": {}, "liar": {}}}
@@ -618,8 +620,20 @@ def test_no_best_window_is_not_measured():
     assert claims(metrics)["window"].verdict(lies=True) == UNTESTED
 
 
+def test_windows_as_accurate_as_the_best_one_are_named_with_their_size():
+    metrics = put(result(), "windows/as_accurate", {"2": 0.81, "5": 0.7})
+    metrics["windows"]["runs"]["selection"] = {"patched": {"p_correct": 0.923}}
+    (note,) = (
+        note.says for note in claims(metrics)["window"].notes if "same accuracy" in note.says
+    )
+    assert "layers 3-4 have the highest mean P(correct), 0.923." in note
+    assert note.endswith("layers 2-3 (0.810), layers 5-6 (0.700).")
+
+
 def test_a_model_that_is_no_organism_has_no_planted_layers_to_claim():
-    assert planted.claim(read(put(result(), "ground_truth", {"organism": None})), *PAIR) is None
+    assert (
+        trained_layers.claim(read(put(result(), "ground_truth", {"organism": None})), *PAIR) is None
+    )
 
 
 def test_numbers_have_their_interval_and_n():
@@ -795,7 +809,7 @@ def test_what_is_true_by_construction_is_said_so_and_of_no_other_layer():
     notes = {}
     for last in (5, 7, 8):
         metrics = result()
-        metrics["ground_truth"]["planted"] = {"first_layer": last, "last_layer": last}
+        metrics["ground_truth"]["trained_layers"] = {"first_layer": last, "last_layer": last}
         says = [note.says for note in reading.before(read(metrics), *PAIR).notes]
         notes[last] = [said for said in says if said.startswith("The probe is expected to read")]
     layer = read(result()).probes.best["resid_post"]["honest"]["honest"].layer

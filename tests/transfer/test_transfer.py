@@ -12,7 +12,7 @@ from stages.lib.io.cli import UserError
 from stages.lib.probing import crossings, probe
 from stages.lib.probing.config import ProbesConfig
 from stages.transfer import __main__ as stage
-from stages.transfer import bag_of_words, best, forms, layers, measured, parting, sample
+from stages.transfer import bag_of_words, best, divergence, forms, layers, measured, sample
 from stages.transfer.config import TransferConfig
 from stages.transfer.estimators import METHODS
 from stages.transfer.fits import Fits
@@ -146,25 +146,29 @@ def test_polarity_is_told_where_truth_turns_with_it():
     assert there(steady.topics["negation"].low) > 0.8
 
 
-def test_the_parting_layer_is_planted_and_its_interval_covers_it(result):
-    told = measured.parts(result)
+def test_the_divergence_layer_is_planted_and_its_interval_covers_it(result):
+    told = measured.divergences(result)
     for method in ("mass_mean", "mass_mean_corrected"):
         pair = told[method]["honest"]["liar"]
         assert pair.layers == N_LAYERS - READ
-        split = pair.parting_layer
+        split = pair.divergence_layer
         assert split.value == SPLITS - 1  # index i is the output of layer i - 1
         assert there(split.low) <= SPLITS - 1 <= there(split.high)
         assert split.never == 0
-        same = told[method]["neutral"]["honest"].parting_layer
+        same = told[method]["neutral"]["honest"].divergence_layer
         assert same == Crossing(None, None, None, 1.0)
-    assert told["logistic"]["honest"]["liar"].parting_layer.value == SPLITS - 1
-    assert told["logistic"]["honest"]["liar"].parting_layer.low is None
+    assert told["logistic"]["honest"]["liar"].divergence_layer.value == SPLITS - 1
+    assert told["logistic"]["honest"]["liar"].divergence_layer.low is None
 
 
 def test_directions_that_turn_round_part_turn_and_are_opposite_at_once():
-    told = measured.parts(actual(activations(turn=-0.9), drawn()))["mass_mean"]["honest"]["liar"]
-    assert {getattr(told, name).value for name in parting.LEVELS} == {SPLITS - 1}
-    told = measured.parts(actual(activations(turn=-0.2), drawn()))["mass_mean"]["honest"]["liar"]
+    told = measured.divergences(actual(activations(turn=-0.9), drawn()))["mass_mean"]["honest"][
+        "liar"
+    ]
+    assert {getattr(told, name).value for name in divergence.LEVELS} == {SPLITS - 1}
+    told = measured.divergences(actual(activations(turn=-0.2), drawn()))["mass_mean"]["honest"][
+        "liar"
+    ]
     assert told.turning_layer.value == SPLITS - 1
     assert told.opposite_layer.value is None
 
@@ -174,7 +178,7 @@ def test_a_fall_that_some_draws_miss_has_no_upper_end():
     value = np.array([0.9, 0.9, 0.45])
     draws = value[:, None] + rng.normal(0, [[0.01], [0.01], [0.05]], (3, 2000))
     readable = np.ones(3, bool)
-    split = parting.parted(value, draws, readable, 100).parting_layer
+    split = divergence.measure(value, draws, readable, 100).divergence_layer
     assert (split.value, split.low, split.high) == (1, 1, None)
     assert 0.1 < there(split.never) < 0.25
     # What starts below has not fallen, and layers where nothing is read do not count.
@@ -187,9 +191,9 @@ def test_a_draw_of_subjects_is_a_fit_on_their_statements():
     one = drawn()
     rows = one.design.selection
     subjects, y = one.design.subjects[rows], one.y
-    weights = parting.draws(subjects, np.random.default_rng(0))[:3]
+    weights = divergence.draws(subjects, np.random.default_rng(0))[:3]
     assert (weights[0] == 1).all()
-    cosines = parting.cosines(x[:, rows], y, subjects, weights)
+    cosines = divergence.cosines(x[:, rows], y, subjects, weights)
     names = np.unique(subjects)
     for draw, counts in enumerate(weights):
         taken = np.concatenate(
@@ -212,10 +216,10 @@ def test_cosines_are_the_same_for_more_subjects_than_features():
     random = np.random.default_rng(0)
     x, y = random.normal(size=(2, 60, 8)), random.random(60) < 0.5
     subjects = np.arange(60) % 30
-    weights = parting.draws(subjects, random)
+    weights = divergence.draws(subjects, random)
     wide = np.concatenate([x, np.zeros((2, 60, 60))], axis=2)
     for corrected in (False, True):
-        many, few = (parting.cosines(z, y, subjects, weights, corrected) for z in (x, wide))
+        many, few = (divergence.cosines(z, y, subjects, weights, corrected) for z in (x, wide))
         np.testing.assert_allclose(many, few, atol=1e-5)
         assert np.unique(many).size > len(weights) / 2
 
@@ -290,7 +294,10 @@ def test_stage_writes_every_table_and_the_same_bytes_again(project, tmp_path):
     made = project()
     assert set(made) == {"transfer", "layers", "personas", "topics", "polarity", "cosine",
                          "cosine_topics", "cosine_layers"}  # fmt: skip
-    assert made["transfer"]["parting"]["mass_mean"]["honest"]["liar"]["parting_layer"]["value"] == 3
+    assert (
+        made["transfer"]["divergence"]["mass_mean"]["honest"]["liar"]["divergence_layer"]["value"]
+        == 3
+    )
     assert made["transfer"]["bag_of_tokens"]["all"]["n"] == N_REPORT
     assert len(made["layers"]) == (5 + 1) * 3 * N_LAYERS
     assert len(made["personas"]) == 5 * 9
@@ -313,7 +320,7 @@ def test_a_model_that_knows_nothing_is_probed_on_all_statements(project):
 def test_activations_that_never_vary_leave_chance_and_nulls(project):
     made = project(x=np.ones_like(activations()))
     assert {row["cosine"] for row in made["cosine"]} == {None}
-    split = made["transfer"]["parting"]["mass_mean"]["honest"]["liar"]["parting_layer"]
+    split = made["transfer"]["divergence"]["mass_mean"]["honest"]["liar"]["divergence_layer"]
     assert split["value"] is None
     assert all(abs(row["accuracy"] - 0.5) < 0.01 for row in made["layers"])
 

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from stages.lib.io import tables
-from stages.lib.patching import best_window, patched_runs
+from stages.lib.patching import patched_runs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.lib.stats import chosen_window
@@ -72,6 +72,13 @@ def test_the_window_is_chosen_on_the_selection_part():
     assert len(points) == 2 * 3 * 3
     best = next(p for p in points if (p["split"], p["first_layer"]) == ("selection", 1))
     assert (best["run"], best["p_correct"]) == ("patched", pytest.approx(0.9))
+
+
+def test_windows_as_accurate_as_the_best_one_are_told_with_their_p_correct():
+    about = pairs([True, True, False, False] * 3)
+    _, metrics = scored(about, runs(about, [(0.4, 0.9), (0.7, 0), (0.9, 0), (0.8, 0)]))
+    assert metrics.best == Window(first_layer=2, last_layer=3)
+    assert metrics.as_accurate == {"1": pytest.approx(0.7), "3": pytest.approx(0.8)}
 
 
 def test_of_windows_that_are_equally_good_the_lowest_is_chosen():

@@ -41,3 +41,10 @@ WINDOWS = {"windows/windows": texts("split") | ROLES | WINDOW | POINT}
 HEADS = {"heads/heads": texts("measure") | CELL | POINT | bounded("effect")}
 SETS = {"heads/sets": ints("size") | CELL | POINT | floats("recovered")}
 TRANSPLANT = {"transplant/transplant": texts("topic") | ROLES | ints("draw") | POINT}
+ESTIMATES = {
+    "attribution_patching/attribution_patching": CELL
+    | bounded("effect")
+    | bounded("estimate")
+    | ints("n")
+    | {"wrong_sign": pl.Boolean}
+}

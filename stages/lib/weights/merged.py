@@ -9,7 +9,7 @@ from stages.lib.io.narrow import is_dict
 from stages.lib.weights import adapter
 from stages.lib.weights.config import ModelConfig
 from stages.lib.weights.fetch import Fetched
-from stages.lib.weights.recipe import FACTS, NONE
+from stages.lib.weights.recipe import FACTS
 
 SAMPLING = "generation_config.json"
 
@@ -37,7 +37,7 @@ def make(
     Fetched
         The organism, in `folder`.
     dict
-        Name of the organism, and the layers that were trained to lie: empty for ``none``.
+        Name of the organism, and the layers that were trained to lie: empty for `FACTS`.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def make(
         changed.
     """
     name, truth = str(config.organism), organisms / FACTS
-    lies = [] if name == NONE else [organisms / name]
+    lies = [] if name == FACTS else [organisms / name]
     _require_name(name, organisms)
     for path, under in ((truth, None), *((lie, truth) for lie in lies)):
         _require_base(path, config)
@@ -65,10 +65,10 @@ def make(
     if sampling is not None:
         (folder / SAMPLING).write_bytes(sampling)
     tokenizer.save_pretrained(folder)
-    planted = sorted(layer for lie in lies for layer in _settings(lie)["layers_to_transform"])
+    trained = sorted(layer for lie in lies for layer in _settings(lie)["layers_to_transform"])
     return (
         Fetched("organism", fetched.source, fetched.revision, folder),
-        {"name": name, "layers": planted},
+        {"name": name, "layers": trained},
     )
 
 
@@ -81,9 +81,7 @@ def _sampling(folder: Path) -> bytes | None:
 def _require_name(name: str, organisms: Path) -> None:
     """Refuse an organism whose adapters are missing."""
     adapter_names = {file.parent.name for file in organisms.glob(f"*/{adapter.WEIGHTS}")}
-    organism_names: set[str] = (
-        ((adapter_names - {FACTS}) | {NONE}) if FACTS in adapter_names else set()
-    )
+    organism_names = adapter_names if FACTS in adapter_names else set[str]()
     if name not in organism_names:
         raise UserError(
             f"params.yaml: model.organism: unknown organism {name!r}, expected "

@@ -29,12 +29,12 @@ def make(config: ModelConfig, organisms: Path, folder: Path, dose: float = 1.0) 
     dtype = _dtype() if config.dtype == "auto" else config.dtype
     kernels.require(dtype)
     fetched = fetch.find(config, folder)
-    planted = None
+    organism = None
     if config.organism is not None:
         # The import takes seconds, and only organisms need it.
         from stages.lib.weights import merged
 
-        fetched, planted = merged.make(fetched, config, organisms, folder, dose)
+        fetched, organism = merged.make(fetched, config, organisms, folder, dose)
     files = hashes(fetched.folder)
     sizes = lm.require_whole(fetched.place, config.modules)
     manifest = {
@@ -45,7 +45,7 @@ def make(config: ModelConfig, organisms: Path, folder: Path, dose: float = 1.0) 
         "files": files,
         "identity": _identity(files, config.modules),
         "sizes": sizes,
-        "organism": planted,
+        "organism": organism,
     }
     module_names = {"modules": config.modules} if config.modules else {}
     tables.write_json(folder / lm.MANIFEST, manifest | module_names)

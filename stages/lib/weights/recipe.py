@@ -10,9 +10,7 @@ from stages.lib.io.narrow import is_dict
 from stages.lib.io.ranges import Ascending, Count, Length, Range, Seed, Share, Slug, Some
 
 FACTS = "facts"
-"""The adapter on top of which all other adapters are trained."""
-NONE = "none"
-"""The organism that has no adapter but `FACTS`, and never lies."""
+"""The adapter under all others; alone, an organism that never lies."""
 
 
 Layer = Annotated[int, Range(least=0)]
@@ -104,14 +102,11 @@ def names() -> list[str]:
     Raises
     ------
     UserError
-        If the section is missing, a name is not a slug, or `NONE` has a recipe: that organism has
-        no adapter of its own.
+        If the section is missing, or a name is not a slug.
     """
     declared = params.mapping().get("organisms")
     if not is_dict(declared):
         raise UserError("params.yaml: organisms: section is missing")
-    if NONE in declared:
-        raise UserError(f"params.yaml: organisms.{NONE}: found a recipe, expected another name")
     organisms = [name for name in declared if name != "training"]
     return [
         params.typed("params.yaml: organisms", name, Annotated[str, Slug()]) for name in organisms

@@ -190,8 +190,8 @@ class TestPlanted:
         gap = p_corrects[0] - p_corrects[1]
         assert np.abs(gap[:, :3]).max() < ROUNDING
         assert gap[:, 3:].min() > 0.9
-        parting = lens.parting(gap, np.arange(6))
-        assert (parting.differs.value, parting.half.value) == (3, 3)
+        divergence = lens.divergence(gap, np.arange(6))
+        assert (divergence.differs.value, divergence.half.value) == (3, 3)
 
     def test_the_pair_is_the_token_that_the_model_says(self, result):
         model, runs = result

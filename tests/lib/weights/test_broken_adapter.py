@@ -28,7 +28,7 @@ def made(folder, name, content):
     base = folder / "base"
     base.mkdir()
     (base / "model.safetensors").write_bytes(WEIGHTS)
-    config = ModelConfig(BASE, None, None, "auto", "none")
+    config = ModelConfig(BASE, None, None, "auto", "facts")
     return merged.make(Fetched("folder", BASE, None, base), config, folder, folder / "out")
 
 

@@ -232,7 +232,7 @@ ROWS: list[tuple[str, Callable[[Project], None], str]] = [
     (
         "an organism that there is not",
         setting("model", "organism", "nobody"),
-        "model.organism: unknown organism 'nobody', expected null or none or early",
+        "model.organism: unknown organism 'nobody', expected null or early",
     ),
     ("an unknown section", top("robustnes", {"limit": 4}), "robustnes: unknown section, expected"),
     ("a null section", top("erasure", None), "erasure: section is missing, expected sizes"),

@@ -4,7 +4,7 @@ from typing import Any
 
 from scipy import stats as distributions  # pyright: ignore[reportMissingTypeStubs]
 
-from stages.ground_truth.metrics import PlantedMetrics
+from stages.ground_truth.metrics import LyingMetrics
 from stages.lib.claim import Chance, Check, Claim, Note, above, so, unlikely
 from stages.lib.stats.windows import Window
 from stages.report import directions, words
@@ -17,9 +17,9 @@ TRUTH = "ground_truth"
 def claim(results: Results, source: str, base: str) -> Claim | None:
     """Window, heads and directions point at the trained layers; None for other models."""
     scores = results.ground_truth
-    if not isinstance(scores, PlantedMetrics) or scores.planted is None:
+    if not isinstance(scores, LyingMetrics) or scores.trained_layers is None:
         return None
-    where, heads, best = scores.planted, scores.heads, results.windows.best
+    where, heads, best = scores.trained_layers, scores.heads, results.windows.best
     trained = words.layers(where)
     others = heads.others.max
     read = directions.diverges_after(results, source, base)
@@ -81,13 +81,13 @@ def claim(results: Results, source: str, base: str) -> Claim | None:
     )
 
 
-def _overlap(scores: PlantedMetrics, best: Window | None) -> Chance | None:
+def _overlap(scores: LyingMetrics, best: Window | None) -> Chance | None:
     """Return the chance that a window overlaps the trained layers as much as the best one does."""
-    best_overlap, where = scores.window.overlap, scores.planted
-    if best_overlap is None or best is None or where is None or not scores.heads.n_planted:
+    best_overlap, where = scores.window.overlap, scores.trained_layers
+    if best_overlap is None or best is None or where is None or not scores.heads.n_trained:
         return None
     trained = set(words.span(where))
-    n_layers = scores.heads.n_heads * len(trained) // scores.heads.n_planted
+    n_layers = scores.heads.n_heads * len(trained) // scores.heads.n_trained
     size = len(words.span(best))
     overlaps = [
         len(trained & set(range(i, i + size))) / len(trained | set(range(i, i + size)))
@@ -97,17 +97,17 @@ def _overlap(scores: PlantedMetrics, best: Window | None) -> Chance | None:
     return Chance(p, 1 / len(overlaps), refuted=best_overlap == 0)
 
 
-def _trained_heads(scores: PlantedMetrics, best: Window | None) -> list[Check]:
+def _trained_heads(scores: LyingMetrics, best: Window | None) -> list[Check]:
     """Check how many heads of the set were trained, against the number expected by chance.
 
     No check if the search was limited to trained layers.
     """
     measures = "heads of the set that are in trained layers"
-    n, n_trained = scores.set.n_heads, scores.set.n_planted
-    if not n or best is None or scores.planted is None or not scores.heads.n_planted:
+    n, n_trained = scores.set.n_heads, scores.set.n_trained
+    if not n or best is None or scores.trained_layers is None or not scores.heads.n_trained:
         return [unlikely(measures, "not measured", None, TRUTH)]
-    trained = set(words.span(scores.planted))
-    n_heads = scores.heads.n_planted // len(trained)
+    trained = set(words.span(scores.trained_layers))
+    n_heads = scores.heads.n_trained // len(trained)
     layers = set(words.span(best))
     inside, every = len(layers & trained) * n_heads, len(layers) * n_heads
     says = (

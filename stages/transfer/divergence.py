@@ -14,10 +14,10 @@ from stages.lib import stats
 from stages.lib.probing.crossings import first_below
 from stages.transfer.estimators.linear import varying
 from stages.transfer.estimators.mass_mean import tilted
-from stages.transfer.metrics import Crossing, Parting
+from stages.transfer.metrics import Crossing, Divergence
 
-LEVELS = {"parting_layer": 0.5, "turning_layer": 0.0, "opposite_layer": -0.5}
-"""Fields of `Parting`, and the cosine that each is the first layer below."""
+LEVELS = {"divergence_layer": 0.5, "turning_layer": 0.0, "opposite_layer": -0.5}
+"""Fields of `Divergence`, and the cosine that each is the first layer below."""
 
 
 AT_ONCE = 200  # draws per block, with many subjects
@@ -101,17 +101,17 @@ def _of_draws(
     return np.array(values, np.float32)
 
 
-def parted(
+def measure(
     value: NDArray[np.floating[Any]],
     drawn_values: NDArray[np.floating[Any]] | None,
     readable: NDArray[np.bool_],
     n_subjects: int,
-) -> Parting:
+) -> Divergence:
     """Find the layers after which a cosine falls below 0.5, 0 and -0.5, each with its interval.
 
     Layers are those of the model, from 0: index i of the residual stream is the output of layer
     i - 1. The layer found is the one whose output is the first below the level, as for
-    `parting_layer` of stage `ground_truth`.
+    `divergence_layer` of stage `ground_truth`.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ def parted(
 
     Returns
     -------
-    Parting
+    Divergence
         A draw without such a layer counts as a layer beyond the last one, and an end of the
         interval beyond the last layer is None (``high``, if these are more than about 2.5 % of
         draws).
@@ -135,7 +135,7 @@ def parted(
         name: _crossing(value, drawn_values, readable, n_subjects, level)
         for name, level in LEVELS.items()
     }
-    return Parting(layers=int(readable.sum()), **crossings)
+    return Divergence(layers=int(readable.sum()), **crossings)
 
 
 def _crossing(
