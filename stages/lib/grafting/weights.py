@@ -13,6 +13,7 @@ from stages.lib.grafting.units import Changes
 from stages.lib.io.cli import UserError
 from stages.lib.model.lm import LanguageModel
 from stages.lib.patching.graft_names import ALONE
+from stages.lib.weights.quiet import quiet
 
 ADAPTER = "default"
 
@@ -43,7 +44,8 @@ def changes(lm: LanguageModel, folder: Path) -> Changes:
                 f"grafts: layer {number} is kept on disk or in another memory, expected all "
                 "weights in the memory of their devices, as grafts change them"
             )
-    adapted: Any = PeftModel.from_pretrained(lm.model, str(folder))  # pyright: ignore[reportUnknownMemberType]
+    with quiet():
+        adapted: Any = PeftModel.from_pretrained(lm.model, str(folder))  # pyright: ignore[reportUnknownMemberType]
     deltas: Changes = {}
     for number, layer in enumerate(lm.layers):
         for name, module in layer.named_modules():

