@@ -48,12 +48,17 @@ class Eraser:
 
 
 def leace(x: Tensor, label: np.ndarray) -> Eraser:
-    """Fit LEACE on rows (..., n_rows, d), float64, that are all in memory; see `fit`."""
+    """Fit LEACE on rows (..., n_rows, d), float64, that are all in memory; see `fit_labels`."""
     return fit(moments.of(x, label))
 
 
-def fit(rows: Moments, number: int = 0) -> Eraser:
-    """Fit LEACE: the least change of x after which both labels have the same mean.
+def fit(rows: Moments) -> Eraser:
+    """Fit LEACE for the first label of the rows; see `fit_labels`."""
+    return fit_labels(rows)[0]
+
+
+def fit_labels(rows: Moments) -> list[Eraser]:
+    """Fit LEACE for each label: the least change of x that leaves both its values the same mean.
 
     Two labels have a closed form: with s the covariance of x and label, and S the covariance of x,
     ``x - s (s' S⁻¹ (x - mean)) / (s' S⁻¹ s)``. S is shrunk toward a multiple of the identity, as in
@@ -63,13 +68,12 @@ def fit(rows: Moments, number: int = 0) -> Eraser:
     Parameters
     ----------
     rows : Moments
-        Moments of the rows to fit on, at each place.
-    number : int
-        Number of the label to erase; both of its values must occur.
+        Moments of the rows to fit on, at each place; both values of each label must occur.
 
     Returns
     -------
-    Eraser
+    list of Eraser
+        One per label.
 
     References
     ----------
@@ -79,20 +83,30 @@ def fit(rows: Moments, number: int = 0) -> Eraser:
     left out. The code of arXiv:2311.15131 erases the statements that it was fitted on, and by
     default with their labels (`oracle`).
     """
-    mean, d = rows.mean, rows.mean.shape[-1]
-    covariance = optimal_linear_shrinkage(rows.scatter / rows.n, rows.n)
-    with_label = rows.with_label(number) / (rows.n - 1)
     # Where x does not vary there is nothing to erase, and its covariance has no inverse.
     varies = rows.widest > RESOLVED * rows.largest
-    varies &= with_label.abs().amax(-1) > RESOLVED**2 * rows.largest
-    invertible_covariance = torch.where(varies[..., None, None], covariance, torch.eye(d).to(mean))
-    root, failed = torch.linalg.cholesky_ex(invertible_covariance)
+    root = _root(rows, varies)
+    return [_eraser(rows, number, varies, root) for number in range(rows.n_labels)]
+
+
+def _root(rows: Moments, varies: Tensor) -> Tensor:
+    """Return the Cholesky root of the shrunk covariance, which all labels share."""
+    one = torch.eye(rows.mean.shape[-1]).to(rows.mean)
+    covariance = optimal_linear_shrinkage(rows.scatter / rows.n, rows.n)
+    root, failed = torch.linalg.cholesky_ex(torch.where(varies[..., None, None], covariance, one))
     # Shrinkage on few rows can overshoot: then S is replaced by the identity.
-    root = torch.where(failed[..., None, None] > 0, torch.eye(d).to(mean), root)
+    return torch.where(failed[..., None, None] > 0, one, root)
+
+
+def _eraser(rows: Moments, number: int, varies: Tensor, root: Tensor) -> Eraser:
+    """Fit the eraser of one label."""
+    mean = rows.mean
+    with_label = rows.with_label(number) / (rows.n - 1)
+    correlates = varies & (with_label.abs().amax(-1) > RESOLVED**2 * rows.largest)
     right = torch.cholesky_solve(with_label[..., None], root)[..., 0]
     scale = (with_label * right).sum(-1)
-    right = right / torch.where(varies, scale, 1.0)[..., None]
-    keep = varies[..., None].to(mean)
+    right = right / torch.where(correlates, scale, 1.0)[..., None]
+    keep = correlates[..., None].to(mean)
     return Eraser(mean, with_label * keep, right * keep)
 
 

@@ -119,13 +119,13 @@ def _changes(
         for draw in range(config.draws)
     )
     fitted_moments = _moments(setting, role, config, fit_pairs, [fit_pairs.label, *permuted])
-    erasers = [erase.fit(layer) for layer in fitted_moments]
-    control_maps: dict[str, list[list[erase.Eraser]]] = {"permuted": [], "random": []}
+    by_layer = [erase.fit_labels(layer) for layer in fitted_moments]
+    erasers, *permuted_maps = map(list, zip(*by_layer, strict=True))
+    random_maps: list[list[erase.Eraser]] = []
     for draw in range(config.draws):
         random = np.random.default_rng([config.seed, draw])
-        control_maps["permuted"].append([erase.fit(layer, 1 + draw) for layer in fitted_moments])
-        directions = [erase.random_direction(layer.mean, random) for layer in fitted_moments]
-        control_maps["random"].append(directions)
+        random_maps.append([erase.random_direction(layer.mean, random) for layer in fitted_moments])
+    control_maps = {"permuted": permuted_maps, "random": random_maps}
     del fitted_moments  # its covariances take more memory than all the rest
     rows = _moments(setting, role, config, pairs, [pairs.label])
     oracles = [erase.oracle(layer) for layer in rows]

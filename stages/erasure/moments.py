@@ -55,6 +55,11 @@ class Moments:
         """Return the sum of products with one of the labels, both around their means: (..., d)."""
         return self._products[..., number] - self._sum * self._labels[number] / self.n
 
+    @property
+    def n_labels(self) -> int:
+        """Number of labels that came with each row."""
+        return len(self._labels)
+
     def share(self, number: int) -> float:
         """Return the mean of one of the labels."""
         return float(self._labels[number]) / self.n
