@@ -344,6 +344,11 @@ class BenchmarkMetrics:
             FILE,
         )
 
+    @property
+    def _names(self) -> list[str]:
+        """Organisms whose changed heads are known, then those without changed heads."""
+        return [*self.exact, *sorted(set(self.organisms) - set(self.exact))]
+
     def _overlaps(self) -> Table:
         """Table of how stable each method's top heads are."""
         methods = dict.fromkeys(m for of in self.organisms.values() for m in of.stability)
@@ -353,7 +358,7 @@ class BenchmarkMetrics:
             ("organism", *(_sentence(NAMES[method]) for method in methods)),
             [
                 (_code(name), *(_short(self.organisms[name].stability[m].jaccard) for m in methods))
-                for name in [*self.exact, *sorted(set(self.organisms) - set(self.exact))]
+                for name in self._names
             ],
             FILE,
         )
@@ -385,8 +390,8 @@ class BenchmarkMetrics:
                     _heads(rival.rival, rival.rival_lying),
                     _short(rival.rival_recovered),
                 )
-                for name, of in self.organisms.items()
-                if (rival := of.rival) is not None
+                for name in self._names
+                if (rival := self.organisms[name].rival) is not None
             ],
             FILE,
         )
