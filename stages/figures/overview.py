@@ -51,7 +51,7 @@ def _caption(tables: load.Tables) -> str:
     return (
         "Accuracy: share of statements judged correctly; a perfect liar has 0, a constant answer "
         "about 0.5. A: all statements, known to the model or not. B, C: statements that the model "
-        "knows and that chose neither layers nor heads. z: output of the attention heads. "
+        "knows and that were not used to choose layers or heads. z: output of the attention heads. "
         f"Patched {tables.source}: z of {tables.base} in the {tables.source} run. Chosen: the "
         "window with the highest P(correct) on other statements. Small dots: topics; but random: "
         "one set of equally many heads per dot, from the same layers or from other layers, on "

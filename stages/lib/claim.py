@@ -311,7 +311,7 @@ def corrected(claims: Sequence[Claim]) -> list[Claim]:
         least = f", the smallest possible being {chance.least:.3f}"
         says = f"{check.measured}; p = {chance.p:.3f}{least}; {p_corrected:.3f} after correction"
         if holm([*p[:i], chance.least, *p[i + 1 :]])[i] >= LARGEST_P:
-            says += f"; no result could be below {LARGEST_P}, so this check supports nothing"
+            says += f", where no result could be below {LARGEST_P}: this check cannot pass"
         return replace(check, measured=says, verdict=_unlikely(chance, p_corrected))
 
     return [replace(claim, checks=[mend(check) for check in claim.checks]) for claim in claims]

@@ -40,12 +40,12 @@ def written_and_read(results: Results, source: str, base: str) -> Claim:
         where = at(cell)
         checks += [
             above(
-                f"accuracy as `{base}` with z of {where} alone patched", cell.accuracy, 0.5, TRACE
-            ),
-            above(
                 f"share of the gain of {where} that passes through layer {_layer_of(path)} at all "
                 "positions",
                 path.through, MOST, TRACE,
+            ),
+            above(
+                f"accuracy as `{base}` with z of {where} alone patched", cell.accuracy, 0.5, TRACE
             ),
         ]  # fmt: skip
     if not routes:

@@ -38,7 +38,10 @@ INTERVALS = (
 def title(manifest: dict[str, Any], file: str | None, lies: bool | None) -> str:
     """Name the page by its model; parameters as in `about`, and whether the model lies."""
     where = "where" if lies else "whether"
-    return f"Results: {where} {markdown.text(_short_name(manifest, file))} turns truth into a lie"
+    model = markdown.text(_short_name(manifest, file))
+    if manifest["organism"]:
+        model = f"organism {markdown.text(manifest['organism']['name'])} of {model}"
+    return f"Results: {where} {model} turns truth into a lie"
 
 
 def _short_name(manifest: dict[str, Any], file: str | None) -> str:
@@ -156,8 +159,8 @@ def sure(claims: Sequence[Claim], lies: bool | None) -> str:
     return (
         f"Verdicts on {words.plural(len(verdicts), 'claim')}: {', '.join(counts)}. All verdicts "
         "are about this model in these wordings: see Limits. Most checks ask for more than chance, "
-        "not for a large effect. The table below has one check of each claim, the one that "
-        "decides; the section of the claim has all of its checks with their bounds."
+        "not for a large effect. A claim has the least favourable verdict of its checks. The table "
+        "below has the first check with that verdict; the section of the claim has all checks."
     )
 
 
@@ -167,7 +170,8 @@ def method(claims: Sequence[Claim]) -> list[str]:
     return [
         "A claim is supported if every check is, not supported if one measurement lies wholly "
         "outside what was expected, and inconclusive otherwise. An interval that reaches over a "
-        "bound is inconclusive. A claim about the lie is not testable if the model does not lie.",
+        "bound is inconclusive, unless the check names a second bound below which it is not "
+        "supported. A claim about the lie is not testable if the model does not lie.",
         "Intervals are of 95 %, with statements about one subject (a country, element or number) "
         "as a cluster. n counts statements. Where n differs between lines, the smaller numbers are "
         "subsets of the same statements.",

@@ -26,7 +26,7 @@ def draw(tables: load.Tables) -> Figure:
         f"{_n(rows, 'patched')} (A) and {_n(rows, 'reverse')} (B) known statements of the report "
         "split. Gap: difference of both runs in log-odds of the right answer; 1: the patched run "
         "answers as the other run does. Headers of the user's and the assistant's turn: the tokens "
-        "of the chat template that open them. The last token is not in its block; the "
+        "of the chat template that open them. The last token is left out of its block; the "
         f"paper patches the last {_last(rows)} positions. C: the writer is a cell that "
         "matters (chosen on the selection split), the reader one of a later layer, or that layer "
         "at all places. Through: only the reader gets what the writer sends it; around: all but "

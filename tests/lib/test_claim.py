@@ -132,7 +132,7 @@ def test_a_p_value_that_could_not_pass_the_correction_says_so():
     claims = corrected([Claim("?", ".", [unlikely("it", "so", chance)]) for chance in chances])
     said = [claim.checks[0].measured for claim in claims]
     assert said[0].endswith(
-        "0.400 after correction; no result could be below 0.05, so this check supports nothing"
+        "0.400 after correction, where no result could be below 0.05: this check cannot pass"
     )
     assert said[1].endswith("0.400 after correction")
 

@@ -899,10 +899,12 @@ def test_a_crowded_layer_is_named_with_the_heads_that_any_set_must_share():
     ],
 )
 def test_the_title_names_the_model_and_presumes_no_lie(file, source, name):
-    manifest = {"source": source}
+    manifest = {"source": source, "organism": None}
     assert texts.title(manifest, file, lies=True) == f"Results: where {name} turns truth into a lie"
     for lies in (False, None):
         assert texts.title(manifest, file, lies).startswith(f"Results: whether {name} turns")
+    manifest["organism"] = {"name": "late", "layers": [4]}
+    assert f"where organism late of {name} turns" in texts.title(manifest, file, lies=True)
 
 
 def test_the_page_introduces_the_model_and_its_lie():
