@@ -22,7 +22,7 @@ def answers(statements: pl.DataFrame, file: Path) -> dict[str, pl.DataFrame]:
     Parameters
     ----------
     statements : DataFrame
-        With the columns of `tables.STATEMENTS`.
+        With the columns of `tables.PAIRS`.
     file : Path
         Runs that stage `transplant` wrote.
 

@@ -79,7 +79,7 @@ def heads(single_effects: Effects, trained: range) -> SingleHeads:
     single_effects : Effects
         Effects of every head of the model, patched alone.
     trained : range
-        Planted layers.
+        Layers trained to lie.
 
     Returns
     -------

@@ -3,16 +3,13 @@
 Params  personas, probes
 """
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-from safetensors.numpy import save
 
-from stages.lib.io import cli, params, records, tables
-from stages.lib.io.atomic import atomic
+from stages.lib.io import arrays, cli, params, records, tables
 from stages.lib.probing import counts, inputs, probe, probe_files
 from stages.lib.probing.config import ProbesConfig
 from stages.lib.probing.inputs import Inputs
@@ -43,7 +40,7 @@ def main(
         )
 
     probe_tensors = probe_tables.tensors(by_site)
-    _save(out / "directions.safetensors", probe_tensors, personas)
+    arrays.write(out / "directions.safetensors", probe_tensors, {"personas": personas})
     layers = probe_tables.layers(by_site, personas, design)
     cosine = probe_tables.cosine(by_site, personas)
     tables.write_rows(plots / "layers.json", layers)
@@ -69,12 +66,6 @@ def _places(probe_inputs: Inputs, site: str, n_layers: int) -> Iterator[np.ndarr
             if layer_activations.ndim == 3
             else np.moveaxis(layer_activations, 2, 0)
         )
-
-
-def _save(file: Path, tensors: dict[str, np.ndarray], personas: tuple[str, ...]) -> None:
-    """Write tensors with one metadata key: safetensors writes several keys in random order."""
-    with atomic(file) as partial:
-        partial.write_bytes(save(tensors, metadata={"personas": json.dumps(personas)}))
 
 
 if __name__ == "__main__":

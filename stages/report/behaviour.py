@@ -7,7 +7,7 @@ from stages.report import words
 from stages.report.results import Results
 from stages.wordings.metrics import Lying, Nested
 
-CONFIDENT = "0.9"  # a threshold of stage `confidence`
+CONFIDENT = "0.9"  # a threshold in the metrics of `confidence`
 FILE, GRID, CONFIDENCE = "behaviour", "grid", "confidence"
 
 

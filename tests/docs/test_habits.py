@@ -37,4 +37,7 @@ def test_actions_are_pinned_by_commit_and_the_lowest_python_is_among_those_that_
 
 
 def test_dvc_yaml_can_be_read():
-    assert len((ROOT / "dvc.yaml").read_text().splitlines()) <= 600
+    """At most 600 lines for the 39 stages that there are, and 15 for each that is added."""
+    text = (ROOT / "dvc.yaml").read_text()
+    added = len(YAML(typ="safe").load(text)["stages"]) - 39
+    assert len(text.splitlines()) <= 600 + 15 * max(0, added)

@@ -222,7 +222,7 @@ def falls(fall, first="honest", second="liar"):
     return pl.DataFrame(rows, probe_files.FALLS, orient="row")
 
 
-def test_parting_counts_layers_not_places_of_the_stream():
+def test_divergence_counts_layers_not_places_of_the_stream():
     assert ground_truth.divergence_layer(falls(16), "honest", "liar") == 15
     assert ground_truth.divergence_layer(falls(16), "liar", "honest") == 15
     assert ground_truth.divergence_layer(falls(None), "honest", "liar") is None

@@ -1,4 +1,4 @@
-"""A new sweep takes the seven files of `new_sweep`: added to a project, it runs, is drawn, reported."""
+"""A new sweep takes what is in `new_sweep`: added to a project, it runs, is drawn and reported."""
 
 import json
 import shutil
@@ -50,6 +50,10 @@ def add_sweep(folder):
     for file in TEMPLATE.glob("add_to_*.yaml"):  # DVC reads each file that is called dvc.yaml
         with modify_yaml(str(folder / file.name.removeprefix("add_to_"))) as values:
             merge(values, YAML(typ="safe").load(file.read_text()))
+    for name, row in YAML(typ="safe").load((TEMPLATE / "rows.yaml").read_text()).items():
+        page = folder / name
+        (above,) = (x for x in page.read_text().splitlines() if x.startswith(row["below"]))
+        page.write_text(page.read_text().replace(above, f"{above}\n{row['row']}"))
 
 
 @pytest.fixture(scope="module")
@@ -67,11 +71,12 @@ def load(project, name):
     return json.loads((project.folder / name).read_text())
 
 
-def test_a_new_sweep_touches_seven_files(extended):
+def test_a_new_sweep_is_seven_files_and_a_row_in_two_pages(extended):
     _, touched, _ = extended
-    own = {f"stages/{NAME}/{file.name}" for file in TEMPLATE.glob("*.py")}
-    assert set(touched) == own | {"params.yaml", "dvc.yaml"}
-    assert len(touched) <= 7
+    code = {f"stages/{NAME}/{file.name}" for file in TEMPLATE.glob("*.py")}
+    code |= {"params.yaml", "dvc.yaml"}
+    assert set(touched) == code | {"stages/README.md", "metrics/README.md"}
+    assert len(code) == 7
 
 
 def test_it_alone_runs_and_what_shows_it(extended):
@@ -117,22 +122,23 @@ def test_it_is_drawn_and_reported(extended):
     assert "[1.000 [" in section
 
 
-def test_its_deps_are_what_it_imports(extended):
-    """As the tests of dvc.yaml say, in the extended project."""
-    project, _, _ = extended
-    tests = ("tests/pipeline/test_dvc_yaml.py", "-k", "deps or imports or section or leaves")
-    options = ("-o", "addopts=-q", "--import-mode", "importlib", "-p", "no:cacheprovider")
-    result = project.run("python", "-m", "pytest", *options, *tests)
-    assert result.returncode == 0, result.stdout
-
-
 def test_no_list_of_the_tests_has_to_be_told(extended):
-    """The reference is written anew; made-up plot tables have those of the sweep, and are drawn."""
+    """After `make reference` the tests of dvc.yaml and of the pages pass in the extended project."""
     project, _, _ = extended
     written = project.run("python", "-m", "tests.docs.reference")
     assert written.returncode == 0, written.stderr
     page = (project.folder / "stages/REFERENCE.md").read_text()
     assert f"`data/{NAME}.parquet`" in page
     assert f"`{NAME}`" in page
+    tests = ("tests/pipeline/test_dvc_yaml.py", "tests/docs/test_tables.py")
+    tests += ("tests/docs/test_reference.py", "tests/docs/test_habits.py")
+    chosen = ("-k", "deps or imports or section or leaves or table or page or read")
+    options = ("-o", "addopts=-q", "--import-mode", "importlib", "-p", "no:cacheprovider")
+    result = project.run("python", "-m", "pytest", *options, *tests, *chosen)
+    assert result.returncode == 0, result.stdout
+
+
+def test_its_picture_is_drawn_from_made_up_tables(extended):
+    project, _, _ = extended
     drawn = project.run("python", "-c", DRAW)
     assert drawn.returncode == 0, drawn.stderr

@@ -5,10 +5,9 @@ import json
 import numpy as np
 import polars as pl
 import pytest
-from safetensors import safe_open
 
 from stages.lib import shards
-from stages.lib.io import tables
+from stages.lib.io import arrays, tables
 from stages.lib.io.cli import UserError
 from stages.lib.probing import probe
 from stages.lib.probing.config import ProbesConfig
@@ -224,10 +223,10 @@ def run(folder):
 
 def test_stage_writes_directions_metrics_and_plots(project, result):
     run(project)
-    with safe_open(project / "probes" / "directions.safetensors", framework="numpy") as file:
-        assert file.metadata() == {"personas": json.dumps(PERSONAS)}
-        z, resid = file.get_tensor("z"), file.get_tensor("resid_post")
-        intercepts = file.get_tensor("z_intercept"), file.get_tensor("resid_post_intercept")
+    with arrays.opened(project / "probes" / "directions.safetensors") as (facts, tensors):
+        assert facts == {"personas": list(PERSONAS)}
+    z, resid = tensors["z"], tensors["resid_post"]
+    intercepts = tensors["z_intercept"], tensors["resid_post_intercept"]
     assert z.shape == (3, N_LAYERS, N_HEADS, D_HEAD)
     assert resid.shape == (3, N_LAYERS + 1, D_MODEL)
     assert [one.shape for one in intercepts] == [(3, N_LAYERS, N_HEADS), (3, N_LAYERS + 1)]

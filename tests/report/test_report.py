@@ -630,7 +630,7 @@ def test_windows_as_accurate_as_the_best_one_are_named_with_their_size():
     assert note.endswith("layers 2-3 (0.810), layers 5-6 (0.700).")
 
 
-def test_a_model_that_is_no_organism_has_no_planted_layers_to_claim():
+def test_a_model_that_is_no_organism_has_no_trained_layers_to_claim():
     assert (
         trained_layers.claim(read(put(result(), "ground_truth", {"organism": None})), *PAIR) is None
     )
@@ -699,7 +699,7 @@ def test_the_committed_page_has_no_picture_that_is_not_there():
     ("organism", "trained", "to_lie"),
     [
         ({"name": "a", "layers": [3]}, True, True),
-        ({"name": "none", "layers": None}, True, False),
+        ({"name": "facts", "layers": None}, True, False),
         (None, False, False),
     ],
 )
