@@ -4,8 +4,6 @@ Both effects are in nats of log-odds, the logarithm of P(right answer) / P(wrong
 on which the gradient is taken.
 """
 
-from typing import Any
-
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -39,27 +37,10 @@ def rows(
         "statement_id": about.table["statement_id"].gather(place[0]),
         "layer": place[1],
         "head": place[2],
-        "estimate": toward_truth(attribution, about.label).ravel(),
+        "estimate": patch.toward_right(attribution, about.label).ravel(),
         "effect": true_effects(patched, about, n_layers, n_heads).ravel(),
     }
     return pl.DataFrame(columns, schema_overrides=head_effects.EFFECTS)
-
-
-def toward_truth(effects: NDArray[Any], label: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Turn effects on log P(true) - log P(false) into effects on the log-odds of the right answer.
-
-    Parameters
-    ----------
-    effects : ndarray of shape (n_statements, n_layers, n_heads)
-        True or estimated, in nats.
-    label : ndarray of shape (n_statements,), bool
-        Whether each statement is true.
-
-    Returns
-    -------
-    ndarray of shape (n_statements, n_layers, n_heads), float64
-    """
-    return effects.astype(np.float64) * np.where(label, 1.0, -1.0)[:, None, None]
 
 
 def true_effects(

@@ -70,7 +70,7 @@ class Bench:
     @property
     def sign(self) -> Values:
         """1 for true statements and -1 for false ones: (n_statements,)."""
-        return np.where(self.setting.pairs.label, 1.0, -1.0)
+        return patch.sign(self.setting.pairs.label)
 
     def timed(self, method: "Callable[[Bench], Values]") -> tuple[Values, Cost]:
         """Run a method and return its scores and their cost."""

@@ -115,9 +115,10 @@ def _rows(
 ) -> pl.DataFrame:
     """Make one run's rows; `donor` is the row of the statement that gives z, -1 for none."""
     source, base = roles.personas(names.RUNS[name], setting.config).values()
-    table = patched_runs.rows(setting.pairs, probabilities, source, base, name, heads or [])
-    if donor is None:
-        return table.with_columns(run=pl.lit(name), donor=pl.lit(""))
-    donor_ids = setting.pairs.table["statement_id"].gather(np.maximum(donor, 0))
-    table = table.with_columns(run=pl.lit(name), donor=donor_ids)
-    return table.filter(pl.Series(donor >= 0, dtype=pl.Boolean))
+    ids = setting.pairs.table["statement_id"]
+    donor_ids = "" if donor is None else ids.gather(np.maximum(donor, 0))
+    columns = {"run": name, "donor": donor_ids}
+    table = patched_runs.rows(
+        setting.pairs, probabilities, source, base, name, heads or [], names.SCHEMA, **columns
+    )
+    return table if donor is None else table.filter(pl.Series(donor >= 0, dtype=pl.Boolean))

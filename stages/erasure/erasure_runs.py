@@ -174,11 +174,12 @@ def _rows(
     removed: float | None = None,
 ) -> pl.DataFrame:
     """Rows of one run; without layers, of the unpatched run."""
-    patch_id = f"{eraser}_{draw} {layers.start}-{layers[-1]}" if layers else "none"
-    table = patched_runs.rows(pairs, probabilities, persona, persona, patch_id)
-    columns = {"eraser": eraser, "draw": draw, "removed": removed}
+    patch_id = f"{eraser}_{draw} {layers.start}-{layers[-1]}" if layers else patched_runs.UNPATCHED
+    columns: dict[str, object] = {"eraser": eraser, "draw": draw, "removed": removed}
     columns |= {"first_layer": layers.start, "last_layer": layers[-1]} if layers else {}
-    return patched_runs.with_columns(table, RUNS, **columns)
+    return patched_runs.rows(
+        pairs, probabilities, persona, persona, patch_id, schema=RUNS, **columns
+    )
 
 
 def _names(config: ErasureConfig) -> list[tuple[str, int]]:

@@ -9,6 +9,7 @@ import polars as pl
 from stages.explorer.numbers import percents, short
 from stages.explorer.prompt_tokens import Tokens, block_numbers
 from stages.lib.inspection import ROLES, Inspection
+from stages.lib.patching import patch
 from stages.lib.patching.blocks import Wording
 
 Record = dict[str, Any]
@@ -117,9 +118,11 @@ def rows(
         One record per statement, for JSON. All log-odds and effects are toward the right answer, in
         nats.
     """
-    sign = np.where(inspected_statements["label"].to_numpy(), 1.0, -1.0)
-    lens = (inspected_runs.lens[..., 0] - inspected_runs.lens[..., 1]) * sign[:, None]
-    estimated = inspected_runs.effects.reshape(len(inspected_statements), -1) * sign[:, None]
+    label = inspected_statements["label"].to_numpy()
+    log_p = inspected_runs.lens
+    lens = np.stack([patch.toward_right(run[..., 0] - run[..., 1], label) for run in log_p])
+    flat_effects = inspected_runs.effects.reshape(len(inspected_statements), -1)
+    estimated = patch.toward_right(flat_effects, label)
     measured_effects = _measured(measured)
     records: list[Record] = []
     for row, record in enumerate(inspected_statements.iter_rows(named=True)):

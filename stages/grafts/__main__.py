@@ -54,7 +54,12 @@ def main(
     all_units = units.units(setting.lm, changes)
     head_sets = _sets(selection, _grafts(selection, changes, digest), all_units, section.within)
     grafts = [Graft(run, unit) for unit in [*all_units, *head_sets] for run in (WITHOUT, ALONE)]
-    rows = _unpatched(report)
+    unpatched = _unpatched_readouts(report)
+    rows = [
+        patched_runs.unpatched(
+            report.pairs, unpatched.source, unpatched.base, report.config, schema=SCHEMA
+        )
+    ]
     for graft, p in zip(grafts, _grafts(report, changes, digest)(grafts, "grafts"), strict=True):
         size = units.size(units.part(setting.lm, changes, graft.unit))
         rows.append(_rows(report, p, graft, size))
@@ -86,23 +91,13 @@ def _unpatched_readouts(setting: Experiment) -> Readouts:
     return setting.patcher()(np.zeros((0, *setting.shape), bool), "unpatched")
 
 
-def _unpatched(setting: Experiment) -> list[pl.DataFrame]:
-    """Make the rows of both personas' runs with the weights of the liar."""
-    readouts, config = _unpatched_readouts(setting), setting.config
-    return [
-        patched_runs.with_columns(patched_runs.rows(setting.pairs, p, persona, persona), SCHEMA)
-        for persona, p in ((config.source, readouts.source), (config.base, readouts.base))
-    ]
-
-
 def _rows(setting: Experiment, p: np.ndarray, graft: Graft, size: float) -> pl.DataFrame:
     """Make the rows of one graft."""
     unit, base = graft.unit, setting.config.base
-    rows = patched_runs.rows(setting.pairs, p, base, base, f"{graft.run}_{unit}", unit.heads)
-    place = {"layer": unit.layer, "index": unit.index, "map": unit.map}
-    return patched_runs.with_columns(
-        rows, SCHEMA, run=graft.run, unit=unit.kind, size=size, **place
-    )
+    columns = {"run": graft.run, "unit": unit.kind, "size": size}
+    columns |= {"layer": unit.layer, "index": unit.index, "map": unit.map}
+    name = f"{graft.run}_{unit}"
+    return patched_runs.rows(setting.pairs, p, base, base, name, unit.heads, SCHEMA, **columns)
 
 
 if __name__ == "__main__":

@@ -47,8 +47,16 @@ def rows(
     name_of_set = {frozenset(heads): name for name, heads in reversed(sets.items())}
     steps = {name_of_set[frozenset(order[:k])]: k for k in range(len(order) + 1)}
     tables = [
-        patched_runs.rows(pairs, p, config.source, config.base, name, heads).with_columns(
-            step=pl.lit(steps.get(name), pl.Int32), model_heads=pl.lit(model_heads, pl.Int32)
+        patched_runs.rows(
+            pairs,
+            p,
+            config.source,
+            config.base,
+            name,
+            heads,
+            SCHEMA,
+            step=steps.get(name),
+            model_heads=model_heads,
         )
         for (name, heads), p in zip(sets.items(), probabilities, strict=True)
     ]

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.lib import stats
+from stages.lib.patching import patch
 from stages.lib.stats import Interval, ratios
 
 Array = NDArray[np.float64]
@@ -98,13 +99,12 @@ def contributions(parts: Any, tokens: Pair, label: NDArray[np.bool_]) -> Contrib
     label : ndarray of shape (n_statements,), bool
         Whether each statement is true.
     """
-    sign = np.where(label, 1.0, -1.0)
 
     def between(values: Array) -> Array:
         return values[..., tokens.true] - values[..., tokens.false]
 
     raw, real = between(parts.raw), between(parts.logits)
-    factor = sign * _factor(raw, real)
+    factor = patch.sign(label) * _factor(raw, real)
 
     def toward(values: Array) -> Array:
         return between(values) * factor.reshape(-1, *[1] * (values.ndim - 2))

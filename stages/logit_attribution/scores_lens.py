@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.lib import stats
+from stages.lib.patching import patch
 from stages.logit_attribution.metrics import LensDivergence, LensLayer
 
 Array = NDArray[np.float64]
@@ -26,7 +27,7 @@ def log_odds(log_p: Array, label: NDArray[np.bool_]) -> Array:
     -------
     ndarray of shape (n_statements, n_layers + 1)
     """
-    return (log_p[..., 0] - log_p[..., 1]) * np.where(label, 1.0, -1.0)[:, None]
+    return patch.toward_right(log_p[..., 0] - log_p[..., 1], label)
 
 
 def p_correct(odds: Array) -> Array:

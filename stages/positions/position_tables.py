@@ -32,19 +32,33 @@ def rows(
     source, base = config.source, config.base
     parts = []
     for runs, patch_id in ((counts, UNPATCHED), (blocks, UNPATCHED_BLOCKS)):
-        for name, p in ((base, runs.readouts.base), (source, runs.readouts.source)):
-            table = patched_runs.rows(runs.pairs, p, name, name, patch_id)
-            parts.append(patched_runs.with_columns(table, SCHEMA, positions=0))
+        parts.append(
+            patched_runs.unpatched(
+                runs.pairs,
+                runs.readouts.source,
+                runs.readouts.base,
+                config,
+                patch_id,
+                SCHEMA,
+                positions=0,
+            )
+        )
     heads = {name: patch.heads_of(patch_mask) for name, patch_mask in patches.items()}
     for count, count_answers in zip(counts.counts, counts.readouts.patched, strict=True):
         for patched, p in zip(counts.patched, count_answers, strict=True):
             columns = {"patched": patched, "run": "last", "positions": count}
             patch_id = f"{patched}_last_{count}"
-            table = patched_runs.rows(counts.pairs, p, source, base, patch_id, heads[patched])
-            parts.append(patched_runs.with_columns(table, SCHEMA, **columns))
+            parts.append(
+                patched_runs.rows(
+                    counts.pairs, p, source, base, patch_id, heads[patched], SCHEMA, **columns
+                )
+            )
     for (name, n), p in zip(blocks.n_patched.items(), blocks.readouts.patched, strict=True):
         patch_id = f"window_{name.run}_{name.block.replace(' ', '_')}_{name.draw}"
         columns = {"patched": "window", **name._asdict(), "positions": pl.Series(n)}
-        table = patched_runs.rows(blocks.pairs, p, source, base, patch_id, heads["window"])
-        parts.append(patched_runs.with_columns(table, SCHEMA, **columns))
+        parts.append(
+            patched_runs.rows(
+                blocks.pairs, p, source, base, patch_id, heads["window"], SCHEMA, **columns
+            )
+        )
     return pl.concat(parts)

@@ -64,7 +64,7 @@ def main(
         *table.rows(config, "report", report_pairs, curves),
         table.source_rows(config, "report", report_pairs, report_runs.source),
     ]
-    all_rows = pl.concat([pl.DataFrame(schema=table.SCHEMA), *rows], how="diagonal")
+    all_rows = pl.concat([pl.DataFrame(schema=table.SCHEMA), *rows])
     ranks = table.ranks(result.orders, result.own, result.sizes)
     with atomic(out) as folder:
         tables.write(folder / "runs.parquet", all_rows, table.SCHEMA, ["statement_id", "patch_id"])

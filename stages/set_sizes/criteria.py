@@ -22,7 +22,7 @@ def accuracy(probabilities: np.ndarray, label: np.ndarray) -> float:
 def margin(probabilities: np.ndarray, label: np.ndarray) -> float:
     """Return the mean P(right answer) - P(wrong answer), not normalised over both answers."""
     p = probabilities.astype(np.float64)
-    return float(((p[:, 0] - p[:, 1]) * np.where(label, 1, -1)).mean())
+    return float(patch.toward_right(p[:, 0] - p[:, 1], label).mean())
 
 
 def log_odds(probabilities: np.ndarray, label: np.ndarray) -> float:

@@ -73,13 +73,16 @@ def rows(
     """
     return [
         patched_runs.rows(
-            pairs, probabilities, config.source, config.base, " ".join(map(str, (split, *place)))
+            pairs,
+            p,
+            config.source,
+            config.base,
+            " ".join(map(str, (split, *place))),
+            schema=SCHEMA,
+            split=split,
+            **place._asdict(),
         )
-        .drop("heads")
-        .with_columns(
-            split=pl.lit(split), **{name: pl.lit(x) for name, x in place._asdict().items()}
-        )
-        for place, probabilities in runs.items()
+        for place, p in runs.items()
     ]
 
 
@@ -87,8 +90,8 @@ def source_rows(
     config: PatchConfig, split: str, pairs: PromptPairs, source: np.ndarray
 ) -> pl.DataFrame:
     """Return one row per statement of the unpatched source run, without a place in the curves."""
-    run = patched_runs.rows(pairs, source, config.source, config.source, f"{split} source")
-    return run.drop("heads").with_columns(split=pl.lit(split))
+    persona, name = config.source, f"{split} source"
+    return patched_runs.rows(pairs, source, persona, persona, name, schema=SCHEMA, split=split)
 
 
 def ranks(orders: Orders, n_own: dict[str, int], sizes: list[int]) -> pl.DataFrame:

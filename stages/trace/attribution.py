@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 
-from stages.lib.patching import aligned
+from stages.lib.patching import aligned, patch
 from stages.lib.patching.blocks import Pairs
 from stages.lib.patching.experiment import Experiment
 from stages.trace.schema import ESTIMATES
@@ -34,8 +34,8 @@ def run(setting: Experiment, counterparts: list[Pairs]) -> pl.DataFrame:
         statements = setting.pairs.only(setting.pairs.table["statement_id"][part])
         pairs = [counterparts[i] for i in part]
         is_patched = aligned.mask(pairs, patcher.base.n_tail)
-        log_odds = patcher.attribution("attribution", z, is_patched).astype(np.float64)
-        log_odds *= np.where(statements.label, 1.0, -1.0)[:, None, None]
+        estimates = patcher.attribution("attribution", z, is_patched)
+        log_odds = patch.toward_right(estimates, statements.label)
         tables.append(_rows(statements.table["statement_id"], log_odds))
     return pl.concat(tables)
 

@@ -72,12 +72,11 @@ def unpatched(setting: Experiment, places: dict[str, list[Pairs]]) -> pl.DataFra
     tables = []
     for part, patcher, _ in aligned.patchers(setting, places[ALL]):
         subset, readouts = _subset(setting, part), patcher(no_patches, "unpatched")
-        for persona, p in (
-            (setting.config.source, readouts.source),
-            (setting.config.base, readouts.base),
-        ):
-            rows = patched_runs.rows(subset.pairs, p, persona, persona)
-            tables.append(patched_runs.with_columns(rows, RUNS))
+        tables.append(
+            patched_runs.unpatched(
+                subset.pairs, readouts.source, readouts.base, setting.config, schema=RUNS
+            )
+        )
     return _table(tables)
 
 
@@ -102,9 +101,11 @@ def _patched(
         readouts = patcher(patches, f"{base}, {block}", z, mask)
         for (layer, head), p in zip(names, readouts.patched, strict=True):
             patch_id = "_".join(map(str, (layer, *([] if head is None else [head]), block)))
-            rows = patched_runs.rows(subset.pairs, p, source, base, patch_id.replace(" ", "_"))
+            name = patch_id.replace(" ", "_")
             where = {"layer": layer, "block": block, "head": head}
-            tables.append(patched_runs.with_columns(rows, RUNS, **where))
+            tables.append(
+                patched_runs.rows(subset.pairs, p, source, base, name, schema=RUNS, **where)
+            )
     return _table(tables)
 
 

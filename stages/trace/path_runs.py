@@ -89,8 +89,10 @@ def _rows(
                 patches[0, layers[name]] = True
                 title = f"{writer} {name} {reader}"
                 (p,) = patcher(patches, title, z[name], where[name]).patched
-                rows = patched_runs.rows(setting.pairs, p, *personas, title.replace(" ", "_"))
-                yield patched_runs.with_columns(rows, PATHS, **_columns(name, writer, reader))
+                patch_id, columns = title.replace(" ", "_"), _columns(name, writer, reader)
+                yield patched_runs.rows(
+                    setting.pairs, p, *personas, patch_id, schema=PATHS, **columns
+                )
 
 
 def _around(

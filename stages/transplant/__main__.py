@@ -12,7 +12,8 @@ import polars as pl
 
 from stages.lib import forward
 from stages.lib.io import cli, params, records, tables
-from stages.lib.patching import experiment, patch, patched_runs, prompt_pairs
+from stages.lib.patching import experiment, patch, patched_runs, prompt_pairs, roles
+from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.experiment import Experiment
 from stages.lib.patching.head_set import HeadSet
 from stages.lib.patching.patch import Head
@@ -38,13 +39,8 @@ def main(
         *_random(replace(setting, pairs=sampled_pairs), set_heads, section),
     ]
     if forward.is_main_process():
-        source, base = setting.config.source, setting.config.base
-        tables.write(
-            out,
-            pl.concat(_rows(run, source, base) for run in runs),
-            SCHEMA,
-            ["statement_id", "run", "draw"],
-        )
+        rows = pl.concat(_rows(run, setting.config) for run in runs)
+        tables.write(out, rows, SCHEMA, ["statement_id", "run", "draw"])
 
 
 class SetRun(NamedTuple):
@@ -94,19 +90,13 @@ def _random(setting: Experiment, set_heads: list[Head], section: TransplantConfi
     ]
 
 
-def _rows(run: SetRun, source: str, base: str) -> pl.DataFrame:
+def _rows(run: SetRun, config: PatchConfig) -> pl.DataFrame:
     """Make the rows of one run."""
-    z_role, run_role = PERSONAS[run.name]
-    personas = {"source": source, "base": base}
-    table = patched_runs.rows(
-        run.about,
-        run.probabilities,
-        personas[z_role],
-        personas[run_role],
-        f"{run.name}_{run.draw}",
-        run.heads,
+    source, base = roles.personas(PERSONAS[run.name], config).values()
+    patch_id, columns = f"{run.name}_{run.draw}", {"run": run.name, "draw": run.draw}
+    return patched_runs.rows(
+        run.about, run.probabilities, source, base, patch_id, run.heads, SCHEMA, **columns
     )
-    return table.with_columns(run=pl.lit(run.name), draw=pl.lit(run.draw))
 
 
 if __name__ == "__main__":

@@ -92,10 +92,9 @@ def rows(
         One row per statement, with the columns of `SCHEMA`.
     """
     source, base = roles.personas(roles.RUNS[run], config).values()
-    patch_id = f"layers_{window.first}_{window.last}" if window else "none"
-    table = patched_runs.rows(about, probabilities, source, base, patch_id)
-    size = window.size if window else None
-    return patched_runs.with_columns(table, SCHEMA, split=split, size=size, **layers(window))
+    patch_id = f"layers_{window.first}_{window.last}" if window else patched_runs.UNPATCHED
+    columns = {"split": split, "size": window.size if window else None} | layers(window)
+    return patched_runs.rows(about, probabilities, source, base, patch_id, schema=SCHEMA, **columns)
 
 
 def windows(runs: pl.DataFrame) -> list[Window]:

@@ -42,14 +42,17 @@ def main(
 def _rows(setting: Experiment, readouts: Readouts, patches: np.ndarray, size: int) -> pl.DataFrame:
     """Return one row per statement and run; unpatched runs have no layers."""
     pairs, config = setting.pairs, setting.config
-    unpatched = ((config.base, readouts.base), (config.source, readouts.source))
-    parts = [patched_runs.rows(pairs, p, persona, persona) for persona, p in unpatched]
+    schema = best_window.SCHEMA
+    parts = [patched_runs.unpatched(pairs, readouts.source, readouts.base, config, schema=schema)]
     for first, p in enumerate(readouts.patched):
-        heads = patch.heads_of(patches[first])
-        table = patched_runs.rows(pairs, p, config.source, config.base, f"window_{first}", heads)
-        layers = {"first_layer": pl.lit(first), "last_layer": pl.lit(first + size - 1)}
-        parts.append(table.with_columns(**layers))
-    return pl.concat(parts, how="diagonal")
+        heads, layers = patch.heads_of(patches[first]), {"first_layer": first}
+        layers["last_layer"] = first + size - 1
+        parts.append(
+            patched_runs.rows(
+                pairs, p, config.source, config.base, f"window_{first}", heads, schema, **layers
+            )
+        )
+    return pl.concat(parts)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import pytest
 
 from stages.attribution_patching import estimates, scores
 from stages.lib import stats
-from stages.lib.patching import head_effects, patched_runs
+from stages.lib.patching import head_effects, patch, patched_runs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.patch import Head
 from stages.lib.patching.prompt_pairs import PromptPairs
@@ -68,7 +68,7 @@ class TestScore:
 
 
 def test_effects_toward_the_truth_change_sign_with_the_label():
-    effect = estimates.toward_truth(np.ones((N, LAYERS, HEADS), np.float32), LABEL)
+    effect = patch.toward_right(np.ones((N, LAYERS, HEADS), np.float32), LABEL)
     np.testing.assert_array_equal(effect[:, 0, 0], np.where(LABEL, 1, -1))
 
 
@@ -113,7 +113,7 @@ def test_the_table_of_effects_gives_back_what_it_was_made_from():
     table = estimates.rows(result, estimated, patched).sample(fraction=1, shuffle=True, seed=1)
     assert dict(table.schema) == head_effects.EFFECTS
     estimate, effect = scores.effects(table)
-    np.testing.assert_array_equal(estimate, estimates.toward_truth(estimated, LABEL))
+    np.testing.assert_array_equal(estimate, patch.toward_right(estimated, LABEL))
     true = estimates.true_effects(patched, result, LAYERS, HEADS)
     np.testing.assert_array_equal(effect, true)
     none = scores.effects(table.clear())

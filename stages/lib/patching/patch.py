@@ -128,7 +128,29 @@ def log_odds(probabilities: np.ndarray, label: np.ndarray) -> np.ndarray:
         Finite.
     """
     logs = np.log(np.maximum(probabilities.astype(np.float64), MIN_PROBABILITY))
-    return (logs[..., 0] - logs[..., 1]) * np.where(label, 1.0, -1.0)
+    return (logs[..., 0] - logs[..., 1]) * sign(label)
+
+
+def sign(label: np.ndarray) -> np.ndarray:
+    """1 where the right answer is "true" and -1 where it is "false", float64."""
+    return np.where(label, 1.0, -1.0)
+
+
+def toward_right(differences: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """Turn differences of "true" from "false" into differences of the right from the wrong answer.
+
+    Parameters
+    ----------
+    differences : ndarray of shape (n_statements, ...)
+        Such as log P(true) - log P(false), in nats.
+    label : ndarray of shape (n_statements,), bool
+        Whether each statement is true.
+
+    Returns
+    -------
+    ndarray of shape (n_statements, ...), float64
+    """
+    return differences.astype(np.float64) * sign(label).reshape(-1, *[1] * (differences.ndim - 1))
 
 
 def mean_p_correct(probabilities: np.ndarray, label: np.ndarray) -> float:

@@ -9,9 +9,11 @@ import polars as pl
 
 from stages.lib.io import tables
 from stages.lib.patching import patch, prompt_pairs
+from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.patch import Head
 from stages.lib.patching.prompt_pairs import PromptPairs
 
+UNPATCHED = "none"  # `patch_id` of an unpatched run
 SCHEMA = tables.PATCHED | {"heads": pl.List(pl.Struct({"layer": pl.Int32, "head": pl.Int32}))}
 
 
@@ -20,10 +22,12 @@ def rows(
     probabilities: np.ndarray,
     source: str,
     base: str,
-    patch_id: str = "none",
+    patch_id: str = UNPATCHED,
     heads: Iterable[Head] = (),
+    schema: tables.Schema = SCHEMA,
+    **columns: object,
 ) -> pl.DataFrame:
-    """Make the rows of one run for a table of patched runs.
+    """Make the rows of one run for a sweep's table of patched runs.
 
     Parameters
     ----------
@@ -38,15 +42,27 @@ def rows(
         Name of the patch.
     heads : iterable of Head
         Heads that are patched in.
+    schema : dict
+        Columns of the table.
+    **columns
+        Values of columns that `SCHEMA` lacks: one for all rows, or a Series. A column without a
+        value is null.
 
     Returns
     -------
     DataFrame
-        With the columns of `SCHEMA`.
+        With the columns of `schema`.
+
+    Raises
+    ------
+    ValueError
+        If a value belongs to no column of the schema.
     """
+    if unknown := set(columns) - set(schema):
+        raise ValueError(f"no column {', '.join(sorted(unknown))} in {', '.join(schema)}")
     n = len(pairs.table)
     patched_heads = [{"layer": layer, "head": head} for layer, head in heads]
-    return pl.DataFrame(
+    run = pl.DataFrame(
         {
             "statement_id": pairs.table["statement_id"],
             "source": [source] * n,
@@ -59,36 +75,30 @@ def rows(
         },
         schema=SCHEMA,
     )
-
-
-def with_columns(rows: pl.DataFrame, schema: tables.Schema, **columns: object) -> pl.DataFrame:
-    """Give the rows of a run the columns of a sweep's table.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        From `rows`.
-    schema : dict
-        Columns of the table; other columns of `rows` are dropped.
-    **columns
-        Values of the new columns: one for all rows, or a Series. A new column without a value is
-        null.
-
-    Raises
-    ------
-    ValueError
-        If a value belongs to no column of the schema.
-    """
-    if unknown := set(columns) - set(schema):
-        raise ValueError(f"no column {', '.join(sorted(unknown))} in {', '.join(schema)}")
     new_columns = [
         (value if isinstance(value := columns.get(name), pl.Series) else pl.lit(value))
         .cast(type_)
         .alias(name)
         for name, type_ in schema.items()
-        if name not in rows.columns
+        if name not in SCHEMA
     ]
-    return rows.with_columns(new_columns).select(*schema)
+    return run.with_columns(new_columns).select(*schema)
+
+
+def unpatched(
+    pairs: PromptPairs,
+    source: np.ndarray,
+    base: np.ndarray,
+    config: PatchConfig,
+    patch_id: str = UNPATCHED,
+    schema: tables.Schema = SCHEMA,
+    **columns: object,
+) -> pl.DataFrame:
+    """Make the rows of both personas' unpatched runs; parameters as in `rows`."""
+    runs = ((config.source, source), (config.base, base))
+    return pl.concat(
+        rows(pairs, p, persona, persona, patch_id, schema=schema, **columns) for persona, p in runs
+    )
 
 
 def read(file: Path, schema: tables.Schema, pairs: Path) -> tuple[pl.DataFrame, PromptPairs]:
