@@ -65,10 +65,10 @@ def true_effects(
     """
     shape = (n_layers, n_heads, len(pairs.label))
     head = pl.col("heads").list.first().struct
-    head_runs = patched.filter(pl.col("patch_id") != "none").sort(
+    head_runs = patched.filter(pl.col("patch_id") != patched_runs.UNPATCHED).sort(
         head.field("layer"), head.field("head"), "statement_id"
     )
-    unpatched = patched.filter(pl.col("patch_id") == "none").sort("statement_id")
+    unpatched = patched.filter(pl.col("patch_id") == patched_runs.UNPATCHED).sort("statement_id")
     p_base, p_patched = (patched_runs.probabilities_of(rows) for rows in (unpatched, head_runs))
     patched_odds = patch.log_odds(p_patched.reshape(*shape, 2), pairs.label)
     return np.moveaxis(patched_odds - patch.log_odds(p_base, pairs.label), -1, 0)

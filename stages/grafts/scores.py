@@ -68,7 +68,7 @@ def rows(runs: pl.DataFrame, about: PromptPairs, config: PatchConfig) -> list[Ro
     names = ["unit", "layer", "index", "map", "run", "size"]
     liar, honest = (
         patched_runs.log_odds(runs, about, patch_id=patch_id, base=config.base)
-        for patch_id in ("none", f"{WITHOUT}_{ALL}")
+        for patch_id in (patched_runs.UNPATCHED, f"{WITHOUT}_{ALL}")
     )
     full_gain = honest - liar
     result: list[Row] = []
@@ -170,7 +170,7 @@ def _effect(
 
 def _accuracy(runs: pl.DataFrame, about: PromptPairs, persona: str) -> Interval:
     """Measure the accuracy of a persona with the organism's own weights."""
-    p = patched_runs.probabilities(runs, patch_id="none", base=persona)
+    p = patched_runs.probabilities(runs, patch_id=patched_runs.UNPATCHED, base=persona)
     return stats.rate(patch.correct(p, about.label), about.subject)
 
 

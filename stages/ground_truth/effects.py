@@ -49,8 +49,8 @@ def effects(runs: pl.DataFrame, about: PromptPairs, base: str) -> Effects:
     Effects
         Patches sorted by first layer, then by name; statements by `statement_id`.
     """
-    base_p = patched_runs.probabilities(runs, base=base, patch_id="none")
-    patched = runs.filter(pl.col("patch_id") != "none").with_columns(
+    base_p = patched_runs.probabilities(runs, base=base, patch_id=patched_runs.UNPATCHED)
+    patched = runs.filter(pl.col("patch_id") != patched_runs.UNPATCHED).with_columns(
         first=pl.col("heads").list.first().struct.field("layer"),
         last=pl.col("heads").list.last().struct.field("layer"),
     )

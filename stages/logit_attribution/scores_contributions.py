@@ -104,7 +104,8 @@ def contributions(parts: Any, tokens: Pair, label: NDArray[np.bool_]) -> Contrib
         return values[..., tokens.true] - values[..., tokens.false]
 
     raw, real = between(parts.raw), between(parts.logits)
-    factor = patch.sign(label) * _factor(raw, real)
+    sign = patch.sign(label)
+    factor = sign * _factor(raw, real)
 
     def toward(values: Array) -> Array:
         return between(values) * factor.reshape(-1, *[1] * (values.ndim - 2))

@@ -6,7 +6,7 @@ from stages.lib.io import tables
 from stages.lib.patching import patched_runs
 
 ALL = "all"  # stands for every block
-UNPATCHED = "none"  # patch_id of the unpatched runs beside the last positions
+UNPATCHED = patched_runs.UNPATCHED  # of the runs beside the last positions
 UNPATCHED_BLOCKS = "none_blocks"  # and beside the blocks: other batches, so other rounding
 PATCHED = ("window", "set")  # names of the patches: all heads of the best window, the head set
 SCHEMA: tables.Schema = patched_runs.SCHEMA | {"patched": pl.String, "run": pl.String}

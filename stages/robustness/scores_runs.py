@@ -76,7 +76,7 @@ def singles(
         columns = {"patch_id": patch_id, "source": source, "base": config.base}
         return patch.p_correct(patched_runs.probabilities(own, **columns), about.label)
 
-    base = p_correct("none", config.base)
+    base = p_correct(patched_runs.UNPATCHED, config.base)
     gain = [p_correct(f"alone {layer}.{head}", config.source) - base for layer, head in window]
     topic = about.table["topic"].to_numpy()
     return Singles(np.reshape(gain, (len(window), len(base))), topic, about.subject)

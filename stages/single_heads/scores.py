@@ -25,7 +25,7 @@ def main(
     tables.write_rows(
         plots / "single_heads.json", run_points.by_head(about, table, head_effects.ALONE)
     )
-    base = patched_runs.probabilities(table, patch_id="none")
+    base = patched_runs.probabilities(table, patch_id=patched_runs.UNPATCHED)
     summary = SingleHeadsMetrics(
         runs={"base": run_points.measure(about, base)},
         known=run_points.count(about.table),

@@ -37,7 +37,8 @@ def choose(
     if about.label.all() or not about.label.any():
         return []
     source, base = (
-        patched_runs.log_odds(runs, about, patch_id="none", base=name) for name in personas
+        patched_runs.log_odds(runs, about, patch_id=patched_runs.UNPATCHED, base=name)
+        for name in personas
     )
     advantage = float((source - base).mean())
     if advantage <= 0:

@@ -150,7 +150,9 @@ def _unpatched(
     in_split = (about.table["split"] == split).to_numpy()
     return {
         role: run_points.measure(
-            about, patched_runs.probabilities(runs, patch_id="none", base=persona), in_split
+            about,
+            patched_runs.probabilities(runs, patch_id=patched_runs.UNPATCHED, base=persona),
+            in_split,
         )
         for role, persona in config.personas.items()
     }

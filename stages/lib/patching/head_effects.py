@@ -38,7 +38,9 @@ def pairs(runs: pl.DataFrame, measure: str) -> list[tuple[Head, np.ndarray, np.n
         sorted by `statement_id`. One tuple per head, sorted by head.
     """
     head_rows = runs.filter(pl.col("patch_id").str.starts_with(f"{measure} ")).sort("statement_id")
-    reference = patched_runs.probabilities(runs, patch_id="none" if measure == ALONE else "window")
+    reference = patched_runs.probabilities(
+        runs, patch_id=patched_runs.UNPATCHED if measure == ALONE else "window"
+    )
     runs_of_heads: list[tuple[Head, np.ndarray, np.ndarray]] = []
     for (name,), rows in head_rows.group_by("patch_id"):
         layer, head = map(int, str(name).removeprefix(f"{measure} ").split("."))

@@ -69,7 +69,8 @@ def advantage(runs: pl.DataFrame, about: PromptPairs, source: str, base: str) ->
         Personas; `base` is the one whose runs are patched.
     """
     high, low = (
-        patched_runs.log_odds(runs, about, patch_id="none", base=name) for name in (source, base)
+        patched_runs.log_odds(runs, about, patch_id=patched_runs.UNPATCHED, base=name)
+        for name in (source, base)
     )
     return Advantage(about, low, high - low)
 
