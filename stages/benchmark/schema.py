@@ -5,6 +5,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from stages.lib.io.tables import Schema
+from stages.lib.patching import patch
 
 SCORES: Schema = {
     "dose": pl.Float64,
@@ -57,6 +58,4 @@ def n_heads(share: float, n_all: int) -> int:
 
 def first(order: NDArray[np.float64], size: int) -> NDArray[np.bool_]:
     """Mark the `size` highest scores of an order, in its shape; ties go to the earlier head."""
-    members = np.zeros(order.size, bool)
-    members[np.argsort(-order.ravel(), kind="stable")[:size]] = True
-    return members.reshape(order.shape)
+    return patch.largest(order.ravel(), size).reshape(order.shape)

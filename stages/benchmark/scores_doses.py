@@ -61,7 +61,8 @@ def stability(scored: pl.DataFrame, n_heads: int, seed: int) -> dict[str, Stabil
         full_set = first(scores.mean(axis=0), n_heads)
         n_subjects = int(subject_index.max()) + 1
         weights = stats.draws(n_subjects, random)[:DRAWS]
-        overlaps = [_jaccard(first(t[subject_index] @ scores, n_heads), full_set) for t in weights]
+        drawn_sets = (first(drawn[subject_index] @ scores, n_heads) for drawn in weights)
+        overlaps = [float(ranking.jaccard(drawn_set, full_set)) for drawn_set in drawn_sets]
         ends = stats.percentiles(overlaps)
         mean = Interval(float(np.mean(overlaps)), *ends, len(subjects))
         result[method] = Stability(mean, n_heads)
@@ -105,8 +106,3 @@ def detections(scored: pl.DataFrame, lying: NDArray[np.bool_]) -> dict[str, Dete
 def _area(lying: NDArray[np.bool_], grid: Values) -> float:
     """AUROC of one method's scores."""
     return float(ranking.area(lying.ravel(), grid.ravel()))
-
-
-def _jaccard(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
-    """Heads in both as a share of those in either."""
-    return float((a & b).sum() / (a | b).sum())

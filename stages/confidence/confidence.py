@@ -8,10 +8,10 @@ from stages.confidence.metrics import RunConfidence
 from stages.lib import stats
 from stages.lib.io import row_order, tables
 from stages.lib.io.tables import Row
+from stages.lib.patching import roles
 from stages.lib.patching.config import PatchConfig
 from stages.lib.stats import answer_rates, plot_rows
 
-RUNS = ("patched", "source", "base", "reverse")  # as stage `transplant` names them
 SCHEMA: tables.Schema = tables.READOUTS | {"run": pl.String, "draw": pl.Int32}
 REPORTED = (0.0, 0.5, 0.75, 0.9, 0.95)  # thresholds in the metrics; the plot has all of them
 
@@ -29,7 +29,7 @@ def answers(statements: pl.DataFrame, file: Path) -> dict[str, pl.DataFrame]:
     Returns
     -------
     dict of str to DataFrame
-        By run of `RUNS`: columns of `answer_rates.answer`. No rows if no statement is known.
+        By run of `roles.RUNS`: columns of `answer_rates.answer`. No rows if no statement is known.
 
     Raises
     ------
@@ -41,7 +41,7 @@ def answers(statements: pl.DataFrame, file: Path) -> dict[str, pl.DataFrame]:
         pl.col("statement_id").is_in(runs["statement_id"].unique().implode())
     )
     answered = {}
-    for run in RUNS:
+    for run in roles.RUNS:
         rows = runs.filter(pl.col("run") == run).sort("statement_id")
         row_order.require(file, rows["statement_id"], run_statements["statement_id"])
         answered[run] = answer_rates.answer(run_statements, rows)
@@ -50,11 +50,9 @@ def answers(statements: pl.DataFrame, file: Path) -> dict[str, pl.DataFrame]:
 
 def names(config: PatchConfig) -> dict[str, dict[str, str]]:
     """Return columns by run: `run`, `source` (persona of the z) and `base` (persona patched)."""
-    source, base = config.source, config.base
-    pairs = ((source, base), (source, source), (base, base), (base, source))
     return {
-        run: {"run": run, "source": z_persona, "base": base_persona}
-        for run, (z_persona, base_persona) in zip(RUNS, pairs, strict=True)
+        run: {"run": run, **roles.personas(own_roles, config)}
+        for run, own_roles in roles.RUNS.items()
     }
 
 

@@ -27,7 +27,7 @@ class RunConfidence:
 
 @dataclass(frozen=True)
 class ConfidenceMetrics:
-    """Both personas, and every run of `confidence.RUNS` by name."""
+    """Both personas, and every run of `roles.RUNS` by name."""
 
     source: str
     base: str

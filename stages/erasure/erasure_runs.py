@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -175,7 +176,7 @@ def _rows(
 ) -> pl.DataFrame:
     """Rows of one run; without layers, of the unpatched run."""
     patch_id = f"{eraser}_{draw} {layers.start}-{layers[-1]}" if layers else patched_runs.UNPATCHED
-    columns: dict[str, object] = {"eraser": eraser, "draw": draw, "removed": removed}
+    columns: dict[str, Any] = {"eraser": eraser, "draw": draw, "removed": removed}
     columns |= {"first_layer": layers.start, "last_layer": layers[-1]} if layers else {}
     return patched_runs.rows(
         pairs, probabilities, persona, persona, patch_id, schema=RUNS, **columns

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stages.lib.patching import patch
 from stages.lib.patching.patch import Head
 
 TOPIC, WORDING, SEARCH = "topic", "wording", "search"  # what a set was chosen on
@@ -52,30 +53,10 @@ class Singles:
     subject: NDArray[Any]
 
 
-def best(effects: NDArray[np.float64], size: int) -> Members:
-    """Mark the heads with the largest effects; ties go to the earlier head.
-
-    Parameters
-    ----------
-    effects : ndarray of shape (..., n_heads)
-        Effect of each head.
-    size : int
-        How many heads to take.
-
-    Returns
-    -------
-    ndarray of shape (..., n_heads), bool
-    """
-    order = np.argsort(-effects, axis=-1, kind="stable")[..., :size]
-    members = np.zeros(effects.shape, bool)
-    np.put_along_axis(members, order, True, axis=-1)
-    return members
-
-
 def by_group(singles: Singles, group: NDArray[Any], size: int) -> dict[str, Members]:
     """Mark the best heads on each group's statements: name of the group -> (n_heads,), bool."""
     return {
-        str(name): best(singles.gain[:, group == name].mean(axis=1), size)
+        str(name): patch.largest(singles.gain[:, group == name].mean(axis=1), size)
         for name in np.unique(group)
     }
 

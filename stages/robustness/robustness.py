@@ -98,7 +98,7 @@ def choose(
         ).items()
     }
     members_by_name |= {
-        (WORDING, name): head_sets.best(one.gain.mean(axis=1), len(search))
+        (WORDING, name): patch.largest(one.gain.mean(axis=1), len(search))
         for name, one in singles.items()
         if one.gain.size
     }

@@ -9,7 +9,8 @@ from scipy import stats as distributions
 
 from stages.lib import stats
 from stages.lib.io.tables import Row
-from stages.lib.stats import bootstrap
+from stages.lib.patching import patch
+from stages.lib.stats import bootstrap, ranking
 from stages.robustness import head_sets
 from stages.robustness.head_sets import TOPIC, WORDING, HeadSet, Members, Singles
 from stages.robustness.metrics import Overlap, Overlaps, Resampled, Shuffled, ShuffledOverlap
@@ -23,7 +24,7 @@ def pairs(sets: list[HeadSet]) -> list[Row]:
             "first": a.name,
             "second_chosen_on": b.chosen_on,
             "second": b.name,
-            "jaccard": float(jaccard(a.members, b.members)),
+            "jaccard": float(ranking.jaccard(a.members, b.members)),
             "n": len(a.heads),
         }
         for a in sets
@@ -56,11 +57,6 @@ def numbers(sets: list[HeadSet], default_singles: Singles, n_shuffles: int, seed
     return Overlaps(topic_overlap, wording_overlap, resampled(default_singles, size, seed))
 
 
-def jaccard(a: Members, b: Members) -> NDArray[np.float64]:
-    """Return heads in both sets as a fraction of heads in either; the last axis is heads."""
-    return (a & b).sum(-1) / (a | b).sum(-1)
-
-
 def by_chance(n_heads: int, size: int) -> float:
     """Return the expected Jaccard index of two uniform draws of `size` from `n_heads` heads."""
     common = np.arange(size + 1)
@@ -70,7 +66,7 @@ def by_chance(n_heads: int, size: int) -> float:
 
 def overlap(sets: list[Members]) -> Overlap:
     """Return the mean, least and greatest Jaccard index of pairs of sets; None without a pair."""
-    similarity = [float(jaccard(a, b)) for a, b in combinations(sets, 2)]
+    similarity = [float(ranking.jaccard(a, b)) for a, b in combinations(sets, 2)]
     if not similarity:
         return Overlap(None, None, None, 0)
     return Overlap(float(np.mean(similarity)), min(similarity), max(similarity), len(similarity))
@@ -89,9 +85,9 @@ def resampled(singles: Singles, size: int, seed: int) -> Resampled:
         Seed of the draws.
     """
     draws = bootstrap.means(singles.gain, singles.subject, np.random.default_rng(seed))
-    sets = head_sets.best(draws, size)
+    sets = patch.largest(draws, size)
     half = stats.DRAWS // 2
-    similarity = jaccard(sets[:half], sets[half : 2 * half])
+    similarity = ranking.jaccard(sets[:half], sets[half : 2 * half])
     return Resampled(float(similarity.mean()), *stats.percentiles(similarity), half)
 
 
@@ -118,7 +114,7 @@ def shuffled(singles: Singles, size: int, n_shuffles: int, seed: int) -> Shuffle
 
     def mean(topic: NDArray[Any]) -> float:
         sets = head_sets.by_group(singles, topic, size).values()
-        return float(np.mean([jaccard(a, b) for a, b in combinations(sets, 2)]))
+        return float(np.mean([ranking.jaccard(a, b) for a, b in combinations(sets, 2)]))
 
     similarity = np.array([mean(random.permutation(singles.topic)) for _ in range(n_shuffles)])
     as_low = 1 + int((similarity <= mean(singles.topic) + 1e-12).sum())

@@ -13,12 +13,11 @@ from stages.lib.facts import NEGATED
 from stages.lib.facts.draw import Draw
 from stages.lib.io import cli, params, records, tables
 from stages.lib.model.lm import MANIFEST
-from stages.lib.patching import patched_runs
+from stages.lib.patching import patched_runs, roles
 from stages.lib.stats import Interval
 from stages.lib.weights.recipe import Training
 from stages.taught.metrics import NEW, TAUGHT, TaughtMetrics
 
-RUNS = ("source", "patched", "base", "reverse")  # of stage `transplant`
 SCHEMA = patched_runs.SCHEMA | {"run": pl.String}
 
 
@@ -46,7 +45,7 @@ def main(
             )
             for name in params.personas()
         },
-        known={run: score(answered(report, patched.filter(run=run))) for run in RUNS},
+        known={run: score(answered(report, patched.filter(run=run))) for run in roles.RUNS},
     )
     records.write(metrics, summary)
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -148,7 +149,7 @@ def _mask(pairs: list[Pairs], patcher: Patcher) -> np.ndarray:
     return aligned.mask(pairs, patcher.base.n_tail)
 
 
-def _columns(run: str, writer: Cell, reader: Cell) -> dict[str, str | int]:
+def _columns(run: str, writer: Cell, reader: Cell) -> dict[str, Any]:
     """Return the columns that name a path and its run."""
     return {
         "run": run,

@@ -1,6 +1,7 @@
 """Windows of several sizes, and the table of their runs in both directions."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -93,7 +94,8 @@ def rows(
     """
     source, base = roles.personas(roles.RUNS[run], config).values()
     patch_id = f"layers_{window.first}_{window.last}" if window else patched_runs.UNPATCHED
-    columns = {"split": split, "size": window.size if window else None} | layers(window)
+    columns: dict[str, Any] = {"split": split, "size": window.size if window else None}
+    columns |= layers(window)
     return patched_runs.rows(about, probabilities, source, base, patch_id, schema=SCHEMA, **columns)
 
 

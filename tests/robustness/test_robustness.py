@@ -8,7 +8,9 @@ import polars as pl
 import pytest
 
 from stages.lib.io.cli import UserError
+from stages.lib.patching import patch
 from stages.lib.patching.patch import Head
+from stages.lib.stats import ranking
 from stages.robustness import (
     head_sets,
     rewording,
@@ -178,7 +180,7 @@ def singles(gain, topic):
 
 
 def test_sets_are_of_the_best_heads_and_the_first_ones_where_they_are_equal():
-    actual = head_sets.best(np.array([[0.1, 0.5, 0.5, 0.2], [0.0, 0.0, 0.0, 0.0]]), 2)
+    actual = patch.largest(np.array([[0.1, 0.5, 0.5, 0.2], [0.0, 0.0, 0.0, 0.0]]), 2)
     assert actual.tolist() == [[False, True, True, False], [True, True, False, False]]
     by = head_sets.by_group(singles([[1, 0], [0, 1]], ["a", "b"]), np.array(["a", "b"]), 1)
     assert {name: np.flatnonzero(s).tolist() for name, s in by.items()} == {"a": [0], "b": [1]}
@@ -187,7 +189,7 @@ def test_sets_are_of_the_best_heads_and_the_first_ones_where_they_are_equal():
 def test_by_chance_is_the_mean_over_all_pairs_of_sets():
     n, size = 6, 3
     sets = [np.isin(np.arange(n), s) for s in combinations(range(n), size)]
-    mean = np.mean([scores_overlap.jaccard(a, b) for a in sets for b in sets])
+    mean = np.mean([ranking.jaccard(a, b) for a in sets for b in sets])
     assert scores_overlap.by_chance(n, size) == pytest.approx(mean)
     assert scores_overlap.by_chance(n, n) == pytest.approx(1.0)
 

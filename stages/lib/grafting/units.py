@@ -24,7 +24,7 @@ class Unit:
     Attributes
     ----------
     kind : str
-        One of `UNITS`.
+        A part of `graft_names`.
     layer, index : int or None
         Layer, and number of the head or of the group in it.
     map : str or None

@@ -158,6 +158,26 @@ def mean_p_correct(probabilities: np.ndarray, label: np.ndarray) -> float:
     return float(p_correct(probabilities, label).mean())
 
 
+def largest(effects: np.ndarray, size: int) -> np.ndarray:
+    """Mark the heads with the largest effects; ties go to the earlier head.
+
+    Parameters
+    ----------
+    effects : ndarray of shape (..., n_heads)
+        Effect of each head.
+    size : int
+        How many heads to take.
+
+    Returns
+    -------
+    ndarray of shape (..., n_heads), bool
+    """
+    order = np.argsort(-effects, axis=-1, kind="stable")[..., :size]
+    members = np.zeros(effects.shape, bool)
+    np.put_along_axis(members, order, True, axis=-1)
+    return members
+
+
 def greedy(
     score: Callable[[list[list[Head]]], list[float]],
     heads: list[Head],

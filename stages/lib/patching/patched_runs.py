@@ -25,7 +25,7 @@ def rows(
     patch_id: str = UNPATCHED,
     heads: Iterable[Head] = (),
     schema: tables.Schema = SCHEMA,
-    **columns: object,
+    **columns: Any,
 ) -> pl.DataFrame:
     """Make the rows of one run for a sweep's table of patched runs.
 
@@ -92,7 +92,7 @@ def unpatched(
     config: PatchConfig,
     patch_id: str = UNPATCHED,
     schema: tables.Schema = SCHEMA,
-    **columns: object,
+    **columns: Any,
 ) -> pl.DataFrame:
     """Make the rows of both personas' unpatched runs; parameters as in `rows`."""
     runs = ((config.source, source), (config.base, base))

@@ -104,3 +104,8 @@ def area(in_set: NDArray[np.bool_], effects: NDArray[np.float64]) -> NDArray[np.
     n_inside, n_outside = in_set.sum(axis=-1), (~in_set).sum(axis=-1)
     ranks = np.where(in_set, cast(Any, scipy_stats).rankdata(effects, axis=-1), 0.0).sum(axis=-1)
     return (ranks - n_inside * (n_inside + 1) / 2) / (n_inside * n_outside)
+
+
+def jaccard(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return heads in both sets as a fraction of heads in either; the last axis is heads."""
+    return (a & b).sum(-1) / (a | b).sum(-1)
