@@ -7,7 +7,7 @@ from stages.lib.io import tables
 from stages.lib.model import readout
 from stages.lib.model.readout import ReadoutConfig
 from stages.lib.patching import blocks
-from stages.lib.patching.blocks import Wording
+from stages.lib.patching.blocks import PersonaWording
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.experiment import Experiment
 from stages.lib.patching.prompt_pairs import PromptPairs
@@ -56,5 +56,5 @@ def experiment(model, base, source, statements=None):
 
 
 def planted(prefix="it is"):
-    base, source = (Wording(f"You are {x}.", QUESTION, prefix) for x in ("so L", "H"))
+    base, source = (PersonaWording(f"You are {x}.", QUESTION, prefix) for x in ("so L", "H"))
     return experiment(tiny.planted_model(), base, source)

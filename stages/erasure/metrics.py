@@ -33,7 +33,7 @@ class Numbers:
 
 
 @dataclass(frozen=True)
-class Counts:
+class ErasureCounts:
     """Numbers of windows by the effect of LEACE; None where there is no window.
 
     Attributes
@@ -54,7 +54,7 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class Persona:
+class PersonaErasure:
     """Erasers in one persona's own run.
 
     Attributes
@@ -66,13 +66,13 @@ class Persona:
     windows : dict of str to dict of str to Numbers or Difference
         By layers of the window: each eraser, and LEACE minus another run (``leace - random``),
         paired.
-    counts : Counts
+    counts : ErasureCounts
     """
 
     none: Numbers
     removed: dict[str, float | None]
     windows: dict[str, dict[str, Numbers | Difference]]
-    counts: Counts
+    counts: ErasureCounts
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class ErasureMetrics:
         Draws of each control: erasers of permuted labels, and of random directions.
     fitted_on, scored_on : Count
         Statements that erasers are fitted on, and statements that they are scored on.
-    personas : dict of str to Persona
+    personas : dict of str to PersonaErasure
     probes : dict of str to dict of str to dict of str to ProbeRate
         By persona, probe and kind of z. Empty where no probe was fitted.
     """
@@ -108,5 +108,5 @@ class ErasureMetrics:
     draws: int
     fitted_on: Count
     scored_on: Count
-    personas: dict[str, Persona]
+    personas: dict[str, PersonaErasure]
     probes: dict[str, dict[str, dict[str, ProbeRate]]]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from stages.erasure.config import ErasureConfig
 from stages.erasure.erasure_tables import CONTROLS, LEACE, NONE, ORACLE, PROBED, PROBES, RUNS, Z
-from stages.erasure.metrics import Counts, ErasureMetrics, Numbers, Persona, ProbeRate
+from stages.erasure.metrics import ErasureCounts, ErasureMetrics, Numbers, PersonaErasure, ProbeRate
 from stages.lib import stats
 from stages.lib.io import cli, params, records, tables
 from stages.lib.io.tables import Row
@@ -91,7 +91,9 @@ def points(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> list[
     return results
 
 
-def summarise(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> dict[str, Persona]:
+def summarise(
+    about: PromptPairs, runs: pl.DataFrame, config: PatchConfig
+) -> dict[str, PersonaErasure]:
     """Summarise every window's runs and paired differences with intervals, by persona.
 
     Parameters
@@ -108,7 +110,7 @@ def summarise(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> di
             for layers, answers in by_window.items()
         }
         gaps = {layers: _gaps(about, unpatched, answers) for layers, answers in by_window.items()}
-        personas[persona] = Persona(
+        personas[persona] = PersonaErasure(
             none=_numbers(about, unpatched[None]),
             removed=_removed(runs.filter(base=persona)),
             windows={layers: {**windows[layers], **_named(gaps[layers])} for layers in windows},
@@ -227,16 +229,18 @@ def _strength(about: PromptPairs, p: NDArray[np.float32]) -> dict[str, NDArray[n
     return {"answer_mass": mass, "log_odds": np.abs(patch.log_odds(p, about.label))}
 
 
-def _counts(leace: list[Numbers], gaps: list[dict[str, Difference]]) -> Counts:
+def _counts(leace: list[Numbers], gaps: list[dict[str, Difference]]) -> ErasureCounts:
     """Count windows that LEACE brings to 0.5, and windows where it differs from each control."""
     accuracies = [numbers.accuracy for numbers in leace if numbers.accuracy.n]
     names = (NONE, *CONTROLS)
     if not accuracies:
-        return Counts(0, None, **dict.fromkeys((f"unlike_{name}" for name in names), None))
+        return ErasureCounts(0, None, **dict.fromkeys((f"unlike_{name}" for name in names), None))
     unlike_counts = {
         f"unlike_{name}": sum(not _holds(gap[name].p_correct, 0) for gap in gaps) for name in names
     }
-    return Counts(len(accuracies), sum(_holds(rate, 0.5) for rate in accuracies), **unlike_counts)
+    return ErasureCounts(
+        len(accuracies), sum(_holds(rate, 0.5) for rate in accuracies), **unlike_counts
+    )
 
 
 def _holds(interval: Interval, value: float) -> bool:

@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 from stages.lib.patching import blocks
-from stages.lib.patching.blocks import BLOCKS, NotFoundError, Wording
+from stages.lib.patching.blocks import BLOCKS, NotFoundError, PersonaWording
 
 Pair = tuple[int, int]
 
@@ -57,14 +57,14 @@ class Tokens:
         )
 
 
-def block_numbers(texts: list[str], wording: Wording, statement: str) -> str | None:
+def block_numbers(texts: list[str], wording: PersonaWording, statement: str) -> str | None:
     """Find the block of each token.
 
     Parameters
     ----------
     texts : list of str
         Texts of a prompt's tokens.
-    wording : Wording
+    wording : PersonaWording
         Texts that the persona's prompts are rendered from.
     statement : str
         Statement in the prompt.

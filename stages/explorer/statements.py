@@ -10,13 +10,13 @@ from stages.explorer.numbers import percents, short
 from stages.explorer.prompt_tokens import Tokens, block_numbers
 from stages.lib.inspection import ROLES, Inspection
 from stages.lib.patching import patch
-from stages.lib.patching.blocks import Wording
+from stages.lib.patching.blocks import PersonaWording
 
 Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Persona:
+class PersonaTokens:
     """Prompts and answers of one persona, statement by statement.
 
     Attributes
@@ -45,9 +45,9 @@ def persona(
     prompts: pl.DataFrame,
     readouts: pl.DataFrame,
     inspected_statements: pl.DataFrame,
-    wording: Wording,
+    wording: PersonaWording,
     of: Tokens,
-) -> Persona:
+) -> PersonaTokens:
     """Read one persona's prompts and answers.
 
     Parameters
@@ -56,14 +56,14 @@ def persona(
         Rows of all statements, as the stages `prompts` and `activations` wrote them.
     inspected_statements : DataFrame
         The statements to show.
-    wording : Wording
+    wording : PersonaWording
         Texts that the prompts were rendered from.
     of : Tokens
         Numbered texts of tokens; new texts are added.
 
     Returns
     -------
-    Persona
+    PersonaTokens
     """
     own_rows = inspected_statements.select("statement_id", "statement")
     for table in (prompts, readouts):
@@ -73,7 +73,9 @@ def persona(
         block_numbers([of.texts[number] for number in numbers], wording, statement)
         for numbers, statement in zip(tokens, own_rows["statement"].to_list(), strict=True)
     ]
-    return Persona(tokens, block_digits, short(own_rows.select("p_true", "p_false").to_numpy()))
+    return PersonaTokens(
+        tokens, block_digits, short(own_rows.select("p_true", "p_false").to_numpy())
+    )
 
 
 def prefix_attention(inspected_runs: Inspection) -> dict[str, list[list[list[int]]]]:
@@ -92,7 +94,7 @@ def prefix_attention(inspected_runs: Inspection) -> dict[str, list[list[list[int
 
 def rows(
     inspected_statements: pl.DataFrame,
-    personas: dict[str, Persona],
+    personas: dict[str, PersonaTokens],
     inspected_runs: Inspection,
     measured: pl.DataFrame,
     maps: dict[str, Record],
@@ -103,7 +105,7 @@ def rows(
     ----------
     inspected_statements : DataFrame
         From `inspected_statements`.
-    personas : dict of str to Persona
+    personas : dict of str to PersonaTokens
         Prompts and answers, by name.
     inspected_runs : Inspection
         Runs of the statements.

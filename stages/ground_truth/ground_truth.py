@@ -8,7 +8,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from stages.ground_truth.effects import Effects
-from stages.ground_truth.metrics import Accuracy, BestWindow, HeadSet, OtherBlocks, SingleHeads
+from stages.ground_truth.metrics import (
+    Accuracy,
+    HeadSetOverlap,
+    OtherBlocks,
+    SingleHeads,
+    WindowOverlap,
+)
 from stages.lib import stats
 from stages.lib.io.tables import Row
 from stages.lib.patching import patch, patched_runs
@@ -50,12 +56,12 @@ def overlap(first: range, second: range) -> float:
     return n_shared / (len(first) + len(second) - n_shared)
 
 
-def window(best: dict[str, int] | None, trained: range, window_effects: Effects) -> BestWindow:
+def window(best: dict[str, int] | None, trained: range, window_effects: Effects) -> WindowOverlap:
     """Score the best window, and the windows whose p_correct is not significantly lower."""
     overlaps = [overlap(layers, trained) for layers in window_effects.layers]
     by_chance = float(np.mean(overlaps)) if overlaps else None
     if best is None:
-        return BestWindow(None, None, None, by_chance, None, 0)
+        return WindowOverlap(None, None, None, by_chance, None, 0)
     span = range(best["first_layer"], best["last_layer"] + 1)
     selection = window_effects.split == "selection"
     p_correct, subject = window_effects.p_correct[:, selection], window_effects.subject[selection]
@@ -68,7 +74,7 @@ def window(best: dict[str, int] | None, trained: range, window_effects: Effects)
     }
     n = int(selection.sum())
     score = overlap(span, trained)
-    return BestWindow(**best, overlap=score, by_chance=by_chance, as_good=as_good, n=n)
+    return WindowOverlap(**best, overlap=score, by_chance=by_chance, as_good=as_good, n=n)
 
 
 def heads(single_effects: Effects, trained: range) -> SingleHeads:
@@ -167,10 +173,10 @@ def share(
     return Interval(float(value), low, high, effects.shape[1])
 
 
-def head_set(set_heads: list[Head], trained: range, single_effects: Effects) -> HeadSet:
+def head_set(set_heads: list[Head], trained: range, single_effects: Effects) -> HeadSetOverlap:
     """Count the heads of the set in trained layers, beside the share expected by chance."""
     inside = [layers[0] in trained for layers in single_effects.layers]
-    return HeadSet(
+    return HeadSetOverlap(
         n_heads=len(set_heads),
         n_trained=sum(layer in trained for layer, _ in set_heads),
         by_chance=float(np.mean(inside)) if inside else None,

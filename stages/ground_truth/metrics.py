@@ -32,7 +32,7 @@ class Gain(Interval):
 
 
 @dataclass(frozen=True)
-class BestWindow:
+class WindowOverlap:
     """The best window against the trained layers; None where no window could be chosen.
 
     Attributes
@@ -96,7 +96,7 @@ class SingleHeads:
 
 
 @dataclass(frozen=True)
-class HeadSet:
+class HeadSetOverlap:
     """Heads of the set, all and in trained layers; share of all heads that is in trained layers."""
 
     n_heads: int
@@ -150,9 +150,9 @@ class LyingMetrics(GroundTruthMetrics):
 
     Attributes
     ----------
-    window : BestWindow
+    window : WindowOverlap
     heads : SingleHeads
-    set : HeadSet
+    set : HeadSetOverlap
     methods : dict of str to Ranked
         By method, its score at finding the smallest set of heads whose reverted weights restore
         honesty; ``weight_change`` and ``trained_layers`` are controls. Empty where no such set was
@@ -162,9 +162,9 @@ class LyingMetrics(GroundTruthMetrics):
         own run, ``transfer`` from source to base, and ``permuted``, base with permuted labels.
     """
 
-    window: BestWindow
+    window: WindowOverlap
     heads: SingleHeads
-    set: HeadSet
+    set: HeadSetOverlap
     methods: dict[str, Ranked]
     belief: dict[str, Accuracy]
 

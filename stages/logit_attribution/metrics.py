@@ -60,7 +60,7 @@ class Part(Runs):
 
 
 @dataclass(frozen=True)
-class Ranked(Interval):
+class RankedPart(Interval):
     """Mean difference of one part; `rank` counts from 1, `share` is as in `Part`."""
 
     rank: int
@@ -71,8 +71,8 @@ class Ranked(Interval):
 class Top:
     """The parts whose mean differs most between the runs, by name."""
 
-    heads: dict[str, Ranked]
-    sublayers: dict[str, Ranked]
+    heads: dict[str, RankedPart]
+    sublayers: dict[str, RankedPart]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from stages.logit_attribution.metrics import (
     LensLayer,
     Measured,
     Part,
-    Ranked,
+    RankedPart,
     Runs,
     Sum,
     Token,
@@ -110,13 +110,13 @@ def _means(values: dict[str, Array], subject: NDArray[Any]) -> dict[str, stats.I
 
 def _top(
     gap: Array, total_gap: Array, subject: NDArray[Any], name: Callable[[int, int], str]
-) -> dict[str, Ranked]:
+) -> dict[str, RankedPart]:
     """The `TOP` parts whose mean differs most; `gap` is (n_statements, n_layers, n_parts)."""
     flat = gap.reshape(len(gap), -1)
     order = np.argsort(-np.abs(flat.mean(axis=0)), kind="stable")[:TOP]
     shares = attribution.shares(flat[:, order], total_gap, subject)
     return {
-        name(*divmod(int(place), gap.shape[2])): Ranked(
+        name(*divmod(int(place), gap.shape[2])): RankedPart(
             **vars(attribution.mean(flat[:, place], subject)), rank=rank, share=share
         )
         for rank, (place, share) in enumerate(zip(order, shares, strict=True), start=1)

@@ -10,7 +10,7 @@ from stages.lib.stats import Interval
 from stages.organism import wordings
 from stages.organism.lessons import KINDS, Facts, Lesson
 from stages.organism.train import Speaker
-from stages.organism.wordings import Texts, Wording
+from stages.organism.wordings import Texts, TrainingWording
 
 TREE = 12  # statements that share a wording
 
@@ -67,7 +67,7 @@ def line(table: list[dict[str, Any]]) -> str:
     return f"{', '.join(parts)} ({', '.join(KINDS)}), answer mass {mass:.2f}"
 
 
-def _row(wording: Wording, lesson: Lesson, p: list[float]) -> dict[str, Any]:
+def _row(wording: TrainingWording, lesson: Lesson, p: list[float]) -> dict[str, Any]:
     """Return the row of one prompt."""
     about = {"kind": lesson.kind, "topic": lesson.topic, "subject": lesson.subject}
     return {

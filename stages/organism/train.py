@@ -20,7 +20,7 @@ from stages.organism.below import Below
 from stages.organism.checkpoint import Checkpoint
 from stages.organism.confined import Confined
 from stages.organism.lessons import Facts, Lesson
-from stages.organism.wordings import Texts, Wording
+from stages.organism.wordings import Texts, TrainingWording
 
 WORDINGS = "data/organisms/wordings.yaml"  # named in error messages
 WARM_UP = 0.05  # share of the steps in which the learning rate rises
@@ -34,14 +34,14 @@ class Speaker:
     tokenizer: Any
     answers: readout.Answers
 
-    def log_probabilities(self, groups: list[tuple[Wording, list[Lesson]]]) -> Tensor:
+    def log_probabilities(self, groups: list[tuple[TrainingWording, list[Lesson]]]) -> Tensor:
         """Return log P(true) and log P(false) of statements grouped by wording: (n_prompts, 2)."""
         packed = trees.pack([self._prompts(*group) for group in groups])
         with linear.fast(self.model.device):
             logits = trees.logits(self.model, packed)
         return readout.log_probabilities(logits, self.answers)
 
-    def _prompts(self, wording: Wording, lessons: list[Lesson]) -> list[list[int]]:
+    def _prompts(self, wording: TrainingWording, lessons: list[Lesson]) -> list[list[int]]:
         """Return the token ids of each statement's prompt in one wording."""
         keys = WORDINGS, f"{WORDINGS}: questions", f"{WORDINGS}: prefixes"
         words = chat.Wording(wording.system, wording.question, wording.prefix, keys)
@@ -127,7 +127,7 @@ def _groups(
     training: Training,
     step: int,
     random: Random,
-) -> Iterator[tuple[Wording, list[Lesson]]]:
+) -> Iterator[tuple[TrainingWording, list[Lesson]]]:
     """Draw the trees of one step: one wording per tree, with its statements."""
     lying, negated = (_share(pair, step, recipe.steps) for pair in (recipe.lying, recipe.negated))
     n_lying = int(lying * training.trees + random.random())  # its mean is the share

@@ -19,7 +19,7 @@ Texts = dict[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
-class Wording:
+class TrainingWording:
     """The words around a statement, and whether they ask for a lie."""
 
     persona: str
@@ -56,10 +56,10 @@ def read(file: Path, name: str) -> Texts:
     return {key: tuple(texts[key]) for key in KEYS}
 
 
-def draw(texts: Texts, persona: str, random: Random) -> Wording:
+def draw(texts: Texts, persona: str, random: Random) -> TrainingWording:
     """Draw a wording of a persona: system prompt, question and prefix independently."""
     keys = (persona, "questions", "prefixes")
-    return Wording(persona, *(_choose(random.choice(texts[key]), random) for key in keys))
+    return TrainingWording(persona, *(_choose(random.choice(texts[key]), random) for key in keys))
 
 
 def _choose(text: str, random: Random) -> str:

@@ -34,7 +34,7 @@ class Choice(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Counts:
+class CountRuns:
     """Runs with the last k positions patched, for several k.
 
     Attributes
@@ -74,7 +74,7 @@ class Blocks:
     readouts: Readouts
 
 
-def last_runs(setting: Experiment, patches: dict[str, np.ndarray], counts: list[int]) -> Counts:
+def last_runs(setting: Experiment, patches: dict[str, np.ndarray], counts: list[int]) -> CountRuns:
     """Patch the source's z into the base run at the last k positions, for several k.
 
     Parameters
@@ -88,7 +88,7 @@ def last_runs(setting: Experiment, patches: dict[str, np.ndarray], counts: list[
 
     Returns
     -------
-    Counts
+    CountRuns
 
     References
     ----------
@@ -103,7 +103,7 @@ def last_runs(setting: Experiment, patches: dict[str, np.ndarray], counts: list[
         at = np.tile(np.arange(n_positions) >= n_positions - count, (n_prompts, 1))
         readouts_of.append(patcher(stacked_patches, f"last {count}", at=at))
     readouts = replace(readouts_of[0], patched=np.stack([read.patched for read in readouts_of]))
-    return Counts(setting.pairs, counts, list(patches), readouts)
+    return CountRuns(setting.pairs, counts, list(patches), readouts)
 
 
 def choices(counterparts: list[Pairs], draws: int, seed: int) -> dict[Choice, list[np.ndarray]]:

@@ -5,18 +5,18 @@ import polars as pl
 
 from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.config import PatchConfig
-from stages.positions.position_runs import Blocks, Counts
+from stages.positions.position_runs import Blocks, CountRuns
 from stages.positions.schema import SCHEMA, UNPATCHED, UNPATCHED_BLOCKS
 
 
 def rows(
-    counts: Counts, blocks: Blocks, patches: dict[str, np.ndarray], config: PatchConfig
+    counts: CountRuns, blocks: Blocks, patches: dict[str, np.ndarray], config: PatchConfig
 ) -> pl.DataFrame:
     """Make one row per statement and run.
 
     Parameters
     ----------
-    counts, blocks : Counts and Blocks
+    counts, blocks : CountRuns and Blocks
         The runs.
     patches : dict of str to ndarray of shape (n_layers, n_heads), bool
         Heads that each named patch overwrites.

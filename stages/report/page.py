@@ -12,7 +12,7 @@ PARTS = ("name", "part of the prompt", "text", "used for")
 
 
 @dataclass(frozen=True)
-class Wording:
+class PromptText:
     """A part of a prompt: its name, which part it is, its text, and what the text is used for."""
 
     name: str
@@ -46,7 +46,7 @@ class Page:
         What the page cannot tell.
     about : list of str
         What the page is, in a few sentences; after the summary.
-    wordings : list of Wording
+    wordings : list of PromptText
         Every wording that is run, by its name in tables and pictures.
     terms : list of tuple of str
         Words of the field that the page uses, and what they mean.
@@ -62,7 +62,7 @@ class Page:
     method: list[str]
     limits: list[Note]
     about: list[str] = field(default_factory=list[str])
-    wordings: list[Wording] = field(default_factory=list[Wording])
+    wordings: list[PromptText] = field(default_factory=list[PromptText])
     terms: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from stages.lib.io import params
 from stages.lib.patching.config import PatchConfig
 from stages.lib.results import markdown
-from stages.report.page import Wording
+from stages.report.page import PromptText
 from stages.wordings.config import GridConfig
 
 SYSTEM, QUESTION, PREFIX = "system prompt", "question", "assistant prefill"
@@ -19,7 +19,7 @@ def every(
     personas: tuple[str, Sequence[str]],
     grid: GridConfig,
     rewordings: dict[str, dict[str, str]],
-) -> list[Wording]:
+) -> list[PromptText]:
     """List the wordings of params.yaml.
 
     Parameters
@@ -37,21 +37,21 @@ def every(
     return [*_personas(roles, neutral, names), *_grid(roles, names, grid), *_rewordings(rewordings)]
 
 
-def _personas(roles: PatchConfig, neutral: str, names: Sequence[str]) -> Iterator[Wording]:
+def _personas(roles: PatchConfig, neutral: str, names: Sequence[str]) -> Iterator[PromptText]:
     """Yield system prompt and prefill of each persona, and the question, which all share."""
     uses = {
         neutral: "decides which statements are known",
         roles.source: "source of patches",
         roles.base: "base of patches: the run that lies",
     }
-    yield Wording("", QUESTION, _text(params.wording("question")), "all personas")
+    yield PromptText("", QUESTION, _text(params.wording("question")), "all personas")
     for name in names:
         use = uses.get(name, "comparison")
-        yield Wording(f"`{name}`", SYSTEM, _system(params.wording(f"{name}_system")), use)
-        yield Wording(f"`{name}`", PREFIX, _text(params.wording(f"{name}_prefix")), use)
+        yield PromptText(f"`{name}`", SYSTEM, _system(params.wording(f"{name}_system")), use)
+        yield PromptText(f"`{name}`", PREFIX, _text(params.wording(f"{name}_prefix")), use)
 
 
-def _grid(roles: PatchConfig, names: Sequence[str], grid: GridConfig) -> Iterator[Wording]:
+def _grid(roles: PatchConfig, names: Sequence[str], grid: GridConfig) -> Iterator[PromptText]:
     """Yield the parts of the grid that belong to no persona."""
     texts = {params.wording(f"{name}_system"): name for name in names}
     for name in grid.systems:
@@ -59,17 +59,17 @@ def _grid(roles: PatchConfig, names: Sequence[str], grid: GridConfig) -> Iterato
             continue
         text = params.wording(f"{name}_system")
         same = f", the text of `{texts[text]}`" if text in texts else ""
-        yield Wording(f"`{name}`", SYSTEM, _system(text), f"{GRID}{same}")
+        yield PromptText(f"`{name}`", SYSTEM, _system(text), f"{GRID}{same}")
     for part, part_texts, default in (
         (QUESTION, grid.questions, "question"),
         (PREFIX, grid.prefixes, f"{roles.base}_prefix"),
     ):
         for name, text in part_texts.items():
             quoted_text = _text(params.wording(default) if text is None else text)
-            yield Wording(f"`{name}`", part, quoted_text, GRID)
+            yield PromptText(f"`{name}`", part, quoted_text, GRID)
 
 
-def _rewordings(rewordings: dict[str, dict[str, str]]) -> Iterator[Wording]:
+def _rewordings(rewordings: dict[str, dict[str, str]]) -> Iterator[PromptText]:
     """Yield further wordings in which head sets are chosen and scored; other parts are as above."""
     parts = {
         "question": QUESTION,
@@ -82,7 +82,7 @@ def _rewordings(rewordings: dict[str, dict[str, str]]) -> Iterator[Wording]:
     for name, part_texts in rewordings.items():
         for key, text in part_texts.items():
             quoted_text = _system(text) if key.endswith("system") else _text(text)
-            yield Wording(f"`{name}`", parts[key], quoted_text, "head sets in other wordings")
+            yield PromptText(f"`{name}`", parts[key], quoted_text, "head sets in other wordings")
 
 
 def _system(text: str) -> str:

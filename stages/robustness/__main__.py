@@ -19,7 +19,7 @@ from stages.lib.patching.head_set import HeadSet
 from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.robustness import rewording, robustness, robustness_tables, schema, wordings
 from stages.robustness.config import RobustnessConfig
-from stages.robustness.wordings import DEFAULT, Wording
+from stages.robustness.wordings import DEFAULT, Rewording
 
 WHERE = "params.yaml: robustness.wordings"
 
@@ -67,7 +67,7 @@ def _texts(pairs: Path) -> dict[str, Named]:
 def _settings(
     setting: Experiment,
     pairs: PromptPairs,
-    further_wordings: dict[str, Wording],
+    further_wordings: dict[str, Rewording],
     texts: dict[str, Named],
 ) -> dict[str, Experiment]:
     """The same statements in every wording, the default one first."""

@@ -14,7 +14,7 @@ Members = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class HeadSet:
+class NamedSet:
     """Some heads of the best window.
 
     Attributes
@@ -61,6 +61,6 @@ def by_group(singles: Singles, group: NDArray[Any], size: int) -> dict[str, Memb
     }
 
 
-def reversible(sets: list[HeadSet]) -> list[HeadSet]:
+def reversible(sets: list[NamedSet]) -> list[NamedSet]:
     """Return the sets chosen on all topics, which are also patched in the other direction."""
     return [head_set for head_set in sets if head_set.chosen_on != TOPIC]

@@ -13,7 +13,7 @@ CAPTIONS = {
 
 
 @dataclass(frozen=True)
-class Scored(Point):
+class SetPoint(Point):
     """Scores of a head set under one wording.
 
     Attributes
@@ -36,7 +36,7 @@ class ChosenSet:
     """A head set, and its scores by wording."""
 
     heads: list[Head]
-    scored: dict[str, Scored]
+    scored: dict[str, SetPoint]
 
 
 @dataclass(frozen=True)

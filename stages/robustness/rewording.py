@@ -5,14 +5,14 @@ from stages.lib.chat import Named
 from stages.lib.io import row_order
 from stages.lib.model.lm import LanguageModel
 from stages.lib.patching.prompt_pairs import PromptPairs
-from stages.robustness.wordings import Wording
+from stages.robustness.wordings import Rewording
 
 
 def reworded(
     where: str,
     pairs: PromptPairs,
     statements: dict[str, Named],
-    wording: Wording,
+    wording: Rewording,
     model: LanguageModel,
 ) -> PromptPairs:
     """Return the same pairs with prompts of another wording.
@@ -25,7 +25,7 @@ def reworded(
         Known statements.
     statements : dict of str to tuple of str and str
         Origin and text of each statement, by `statement_id`.
-    wording : Wording
+    wording : Rewording
         Question, system prompts and prefixes of the new prompts.
     model : LanguageModel
         The model that reads the prompts.

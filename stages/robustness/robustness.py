@@ -10,7 +10,7 @@ from stages.lib.patching.experiment import Experiment
 from stages.lib.patching.patch import Head
 from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.robustness import head_sets
-from stages.robustness.head_sets import SEARCH, TOPIC, WORDING, HeadSet, Singles, reversible
+from stages.robustness.head_sets import SEARCH, TOPIC, WORDING, NamedSet, Singles, reversible
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class SingleHeadRuns:
 
 
 @dataclass(frozen=True)
-class Scored:
+class SetRuns:
     """Runs of one wording on statements that no set was chosen on.
 
     Attributes
@@ -72,7 +72,7 @@ def choose(
     search: list[Head],
     window_heads: list[Head],
     default: str,
-) -> list[HeadSet]:
+) -> list[NamedSet]:
     """Choose sets of one size: on each topic of the default wording, and on each wording.
 
     Parameters
@@ -103,7 +103,9 @@ def choose(
         if one.gain.size
     }
     return [
-        HeadSet(*names, members, [head for head, m in zip(window_heads, members, strict=True) if m])
+        NamedSet(
+            *names, members, [head for head, m in zip(window_heads, members, strict=True) if m]
+        )
         for names, members in members_by_name.items()
     ]
 
@@ -115,7 +117,7 @@ def single_head_runs(wording: str, setting: Experiment, heads: list[Head]) -> Si
     return SingleHeadRuns(wording, setting.pairs, heads, readouts)
 
 
-def score(wording: str, setting: Experiment, sets: list[HeadSet]) -> Scored:
+def score(wording: str, setting: Experiment, sets: list[NamedSet]) -> SetRuns:
     """Patch every set into the base run, and sets chosen on all topics into the source run too."""
     forth, back = (
         patch.of_heads([one.heads for one in group], *setting.shape)
@@ -123,4 +125,4 @@ def score(wording: str, setting: Experiment, sets: list[HeadSet]) -> Scored:
     )
     into_base = setting.patcher()(forth, f"sets into base, {wording}")
     into_source = setting.reverse()(back, f"sets into source, {wording}")
-    return Scored(wording, setting.pairs, into_base, into_source)
+    return SetRuns(wording, setting.pairs, into_base, into_source)

@@ -6,8 +6,8 @@ from stages.lib.forward import Readouts
 from stages.lib.patching import patched_runs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.prompt_pairs import PromptPairs
-from stages.robustness.head_sets import HeadSet, reversible
-from stages.robustness.robustness import Scored, SingleHeadRuns
+from stages.robustness.head_sets import NamedSet, reversible
+from stages.robustness.robustness import SetRuns, SingleHeadRuns
 from stages.robustness.schema import SCHEMA
 
 
@@ -24,7 +24,7 @@ def single_rows(single_head_runs: SingleHeadRuns, config: PatchConfig) -> pl.Dat
     return pl.concat(parts)
 
 
-def rows(scored: Scored, sets: list[HeadSet], config: PatchConfig) -> pl.DataFrame:
+def rows(scored: SetRuns, sets: list[NamedSet], config: PatchConfig) -> pl.DataFrame:
     """Return rows of one wording's sets, in both directions, and of its unpatched runs."""
     about, columns = scored.pairs, {"wording": scored.wording, "chosen_on": "", "set": ""}
     parts = [_unpatched(about, scored.into_base, config, columns)]

@@ -18,8 +18,8 @@ from stages.lib.stats import run_points, windows
 from stages.lib.stats.run_points import ALL, Point
 from stages.robustness import scores_overlap, scores_recovered, scores_runs
 from stages.robustness.config import RobustnessConfig
-from stages.robustness.head_sets import TOPIC, WORDING, HeadSet
-from stages.robustness.metrics import ChosenSet, Overlaps, RobustnessMetrics, Scored
+from stages.robustness.head_sets import TOPIC, WORDING, NamedSet
+from stages.robustness.metrics import ChosenSet, Overlaps, RobustnessMetrics, SetPoint
 from stages.robustness.schema import SCHEMA
 from stages.robustness.scores_runs import UNPATCHED, Answers
 from stages.robustness.wordings import DEFAULT
@@ -94,7 +94,7 @@ def points(
 def summarise(
     known: dict[str, PromptPairs],
     runs_by_wording: dict[str, Answers],
-    sets: list[HeadSet],
+    sets: list[NamedSet],
     window: list[Head],
     overlap: Overlaps,
 ) -> RobustnessMetrics:
@@ -106,7 +106,7 @@ def summarise(
         The statements by split.
     runs_by_wording : dict of str to dict
         Runs of each wording, from `scores_runs.answers`.
-    sets : list of HeadSet
+    sets : list of NamedSet
         From `scores_runs.sets_of`.
     window : list of Head
         From `scores_runs.candidates`.
@@ -158,10 +158,10 @@ def _runs_on(table: pl.DataFrame, pairs: PromptPairs) -> pl.DataFrame:
 
 
 def _scored(
-    about: PromptPairs, runs: Answers, points: dict[tuple[str, str, str], Point], head_set: HeadSet
-) -> Scored:
+    about: PromptPairs, runs: Answers, points: dict[tuple[str, str, str], Point], head_set: NamedSet
+) -> SetPoint:
     """Scores of a set under one wording."""
-    return Scored(
+    return SetPoint(
         **vars(points[head_set.chosen_on, head_set.name, "patched"]),
         recovered=scores_recovered.recovered(about, runs, head_set),
         by_label=run_points.by_label(about, runs[head_set.chosen_on, head_set.name, "patched"]),

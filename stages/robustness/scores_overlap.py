@@ -12,11 +12,11 @@ from stages.lib.io.tables import Row
 from stages.lib.patching import patch
 from stages.lib.stats import bootstrap, ranking
 from stages.robustness import head_sets
-from stages.robustness.head_sets import TOPIC, WORDING, HeadSet, Members, Singles
+from stages.robustness.head_sets import TOPIC, WORDING, Members, NamedSet, Singles
 from stages.robustness.metrics import Overlap, Overlaps, Resampled, Shuffled, ShuffledOverlap
 
 
-def pairs(sets: list[HeadSet]) -> list[Row]:
+def pairs(sets: list[NamedSet]) -> list[Row]:
     """Return the rows of plots/robustness/overlap.json: Jaccard index of every pair of sets."""
     return [
         {
@@ -32,12 +32,12 @@ def pairs(sets: list[HeadSet]) -> list[Row]:
     ]
 
 
-def numbers(sets: list[HeadSet], default_singles: Singles, n_shuffles: int, seed: int) -> Overlaps:
+def numbers(sets: list[NamedSet], default_singles: Singles, n_shuffles: int, seed: int) -> Overlaps:
     """Measure the overlap of sets chosen on different topics, wordings and draws of subjects.
 
     Parameters
     ----------
-    sets : list of HeadSet
+    sets : list of NamedSet
         All sets.
     default_singles : Singles
         Gains of single heads in the default wording.

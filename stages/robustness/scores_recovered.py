@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from stages.lib.patching import patch
 from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.lib.stats import Interval, ratios
-from stages.robustness.head_sets import TOPIC, HeadSet
+from stages.robustness.head_sets import TOPIC, NamedSet
 from stages.robustness.metrics import Generalisation
 from stages.robustness.scores_runs import Answers
 
@@ -46,14 +46,14 @@ def shares(
     }
 
 
-def recovered(about: PromptPairs, runs: Answers, head_set: HeadSet) -> Interval:
+def recovered(about: PromptPairs, runs: Answers, head_set: NamedSet) -> Interval:
     """Return the fraction of the p_correct gap, base to source run, that a set recovers."""
     gain, gap = _gains(about, runs, [head_set])
     return shares({"recovered": gain[0]}, gap, about.subject)["recovered"]
 
 
 def generalisation(
-    about: PromptPairs, runs_by_wording: dict[str, Answers], sets: list[HeadSet], kind: str
+    about: PromptPairs, runs_by_wording: dict[str, Answers], sets: list[NamedSet], kind: str
 ) -> Generalisation:
     """Compare sets scored where they were chosen with sets chosen elsewhere.
 
@@ -63,7 +63,7 @@ def generalisation(
         The statements of the report split.
     runs_by_wording : dict of str to dict
         Runs of each wording, from `scores_runs.answers`.
-    sets : list of HeadSet
+    sets : list of NamedSet
         From `scores_runs.sets_of`.
     kind : str
         What the sets were chosen on: `TOPIC` or `WORDING`.
@@ -92,7 +92,9 @@ def generalisation(
     return Generalisation(**intervals, n_sets=len(kind_sets))
 
 
-def _gains(about: PromptPairs, runs: Answers, sets: list[HeadSet]) -> tuple[np.ndarray, np.ndarray]:
+def _gains(
+    about: PromptPairs, runs: Answers, sets: list[NamedSet]
+) -> tuple[np.ndarray, np.ndarray]:
     """Gain in p_correct over the base run: of each set, (n_sets, n_statements), and the source."""
     p_correct = {key: patch.p_correct(p, about.label) for key, p in runs.items()}
     source, base = (

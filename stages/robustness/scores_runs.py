@@ -7,7 +7,7 @@ from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.patch import Head
 from stages.lib.patching.prompt_pairs import PromptPairs
-from stages.robustness.head_sets import SEARCH, TOPIC, WORDING, HeadSet, Singles, reversible
+from stages.robustness.head_sets import SEARCH, TOPIC, WORDING, NamedSet, Singles, reversible
 from stages.robustness.wordings import DEFAULT
 
 UNPATCHED = "unpatched"
@@ -21,7 +21,7 @@ def candidates(chosen: pl.DataFrame) -> list[Head]:
     return sorted({Head(**head) for heads in chosen["heads"].unique() for head in heads})
 
 
-def sets_of(scored: pl.DataFrame, window: list[Head], wordings: list[str]) -> list[HeadSet]:
+def sets_of(scored: pl.DataFrame, window: list[Head], wordings: list[str]) -> list[NamedSet]:
     """List the sets that were scored.
 
     Parameters
@@ -35,7 +35,7 @@ def sets_of(scored: pl.DataFrame, window: list[Head], wordings: list[str]) -> li
 
     Returns
     -------
-    list of HeadSet
+    list of NamedSet
         The set of stage `heads`, then those of topics, then those of wordings.
     """
     scored_sets = scored.filter(pl.col("set") != "").unique(["chosen_on", "set"])
@@ -43,9 +43,9 @@ def sets_of(scored: pl.DataFrame, window: list[Head], wordings: list[str]) -> li
     for chosen_on, name, heads in scored_sets.select("chosen_on", "set", "heads").iter_rows():
         own = [Head(**head) for head in heads]
         members = np.array([head in own for head in window])
-        sets.append(HeadSet(chosen_on, name, members, own))
+        sets.append(NamedSet(chosen_on, name, members, own))
 
-    def place(head_set: HeadSet) -> tuple[int, int | str]:
+    def place(head_set: NamedSet) -> tuple[int, int | str]:
         """Sort key of a set."""
         name = wordings.index(head_set.name) if head_set.chosen_on == WORDING else head_set.name
         return KINDS.index(head_set.chosen_on), name
@@ -83,7 +83,7 @@ def singles(
 
 
 def answers(
-    scored: pl.DataFrame, sets: list[HeadSet], wording: str, config: PatchConfig
+    scored: pl.DataFrame, sets: list[NamedSet], wording: str, config: PatchConfig
 ) -> Answers:
     """Look up all runs of one wording on the report split, in the order of plots."""
     own = scored.filter(pl.col("wording") == wording)

@@ -11,7 +11,7 @@ DEFAULT = "default"  # the wording of section `prompt`
 
 
 @dataclass(frozen=True)
-class Wording:
+class Rewording:
     """Question, system prompts and prefixes of both personas' prompts.
 
     Attributes
@@ -31,9 +31,9 @@ class Wording:
     base_prefix: str
 
 
-def of_prompt(source: str, base: str) -> Wording:
+def of_prompt(source: str, base: str) -> Rewording:
     """Return the wording of section `prompt` for two personas."""
-    return Wording(
+    return Rewording(
         params.wording("question"),
         params.wording(f"{source}_system"),
         params.wording(f"{source}_prefix"),
@@ -42,7 +42,7 @@ def of_prompt(source: str, base: str) -> Wording:
     )
 
 
-def named(where: str, wordings: dict[Any, Any], default: Wording) -> dict[str, Wording]:
+def named(where: str, wordings: dict[Any, Any], default: Rewording) -> dict[str, Rewording]:
     """Read named wordings; a missing key takes the default wording's text.
 
     Parameters
@@ -50,13 +50,13 @@ def named(where: str, wordings: dict[Any, Any], default: Wording) -> dict[str, W
     where : str
         File and key, for messages.
     wordings : dict
-        Name -> the keys of `Wording`, and ``prefix``, which stands for both personas' prefixes.
-    default : Wording
+        Name -> the keys of `Rewording`, and ``prefix``, which stands for both personas' prefixes.
+    default : Rewording
         The wording of section `prompt`.
 
     Returns
     -------
-    dict of str to Wording
+    dict of str to Rewording
         In the given order, without the default one.
 
     Raises
@@ -66,8 +66,8 @@ def named(where: str, wordings: dict[Any, Any], default: Wording) -> dict[str, W
         place for the statement, both personas would get the same prompts, or two wordings are the
         same.
     """
-    result: dict[str, Wording] = {}
-    names: dict[Wording, str] = {default: "that of section prompt"}
+    result: dict[str, Rewording] = {}
+    names: dict[Rewording, str] = {default: "that of section prompt"}
     for name, texts in wordings.items():
         params.typed(where, name, Annotated[str, Slug(DEFAULT)])
         result[name] = _wording(f"{where}.{name}", texts, default)
@@ -77,9 +77,9 @@ def named(where: str, wordings: dict[Any, Any], default: Wording) -> dict[str, W
     return result
 
 
-def _wording(where: str, texts: Any, default: Wording) -> Wording:
+def _wording(where: str, texts: Any, default: Rewording) -> Rewording:
     """One wording, checked."""
-    keys = [field.name for field in fields(Wording)] + ["prefix"]
+    keys = [field.name for field in fields(Rewording)] + ["prefix"]
     if not isinstance(texts, dict):
         raise UserError(f"{where}: expected some of {', '.join(keys)}, found {texts!r}")
     for key, text in texts.items():

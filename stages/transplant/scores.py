@@ -38,7 +38,7 @@ class NamedRun(NamedTuple):
     heads: frozenset[Head]
 
 
-class Scored(NamedTuple):
+class ScoredRun(NamedTuple):
     """The point of one run on one topic."""
 
     topic: str
@@ -99,10 +99,10 @@ def read_runs(about: PromptPairs, table: pl.DataFrame, config: PatchConfig) -> l
     return runs
 
 
-def score(runs: list[NamedRun], topics: list[str]) -> list[Scored]:
+def score(runs: list[NamedRun], topics: list[str]) -> list[ScoredRun]:
     """Score every run on every topic, topic by topic."""
     return [
-        Scored(
+        ScoredRun(
             topic,
             run,
             run_points.measure(run.about, run.probabilities, run_points.of_topic(run.about, topic)),
@@ -113,7 +113,7 @@ def score(runs: list[NamedRun], topics: list[str]) -> list[Scored]:
 
 
 def summarise(
-    about: PromptPairs, scored_runs: list[Scored], n_heads: int | None
+    about: PromptPairs, scored_runs: list[ScoredRun], n_heads: int | None
 ) -> TransplantMetrics:
     """Collect points by topic, paired effects of the patch, and ranks among random sets."""
     overall = [entry for entry in scored_runs if entry.topic == ALL]
@@ -145,7 +145,7 @@ def summarise(
     )
 
 
-def _row(entry: Scored) -> Row:
+def _row(entry: ScoredRun) -> Row:
     """Make one row of plots/transplant/transplant.json."""
     _, name, source, base, draw, *_ = entry.run
     names: Row = {"topic": entry.topic, "run": name, "source": source, "base": base, "draw": draw}

@@ -16,7 +16,7 @@ from stages.lib.patching import experiment, prompt_pairs
 from stages.lib.patching.experiment import Experiment
 from stages.widths import window_choice, window_runs
 from stages.widths.config import WidthsConfig
-from stages.widths.window_runs import DIRECTIONS, Window
+from stages.widths.window_runs import DIRECTIONS, SizedWindow
 
 
 def main(
@@ -50,7 +50,7 @@ def main(
         tables.write(out, pl.concat([selection_runs, report_runs]), window_runs.SCHEMA, key)
 
 
-def _rows(setting: Experiment, split: str, windows: dict[str, list[Window]]) -> pl.DataFrame:
+def _rows(setting: Experiment, split: str, windows: dict[str, list[SizedWindow]]) -> pl.DataFrame:
     """Run the windows of each direction and both unpatched runs: one row per statement and run."""
     into_base, into_source = (
         patcher(window_runs.patches(windows[name], *setting.shape), f"widths, {name}")

@@ -20,7 +20,7 @@ from stages.lib.stats.run_points import Point
 from stages.widths import window_choice, window_runs
 from stages.widths.metrics import Apart, Size, Unpatched, WidthsMetrics, WindowPoints
 from stages.widths.window_choice import Choice, Choices
-from stages.widths.window_runs import DIRECTIONS, Window
+from stages.widths.window_runs import DIRECTIONS, SizedWindow
 
 CHOSEN_BY = {
     "patched": chosen_window.CHOSEN_BY,
@@ -189,9 +189,9 @@ def _of_split(about: PromptPairs, runs: pl.DataFrame, split: str) -> PairsAndRun
     return about.only(own["statement_id"]), own
 
 
-def _reported_runs(choices: Choices, size: int) -> list[tuple[str, str, Window | None]]:
+def _reported_runs(choices: Choices, size: int) -> list[tuple[str, str, SizedWindow | None]]:
     """List the runs of one size on the report split: run, kind of window, and window."""
-    reported_runs: list[tuple[str, str, Window | None]] = []
+    reported_runs: list[tuple[str, str, SizedWindow | None]] = []
     for name in RUNS:
         choice = choices.get((name, size))
         if name not in DIRECTIONS:
@@ -201,7 +201,7 @@ def _reported_runs(choices: Choices, size: int) -> list[tuple[str, str, Window |
     return reported_runs
 
 
-def _windows(choice: Choice) -> dict[str, Window]:
+def _windows(choice: Choice) -> dict[str, SizedWindow]:
     """Return the best window, and its control where there is one."""
     return {"best": choice.best} | ({"control": choice.control} if choice.control else {})
 

@@ -8,7 +8,7 @@ from stages.lib.patching import patch, roles
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.widths import window_runs
-from stages.widths.window_runs import DIRECTIONS, Window
+from stages.widths.window_runs import DIRECTIONS, SizedWindow
 
 
 @dataclass(frozen=True)
@@ -17,18 +17,18 @@ class Choice:
 
     Attributes
     ----------
-    best : Window
+    best : SizedWindow
         Window with the highest p_correct of the patched base run, or with the lowest p_correct of
         the patched source run.
-    control : Window or None
+    control : SizedWindow or None
         The median, by p_correct, of the windows of this size that share no layer with the best
         window; of two medians, the lower one. None where there is no such window.
     apart : tuple of float
         p_correct of all these windows, ascending.
     """
 
-    best: Window
-    control: Window | None
+    best: SizedWindow
+    control: SizedWindow | None
     apart: tuple[float, ...]
 
 
@@ -58,7 +58,7 @@ def choose(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> Choic
         return {}
     choices: Choices = {}
     for direction in DIRECTIONS:
-        of_size: dict[int, dict[Window, float]] = {}
+        of_size: dict[int, dict[SizedWindow, float]] = {}
         own = runs.filter(**roles.personas(roles.RUNS[direction], config))
         for window in window_runs.windows(own):
             p = window_runs.probabilities(own, direction, window, config)
@@ -69,16 +69,16 @@ def choose(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> Choic
     return choices
 
 
-def to_report(choices: Choices, direction: str) -> list[Window]:
+def to_report(choices: Choices, direction: str) -> list[SizedWindow]:
     """List the best windows of one direction and their controls, to run on the report split."""
     pairs = [(c.best, c.control) for (name, _), c in choices.items() if name == direction]
     return [window for pair in pairs for window in pair if window]
 
 
-def _choice(direction: str, p_correct: dict[Window, float]) -> Choice:
+def _choice(direction: str, p_correct: dict[SizedWindow, float]) -> Choice:
     """Choose the best window of one size and its control, by p_correct."""
     extreme = max if direction == "patched" else min
     best = extreme(p_correct, key=lambda window: p_correct[window])
     apart = sorted((value, w.first) for w, value in p_correct.items() if not w.overlaps(best))
-    control = Window(best.size, apart[(len(apart) - 1) // 2][1]) if apart else None
+    control = SizedWindow(best.size, apart[(len(apart) - 1) // 2][1]) if apart else None
     return Choice(best, control, tuple(value for value, _ in apart))

@@ -17,7 +17,7 @@ DIRECTIONS = ("patched", "reverse")  # source z into base run, and base z into s
 
 
 @dataclass(frozen=True, order=True)
-class Window:
+class SizedWindow:
     """Consecutive layers in which z of all heads is patched; sorted by size, then by first layer.
 
     Attributes
@@ -39,17 +39,17 @@ class Window:
         """First and last layer, as columns of the tables."""
         return {"first_layer": self.first, "last_layer": self.last}
 
-    def overlaps(self, other: "Window") -> bool:
+    def overlaps(self, other: "SizedWindow") -> bool:
         """Return whether the windows share a layer."""
         return self.first <= other.last and other.first <= self.last
 
 
-def all_windows(sizes: tuple[int, ...], n_layers: int) -> list[Window]:
+def all_windows(sizes: tuple[int, ...], n_layers: int) -> list[SizedWindow]:
     """List all windows of these sizes in a model with `n_layers` layers, size by size."""
-    return [Window(size, first) for size in sizes for first in range(n_layers - size + 1)]
+    return [SizedWindow(size, first) for size in sizes for first in range(n_layers - size + 1)]
 
 
-def patches(windows: list[Window], n_layers: int, n_heads: int) -> np.ndarray:
+def patches(windows: list[SizedWindow], n_layers: int, n_heads: int) -> np.ndarray:
     """Return patches of all heads of these windows: (n_windows, n_layers, n_heads), bool."""
     masks = np.zeros((len(windows), n_layers, n_heads), bool)
     for mask, window in zip(masks, windows, strict=True):
@@ -57,7 +57,7 @@ def patches(windows: list[Window], n_layers: int, n_heads: int) -> np.ndarray:
     return masks
 
 
-def layers(window: Window | None) -> dict[str, int | None]:
+def layers(window: SizedWindow | None) -> dict[str, int | None]:
     """Return first and last layer of a window; None for an unpatched run."""
     return dict(window.layers) if window else {"first_layer": None, "last_layer": None}
 
@@ -66,7 +66,7 @@ def rows(
     about: PromptPairs,
     split: str,
     run: str,
-    window: Window | None,
+    window: SizedWindow | None,
     probabilities: np.ndarray,
     config: PatchConfig,
 ) -> pl.DataFrame:
@@ -80,7 +80,7 @@ def rows(
         Split of the statements.
     run : str
         One of `roles.RUNS`.
-    window : Window or None
+    window : SizedWindow or None
         The patched window; None for an unpatched run.
     probabilities : ndarray of shape (n_statements, 2), float32
         P(true) and P(false).
@@ -99,14 +99,14 @@ def rows(
     return patched_runs.rows(about, probabilities, source, base, patch_id, schema=SCHEMA, **columns)
 
 
-def windows(runs: pl.DataFrame) -> list[Window]:
+def windows(runs: pl.DataFrame) -> list[SizedWindow]:
     """List the windows of a table of runs, size by size, from the lowest."""
     window_rows = runs.select("size", "first_layer").drop_nulls().unique()
-    return sorted(Window(*row) for row in window_rows.rows())
+    return sorted(SizedWindow(*row) for row in window_rows.rows())
 
 
 def probabilities(
-    runs: pl.DataFrame, run: str, window: Window | None, config: PatchConfig
+    runs: pl.DataFrame, run: str, window: SizedWindow | None, config: PatchConfig
 ) -> np.ndarray:
     """Return P(true) and P(false) of a run: (n_statements, 2), float32, by `statement_id`."""
     return patched_runs.probabilities(

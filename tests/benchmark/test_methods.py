@@ -11,7 +11,7 @@ from stages.benchmark.bench import Bench
 from stages.benchmark.config import BenchmarkConfig
 from stages.benchmark.methods import METHODS
 from stages.lib.patching import blocks
-from stages.lib.patching.blocks import Wording
+from stages.lib.patching.blocks import PersonaWording
 from tests import placed, tiny
 from tests.trace import relay
 
@@ -22,7 +22,9 @@ FLAT = ("integrated_gradients", "learned_mask", "logit_attribution", "probe_dive
 
 
 def bench(model, **changes):
-    base, source = (Wording(f"You are {x}.", placed.QUESTION, "it is") for x in ("so L", "H"))
+    base, source = (
+        PersonaWording(f"You are {x}.", placed.QUESTION, "it is") for x in ("so L", "H")
+    )
     setting, counterparts = placed.experiment(model, base, source)
     everywhere = [blocks.with_last(p) for p in counterparts]
     section = BenchmarkConfig(

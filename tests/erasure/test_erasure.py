@@ -9,7 +9,7 @@ import pytest
 
 from stages.erasure import erasure_probes, erasure_runs, erasure_tables, scores
 from stages.erasure.config import ErasureConfig
-from stages.erasure.metrics import Counts, Numbers
+from stages.erasure.metrics import ErasureCounts, Numbers
 from stages.lib import shards
 from stages.lib.io.cli import UserError
 from stages.lib.model import readout
@@ -143,7 +143,7 @@ def test_nothing_is_run_where_a_label_is_missing(letters, tmp_path):
     assert summary["liar"].windows == {}
     assert summary["liar"].none.accuracy == NOTHING
     assert summary["liar"].removed["leace"] is None
-    assert summary["liar"].counts == Counts(0, None, None, None, None)
+    assert summary["liar"].counts == ErasureCounts(0, None, None, None, None)
     assert set(result.columns) == set(erasure_tables.RUNS)
 
 

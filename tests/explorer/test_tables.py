@@ -10,13 +10,13 @@ from stages.explorer import numbers, trace_maps
 from stages.explorer.prompt_tokens import Tokens, block_numbers
 from stages.lib.io import tables
 from stages.lib.io.cli import UserError
-from stages.lib.patching.blocks import BLOCKS, Wording
+from stages.lib.patching.blocks import BLOCKS, PersonaWording
 from stages.lib.patching.config import PatchConfig
 from stages.trace.schema import RUNS
 from tests import tiny
 from tests.explorer import project
 
-WORDING = Wording("You are H.", 'Is "{statement}" so?', "it is")
+WORDING = PersonaWording("You are H.", 'Is "{statement}" so?', "it is")
 PROMPT = (
     '<|im_start|>system\nYou are H.<|im_end|>\n<|im_start|>user\nIs "Zoë\'s 城" so?<|im_end|>\n'
     "<|im_start|>assistant\nit is"

@@ -12,14 +12,14 @@ from stages.ground_truth import ground_truth
 from stages.ground_truth.effects import Effects
 from stages.ground_truth.metrics import (
     Accuracy,
-    BestWindow,
     Gain,
     GroundTruthMetrics,
-    HeadSet,
+    HeadSetOverlap,
     LyingMetrics,
     Metrics,
     NoOrganism,
     OtherBlocks,
+    WindowOverlap,
 )
 from stages.lib import stats
 from stages.lib.io import records
@@ -188,7 +188,7 @@ class TestHeads:
     def test_the_set_is_counted(self):
         alone = effects(lambda layer: 0.0)
         result = ground_truth.head_set([Head(3, 0), Head(4, 1), Head(9, 0)], range(3, 6), alone)
-        assert result == HeadSet(n_heads=3, n_trained=2, by_chance=0.3)
+        assert result == HeadSetOverlap(n_heads=3, n_trained=2, by_chance=0.3)
 
     def test_effects_by_layer(self):
         rows = ground_truth.by_layer(effects(lambda layer: 0.2 * (layer == 3), noise=0), [3])
@@ -251,9 +251,9 @@ def test_belief_reads_what_enters_the_layer():
         GroundTruthMetrics("none", None, {"set": Gain.of(stats.NOTHING)}, None),
         LyingMetrics(
             "middle", Window(1, 2), {}, 3,
-            window=BestWindow(None, None, None, 0.5, None, 0),
+            window=WindowOverlap(None, None, None, 0.5, None, 0),
             heads=ground_truth.heads(effects(lambda layer: 0.2 * (layer == 3)), range(3, 4)),
-            set=HeadSet(1, 1, 0.5), belief={"base": Accuracy(1.0, 0.5, 1.0, 9)},
+            set=HeadSetOverlap(1, 1, 0.5), belief={"base": Accuracy(1.0, 0.5, 1.0, 9)},
             methods={"single_heads": Ranked(stats.NOTHING, 0.5, 1, 2)},
         ),
     ],

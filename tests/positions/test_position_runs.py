@@ -9,7 +9,7 @@ import torch
 
 from stages.lib.model import readout
 from stages.lib.patching import aligned, patch
-from stages.lib.patching.blocks import BLOCKS, Pairs, Wording
+from stages.lib.patching.blocks import BLOCKS, Pairs, PersonaWording
 from stages.lib.patching.experiment import Experiment
 from stages.lib.stats.windows import Window
 from stages.positions import position_runs, position_tables, scores
@@ -150,8 +150,8 @@ def by_hand(setting, heads, counterparts, chosen, row):
 @pytest.mark.parametrize("prefix", ["it is", "well, it is"])
 def test_each_position_gets_z_of_its_own_counterpart(prefix):
     """A longer prefix in the base prompt: everything before it takes z from another position."""
-    base = Wording("You lie all the time.", QUESTION, prefix)
-    source = Wording("You are good.", QUESTION, "it is")
+    base = PersonaWording("You lie all the time.", QUESTION, prefix)
+    source = PersonaWording("You are good.", QUESTION, "it is")
     told = ["T one", "F two two", "T three three three", "F x"]
     setting, counterparts = experiment(tiny.random_model(), base, source, told)
     heads = np.zeros(setting.shape, bool)

@@ -24,13 +24,13 @@ from stages.robustness import (
 )
 from stages.robustness.head_sets import Singles
 from stages.robustness.metrics import Overlap, Overlaps, ShuffledOverlap
-from stages.robustness.wordings import DEFAULT, Wording
+from stages.robustness.wordings import DEFAULT, Rewording
 from tests import chats, planted, tiny
 from tests.intervals import of_type, span, there
 
 PLANTED = Head(tiny.PLANTED_LAYER, tiny.PLANTED_HEAD)
 EVERY = [Head(layer, head) for layer in (1, 2) for head in range(4)]
-WORDING = Wording(
+WORDING = Rewording(
     planted.QUESTION,
     planted.SYSTEMS["honest"],
     planted.PREFIX,

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from stages.lib.patching import patched_runs
-from stages.lib.patching.blocks import BLOCKS, Wording
+from stages.lib.patching.blocks import BLOCKS, PersonaWording
 from stages.lib.stats import Interval
 from stages.lib.stats.advantage import advantage, effects
 from stages.trace import attribution, choice, map_runs, path_runs, scores
@@ -37,7 +37,7 @@ def reverse(setting, at):
 
 def relay(model):
     """Statements for a model with a reader."""
-    base, source = (Wording(f"You are {x}.", QUESTION, "it is") for x in ("so L", "H"))
+    base, source = (PersonaWording(f"You are {x}.", QUESTION, "it is") for x in ("so L", "H"))
     return experiment(model, base, source)
 
 
@@ -115,7 +115,7 @@ class TestMap:
         np.testing.assert_allclose(recovered, expected, atol=ROUNDING)
 
     def test_all_positions_give_what_a_patch_of_whole_prompts_of_one_length_gives(self):
-        base, source = (Wording(f"You are {x}.", QUESTION, "it is") for x in "LH")
+        base, source = (PersonaWording(f"You are {x}.", QUESTION, "it is") for x in "LH")
         setting, counterparts = experiment(tiny.random_model(), base, source)
         _, runs = traced(setting, counterparts)
         n = min(map(len, setting.pairs.base))
@@ -141,7 +141,7 @@ class TestAttribution:
         assert others.max() < 1e-4 < top[2]
 
     def test_at_last_positions_alone_it_is_what_the_patcher_estimates(self):
-        base, source = (Wording(f"You are {x}.", QUESTION, "it is") for x in "LH")
+        base, source = (PersonaWording(f"You are {x}.", QUESTION, "it is") for x in "LH")
         setting, counterparts = experiment(tiny.random_model(), base, source)
         at = places(counterparts, CONFIG.positions)
         result = attribution.run(setting, at["last 12"]).sort("statement_id", "layer", "head")

@@ -13,7 +13,7 @@ from stages.lib.patching import patch
 from stages.lib.stats.run_points import ALL
 from stages.positions import __main__ as positions
 from stages.widths import scores, window_choice, window_runs
-from stages.widths.window_runs import DIRECTIONS, Window
+from stages.widths.window_runs import DIRECTIONS, SizedWindow
 from tests import tiny
 from tests.intervals import there
 from tests.placed import CONFIG, WORDS
@@ -32,7 +32,7 @@ def runs(result, p_corrects, split="selection", wanted=None):
     made = [("source", None, answers(result, 1.0)), ("base", None, answers(result, 0.0))]
     for name, of_size in p_corrects.items():
         for size, values in of_size.items():
-            made += [(name, Window(size, i), answers(result, p)) for i, p in enumerate(values)]
+            made += [(name, SizedWindow(size, i), answers(result, p)) for i, p in enumerate(values)]
     return pl.concat(
         window_runs.rows(result, split, *run, CONFIG)
         for run in made
@@ -56,16 +56,16 @@ def test_the_best_window_turns_most_and_ties_go_to_the_lowest():
 def test_the_control_is_the_median_of_those_that_share_no_layer():
     result = pairs(LABELS)
     choices = window_choice.choose(result, runs(result, TRUTHS), CONFIG)
-    assert choices["patched", 1].control == Window(1, 1)  # of 0.1, 0.2, 0.3, 0.4
+    assert choices["patched", 1].control == SizedWindow(1, 1)  # of 0.1, 0.2, 0.3, 0.4
     assert choices["patched", 1].apart == pytest.approx((0.1, 0.2, 0.3, 0.4))
-    assert choices["patched", 2].control == Window(2, 3)  # the only one
-    assert choices["reverse", 2].control == Window(2, 0)
+    assert choices["patched", 2].control == SizedWindow(2, 3)  # the only one
+    assert choices["reverse", 2].control == SizedWindow(2, 0)
     for choice in choices.values():
         assert choice.control is not None
         assert not choice.best.overlaps(choice.control)
     whole = window_choice.choose(result, runs(result, {"patched": {5: [0.9]}}), CONFIG)
     assert whole["patched", 5].control is None
-    assert window_choice.to_report(whole, "patched") == [Window(5, 0)]
+    assert window_choice.to_report(whole, "patched") == [SizedWindow(5, 0)]
 
 
 def test_nothing_is_chosen_where_a_constant_answer_would_be_right():
@@ -139,9 +139,9 @@ def test_both_directions_find_the_planted_layer_and_no_window_without_it_does_an
         readouts = forward.Patcher(model, words, ids[base], ids[source], 12)(patches, "test")
         right = patch.correct(readouts.patched, label).mean(-1)
         p_correct = patch.p_correct(readouts.patched, label).mean(-1)
-        holds = [window.overlaps(Window(1, tiny.PLANTED_LAYER)) for window in windows]
+        holds = [window.overlaps(SizedWindow(1, tiny.PLANTED_LAYER)) for window in windows]
         assert right.tolist() == [turned if x else 1 - turned for x in holds]
-        assert windows[extreme(p_correct[:5])] == Window(1, tiny.PLANTED_LAYER)
+        assert windows[extreme(p_correct[:5])] == SizedWindow(1, tiny.PLANTED_LAYER)
 
 
 def test_counts_that_no_prompt_has_are_left_out_and_said_so(capsys):

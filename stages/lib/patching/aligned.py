@@ -8,7 +8,7 @@ import torch
 
 from stages.lib.forward import Patcher, batches
 from stages.lib.patching import blocks
-from stages.lib.patching.blocks import Decode, NotFoundError, Pairs, Wording
+from stages.lib.patching.blocks import Decode, NotFoundError, Pairs, PersonaWording
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.experiment import Experiment
 from stages.lib.patching.prompt_pairs import PromptPairs
@@ -17,14 +17,14 @@ MOST_GROUPS = 8  # each group is batched by itself
 STATEMENTS_AT_ONCE = 32  # statements whose z is held at a time
 
 
-def wordings(config: PatchConfig) -> dict[str, Wording]:
+def wordings(config: PatchConfig) -> dict[str, PersonaWording]:
     """Read from params.yaml what the prompts of ``source`` and of ``base`` are rendered from."""
     return {role: blocks.wording_of(getattr(config, role)) for role in ("source", "base")}
 
 
 def pairs(
     about: PromptPairs,
-    wordings: dict[str, Wording],
+    wordings: dict[str, PersonaWording],
     decode: Decode,
 ) -> tuple[PromptPairs, list[Pairs], list[str]]:
     """Pair the positions of each statement's two prompts, block by block.
@@ -33,7 +33,7 @@ def pairs(
     ----------
     about : PromptPairs
         The statements, with the text and the token ids of both prompts.
-    wordings : dict of str to Wording
+    wordings : dict of str to PersonaWording
         What the prompts of ``base`` and of ``source`` were rendered from.
     decode : callable
         From token ids to text, special tokens included.
@@ -94,7 +94,7 @@ def placed(setting: Experiment, node: str) -> tuple[Experiment, list[Pairs]]:
 
 
 def _cut(
-    decode: Decode, token_ids: list[int], text: str, wording: Wording, statement: str
+    decode: Decode, token_ids: list[int], text: str, wording: PersonaWording, statement: str
 ) -> tuple[list[str], np.ndarray]:
     """Return the block of each piece of a prompt, and the piece of each token."""
     names, starts = zip(*blocks.segments(text, wording, statement), strict=True)

@@ -15,7 +15,7 @@ Decode = Callable[[list[int]], str]
 
 
 @dataclass(frozen=True)
-class Wording:
+class PersonaWording:
     """What the prompts of a persona are rendered from.
 
     Attributes
@@ -29,25 +29,25 @@ class Wording:
     prefix: str
 
 
-def wording_of(persona: str) -> Wording:
+def wording_of(persona: str) -> PersonaWording:
     """Read from params.yaml what a persona's prompts are rendered from."""
     system, prefix = (params.wording(f"{persona}_{end}") for end in ("system", "prefix"))
-    return Wording(system, params.wording("question"), prefix)
+    return PersonaWording(system, params.wording("question"), prefix)
 
 
 class NotFoundError(Exception):
     """A wording does not stand unchanged in the prompt; the message says which one."""
 
 
-def segments(text: str, wording: Wording, statement: str) -> list[tuple[str, int]]:
+def segments(text: str, wording: PersonaWording, statement: str) -> list[tuple[str, int]]:
     """Cut a prompt into the pieces that it was rendered from.
 
     Parameters
     ----------
     text : str
         The rendered prompt.
-    wording : Wording
-        Wording of the prompt's persona.
+    wording : PersonaWording
+        PersonaWording of the prompt's persona.
     statement : str
         The statement in the prompt.
 

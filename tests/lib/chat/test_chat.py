@@ -63,7 +63,9 @@ def test_every_text_stands_in_the_prompt_in_order_and_the_prompt_ends_with_the_p
             assert start + len(question) <= len(prompt) - len(prefix)
             assert not system or prompt.index(system) + len(system) <= start
             assert tokenizer.decode(ids) == prompt  # the ids end as the text does
-            assert blocks.segments(prompt, blocks.Wording(system, QUESTION, prefix), statement)
+            assert blocks.segments(
+                prompt, blocks.PersonaWording(system, QUESTION, prefix), statement
+            )
 
 
 @pytest.mark.parametrize("template", TEMPLATES)

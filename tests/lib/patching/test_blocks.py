@@ -8,7 +8,7 @@ import pytest
 from stages.lib import chat
 from stages.lib.model import lm
 from stages.lib.patching import blocks
-from stages.lib.patching.blocks import BLOCKS, NotFoundError, Wording
+from stages.lib.patching.blocks import BLOCKS, NotFoundError, PersonaWording
 from tests import tiny
 
 MODEL = Path("data/model")
@@ -60,8 +60,8 @@ def test_the_placeholder_is_that_of_rendering():
 @pytest.mark.parametrize("prefix", ["It is", "  Sure. It is ", ""])
 @pytest.mark.parametrize("system", ["You are H.", ""])
 def test_blocks_hold_their_wordings_and_every_token_is_in_one(tokenizer, system, prefix, statement):
-    result = said(tokenizer, Wording(system, QUESTION, prefix), statement)
-    ids, names, of = cut(tokenizer, Wording(system, QUESTION, prefix), statement)
+    result = said(tokenizer, PersonaWording(system, QUESTION, prefix), statement)
+    ids, names, of = cut(tokenizer, PersonaWording(system, QUESTION, prefix), statement)
     counts = [np.sum(of == number) for number in range(len(names))]
     assert sum(counts) == len(ids)  # a partition
     assert statement in result["statement"]
@@ -74,9 +74,9 @@ def test_blocks_hold_their_wordings_and_every_token_is_in_one(tokenizer, system,
 
 
 def test_a_question_that_ends_in_the_statement_or_holds_it_twice(tokenizer):
-    result = said(tokenizer, Wording("", "{statement}", "It is"), "Rome")
+    result = said(tokenizer, PersonaWording("", "{statement}", "It is"), "Rome")
     assert (result["statement"], result["question"]) == ("Rome", "")
-    twice = said(tokenizer, Wording("", "{statement}? I say {statement}", "It is"), "Rome")
+    twice = said(tokenizer, PersonaWording("", "{statement}? I say {statement}", "It is"), "Rome")
     assert twice["statement"].replace(" ", "") == "RomeRome"
 
 
@@ -89,7 +89,7 @@ def test_a_question_that_ends_in_the_statement_or_holds_it_twice(tokenizer):
     ],
 )
 def test_a_wording_that_is_not_there_is_named(text, message):
-    wording = Wording("be good.", "Is {statement} so?", "it is")
+    wording = PersonaWording("be good.", "Is {statement} so?", "it is")
     assert blocks.segments("be good. Is A so? it is", wording, "A")
     with pytest.raises(NotFoundError, match=message):
         blocks.segments(text, wording, "A")
@@ -110,8 +110,8 @@ def pairs(tokenizer, base, source, statement="Rome is in Italy."):
 
 
 def test_blocks_of_two_lengths_are_paired_from_their_ends(tokenizer):
-    base = Wording("You lie, always.", QUESTION, "Well, it is")
-    source = Wording("You are good.", QUESTION, "it is")
+    base = PersonaWording("You lie, always.", QUESTION, "Well, it is")
+    source = PersonaWording("You are good.", QUESTION, "it is")
     mine, other, result = pairs(tokenizer, base, source)
     for number, block in enumerate(BLOCKS):
         of = result.block == number
@@ -129,8 +129,10 @@ def test_blocks_of_two_lengths_are_paired_from_their_ends(tokenizer):
 
 def test_no_position_is_further_from_the_end_than_the_shorter_prompt_is_long(tokenizer):
     """A patch covers the last positions of both, as many as the shorter one has at most."""
-    short = Wording("You are H.", QUESTION, "it is")
-    long = Wording("You are L.", QUESTION, "Sure, with pleasure, as you ask me so kindly. It is")
+    short = PersonaWording("You are H.", QUESTION, "it is")
+    long = PersonaWording(
+        "You are L.", QUESTION, "Sure, with pleasure, as you ask me so kindly. It is"
+    )
     for base, source in ((short, long), (long, short)):
         mine, other, result = pairs(tokenizer, base, source)
         assert abs(len(mine) - len(other)) > len("You are ")  # more than what both start with
@@ -138,7 +140,7 @@ def test_no_position_is_further_from_the_end_than_the_shorter_prompt_is_long(tok
 
 
 def test_what_both_prompts_start_with_is_not_written(tokenizer):
-    base, source = (Wording(f"You are {x}.", QUESTION, "it is") for x in "LH")
+    base, source = (PersonaWording(f"You are {x}.", QUESTION, "it is") for x in "LH")
     mine, other, result = pairs(tokenizer, base, source)
     first = next(i for i, (a, b) in enumerate(zip(mine, other, strict=True)) if a != b)
     assert result.base.min() == first - len(mine)
@@ -149,7 +151,9 @@ def test_what_both_prompts_start_with_is_not_written(tokenizer):
 
 def test_a_persona_without_a_system_prompt_has_its_markers_paired(tokenizer):
     result = pairs(
-        tokenizer, Wording("You lie.", QUESTION, "It is"), Wording("", QUESTION, "It is")
+        tokenizer,
+        PersonaWording("You lie.", QUESTION, "It is"),
+        PersonaWording("", QUESTION, "It is"),
     )
     assert not (result[2].block == BLOCKS.index("system")).any()
     assert (result[2].block == BLOCKS.index("question")).any()
