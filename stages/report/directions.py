@@ -120,7 +120,7 @@ def _inside(
         return Check(measures, expected, "not measured", UNTESTED, file)
     if crossing.value is None:
         never = crossing.never if isinstance(crossing, Crossing) else None
-        in_draws = "" if never is None else f", and none in {never:.3f} of the bootstrap draws"
+        in_draws = "" if never is None else f", as in {never:.1%} of the bootstrap draws"
         refuted = required and never is not None and never >= (1 + LEVEL) / 2
         verdict = NOT_SUPPORTED if refuted else INCONCLUSIVE if required else UNTESTED
         return Check(measures, expected, f"none{in_draws}", verdict, file)

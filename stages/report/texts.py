@@ -88,8 +88,8 @@ def _taught(organism: dict[str, Any]) -> list[str]:
     where = _range(organism["layers"])
     return [
         facts,
-        f"A second one teaches the lie, in the attention of {where} alone, so the lie can depend "
-        "only on changes in these layers.",
+        f"A second one teaches the lie, in the attention of {where} alone: only changes in these "
+        "layers tell the liar from the model that never lies.",
     ]
 
 

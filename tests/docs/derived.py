@@ -114,7 +114,16 @@ second_window, third_window, fourth_window, fifth_window = (
 
 def n_as_good() -> int:
     """Random sets of the same layers that are at most 0.05 below the head set."""
-    sets = sources.metric("transplant.random.accuracy")
+    return _n_as_good("accuracy")
+
+
+def n_as_good_by_p_correct() -> int:
+    """The same by P(correct)."""
+    return _n_as_good("p_correct")
+
+
+def _n_as_good(measure: str) -> int:
+    sets = sources.metric(f"transplant.random.{measure}")
     return round(sets["as_good"]["value"] * sets["n_sets"])
 
 
