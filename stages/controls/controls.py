@@ -10,8 +10,9 @@ from torch import Tensor
 
 from stages.controls import controls_tables as names
 from stages.controls import donors, mean_ablation
-from stages.lib.patching import patch, patched_runs, roles
+from stages.lib.patching import layer_window, patch, patched_runs, roles
 from stages.lib.patching.experiment import Experiment
+from stages.lib.patching.layer_window import Window
 from stages.lib.patching.patch import Head
 from stages.lib.patching.prompt_pairs import PromptPairs
 
@@ -21,7 +22,7 @@ AT_ONCE = 32  # statements whose z is held at a time
 def runs(
     setting: Experiment,
     set_heads: list[Head],
-    window: dict[str, int] | None,
+    best_window: Window | None,
     averaged_pairs: PromptPairs,
 ) -> pl.DataFrame:
     """Patch the set, then other heads in its place, then other values into its heads.
@@ -32,8 +33,8 @@ def runs(
         Over statements of the report split.
     set_heads : list of Head
         Heads of the set.
-    window : dict, or None
-        ``first_layer`` and ``last_layer`` of the window that the set was chosen in.
+    best_window : Window or None
+        The window that the set was chosen in.
     averaged_pairs : PromptPairs
         Statements of the selection split, to average z over.
 
@@ -44,7 +45,7 @@ def runs(
         `controls_tables.SCHEMA`; a statement without a donor has no row in the run that needs one.
         Only the unpatched runs if the set or the statements are empty.
     """
-    patches = _patches(setting, set_heads, window)
+    patches = _patches(setting, set_heads, best_window)
     if not set_heads or not len(setting.pairs.table):
         readouts = setting.patcher()(patches[:0], "unpatched")
         unpatched_runs = ((names.SOURCE, readouts.source), (names.BASE, readouts.base))
@@ -96,13 +97,13 @@ def _runs_of(
         yield _rows(setting, name, p, set_heads, donor)
 
 
-def _patches(
-    setting: Experiment, set_heads: list[Head], window: dict[str, int] | None
-) -> np.ndarray:
+def _patches(setting: Experiment, set_heads: list[Head], best_window: Window | None) -> np.ndarray:
     """Stack three patches: the set, the other heads of its layers, the window's other heads."""
     own = patch.of_heads([set_heads], *setting.shape)[0]
     layer_mask = np.broadcast_to(own.any(axis=1, keepdims=True), own.shape)
-    window_mask = patch.of_heads([patch.of_window(window, setting.shape[1])], *setting.shape)[0]
+    window_mask = patch.of_heads(
+        [layer_window.heads(best_window, setting.shape[1])], *setting.shape
+    )[0]
     return np.stack([own, layer_mask & ~own, window_mask & ~own])
 
 

@@ -35,8 +35,9 @@ def main(
     probe_settings = dataclasses.replace(params.section("probes", ProbesConfig), permutations=0)
     selection_pairs = prompt_pairs.read(pairs, ("selection",), None, by="split")
     setting = experiment.load(pairs, model, ("report",), settings.limit)
-    best = records.read(window, BestWindow).layers
-    runs = erasure_runs.run(setting, selection_pairs, settings, best)
+    best = records.read(window, BestWindow).window
+    layers = best.layers if best else None
+    runs = erasure_runs.run(setting, selection_pairs, settings, layers)
     if not forward.is_main_process():
         return
     personas = (setting.config.source, setting.config.base)

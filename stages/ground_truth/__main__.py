@@ -16,8 +16,8 @@ from stages.lib.patching import best_window, head_effects, patched_runs
 from stages.lib.patching.best_window import BestWindow
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.head_set import HeadSet
+from stages.lib.patching.layer_window import Window
 from stages.lib.probing import probe_files
-from stages.lib.stats.windows import Window
 from stages.trace import schema as trace_schema
 
 

@@ -18,6 +18,7 @@ from stages.ground_truth.metrics import (
 from stages.lib import stats
 from stages.lib.io.tables import Row
 from stages.lib.patching import patch, patched_runs
+from stages.lib.patching.layer_window import Window
 from stages.lib.patching.patch import Head
 from stages.lib.stats import Interval, bootstrap, ranking
 
@@ -56,13 +57,13 @@ def overlap(first: range, second: range) -> float:
     return n_shared / (len(first) + len(second) - n_shared)
 
 
-def window(best: dict[str, int] | None, trained: range, window_effects: Effects) -> WindowOverlap:
+def window(best: Window | None, trained: range, window_effects: Effects) -> WindowOverlap:
     """Score the best window, and the windows whose p_correct is not significantly lower."""
     overlaps = [overlap(layers, trained) for layers in window_effects.layers]
     by_chance = float(np.mean(overlaps)) if overlaps else None
     if best is None:
         return WindowOverlap(None, None, None, by_chance, None, 0)
-    span = range(best["first_layer"], best["last_layer"] + 1)
+    span = best.layers
     selection = window_effects.split == "selection"
     p_correct, subject = window_effects.p_correct[:, selection], window_effects.subject[selection]
     best_p_correct = p_correct[window_effects.layers.index(span)]
@@ -74,7 +75,7 @@ def window(best: dict[str, int] | None, trained: range, window_effects: Effects)
     }
     n = int(selection.sum())
     score = overlap(span, trained)
-    return WindowOverlap(**best, overlap=score, by_chance=by_chance, as_good=as_good, n=n)
+    return WindowOverlap(**best.columns, overlap=score, by_chance=by_chance, as_good=as_good, n=n)
 
 
 def heads(single_effects: Effects, trained: range) -> SingleHeads:
@@ -236,19 +237,19 @@ def belief(probes: pl.DataFrame, layer: int, source: str, base: str) -> dict[str
     }
 
 
-def window_gain(window_effects: Effects, best: dict[str, int] | None) -> Interval:
+def window_gain(window_effects: Effects, best: Window | None) -> Interval:
     """Return the gain in accuracy with the best window patched, on the report split.
 
     Parameters
     ----------
     window_effects : Effects
         Effects of all windows.
-    best : dict or None
-        First and last layer of the best window.
+    best : Window or None
+        The best window.
     """
     if best is None:
         return stats.NOTHING
-    row = [layers[0] for layers in window_effects.layers].index(best["first_layer"])
+    row = [layers[0] for layers in window_effects.layers].index(best.first_layer)
     report = window_effects.split == "report"
     values = window_effects.accuracy[row, report]
     return stats.difference(values, np.zeros_like(values), window_effects.subject[report])

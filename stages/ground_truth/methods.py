@@ -4,9 +4,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from stages.lib.patching import patch
+from stages.lib.patching import layer_window, patch
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.graft_names import HEAD, LAYER
+from stages.lib.patching.layer_window import Window
 from stages.lib.patching.patch import Head
 from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.lib.stats import plot_rows, ranking
@@ -22,7 +23,7 @@ Scores = NDArray[np.float64]
 def scores(
     head_effects: pl.DataFrame,
     all_positions: pl.DataFrame,
-    window: dict[str, int] | None,
+    best_window: Window | None,
     head_set: list[Head],
     traced: Cells,
     grafts: pl.DataFrame,
@@ -36,8 +37,8 @@ def scores(
         From stage `attribution_patching`: effects and estimates by statement and head, in nats.
     all_positions : DataFrame
         From stage `trace`: estimates at all positions, by statement and head.
-    window : dict or None
-        First and last layer of the best window.
+    best_window : Window or None
+        The best window.
     head_set : list of Head
         The head set.
     traced : list of tuple
@@ -59,7 +60,7 @@ def scores(
         for every head of a changed layer and 0 elsewhere.
     """
     means = head_effects.group_by("layer", "head").agg(pl.col("effect", "estimate").mean())
-    window_heads = patch.of_window(window, shape[1])
+    window_heads = layer_window.heads(best_window, shape[1])
     weight_changes = grafts.filter(unit=HEAD).select("layer", "index", "size").unique()
     changed_layers = grafts.filter(unit=LAYER)["layer"].unique()
     return {

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from stages.lib.patching.layer_window import Window
 from stages.lib.stats import Interval
 from stages.lib.stats.ranking import Ranked
-from stages.lib.stats.windows import Window
 
 CAPTIONS = {
     "ground_truth": (

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stages.lib.patching import head_runs, patch
+from stages.lib.patching import head_runs, layer_window, patch
 from stages.lib.patching.head_runs import HeadRuns
+from stages.lib.patching.layer_window import Window
 from stages.lib.patching.patch import Head
 
 
@@ -31,15 +32,15 @@ class HeadSearch:
     probabilities: list[np.ndarray]
 
 
-def search(runs: HeadRuns, window: dict[str, int], keep: float) -> HeadSearch:
+def search(runs: HeadRuns, best_window: Window, keep: float) -> HeadSearch:
     """Patch in each head of a window alone, then all heads but each, then grow a set greedily.
 
     Parameters
     ----------
     runs : HeadRuns
         Runs over the statements to search on.
-    window : dict
-        ``first_layer`` and ``last_layer``.
+    best_window : Window
+        The window.
     keep : float
         Fraction of the window's gain in p_correct at which the set is large enough.
 
@@ -51,7 +52,7 @@ def search(runs: HeadRuns, window: dict[str, int], keep: float) -> HeadSearch:
     ----------
     arXiv:2311.15131, figure 4: heads of the best window, left out one at a time.
     """
-    window_heads = patch.of_window(window, runs.shape[1])
+    window_heads = layer_window.heads(best_window, runs.shape[1])
     sets = {"none": [], "window": window_heads}
     alone_sets = {_name([head]): [head] for head in window_heads}
     left_out_sets = {

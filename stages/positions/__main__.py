@@ -12,7 +12,7 @@ import numpy as np
 from stages.lib import forward
 from stages.lib.io import cli, params, records, tables
 from stages.lib.io.cli import UserError
-from stages.lib.patching import aligned, experiment, patch
+from stages.lib.patching import aligned, experiment, layer_window, patch
 from stages.lib.patching.head_set import HeadSet
 from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.positions import position_runs, position_tables, schema
@@ -66,7 +66,7 @@ def main(
 
 def _patches(head_set: HeadSet, n_layers: int, n_heads: int) -> dict[str, np.ndarray]:
     """Make the patches of the best window and head set, (n_layers, n_heads), bool; skip empty."""
-    sets = {"window": patch.of_window(head_set.window, n_heads), "set": head_set.heads}
+    sets = {"window": layer_window.heads(head_set.window, n_heads), "set": head_set.heads}
     return {k: patch.of_heads([v], n_layers, n_heads)[0] for k, v in sets.items() if v}
 
 

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from stages.lib.patching.layer_window import Window
 from stages.lib.stats.run_points import Count, Difference, Point
-from stages.lib.stats.windows import Window
 
 CAPTIONS = {
     "positions": (

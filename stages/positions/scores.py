@@ -13,12 +13,12 @@ import polars as pl
 from stages.lib import stats
 from stages.lib.io import cli, params, records, tables
 from stages.lib.io.tables import Row
-from stages.lib.patching import patch, patched_runs
+from stages.lib.patching import layer_window, patch, patched_runs
 from stages.lib.patching.blocks import BLOCKS
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.patch import Head
 from stages.lib.patching.prompt_pairs import PromptPairs
-from stages.lib.stats import run_points, windows
+from stages.lib.stats import run_points
 from stages.lib.stats.run_points import Difference, Point
 from stages.positions.metrics import BlockPoint, PositionsMetrics, Unpatched
 from stages.positions.schema import ALL, PATCHED, SCHEMA, UNPATCHED, UNPATCHED_BLOCKS
@@ -164,7 +164,7 @@ def summarise(
             for name, (statements, patch_id) in known.items()
         },
         known={name: run_points.count(statements.table) for name, (statements, _) in known.items()},
-        window=windows.of(heads["window"]),
+        window=layer_window.of(heads["window"]),
         n_heads=len(heads["set"]),
     )
 

@@ -16,8 +16,8 @@ from stages.lib.claim import (
     number,
 )
 from stages.lib.patching import best_window
+from stages.lib.patching.layer_window import Window
 from stages.lib.stats import LARGEST_P
-from stages.lib.stats.windows import Window
 from stages.report import words
 from stages.report.reading import HALF
 from stages.report.results import Results
@@ -128,7 +128,7 @@ def _nearest_window(windows: dict[str, Runs], best: Window | None) -> tuple[str,
     }
     if not measured_windows or best is None:
         return "no window", None
-    nearest = best_window.nearest(measured_windows, words.span(best))
+    nearest = best_window.nearest(measured_windows, best.layers)
     name = measured_windows[nearest]
     return f"layers {name}", windows[name]
 

@@ -209,7 +209,7 @@ def _shared_heads(results: Results) -> list[Note]:
     window = results.robustness.window
     if "heads" not in search or window is None:
         return []
-    n_heads = results.robustness.n_candidates // len(words.span(window))
+    n_heads = results.robustness.n_candidates // len(window.layers)
     counts = Counter(head.layer for head in search["heads"].heads)
     crowded = {layer: n for layer, n in sorted(counts.items()) if 2 * n > n_heads}
     return [

@@ -1,9 +1,9 @@
 """The claim on patching a window of consecutive layers of one run into the other."""
 
 from stages.lib.claim import Claim, Note, Table, above, number
+from stages.lib.patching.layer_window import Window
 from stages.lib.stats import Interval
 from stages.lib.stats.run_points import ALL
-from stages.lib.stats.windows import Window
 from stages.report import words
 from stages.report.results import Results
 from stages.widths.metrics import Size
@@ -61,7 +61,7 @@ def _as_accurate(windows: WindowsMetrics) -> list[Note]:
     """Name the windows that are as accurate as the best one where it was chosen."""
     if windows.best is None or not windows.as_accurate:
         return []
-    size = len(words.span(windows.best))
+    size = len(windows.best.layers)
     others = ", ".join(
         f"{words.layers(Window(int(first), int(first) + size - 1))} ({words.plain(p_correct)})"
         for first, p_correct in windows.as_accurate.items()
@@ -81,7 +81,7 @@ def _best_minus_control(widths: dict[int, Size], best: Window | None) -> Interva
     """Return the accuracy of the best window minus its control, for the size nearest to `best`."""
     if not widths or best is None:
         return None
-    n_layers = len(words.span(best))
+    n_layers = len(best.layers)
     size = min(widths, key=lambda size: (abs(size - n_layers), size))
     difference = widths[size].difference.get("best - control")
     return difference.accuracy if difference else None

@@ -6,7 +6,7 @@ from scipy import stats as distributions  # pyright: ignore[reportMissingTypeStu
 
 from stages.ground_truth.metrics import LyingMetrics
 from stages.lib.claim import Chance, Check, Claim, Note, above, so, unlikely
-from stages.lib.stats.windows import Window
+from stages.lib.patching.layer_window import Window
 from stages.report import directions, words
 from stages.report.results import Results
 
@@ -86,9 +86,9 @@ def _overlap(scores: LyingMetrics, best: Window | None) -> Chance | None:
     best_overlap, where = scores.window.overlap, scores.trained_layers
     if best_overlap is None or best is None or where is None or not scores.heads.n_trained:
         return None
-    trained = set(words.span(where))
+    trained = set(where.layers)
     n_layers = scores.heads.n_heads * len(trained) // scores.heads.n_trained
-    size = len(words.span(best))
+    size = len(best.layers)
     overlaps = [
         len(trained & set(range(i, i + size))) / len(trained | set(range(i, i + size)))
         for i in range(n_layers - size + 1)
@@ -106,9 +106,9 @@ def _trained_heads(scores: LyingMetrics, best: Window | None) -> list[Check]:
     n, n_trained = scores.set.n_heads, scores.set.n_trained
     if not n or best is None or scores.trained_layers is None or not scores.heads.n_trained:
         return [unlikely(measures, "not measured", None, TRUTH)]
-    trained = set(words.span(scores.trained_layers))
+    trained = set(scores.trained_layers.layers)
     n_heads = scores.heads.n_trained // len(trained)
-    layers = set(words.span(best))
+    layers = set(best.layers)
     inside, every = len(layers & trained) * n_heads, len(layers) * n_heads
     says = (
         f"{n_trained} of {n}; a random set of the best window, where the search looked, has "
@@ -123,4 +123,4 @@ def _trained_heads(scores: LyingMetrics, best: Window | None) -> list[Check]:
 
 def _inside(layer: int | None, where: Window) -> bool | None:
     """Say whether a layer is in a window; None without a layer."""
-    return None if layer is None else layer in words.span(where)
+    return None if layer is None else layer in where.layers

@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from itertools import groupby
 
+from stages.lib.patching.layer_window import Window
 from stages.lib.patching.patch import Head
 from stages.lib.stats import Interval
 from stages.lib.stats.run_points import ByLabel
-from stages.lib.stats.windows import Window
 from stages.widths.metrics import WindowPoints
 
 
@@ -29,11 +29,6 @@ def layers(window: Window | WindowPoints) -> str:
     if window.first_layer == window.last_layer:
         return f"layer {window.first_layer}"
     return f"layers {window.first_layer}-{window.last_layer}"
-
-
-def span(window: Window) -> range:
-    """Return the layers of a window."""
-    return range(window.first_layer, window.last_layer + 1)
 
 
 def probe(name: str | None) -> str:

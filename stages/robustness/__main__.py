@@ -12,7 +12,7 @@ import polars as pl
 from stages.lib import chat, forward
 from stages.lib.chat import Named
 from stages.lib.io import cli, params, records, tables
-from stages.lib.patching import experiment, patch, prompt_pairs
+from stages.lib.patching import experiment, layer_window, prompt_pairs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.experiment import Experiment
 from stages.lib.patching.head_set import HeadSet
@@ -43,7 +43,7 @@ def main(
         _settings(setting, split_pairs, further_wordings, texts)
         for split_pairs in (selection_pairs, setting.pairs)
     )
-    window_heads = patch.of_window(search.window, setting.shape[1])
+    window_heads = layer_window.heads(search.window, setting.shape[1])
     single_head_runs = {
         name: robustness.single_head_runs(name, own, window_heads if search.heads else [])
         for name, own in choosing.items()

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
+from stages.lib.patching.layer_window import Window
 from stages.lib.patching.patch import Head
 from stages.lib.stats import Interval
 from stages.lib.stats.run_points import ByLabel, Count, Point
-from stages.lib.stats.windows import Window
 
 CAPTIONS = {
     "robustness": ("Accuracy with sets that were chosen on one topic or wording, on every other."),

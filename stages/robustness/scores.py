@@ -10,11 +10,11 @@ import polars as pl
 
 from stages.lib.io import cli, params, records, tables
 from stages.lib.io.tables import Row
-from stages.lib.patching import patched_runs, prompt_pairs
+from stages.lib.patching import layer_window, patched_runs, prompt_pairs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.patch import Head
 from stages.lib.patching.prompt_pairs import PromptPairs
-from stages.lib.stats import run_points, windows
+from stages.lib.stats import run_points
 from stages.lib.stats.run_points import ALL, Point
 from stages.robustness import scores_overlap, scores_recovered, scores_runs
 from stages.robustness.config import RobustnessConfig
@@ -129,7 +129,7 @@ def summarise(
         n_heads=size,
         n_candidates=len(window),
         chosen_by="the heads of the best window that gain most p_correct alone",
-        window=windows.of(window),
+        window=layer_window.of(window),
         known={split: run_points.count(about.table) for split, about in known.items()},
         sets=by_set,
         unpatched={

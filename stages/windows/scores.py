@@ -12,10 +12,10 @@ from stages.lib.io import cli, params, records, tables
 from stages.lib.io.tables import Row
 from stages.lib.patching import best_window, patched_runs
 from stages.lib.patching.config import PatchConfig
+from stages.lib.patching.layer_window import Window
 from stages.lib.patching.prompt_pairs import SPLITS, PromptPairs
 from stages.lib.stats import chosen_window, run_points
 from stages.lib.stats.run_points import Point
-from stages.lib.stats.windows import Window
 from stages.windows.metrics import WindowsMetrics
 
 
@@ -50,15 +50,15 @@ def by_window(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> li
     arXiv:2311.15131, figure 3.
     """
     windows = chosen_window.windows(runs)
-    patched = [patched_runs.probabilities(runs, **layers) for layers in windows]
+    patched = [patched_runs.probabilities(runs, **window.columns) for window in windows]
     result: list[Row] = []
     for split in SPLITS:
         in_split = (about.table["split"] == split).to_numpy()
         unpatched = _unpatched(about, runs, split, config)
-        for layers, p in zip(windows, patched, strict=True):
+        for window, p in zip(windows, patched, strict=True):
             points = {"patched": run_points.measure(about, p, in_split)} | unpatched
             result += [
-                {"split": split, "run": run, **config.personas, **layers, **point.row()}
+                {"split": split, "run": run, **config.personas, **window.columns, **point.row()}
                 for run, point in points.items()
             ]
     return result
@@ -87,14 +87,14 @@ def summarise(
     """
     best = chosen_window.best(runs, about)
     return WindowsMetrics(
-        best=Window(**best) if best else None,
+        best=best,
         as_accurate=as_accurate(points, chosen_window.windows(runs), best) if best else {},
         chosen_by=chosen_window.CHOSEN_BY if best else chosen_window.NOT_CHOSEN,
         runs={
             split: {
                 str(point["run"]): Point.of(point)
                 for point in points
-                if point["split"] == split and point["first_layer"] == best["first_layer"]
+                if point["split"] == split and point["first_layer"] == best.first_layer
             }
             if best
             else _unpatched(about, runs, split, config)
@@ -110,19 +110,17 @@ def summarise(
     )
 
 
-def as_accurate(
-    points: list[Row], windows: list[dict[str, int]], best: dict[str, int]
-) -> dict[str, float | None]:
+def as_accurate(points: list[Row], windows: list[Window], best: Window) -> dict[str, float | None]:
     """Return mean p_correct of windows as accurate as the best one, on the selection split.
 
     Parameters
     ----------
     points : list of dict
         From `by_window`.
-    windows : list of dict
-        ``first_layer`` and ``last_layer`` of every window.
-    best : dict
-        Likewise, of the best one, which is left out.
+    windows : list of Window
+        Every window.
+    best : Window
+        The best one, which is left out.
 
     Returns
     -------
@@ -134,8 +132,8 @@ def as_accurate(
         for row in points
         if (row["split"], row["run"]) == ("selection", "patched")
     }
-    accuracy = measured[best["first_layer"]].accuracy
-    layers = [window["first_layer"] for window in windows if window != best]
+    accuracy = measured[best.first_layer].accuracy
+    layers = [window.first_layer for window in windows if window != best]
     return {
         str(layer): measured[layer].p_correct
         for layer in layers

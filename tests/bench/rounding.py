@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from stages.lib.forward import budget
-from stages.lib.patching import patch
+from stages.lib.patching import layer_window, patch
+from stages.lib.patching.layer_window import Window
 from tests import tiny
 from tests.bench import common, hf, jobs, ours
 
@@ -113,13 +114,13 @@ def head_sets(
     `window` is the first layer of that in which a set is searched for, as by stage `heads`.
     """
     expected: dict[str, Any] = {}
-    layers = {"first_layer": window, "last_layer": window + jobs.WINDOW - 1}
+    layers = Window(window, window + jobs.WINDOW - 1)
     for kind in (torch.float32, torch.bfloat16, torch.float16):
         peer = ours.Peer(common.load(model, device, kind), job.answers)
         patcher = peer.patcher(job.base, job.source, jobs.N_POSITIONS)
         effects = patcher.attribution("") * np.where(labels, 1, -1)[:, None, None]
         order = np.argsort(-effects.mean(axis=0), axis=None)
-        every = patch.of_window(layers, peer.lm.n_heads)
+        every = layer_window.heads(layers, peer.lm.n_heads)
         result = {
             "estimate": order[: patch.n_top(order.size)].tolist(),
             "search": _searched(patcher, every, labels),

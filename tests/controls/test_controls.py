@@ -8,6 +8,7 @@ import torch
 from stages.controls import controls, controls_tables, donors, mean_ablation, scores
 from stages.lib import forward
 from stages.lib.patching import patch, patched_runs
+from stages.lib.patching.layer_window import Window
 from stages.lib.patching.patch import Head
 from stages.lib.stats import Interval, run_points
 from tests import planted, tiny
@@ -41,7 +42,7 @@ def answer():
 
 
 def test_where_honesty_is_moved_its_mean_works_and_the_donors_label_does_not_matter(honesty):
-    actual, runs = accuracies(honesty, HONESTY, {"first_layer": 0, "last_layer": 1})
+    actual, runs = accuracies(honesty, HONESTY, Window(0, 1))
     assert actual == {
         "source": 1.0,
         "patched": 1.0,
@@ -69,7 +70,7 @@ def test_where_honesty_is_moved_its_mean_works_and_the_donors_label_does_not_mat
 
 
 def test_where_the_answer_is_moved_its_mean_fails_and_the_donors_label_is_followed(answer):
-    actual, runs = accuracies(answer, ANSWER, {"first_layer": 2, "last_layer": 3})
+    actual, runs = accuracies(answer, ANSWER, Window(2, 3))
     assert actual == {
         "source": 1.0,
         "patched": 1.0,
@@ -91,7 +92,7 @@ def test_where_the_answer_is_moved_its_mean_fails_and_the_donors_label_is_follow
 
 def test_the_same_model_moves_honesty_in_the_head_that_carries_it(answer):
     """It is the head, not the model, that the controls tell about."""
-    actual, _ = accuracies(answer, HONESTY, {"first_layer": 0, "last_layer": 1})
+    actual, _ = accuracies(answer, HONESTY, Window(0, 1))
     assert (actual["patched"], actual["mean_ablation_selection"], actual["other_label"]) == (
         1.0,
         1.0,
@@ -101,7 +102,7 @@ def test_the_same_model_moves_honesty_in_the_head_that_carries_it(answer):
 
 
 def test_the_difference_to_the_true_patch_is_paired_and_has_no_width_where_all_agree(answer):
-    _, runs = accuracies(answer, ANSWER, {"first_layer": 2, "last_layer": 3})
+    _, runs = accuracies(answer, ANSWER, Window(2, 3))
     result = scores.summarise(answer.pairs, runs)
     other = result.patched_minus["other_label"].accuracy
     assert other == Interval(1.0, 1.0, 1.0, 12)
@@ -117,7 +118,7 @@ def test_the_difference_to_the_true_patch_is_paired_and_has_no_width_where_all_a
 def test_the_rest_of_the_window_is_the_set_where_the_set_is_the_rest(honesty):
     """The inverse: heads beside the planted one do nothing, and what is left of them does all."""
     beside = [Head(1, 0), Head(1, 1), Head(1, 3)]
-    runs = controls.runs(honesty, beside, {"first_layer": 0, "last_layer": 1}, honesty.pairs)
+    runs = controls.runs(honesty, beside, Window(0, 1), honesty.pairs)
     actual = {name: accuracy(honesty.pairs, runs, name) for name in controls_tables.RUNS}
     assert (actual["patched"], actual["rest_of_layers"], actual["rest_of_window"]) == (
         0.0,
@@ -130,7 +131,7 @@ def test_the_rest_of_the_window_is_the_set_where_the_set_is_the_rest(honesty):
 
 
 def test_without_a_set_or_statements_only_unpatched_runs_are_there(honesty):
-    window = {"first_layer": 0, "last_layer": 1}
+    window = Window(0, 1)
     runs = controls.runs(honesty, [], None, honesty.pairs)
     assert runs["run"].unique(maintain_order=True).to_list() == ["source", "base"]
     assert set(scores.summarise(honesty.pairs, runs).runs) == {"source", "base"}
@@ -148,7 +149,7 @@ def test_without_a_set_or_statements_only_unpatched_runs_are_there(honesty):
 
 
 def test_z_that_is_lent_is_that_of_a_run_of_the_donors_prompt(answer):
-    _, runs = accuracies(answer, ANSWER, {"first_layer": 2, "last_layer": 3})
+    _, runs = accuracies(answer, ANSWER, Window(2, 3))
     run = runs.filter(pl.col("run") == "other_label")
     actual = answer.pairs
     assert run["statement_id"].to_list() == actual.table["statement_id"].to_list()
@@ -163,7 +164,7 @@ def test_z_that_is_lent_is_that_of_a_run_of_the_donors_prompt(answer):
 @pytest.mark.parametrize("at_once", [1, 5])
 def test_a_few_statements_at_a_time_give_the_runs_of_all_at_once(answer, monkeypatch, at_once):
     """Donors of other parts are run beside a part, and have no rows there."""
-    window = {"first_layer": 2, "last_layer": 3}
+    window = Window(2, 3)
     _, whole = accuracies(answer, ANSWER, window)
     monkeypatch.setattr(controls, "AT_ONCE", at_once)
     _, parts = accuracies(answer, ANSWER, window)
@@ -245,7 +246,7 @@ def test_a_statement_without_a_donor_counts_nowhere(honesty):
     setting = planted.experiment(
         tiny.planted_model(), type(honesty.pairs)(table, honesty.pairs.source, honesty.pairs.base)
     )
-    _, runs = accuracies(setting, HONESTY, {"first_layer": 0, "last_layer": 1})
+    _, runs = accuracies(setting, HONESTY, Window(0, 1))
     result = scores.summarise(setting.pairs, runs)
     assert result.runs["same_label"].n == result.follows_donor["same_label"].n == 6
     assert result.patched_minus["same_label"].accuracy.n == 6

@@ -24,12 +24,12 @@ from stages.ground_truth.metrics import (
 from stages.lib import stats
 from stages.lib.io import records
 from stages.lib.patching import patched_runs
+from stages.lib.patching.layer_window import Window
 from stages.lib.patching.patch import Head
 from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.lib.probing import probe_files
 from stages.lib.stats import bootstrap, ranking
 from stages.lib.stats.ranking import Ranked
-from stages.lib.stats.windows import Window
 from tests.intervals import there
 
 SUBJECTS = np.array([f"s{i // 2}" for i in range(20)])
@@ -95,13 +95,13 @@ class TestOverlap:
 
     def test_chance_is_the_mean_over_all_windows(self):
         swept = windows([0.0] * 4)
-        result = ground_truth.window({"first_layer": 1, "last_layer": 2}, range(1, 3), swept)
+        result = ground_truth.window(Window(1, 2), range(1, 3), swept)
         assert result.overlap == 1.0
         assert result.by_chance == pytest.approx((1 / 3 + 1 + 1 / 3 + 0) / 4)
         assert ground_truth.window(None, range(1, 3), swept).overlap is None
 
     def test_windows_that_cannot_be_told_from_the_best(self):
-        best, noise = {"first_layer": 1, "last_layer": 2}, np.random.default_rng(0).normal(size=20)
+        best, noise = Window(1, 2), np.random.default_rng(0).normal(size=20)
         swept = windows([0.1, 0.9, 0.9, 0.2])
         swept.p_correct[2] += 0.01 * (noise - noise.mean())
         result = ground_truth.window(best, range(1, 3), swept)
@@ -110,7 +110,7 @@ class TestOverlap:
 
     def test_a_window_that_is_a_little_worse_on_each_statement_is_told_apart(self):
         swept = windows([0.1, 0.9, 0.89, 0.2])
-        result = ground_truth.window({"first_layer": 1, "last_layer": 2}, range(1, 3), swept)
+        result = ground_truth.window(Window(1, 2), range(1, 3), swept)
         assert list(result.as_good or {}) == ["1"]
 
 
@@ -200,15 +200,15 @@ class TestHeads:
 class TestGain:
     def test_a_window_that_restores_the_truth(self):
         swept = effects(lambda layer: 0.5 * (layer == 4), n_heads=1)
-        assert Gain.of(ground_truth.window_gain(swept, {"first_layer": 4})).above_zero
+        assert Gain.of(ground_truth.window_gain(swept, Window(4, 4))).above_zero
 
     def test_a_window_that_does_nothing(self):
         swept = effects(lambda layer: 0.0, n_heads=1)
-        assert not Gain.of(ground_truth.window_gain(swept, {"first_layer": 4})).above_zero
+        assert not Gain.of(ground_truth.window_gain(swept, Window(4, 4))).above_zero
 
     def test_only_the_report_part_counts(self):
         swept = effects(lambda layer: 0.5, n_heads=1, split="selection")
-        result = ground_truth.window_gain(swept, {"first_layer": 4})
+        result = ground_truth.window_gain(swept, Window(4, 4))
         assert result == stats.NOTHING
         assert not Gain.of(result).above_zero
 

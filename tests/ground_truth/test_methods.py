@@ -8,6 +8,7 @@ from stages.grafts import schema
 from stages.ground_truth import methods
 from stages.lib.patching import head_effects
 from stages.lib.patching.config import PatchConfig
+from stages.lib.patching.layer_window import Window
 from stages.lib.patching.patch import Head
 from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.trace.schema import RUNS
@@ -71,7 +72,7 @@ class TestScores:
             ("group", 2, 0, 7.0, []), ("set", None, None, 2.5, [(2, 1)]),
         )  # fmt: skip
         table = pl.DataFrame(rows, schema=head_effects.EFFECTS)
-        window = {"first_layer": 1, "last_layer": 2}
+        window = Window(1, 2)
         everywhere = table.drop("effect").with_columns(estimate=pl.col("layer").cast(pl.Float64))
         return methods.scores(table, everywhere, window, [Head(3, 0)], [*traced], weights, SHAPE)
 

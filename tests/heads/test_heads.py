@@ -11,6 +11,7 @@ from stages.heads.metrics import NoHeads
 from stages.lib.forward import Readouts
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.head_runs import HeadRuns
+from stages.lib.patching.layer_window import Window
 from stages.lib.patching.patch import Head
 from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.lib.stats import run_points
@@ -36,7 +37,7 @@ class AddingPatcher:
         return Readouts(base, np.empty((N, 2)), np.array(answers))
 
 
-WINDOW = {"first_layer": 1, "last_layer": 2}
+WINDOW = Window(1, 2)
 CONFIG = PatchConfig("honest", "liar", 25)
 
 

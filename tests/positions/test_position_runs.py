@@ -11,7 +11,7 @@ from stages.lib.model import readout
 from stages.lib.patching import aligned, patch
 from stages.lib.patching.blocks import BLOCKS, Pairs, PersonaWording
 from stages.lib.patching.experiment import Experiment
-from stages.lib.stats.windows import Window
+from stages.lib.patching.layer_window import Window
 from stages.positions import position_runs, position_tables, scores
 from stages.positions.metrics import BlockPoint
 from stages.positions.position_runs import Choice

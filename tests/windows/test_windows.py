@@ -7,10 +7,10 @@ import pytest
 from stages.lib.io import tables
 from stages.lib.patching import patched_runs
 from stages.lib.patching.config import PatchConfig
+from stages.lib.patching.layer_window import Window
 from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.lib.stats import chosen_window
 from stages.lib.stats.run_points import Count
-from stages.lib.stats.windows import Window
 from stages.windows import scores
 
 COLUMNS = ("statement_id", "topic", "label", "subject", "split")
@@ -83,9 +83,7 @@ def test_windows_as_accurate_as_the_best_one_are_told_with_their_p_correct():
 
 def test_of_windows_that_are_equally_good_the_lowest_is_chosen():
     about = pairs([True, True, False, False])
-    assert chosen_window.best(runs(about, [(0.4, 0), (0.7, 0), (0.7, 1)]), about) == {
-        "first_layer": 1, "last_layer": 2,
-    }  # fmt: skip
+    assert chosen_window.best(runs(about, [(0.4, 0), (0.7, 0), (0.7, 1)]), about) == Window(1, 2)
 
 
 def test_no_window_is_chosen_where_a_constant_answer_would_be_right():

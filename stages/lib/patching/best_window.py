@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from stages.lib.patching import patched_runs
+from stages.lib.patching.layer_window import Window
 
 SCHEMA = patched_runs.SCHEMA | {"first_layer": pl.Int32, "last_layer": pl.Int32}
 
@@ -14,16 +15,7 @@ SCHEMA = patched_runs.SCHEMA | {"first_layer": pl.Int32, "last_layer": pl.Int32}
 class BestWindow:
     """Content of data/best_window.json: the window that was chosen, or None."""
 
-    window: dict[str, int] | None
-
-    @property
-    def layers(self) -> range | None:
-        """Layers of the window."""
-        return (
-            range(self.window["first_layer"], self.window["last_layer"] + 1)
-            if self.window
-            else None
-        )
+    window: Window | None
 
 
 def nearest(candidates: Iterable[range], best: range) -> range:

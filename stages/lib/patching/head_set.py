@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from stages.lib.patching.layer_window import Window
 from stages.lib.patching.patch import Head
 
 
@@ -24,8 +25,8 @@ class HeadSet:
         Sorted; empty without a best window, or where the window gains nothing.
     chosen_by : str
         How the set was chosen.
-    window : dict or None
-        ``first_layer`` and ``last_layer`` of the best window, in which heads were searched.
+    window : Window or None
+        The best window, in which heads were searched.
     model : str
         Identity of the model.
     question : str
@@ -44,7 +45,7 @@ class HeadSet:
 
     heads: list[Head]
     chosen_by: str
-    window: dict[str, int] | None
+    window: Window | None
     model: str
     question: str
     source: Persona

@@ -62,14 +62,6 @@ def of_heads(sets: list[list[Head]], n_layers: int, n_heads: int) -> np.ndarray:
     return patches
 
 
-def of_window(window: dict[str, int] | None, n_heads: int) -> list[Head]:
-    """List all heads of layers ``first_layer`` to ``last_layer``; empty without a window."""
-    if window is None:
-        return []
-    layers = range(window["first_layer"], window["last_layer"] + 1)
-    return [Head(layer, head) for layer in layers for head in range(n_heads)]
-
-
 def heads_of(patch: np.ndarray) -> list[Head]:
     """List the heads of a patch of shape (n_layers, n_heads), bool."""
     return [Head(int(layer), int(head)) for layer, head in np.argwhere(patch)]

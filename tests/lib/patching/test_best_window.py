@@ -3,12 +3,12 @@
 import pytest
 
 from stages.lib.patching import best_window
-from stages.lib.patching.best_window import BestWindow
+from stages.lib.patching.layer_window import Window
 
 
 def test_layers_of_a_window_have_both_ends():
-    assert BestWindow({"first_layer": 2, "last_layer": 4}).layers == range(2, 5)
-    assert BestWindow(None).layers is None
+    assert Window(2, 4).layers == range(2, 5)
+    assert Window(2, 4).columns == {"first_layer": 2, "last_layer": 4}
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from stages.inspect import __main__ as inspect
 from stages.lib.forward.site import SITES
 from stages.lib.io.cli import UserError
 from stages.lib.patching import config, patch
+from stages.lib.patching.layer_window import Window
 from stages.lib.patching.patch import Head
 from stages.positions import position_runs
 from stages.report import __main__ as report
@@ -72,7 +73,7 @@ def test_swapped_twice_is_the_same_experiment_and_once_gives_the_reverse(mlp):
 
 
 def test_controls_at_another_site(mlp):
-    window = {"first_layer": 1, "last_layer": 3}
+    window = Window(1, 3)
     runs = controls.runs(mlp, [Head(VERDICT, 0)], window, mlp.pairs)
     result = {
         name: rows.sort("statement_id").select("p_true", "p_false").to_numpy()

@@ -8,13 +8,14 @@ from stages.lib.io import records, tables
 from stages.lib.io.cli import UserError
 from stages.lib.patching.best_window import BestWindow
 from stages.lib.patching.head_set import HeadSet, Persona
+from stages.lib.patching.layer_window import Window
 from stages.lib.patching.patch import Head
 
 HONEST, LIAR = Persona("honest", "Be honest.", "It is"), Persona("liar", "Lie.", "It is")
 SET = HeadSet(
     heads=[Head(2, 0), Head(2, 7)],
     chosen_by="greedy",
-    window={"first_layer": 1, "last_layer": 2},
+    window=Window(1, 2),
     model="abc",
     question='"{statement}"?',
     source=HONEST,
@@ -38,15 +39,16 @@ def test_the_file_has_the_keys_of_the_set_and_heads_as_pairs(tmp_path):
     content = json.loads((tmp_path / "heads.json").read_text())
     assert content == vars(SET) | {
         "heads": [[2, 0], [2, 7]],
+        "window": vars(SET.window),
         "source": vars(HONEST),
         "base": vars(LIAR),
     }
 
 
-@pytest.mark.parametrize("window", [None, {"first_layer": 1, "last_layer": 2}])
+@pytest.mark.parametrize("window", [None, Window(1, 2)])
 def test_a_best_window_is_read_as_it_was_written(tmp_path, window):
     records.write(tmp_path / "best.json", BestWindow(window))
-    assert tables.read_json(tmp_path / "best.json") == {"window": window}
+    assert tables.read_json(tmp_path / "best.json") == {"window": window and window.columns}
     assert records.read(tmp_path / "best.json", BestWindow).window == window
 
 

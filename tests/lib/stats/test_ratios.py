@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
+from stages.lib.patching import layer_window
+from stages.lib.patching.layer_window import Window
 from stages.lib.patching.patch import Head
-from stages.lib.stats import NOTHING, ratios, shares, windows
-from stages.lib.stats.windows import Window
+from stages.lib.stats import NOTHING, ratios, shares
 from tests.intervals import ends, there
 
 SUBJECT = np.repeat(np.arange(20), 2)
@@ -46,5 +47,5 @@ def test_where_a_share_is_missing_nothing_is_said():
 
 
 def test_a_window_spans_its_heads_and_without_heads_there_is_none():
-    assert windows.of([Head(3, 1), Head(2, 7), Head(5, 0)]) == Window(2, 5)
-    assert windows.of([]) is None
+    assert layer_window.of([Head(3, 1), Head(2, 7), Head(5, 0)]) == Window(2, 5)
+    assert layer_window.of([]) is None
