@@ -36,7 +36,7 @@ class Gap:
     @cached_property
     def advantage(self) -> Interval:
         """Mean width of the gap, with its interval."""
-        return stats.difference(self.width, np.zeros_like(self.width), self.subject)
+        return stats.mean_difference(self.width, self.subject)
 
     @property
     def is_there(self) -> bool:

@@ -163,7 +163,7 @@ def _effect(
     (recovered,) = ratios.recovered((log_odds - liar)[None], full_gain, about.subject)
     return GraftEffect(
         accuracy=stats.rate(patch.correct(p, about.label), about.subject),
-        log_odds=stats.difference(log_odds, np.zeros_like(log_odds), about.subject),
+        log_odds=stats.mean_difference(log_odds, about.subject),
         recovered=recovered,
     )
 

@@ -252,7 +252,7 @@ def window_gain(window_effects: Effects, best: Window | None) -> Interval:
     row = [layers[0] for layers in window_effects.layers].index(best.first_layer)
     report = window_effects.split == "report"
     values = window_effects.accuracy[row, report]
-    return stats.difference(values, np.zeros_like(values), window_effects.subject[report])
+    return stats.mean_difference(values, window_effects.subject[report])
 
 
 def set_gain(transplant: Path, pairs: Path) -> Interval:

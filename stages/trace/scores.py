@@ -6,7 +6,6 @@ Params  patch, trace
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import polars as pl
 
 from stages.lib import stats
@@ -248,7 +247,7 @@ def _row(effect: Effect) -> dict[str, float | None]:
     """Return the numbers of a run: accuracy, log-odds gained, share recovered."""
     about = effect.about
     accuracy = stats.rate(patch.correct(effect.probabilities, about.label), about.subject)
-    log_odds = stats.difference(effect.log_odds, np.zeros_like(effect.log_odds), about.subject)
+    log_odds = stats.mean_difference(effect.log_odds, about.subject)
     return (
         accuracy.row("accuracy")
         | run_points.beside("effect", log_odds)

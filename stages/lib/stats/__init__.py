@@ -248,6 +248,19 @@ def difference(a: ArrayLike, b: ArrayLike, subject: ArrayLike, seed: int = 0) ->
     return Interval(float(sums.sum() / n), low, high, n)
 
 
+def mean_difference(differences: NDArray[Any], subject: ArrayLike, seed: int = 0) -> Interval:
+    """Interval of the mean of differences between two runs, statement by statement.
+
+    Parameters
+    ----------
+    differences : ndarray of shape (n_statements,)
+        One run minus the other, row by row.
+    subject, seed
+        As in `difference`, whose interval this is.
+    """
+    return difference(differences, np.zeros_like(differences), subject, seed)
+
+
 def proportion(count: int, n: int) -> Interval:
     """Exact interval of a fraction of independent draws, for example of random head sets.
 

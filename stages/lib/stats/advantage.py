@@ -11,8 +11,7 @@ from stages.lib import stats
 from stages.lib.io.tables import Row
 from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.prompt_pairs import PromptPairs
-from stages.lib.stats import NOTHING, Interval
-from stages.lib.stats.ratios import ratios
+from stages.lib.stats import Interval, ratios
 
 Values = NDArray[np.float64]
 
@@ -39,7 +38,7 @@ class Advantage:
     @property
     def interval(self) -> Interval:
         """Interval of the mean gap."""
-        return stats.difference(self.gap, np.zeros_like(self.gap), self.about.subject)
+        return stats.mean_difference(self.gap, self.about.subject)
 
     def only(self, statement_ids: pl.Series) -> "Advantage":
         """Keep some of the statements."""
@@ -49,11 +48,9 @@ class Advantage:
     def recovered(self, gained: Values) -> list[Interval]:
         """Mean gain of each run, (n_runs, n_statements), as a fraction of the mean gap.
 
-        `NOTHING` where the interval of the gap includes 0, since there is nothing to recover.
+        As in `ratios.recovered`: `NOTHING` where the gap is not clearly above 0.
         """
-        if not self.interval.excludes(0):
-            return [NOTHING] * len(gained)
-        return ratios(gained, self.gap, self.about.subject)
+        return ratios.recovered(gained, self.gap, self.about.subject)
 
 
 def advantage(runs: pl.DataFrame, about: PromptPairs, source: str, base: str) -> Advantage:

@@ -67,6 +67,6 @@ def recovered(
     list of Interval, length n_runs
         `NOTHING` where the gap is too small.
     """
-    if not stats.difference(gap, np.zeros_like(gap), subject).is_above(least):
+    if not stats.mean_difference(gap, subject).is_above(least):
         return [NOTHING] * len(gains)
     return ratios(gains, gap, subject, seed)
