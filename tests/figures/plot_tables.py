@@ -12,7 +12,7 @@ import polars as pl
 from stages.benchmark.config import NAMES
 from stages.figures import __main__ as figures
 from stages.lib.drawing import registry
-from stages.lib.drawing.columns import ACCURACY, PAIR, floats, ints, texts
+from stages.lib.drawing.columns import ACCURACY, CELL, PAIR, POINT, bounded, floats, ints, texts
 from stages.lib.io import tables
 
 Rows = list[dict[str, Any]]
@@ -23,6 +23,7 @@ METHODS = ("logistic", "mass_mean", "ttpd")
 RULES = ("estimate", "single", "greedy_p_correct", "random")
 MOVED = ("patched", "reverse")
 UNDRAWN = {  # on the page of `dvc plots` alone
+    "single_heads/single_heads": texts("measure") | CELL | POINT | bounded("effect"),
     "transfer/cosine_layers": texts("persona") | ints("first", "second") | floats("cosine"),
     "transfer/personas": texts("method") | PAIR | ints("layer") | ACCURACY,
     "transfer/cosine_topics": texts("method", "persona", "first", "second")
