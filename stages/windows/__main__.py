@@ -45,12 +45,10 @@ def _rows(setting: Experiment, readouts: Readouts, patches: np.ndarray, size: in
     schema = best_window.SCHEMA
     parts = [patched_runs.unpatched(pairs, readouts.source, readouts.base, config, schema=schema)]
     for first, p in enumerate(readouts.patched):
-        heads, layers = patch.heads_of(patches[first]), {"first_layer": first}
-        layers["last_layer"] = first + size - 1
+        name, heads = f"window_{first}", patch.heads_of(patches[first])
+        layers = {"first_layer": first, "last_layer": first + size - 1}
         parts.append(
-            patched_runs.rows(
-                pairs, p, config.source, config.base, f"window_{first}", heads, schema, **layers
-            )
+            patched_runs.rows(pairs, p, config.source, config.base, name, heads, schema, **layers)
         )
     return pl.concat(parts)
 
