@@ -6,7 +6,7 @@ Params  controls, patch, readout
 from pathlib import Path
 from typing import Annotated
 
-from stages.controls import controls, controls_tables
+from stages.controls import controls, schema
 from stages.controls.config import ControlsConfig
 from stages.lib import forward
 from stages.lib.io import cli, params, records, tables
@@ -27,7 +27,7 @@ def main(
     averaged_pairs = prompt_pairs.read(pairs, ("selection",), limit, by="topic")
     rows = controls.runs(setting, head_set.heads, head_set.window, averaged_pairs)
     if forward.is_main_process():
-        tables.write(out, rows, controls_tables.SCHEMA, ["statement_id", "run"])
+        tables.write(out, rows, schema.SCHEMA, ["statement_id", "run"])
 
 
 if __name__ == "__main__":

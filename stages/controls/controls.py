@@ -8,8 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 from torch import Tensor
 
-from stages.controls import controls_tables as names
-from stages.controls import donors, mean_ablation
+from stages.controls import donors, mean_ablation, schema
 from stages.lib.patching import layer_window, patch, patched_runs, roles
 from stages.lib.patching.experiment import Experiment
 from stages.lib.patching.layer_window import Window
@@ -41,18 +40,18 @@ def runs(
     Returns
     -------
     DataFrame
-        One row per statement and run of `controls_tables.RUNS`, with the columns of
-        `controls_tables.SCHEMA`; a statement without a donor has no row in the run that needs one.
+        One row per statement and run of `schema.RUNS`, with the columns of
+        `schema.SCHEMA`; a statement without a donor has no row in the run that needs one.
         Only the unpatched runs if the set or the statements are empty.
     """
     patches = _patches(setting, set_heads, best_window)
     if not set_heads or not len(setting.pairs.table):
         readouts = setting.patcher()(patches[:0], "unpatched")
-        unpatched_runs = ((names.SOURCE, readouts.source), (names.BASE, readouts.base))
+        unpatched_runs = ((schema.SOURCE, readouts.source), (schema.BASE, readouts.base))
         return pl.concat([_rows(setting, name, p) for name, p in unpatched_runs])
     means = {
-        names.MEAN_SELECTION: mean_ablation.mean_z(setting, averaged_pairs),
-        names.MEAN_REPORT: mean_ablation.mean_z(setting, setting.pairs),
+        schema.MEAN_SELECTION: mean_ablation.mean_z(setting, averaged_pairs),
+        schema.MEAN_REPORT: mean_ablation.mean_z(setting, setting.pairs),
     }
     ids = setting.pairs.table["statement_id"]
     run_tables: list[pl.DataFrame] = []
@@ -73,23 +72,23 @@ def _runs_of(
     """Yield the rows of every run over a few statements, whose z is held in memory together."""
     patcher = setting.patcher(keep=True)
     readouts = patcher(patches, "set and the rest")
-    yield _rows(setting, names.SOURCE, readouts.source)
-    yield _rows(setting, names.BASE, readouts.base)
+    yield _rows(setting, schema.SOURCE, readouts.source)
+    yield _rows(setting, schema.BASE, readouts.base)
     set_heads, _, rest_of_window = heads = [patch.heads_of(mask) for mask in patches]
-    run_names = (names.PATCHED, names.REST_OF_LAYERS, names.REST_OF_WINDOW)
+    run_names = (schema.PATCHED, schema.REST_OF_LAYERS, schema.REST_OF_WINDOW)
     for name, patched_heads, p in zip(run_names, heads, readouts.patched, strict=True):
         yield _rows(setting, name, p, patched_heads)
     reverse_answers = setting.reverse()(patches[[0, 2]], "the reverse").patched
-    yield _rows(setting, names.REVERSE, reverse_answers[0], set_heads)
-    yield _rows(setting, names.REVERSE_REST, reverse_answers[1], rest_of_window)
+    yield _rows(setting, schema.REVERSE, reverse_answers[0], set_heads)
+    yield _rows(setting, schema.REVERSE_REST, reverse_answers[1], rest_of_window)
     base_z, source_z = patcher.z("z of both runs")
     for name, mean in means.items():
         p = patcher(patches[:1], name, z=mean.expand_as(source_z)).patched[0]
         yield _rows(setting, name, p, set_heads)
     for name, z, same_label in (
-        (names.SAME_LABEL, source_z, True),
-        (names.OTHER_LABEL, source_z, False),
-        (names.BASE_OTHER_LABEL, base_z, False),
+        (schema.SAME_LABEL, source_z, True),
+        (schema.OTHER_LABEL, source_z, False),
+        (schema.BASE_OTHER_LABEL, base_z, False),
     ):
         donor = donor_rows[same_label]
         donor_z = z[:, np.where(donor >= 0, donor, 0)]  # a statement without a donor gets no row
@@ -115,11 +114,11 @@ def _rows(
     donor: NDArray[np.int64] | None = None,
 ) -> pl.DataFrame:
     """Make one run's rows; `donor` is the row of the statement that gives z, -1 for none."""
-    source, base = roles.personas(names.RUNS[name], setting.config).values()
+    source, base = roles.personas(schema.RUNS[name], setting.config).values()
     ids = setting.pairs.table["statement_id"]
     donor_ids = "" if donor is None else ids.gather(np.maximum(donor, 0))
     columns = {"run": name, "donor": donor_ids}
     table = patched_runs.rows(
-        setting.pairs, probabilities, source, base, name, heads or [], names.SCHEMA, **columns
+        setting.pairs, probabilities, source, base, name, heads or [], schema.SCHEMA, **columns
     )
     return table if donor is None else table.filter(pl.Series(donor >= 0, dtype=pl.Boolean))

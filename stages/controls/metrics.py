@@ -25,7 +25,7 @@ class ControlsMetrics:
     known : Count
         Known statements.
     runs : dict of str to Point
-        Every run of `controls_tables.RUNS`, over its statements.
+        Every run of `schema.RUNS`, over its statements.
     by_label : dict of str to ByLabel
         Accuracy of every run on true and on false statements.
     n_heads : dict of str to int

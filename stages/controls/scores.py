@@ -8,7 +8,8 @@ from typing import Annotated
 
 import polars as pl
 
-from stages.controls.controls_tables import (
+from stages.controls.metrics import ControlsMetrics
+from stages.controls.schema import (
     BASE,
     DONOR_RUNS,
     PATCHED,
@@ -18,7 +19,6 @@ from stages.controls.controls_tables import (
     SCHEMA,
     SOURCE,
 )
-from stages.controls.metrics import ControlsMetrics
 from stages.lib import stats
 from stages.lib.io import cli, params, records, tables
 from stages.lib.io.tables import Row

@@ -7,7 +7,7 @@ import dataclasses
 from pathlib import Path
 from typing import Annotated
 
-from stages.erasure import erasure_probes, erasure_runs, erasure_tables
+from stages.erasure import erasure_probes, erasure_runs, schema
 from stages.erasure.config import ErasureConfig
 from stages.lib import forward
 from stages.lib.io import cli, params, records, tables
@@ -48,8 +48,8 @@ def main(
     run_key = ["statement_id", "base", "patch_id"]
     probe_key = ["persona", "probe", "z", "layer", "statement_id"]
     with atomic(out) as folder:
-        tables.write(folder / "runs.parquet", runs, erasure_tables.RUNS, run_key)
-        tables.write(folder / "probes.parquet", checks, erasure_tables.PROBED, probe_key)
+        tables.write(folder / "runs.parquet", runs, schema.RUNS, run_key)
+        tables.write(folder / "probes.parquet", checks, schema.PROBED, probe_key)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from stages.erasure import erase
-from stages.erasure.erasure_tables import PROBED, PROBES, Z
+from stages.erasure.schema import PROBED, PROBES, Z
 from stages.lib import shards
 from stages.lib.io import row_order
 from stages.lib.patching.prompt_pairs import PromptPairs
@@ -46,7 +46,7 @@ def check(folders: dict[str, Path], pairs: PromptPairs, settings: ProbesConfig) 
     -------
     DataFrame
         One row per persona, probe, z, layer and statement, with the columns of
-        `erasure_tables.PROBED`: whether the probe is right. Empty where a split lacks a label or
+        `schema.PROBED`: whether the probe is right. Empty where a split lacks a label or
         has too few subjects.
 
     References

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from stages.erasure import erase, erased
 from stages.erasure.config import ErasureConfig
 from stages.erasure.erased import Erased
-from stages.erasure.erasure_tables import CONTROLS, LEACE, NONE, ORACLE, RUNS
 from stages.erasure.moments import Moments
+from stages.erasure.schema import CONTROLS, LEACE, NONE, ORACLE, RUNS
 from stages.lib import forward
 from stages.lib.forward import Patcher
 from stages.lib.io.cli import UserError
@@ -70,7 +70,7 @@ def run(
     Returns
     -------
     DataFrame
-        One row per statement and run, with the columns of `erasure_tables.RUNS`; the unpatched
+        One row per statement and run, with the columns of `schema.RUNS`; the unpatched
         runs have no layers. Empty where the statements to fit on lack a label.
 
     References

@@ -12,8 +12,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from stages.erasure.config import ErasureConfig
-from stages.erasure.erasure_tables import CONTROLS, LEACE, NONE, ORACLE, PROBED, PROBES, RUNS, Z
 from stages.erasure.metrics import ErasureCounts, ErasureMetrics, Numbers, PersonaErasure, ProbeRate
+from stages.erasure.schema import CONTROLS, LEACE, NONE, ORACLE, PROBED, PROBES, RUNS, Z
 from stages.lib import stats
 from stages.lib.io import cli, params, records, tables
 from stages.lib.io.tables import Row
@@ -65,7 +65,7 @@ def points(about: PromptPairs, runs: pl.DataFrame, config: PatchConfig) -> list[
     about : PromptPairs
         The statements.
     runs : DataFrame
-        Runs with the columns of `erasure_tables.RUNS`.
+        Runs with the columns of `schema.RUNS`.
     config : PatchConfig
         Section `patch`.
 
@@ -127,7 +127,7 @@ def probe_points(all_pairs: PromptPairs, probed: pl.DataFrame, config: PatchConf
     all_pairs : PromptPairs
         Known statements of both splits.
     probed : DataFrame
-        Whether each probe is right, with the columns of `erasure_tables.PROBED`.
+        Whether each probe is right, with the columns of `schema.PROBED`.
     config : PatchConfig
         Section `patch`.
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import polars as pl
 
-from stages.heads import search, table
+from stages.heads import schema, search
 from stages.heads.config import HeadsConfig
 from stages.lib import forward
 from stages.lib.io import cli, params, records, tables
@@ -30,14 +30,14 @@ def main(
     best = records.read(window, BestWindow).window
     setting = experiment.load(pairs, model, ("selection",), section.limit)
     search_pairs, config, (n_layers, n_heads) = setting.pairs, setting.config, setting.shape
-    set_heads, chosen_by = [], table.NOTHING
-    rows = pl.DataFrame(schema=table.SCHEMA)
+    set_heads, chosen_by = [], schema.NOTHING
+    rows = pl.DataFrame(schema=schema.SCHEMA)
     if best:
         runs = HeadRuns(setting.patcher(keep=True), search_pairs, setting.shape, "heads")
         search_result = search.search(runs, best, section.keep)
         set_heads = sorted(search_result.order)
         chosen_by = _how(section.keep, search_result.gains)
-        rows = table.rows(
+        rows = schema.rows(
             search_pairs,
             config,
             search_result.sets,
@@ -46,7 +46,7 @@ def main(
             n_layers * n_heads,
         )
     if forward.is_main_process():
-        tables.write(out, rows, table.SCHEMA, ["statement_id", "patch_id"])
+        tables.write(out, rows, schema.SCHEMA, ["statement_id", "patch_id"])
         head_set = HeadSet(
             heads=set_heads,
             chosen_by=chosen_by,

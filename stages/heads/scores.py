@@ -5,7 +5,7 @@ from typing import Annotated
 
 import polars as pl
 
-from stages.heads import table
+from stages.heads import schema
 from stages.heads.metrics import HeadsMetrics, NoHeads, Step
 from stages.lib.io import cli, records, tables
 from stages.lib.io.tables import Row
@@ -26,7 +26,7 @@ def main(
     ],
 ) -> None:
     """Score on the selection split only; `transplant` scores the set on the report split."""
-    rows, about = patched_runs.read(runs, table.SCHEMA, pairs)
+    rows, about = patched_runs.read(runs, schema.SCHEMA, pairs)
     sets = by_step(about, rows)
     heads = [
         row
@@ -67,7 +67,7 @@ def by_step(about: PromptPairs, runs: pl.DataFrame) -> list[Row]:
 def summarise(about: PromptPairs, runs: pl.DataFrame, sets: list[Row]) -> HeadsMetrics | NoHeads:
     """Describe the last set of the search, from `by_step`, beside the window and the base run."""
     if not sets:
-        return NoHeads(n_heads=None, share_of_all_heads=None, chosen_by=table.NOTHING)
+        return NoHeads(n_heads=None, share_of_all_heads=None, chosen_by=schema.NOTHING)
     base, window = (
         run_points.measure(about, patched_runs.probabilities(runs, patch_id=name))
         for name in ("none", "window")

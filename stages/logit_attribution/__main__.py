@@ -12,9 +12,9 @@ from stages.lib.forward.parts import Parts, Splitter, Unfit
 from stages.lib.io import cli, params, row_order
 from stages.lib.patching import experiment
 from stages.lib.patching.experiment import Experiment
-from stages.logit_attribution import table
+from stages.logit_attribution import schema
 from stages.logit_attribution.config import LogitAttributionConfig
-from stages.logit_attribution.table import ROLES, Facts
+from stages.logit_attribution.schema import ROLES, Facts
 
 
 def main(
@@ -37,7 +37,7 @@ def main(
         return
     if reason:
         warnings.warn(f"logit_attribution: nothing is measured: {reason}", stacklevel=2)
-    table.write(out, parts, _facts(setting, parts, ids, reason))
+    schema.write(out, parts, _facts(setting, parts, ids, reason))
 
 
 def _facts(

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from stages.lib.io import cli, params, records, tables
 from stages.lib.io.tables import Row
 from stages.lib.patching.config import PatchConfig
+from stages.logit_attribution import schema
 from stages.logit_attribution import scores_contributions as attribution
 from stages.logit_attribution import scores_lens as lens
 from stages.logit_attribution import scores_measured as measured
 from stages.logit_attribution import scores_points as points
-from stages.logit_attribution import table
 from stages.logit_attribution.metrics import LogitAttributionMetrics, Measured
+from stages.logit_attribution.schema import ROLES, Split
 from stages.logit_attribution.scores_contributions import RUNS
-from stages.logit_attribution.table import ROLES, Split
 
 Results = tuple[Measured, dict[str, list[Row]]]  # metrics, and rows of each plot table
 
@@ -33,7 +33,7 @@ def main(
 ) -> None:
     """Compare two runs on the same statements."""
     config = params.section("patch", PatchConfig)
-    split, personas = table.read(runs), (config.source, config.base)
+    split, personas = schema.read(runs), (config.source, config.base)
     all_pairs = tables.read(pairs, tables.PAIRS)
     about = all_pairs.filter(pl.col("statement_id").is_in(split.statement_ids))
     label, subject = about["label"].to_numpy(), about["subject"].to_numpy()

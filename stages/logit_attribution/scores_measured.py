@@ -21,8 +21,8 @@ from stages.logit_attribution.metrics import (
     Tokens,
     Top,
 )
+from stages.logit_attribution.schema import Split
 from stages.logit_attribution.scores_contributions import KINDS, Array, Contributions, Pair, paired
-from stages.logit_attribution.table import Split
 
 TOP = 10  # number of heads, and of sublayers, in the metrics
 SPLITS: dict[str, Callable[[Contributions], Array]] = {

@@ -8,8 +8,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from stages.lib.chat import PLACEHOLDER
 from stages.lib.io.cli import UserError
+from stages.lib.io.ranges import PLACEHOLDER
 
 PERSONAS = ("neutral", "honest", "lying")
 KEYS = (*PERSONAS, "questions", "prefixes")

@@ -14,7 +14,7 @@ from stages.lib.io import cli, params, tables
 from stages.lib.io.atomic import atomic
 from stages.lib.patching import experiment, head_effects, patched_runs, prompt_pairs
 from stages.lib.patching.head_runs import HeadRuns
-from stages.set_sizes import rankings, search, set_sizes, table
+from stages.set_sizes import rankings, schema, search, set_sizes
 from stages.set_sizes.config import SetSizesConfig
 
 
@@ -60,15 +60,15 @@ def main(
     if not forward.is_main_process():
         return
     rows = [
-        *table.rows(config, "selection", selection, result.runs),
-        *table.rows(config, "report", report_pairs, curves),
-        table.source_rows(config, "report", report_pairs, report_runs.source),
+        *schema.rows(config, "selection", selection, result.runs),
+        *schema.rows(config, "report", report_pairs, curves),
+        schema.source_rows(config, "report", report_pairs, report_runs.source),
     ]
-    all_rows = pl.concat([pl.DataFrame(schema=table.SCHEMA), *rows])
-    ranks = table.ranks(result.orders, result.own, result.sizes)
+    all_rows = pl.concat([pl.DataFrame(schema=schema.SCHEMA), *rows])
+    ranks = schema.ranks(result.orders, result.own, result.sizes)
     with atomic(out) as folder:
-        tables.write(folder / "runs.parquet", all_rows, table.SCHEMA, ["statement_id", "patch_id"])
-        tables.write(folder / "orders.parquet", ranks, table.ORDERS, ["rule", "draw", "rank"])
+        tables.write(folder / "runs.parquet", all_rows, schema.SCHEMA, ["statement_id", "patch_id"])
+        tables.write(folder / "orders.parquet", ranks, schema.ORDERS, ["rule", "draw", "rank"])
 
 
 if __name__ == "__main__":

@@ -19,9 +19,9 @@ from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.lib.stats import auc, run_points
 from stages.lib.stats.auc import Areas, Scores
-from stages.set_sizes import table
+from stages.set_sizes import schema
 from stages.set_sizes.metrics import Ends, RandomRule, Rule, SetSizesMetrics, Smallest
-from stages.set_sizes.table import DOWN, RANDOM, RULES, SINGLE, UP, Place, Probabilities
+from stages.set_sizes.schema import DOWN, RANDOM, RULES, SINGLE, UP, Place, Probabilities
 
 
 def main(
@@ -33,8 +33,8 @@ def main(
     """Score on the report split the orders and smallest sets chosen on the selection split."""
     config = params.section("patch", PatchConfig)
     curves = collect(
-        *patched_runs.read(runs / "runs.parquet", table.SCHEMA, pairs),
-        tables.read(runs / "orders.parquet", table.ORDERS),
+        *patched_runs.read(runs / "runs.parquet", schema.SCHEMA, pairs),
+        tables.read(runs / "orders.parquet", schema.ORDERS),
     )
     scores = score(curves)
     records.write(metrics, summarise(curves, scores, config))
@@ -101,11 +101,11 @@ def collect(runs: pl.DataFrame, about: PromptPairs, orders: pl.DataFrame) -> Cur
     Parameters
     ----------
     runs : DataFrame
-        With the columns of `table.SCHEMA`.
+        With the columns of `schema.SCHEMA`.
     about : PromptPairs
         The statements of the runs, of both splits.
     orders : DataFrame
-        With the columns of `table.ORDERS`.
+        With the columns of `schema.ORDERS`.
 
     Returns
     -------

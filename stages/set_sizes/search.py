@@ -9,7 +9,7 @@ from stages.lib.patching.head_runs import HeadRuns
 from stages.lib.patching.patch import Head
 from stages.set_sizes import rankings, set_sizes
 from stages.set_sizes.criteria import CRITERIA
-from stages.set_sizes.table import RANDOM, SINGLE, UP, Orders, Place, Probabilities
+from stages.set_sizes.schema import RANDOM, SINGLE, UP, Orders, Place, Probabilities
 
 ROUNDING = 1e-9
 

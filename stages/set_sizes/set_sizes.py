@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 from stages.lib.patching.head_runs import HeadRuns
 from stages.lib.patching.patch import Head
-from stages.set_sizes.table import DOWN, UP, Orders, Place, Probabilities
+from stages.set_sizes.schema import DOWN, UP, Orders, Place, Probabilities
 
 Sets = dict[Place, list[Head]]
 

@@ -19,7 +19,7 @@ from stages.lib.patching.head_set import HeadSet
 from stages.lib.patching.patch import Head
 from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.transplant.config import TransplantConfig
-from stages.transplant.runs import CONTROLS, PERSONAS, SCHEMA
+from stages.transplant.schema import CONTROLS, PERSONAS, SCHEMA
 
 
 def main(

@@ -21,7 +21,7 @@ from stages.lib.patching.roles import RUNS
 from stages.lib.stats import Interval, run_points
 from stages.lib.stats.run_points import ALL, Point
 from stages.transplant.metrics import Rank, Ranks, Sharing, TransplantMetrics
-from stages.transplant.runs import CONTROLS, PERSONAS, SCHEMA
+from stages.transplant.schema import CONTROLS, PERSONAS, SCHEMA
 
 ONE_ANSWER = 0.9  # fraction of answers that are the same word
 

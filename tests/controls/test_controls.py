@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 import torch
 
-from stages.controls import controls, controls_tables, donors, mean_ablation, scores
+from stages.controls import controls, donors, mean_ablation, schema, scores
 from stages.lib import forward
 from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.layer_window import Window
@@ -20,7 +20,7 @@ ANSWER = Head(3, 1)
 
 def accuracies(setting, head, window):
     runs = controls.runs(setting, [head], window, setting.pairs)
-    return {name: accuracy(setting.pairs, runs, name) for name in controls_tables.RUNS}, runs
+    return {name: accuracy(setting.pairs, runs, name) for name in schema.RUNS}, runs
 
 
 def accuracy(actual, runs, name):
@@ -119,7 +119,7 @@ def test_the_rest_of_the_window_is_the_set_where_the_set_is_the_rest(honesty):
     """The inverse: heads beside the planted one do nothing, and what is left of them does all."""
     beside = [Head(1, 0), Head(1, 1), Head(1, 3)]
     runs = controls.runs(honesty, beside, Window(0, 1), honesty.pairs)
-    actual = {name: accuracy(honesty.pairs, runs, name) for name in controls_tables.RUNS}
+    actual = {name: accuracy(honesty.pairs, runs, name) for name in schema.RUNS}
     assert (actual["patched"], actual["rest_of_layers"], actual["rest_of_window"]) == (
         0.0,
         1.0,
@@ -169,7 +169,7 @@ def test_a_few_statements_at_a_time_give_the_runs_of_all_at_once(answer, monkeyp
     monkeypatch.setattr(controls, "AT_ONCE", at_once)
     _, parts = accuracies(answer, ANSWER, window)
     key = ["run", "statement_id"]
-    assert len(whole) == len(controls_tables.RUNS) * len(answer.pairs.table)
+    assert len(whole) == len(schema.RUNS) * len(answer.pairs.table)
     assert parts.sort(key).equals(whole.sort(key))
 
 

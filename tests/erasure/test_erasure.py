@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from stages.erasure import erasure_probes, erasure_runs, erasure_tables, scores
+from stages.erasure import erasure_probes, erasure_runs, schema, scores
 from stages.erasure.config import ErasureConfig
 from stages.erasure.metrics import ErasureCounts, Numbers
 from stages.lib import shards
@@ -144,7 +144,7 @@ def test_nothing_is_run_where_a_label_is_missing(letters, tmp_path):
     assert summary["liar"].none.accuracy == NOTHING
     assert summary["liar"].removed["leace"] is None
     assert summary["liar"].counts == ErasureCounts(0, None, None, None, None)
-    assert set(result.columns) == set(erasure_tables.RUNS)
+    assert set(result.columns) == set(schema.RUNS)
 
 
 def test_rows_and_points_name_everything(runs):

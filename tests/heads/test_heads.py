@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from stages.heads import scores, search, table
+from stages.heads import schema, scores, search
 from stages.heads.metrics import NoHeads
 from stages.lib.forward import Readouts
 from stages.lib.patching.config import PatchConfig
@@ -56,7 +56,7 @@ def runs():
 def searched(runs, keep):
     """What a search finds, and its rows as the stage writes them."""
     result = search.search(runs, WINDOW, keep)
-    rows = table.rows(runs.pairs, CONFIG, result.sets, result.probabilities, result.order, 12)
+    rows = schema.rows(runs.pairs, CONFIG, result.sets, result.probabilities, result.order, 12)
     return result, rows
 
 
@@ -101,7 +101,7 @@ def test_no_head_set_is_patched_twice(runs):
 
 
 def test_without_a_window_there_are_no_rows_and_the_metrics_say_why(runs):
-    empty = pl.DataFrame(schema=table.SCHEMA)
+    empty = pl.DataFrame(schema=schema.SCHEMA)
     nobody = runs.pairs.only(empty["statement_id"])
     assert run_points.by_head(nobody, empty, "alone") == scores.by_step(nobody, empty) == []
-    assert scores.summarise(nobody, empty, []) == NoHeads(None, None, chosen_by=table.NOTHING)
+    assert scores.summarise(nobody, empty, []) == NoHeads(None, None, chosen_by=schema.NOTHING)

@@ -6,7 +6,7 @@ import pytest
 
 from stages.lib import stats
 from stages.lib.io.cli import UserError
-from stages.logit_attribution import scores, scores_points, table
+from stages.logit_attribution import schema, scores, scores_points
 from stages.logit_attribution import scores_contributions as attribution
 from stages.logit_attribution import scores_lens as lens
 from stages.logit_attribution.metrics import Token, Tokens
@@ -191,9 +191,9 @@ class TestTables:
         for given, log_p in zip(both, self.made()[2], strict=True):
             given.lens, given.log_p = log_p, np.log([[0.1, 0.2, 0.4, 0.1]] * N)
         names = [str(i) for i in range(N)]
-        facts = table.Facts(names, [5, 6, 7, 8], list("5678"), 2, heads_error=0.0, reason=None)
-        table.write(tmp_path / "parts", dict(zip(table.ROLES, both, strict=True)), facts)
-        split = table.read(tmp_path / "parts")
+        facts = schema.Facts(names, [5, 6, 7, 8], list("5678"), 2, heads_error=0.0, reason=None)
+        schema.write(tmp_path / "parts", dict(zip(schema.ROLES, both, strict=True)), facts)
+        split = schema.read(tmp_path / "parts")
         np.testing.assert_array_equal(split.runs["base"].heads, both[1].heads)
         result, plots = scores.make(split, ("honest", "liar"), LABEL, SUBJECT)
         nothing, no_plots = scores.null_results()
@@ -209,11 +209,11 @@ class TestTables:
 
 
 def test_the_same_parts_give_the_same_bytes_and_a_cut_file_is_named(tmp_path):
-    facts = table.Facts([], [], [], 0, heads_error=0.0, reason="no known statement")
+    facts = schema.Facts([], [], [], 0, heads_error=0.0, reason="no known statement")
     for name in ("one", "two"):
-        table.write(tmp_path / name, {}, facts)
+        schema.write(tmp_path / name, {}, facts)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
-    assert table.read(tmp_path / "one").reason == "no known statement"
+    assert schema.read(tmp_path / "one").reason == "no known statement"
     (tmp_path / "one").write_bytes((tmp_path / "one").read_bytes()[:-3])
     with pytest.raises(UserError, match="one: cut or changed since it was written"):
-        table.read(tmp_path / "one")
+        schema.read(tmp_path / "one")

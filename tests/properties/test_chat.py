@@ -5,10 +5,11 @@ from hypothesis import assume, event, example, given
 from hypothesis import strategies as st
 
 from stages.lib import chat
-from stages.lib.chat import PLACEHOLDER, Wording
+from stages.lib.chat import Wording
 from stages.lib.chat import frame as chat_frame
 from stages.lib.chat.frame import ANSWER, SYSTEM, USER
 from stages.lib.io.cli import UserError
+from stages.lib.io.ranges import PLACEHOLDER
 from tests import chats, tiny
 from tests.properties.texts import ANY, require_line
 

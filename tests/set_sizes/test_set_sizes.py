@@ -15,10 +15,10 @@ from stages.lib.patching.head_runs import HeadRuns
 from stages.lib.patching.patch import Head
 from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.lib.stats import NOTHING, Interval
-from stages.set_sizes import criteria, rankings, scores, search, set_sizes, table
+from stages.set_sizes import criteria, rankings, schema, scores, search, set_sizes
 from stages.set_sizes.criteria import CRITERIA
 from stages.set_sizes.metrics import Ends, RandomRule, Rule
-from stages.set_sizes.table import RANDOM, RULES, Place
+from stages.set_sizes.schema import RANDOM, RULES, Place
 from tests import tiny
 from tests.intervals import ends, of_type, there
 
@@ -108,12 +108,12 @@ def tables(report, result):
     """Both tables as the stage writes them; the same statements are of both splits here."""
     done = set_sizes.run(report, result.orders, result.sizes, result.smallest)
     rows = [
-        *table.rows(CONFIG, "selection", report.pairs, result.runs),
-        *table.rows(CONFIG, "report", report.pairs, done),
-        table.source_rows(CONFIG, "report", report.pairs, report.source),
+        *schema.rows(CONFIG, "selection", report.pairs, result.runs),
+        *schema.rows(CONFIG, "report", report.pairs, done),
+        schema.source_rows(CONFIG, "report", report.pairs, report.source),
     ]
-    every = pl.concat([pl.DataFrame(schema=table.SCHEMA), *rows], how="diagonal")
-    return every, table.ranks(result.orders, result.own, result.sizes)
+    every = pl.concat([pl.DataFrame(schema=schema.SCHEMA), *rows], how="diagonal")
+    return every, schema.ranks(result.orders, result.own, result.sizes)
 
 
 def collect(report, result):
@@ -335,7 +335,7 @@ def test_rows_name_their_run(model, result):
     report = runs(model)
     rows, ranks = tables(report, result)
     assert dict(rows.schema) == {
-        name: pl.Int32 if name in ("draw", "size") else kind for name, kind in table.SCHEMA.items()
+        name: pl.Int32 if name in ("draw", "size") else kind for name, kind in schema.SCHEMA.items()
     }
     assert not rows.select("statement_id", "patch_id").is_duplicated().any()
     n_curves = (len(RULES) - 1 + 4) * 2 * len(result.sizes)
@@ -344,7 +344,7 @@ def test_rows_name_their_run(model, result):
     source = of_report.filter(pl.col("rule").is_null())
     assert (source["source"] == source["base"]).all()
     np.testing.assert_array_equal(source.select("p_true", "p_false"), report.source)
-    assert ranks.schema == pl.Schema(table.ORDERS)
+    assert ranks.schema == pl.Schema(schema.ORDERS)
     assert len(ranks) == 20 * (len(RULES) - 1 + 4)
     best = ranks.filter(rule="single", rank=1).row(0, named=True)
     assert (best["layer"], best["head"]) == PLANTED

@@ -20,8 +20,8 @@ from stages.lib.chat.frame import ANSWER, SYSTEM, USER, Frame
 from stages.lib.chat.template import Failed
 from stages.lib.chat.tokens import Named, Reserved
 from stages.lib.io.cli import UserError
+from stages.lib.io.ranges import PLACEHOLDER
 
-PLACEHOLDER = "{statement}"
 QUOTED = 60  # maximum number of characters quoted in a message
 STATEMENTS = ("The", "a", "7", '"')  # begin in different ways, as statements may
 

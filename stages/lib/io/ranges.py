@@ -12,7 +12,7 @@ from typing import Annotated, Protocol, TypeVar
 NAME_LENGTH = 64
 """Maximum length of a name: file names are made of several names joined."""
 PLACEHOLDER = "{statement}"
-"""Equal to `chat.PLACEHOLDER`, not imported: patching stages must not depend on rendering code."""
+"""Stands for the statement in a question."""
 RESERVED_NAMES = ("all",)
 """Names that tables use themselves, so that no setting may."""
 

@@ -7,9 +7,8 @@ from itertools import accumulate, pairwise
 import numpy as np
 
 from stages.lib.io import params
+from stages.lib.io.ranges import PLACEHOLDER
 
-# Equal to chat.PLACEHOLDER, not imported: patching stages must not depend on rendering code.
-PLACEHOLDER = "{statement}"
 BLOCKS = ("system", "user turn", "question", "statement", "assistant turn", "prefix")
 Decode = Callable[[list[int]], str]
 

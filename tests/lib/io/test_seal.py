@@ -12,7 +12,7 @@ from stages.lib import inspection
 from stages.lib.inspection import Inspection
 from stages.lib.io import seal, tables
 from stages.lib.io.cli import UserError
-from stages.logit_attribution import table as logit_attribution
+from stages.logit_attribution import schema as logit_attribution
 
 N = 60
 ROWS = pl.DataFrame(

@@ -52,10 +52,6 @@ def said(tokenizer, wording, statement):
     }
 
 
-def test_the_placeholder_is_that_of_rendering():
-    assert blocks.PLACEHOLDER == chat.PLACEHOLDER
-
-
 @pytest.mark.parametrize("statement", STATEMENTS)
 @pytest.mark.parametrize("prefix", ["It is", "  Sure. It is ", ""])
 @pytest.mark.parametrize("system", ["You are H.", ""])

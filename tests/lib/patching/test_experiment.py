@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.controls import controls, controls_tables
+from stages.controls import controls, schema
 from stages.erasure import __main__ as erasure
 from stages.inspect import __main__ as inspect
 from stages.lib.forward.site import SITES
@@ -79,7 +79,7 @@ def test_controls_at_another_site(mlp):
         name: rows.sort("statement_id").select("p_true", "p_false").to_numpy()
         for (name,), rows in runs.group_by("run")
     }
-    assert set(result) == set(controls_tables.RUNS)
+    assert set(result) == set(schema.RUNS)
     assert planted.accuracy(result["patched"], mlp.pairs.label) == 1.0
     assert planted.accuracy(result["rest_of_window"], mlp.pairs.label) == 0.0
     np.testing.assert_array_equal(result["rest_of_layers"], result["base"])  # one unit per layer
