@@ -1,6 +1,6 @@
 """`dvc repro`, with a line before each stage that runs: which of how many, and how long is left.
 
-    stage 12 of 51, about 9 min left
+    stage 12 of 53, about 9 min left
 
 The times are those of earlier runs. The line leaves out the time where a stage to come has never
 run: in the first run, and after one that did not end. In CI there is no such line. DVC's warning of

@@ -57,8 +57,8 @@ def erasing(results: Results, source: str, base: str) -> Claim:
             )
         )
     draws = Note(
-        f"Each control has {words.plural(erasure.draws, 'draw')} (`erasure.draws`). At least "
-        f"{_fewest_draws()} draws of each control could support the claim.",
+        f"Each control has {words.plural(erasure.draws, 'draw')} (`erasure.draws`). With fewer "
+        f"than {_fewest_draws()} no p-value could be below {LARGEST_P}.",
         ERASURE,
     )
     table = Table(

@@ -31,8 +31,8 @@ def ranking(results: Results) -> Claim:
         ),
     ]
     return Claim(
-        "Does attribution patching rank heads as true patches do?",
-        "Single-head effects estimated by gradient rank the heads better than chance.",
+        "Does attribution patching rank heads better than chance?",
+        "Effects of single heads, estimated by gradient, rank the heads better than chance.",
         checks,
         ("attribution_patching.png",),
         notes=_wrong_signs(score),
@@ -53,7 +53,7 @@ def estimated_sets(results: Results) -> Claim:
     ]
     notes = _one_sided(rule.by_label) if isinstance(rule, Rule) else []
     return Claim(
-        "Do head sets in the order of the estimate do as well?",
+        "Do head sets ranked by attribution patching do as well as sets ranked by true effects?",
         "Sets of the heads with the largest effects by attribution patching do as well as sets of "
         "the heads with the largest true effects.",
         checks,

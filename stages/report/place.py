@@ -40,8 +40,8 @@ def written_and_read(results: Results, source: str, base: str) -> Claim:
         where = at(cell)
         checks += [
             above(
-                f"share of the gain of {where} that passes through layer {_layer_of(path)} at all "
-                "positions",
+                f"fraction of the gain of {where} that passes through layer {_layer_of(path)} at "
+                "all positions",
                 path.through, MOST, TRACE,
             ),
             above(
@@ -59,7 +59,7 @@ def written_and_read(results: Results, source: str, base: str) -> Claim:
             )
         ]
     return Claim(
-        "Where is the effect of the system prompt written, and where is it read?",
+        "Is the effect of the system prompt written early, and read by a later layer?",
         f"z of all heads of a layer, patched from `{source}` into `{base}` at one early place of "
         "the prompt alone, brings the right answers back, and most of this gain reaches the answer "
         "through a later layer.",
@@ -87,7 +87,7 @@ def weights(results: Results, source: str, base: str) -> Claim | None:
     reader = "the last layer that matters" if last is None else f"layer {last}, the reader,"
     checks = [
         so(
-            f"layers whose weight change, undone alone, recovers more than {NEEDED} of honesty",
+            f"layers whose weight change, undone alone, undoes more than {NEEDED} of the lie",
             f"the layers below {reader} whose patch at one place recovers more than "
             f"{results.trace.least:g} of the gap in log-odds ({words.listed(writers)})",
             words.listed(needed),
@@ -95,7 +95,7 @@ def weights(results: Results, source: str, base: str) -> Claim | None:
             GRAFTS,
         ),
         above(
-            f"accuracy as `{base}` with the weight change undone in the smallest set "
+            f"accuracy as `{base}` with the weight change undone in the set found "
             f"({words.plural(len(part.heads), 'head')})",
             part.set.without.accuracy if part.set else None,
             0.5,
@@ -109,9 +109,9 @@ def weights(results: Results, source: str, base: str) -> Claim | None:
         ),
     ]
     layers = Table(
-        "Fraction of honesty recovered with the weight change of one layer undone, and accuracy as "
+        "Fraction of the lie undone with the weight change of one layer undone, and accuracy as "
         f"`{base}`",
-        ("layer", "recovered", "accuracy"),
+        ("layer", "lie undone", "accuracy"),
         [
             (layer, number(unit.without.recovered), number(unit.without.accuracy))
             for layer, unit in grafts.layers.items()
@@ -122,7 +122,7 @@ def weights(results: Results, source: str, base: str) -> Claim | None:
         "Does patching find the layers whose training the lie needs?",
         f"Below {reader} the layers whose patch at one place recovers more than "
         f"{results.trace.least:g} of the gap are the layers that the lie needs by weights: undoing "
-        f"the weight change of one of them recovers more than {NEEDED} of honesty.",
+        f"the weight change of one of them undoes more than {NEEDED} of the lie.",
         checks,
         ("grafts.png",),
         notes=[*_layer_of_last_positions(results.trace, grafts), *_smallest_set(grafts, base)],
@@ -143,9 +143,9 @@ def early(trace: TraceMetrics) -> list[tuple[CellEffect, PathEffect]]:
 
 
 def sentences(trace: TraceMetrics) -> list[Note]:
-    """Name each writer with its place and its reader."""
+    """Say who writes and who reads, then name each writer with its place and its reader."""
     routes = early(trace)
-    return _early_blocks(routes) + [
+    return _writers(routes) + [
         Note(
             f"Patching attention-head outputs (z) of {at(cell)} alone recovers "
             f"{words.ends(cell.recovered)} of the gap in log-odds; {words.ends(path.through)} of "
@@ -153,6 +153,25 @@ def sentences(trace: TraceMetrics) -> list[Note]:
             TRACE,
         )
         for cell, path in routes
+    ]
+
+
+def _writers(routes: list[tuple[CellEffect, PathEffect]]) -> list[Note]:
+    """Name writers, place and reader; nothing where a gain may bypass the reader."""
+    blocks = {cell.block for cell, _ in routes}
+    if len(blocks) != 1 or not all((path.through.low or 0) > MOST for _, path in routes):
+        return []
+    (block,), reader = blocks, _layer_of(routes[0][1])
+    layers = sorted({cell.layer for cell, _ in routes})
+    opens = f" The {names.block(block)} {OPENS[block]}." if block in OPENS else ""
+    several = len(layers) > 1
+    return [
+        Note(
+            f"{'Layers' if several else 'Layer'} {words.listed(layers)} "
+            f"{'write' if several else 'writes'} the effect of the system prompt at the "
+            f"{names.block(block)}; layer {reader} reads it.{opens}",
+            TRACE,
+        )
     ]
 
 
@@ -251,8 +270,8 @@ def _layer_of_last_positions(trace: TraceMetrics, grafts: GraftsMetrics) -> list
         Note(
             f"Layer {view.layer} recovers the most of all layers at the last positions, as in the "
             f"paper, but is not needed by weights. Its patch there recovers "
-            f"{words.told(view.recovered)} of the gap; undoing its weight change recovers "
-            f"{words.told(unit.without.recovered)} of honesty.",
+            f"{words.told(view.recovered)} of the gap; undoing its weight change undoes "
+            f"{words.told(unit.without.recovered)} of the lie.",
             GRAFTS,
         )
     ]
@@ -266,23 +285,23 @@ def _smallest_set(grafts: GraftsMetrics, base: str) -> list[Note]:
     return [
         Note(
             "A greedy search looks for few heads whose undone weight change makes the answers "
-            f"right. The smallest set found has {len(part.heads)} of the "
+            f"right. The search found a set of {len(part.heads)} of the "
             f"{words.plural(part.n_changed, 'changed head')}: "
-            f"{words.heads(Head(*head) for head in part.heads)}. Another set may be smaller.",
+            f"{words.heads(Head(*head) for head in part.heads)}. A smaller set may exist.",
             GRAFTS,
         ),
         Note(
             "With the weight change undone in this set, accuracy is "
             f"{words.ends(part.set.without.accuracy)}, and "
-            f"{words.told(part.set.without.recovered)} of honesty is recovered in log-odds: an "
-            "answer can be right by less than the honest run's log-odds. With the weight change "
+            f"{words.told(part.set.without.recovered)} of the lie is undone in log-odds: an answer "
+            "can be right by less than the honest run's log-odds. With the weight change "
             "undone in every other head, accuracy is "
             f"{words.ends(part.rest.without.accuracy)}, and "
-            f"{words.told(part.rest.without.recovered)} is recovered.",
+            f"{words.told(part.rest.without.recovered)} is undone.",
             GRAFTS,
         ),
         Note(
-            "The smallest set is not the whole lie. The weight change of this set alone makes "
+            "The set found is not the whole lie. The weight change of this set alone makes "
             f"{words.told(_share_of_lie(part.set.alone.recovered))} of the lie (accuracy as "
             f"`{base}` {words.ends(part.set.alone.accuracy)}). The weight change of all other "
             f"heads alone makes {words.told(_share_of_lie(part.rest.alone.recovered))} of the lie "
@@ -300,21 +319,21 @@ def _smallest_set(grafts: GraftsMetrics, base: str) -> list[Note]:
 
 
 def _share_of_lie(recovered: Interval) -> Interval:
-    """Turn the share of honesty recovered into the share of the lie that is made."""
+    """Turn the fraction of the lie that is undone into the fraction that is made."""
     if recovered.value is None or recovered.low is None or recovered.high is None:
         return recovered
     return Interval(1 - recovered.value, 1 - recovered.high, 1 - recovered.low, recovered.n)
 
 
 def _auroc_table(truth: LyingMetrics) -> Table:
-    """Tabulate how well each method finds the heads of the smallest set."""
+    """Tabulate how well each method finds the heads of the set found."""
     rows: list[tuple[str, ...]] = []
     for name, score in truth.methods.items():
         remark = " (known only to those who trained the model)" if name in NO_METHOD else ""
         rows.append((f"{METHODS[name]}{remark}", words.ends(score.auroc)))
     n_true, n = next(((score.n_true, score.auroc.n) for score in truth.methods.values()), (0, 0))
     return Table(
-        f"AUROC for the {words.plural(n_true, 'head')} of the smallest set, among {n} heads",
+        f"AUROC for the {words.plural(n_true, 'head')} of the set found, among {n} heads",
         ("scores of heads", "AUROC"),
         rows,
         TRUTH,

@@ -116,8 +116,8 @@ def _reads(measures: str, row: Interval | None, chance: float) -> Check:
     if check.verdict == INCONCLUSIVE and row and row.high and row.high < chance + HALF:
         check = replace(check, verdict=NOT_SUPPORTED)
     expected = (
-        f"supported if wholly above {chance:.3f}, the share of the more frequent label; else not "
-        f"supported if wholly below {chance + HALF:.3f}"
+        f"supported if the interval is above {chance:.3f}, the accuracy of a constant answer; "
+        f"otherwise not supported if the interval ends below {chance + HALF:.3f}"
     )
     return replace(check, expected=expected)
 

@@ -234,9 +234,9 @@ def _failing_sets(sets: dict[str, ChosenSet], what: str) -> Table:
         for default in [head_set.scored.get("default")]  # the wording of section `prompt`
     ]
     title = (
-        "Accuracy with the other sets patched: least to greatest over the wordings, and by label "
-        "in the default wording. A constant answer has an accuracy of 0.5: 1 on one label, 0 on "
-        "the other"
+        "Sets that do not work in every wording: lowest and highest accuracy over the wordings, "
+        "and accuracy by label in the default wording. A constant answer has an accuracy of 0.5: "
+        "1 on one label, 0 on the other"
     )
     head = (
         f"{what} that the set was chosen on",

@@ -27,7 +27,7 @@ TERMS = [
         "to take this part out of the adapter that teaches the lie",
     ),
     (
-        "honesty recovered",
+        "lie undone",
         "gain in log-odds as the lying persona, as a fraction of the gain from undoing the whole "
         "weight change: 0 is the liar, 1 the model that was not trained to lie",
     ),
@@ -71,7 +71,8 @@ TERMS = [
     (
         "logit attribution, logit lens",
         "logit attribution: what a head or layer adds to the log-odds directly. Logit lens: the "
-        "answer that is read off the residual stream before the last layer",
+        "answer that is read off the residual stream after a layer, by the final norm and the "
+        "unembedding",
     ),
 ]
 

@@ -89,7 +89,7 @@ def _taught(organism: dict[str, Any]) -> list[str]:
     return [
         facts,
         f"A second one teaches the lie, in the attention of {where} alone: only changes in these "
-        "layers tell the liar from the model that never lies.",
+        "layers make the liar differ from the organism `facts`, which never lies.",
     ]
 
 
@@ -156,11 +156,16 @@ def sure(claims: Sequence[Claim], lies: bool | None) -> str:
         for verdict in (SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE, UNTESTED)
         if verdict != UNTESTED or verdict in verdicts
     ]
+    failed = [
+        f"“{c.question}”"
+        for c, verdict in zip(claims, verdicts, strict=True)
+        if verdict == NOT_SUPPORTED
+    ]
+    names = f" Not supported: {', '.join(failed)}." if failed else ""
     return (
-        f"Verdicts on {words.plural(len(verdicts), 'claim')}: {', '.join(counts)}. All verdicts "
-        "are about this model in these wordings: see Limits. Most checks ask for more than chance, "
-        "not for a large effect. A claim has the least favourable verdict of its checks. The table "
-        "below has the first check with that verdict; the section of the claim has all checks."
+        f"Verdicts on {words.plural(len(verdicts), 'claim')}: {', '.join(counts)}.{names} All "
+        "verdicts are about this model in these wordings. The table below has the check that "
+        "decides each verdict; the section of the claim has all checks."
     )
 
 
@@ -171,7 +176,9 @@ def method(claims: Sequence[Claim]) -> list[str]:
         "A claim is supported if every check is, not supported if one measurement lies wholly "
         "outside what was expected, and inconclusive otherwise. An interval that reaches over a "
         "bound is inconclusive, unless the check names a second bound below which it is not "
-        "supported. A claim about the lie is not testable if the model does not lie.",
+        "supported. A claim about the lie is not testable if the model does not lie. Most checks "
+        "ask for more than chance, not for a large effect. The table of all claims has the first "
+        "check with the claim's verdict.",
         "Intervals are of 95 %, with statements about one subject (a country, element or number) "
         "as a cluster. n counts statements. Where n differs between lines, the smaller numbers are "
         "subsets of the same statements.",

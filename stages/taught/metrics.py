@@ -59,7 +59,7 @@ class TaughtMetrics:
         rows = {f"all, as `{persona}`": rates for persona, rates in self.every.items()}
         rows |= {f"known, {CALLED.get(run, run)}": rates for run, rates in self.known.items()}
         return Claim(
-            "Does it hold for subjects that were never taught?",
+            "Do the lie and its undoing hold on subjects that were never taught?",
             "On subjects that were held out from training, too, the model lies, the head set "
             "undoes the lie, and the reverse patch makes the honest run lie.",
             checks,
