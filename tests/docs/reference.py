@@ -10,6 +10,7 @@ import re
 import typing
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 from ruamel.yaml import YAML
@@ -52,14 +53,11 @@ TABLES = {
     "data/probes/falls.parquet": "lib.probing.probe_files.FALLS",
     "data/windows.parquet": "lib.patching.best_window.SCHEMA",
     "data/widths.parquet": "widths.window_runs.SCHEMA",
-    "data/positions.parquet": "positions.schema.SCHEMA",
     "data/single_heads.parquet": "lib.patching.patched_runs.SCHEMA",
     "data/attribution_patching.parquet": "lib.patching.head_effects.EFFECTS",
-    "data/heads.parquet": "heads.schema.SCHEMA",
     "data/trace/runs.parquet": "trace.schema.RUNS",
     "data/trace/paths.parquet": "trace.schema.PATHS",
     "data/trace/estimates.parquet": "trace.schema.ESTIMATES",
-    "data/grafts.parquet": "grafts.schema.SCHEMA",
     "data/benchmark/ORGANISM/scores.parquet": "benchmark.schema.SCORES",
     "data/benchmark/ORGANISM/resampled.parquet": "benchmark.schema.SCORES",
     "data/benchmark/ORGANISM/curves.parquet": "benchmark.schema.CURVES",
@@ -67,16 +65,13 @@ TABLES = {
     "data/benchmark/ORGANISM/truth.parquet": "benchmark.schema.TRUTH",
     "data/set_sizes/runs.parquet": "set_sizes.schema.SCHEMA",
     "data/set_sizes/orders.parquet": "set_sizes.schema.ORDERS",
-    "data/transplant.parquet": "transplant.schema.SCHEMA",
-    "data/robustness.parquet": "robustness.schema.SCHEMA",
-    "data/controls.parquet": "controls.schema.SCHEMA",
     "data/erasure/runs.parquet": "erasure.schema.RUNS",
     "data/erasure/probes.parquet": "erasure.schema.PROBED",
     "data/wordings.parquet": "wordings.grid.CELLS",
 }
-"""Tables of data/, and the schema that each is written with."""
+"""Tables of data/ whose schema is not `NAME.schema.SCHEMA` of the node that writes `NAME.parquet`."""
 RUNS = "lib.patching.patched_runs.SCHEMA"
-"""Of the table of a sweep that is not among them."""
+"""Of the table of a sweep without columns of its own."""
 COLUMNS = {
     "statement_id": "hash of topic and statement; names it in every table",
     "topic": "such as `capitals` or `neg_capitals`",
@@ -150,7 +145,6 @@ COLUMNS = {
     "set": "which topic or wording",
     "donor": "statement whose z is patched in",
     "eraser": "what erased, or a control",
-    "removed": "fraction of the variance of z that was erased",
     "probe": "how the probe was fitted and scored",
     "z": "`whole`, `erased`, or with labels `permuted`",
     "correct": "whether the probe is right",
@@ -320,7 +314,25 @@ def tables() -> dict[str, str]:
         for out in stage.get("outs", [])
         if isinstance(out, str) and out.endswith(".parquet")
     ]
-    return TABLES | {out: RUNS for out in outs if out not in TABLES}
+    return TABLES | {out: _schema_of(out) for out in outs if out not in TABLES}
+
+
+def _schema_of(out: str) -> str:
+    """The schema of a node's one table: that of its schema.py, if it has one."""
+    node = Path(out).stem
+    return f"{node}.schema.SCHEMA" if (ROOT / f"stages/{node}/schema.py").is_file() else RUNS
+
+
+def meaning(column: str) -> str:
+    """What a column is: from `COLUMNS`, or from the comment behind it in a node's schema.py."""
+    remarks = (
+        remark
+        for file in sorted(ROOT.glob("stages/*/schema.py"))
+        for remark in re.findall(rf'"{column}": [\w.]+,\s+# (.+)', file.read_text(encoding="utf-8"))
+    )
+    said = COLUMNS.get(column) or next(remarks, None)
+    assert said, f"{column}: no comment behind this column in the schema.py of its node"
+    return said
 
 
 def _tables() -> Iterator[str]:
@@ -336,7 +348,7 @@ def _tables() -> Iterator[str]:
     yield "\n| column | type | |\n|---|---|---|"
     for name, kind in columns.items():
         shown = getattr(kind, "__name__", kind)
-        yield f"| `{name}` | {shown} | {COLUMNS[name]} |"
+        yield f"| `{name}` | {shown} | {meaning(name)} |"
     yield "\nActivations and `data/logit_attribution.safetensors` are safetensors: `z` of shape"
     yield "(rows, layers, heads, d_head), `resid_post` of shape (rows, layers + 1, d_model), with an"
     yield "`index.json` beside the shards that has their sha256.\n"
