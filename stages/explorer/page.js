@@ -116,6 +116,11 @@ function colour(variable) {
   return getComputedStyle(document.documentElement).getPropertyValue(variable).trim();
 }
 
+// The figures' colours, by the persona's place; they begin again after the sixth.
+function personaColour(persona) {
+  return colour(`--persona-${Math.max(0, data.personas.indexOf(persona)) % 6}`);
+}
+
 function config() {
   const text = colour("--text"), soft = colour("--soft"), line = colour("--line");
   return {
@@ -133,7 +138,7 @@ function config() {
 function toward(values) {
   const most = Math.max(0.01, ...values.map((value) => Math.abs(value ?? 0)));
   return { domain: [-most, 0, most], type: "linear",
-    range: [colour("--wrong"), colour("--zero"), colour("--right")] };
+    range: [colour("--below"), colour("--zero"), colour("--above")] };
 }
 
 function lensSpec(one) {
@@ -151,9 +156,9 @@ function lensSpec(one) {
           y: { field: "odds", type: "quantitative", title: "log-odds of the right answer (nats)" },
           color: { field: "run", type: "nominal", title: null, legend: { orient: "top" },
             scale: { domain: Object.values(RUNS),
-              range: [colour("--right"), colour("--wrong"), colour("--other")] } },
+              range: [source, base].map(personaColour).concat(colour("--patched")) } },
           shape: { field: "run", type: "nominal", title: null,
-            scale: { domain: Object.values(RUNS), range: ["circle", "square", "triangle-up"] } },
+            scale: { domain: Object.values(RUNS), range: ["circle", "cross", "diamond"] } },
           tooltip: [{ field: "run" }, { field: "layer" }, { field: "odds", format: ".2f" }],
         } },
     ],
@@ -195,7 +200,7 @@ function effectsSpec(one) {
             { field: "set", title: "in the head set" }] } },
       { transform: [{ filter: "datum.set || datum.chosen" }],
         mark: { type: "rect", filled: false, strokeWidth: 1.5, cursor: "pointer" },
-        encoding: { x, y, stroke: { condition: { test: "datum.chosen", value: colour("--other") },
+        encoding: { x, y, stroke: { condition: { test: "datum.chosen", value: colour("--chosen") },
           value: colour("--text") }, strokeWidth: { condition: { test: "datum.chosen", value: 4 },
           value: 1.5 } } },
     ],
@@ -224,7 +229,9 @@ function headSpec(head) {
         encoding: { x, y,
           color: { field: "label", type: "nominal", title: "statement",
             legend: { orient: "top" },
-            scale: { domain: ["true", "false"], range: [colour("--right"), colour("--wrong")] } },
+            scale: { domain: ["true", "false"], range: [colour("--text"), colour("--soft")] } },
+          shape: { field: "label", type: "nominal", title: "statement",
+            scale: { domain: ["true", "false"], range: ["circle", "triangle-down"] } },
           tooltip: [{ field: "statement" }, { field: "effect", format: "+.3f" }] } },
       { transform: [{ filter: "datum.chosen" }],
         mark: { type: "point", size: 160, strokeWidth: 2.5, color: colour("--text") },

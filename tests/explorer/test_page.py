@@ -10,10 +10,13 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+import seaborn as sns
 import vl_convert
+from matplotlib.colors import to_hex
 
 from stages.explorer import page as explorer_page
 from stages.lib import inspection
+from stages.lib.drawing import style
 from stages.lib.io import tables
 from stages.trace.schema import RUNS
 from tests.explorer import project
@@ -235,6 +238,25 @@ def test_the_lens_is_of_three_runs_toward_the_right_answer(written):
     assert {points["honest", layer] for layer in range(-1, 6)} == {2}  # -1: the embeddings
     assert [points["liar", layer] for layer in range(-1, 6)] == [2, 2, 2, 2, 2, -2, -2]
     assert points["liar, patched", 5] == 2
+
+
+def test_runs_and_effects_have_the_colours_of_the_figures(written):
+    script = """const { lens, into_base, effects, head_plot } = drawn;
+      return [lens.layer[1].encoding.color.scale.range, into_base.encoding.color.scale.range,
+        effects.layer[0].encoding.color.scale.range, head_plot.layer[1].encoding.color.scale.range];"""
+    runs, *maps, labels = shown(written, script, PLOTS)
+    looks = style.looks(project.PERSONAS)
+    expected = [looks["honest"].colour, looks["liar"].colour, style.PATCHED.colour]
+    assert runs == [colour.lower() for colour in expected]
+    diverging = sns.color_palette(style.DIVERGING, as_cmap=True)
+    assert maps == [[to_hex(diverging(place)) for place in (0.0, 0.5, 1.0)]] * 2
+    assert not set(labels) & {colour for colours in (runs, *maps) for colour in colours}
+
+
+def test_every_persona_has_the_colour_of_the_figures():
+    css = Path(explorer_page.__file__).with_name("page.css").read_text()
+    own = dict(re.findall(r"--persona-(\d): (#[0-9a-f]{6})", css.split("@media")[0]))
+    assert own == {str(i): colour.lower() for i, colour in enumerate(style.PALETTE)}
 
 
 def test_answers_of_all_personas_say_whether_they_are_right(written):
