@@ -50,6 +50,7 @@ def main(
         for persona in params.personas()
     }
     measured = tables.read(attribution_patching, head_effects.EFFECTS)
+    head_set = records.read(heads, HeadSet).heads
     maps = trace_maps.read(trace, inspected_statements, roles)
     content = {
         "source": roles.source,
@@ -59,7 +60,8 @@ def main(
         "blocks": [names.block(name) for name in prompt_tokens.SHOWN],
         "traced_blocks": [names.block(name) for name in trace_maps.blocks(roles.positions)],
         "vocabulary": tokens.texts,
-        "set": records.read(heads, HeadSet).heads,
+        "set": head_set,
+        "set_effects": statements.mean_effects(measured, head_set),
         "heads": inspected_runs.heads,
         "n_layers": inspected_runs.effects.shape[1],
         "n_heads": inspected_runs.effects.shape[2],

@@ -367,6 +367,18 @@ function drawHead(one) {
   }));
 }
 
+// Heads of the set whose estimate has the wrong sign, where both were measured.
+function wrongSigns() {
+  const wrong = data.set.filter((_, i) => data.set_effects[i][0] * data.set_effects[i][1] < 0).map(name);
+  return wrong.length ? ` In the mean of the measured statements the sign is wrong for ${wrong.join(", ")} of the set.` : "";
+}
+
+// The head of the set with the largest mean effect; without a set the first head.
+function mainHead() {
+  const gains = data.set_effects.map(([, effect]) => effect ?? -Infinity);
+  return name(data.set[gains.indexOf(Math.max(...gains))] ?? heads[0]);
+}
+
 function draw() {
   const one = byId.get(state.id);
   markCurrent();
@@ -394,7 +406,7 @@ function draw() {
   drawTrace(one);
   at("effects_note").textContent =
     `What z of one head from the ${source} run does to the ${base} run's log-odds of the right answer, at the last ` +
-    `${data.positions} tokens: ${one.measured ? "measured, one run per head." : "estimated by gradient (attribution patching), which can be wrong in size and sign."} ` +
+    `${data.positions} tokens: ${one.measured ? "measured, one run per head." : "estimated by gradient (attribution patching), which can be wrong in size and sign.${wrongSigns()}`} ` +
     "Framed: heads of the set. Click a head to see it over all statements.";
   plot("effects", effectsSpec(one), (datum) => datum.head !== undefined && go(state.id, name([datum.layer, datum.head])));
   drawHead(one);
@@ -417,7 +429,7 @@ function arrive() {
   at("missing").hidden = !wrong.length;
   at("missing").textContent = wrong.length ? `Not on this page: ${wrong.join(", ")}` : "";
   state.id = byId.has(id) ? id : (chosen()[0] ?? statements[0])?.id ?? null;
-  state.head = known ? head : (data.set.length ? name(data.set[0]) : name(heads[0]));
+  state.head = known ? head : mainHead();
   if (attending.includes(state.head)) at("attention_head").value = state.head;
   draw();
 }

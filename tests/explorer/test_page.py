@@ -364,6 +364,7 @@ def test_effects_of_heads_are_measured_where_they_are(written):
     assert effects[:4] == [0, 0.1, 0.2, 1]
     effects, note = shown(written, script, "#statement=s001")
     assert "by gradient" in note
+    assert "the sign is wrong for 5.2 of the set" in note
     assert effects[:4] == [0, 0.1, 0.2, 0.3]
 
 
@@ -377,6 +378,15 @@ def test_a_head_is_shown_over_all_statements_of_the_split(written):
     points, note = shown(written, script, "#statement=s000&head=1.1")
     assert [(p["id"], p["effect"]) for p in points] == [("s000", 1.1)]
     assert "of the selection split" in note
+
+
+def test_the_head_of_the_set_with_the_largest_measured_effect_is_shown_first(tmp_path, monkeypatch):
+    script = "return [at.head.value, at.effects_note.textContent.includes('the sign is wrong')];"
+    for measured, expected in ((1, ["4.1", True]), (0, ["3.0", False])):
+        project.write(tmp_path, project.statements(3), measured=measured)
+        project.head_set(tmp_path / "data/heads.json", [[3, 0], *project.SET])
+        project.page(tmp_path, monkeypatch)
+        assert shown(tmp_path / "plots/explorer.html", script) == expected
 
 
 def test_without_a_head_set_or_a_lens_the_page_says_so(tmp_path, monkeypatch):
