@@ -339,7 +339,7 @@ function drawTrace(one) {
   at("trace_note").textContent = maps
     ? "What z of all heads of one layer does to the log-odds of the right answer, patched at the tokens of one block. " +
       "The user-turn header and the assistant-turn header are what the chat template writes before the question " +
-      "and after it. No block holds the last token." +
+      "and after it. The last token is in no block: it is a column of its own." +
       (maps.into_source ? "" : ` Patches into the ${source} run are of fewer statements, and not of this one.`)
     : "This statement has no map: layers × blocks are patched for some statements. The filter “report, with map” lists them.";
   plot("into_base", maps && maps.into_base && traceSpec(maps.into_base, `${source} z into the ${base} run`));
