@@ -135,7 +135,7 @@ def rates_across(ax: Axes, label: str = style.ACCURACY) -> None:
 
 
 def shares(ax: Axes, label: str) -> None:
-    """Label the y axis of shares, with lines at 0 and 1."""
+    """Label the y axis of fractions, with lines at 0 and 1."""
     for level in (0, 1):
         ax.axhline(level, color="black", linewidth=1.2, linestyle=style.HALF, zorder=1)
     ax.set_ylabel(label)
@@ -143,10 +143,10 @@ def shares(ax: Axes, label: str) -> None:
 
 def recalls(ax: Axes) -> None:
     """Set axes of recall on true (x) and on false statements (y), both as `rates` sets them."""
-    rates(ax, "recall on false statements (share)")
+    rates(ax, "recall on false statements (fraction)")
     ax.axvline(0.5, color="black", linewidth=1.2, linestyle=style.HALF, zorder=1)
     ax.set_xlim(-0.03, 1.03)
-    ax.set_xlabel("recall on true statements (share)")
+    ax.set_xlabel("recall on true statements (fraction)")
 
 
 def nothing(ax: Axes, why: str) -> None:
