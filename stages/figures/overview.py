@@ -88,9 +88,8 @@ def _transplant(ax: Axes, tables: load.Tables) -> None:
 
 def _strip(ax: Axes, place: int, rows: pl.DataFrame, look: style.Look) -> None:
     """Draw one run: all topics with their interval, and single topics beside them."""
-    single = marks.numbers(rows.filter(pl.col("topic") != "all"), "accuracy")
-    at = place + np.linspace(-0.22, 0.22, len(single))
-    ax.plot(at, single, ".", color=look.colour, alpha=0.45, markersize=7, markeredgewidth=0)
+    single = rows.filter(pl.col("topic") != "all")
+    marks.strip(ax, place, single, "accuracy", look.colour, spread=0.22)
     total = rows.filter(topic="all")
     marks.points(ax, np.full(len(total), float(place)), total, "accuracy", look, size=13)
 

@@ -26,8 +26,8 @@ def draw(tables: load.Tables) -> Figure:
         "log-odds of the right answer gained, as a fraction of those gained when the whole change "
         "is undone; fraction made: 1 minus that. A head is its rows of the query map and its "
         "columns of the output map; the change of keys and values is in no set of heads. Set "
-        "found: the smallest one that the search found on the selection split whose undoing ends the "
-        f"lie. Bars: {style.INTERVALS}.",
+        "found: the smallest one that the search found on the selection split whose undoing ends "
+        f"the lie. Bars: {style.INTERVALS}.",
         height=6.4,
         entries={name: look for name, look in RUNS.values()},
         lines=False,

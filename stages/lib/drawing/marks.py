@@ -114,10 +114,38 @@ def across(
     )
 
 
-def strip(ax: Axes, x: float, rows: pl.DataFrame, y: str, colour: str) -> None:
-    """Draw y as small dots beside each other, from x to the right; a null draws nothing."""
+def strip(
+    ax: Axes,
+    x: float | np.ndarray,
+    rows: pl.DataFrame,
+    y: str,
+    colour: str,
+    spread: float | None = None,
+) -> None:
+    """Draw y as small dots beside each other; a null draws nothing.
+
+    Parameters
+    ----------
+    ax : Axes
+        Axes to draw into.
+    x : float, or array of shape (n_rows,)
+        Place of the dots.
+    rows : DataFrame of n_rows rows
+        One row per dot.
+    y : str
+        Name of the column with the value.
+    colour : str
+        Colour of the dots.
+    spread : float, optional
+        The dots stand, pale, from `spread` to the left of `x` to as far to the right; without it
+        from `x` to the right.
+    """
     dots = numbers(rows, y)
-    ax.plot(x + 0.02 * (np.arange(len(dots)) % 8), dots, ".", color=colour, markersize=7)
+    if spread is None:
+        ax.plot(x + 0.02 * (np.arange(len(dots)) % 8), dots, ".", color=colour, markersize=7)
+    else:
+        at = x + np.linspace(-spread, spread, len(dots))
+        ax.plot(at, dots, ".", color=colour, markersize=7, alpha=0.45, markeredgewidth=0)
 
 
 def rates(ax: Axes, label: str = style.ACCURACY) -> None:
