@@ -13,9 +13,9 @@ def draw(tables: load.Tables) -> Figure:
     looks = style.looks(tables.personas)
     figure = style.canvas(
         "Accuracy by persona, topic and confidence",
-        "Accuracy: share of statements whose likelier answer (true or false) is right; a perfect "
-        f"liar has 0. Bars and bands: {style.INTERVALS}. Confidence: the larger of P(true) and "
-        "P(false).",
+        "Accuracy: fraction of statements whose likelier answer (true or false) is right; a "
+        f"perfect liar has 0. Bars and bands: {style.INTERVALS}. Confidence: the larger of P(true) "
+        "and P(false).",
         height=9.2,
         entries=looks,
     )

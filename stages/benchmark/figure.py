@@ -17,7 +17,7 @@ SIDES = (
 )
 LIMITS = (0.0, 1.0)
 MOST = 8  # organisms whose cells are wide enough for a number
-FALSE_ALARMS = 0.05  # share of heads of the model that never lies
+FALSE_ALARMS = 0.05  # fraction of heads of the model that never lies
 LOOKS = {  # of methods that rank heads, as in other figures
     "attribution": style.RULES["estimate"],
     "single_heads": style.RULES["single"],
@@ -27,7 +27,7 @@ LOOKS = {  # of methods that rank heads, as in other figures
 
 
 def draw(tables: load.Tables) -> Figure:
-    """Draw AUROC per method and organism, and the share of changed heads found per dose."""
+    """Draw AUROC per method and organism, and the fraction of changed heads found per dose."""
     rows, doses = tables["benchmark/methods"], tables["benchmark/doses"]
     figure = style.canvas(
         "AUROC of methods of localisation, on models whose changed heads are known",
@@ -37,8 +37,8 @@ def draw(tables: load.Tables) -> Figure:
         "recovers more than 0.1 of the gap in log-odds. C: as B, among the heads of layers with a "
         "changed head. Rows: by mean in B, best first; the last ones are no methods. Random: drawn "
         "once, and can be far from 0.5 where few heads are needed. Last: patched at the last "
-        "positions. D: share of changed heads that score above 95 % of the heads of "
-        "the model that never lies, by share of the weight change that is merged in; mean over "
+        "positions. D: fraction of changed heads that score above 95 % of the heads of "
+        "the model that never lies, by fraction of the weight change that is merged in; mean over "
         "organisms.",
         height=11.4,
     )
@@ -104,8 +104,8 @@ def _doses(ax: Axes, doses: pl.DataFrame) -> None:
     ax.axhline(FALSE_ALARMS, color="black", linewidth=1.2, linestyle=style.HALF,
                label=f"chance ({FALSE_ALARMS:g})")  # fmt: skip
     ax.set(xlim=(-0.02, 1.02), ylim=(-0.03, 1.03))
-    ax.set_xlabel("share of the weight change merged in")
-    ax.set_ylabel("share of changed heads")
+    ax.set_xlabel("fraction of the weight change merged in")
+    ax.set_ylabel("fraction of changed heads")
 
 
 def _look(method: str) -> style.Look:

@@ -6,8 +6,7 @@ Params  patch, personas, prompt (to find the wordings in the prompts)
 from pathlib import Path
 from typing import Annotated
 
-from stages.explorer import page, statements, trace_maps
-from stages.explorer.prompt_tokens import Tokens
+from stages.explorer import page, prompt_tokens, statements, trace_maps
 from stages.lib import inspection, names
 from stages.lib.io import cli, params, records, tables
 from stages.lib.io.atomic import atomic
@@ -39,7 +38,7 @@ def main(
     inspected_statements = statements.inspected_statements(
         tables.read(pairs, tables.PAIRS), inspected_runs
     )
-    tokens = Tokens(lm.load_tokenizer(model))
+    tokens = prompt_tokens.Tokens(lm.load_tokenizer(model))
     persona_contents = {
         persona: statements.persona(
             tables.read(prompts / f"{persona}.parquet", tables.PROMPTS),
@@ -51,16 +50,18 @@ def main(
         for persona in params.personas()
     }
     measured = tables.read(attribution_patching, head_effects.EFFECTS)
+    head_set = records.read(heads, HeadSet).heads
     maps = trace_maps.read(trace, inspected_statements, roles)
     content = {
         "source": roles.source,
         "base": roles.base,
         "positions": roles.positions,
         "personas": list(persona_contents),
-        "blocks": [names.block(name) for name in blocks.BLOCKS],
+        "blocks": [names.block(name) for name in prompt_tokens.SHOWN],
         "traced_blocks": [names.block(name) for name in trace_maps.blocks(roles.positions)],
         "vocabulary": tokens.texts,
-        "set": records.read(heads, HeadSet).heads,
+        "set": head_set,
+        "set_effects": statements.mean_effects(measured, head_set),
         "heads": inspected_runs.heads,
         "n_layers": inspected_runs.effects.shape[1],
         "n_heads": inspected_runs.effects.shape[2],

@@ -116,6 +116,11 @@ function colour(variable) {
   return getComputedStyle(document.documentElement).getPropertyValue(variable).trim();
 }
 
+// The figures' colours, by the persona's place; they begin again after the sixth.
+function personaColour(persona) {
+  return colour(`--persona-${Math.max(0, data.personas.indexOf(persona)) % 6}`);
+}
+
 function config() {
   const text = colour("--text"), soft = colour("--soft"), line = colour("--line");
   return {
@@ -133,7 +138,7 @@ function config() {
 function toward(values) {
   const most = Math.max(0.01, ...values.map((value) => Math.abs(value ?? 0)));
   return { domain: [-most, 0, most], type: "linear",
-    range: [colour("--wrong"), colour("--zero"), colour("--right")] };
+    range: [colour("--below"), colour("--zero"), colour("--above")] };
 }
 
 function lensSpec(one) {
@@ -151,9 +156,9 @@ function lensSpec(one) {
           y: { field: "odds", type: "quantitative", title: "log-odds of the right answer (nats)" },
           color: { field: "run", type: "nominal", title: null, legend: { orient: "top" },
             scale: { domain: Object.values(RUNS),
-              range: [colour("--right"), colour("--wrong"), colour("--other")] } },
+              range: [source, base].map(personaColour).concat(colour("--patched")) } },
           shape: { field: "run", type: "nominal", title: null,
-            scale: { domain: Object.values(RUNS), range: ["circle", "square", "triangle-up"] } },
+            scale: { domain: Object.values(RUNS), range: ["circle", "cross", "diamond"] } },
           tooltip: [{ field: "run" }, { field: "layer" }, { field: "odds", format: ".2f" }],
         } },
     ],
@@ -195,7 +200,7 @@ function effectsSpec(one) {
             { field: "set", title: "in the head set" }] } },
       { transform: [{ filter: "datum.set || datum.chosen" }],
         mark: { type: "rect", filled: false, strokeWidth: 1.5, cursor: "pointer" },
-        encoding: { x, y, stroke: { condition: { test: "datum.chosen", value: colour("--other") },
+        encoding: { x, y, stroke: { condition: { test: "datum.chosen", value: colour("--chosen") },
           value: colour("--text") }, strokeWidth: { condition: { test: "datum.chosen", value: 4 },
           value: 1.5 } } },
     ],
@@ -224,7 +229,9 @@ function headSpec(head) {
         encoding: { x, y,
           color: { field: "label", type: "nominal", title: "statement",
             legend: { orient: "top" },
-            scale: { domain: ["true", "false"], range: [colour("--right"), colour("--wrong")] } },
+            scale: { domain: ["true", "false"], range: [colour("--text"), colour("--soft")] } },
+          shape: { field: "label", type: "nominal", title: "statement",
+            scale: { domain: ["true", "false"], range: ["circle", "triangle-down"] } },
           tooltip: [{ field: "statement" }, { field: "effect", format: "+.3f" }] } },
       { transform: [{ filter: "datum.chosen" }],
         mark: { type: "point", size: 160, strokeWidth: 2.5, color: colour("--text") },
@@ -332,7 +339,7 @@ function drawTrace(one) {
   at("trace_note").textContent = maps
     ? "What z of all heads of one layer does to the log-odds of the right answer, patched at the tokens of one block. " +
       "The user-turn header and the assistant-turn header are what the chat template writes before the question " +
-      "and after it. No block holds the last token." +
+      "and after it. The last token is in no block: it is a column of its own." +
       (maps.into_source ? "" : ` Patches into the ${source} run are of fewer statements, and not of this one.`)
     : "This statement has no map: layers × blocks are patched for some statements. The filter “report, with map” lists them.";
   plot("into_base", maps && maps.into_base && traceSpec(maps.into_base, `${source} z into the ${base} run`));
@@ -358,6 +365,18 @@ function drawHead(one) {
     row.append(make("td", block), make("td", run), make("td", number(effect)));
     return row;
   }));
+}
+
+// Heads of the set whose estimate has the wrong sign, where both were measured.
+function wrongSigns() {
+  const wrong = data.set.filter((_, i) => data.set_effects[i][0] * data.set_effects[i][1] < 0).map(name);
+  return wrong.length ? ` In the mean of the measured statements the sign is wrong for ${wrong.join(", ")} of the set.` : "";
+}
+
+// The head of the set with the largest mean effect; without a set the first head.
+function mainHead() {
+  const gains = data.set_effects.map(([, effect]) => effect ?? -Infinity);
+  return name(data.set[gains.indexOf(Math.max(...gains))] ?? heads[0]);
 }
 
 function draw() {
@@ -387,7 +406,7 @@ function draw() {
   drawTrace(one);
   at("effects_note").textContent =
     `What z of one head from the ${source} run does to the ${base} run's log-odds of the right answer, at the last ` +
-    `${data.positions} tokens: ${one.measured ? "measured, one run per head." : "estimated by gradient (attribution patching), which can be wrong in size and sign."} ` +
+    `${data.positions} tokens: ${one.measured ? "measured, one run per head." : "estimated by gradient (attribution patching), which can be wrong in size and sign.${wrongSigns()}`} ` +
     "Framed: heads of the set. Click a head to see it over all statements.";
   plot("effects", effectsSpec(one), (datum) => datum.head !== undefined && go(state.id, name([datum.layer, datum.head])));
   drawHead(one);
@@ -410,7 +429,7 @@ function arrive() {
   at("missing").hidden = !wrong.length;
   at("missing").textContent = wrong.length ? `Not on this page: ${wrong.join(", ")}` : "";
   state.id = byId.has(id) ? id : (chosen()[0] ?? statements[0])?.id ?? null;
-  state.head = known ? head : (data.set.length ? name(data.set[0]) : name(heads[0]));
+  state.head = known ? head : mainHead();
   if (attending.includes(state.head)) at("attention_head").value = state.head;
   draw();
 }

@@ -8,6 +8,7 @@ from stages.lib.patching import blocks
 from stages.lib.patching.blocks import BLOCKS, NotFoundError, PersonaWording
 
 Pair = tuple[int, int]
+SHOWN = (*BLOCKS, "chat template")  # the last one: a system turn that the template writes itself
 
 
 class Tokens:
@@ -72,7 +73,7 @@ def block_numbers(texts: list[str], wording: PersonaWording, statement: str) -> 
     Returns
     -------
     str or None
-        One digit per token, the index of its block in `BLOCKS`; None if a wording is not found.
+        One digit per token, the index of its block in `SHOWN`; None if a wording is not found.
     """
 
     def decode(numbers: list[int]) -> str:
@@ -85,4 +86,19 @@ def block_numbers(texts: list[str], wording: PersonaWording, statement: str) -> 
         pieces = blocks.of_tokens(decode, token_places, prompt, list(starts))
     except NotFoundError:
         return None
-    return "".join(str(BLOCKS.index(names[piece])) for piece in pieces)
+    block_names = [names[piece] for piece in pieces]
+    if not wording.system.strip():
+        n_template = _n_template(texts, block_names)
+        block_names[:n_template] = [SHOWN[-1]] * n_template
+    return "".join(str(SHOWN.index(name)) for name in block_names)
+
+
+def _n_template(texts: list[str], block_names: list[str]) -> int:
+    """Count the tokens of the template's own turns: those before the last token that ends a turn.
+
+    What ends a turn is the first token after the question.
+    """
+    places = [place for place, text in enumerate(texts) if text.strip()]
+    ends = [texts[place] for place in places if block_names[place] == "assistant turn"][:1]
+    turn = [place for place in places if block_names[place] == "user turn"]
+    return max((place for place in turn if texts[place] in ends), default=0)

@@ -11,6 +11,7 @@ from stages.explorer.prompt_tokens import Tokens, block_numbers
 from stages.lib.inspection import ROLES, Inspection
 from stages.lib.patching import patch
 from stages.lib.patching.blocks import PersonaWording
+from stages.lib.patching.patch import Head
 
 Record = dict[str, Any]
 
@@ -150,6 +151,22 @@ def rows(
             }
         )
     return records
+
+
+def mean_effects(measured: pl.DataFrame, heads: list[Head]) -> list[list[float | None]]:
+    """Return the mean estimate and the mean measured effect of each head, None if not measured.
+
+    Parameters
+    ----------
+    measured : DataFrame
+        Columns of `head_effects.EFFECTS`, toward the right answer.
+    heads : list of Head
+        Heads to look up.
+    """
+    means = measured.group_by("layer", "head").agg(pl.mean("estimate", "effect"))
+    by_head = {(layer, head): both for layer, head, *both in means.iter_rows()}
+    none = [np.nan, np.nan]
+    return [short(np.array(by_head.get((head.layer, head.head), none))) for head in heads]
 
 
 def _measured(effects: pl.DataFrame) -> dict[str, np.ndarray]:

@@ -27,10 +27,12 @@ def draw(tables: load.Tables) -> Figure:
     patching.windows(middle, tables, "accuracy", "report")
     unpatched, windows, head_set = _counts(tables)
     n_heads = tables["heads/sets"]["head"].count()
-    left.set_title(f"A  not patched, n = {unpatched}")
-    middle.set_title(f"B  {tables.window} layers patched, n = {windows}")
+    left.set_title(f"A  not patched\nall statements, n = {unpatched}")
+    middle.set_title(f"B  {tables.window} layers patched\nknown statements, n = {windows}")
     n_random = patching.n_random(tables)
-    right.set_title(f"C  {n_heads} heads patched, n = {head_set} (random: n = {n_random})")
+    right.set_title(
+        f"C  {n_heads} heads patched\nknown statements, n = {head_set} (random: n = {n_random})"
+    )
     for ax in (middle, right):
         ax.set_ylabel("")
     return figure
@@ -49,14 +51,14 @@ def _counts(tables: load.Tables) -> tuple[int, int, int]:
 def _caption(tables: load.Tables) -> str:
     """Write how to read the three panels."""
     return (
-        "Accuracy: share of statements judged correctly; a perfect liar has 0, a constant answer "
-        "about 0.5. A: all statements, known to the model or not. B, C: statements that the model "
-        "knows and that were not used to choose layers or heads. z: output of the attention heads. "
-        f"Patched {tables.source}: z of {tables.base} in the {tables.source} run. Chosen: the "
-        "window with the highest P(correct) on other statements. Small dots: topics; but random: "
-        "one set of equally many heads per dot, from the same layers or from other layers, on "
-        f"{patching.n_random(tables)} statements, horizontal dash: their mean; those of the same "
-        f"layers may share heads with the head set. Bars and bands: {style.INTERVALS}."
+        "Accuracy: fraction of statements judged correctly; a perfect liar has 0, a constant "
+        "answer about 0.5. A: all statements, known to the model or not. B, C: statements that the "
+        "model knows and that were not used to choose layers or heads. z: output of the attention "
+        f"heads. Patched {tables.source}: z of {tables.base} in the {tables.source} run. Chosen: "
+        "the window with the highest P(correct) on other statements. Small dots: topics; but "
+        "random: one set of equally many heads per dot, from the same layers or from other layers, "
+        f"on {patching.n_random(tables)} statements, horizontal dash: their mean; those of the "
+        f"same layers may share heads with the head set. Bars and bands: {style.INTERVALS}."
     )
 
 
@@ -86,9 +88,8 @@ def _transplant(ax: Axes, tables: load.Tables) -> None:
 
 def _strip(ax: Axes, place: int, rows: pl.DataFrame, look: style.Look) -> None:
     """Draw one run: all topics with their interval, and single topics beside them."""
-    single = marks.numbers(rows.filter(pl.col("topic") != "all"), "accuracy")
-    at = place + np.linspace(-0.22, 0.22, len(single))
-    ax.plot(at, single, ".", color=look.colour, alpha=0.45, markersize=7, markeredgewidth=0)
+    single = rows.filter(pl.col("topic") != "all")
+    marks.strip(ax, place, single, "accuracy", look.colour, spread=0.22)
     total = rows.filter(topic="all")
     marks.points(ax, np.full(len(total), float(place)), total, "accuracy", look, size=13)
 

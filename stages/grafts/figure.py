@@ -8,26 +8,26 @@ from stages.lib.drawing import heat, load, marks, places, registry, style
 from stages.lib.drawing.columns import ACCURACY, bounded, floats, ints, texts
 
 RUNS = {
-    "without": ("part undone: share of the lie undone", style.Look(style.SECOND[0], "o", "-")),
-    "alone": ("part kept alone: share of the lie made", style.Look(style.SECOND[1], "v", "-")),
+    "without": ("part undone: fraction of the lie undone", style.Look(style.SECOND[0], "o", "-")),
+    "alone": ("part kept alone: fraction of the lie made", style.Look(style.SECOND[1], "v", "-")),
 }
 NOTHING = "the model was not taught to lie:\nthere are no weights to take out"
-NAMES = {"set": "smallest\nset", "rest": "all\nothers"}
+NAMES = {"set": "set\nfound", "rest": "all\nothers"}
 
 
 def draw(tables: load.Tables) -> Figure:
-    """Draw the share of the lie by layer, map and set of heads, and by head."""
+    """Draw the fraction of the lie by layer, map and set of heads, and by head."""
     rows = tables["grafts/units"]
     figure = style.canvas(
         "Effect of undoing, or keeping alone, each part of the lying adapter",
         f"The organism's weight change is cut into parts; the {tables.base} prompts of "
         f"{rows['n'].max() or 0} known statements of the report split are answered with a part "
-        "undone (does the lie need it?) and with the part alone (is it enough?). Share undone: "
-        "log-odds of the right answer gained, as a share of those gained when the whole change is "
-        "undone; share made: 1 minus that. A head is its rows of the query map and its columns of "
-        "the output map; the change of keys and values is in no set of heads. Smallest set: the "
-        "smallest one that the search found on the selection split whose undoing ends the lie. "
-        f"Bars: {style.INTERVALS}.",
+        "undone (does the lie need it?) and with the part alone (is it enough?). Fraction undone: "
+        "log-odds of the right answer gained, as a fraction of those gained when the whole change "
+        "is undone; fraction made: 1 minus that. A head is its rows of the query map and its "
+        "columns of the output map; the change of keys and values is in no set of heads. Set "
+        "found: the smallest one that the search found on the selection split whose undoing ends "
+        f"the lie. Bars: {style.INTERVALS}.",
         height=6.4,
         entries={name: look for name, look in RUNS.values()},
         lines=False,
@@ -42,7 +42,7 @@ def draw(tables: load.Tables) -> Figure:
 
 
 def _parts(ax: Axes, rows: pl.DataFrame) -> None:
-    """Draw the share undone without each part, and the share made by the part alone."""
+    """Draw the fraction undone without each part, and the fraction made by the part alone."""
     parts = rows.filter(~pl.col("unit").is_in(["head", "group"]))
     if parts["recovered"].is_null().all():
         marks.nothing(ax, NOTHING)
@@ -66,18 +66,18 @@ def _parts(ax: Axes, rows: pl.DataFrame) -> None:
     places.names(
         ax, [NAMES.get(part, part.replace("_", "\n").replace(" ", "\n")) for part in labels]
     )
-    marks.shares(ax, "share of the lie, in log-odds")
+    marks.shares(ax, "fraction of the lie, in log-odds")
 
 
 def _heads(figure: Figure, ax: Axes, rows: pl.DataFrame) -> None:
-    """Draw the share undone without each head."""
+    """Draw the fraction undone without each head."""
     heads = rows.filter(unit="head", run="without").rename({"index": "head"})
     if heads["recovered"].is_null().all():
         marks.nothing(ax, "no heads were changed")
         return
     limits = heat.around_zero(heads["recovered"])
     heat.heads(ax, heads, "recovered", limits)
-    heat.colour_bar(figure, [ax], limits, "share of the lie undone (log-odds)")
+    heat.colour_bar(figure, [ax], limits, "fraction of the lie undone (log-odds)")
 
 
 TABLES = {

@@ -48,7 +48,7 @@ def _effects(ax: Axes, tables: load.Tables, measure: str, limits: tuple[float, f
 
 
 def _greedy(recovered: Axes, accuracy: Axes, tables: load.Tables) -> None:
-    """Draw the recovered share of the window's effect, and accuracy, by number of heads."""
+    """Draw the recovered fraction of the window's effect, and accuracy, by number of heads."""
     if tables["heads/sets"].is_empty():
         marks.nothing(recovered, "no head set was grown")
         marks.nothing(accuracy, "")

@@ -30,9 +30,9 @@ def draw(tables: load.Tables) -> Figure:
         "selection split of one topic in the default wording, or of all topics in one wording "
         "(wording: NAME); head set: that of the other figures. Maps by wording: accuracy on the "
         f"report split, by topic ({_sizes(rows)}); white is chance (0.5), and grey was not "
-        "measured. Overlap: heads in both sets as a share of the heads in either (Jaccard index); "
-        f"white is none. Last panel: all topics, {style.INTERVALS}; patched {tables.source}: the "
-        f"reverse, {tables.base} into {tables.source}.",
+        "measured. Overlap: heads in both sets as a fraction of the heads in either (Jaccard "
+        f"index); white is none. Last panel: all topics, {style.INTERVALS}; patched "
+        f"{tables.source}: the reverse, {tables.base} into {tables.source}.",
         height=5.6 * n_map_rows + 7.2,
         entries={f"wording {name}": look for name, look in markers.items()}
         | {name: replace(look, marker="H") for name, look in runs.items()},

@@ -27,7 +27,8 @@ def draw(tables: load.Tables) -> Figure:
         "Each rule orders all heads on the selection split; shown are "
         f"{rows['n'].max() or 0} known statements of the report split. Recovered: 0 with no head "
         "patched, 1 with all. Right: area under the middle curve over the logarithm of the number "
-        "of heads. Good orders rise early (above: large area) and fall early (below: small area). "
+        "of heads. Where accuracy stays at 0.5, the answer is right on one label only. "
+        "Good orders rise early (above: large area) and fall early (below: small area). "
         "In brackets: heads in the smallest set of the order with the accuracy of "
         f"{tables.source}, chosen on the selection split. Retested: a tenth of the heads, "
         "those with the highest estimates or by size, whatever the sign, is patched head by head "
@@ -87,8 +88,8 @@ def _areas(ax: Axes, tables: load.Tables, direction: str, looks: dict[str, style
     ax.set_ylim(len(looks) - 0.5, -0.5)
     ax.set_xlim(-0.03, 1.03)
     ax.grid(False, axis="y")
-    ax.set_title("area under the curve")
-    ax.set_xlabel("area (share, 0 to 1)")
+    ax.set_title("area")
+    ax.set_xlabel("area (0 to 1)")
     marks.unmeasured(ax, rows, "value")
 
 

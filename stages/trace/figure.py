@@ -75,7 +75,7 @@ def _last(rows: pl.DataFrame) -> str:
 
 
 def _map(ax: Axes, rows: pl.DataFrame) -> None:
-    """Draw the share recovered by layer (upwards) and place of the prompt."""
+    """Draw the fraction recovered by layer (upwards) and place of the prompt."""
     if rows["recovered"].is_null().all():
         marks.nothing(ax, NOTHING)
         return
@@ -92,7 +92,7 @@ def _map(ax: Axes, rows: pl.DataFrame) -> None:
 
 
 def _paths(ax: Axes, rows: pl.DataFrame) -> None:
-    """Draw the share of each writer's gain that passes through each reader, and around it."""
+    """Draw the fraction of each writer's gain that passes through each reader, and around it."""
     if rows["share"].is_null().all():
         marks.nothing(ax, "no cell that matters has one in a later layer")
         return
@@ -101,7 +101,7 @@ def _paths(ax: Axes, rows: pl.DataFrame) -> None:
     for name, at, own in places.dodged(rows, "run", PATHS, "path", where):
         marks.points(ax, at, own, "share", PATHS[name][1], size=9)
     places.names(ax, [_named(label) for label in labels])
-    marks.shares(ax, "share of the writer's gain")
+    marks.shares(ax, "fraction of the writer's gain")
     ax.set_title("C  from writer to reader, each a layer and a place")
 
 

@@ -1,6 +1,5 @@
 """Figure of `widths`: windows of several sizes, in both directions."""
 
-import numpy as np
 import polars as pl
 import seaborn as sns
 from matplotlib.axes import Axes
@@ -11,6 +10,7 @@ from stages.lib.drawing.columns import POINT, ROLES, WINDOW, ints, texts
 
 LIGHT, DARK = "#8FD6C2", "#00402F"  # colours of the smallest and of the largest windows
 CONTROL = "control windows"
+WINDOWS = ("best", "control")  # names in the tables
 
 
 def draw(tables: load.Tables) -> Figure:
@@ -86,17 +86,17 @@ def _best(ax: Axes, tables: load.Tables, run: str, looks: dict[int, style.Look])
     rows = tables["widths/topics"]
     all_topics = rows.filter(topic="all")
     _unpatched(ax, all_topics, tables, "accuracy")
-    labels = []
-    for place, (size, look) in enumerate(looks.items()):
-        own = rows.filter(run=run, size=size)
-        for window, at, seen in (("best", place - 0.15, look), ("control", place + 0.15, CLOUD)):
-            topics = own.filter(pl.col("topic") != "all", window=window)
-            marks.strip(ax, at + 0.06, topics, "accuracy", seen.colour)
-            total = own.filter(topic="all", window=window)
-            marks.points(ax, np.full(len(total), at), total, "accuracy", seen, size=10)
-        labels.append(
-            f"{_layers(size)}{_place(all_topics.filter(run=run, size=size, window='best'))}"
-        )
+    where = {size: float(place) for place, size in enumerate(looks)}
+    own = rows.filter(run=run)
+    for window, x, window_rows in places.dodged(own, "window", WINDOWS, "size", where, gap=0.3):
+        for size, look in looks.items():
+            seen = look if window == "best" else CLOUD
+            at, sized = x[(window_rows["size"] == size).to_numpy()], window_rows.filter(size=size)
+            topics, total = sized.filter(pl.col("topic") != "all"), sized.filter(topic="all")
+            marks.strip(ax, at[: len(topics)] + 0.06, topics, "accuracy", seen.colour)
+            marks.points(ax, at[: len(total)], total, "accuracy", seen, size=10)
+    best = all_topics.filter(run=run, window="best")
+    labels = [f"{_layers(size)}{_place(best.filter(size=size))}" for size in looks]
     marks.unmeasured(ax, rows, "accuracy")
     marks.rates(ax)
     places.names(ax, labels)

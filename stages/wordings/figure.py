@@ -27,9 +27,9 @@ def draw(tables: load.Tables) -> Figure:
         "How well each combination of system prompt, question and assistant prefill lies",
         f"{n} statements of all topics, known or not, the same under each of {len(ranked)} "
         f"combinations. Right: the {min(N_BEST, len(ranked))} that lie best. Lying: the lesser of "
-        "two shares, of true statements called false and of false ones called true, so that always "
-        "saying false is no lie. Black ticks: share of prompts whose most likely next token is "
-        f"neither answer. Bars and thin lines: {style.INTERVALS}.",
+        "two fractions, of true statements called false and of false ones called true, so that "
+        "always saying false is no lie. Black ticks: fraction of prompts whose most likely next "
+        f"token is neither answer. Bars and thin lines: {style.INTERVALS}.",
         height=7.4,
         entries=looks,
         lines=False,
@@ -78,7 +78,7 @@ def _ranking(ax: Axes, ranked: pl.DataFrame, recalls: pl.DataFrame, looks: Looks
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.axvline(0.5, color="black", linewidth=1.2, linestyle=style.HALF, zorder=1)
     ax.set_xlim(-0.03, 1.03)
-    ax.set_xlabel("lying (share); black tick: neither answer (share)")
+    ax.set_xlabel("lying (fraction); black tick: neither answer (fraction)")
     ax.set_title("The combinations that lie best")
 
 

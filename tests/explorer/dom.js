@@ -95,7 +95,7 @@ function open(html, hash) {
     createDocumentFragment: () => new Element("#fragment"),
   };
   return { elements, drawn, clicks, location, window, scheme, document,
-    getComputedStyle: () => ({ getPropertyValue: () => " #123456" }) };
+    getComputedStyle: () => ({ getPropertyValue: (name) => html.match(`${name}: (#[0-9a-f]{6})`)[1] }) };
 }
 
 module.exports = { open };

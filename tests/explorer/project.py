@@ -41,7 +41,8 @@ def statements(n: int) -> list[str]:
 def write(folder: Path, texts: list[str], traced: int = 2, measured: int = 0) -> None:
     """Write all of them; the liar lies, and the patch undoes it, but for every fifth statement.
 
-    The first `measured` statements are of the selection split.
+    The first `measured` statements are of the selection split; of the set's second head the
+    estimate has the wrong sign.
     """
     n = len(texts)
     ids, label = [f"s{i:03}" for i in range(n)], [i % 3 != 0 for i in range(n)]
@@ -92,7 +93,7 @@ def write(folder: Path, texts: list[str], traced: int = 2, measured: int = 0) ->
     inspection.write(folder / "data/inspection.safetensors", _looked(ids, label, tokens))
     head_set(folder / "data/heads.json", SET)
     rows = [
-        (one, layer, head, 0.5, layer + head / 10)
+        (one, layer, head, 0.5, (layer + head / 10) * (-1 if [layer, head] == SET[1] else 1))
         for one, layer, head in itertools.product(ids[:measured], range(LAYERS), range(HEADS))
     ]
     effects = pl.DataFrame(rows, head_effects.EFFECTS, orient="row")

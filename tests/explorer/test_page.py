@@ -10,10 +10,13 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+import seaborn as sns
 import vl_convert
+from matplotlib.colors import to_hex
 
 from stages.explorer import page as explorer_page
 from stages.lib import inspection
+from stages.lib.drawing import style
 from stages.lib.io import tables
 from stages.trace.schema import RUNS
 from tests.explorer import project
@@ -237,6 +240,25 @@ def test_the_lens_is_of_three_runs_toward_the_right_answer(written):
     assert points["liar, patched", 5] == 2
 
 
+def test_runs_and_effects_have_the_colours_of_the_figures(written):
+    script = """const { lens, into_base, effects, head_plot } = drawn;
+      return [lens.layer[1].encoding.color.scale.range, into_base.encoding.color.scale.range,
+        effects.layer[0].encoding.color.scale.range, head_plot.layer[1].encoding.color.scale.range];"""
+    runs, *maps, labels = shown(written, script, PLOTS)
+    looks = style.looks(project.PERSONAS)
+    expected = [looks["honest"].colour, looks["liar"].colour, style.PATCHED.colour]
+    assert runs == [colour.lower() for colour in expected]
+    diverging = sns.color_palette(style.DIVERGING, as_cmap=True)
+    assert maps == [[to_hex(diverging(place)) for place in (0.0, 0.5, 1.0)]] * 2
+    assert not set(labels) & {colour for colours in (runs, *maps) for colour in colours}
+
+
+def test_every_persona_has_the_colour_of_the_figures():
+    css = Path(explorer_page.__file__).with_name("page.css").read_text()
+    own = dict(re.findall(r"--persona-(\d): (#[0-9a-f]{6})", css.split("@media")[0]))
+    assert own == {str(i): colour.lower() for i, colour in enumerate(style.PALETTE)}
+
+
 def test_answers_of_all_personas_say_whether_they_are_right(written):
     rows = shown(
         written, "return at.answers.children.map((row) => row.textContent);", "#statement=s003"
@@ -342,6 +364,7 @@ def test_effects_of_heads_are_measured_where_they_are(written):
     assert effects[:4] == [0, 0.1, 0.2, 1]
     effects, note = shown(written, script, "#statement=s001")
     assert "by gradient" in note
+    assert "the sign is wrong for 5.2 of the set" in note
     assert effects[:4] == [0, 0.1, 0.2, 0.3]
 
 
@@ -355,6 +378,15 @@ def test_a_head_is_shown_over_all_statements_of_the_split(written):
     points, note = shown(written, script, "#statement=s000&head=1.1")
     assert [(p["id"], p["effect"]) for p in points] == [("s000", 1.1)]
     assert "of the selection split" in note
+
+
+def test_the_head_of_the_set_with_the_largest_measured_effect_is_shown_first(tmp_path, monkeypatch):
+    script = "return [at.head.value, at.effects_note.textContent.includes('the sign is wrong')];"
+    for measured, expected in ((1, ["4.1", True]), (0, ["3.0", False])):
+        project.write(tmp_path, project.statements(3), measured=measured)
+        project.head_set(tmp_path / "data/heads.json", [[3, 0], *project.SET])
+        project.page(tmp_path, monkeypatch)
+        assert shown(tmp_path / "plots/explorer.html", script) == expected
 
 
 def test_without_a_head_set_or_a_lens_the_page_says_so(tmp_path, monkeypatch):

@@ -1,5 +1,7 @@
 """What stage `explorer` reads off its tables."""
 
+import re
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -7,7 +9,7 @@ import polars as pl
 import pytest
 
 from stages.explorer import numbers, trace_maps
-from stages.explorer.prompt_tokens import Tokens, block_numbers
+from stages.explorer.prompt_tokens import SHOWN, Tokens, block_numbers
 from stages.lib.io import tables
 from stages.lib.io.cli import UserError
 from stages.lib.patching.blocks import BLOCKS, PersonaWording
@@ -69,6 +71,27 @@ class TestTokens:
         assert parts["prefix"] == "it is"
         assert parts["system"] == "<|im_start|>system\nYou are H."
         assert parts["user turn"] == "<|im_end|>\n<|im_start|>user"
+
+    @pytest.mark.parametrize(
+        ("template", "header"),
+        [
+            ("<|im_start|>system\nI am M.<|im_end|>\n", "<|im_end|>\n<|im_start|>user"),
+            ("", "<|im_start|>user"),
+        ],
+        ids=["own system turn", "none"],
+    )
+    def test_without_a_system_prompt_the_templates_own_turn_is_no_user_turn(self, template, header):
+        prompt = template + PROMPT[PROMPT.index("<|im_start|>user") :]
+        texts = re.findall(r"<\|.+?\|>|\n|[^<\n]", prompt)
+        result = block_numbers(texts, replace(WORDING, system=" "), "Zoë's 城")
+        assert result is not None
+        parts = {
+            name: "".join(t for t, b in zip(texts, result, strict=True) if b == str(i)).strip()
+            for i, name in enumerate(SHOWN)
+        }
+        assert parts["chat template"] == template.removesuffix("<|im_end|>\n")
+        assert parts["user turn"] == header
+        assert (parts["system"], parts["prefix"]) == ("", "it is")
 
     def test_without_the_wording_there_are_no_blocks(self):
         assert block_numbers(list(PROMPT), WORDING, "Zoë's 郭") is None

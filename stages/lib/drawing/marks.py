@@ -114,10 +114,38 @@ def across(
     )
 
 
-def strip(ax: Axes, x: float, rows: pl.DataFrame, y: str, colour: str) -> None:
-    """Draw y as small dots beside each other, from x to the right; a null draws nothing."""
+def strip(
+    ax: Axes,
+    x: float | np.ndarray,
+    rows: pl.DataFrame,
+    y: str,
+    colour: str,
+    spread: float | None = None,
+) -> None:
+    """Draw y as small dots beside each other; a null draws nothing.
+
+    Parameters
+    ----------
+    ax : Axes
+        Axes to draw into.
+    x : float, or array of shape (n_rows,)
+        Place of the dots.
+    rows : DataFrame of n_rows rows
+        One row per dot.
+    y : str
+        Name of the column with the value.
+    colour : str
+        Colour of the dots.
+    spread : float, optional
+        The dots stand, pale, from `spread` to the left of `x` to as far to the right; without it
+        from `x` to the right.
+    """
     dots = numbers(rows, y)
-    ax.plot(x + 0.02 * (np.arange(len(dots)) % 8), dots, ".", color=colour, markersize=7)
+    if spread is None:
+        ax.plot(x + 0.02 * (np.arange(len(dots)) % 8), dots, ".", color=colour, markersize=7)
+    else:
+        at = x + np.linspace(-spread, spread, len(dots))
+        ax.plot(at, dots, ".", color=colour, markersize=7, alpha=0.45, markeredgewidth=0)
 
 
 def rates(ax: Axes, label: str = style.ACCURACY) -> None:
@@ -135,7 +163,7 @@ def rates_across(ax: Axes, label: str = style.ACCURACY) -> None:
 
 
 def shares(ax: Axes, label: str) -> None:
-    """Label the y axis of shares, with lines at 0 and 1."""
+    """Label the y axis of fractions, with lines at 0 and 1."""
     for level in (0, 1):
         ax.axhline(level, color="black", linewidth=1.2, linestyle=style.HALF, zorder=1)
     ax.set_ylabel(label)
@@ -143,10 +171,10 @@ def shares(ax: Axes, label: str) -> None:
 
 def recalls(ax: Axes) -> None:
     """Set axes of recall on true (x) and on false statements (y), both as `rates` sets them."""
-    rates(ax, "recall on false statements (share)")
+    rates(ax, "recall on false statements (fraction)")
     ax.axvline(0.5, color="black", linewidth=1.2, linestyle=style.HALF, zorder=1)
     ax.set_xlim(-0.03, 1.03)
-    ax.set_xlabel("recall on true statements (share)")
+    ax.set_xlabel("recall on true statements (fraction)")
 
 
 def nothing(ax: Axes, why: str) -> None:

@@ -5,7 +5,6 @@
 from collections.abc import Iterable
 from typing import cast
 
-import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 
@@ -104,12 +103,11 @@ def _mark_best(ax: Axes, tables: load.Tables, note: str) -> None:
 
 def cloud(ax: Axes, place: float, rows: pl.DataFrame, look: style.Look) -> None:
     """Draw random sets at a place of the x axis: one dot per set, and a dash for their mean."""
-    values = marks.numbers(rows, "accuracy")
-    values = values[~np.isnan(values)]
-    if len(values):
-        at = place + np.linspace(-0.08, 0.08, len(values))
-        ax.plot(at, values, ".", color=look.colour, markersize=7, alpha=0.4, markeredgewidth=0)
-        ax.hlines(values.mean(), place - 0.35, place + 0.35, color=look.colour, linewidth=3)
+    rows = rows.drop_nulls("accuracy")
+    if len(rows):
+        marks.strip(ax, place, rows, "accuracy", look.colour, spread=0.08)
+        mean = marks.numbers(rows, "accuracy").mean()
+        ax.hlines(mean, place - 0.35, place + 0.35, color=look.colour, linewidth=3)
 
 
 def random(tables: load.Tables) -> pl.DataFrame:

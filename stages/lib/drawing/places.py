@@ -4,6 +4,7 @@
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -61,7 +62,12 @@ def topics(ax: Axes, rows: pl.DataFrame) -> dict[str, float]:
 
 
 def dodged(
-    rows: pl.DataFrame, by: str, series: Collection[str], x: str, places: Mapping[str, float]
+    rows: pl.DataFrame,
+    by: str,
+    series: Collection[str],
+    x: str,
+    places: Mapping[Any, float],
+    gap: float = 0.15,
 ) -> Iterator[tuple[str, np.ndarray, pl.DataFrame]]:
     """Yield each series with x values, so that series stand side by side at each name.
 
@@ -75,19 +81,21 @@ def dodged(
         Names of the series, in their order.
     x : str
         Column with the names along the x axis.
-    places : mapping of str to float
+    places : mapping to float
         Place of each name.
+    gap : float
+        Largest distance between neighbouring series.
 
     Yields
     ------
     name : str
         Name of the series.
     x_values : array of float, shape (n_rows,)
-        Place of each row; neighbouring series are at most 0.15 apart.
+        Place of each row; neighbouring series are at most `gap` apart.
     series_rows : DataFrame of n_rows rows
         Rows of the series.
     """
-    gap = min(0.15, 0.7 / max(1, len(series)))
+    gap = min(gap, 0.7 / max(1, len(series)))
     for i, name in enumerate(series):
         series_rows = rows.filter(pl.col(by) == name)
         x_values = series_rows[x].replace_strict(places, return_dtype=pl.Float64).to_numpy()
