@@ -406,7 +406,7 @@ function draw() {
   drawTrace(one);
   at("effects_note").textContent =
     `What z of one head from the ${source} run does to the ${base} run's log-odds of the right answer, at the last ` +
-    `${data.positions} tokens: ${one.measured ? "measured, one run per head." : "estimated by gradient (attribution patching), which can be wrong in size and sign.${wrongSigns()}`} ` +
+    `${data.positions} tokens: ${one.measured ? "measured, one run per head." : `estimated by gradient (attribution patching), which can be wrong in size and sign.${wrongSigns()}`} ` +
     "Framed: heads of the set. Click a head to see it over all statements.";
   plot("effects", effectsSpec(one), (datum) => datum.head !== undefined && go(state.id, name([datum.layer, datum.head])));
   drawHead(one);
