@@ -6,8 +6,13 @@ The numbers are those of metrics/, the verdicts those of plots/report.md.
 import html
 import json
 import re
+import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from stages.lib import names
+
+ROLES = {"writers": "written", "readers": "read"}
 LOOK = """\
 Look at  plots/report.md             every claim with its checks
          plots/report.html           the same as one page
@@ -26,27 +31,39 @@ def accuracies() -> list[tuple[str, dict[str, float | None]]]:
     source, base, best = windows["source"], windows["base"], windows["best"]
     known, heads = behaviour["known_report"], transplant["by_topic"]["all"]
     layers = f"layers {best['first_layer']}-{best['last_layer']}" if best else "no window"
-    n_heads, sets = transplant["n_heads"], transplant["elsewhere"]["accuracy"]
-    spread = {
-        "value": sets["mean"],
-        "low": sets["p05"],
-        "high": sets["p95"],
-        "n": sets["lead"]["n"],
-    }
+    n_heads = transplant["n_heads"]
     return [
         (source, known[source]["accuracy"]),
         (base, known[base]["accuracy"]),
         (f"{base}, {layers} patched", windows["runs"]["report"].get("patched", {})),
         (f"{base}, {n_heads} heads patched", heads.get("patched", {})),
-        (f"{base}, {n_heads} heads of other layers: mean, 5-95 % of {sets['n_sets']} sets", spread),
     ]
 
 
+def random_sets() -> tuple[str, str]:
+    """Accuracy with as many heads of other layers patched, and how far random sets differ."""
+    windows, transplant = (
+        json.loads(Path(f"metrics/{name}.json").read_text(encoding="utf-8"))
+        for name in ("windows", "transplant")
+    )
+    base, sets = windows["base"], transplant["elsewhere"]["accuracy"]
+    name = f"{base}, {transplant['n_heads']} heads of other layers patched"
+    if sets["mean"] is None:
+        return name, "not measured"
+    spread = f"mean of {sets['n_sets']} random sets, 5-95 % of them {sets['p05']:.3f} to"
+    return name, f"{sets['mean']:.3f}, {spread} {sets['p95']:.3f}, n = {sets['lead']['n']}"
+
+
 def places() -> list[tuple[str, dict[str, float | None]]]:
-    """Fraction of the gap that each layer and place recovers where the lie is written."""
+    """Fraction of the gap that each layer and place recovers, where the lie is written and read."""
     trace = json.loads(Path("metrics/trace.json").read_text(encoding="utf-8"))
-    cells = (trace["cells"][name] for name in trace["writers"])
-    return [(f"layer {cell['layer']}, {cell['block']}", cell["recovered"]) for cell in cells]
+    cells = (
+        (role, trace["cells"][name]) for role in ("writers", "readers") for name in trace[role]
+    )
+    return [
+        (f"{ROLES[role]}: layer {cell['layer']}, {names.block(cell['block'])}", cell["recovered"])
+        for role, cell in cells
+    ]
 
 
 def verdicts() -> list[tuple[str, str]]:
@@ -59,12 +76,14 @@ def verdicts() -> list[tuple[str, str]]:
 def lines() -> list[str]:
     """All that is printed."""
     numbers, written, claims = accuracies(), places(), verdicts()
-    width = max(len(name) for name, _ in numbers + written)
+    others, spread = random_sets()
+    width = max(len(name) for name in (others, *dict(numbers + written)))
     wide = max((len(verdict) for _, verdict in claims), default=0)
     return [
         "Accuracy on known statements of the report split, with 95 % interval",
         "(n differs: stages take different numbers of these statements)",
         *(f"  {name:{width}}  {_shown(value)}" for name, value in numbers),
+        f"  {others:{width}}  {spread}",
         "",
         "Fraction of the gap in log-odds recovered by one layer patched at one place",
         *(f"  {name:{width}}  {_shown(value)}" for name, value in written),
