@@ -18,7 +18,7 @@ from stages.erasure.schema import CONTROLS, LEACE, NONE, ORACLE, RUNS
 from stages.lib import forward
 from stages.lib.forward import Patcher
 from stages.lib.io.cli import UserError
-from stages.lib.patching import best_window, patched_runs
+from stages.lib.patching import best_window, patch, patched_runs
 from stages.lib.patching.experiment import Experiment
 from stages.lib.patching.prompt_pairs import PromptPairs
 
@@ -79,9 +79,7 @@ def run(
     """
     n_layers, n_heads = setting.shape
     layer_windows = windows(n_layers, config)
-    patches = np.zeros((len(layer_windows), n_layers, n_heads), bool)
-    for patch, layers in zip(patches, layer_windows, strict=True):
-        patch[layers.start : layers.stop] = True
+    patches = patch.of_windows(layer_windows, n_layers, n_heads)
     pairs = setting.pairs
     if fit_pairs.label.all() or not fit_pairs.label.any():
         pairs = pairs.only(pairs.table["statement_id"].clear())
