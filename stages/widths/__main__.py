@@ -12,7 +12,6 @@ import polars as pl
 
 from stages.lib import forward
 from stages.lib.io import cli, params, tables
-from stages.lib.io.cli import UserError
 from stages.lib.patching import experiment, patch, prompt_pairs
 from stages.lib.patching.experiment import Experiment
 from stages.widths import window_choice, window_runs
@@ -33,13 +32,8 @@ def main(
     section = params.section("widths", WidthsConfig)
     setting = experiment.load(pairs, model, ("selection",), section.limit)
     report_pairs = prompt_pairs.read(pairs, ("report",), section.report_limit, by="topic")
-    n_layers, _ = setting.shape
-    if max(section.sizes) > n_layers:
-        raise UserError(
-            f"params.yaml: widths.sizes: found {max(section.sizes)}, expected at most {n_layers}, "
-            "the model's layers"
-        )
-    all_windows = window_runs.all_windows(section.sizes, n_layers)
+    setting.require_layers("widths.sizes", max(section.sizes))
+    all_windows = window_runs.all_windows(section.sizes, setting.lm.n_layers)
     selection_runs = _rows(setting, "selection", dict.fromkeys(DIRECTIONS, all_windows))
     choices = window_choice.choose(setting.pairs, selection_runs, setting.config)
     reported_windows = {
