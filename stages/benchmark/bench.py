@@ -117,7 +117,7 @@ class Bench:
         estimates = np.empty((n, *self.shape))
         for part, patcher, z, at in self._patchers() if everywhere else self._last_patchers():
             estimates[part] = patcher.attribution("attribution", z, at)
-        return estimates * self.sign[:, None, None]
+        return patch.toward_right(estimates, self.setting.pairs.label)
 
     def slopes(
         self, strengths: np.ndarray, cut: np.ndarray | None = None, direct: bool = False

@@ -17,8 +17,7 @@ from stages.erasure.moments import Moments
 from stages.erasure.schema import CONTROLS, LEACE, NONE, ORACLE, RUNS
 from stages.lib import forward
 from stages.lib.forward import Patcher
-from stages.lib.io.cli import UserError
-from stages.lib.patching import best_window, patched_runs
+from stages.lib.patching import best_window, patch, patched_runs
 from stages.lib.patching.experiment import Experiment
 from stages.lib.patching.prompt_pairs import PromptPairs
 
@@ -26,18 +25,7 @@ AT_ONCE = 32  # prompts whose z is held at a time
 
 
 def windows(n_layers: int, config: ErasureConfig) -> list[range]:
-    """Return windows of every size, `stride` layers apart; the last ends at the last layer.
-
-    Raises
-    ------
-    UserError
-        If a window has more layers than the model.
-    """
-    if max(config.sizes) > n_layers:
-        raise UserError(
-            f"params.yaml: erasure.sizes: found {max(config.sizes)}, expected 1 to {n_layers}, the "
-            "model's layers"
-        )
+    """Return windows of every size, `stride` layers apart; the last ends at the last layer."""
     layers = []
     for size in sorted(config.sizes):
         last = n_layers - size
@@ -73,15 +61,19 @@ def run(
         One row per statement and run, with the columns of `schema.RUNS`; the unpatched
         runs have no layers. Empty where the statements to fit on lack a label.
 
+    Raises
+    ------
+    UserError
+        If a window has more layers than the model.
+
     References
     ----------
     arXiv:2311.15131: LEACE on z of all heads in 5 or 10 layers, at the last 15 positions.
     """
+    setting.require_layers("erasure.sizes", max(config.sizes))
     n_layers, n_heads = setting.shape
     layer_windows = windows(n_layers, config)
-    patches = np.zeros((len(layer_windows), n_layers, n_heads), bool)
-    for patch, layers in zip(patches, layer_windows, strict=True):
-        patch[layers.start : layers.stop] = True
+    patches = patch.of_windows(layer_windows, n_layers, n_heads)
     pairs = setting.pairs
     if fit_pairs.label.all() or not fit_pairs.label.any():
         pairs = pairs.only(pairs.table["statement_id"].clear())

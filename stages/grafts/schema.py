@@ -1,10 +1,8 @@
-"""Columns and key of the table of runs with grafted weights, and the head set in it."""
+"""Columns and key of the table of runs with grafted weights."""
 
 import polars as pl
 
 from stages.lib.io import tables
-from stages.lib.patching.graft_names import SET
-from stages.lib.patching.patch import Head
 
 SCHEMA: tables.Schema = tables.PATCHED | {
     "run": pl.String,
@@ -21,9 +19,3 @@ of heads that share keys and values; `size` is the Frobenius norm of the unit's 
 Unit `set` is the smallest set of heads without whose change the model is honest, `rest` is all
 other heads."""
 KEY = ["statement_id", "base", "patch_id"]
-
-
-def needed(runs: pl.DataFrame) -> list[Head]:
-    """Return the smallest set of heads that the lie needs; no head where no set was found."""
-    heads = runs.filter(unit=SET)["heads"].head(1).explode().to_list()
-    return [Head(head["layer"], head["head"]) for head in heads]

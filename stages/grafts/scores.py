@@ -26,7 +26,7 @@ from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.graft_names import ALL, ALONE, GROUP, HEAD, LAYER, MAP, REST, SET, WITHOUT
 from stages.lib.patching.prompt_pairs import PromptPairs
-from stages.lib.stats import Interval, plot_rows, ratios, run_points
+from stages.lib.stats import Interval, needed_heads, plot_rows, ratios, run_points
 
 REASON = "the model was not taught to lie: there are no weights to graft"
 
@@ -108,7 +108,7 @@ def summarise(runs: pl.DataFrame, about: PromptPairs, config: PatchConfig) -> Me
         maps=all_units[MAP],
         needed_layers=needed,
         needed=NeededSet(
-            heads=[[*head] for head in schema.needed(runs)],
+            heads=[[*head] for head in needed_heads.needed(runs)],
             n_changed=sum(unit.size > 0 for unit in all_units.get(HEAD, {}).values()),
             set=all_units.get(SET, {}).get(""),
             rest=all_units.get(REST, {}).get(""),

@@ -18,6 +18,7 @@ from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.head_set import HeadSet
 from stages.lib.patching.layer_window import Window
 from stages.lib.probing import probe_files
+from stages.lib.stats import needed_heads
 from stages.trace import schema as trace_schema
 
 
@@ -74,7 +75,7 @@ def main(
     span = range(trained[0], trained[-1] + 1)
     set_heads = records.read(heads, HeadSet).heads
     grafts_table, _ = patched_runs.read(grafts, grafts_schema.SCHEMA, pairs)
-    needed = grafts_schema.needed(grafts_table)
+    needed = needed_heads.needed(grafts_table)
     trace_runs, about = patched_runs.read(trace / "runs.parquet", trace_schema.RUNS, pairs)
     scores = methods.scores(
         tables.read(attribution_patching, head_effects.EFFECTS),

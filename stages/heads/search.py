@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stages.lib.patching import head_runs, layer_window, patch
+from stages.lib.patching import head_effects, head_runs, layer_window, patch
 from stages.lib.patching.head_runs import HeadRuns
 from stages.lib.patching.layer_window import Window
 from stages.lib.patching.patch import Head
@@ -56,7 +56,8 @@ def search(runs: HeadRuns, best_window: Window, keep: float) -> HeadSearch:
     sets = {"none": [], "window": window_heads}
     alone_sets = {_name([head]): [head] for head in window_heads}
     left_out_sets = {
-        f"left_out {h.layer}.{h.head}": [x for x in window_heads if x != h] for h in window_heads
+        head_effects.name(head_effects.LEFT_OUT, [h]): [x for x in window_heads if x != h]
+        for h in window_heads
     }
     low, high = (patch.mean_p_correct(p, runs.pairs.label) for p in runs(list(sets.values())))
     for single_head_sets in (alone_sets, left_out_sets):
@@ -70,5 +71,5 @@ def search(runs: HeadRuns, best_window: Window, keep: float) -> HeadSearch:
 
 def _name(heads: list[Head]) -> str:
     """Name a head set; the name does not depend on the order of its heads."""
-    kind = ("none", "alone", "set")[min(len(heads), 2)]
-    return " ".join([kind, *(f"{h.layer}.{h.head}" for h in sorted(heads))])
+    kind = ("none", head_effects.ALONE, "set")[min(len(heads), 2)]
+    return head_effects.name(kind, sorted(heads))

@@ -38,7 +38,7 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Split(Facts):
+class LogitParts(Facts):
     """Parts of both runs' logits, as read from the file.
 
     Attributes
@@ -68,7 +68,7 @@ def write(out: Path, parts: dict[str, Any], facts: Facts) -> None:
     arrays.write(out, contents, asdict(facts))
 
 
-def read(file: Path) -> Split:
+def read(file: Path) -> LogitParts:
     """Read a file that `write` wrote.
 
     Raises
@@ -81,4 +81,4 @@ def read(file: Path) -> Split:
         for key, array in contents.items():
             role, name = key.split(".")
             setattr(runs.setdefault(role, SimpleNamespace()), name, array)
-        return Split(**facts, runs=runs)
+        return LogitParts(**facts, runs=runs)

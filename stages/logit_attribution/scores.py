@@ -19,7 +19,7 @@ from stages.logit_attribution import scores_lens as lens
 from stages.logit_attribution import scores_measured as measured
 from stages.logit_attribution import scores_points as points
 from stages.logit_attribution.metrics import LogitAttributionMetrics, Measured
-from stages.logit_attribution.schema import ROLES, Split
+from stages.logit_attribution.schema import ROLES, LogitParts
 from stages.logit_attribution.scores_contributions import RUNS
 
 Results = tuple[Measured, dict[str, list[Row]]]  # metrics, and rows of each plot table
@@ -46,13 +46,13 @@ def main(
 
 
 def make(
-    split: Split, personas: tuple[str, str], label: NDArray[np.bool_], subject: NDArray[Any]
+    split: LogitParts, personas: tuple[str, str], label: NDArray[np.bool_], subject: NDArray[Any]
 ) -> Results:
     """Measure what the parts of both runs add to the answer.
 
     Parameters
     ----------
-    split : Split
+    split : LogitParts
         Parts of both runs.
     personas : pair of str
         Names of the source and of the base.

@@ -21,7 +21,7 @@ from stages.logit_attribution.metrics import (
     Tokens,
     Top,
 )
-from stages.logit_attribution.schema import Split
+from stages.logit_attribution.schema import LogitParts
 from stages.logit_attribution.scores_contributions import KINDS, Array, Contributions, Pair, paired
 
 TOP = 10  # number of heads, and of sublayers, in the metrics
@@ -39,7 +39,7 @@ def measured(
     base: Contributions,
     tokens: Pair,
     divergence: LensDivergence,
-    split: Split,
+    split: LogitParts,
     subject: NDArray[Any],
 ) -> Measured:
     """Compare the parts of both runs.
@@ -52,7 +52,7 @@ def measured(
         The two tokens whose logits are compared.
     divergence : LensDivergence
         Where the runs diverge.
-    split : Split
+    split : LogitParts
         Contents of the file that the stage wrote.
     subject : ndarray of shape (n_statements,)
         What each statement is about.
@@ -97,7 +97,7 @@ def null_results() -> Measured:
     )
 
 
-def _named(tokens: Pair, split: Split) -> Tokens:
+def _named(tokens: Pair, split: LogitParts) -> Tokens:
     """The two tokens, by id and text."""
     true, false = (Token(split.ids[i], split.texts[i]) for i in (tokens.true, tokens.false))
     return Tokens(true, false, tokens.share)

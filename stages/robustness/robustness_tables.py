@@ -3,7 +3,7 @@
 import polars as pl
 
 from stages.lib.forward import Readouts
-from stages.lib.patching import patched_runs
+from stages.lib.patching import head_effects, patched_runs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.robustness.head_sets import NamedSet, reversible
@@ -17,7 +17,7 @@ def single_rows(single_head_runs: SingleHeadRuns, config: PatchConfig) -> pl.Dat
     columns = {"wording": single_head_runs.wording, "chosen_on": "", "set": ""}
     parts = [_unpatched(about, readouts, config, columns)]
     for head, p in zip(single_head_runs.heads, readouts.patched, strict=True):
-        name = f"alone {head.layer}.{head.head}"
+        name = head_effects.name(head_effects.ALONE, [head])
         parts.append(
             patched_runs.rows(about, p, config.source, config.base, name, [head], SCHEMA, **columns)
         )

@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 
-from stages.lib.patching import patch, patched_runs
+from stages.lib.patching import head_effects, patch, patched_runs
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.patch import Head
 from stages.lib.patching.prompt_pairs import PromptPairs
@@ -77,7 +77,10 @@ def singles(
         return patch.p_correct(patched_runs.probabilities(own, **columns), about.label)
 
     base = p_correct(patched_runs.UNPATCHED, config.base)
-    gain = [p_correct(f"alone {layer}.{head}", config.source) - base for layer, head in window]
+    gain = [
+        p_correct(head_effects.name(head_effects.ALONE, [head]), config.source) - base
+        for head in window
+    ]
     topic = about.table["topic"].to_numpy()
     return Singles(np.reshape(gain, (len(window), len(base))), topic, about.subject)
 

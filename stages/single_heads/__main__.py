@@ -11,7 +11,7 @@ import polars as pl
 
 from stages.lib import forward
 from stages.lib.io import cli, params, tables
-from stages.lib.patching import experiment, patch, patched_runs
+from stages.lib.patching import experiment, head_effects, patch, patched_runs
 from stages.lib.patching.patch import Head
 from stages.single_heads.config import SingleHeadsConfig
 
@@ -32,7 +32,7 @@ def main(
         return
     rows = [patched_runs.rows(known_pairs, readouts.base, config.base, config.base)]
     for head, p in zip(all_heads, readouts.patched, strict=True):
-        name = f"alone {head.layer}.{head.head}"
+        name = head_effects.name(head_effects.ALONE, [head])
         rows.append(patched_runs.rows(known_pairs, p, config.source, config.base, name, [head]))
     tables.write(out, pl.concat(rows), patched_runs.SCHEMA, ["statement_id", "patch_id"])
 

@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import polars as pl
 
 from stages.lib import forward
 from stages.lib.io import cli, params, tables
-from stages.lib.io.cli import UserError
-from stages.lib.patching import experiment, prompt_pairs
+from stages.lib.patching import experiment, patch, prompt_pairs
 from stages.lib.patching.experiment import Experiment
 from stages.widths import window_choice, window_runs
 from stages.widths.config import WidthsConfig
@@ -32,13 +32,8 @@ def main(
     section = params.section("widths", WidthsConfig)
     setting = experiment.load(pairs, model, ("selection",), section.limit)
     report_pairs = prompt_pairs.read(pairs, ("report",), section.report_limit, by="topic")
-    n_layers, _ = setting.shape
-    if max(section.sizes) > n_layers:
-        raise UserError(
-            f"params.yaml: widths.sizes: found {max(section.sizes)}, expected at most {n_layers}, "
-            "the model's layers"
-        )
-    all_windows = window_runs.all_windows(section.sizes, n_layers)
+    setting.require_layers("widths.sizes", max(section.sizes))
+    all_windows = window_runs.all_windows(section.sizes, setting.lm.n_layers)
     selection_runs = _rows(setting, "selection", dict.fromkeys(DIRECTIONS, all_windows))
     choices = window_choice.choose(setting.pairs, selection_runs, setting.config)
     reported_windows = {
@@ -53,7 +48,7 @@ def main(
 def _rows(setting: Experiment, split: str, windows: dict[str, list[SizedWindow]]) -> pl.DataFrame:
     """Run the windows of each direction and both unpatched runs: one row per statement and run."""
     into_base, into_source = (
-        patcher(window_runs.patches(windows[name], *setting.shape), f"widths, {name}")
+        patcher(_patches(setting, windows[name]), f"widths, {name}")
         for name, patcher in (("patched", setting.patcher()), ("reverse", setting.reverse()))
     )
     runs = [("source", None, into_base.source), ("base", None, into_base.base)]
@@ -61,6 +56,11 @@ def _rows(setting: Experiment, split: str, windows: dict[str, list[SizedWindow]]
         runs += [(name, *pair) for pair in zip(windows[name], readouts.patched, strict=True)]
     pairs, config = setting.pairs, setting.config
     return pl.concat([window_runs.rows(pairs, split, *run, config) for run in runs])
+
+
+def _patches(setting: Experiment, windows: list[SizedWindow]) -> np.ndarray:
+    """Patches of all heads of these windows."""
+    return patch.of_windows([window.span for window in windows], *setting.shape)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,11 @@ class SizedWindow:
         return self.first + self.size - 1
 
     @property
+    def span(self) -> range:
+        """The layers."""
+        return range(self.first, self.first + self.size)
+
+    @property
     def layers(self) -> dict[str, int]:
         """First and last layer, as columns of the tables."""
         return {"first_layer": self.first, "last_layer": self.last}
@@ -47,14 +52,6 @@ class SizedWindow:
 def all_windows(sizes: tuple[int, ...], n_layers: int) -> list[SizedWindow]:
     """List all windows of these sizes in a model with `n_layers` layers, size by size."""
     return [SizedWindow(size, first) for size in sizes for first in range(n_layers - size + 1)]
-
-
-def patches(windows: list[SizedWindow], n_layers: int, n_heads: int) -> np.ndarray:
-    """Return patches of all heads of these windows: (n_windows, n_layers, n_heads), bool."""
-    masks = np.zeros((len(windows), n_layers, n_heads), bool)
-    for mask, window in zip(masks, windows, strict=True):
-        mask[window.first : window.last + 1] = True
-    return masks
 
 
 def layers(window: SizedWindow | None) -> dict[str, int | None]:

@@ -12,7 +12,6 @@ import polars as pl
 from stages.lib import forward
 from stages.lib.forward import Readouts
 from stages.lib.io import cli, params, tables
-from stages.lib.io.cli import UserError
 from stages.lib.patching import best_window, experiment, patch, patched_runs, prompt_pairs
 from stages.lib.patching.experiment import Experiment
 from stages.windows.config import WindowsConfig
@@ -26,13 +25,8 @@ def main(
     """Patch each window of consecutive layers, on both splits."""
     section = params.section("windows", WindowsConfig)
     setting = experiment.load(pairs, model, prompt_pairs.SPLITS, section.limit)
-    n_layers, n_heads = setting.shape
-    if section.size > n_layers:
-        raise UserError(
-            f"params.yaml: windows.size: found {section.size}, expected 1 to {n_layers}, "
-            "the model's layers"
-        )
-    patches = patch.windows(n_layers, n_heads, section.size)
+    setting.require_layers("windows.size", section.size)
+    patches = patch.windows(*setting.shape, section.size)
     readouts = setting.patcher()(patches, "windows")
     if forward.is_main_process():
         rows = _rows(setting, readouts, patches, section.size)

@@ -164,8 +164,8 @@ def test_windows_step_and_end_at_the_last_layer():
 
 
 def test_a_window_larger_than_the_model_is_refused():
-    with pytest.raises(UserError, match=r"found 6, expected 1 to 5, the model's layers"):
-        erasure_runs.windows(5, replace(CONFIG, sizes=(1, 6)))
+    with pytest.raises(UserError, match=r"erasure.sizes: found 6, expected 1 to 5, the model"):
+        erasure_runs.run(setting(SCORED), FITTED, replace(CONFIG, sizes=(1, 6)), None)
 
 
 class TestProbes:

@@ -11,6 +11,7 @@ from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.layer_window import Window
 from stages.lib.patching.patch import Head
 from stages.lib.patching.prompt_pairs import PromptPairs
+from stages.lib.stats import needed_heads
 from stages.trace.schema import RUNS
 from tests.intervals import ends, there
 
@@ -95,8 +96,8 @@ class TestScores:
 
 def test_the_needed_heads_are_those_of_the_set_and_none_without_one():
     result = grafts(("head", 1, 0, 1.0, []), ("set", None, None, 1.0, [(1, 0), (2, 2)]))
-    assert schema.needed(result) == NEEDED
-    assert schema.needed(result.filter(unit="head")) == []
+    assert needed_heads.needed(result) == NEEDED
+    assert needed_heads.needed(result.filter(unit="head")) == []
 
 
 class TestTraced:

@@ -98,6 +98,54 @@ def test_what_scores_alone_import_reruns_no_sweep():
         assert seen <= closure(entry(MODULES[name])), name
 
 
+OF_READERS = {
+    "stages/logit_attribution/schema.py": {"read"},  # the inverse of `write`, which the run calls
+    "stages/trace/schema.py": {"effects"},  # of inspect and explorer: to be moved
+}
+"""Functions of a schema.py that its node's run does not use, and why they are there."""
+
+
+def functions(file):
+    """Names of the functions that a module defines."""
+    return {node.name for node in ast.parse(file).body if isinstance(node, ast.FunctionDef)}
+
+
+def words(text):
+    """Names and attributes that a module says."""
+    nodes = list(ast.walk(ast.parse(text)))
+    names = {node.id for node in nodes if isinstance(node, ast.Name)}
+    names |= {
+        alias.name for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names
+    }
+    return names | {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+
+
+def unused(schema, others):
+    """Functions of a schema that neither it nor one of some other modules uses, by their texts."""
+    return functions(schema) - set().union(words(schema), *map(words, others))
+
+
+def test_a_schema_defines_no_function_that_its_run_does_not_use():
+    """Else an edit of what readers alone use would run the model again."""
+    found = {}
+    for path in (ROOT / "stages").glob("*/schema.py"):
+        name = path.relative_to(ROOT).as_posix()
+        run = closure(entry(path.parent.name)) - {name}
+        texts = [
+            (ROOT / file).read_text() for file in run if file.startswith(name[: -len("schema.py")])
+        ]
+        assert texts
+        if left := unused(path.read_text(), texts):
+            found[name] = left
+    assert found == OF_READERS
+
+
+def test_a_function_of_readers_alone_would_be_seen():
+    schema = "def write(): pass\ndef read(): pass\ndef size(): return write()"
+    assert unused(schema, ["from a.schema import size"]) == {"read"}
+    assert unused(schema, ["schema.read()"]) == {"size"}
+
+
 def test_what_no_sweep_imports_is_in_no_folder_of_lib_that_sweeps_list():
     """Else an edit of what writes metrics, or of a statistic, would run the model again."""
     sweeps = run_the_model()

@@ -335,7 +335,7 @@ def test_a_window_larger_than_the_model_is_refused_in_one_line(own):
     own.set({"widths": {"sizes": [2, 6]}})
     result = own.run("dvc", "repro", "--single-item", "widths")
     assert result.returncode != 0
-    assert "error: params.yaml: widths.sizes: found 6, expected at most 5" in result.stderr
+    assert "error: params.yaml: widths.sizes: found 6, expected 1 to 5" in result.stderr
 
 
 def test_report_statements_took_no_part_in_the_search(project):

@@ -131,7 +131,7 @@ def test_both_directions_find_the_planted_layer_and_no_window_without_it_does_an
         for persona, system in (("honest", "You are H."), ("liar", "You are so L."))
     }
     windows = window_runs.all_windows((1, 2, 5), model.n_layers)
-    patches = window_runs.patches(windows, model.n_layers, model.n_heads)
+    patches = patch.of_windows([window.span for window in windows], model.n_layers, model.n_heads)
     for base, source, extreme, turned in (
         ("liar", "honest", np.argmax, 1.0),
         ("honest", "liar", np.argmin, 0.0),

@@ -6,6 +6,7 @@ from pathlib import Path
 from stages.lib.forward import Patcher
 from stages.lib.forward.site import SITES, Site
 from stages.lib.io import params
+from stages.lib.io.cli import UserError
 from stages.lib.model import lm, readout
 from stages.lib.model.lm import LanguageModel
 from stages.lib.model.readout import Answers, ReadoutConfig
@@ -44,6 +45,14 @@ class Experiment:
     def shape(self) -> tuple[int, int]:
         """Number of layers, and number of units per layer (heads where the site is z)."""
         return self.lm.n_layers, self.site.shape(self.lm)[0]
+
+    def require_layers(self, key: str, n: int) -> None:
+        """Raise a UserError that names a key of params.yaml if the model has less than n layers."""
+        n_layers = self.lm.n_layers
+        if n > n_layers:
+            raise UserError(
+                f"params.yaml: {key}: found {n}, expected 1 to {n_layers}, the model's layers"
+            )
 
     def patcher(self, keep: bool = False) -> Patcher:
         """Patch the source's units into the base run, at the last `patch.positions` positions."""

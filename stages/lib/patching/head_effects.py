@@ -1,5 +1,7 @@
 """Runs that show the effect of single heads: patched in alone, or left out of the window."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import polars as pl
 
@@ -19,14 +21,34 @@ EFFECTS: tables.Schema = {
 }
 
 
+def name(kind: str, heads: Iterable[Head]) -> str:
+    """Return the `patch_id` of a run of some heads: the kind, then layer and head of each.
+
+    Parameters
+    ----------
+    kind : str
+        Such as ``alone`` or ``left_out``.
+    heads : iterable of Head
+        The heads, in the order of the name.
+    """
+    return " ".join([kind, *(f"{head.layer}.{head.head}" for head in heads)])
+
+
+def head_of(patch_id: str) -> Head:
+    """Return the head of a run of one head: the inverse of `name`."""
+    _, place = patch_id.split(" ")
+    layer, head = map(int, place.split("."))
+    return Head(layer, head)
+
+
 def pairs(runs: pl.DataFrame, measure: str) -> list[tuple[Head, np.ndarray, np.ndarray]]:
     """Pair, for each head, the run with the head patched in and the run without it.
 
     Parameters
     ----------
     runs : DataFrame
-        With the columns of `patched_runs.SCHEMA`. A `patch_id` is ``none``, ``window``, or a
-        measure with a layer and a head, such as ``alone 22.0``.
+        With the columns of `patched_runs.SCHEMA`. A `patch_id` is ``none``, ``window``, or of
+        `name` for one head, such as ``alone 22.0``.
     measure : str
         ``alone`` compares the head alone with the base run; ``left_out`` compares all heads of the
         window with all heads but this one.
@@ -42,9 +64,8 @@ def pairs(runs: pl.DataFrame, measure: str) -> list[tuple[Head, np.ndarray, np.n
         runs, patch_id=patched_runs.UNPATCHED if measure == ALONE else "window"
     )
     runs_of_heads: list[tuple[Head, np.ndarray, np.ndarray]] = []
-    for (name,), rows in head_rows.group_by("patch_id"):
-        layer, head = map(int, str(name).removeprefix(f"{measure} ").split("."))
+    for (patch_id,), rows in head_rows.group_by("patch_id"):
         head_run = patched_runs.probabilities_of(rows)
         present, absent = (head_run, reference) if measure == ALONE else (reference, head_run)
-        runs_of_heads.append((Head(layer, head), present, absent))
+        runs_of_heads.append((head_of(str(patch_id)), present, absent))
     return sorted(runs_of_heads, key=lambda entry: entry[0])

@@ -47,9 +47,15 @@ def windows(n_layers: int, n_heads: int, size: int) -> np.ndarray:
     ----------
     arXiv:2311.15131, figure 3.
     """
-    patches = np.zeros((n_layers - size + 1, n_layers, n_heads), bool)
-    for first in range(len(patches)):
-        patches[first, first : first + size] = True
+    firsts = range(n_layers - size + 1)
+    return of_windows([range(first, first + size) for first in firsts], n_layers, n_heads)
+
+
+def of_windows(windows: list[range], n_layers: int, n_heads: int) -> np.ndarray:
+    """Make one patch of all heads per window of layers: (n_windows, n_layers, n_heads), bool."""
+    patches = np.zeros((len(windows), n_layers, n_heads), bool)
+    for patch, layers in zip(patches, windows, strict=True):
+        patch[layers.start : layers.stop] = True
     return patches
 
 

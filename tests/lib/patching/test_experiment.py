@@ -46,6 +46,14 @@ def test_shape_is_that_of_the_site():
     assert experiment("mlp_out").shape == experiment("resid_post").shape == (5, 1)
 
 
+def test_more_layers_than_the_model_has_are_refused_with_the_key(mlp):
+    mlp.require_layers("windows.size", 5)
+    with pytest.raises(UserError) as error:
+        mlp.require_layers("windows.size", 6)
+    line = "params.yaml: windows.size: found 6, expected 1 to 5, the model's layers"
+    assert str(error.value) == line
+
+
 @pytest.mark.parametrize(
     ("site", "restored"), [("mlp_out", [VERDICT]), ("resid_post", [1, 2, 3, 4])]
 )

@@ -15,6 +15,12 @@ def test_windows_cover_every_start_and_the_last_one_ends_at_the_last_layer():
     assert windows.any(axis=0).all()
 
 
+def test_a_patch_of_a_window_holds_all_heads_of_its_layers_and_no_other():
+    patches = patch.of_windows([range(1, 3), range(0), range(3, 4)], 4, 2)
+    assert patches.all(axis=2).tolist() == patches.any(axis=2).tolist()
+    assert [np.flatnonzero(p.all(axis=1)).tolist() for p in patches] == [[1, 2], [], [3]]
+
+
 def test_a_patch_of_heads_holds_these_and_no_other():
     patches = patch.of_heads([[Head(1, 2), Head(0, 3)], []], 3, 4)
     assert set(zip(*np.nonzero(patches[0]), strict=True)) == {(1, 2), (0, 3)}
