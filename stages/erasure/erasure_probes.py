@@ -25,12 +25,12 @@ Correctness = dict[tuple[str, str], NDArray[np.bool_]]
 
 
 def check(folders: dict[str, Path], pairs: PromptPairs, settings: ProbesConfig) -> pl.DataFrame:
-    """Fit probes on z of all heads of a layer at the last token, whole and erased.
+    """Fit probes on z of all heads of a layer at the last token, unerased and erased.
 
     Erasers are fitted on the selection split, like those of the patched runs. There are four
     probes. ``fitted`` is fitted and scored on the selection split; on erased z its accuracy can be
     at most the rate of the more frequent label. ``report`` is the same probe, scored on the report
-    split. ``before`` is fitted on whole z of the selection split and scored on erased z of the
+    split. ``before`` is fitted on unerased z of the selection split and scored on erased z of the
     report split. ``fresh`` is fitted on the report split and scored on its held-out subjects.
 
     Parameters
@@ -114,7 +114,7 @@ def _layer(
         score = place[i, selection_design.selection] @ fitted.directions[i] + fitted.intercepts[i]
         results["fitted", z] = (score > 0) == y
         results["report", z] = fitted.correct[i, i]
-        if i:  # on whole z, ``before`` is ``report``
+        if i:  # on unerased z, ``before`` is ``report``
             results["before", z] = fitted.correct[0, i]
         results["fresh", z] = fresh.held_out[i, i]
     return results

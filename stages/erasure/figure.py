@@ -16,13 +16,13 @@ ERASED = {
     "permuted": ("LEACE of permuted labels", style.RANDOM),
     "random": ("a random direction", style.ELSEWHERE),
 }
-WHOLE = ("fresh", "whole")  # in the persona's own look
+UNERASED = ("fresh", "unerased")  # in the persona's own look
 # Lines of the probes, by probe and kind of z.
 LEFT = {
     ("fresh", "erased"): ("fitted and scored on erased z", LEACE),
     ("fresh", "permuted"): ("the same, permuted labels erased", style.RANDOM),
     ("before", "erased"): (
-        "fitted on whole z, scored on erased z",
+        "fitted on unerased z, scored on erased z",
         style.Look(style.SECOND[4], "v", style.DASHES[4]),
     ),
 }
@@ -43,7 +43,7 @@ def draw(tables: load.Tables) -> Figure:
         "are in the window nearest to the best one, others have one. Bottom: logistic regression "
         "on z of a layer at the last token, scored on the report split "
         f"({probes['n'].max() or 0} statements at most) and fitted on its other subjects; fitted "
-        "on whole z, scored on erased z: fitted on the selection split. "
+        "on unerased z, scored on erased z: fitted on the selection split. "
         f"Bands: {style.INTERVALS}.",
         height=3.6 * (len(sizes) + 1),
         entries={name: looks[name] for name in personas} | dict(ERASED.values()),
@@ -79,11 +79,11 @@ def _windows(ax: Axes, rows: pl.DataFrame, persona: style.Look) -> None:
 
 
 def _probes(ax: Axes, rows: pl.DataFrame, persona: style.Look) -> None:
-    """Accuracy of probes on whole and erased z, by layer."""
+    """Accuracy of probes on unerased and erased z, by layer."""
     if rows.is_empty():
         marks.nothing(ax, "no probe was fitted")
         return
-    lines = {WHOLE: ("fitted and scored on whole z", persona)} | LEFT
+    lines = {UNERASED: ("fitted and scored on unerased z", persona)} | LEFT
     for (probe, z), (title, look) in lines.items():
         own = rows.filter(probe=probe, z=z)
         marks.line(ax, own, "layer", "accuracy", look)

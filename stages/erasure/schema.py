@@ -15,7 +15,7 @@ RUNS: tables.Schema = tables.PATCHED | {
     "removed": pl.Float64,  # fraction of z's variance that is erased, over all layers
 }
 
-Z = ("whole", "erased", "permuted")  # permuted: LEACE of permuted labels
+Z = ("unerased", "erased", "permuted")  # permuted: LEACE of permuted labels
 PROBES = ("fitted", "report", "before", "fresh")
 PROBED: tables.Schema = {
     "persona": pl.String,

@@ -9,7 +9,8 @@ from stages.explorer.numbers import short
 from stages.lib.io import tables
 from stages.lib.io.cli import UserError
 from stages.lib.patching.config import PatchConfig
-from stages.trace.schema import ALL, LAST, PARTS, RUNS, effects
+from stages.lib.trace_effects import effects
+from stages.trace.schema import ALL, LAST, PARTS, RUNS
 
 NULLABLE = ("layer", "block", "head")
 COLUMNS = ("statement_id", "base", "layer", "head", "block", "effect")

@@ -3,7 +3,7 @@
 import polars as pl
 
 from stages.lib.patching.patch import Head
-from stages.trace.schema import effects
+from stages.lib.trace_effects import effects
 
 PER_CELL = 3  # one attention map per head makes the page grow
 

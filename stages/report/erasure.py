@@ -52,7 +52,7 @@ def erasing(results: Results, source: str, base: str) -> Claim:
                 number(scores.none.accuracy),
                 number(erased_scores.accuracy if erased_scores else None),
                 *words.by_label(erased_scores.by_label if erased_scores else None),
-                number(fresh_probes.get("whole")),
+                number(fresh_probes.get("unerased")),
                 number(fresh_probes.get("erased")),
             )
         )

@@ -3,7 +3,6 @@
 import polars as pl
 
 from stages.lib.io import tables
-from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.blocks import BLOCKS
 
 LAST_TOKEN, LAST, ALL = "last token", "last {}", "all"  # LAST is formatted with patch.positions
@@ -33,28 +32,3 @@ ESTIMATES: tables.Schema = {
     "estimate": pl.Float64,
 }
 """One row per statement and head: estimate by attribution patching at all paired positions."""
-
-
-def effects(runs: pl.DataFrame, statements: pl.DataFrame) -> pl.DataFrame:
-    """Return the patched runs, with the effect of each patch.
-
-    Parameters
-    ----------
-    runs : DataFrame
-        With the columns of `RUNS`.
-    statements : DataFrame
-        Columns `statement_id` and `label`; runs of other statements are dropped.
-
-    Returns
-    -------
-    DataFrame
-        Rows of `runs` with a layer. Column `effect`: log-odds of the right answer minus those of
-        the unpatched run of the same statement and base, in nats; null without such a run.
-    """
-    runs = runs.join(statements.select("statement_id", "label"), on="statement_id")
-    log_odds = patch.log_odds(patched_runs.probabilities_of(runs), runs["label"].to_numpy())
-    runs = runs.with_columns(log_odds=pl.Series(log_odds, dtype=pl.Float64))
-    key = ["statement_id", "base"]
-    unpatched = runs.filter(pl.col("layer").is_null()).select(*key, unpatched="log_odds")
-    patched = runs.filter(pl.col("layer").is_not_null()).join(unpatched, on=key, how="left")
-    return patched.with_columns(effect=pl.col("log_odds") - pl.col("unpatched"))

@@ -146,7 +146,7 @@ COLUMNS = {
     "donor": "statement whose z is patched in",
     "eraser": "what erased, or a control",
     "probe": "how the probe was fitted and scored",
-    "z": "`whole`, `erased`, or with labels `permuted`",
+    "z": "`unerased`, `erased`, or with labels `permuted`",
     "correct": "whether the probe is right",
     "system": "name of the system prompt",
     "question": "name of the question",

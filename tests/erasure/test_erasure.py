@@ -204,15 +204,15 @@ class TestProbes:
         rates = {
             (p["probe"], p["z"], p["layer"]): there(plot_rows.number(p, "accuracy")) for p in points
         }
-        assert rates["fitted", "whole", 1] == 1.0
+        assert rates["fitted", "unerased", 1] == 1.0
         assert rates["fitted", "permuted", 1] > 0.9
         for layer in (0, 1):
             assert rates["fitted", "erased", layer] == 0.6  # the majority
-        assert rates["report", "whole", 1] > 0.95
+        assert rates["report", "unerased", 1] > 0.95
         assert rates["report", "erased", 1] == 0.6
         assert rates["before", "erased", 1] < 0.8
-        assert rates["fresh", "whole", 1] > 0.95
-        assert rates["fresh", "erased", 1] < rates["fresh", "whole", 1]
+        assert rates["fresh", "unerased", 1] > 0.95
+        assert rates["fresh", "erased", 1] < rates["fresh", "unerased", 1]
         assert {p["n"] for p in points} == {60}
         summary = scores.summarise_probes(result, checks, PATCH)["honest"]["fitted"]
         assert (summary["erased"].least, summary["erased"].greatest) == (0.6, 0.6)

@@ -148,8 +148,10 @@ def _of_patching(topics, layers, heads, roles, known) -> dict[str, Rows]:
     erasers = _each(eraser=("none", "leace", "oracle", "permuted", "random"), draw=[0])
     erasers += [{"eraser": "random", "draw": 1}]
     erased = [*_windows(layers, 5, max(1, layers // 6)), *_windows(layers, 10, max(1, layers // 6))]
-    probes = _each(probe=("fitted", "report", "before", "fresh"), z=("whole", "erased", "permuted"))
-    probes = [row for row in probes if (row["probe"], row["z"]) != ("before", "whole")]
+    probes = _each(
+        probe=("fitted", "report", "before", "fresh"), z=("unerased", "erased", "permuted")
+    )
+    probes = [row for row in probes if (row["probe"], row["z"]) != ("before", "unerased")]
     grown = [{"layer": None, "head": None}, *_each(layer=window, head=range(heads))[:9]]
     return {
         "windows/windows": _cross(_each(split=("selection", "report")),

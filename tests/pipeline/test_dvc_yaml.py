@@ -100,7 +100,6 @@ def test_what_scores_alone_import_reruns_no_sweep():
 
 OF_READERS = {
     "stages/logit_attribution/schema.py": {"read"},  # the inverse of `write`, which the run calls
-    "stages/trace/schema.py": {"effects"},  # of inspect and explorer: to be moved
 }
 """Functions of a schema.py that its node's run does not use, and why they are there."""
 

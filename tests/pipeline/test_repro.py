@@ -243,7 +243,7 @@ def test_erasing_truth_where_it_is_carried_leaves_chance_and_elsewhere_nothing(p
         for window in ("1-1", "2-3", "4-4"):
             assert own["windows"][window]["leace"]["accuracy"]["value"] == level
         probes = actual["probes"][persona]["fitted"]
-        assert probes["whole"]["greatest"] == 1.0
+        assert probes["unerased"]["greatest"] == 1.0
         assert probes["erased"]["greatest"] < 0.7
 
 

@@ -191,7 +191,7 @@ def wider():
             "draws": 19,
             "personas": {"honest": erased(), "liar": erased()},
             "probes": {
-                name: {"fresh": {"erased": rate(0.6), "whole": rate(0.9)}}
+                name: {"fresh": {"erased": rate(0.6), "unerased": rate(0.9)}}
                 for name in ("honest", "liar")
             },
         },
