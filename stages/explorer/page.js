@@ -137,7 +137,7 @@ function config() {
 
 function toward(values) {
   const most = Math.max(0.01, ...values.map((value) => Math.abs(value ?? 0)));
-  return { domain: [-most, 0, most], type: "linear",
+  return { domain: [-most, 0, most], type: "linear", interpolate: "rgb",
     range: [colour("--below"), colour("--zero"), colour("--above")] };
 }
 
