@@ -38,6 +38,7 @@ STAND_INS = (
     # What takes long, or needs a network, and what does it in a tiny project.
     (r"^make repro\b.*", "dvc repro"),
     (r"^make (test|bench|organisms|organism-late|clean-cache)\b.*", r"make --dry-run \1"),
+    (r"^make \.venv/installed$", "true"),
     (r"^source \.venv/bin/activate", "true"),
     (r"[\w.-]+/[\w.-]+@[0-9a-f]{40}", "./models/tiny"),
     (r"--model data/model --out middle_9.json", "--model models/default --out middle_9.json"),
