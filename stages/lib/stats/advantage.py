@@ -48,9 +48,11 @@ class Advantage:
     def recovered(self, gained: Values) -> list[Interval]:
         """Mean gain of each run, (n_runs, n_statements), as a fraction of the mean gap.
 
-        As in `ratios.recovered`: `NOTHING` where the gap is not clearly above 0.
+        As in `ratios.recovered`: `NOTHING` where the gap is not clearly apart from 0. The gap is
+        below 0 where the lying run is patched into the honest run.
         """
-        return ratios.recovered(gained, self.gap, self.about.subject)
+        sign = np.sign(self.gap.mean()) if len(self.gap) else 1.0
+        return ratios.recovered(sign * gained, sign * self.gap, self.about.subject)
 
 
 def advantage(runs: pl.DataFrame, about: PromptPairs, source: str, base: str) -> Advantage:
