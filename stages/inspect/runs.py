@@ -8,12 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stages.lib.forward import Patcher, batches, hooks, unembed
+from stages.lib.forward import Patcher, batches, budget, filled, hooks, unembed
+from stages.lib.forward.attention import Piece
 from stages.lib.forward.parts import Unfit
 from stages.lib.forward.plain import PlainPrompts
 from stages.lib.forward.prompts import Run
 from stages.lib.forward.sublayers import Sublayers
 from stages.lib.inspection import RUNS
+from stages.lib.model.readout import toward_true
 from stages.lib.patching.experiment import Experiment
 
 
@@ -53,7 +55,8 @@ def look(setting: Experiment, patch: np.ndarray) -> RunResults:
     def read_batch(rows: list[int]) -> dict[str, np.ndarray]:
         base, source = patcher.base.run(rows, keep=True), patcher.source.run(rows)
         residual, last = _patched(patcher, rows, base, source, patch)
-        readings = {"answers": _read(setting, torch.stack([source.last, base.last, last]))}
+        readings = {"effects": _effects(setting, patcher, rows, base, source)}
+        readings["answers"] = _read(setting, torch.stack([source.last, base.last, last]))
         if layers is not None:
             streams = [run.residual[:, :, -1] for run in (source, base)]
             readings["lens"] = _lens(setting, layers, torch.stack([*streams, residual]))
@@ -68,8 +71,7 @@ def look(setting: Experiment, patch: np.ndarray) -> RunResults:
     arrays = batches.assemble(batches.gather(results), n)
     nothing = np.empty((n, len(RUNS), 0, 2), np.float32)
     answers, lens = (x.swapaxes(0, 1) for x in (arrays["answers"], arrays.get("lens", nothing)))
-    effects = patcher.attribution("inspect: effects of heads")
-    return RunResults(answers, lens, effects, reasons)
+    return RunResults(answers, lens, arrays["effects"], reasons)
 
 
 def _layers(setting: Experiment) -> tuple[Sublayers | None, dict[str, str]]:
@@ -89,6 +91,33 @@ def _cut(patcher: Patcher) -> Iterator[list[int]]:
     for length in sorted(set(lengths)):
         rows = [row for row, own in enumerate(lengths) if own == length]
         yield from batches.of_like_length(base, rows, at_once)
+
+
+def _effects(
+    setting: Experiment, patcher: Patcher, rows: list[int], base: Run, source: Run
+) -> np.ndarray:
+    """Estimate every head's effect by attribution patching: (n_prompts, n_layers, n_heads)."""
+    prompts, lm = patcher.base, patcher.lm
+    # A gradient's graph needs more memory than a forward pass.
+    fit = budget.graphs_at_once(lm, prompts.n_graph, prompts.longest)
+    multiple = filled.multiple(lm)
+    at_once = max(1, fit // multiple) * multiple
+    parts: list[Tensor] = []
+    for places in torch.split(torch.arange(len(rows)), at_once):
+        part_rows, own = [rows[i] for i in places.tolist()], _part(base, places)
+        gradient = prompts.gradient(part_rows, own, lambda x: toward_true(x, setting.answers))
+        parts.append(((source.z[:, places] - own.z) * gradient).float().sum(dim=(2, 4)))
+    return batches.numbers(torch.cat(parts, dim=1).transpose(0, 1))
+
+
+def _part(run: Run, rows: Tensor) -> Run:
+    """Select rows of a run."""
+    middle = run.middle and Piece(
+        run.middle.positions[rows],
+        [keys[:, rows.to(keys.device)] for keys in run.middle.keys],
+        [values[:, rows.to(values.device)] for values in run.middle.values],
+    )
+    return Run(run.last[rows], run.z[:, rows], run.residual[:, rows], middle)
 
 
 def _patched(
