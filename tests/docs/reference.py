@@ -53,7 +53,6 @@ TABLES = {
     "data/probes/falls.parquet": "lib.probing.probe_files.FALLS",
     "data/windows.parquet": "lib.patching.best_window.SCHEMA",
     "data/widths.parquet": "widths.window_runs.SCHEMA",
-    "data/single_heads.parquet": "lib.patching.patched_runs.SCHEMA",
     "data/attribution_patching.parquet": "lib.patching.head_effects.EFFECTS",
     "data/trace/runs.parquet": "trace.schema.RUNS",
     "data/trace/paths.parquet": "trace.schema.PATHS",

@@ -47,3 +47,18 @@ def test_every_table_of_dvc_yaml_is_there():
         "data/erasure",
         "data/benchmark/ORGANISM",
     }
+
+
+def test_a_column_says_what_it_is_in_the_schema_of_its_node_or_is_asked_to():
+    assert "removed" not in reference.COLUMNS
+    assert (
+        reference.meaning("removed") == "fraction of z's variance that is erased, over all layers"
+    )
+    with pytest.raises(AssertionError, match="nothing: no comment behind this column"):
+        reference.meaning("nothing")
+
+
+def test_a_node_without_a_schema_writes_the_columns_of_patched_runs():
+    tables = reference.tables()
+    assert tables["data/controls.parquet"] == "controls.schema.SCHEMA"
+    assert tables["data/single_heads.parquet"] == reference.RUNS
