@@ -294,9 +294,9 @@ def test_panels_say_what_they_measure(drawn):
     assert "AUROC" in texts(drawn["benchmark.png"])
     titles = [ax.get_title(loc="left") for ax in drawn["overview.png"].axes]
     assert titles == [
-        "A  not patched, n = 240",
-        "B  5 layers patched, n = 20",
-        "C  9 heads patched, n = 240 (random: n = 240)",
+        "A  not patched\nall statements, n = 240",
+        "B  5 layers patched\nknown statements, n = 20",
+        "C  9 heads patched\nknown statements, n = 240 (random: n = 240)",
     ]
 
 
