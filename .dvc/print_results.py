@@ -8,6 +8,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from stages.lib import names
@@ -22,12 +23,14 @@ Look at  plots/report.md             every claim with its checks
 """
 
 
+def metrics(name: str) -> dict[str, Any]:
+    """Read the metrics of a stage."""
+    return json.loads(Path(f"metrics/{name}.json").read_text(encoding="utf-8"))
+
+
 def accuracies() -> list[tuple[str, dict[str, float | None]]]:
     """Accuracy of runs on known statements of the report split, by what the run is."""
-    behaviour, windows, transplant = (
-        json.loads(Path(f"metrics/{name}.json").read_text(encoding="utf-8"))
-        for name in ("behaviour", "windows", "transplant")
-    )
+    behaviour, windows, transplant = map(metrics, ("behaviour", "windows", "transplant"))
     source, base, best = windows["source"], windows["base"], windows["best"]
     known, heads = behaviour["known_report"], transplant["by_topic"]["all"]
     layers = f"layers {best['first_layer']}-{best['last_layer']}" if best else "no window"
@@ -42,10 +45,7 @@ def accuracies() -> list[tuple[str, dict[str, float | None]]]:
 
 def random_sets() -> tuple[str, str]:
     """Accuracy with as many heads of other layers patched, and how far random sets differ."""
-    windows, transplant = (
-        json.loads(Path(f"metrics/{name}.json").read_text(encoding="utf-8"))
-        for name in ("windows", "transplant")
-    )
+    windows, transplant = map(metrics, ("windows", "transplant"))
     base, sets = windows["base"], transplant["elsewhere"]["accuracy"]
     name = f"{base}, {transplant['n_heads']} heads of other layers patched"
     if sets["mean"] is None:
@@ -56,7 +56,7 @@ def random_sets() -> tuple[str, str]:
 
 def places() -> list[tuple[str, dict[str, float | None]]]:
     """Fraction of the gap that each layer and place recovers, where the lie is written and read."""
-    trace = json.loads(Path("metrics/trace.json").read_text(encoding="utf-8"))
+    trace = metrics("trace")
     cells = (
         (role, trace["cells"][name]) for role in ("writers", "readers") for name in trace[role]
     )

@@ -157,22 +157,18 @@ def sentences(trace: TraceMetrics) -> list[Note]:
 
 
 def _writers(routes: list[tuple[CellEffect, PathEffect]]) -> list[Note]:
-    """Name writers, place and reader; nothing where a gain may bypass the reader."""
-    blocks = {cell.block for cell, _ in routes}
+    """Name writers, place and reader, but the place alone where a gain may bypass the reader."""
+    blocks, definitions = {cell.block for cell, _ in routes}, _early_blocks(routes)
     if len(blocks) != 1 or not all((path.through.low or 0) > MOST for _, path in routes):
-        return []
+        return definitions
     (block,), reader = blocks, _layer_of(routes[0][1])
     layers = sorted({cell.layer for cell, _ in routes})
-    opens = f" The {names.block(block)} {OPENS[block]}." if block in OPENS else ""
-    several = len(layers) > 1
-    return [
-        Note(
-            f"{'Layers' if several else 'Layer'} {words.listed(layers)} "
-            f"{'write' if several else 'writes'} the effect of the system prompt at the "
-            f"{names.block(block)}; layer {reader} reads it.{opens}",
-            TRACE,
-        )
-    ]
+    write = "Layers {} write" if len(layers) > 1 else "Layer {} writes"
+    finding = (
+        f"{write.format(words.listed(layers))} the effect of the system prompt at the "
+        f"{names.block(block)}; layer {reader} reads it."
+    )
+    return [Note(" ".join([finding, *(note.says for note in definitions)]), TRACE)]
 
 
 def at(cell: CellEffect) -> str:

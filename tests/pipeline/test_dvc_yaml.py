@@ -104,9 +104,9 @@ OF_READERS = {
 """Functions of a schema.py that its node's run does not use, and why they are there."""
 
 
-def functions(file):
+def functions(text):
     """Names of the functions that a module defines."""
-    return {node.name for node in ast.parse(file).body if isinstance(node, ast.FunctionDef)}
+    return {node.name for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)}
 
 
 def words(text):

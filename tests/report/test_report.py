@@ -862,6 +862,16 @@ def test_each_writer_of_the_lie_has_a_line_of_the_summary():
     assert "0.700 [0.650, 0.750] of this gain passes through layer 4 (n = 100)" in writers[1]
 
 
+def test_the_summary_says_who_writes_and_who_reads_where_the_gain_passes_through_the_reader():
+    through = "trace/paths/3 user turn > 4 all/through"
+    for metrics, found in ((result(), True), (put(result(), through, rate(0.52)), False)):
+        first = place.sentences(read(metrics).trace)[0].says
+        found_line = "Layer 3 writes the effect of the system prompt at the user-turn header; "
+        assert first.startswith(found_line + "layer 4 reads it.") == found
+        # the place is said either way, as the next line names it
+        assert first.endswith("that open the user's turn, before question and statement.")
+
+
 def test_what_z_before_the_statement_can_hold_is_said_of_such_places_alone():
     for block, said in (("user turn", True), ("statement", False)):
         metrics = result()

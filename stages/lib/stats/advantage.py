@@ -51,7 +51,7 @@ class Advantage:
         As in `ratios.recovered`: `NOTHING` where the gap is not clearly apart from 0. The gap is
         below 0 where the lying run is patched into the honest run.
         """
-        sign = np.sign(self.gap.mean()) if len(self.gap) else 1.0
+        sign = np.sign(self.gap.sum())
         return ratios.recovered(sign * gained, sign * self.gap, self.about.subject)
 
 
