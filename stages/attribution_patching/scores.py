@@ -83,9 +83,8 @@ def score(
     if n:
         value = [x.mean(axis=0)[None] for x in flat_effects]
         draws = [bootstrap.means(x.T, subject, np.random.default_rng(seed)) for x in flat_effects]
-        n_subjects = len(np.unique(subject))
         correlation, overlap = (
-            Interval(float(measure(*value)[0]), *stats.bootstrapped(measure(*draws), n_subjects), n)
+            bootstrap.interval(measure(*value)[0], measure(*draws), subject)
             for measure in (_spearman, _shared(top_size))
         )
     return AttributionPatchingMetrics(
@@ -129,9 +128,8 @@ def points(
 def _means(effects: NDArray[np.float64], subject: NDArray[Any], seed: int) -> list[Interval]:
     """Average each column of (n_statements, n_all), with an interval by bootstrap of subjects."""
     drawn_means = bootstrap.means(effects.T, subject, np.random.default_rng(seed))
-    n_subjects = len(np.unique(subject))
     return [
-        Interval(float(value), *stats.bootstrapped(draws, n_subjects), len(effects))
+        bootstrap.interval(value, draws, subject)
         for value, draws in zip(effects.mean(axis=0), drawn_means.T, strict=True)
     ]
 

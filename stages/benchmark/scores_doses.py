@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from stages.benchmark.metrics import Detection, Stability
 from stages.benchmark.schema import first
 from stages.lib import stats
-from stages.lib.stats import Interval, ranking
+from stages.lib.stats import Interval, bootstrap, ranking
 
 Values = NDArray[np.float64]
 FALSE_ALARMS = 0.05
@@ -56,12 +56,9 @@ def stability(scored: pl.DataFrame, n_heads: int, seed: int) -> dict[str, Stabil
         rows = scored.filter(method=method).sort("subject", "statement_id", "layer", "head")
         subjects = rows.filter(layer=0, head=0)["subject"].to_numpy()
         scores = rows["score"].to_numpy().reshape(len(subjects), -1)
-        subject_index = np.unique(subjects, return_inverse=True)[1]
-        random = np.random.default_rng(seed)
+        weights = bootstrap.weights(subjects, np.random.default_rng(seed))[:DRAWS]
         full_set = first(scores.mean(axis=0), n_heads)
-        n_subjects = int(subject_index.max()) + 1
-        weights = stats.draws(n_subjects, random)[:DRAWS]
-        drawn_sets = (first(drawn[subject_index] @ scores, n_heads) for drawn in weights)
+        drawn_sets = (first(drawn @ scores, n_heads) for drawn in weights)
         overlaps = [float(ranking.jaccard(drawn_set, full_set)) for drawn_set in drawn_sets]
         ends = stats.percentiles(overlaps)
         mean = Interval(float(np.mean(overlaps)), *ends, len(subjects))

@@ -89,13 +89,11 @@ def areas(
     )
     shares = np.vstack([np.append(gains.mean(axis=1), run_gap.width.mean()), drawn_means])
     shares = shares[:, :-1] / shares[:, -1:]  # (1 + n_draws, n_sizes)
-    n_subjects = len(np.unique(run_gap.subject))
-    intervals: dict[str, Interval] = {}
     measured = auc.measures(shares, SIZES)
-    for name, area in (("cpr", measured["auc"]), ("cmd", measured["distance"])):
-        low, high = stats.bootstrapped(area[1:], n_subjects)
-        intervals[name] = Interval(float(area[0]), low, high, len(run_gap.width))
-    return intervals
+    return {
+        name: bootstrap.interval(area[0], area[1:], run_gap.subject)
+        for name, area in (("cpr", measured["auc"]), ("cmd", measured["distance"]))
+    }
 
 
 def rival(

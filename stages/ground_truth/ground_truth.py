@@ -149,9 +149,8 @@ def auroc(
     means = bootstrap.means(effects, subject, random)
     head_draws = ranking.draw_heads(inside, len(means), random)
     areas = ranking.area(inside[head_draws], np.take_along_axis(means, head_draws, axis=1))
-    low, high = stats.bootstrapped(areas, len(set(subject)))
     value = float(ranking.area(inside, effects.mean(axis=1)))
-    return Interval(value, low, high, effects.shape[1])
+    return bootstrap.interval(value, areas, subject)
 
 
 def share(
@@ -170,8 +169,7 @@ def share(
     drawn = np.vstack([effects.mean(axis=1), drawn]).clip(min=0)
     total = np.maximum(drawn.sum(axis=1), np.finfo(float).tiny)  # may be 0 in a draw
     value, *draws = drawn[:, inside].sum(axis=1) / total
-    low, high = stats.bootstrapped(np.array(draws), len(set(subject)))
-    return Interval(float(value), low, high, effects.shape[1])
+    return bootstrap.interval(value, np.array(draws), subject)
 
 
 def head_set(set_heads: list[Head], trained: range, single_effects: Effects) -> HeadSetOverlap:

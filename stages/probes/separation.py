@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.lib import stats
 from stages.lib.probing.inputs import Inputs
-from stages.lib.stats import NOTHING, Interval
+from stages.lib.stats import NOTHING, Interval, bootstrap
 
 SITE = "resid_post"
 
@@ -65,14 +64,13 @@ def auroc(
     """
     if not label.any() or label.all() or np.isnan(score).any():
         return NOTHING
-    _, index = np.unique(subject, return_inverse=True)
-    n_subjects = int(index.max()) + 1
-    draw_counts = stats.draws(n_subjects, np.random.default_rng(seed))
-    weights = np.vstack([np.ones(n_subjects), draw_counts])[:, index]
+    drawn_weights = bootstrap.weights(subject, np.random.default_rng(seed))
+    weights = np.vstack([np.ones(len(subject)), drawn_weights])
     true_scores, false_scores = score[label][:, None], score[~label]
     wins = (true_scores > false_scores) + 0.5 * (true_scores == false_scores)
     true_weights, false_weights = weights[:, label], weights[:, ~label]
     pairs = true_weights.sum(axis=1) * false_weights.sum(axis=1)
     areas = ((true_weights @ wins) * false_weights).sum(axis=1)[pairs > 0] / pairs[pairs > 0]
-    low, high = stats.bootstrapped(areas[1:], n_subjects) if len(areas) > 1 else (0.0, 1.0)
-    return Interval(float(areas[0]), low, high, len(label))
+    if len(areas) == 1:
+        return Interval(float(areas[0]), 0.0, 1.0, len(label))
+    return bootstrap.interval(areas[0], areas[1:], subject)

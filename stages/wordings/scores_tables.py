@@ -82,12 +82,11 @@ def lying(answers_of: dict[Combination, pl.DataFrame], seed: int = 0) -> dict[Co
         return dict.fromkeys(answers_of, no_score)
     errors = ~np.stack([table["correct"].to_numpy() for table in tables])
     scores = np.minimum(errors[:, label].mean(axis=1), errors[:, ~label].mean(axis=1))
-    draws, n_subjects = _draws(errors, label, subject, seed), len(np.unique(subject))
+    draws = _draws(errors, label, subject, seed)
     best = int(scores.argmax())
 
     def entry(i: int) -> Lying:
-        bounds = stats.bootstrapped(draws[:, best] - draws[:, i], n_subjects)
-        behind = Interval(float(scores[best] - scores[i]), *bounds, len(label))
+        behind = bootstrap.interval(scores[best] - scores[i], draws[:, best] - draws[:, i], subject)
         lying_score = _minimum(
             [stats.rate(errors[i, group], subject[group]) for group in (label, ~label)]
         )

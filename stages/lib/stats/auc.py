@@ -101,7 +101,6 @@ def score(
             else {"value": no_areas, "difference": no_areas}
             for rule in curves
         }
-    n_subjects = len(np.unique(subject))
     means: dict[str, dict[str, Floats]] = {}
     drawn: dict[str, dict[str, Floats]] = {}
     for rule, p_correct in curves.items():
@@ -116,8 +115,7 @@ def score(
             value, draws = means[rule][name][0], drawn[rule][name]
             if minus:
                 value, draws = value - means[minus][name][0], draws - drawn[minus][name]
-            low, high = stats.bootstrapped(draws, n_subjects)
-            result[name] = Interval(float(value), low, high, effect.n)
+            result[name] = bootstrap.interval(value, draws, subject)
         return result
 
     scores: Scores = {rule: {"value": intervals(rule)} for rule in curves}

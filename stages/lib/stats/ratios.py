@@ -31,10 +31,9 @@ def ratios(
     """
     rows = np.concatenate([parts, whole[None]])
     draw_means = bootstrap.means(rows, subject, np.random.default_rng(seed))
-    n_subjects = len(np.unique(subject))
     shares = (draw_means[:, :-1] / draw_means[:, -1:]).T  # (n_parts, n_draws)
     return [
-        Interval(float(value), *stats.bootstrapped(share, n_subjects), len(whole))
+        bootstrap.interval(value, share, subject)
         for value, share in zip(parts.mean(axis=1) / whole.mean(), shares, strict=True)
     ]
 
