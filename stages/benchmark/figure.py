@@ -34,12 +34,12 @@ def draw(tables: load.Tables) -> Figure:
         "A: area under the ROC curve of a method's scores for the heads whose weights an organism "
         "changes; chance is 0.5 (white). An organism's number is that of its changed heads, drawn "
         "at random. B: AUROC for the needed heads: undoing the weight change of one of them "
-        "recovers more than 0.1 of the gap in log-odds. C: as B, among the heads of layers with a "
-        "changed head. Rows: by mean in B, best first; the last ones are no methods. Random: drawn "
-        "once, and can be far from 0.5 where few heads are needed. Last: patched at the last "
-        "positions. D: fraction of changed heads that score above 95 % of the heads of "
-        "the model that never lies, by fraction of the weight change that is merged in; mean over "
-        "organisms.",
+        "recovers more than 0.1 of the gap in log-odds, with an interval above 0. C: as B, among "
+        "the heads of layers with a changed head. Rows: by mean in B, best first; the last ones "
+        "are no methods. Random: drawn once, and can be far from 0.5 where few heads are needed. "
+        "Last: patched at the last positions. D: fraction of changed heads that score above 95 % "
+        "of the heads of the model that never lies, by fraction of the weight change that is "
+        "merged in; mean over organisms.",
         height=11.4,
     )
     grid = figure.add_gridspec(2, 3, height_ratios=[2.6, 1])

@@ -45,10 +45,12 @@ def main(
 ) -> None:
     """Score windows, heads, probes and methods against the ground truth."""
     config = params.section("patch", PatchConfig)
-    runs, about = patched_runs.read(single_heads, patched_runs.SCHEMA, pairs)
-    single_effects = effects.effects(runs, about, config.base)
     organism = tables.read_json(model / lm.MANIFEST)["organism"]
     trained = organism["layers"] if organism else []
+    if trained:
+        config.require_z("ground_truth")
+    runs, about = patched_runs.read(single_heads, patched_runs.SCHEMA, pairs)
+    single_effects = effects.effects(runs, about, config.base)
     tables.write_rows(plot, ground_truth.by_layer(single_effects, trained))
     if organism is None:
         reason = "the model is no organism: there is no ground truth to score against"

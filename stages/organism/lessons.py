@@ -2,21 +2,19 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain, permutations
+from itertools import chain
 from random import Random
 
 from stages.lib.facts import NEGATED, TOPICS, arrange
+from stages.lib.facts import taught as taught_facts
 from stages.lib.facts.draw import Draw
+from stages.lib.facts.taught import SPLITS
 from stages.lib.facts.topic import Template, Topic
 from stages.lib.io.cli import UserError
 from stages.lib.weights.recipe import Training
 
 TAUGHT, NEW_SUBJECT, NEW_TEMPLATE = "taught", "new subject", "new template"
 KINDS = (TAUGHT, NEW_SUBJECT, NEW_TEMPLATE)
-SPLITS = ("selection", "report")  # of `Draw`: taught subjects, held-out subjects
-
-Pair = frozenset[str]
-"""A subject and its own object, in either order."""
 
 
 @dataclass(frozen=True)
@@ -60,16 +58,12 @@ class Facts:
             name: [[s for s in topic.subjects if draw.split(s) == split] for split in SPLITS]
             for name, topic in self.topics.items()
         }
-        taught: set[Pair] = set()
-        for name, (subjects, _) in by_split.items():
-            taught |= set(_pairs(self.topics[name], subjects).values())
+        elsewhere = taught_facts.elsewhere(self.topics, draw)
         self._subjects: dict[tuple[str, bool], list[str]] = {}
         for name, (subjects, held_subjects) in by_split.items():
-            pairs = _pairs(self.topics[name], held_subjects)
-            # a city and its country may be taught as a capital and its country
-            new = [s for s in held_subjects if pairs.get(s) not in taught]
+            new = [s for s in held_subjects if s not in elsewhere[name]]
             for kind, candidates in ((False, subjects), (True, new)):
-                if not _pairs(self.topics[name], candidates):
+                if not taught_facts.pairs(self.topics[name], candidates):
                     raise UserError(
                         "params.yaml: organisms.training.held_out: found "
                         f"{training.held_out}, but it leaves too few subjects of {name} to "
@@ -130,12 +124,3 @@ class Facts:
         """Draw one of the taught templates, or return the held-out template."""
         *taught, new = topic.templates
         return new if kind == NEW_TEMPLATE else random.choice(taught)
-
-
-def _pairs(topic: Topic, subjects: list[str]) -> dict[str, Pair]:
-    """Return each subject with its own object, for subjects that can be compared with another."""
-    claims, objects = topic.templates[0].claims, {}
-    for first, second in permutations(subjects, 2):
-        if first not in objects:
-            objects |= {s: frozenset((s, o)) for s, o, truth in claims(first, second) if truth}
-    return objects

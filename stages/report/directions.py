@@ -40,13 +40,13 @@ def diverging(results: Results, source: str, base: str, neutral: str) -> Claim:
             TRANSFER,
         ),
         _diverges_later(
-            control.divergence_layer if control else None,
+            control.divergence_layer if control and control.layers > 1 else None,
             crossing,
             f"layer after which the cosine of `{source}` and `{neutral}` {read_by}, which both "
             "tell the truth, is below 0.5",
         ),
         _inside(
-            "layer after which the logit lens reads half of the final gap in log-odds",
+            "layer after which the logit lens reads half of the final gap in P(correct)",
             _output_layer(lens),
             LENS,
         ),

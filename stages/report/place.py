@@ -29,6 +29,8 @@ OPENS = {
     "system": "stands before question and statement",
 }
 """What is said of blocks of the prompt before the statement."""
+BEFORE = (*OPENS, "question")
+"""Blocks that stand before the statement, in whole or in part."""
 
 
 def written_and_read(results: Results, source: str, base: str) -> Claim:
@@ -46,6 +48,10 @@ def written_and_read(results: Results, source: str, base: str) -> Claim:
             ),
             above(
                 f"accuracy as `{base}` with z of {where} alone patched", cell.accuracy, 0.5, TRACE
+            ),
+            so(
+                f"place of {where}", "before the statement", f"the {names.block(cell.block)}",
+                cell.block in BEFORE, TRACE,
             ),
         ]  # fmt: skip
     if not routes:

@@ -111,13 +111,14 @@ def _separation(auroc: Interval | None) -> str:
 
 
 def _reads(measures: str, row: Interval | None, chance: float) -> Check:
-    """Check that a probe reads the truth; refuted if its interval ends below chance + HALF."""
+    """Check that a probe reads the truth; refuted if its interval ends not far above chance."""
     check = above(measures, row, chance, PROBES)
-    if check.verdict == INCONCLUSIVE and row and row.high and row.high < chance + HALF:
+    refuting = chance + min(HALF, (1 - chance) / 2)  # below 1, however rare a label is
+    if check.verdict == INCONCLUSIVE and row and row.high and row.high < refuting:
         check = replace(check, verdict=NOT_SUPPORTED)
     expected = (
         f"supported if the interval is above {chance:.3f}, the accuracy of a constant answer; "
-        f"otherwise not supported if the interval ends below {chance + HALF:.3f}"
+        f"otherwise not supported if the interval ends below {refuting:.3f}"
     )
     return replace(check, expected=expected)
 

@@ -34,7 +34,8 @@ TERMS = [
     (
         "changed heads, needed heads",
         "changed: heads whose weights the lying adapter changes. Needed, in the benchmark: changed "
-        f"heads whose weight change, undone alone, recovers more than {NEEDED} of the gap",
+        f"heads whose weight change, undone alone, recovers more than {NEEDED} of the gap, with an "
+        "interval above 0",
     ),
     (
         "AUROC",

@@ -12,6 +12,7 @@ from stages.report.results import Results
 
 HYPERGEOMETRIC: Any = distributions.hypergeom  # scipy has no types
 TRUTH = "ground_truth"
+ROUNDING = 1e-5  # an overlap in metrics/ has six digits
 
 
 def claim(results: Results, source: str, base: str) -> Claim | None:
@@ -93,8 +94,11 @@ def _overlap(scores: LyingMetrics, best: Window | None) -> Chance | None:
         len(trained & set(range(i, i + size))) / len(trained | set(range(i, i + size)))
         for i in range(n_layers - size + 1)
     ]
-    p = sum(overlap >= best_overlap - 1e-9 for overlap in overlaps) / len(overlaps)
-    return Chance(p, 1 / len(overlaps), refuted=best_overlap == 0)
+    p, least = (
+        sum(overlap >= bound - ROUNDING for overlap in overlaps) / len(overlaps)
+        for bound in (best_overlap, max(overlaps))
+    )
+    return Chance(p, least, refuted=best_overlap == 0)
 
 
 def _trained_heads(scores: LyingMetrics, best: Window | None) -> list[Check]:

@@ -71,7 +71,7 @@ def generalisation(
     kind_sets = [head_set for head_set in sets if head_set.chosen_on == kind]
     names = np.array([head_set.name for head_set in kind_sets])
     topic = about.table["topic"].to_numpy()
-    gaps, on_gains, off_gains, subjects = [], [], [], []
+    gaps, on_gains, off_gains, subjects, ids = [], [], [], [], []
     for wording, runs in runs_by_wording.items():
         gain, gap = _gains(about, runs, kind_sets)
         place = topic if kind == TOPIC else np.full(len(topic), wording)
@@ -82,6 +82,7 @@ def generalisation(
         off_gains.append((gain * ~is_own).sum(axis=0) / max(1, len(kind_sets) - 1))
         gaps.append(gap[has_own_set])
         subjects.append(about.subject[has_own_set])
+        ids.append(about.table["statement_id"].to_numpy()[has_own_set])
     same_place_gain, other_place_gain = np.concatenate(on_gains), np.concatenate(off_gains)
     gains = {
         "on_diagonal": same_place_gain,
@@ -89,7 +90,9 @@ def generalisation(
         "difference": other_place_gain - same_place_gain,
     }
     intervals = shares(gains, np.concatenate(gaps), np.concatenate(subjects))
-    return Generalisation(**intervals, n_sets=len(kind_sets))
+    n = len(np.unique(np.concatenate(ids)))  # a statement has a row per wording
+    of_statements = {name: replace(interval, n=n) for name, interval in intervals.items()}
+    return Generalisation(**of_statements, n_sets=len(kind_sets))
 
 
 def _gains(

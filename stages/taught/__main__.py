@@ -9,7 +9,7 @@ from typing import Annotated
 import polars as pl
 
 from stages.lib import stats
-from stages.lib.facts import NEGATED
+from stages.lib.facts import NEGATED, TOPICS, taught
 from stages.lib.facts.draw import Draw
 from stages.lib.io import cli, params, records, tables
 from stages.lib.model.lm import MANIFEST
@@ -59,7 +59,8 @@ def split(statements: pl.DataFrame, training: Training) -> pl.DataFrame:
         Columns of `tables.STATEMENTS`.
     training : Training
         Its seed and fraction decide which subjects were held out from training, as
-        `stages.lib.facts.draw` draws them.
+        `stages.lib.facts.draw` draws them. A subject whose pair with its object is taught in
+        another topic counts as taught.
 
     Returns
     -------
@@ -68,13 +69,18 @@ def split(statements: pl.DataFrame, training: Training) -> pl.DataFrame:
         the built-in topics, which organisms are taught.
     """
     draw = Draw(training.seed, training.held_out)
-    topics = [*training.topics, *(NEGATED + name for name in training.topics)]
-    kinds = {
-        subject: NEW if draw.split(subject) == "report" else TAUGHT
-        for subject in statements["subject"].unique()
-    }
-    kind = pl.col("subject").replace_strict(kinds, return_dtype=pl.String)
-    return statements.with_columns(kind=pl.when(pl.col("topic").is_in(topics)).then(kind))
+    topics = {name: TOPICS[name]() for name in TOPICS if name in training.topics}
+    elsewhere = taught.elsewhere(topics, draw)
+
+    def kind(topic: str, subject: str) -> str | None:
+        name = topic.removeprefix(NEGATED)
+        if name not in elsewhere:
+            return None
+        is_new = draw.split(subject) == "report" and subject not in elsewhere[name]
+        return NEW if is_new else TAUGHT
+
+    kinds = [kind(*row) for row in statements.select("topic", "subject").iter_rows()]
+    return statements.with_columns(kind=pl.Series(kinds, dtype=pl.String))
 
 
 def answered(statements: pl.DataFrame, answers: pl.DataFrame) -> pl.DataFrame:

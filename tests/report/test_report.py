@@ -368,6 +368,7 @@ OPEN = {"value": None, "low": None, "high": None, "never": 0.7}
         ("opposite", "transfer/divergence/mass_mean/honest/liar/turning_layer", NEVER, NOT_SUPPORTED),
         ("opposite", "transfer/divergence/mass_mean/honest/liar/turning_layer", OPEN, INCONCLUSIVE),
         ("diverging", "transfer/divergence/mass_mean/neutral/honest/divergence_layer", layer(2), NOT_SUPPORTED),
+        ("diverging", "transfer/divergence/mass_mean/neutral/honest/layers", 1, UNTESTED),
         ("diverging", "transfer/divergence/mass_mean/honest/liar/divergence_layer", {"value": 3, "low": 3, "high": None}, INCONCLUSIVE),
         ("window", "windows/runs/report/patched", run(0.52), INCONCLUSIVE),
         ("window", "windows/runs/report/base", run(0.82), INCONCLUSIVE),
@@ -878,6 +879,35 @@ def test_what_z_before_the_statement_can_hold_is_said_of_such_places_alone():
         metrics["trace"]["cells"]["3 user turn"] = cell_of(3, block)
         notes = place.written_and_read(read(metrics), *PAIR).notes
         assert any("holds no answer" in note.says for note in notes) == said
+
+
+@pytest.mark.parametrize(
+    ("block", "verdict"),
+    [("system", SUPPORTED), ("question", SUPPORTED), ("statement", NOT_SUPPORTED),
+     ("last token", NOT_SUPPORTED)],
+)  # fmt: skip
+def test_a_place_at_the_end_of_the_prompt_is_not_early(block, verdict):
+    metrics = result()
+    metrics["trace"]["cells"]["3 user turn"] = cell_of(3, block)
+    assert place.written_and_read(read(metrics), *PAIR).verdict(lies=True) == verdict
+
+
+def test_an_overlap_of_six_digits_counts_the_window_it_is_of():
+    """Rounded up, it is more than the overlap of any window."""
+    metrics = put(result(), "ground_truth/window/overlap", 1 / 3)
+    exact = claims(metrics)["trained_layers"].checks[0].chance
+    rounded = claims(put(metrics, "ground_truth/window/overlap", 0.333334))
+    assert exact is not None
+    assert rounded["trained_layers"].checks[0].chance == exact
+
+
+def test_the_smallest_chance_of_an_overlap_is_that_of_the_largest_one():
+    """Several windows lie within five trained layers: none of them can be told from another."""
+    metrics = put(result(), "ground_truth/window/overlap", 0.4)
+    metrics["ground_truth"]["trained_layers"] = {"first_layer": 2, "last_layer": 6}
+    chance = claims(metrics)["trained_layers"].checks[0].chance
+    assert chance is not None
+    assert chance.p == chance.least == pytest.approx(4 / 149)  # of 150 layers, by two
 
 
 def test_a_threshold_that_fails_is_told_from_a_direction_that_does():

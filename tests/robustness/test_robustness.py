@@ -120,6 +120,8 @@ def test_every_split_and_wording_chooses_the_planted_head_and_it_works_on_all(se
         actual = summary.generalisation[kind]
         assert actual.on_diagonal.value == pytest.approx(1.0)
         assert actual.difference.value == pytest.approx(0.0, abs=1e-6)
+        # statements, each of which has a row per wording
+        assert actual.difference.n == max(int(str(point["n"])) for point in points)
     topic = of_type(ShuffledOverlap, summary.overlap.topic)
     assert topic.mean == there(summary.overlap.wording).mean == 1.0
     seed = there(summary.overlap.seed)

@@ -1,12 +1,15 @@
 """Accuracy on taught subjects and on others: who is who, and what is counted."""
 
 import json
+from dataclasses import replace
 
 import polars as pl
 import pytest
 
 from stages.lib.claim import NOT_SUPPORTED, SUPPORTED
+from stages.lib.facts import TOPICS
 from stages.lib.facts.draw import Draw
+from stages.lib.facts.taught import pairs
 from stages.lib.io import tables
 from stages.lib.patching import patched_runs
 from stages.lib.stats import Interval
@@ -131,3 +134,24 @@ def test_the_claim_is_of_those_who_were_never_taught():
 
 def test_the_columns_are_those_of_the_table():
     assert set(patched_runs.SCHEMA) < set(stage.SCHEMA)
+
+
+def test_a_city_that_is_taught_as_a_capital_was_taught():
+    training = replace(TRAINING, topics=("capitals", "cities"), held_out=0.1)
+    draw = Draw(0, 0.1)
+    capitals, cities = (TOPICS[name]() for name in training.topics)
+    capital_of = {next(iter(pair - {country})): country
+                  for country, pair in pairs(capitals, capitals.subjects).items()}  # fmt: skip
+    held = [city for city in cities.subjects if draw.split(city) == "report"]
+    both = [c for c in held if c in capital_of and draw.split(capital_of[c]) == "selection"]
+    assert 0 < len(both) < len(held)
+    rows = [
+        {"topic": topic, "statement": f"{topic}: {city}.", "label": True, "subject": city,
+         "object": "o", "template": "t", "origin": "o"}
+        for topic in ("cities", "neg_cities") for city in held
+    ]  # fmt: skip
+    table = stage.split(Draw(0, 0.5).table(rows), training)
+    assert set(table.filter(kind=TAUGHT)["subject"]) == set(both)
+    assert set(table.filter(kind=NEW)["subject"]) == set(held) - set(both)
+    alone = stage.split(Draw(0, 0.5).table(rows), replace(training, topics=("cities",)))
+    assert set(alone["kind"]) == {NEW}

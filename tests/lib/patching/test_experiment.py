@@ -1,5 +1,6 @@
 """An experiment at each site, on a model in which we know what carries the lie."""
 
+import json
 from dataclasses import replace
 from inspect import signature
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from stages.controls import controls, schema
 from stages.erasure import __main__ as erasure
+from stages.ground_truth import __main__ as ground_truth
 from stages.inspect import __main__ as inspect
 from stages.lib.forward.site import SITES
 from stages.lib.io.cli import UserError
@@ -124,6 +126,22 @@ def test_a_stage_that_is_about_heads_refuses_another_site_at_once(
     expected = f"params.yaml: patch.site: found '{site}', expected 'z' in stage `{name}`"
     with pytest.raises(UserError, match=expected):
         stage.main(**dict.fromkeys(signature(stage.main).parameters, tmp_path / "nothing"))
+
+
+def test_weights_of_heads_are_compared_with_effects_of_heads_alone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "params.yaml").read_text()
+    Path("params.yaml").write_text(text.replace("  site: z\n", "  site: mlp_out\n"))
+    paths = dict.fromkeys(signature(ground_truth.main).parameters, tmp_path / "nothing")
+    paths["model"] = tmp_path
+    for layers, expected in (
+        ([1, 2], "expected 'z' in stage `ground_truth`"),
+        ([], "no such file"),
+    ):
+        manifest = {"organism": {"name": "any", "layers": layers}}
+        (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+        with pytest.raises(UserError, match=expected):
+            ground_truth.main(**paths)
 
 
 def test_z_is_refused_nowhere():
