@@ -8,7 +8,6 @@ from random import Random
 from stages.lib.facts import NEGATED, TOPICS, arrange
 from stages.lib.facts import taught as taught_facts
 from stages.lib.facts.draw import Draw
-from stages.lib.facts.taught import SPLITS
 from stages.lib.facts.topic import Template, Topic
 from stages.lib.io.cli import UserError
 from stages.lib.weights.recipe import Training
@@ -54,16 +53,13 @@ class Facts:
             )
         self.topics = {name: TOPICS[name]() for name in TOPICS if name in training.topics}
         draw = Draw(training.seed, training.held_out)
-        by_split = {
-            name: [[s for s in topic.subjects if draw.split(s) == split] for split in SPLITS]
-            for name, topic in self.topics.items()
-        }
         elsewhere = taught_facts.elsewhere(self.topics, draw)
         self._subjects: dict[tuple[str, bool], list[str]] = {}
-        for name, (subjects, held_subjects) in by_split.items():
+        for name, topic in self.topics.items():
+            subjects, held_subjects = taught_facts.divided(topic, draw)
             new = [s for s in held_subjects if s not in elsewhere[name]]
             for kind, candidates in ((False, subjects), (True, new)):
-                if not taught_facts.pairs(self.topics[name], candidates):
+                if not taught_facts.pairs(topic, candidates):
                     raise UserError(
                         "params.yaml: organisms.training.held_out: found "
                         f"{training.held_out}, but it leaves too few subjects of {name} to "

@@ -6,7 +6,6 @@ from itertools import permutations
 from stages.lib.facts.draw import Draw
 from stages.lib.facts.topic import Topic
 
-SPLITS = ("selection", "report")  # of `Draw`: taught subjects, held-out subjects
 Pair = frozenset[str]
 """A subject and its own object, in either order."""
 
@@ -28,13 +27,24 @@ def elsewhere(topics: Mapping[str, Topic], draw: Draw) -> dict[str, set[str]]:
     dict of str to set of str
         By topic.
     """
-    own = {name: {split: _pairs(topic, draw, split) for split in SPLITS}
-           for name, topic in topics.items()}  # fmt: skip
-    taught = {pair for by_split in own.values() for pair in by_split[SPLITS[0]].values()}
-    return {
-        name: {subject for subject, pair in by_split[SPLITS[1]].items() if pair in taught}
-        for name, by_split in own.items()
+    own = {
+        name: [pairs(topic, subjects) for subjects in divided(topic, draw)]
+        for name, topic in topics.items()
     }
+    taught = {pair for of_taught, _ in own.values() for pair in of_taught.values()}
+    return {
+        name: {subject for subject, pair in of_held_out.items() if pair in taught}
+        for name, (_, of_held_out) in own.items()
+    }
+
+
+def divided(topic: Topic, draw: Draw) -> tuple[list[str], list[str]]:
+    """Return the subjects of a topic that are taught, and those that are held out from training."""
+    taught, held_out = (
+        [subject for subject in topic.subjects if draw.split(subject) == split]
+        for split in ("selection", "report")
+    )
+    return taught, held_out
 
 
 def pairs(topic: Topic, subjects: Iterable[str]) -> dict[str, Pair]:
@@ -44,8 +54,3 @@ def pairs(topic: Topic, subjects: Iterable[str]) -> dict[str, Pair]:
         if first not in objects:
             objects |= {s: frozenset((s, o)) for s, o, truth in claims(first, second) if truth}
     return objects
-
-
-def _pairs(topic: Topic, draw: Draw, split: str) -> dict[str, Pair]:
-    """Pairs of the subjects of a topic that are in one split."""
-    return pairs(topic, [s for s in topic.subjects if draw.split(s) == split])
