@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from inspect import signature
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -26,6 +27,10 @@ from tests import planted, tiny
 ROOT = Path(__file__).resolve().parents[3]
 OTHERS = ("mlp_out", "resid_post")
 VERDICT = 2  # the layer whose MLP multiplies p_correct and persona
+
+
+def nothing_at(folder: Path, stage: ModuleType) -> dict[str, Path]:
+    return {name: folder / "nothing" for name in signature(stage.main).parameters}
 
 
 def experiment(site):
@@ -125,15 +130,14 @@ def test_a_stage_that_is_about_heads_refuses_another_site_at_once(
     name = stage.__name__.split(".")[1]
     expected = f"params.yaml: patch.site: found '{site}', expected 'z' in stage `{name}`"
     with pytest.raises(UserError, match=expected):
-        stage.main(**dict.fromkeys(signature(stage.main).parameters, tmp_path / "nothing"))
+        stage.main(**nothing_at(tmp_path, stage))
 
 
 def test_weights_of_heads_are_compared_with_effects_of_heads_alone(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     text = (ROOT / "params.yaml").read_text()
     Path("params.yaml").write_text(text.replace("  site: z\n", "  site: mlp_out\n"))
-    paths = dict.fromkeys(signature(ground_truth.main).parameters, tmp_path / "nothing")
-    paths["model"] = tmp_path
+    paths = nothing_at(tmp_path, ground_truth) | {"model": tmp_path}
     for layers, expected in (
         ([1, 2], "expected 'z' in stage `ground_truth`"),
         ([], "no such file"),
