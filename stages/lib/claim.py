@@ -359,8 +359,10 @@ def _beside(
 ) -> Check:
     """Check whether an interval is wholly inside a range, wholly outside, or neither."""
     interval, (least, most) = _interval(row), ends
-    if interval.low is None or interval.high is None or ends == (None, None):
+    if interval.value is None or ends == (None, None):
         verdict = UNTESTED
+    elif interval.low is None or interval.high is None:  # too few subjects for an interval
+        verdict = INCONCLUSIVE
     else:
         low, high = (
             (-float("inf") if least is None else least),

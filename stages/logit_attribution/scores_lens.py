@@ -81,8 +81,10 @@ def _layer(layers: NDArray[np.int64], gap: Array, n_subjects: int) -> LensLayer:
     if first == never:
         return LensLayer(None, None, None, len(gap), None)
     low, high = stats.bootstrapped(layers[1:].astype(np.float64), n_subjects)
-    last = int(np.ceil(high))
     mean = float(gap[:, first].mean())
+    if low is None or high is None:
+        return LensLayer(first, None, None, len(gap), mean)
+    last = int(np.ceil(high))
     return LensLayer(first, int(np.floor(low)), last if last < never else None, len(gap), mean)
 
 

@@ -153,7 +153,8 @@ def _crossing(
         never = float(np.isinf(layers).mean())
         if first is not None:
             low, high = _interval(layers, n_subjects, len(value) - 2)
-    return Crossing(first, low, high, never)
+    starts_below = bool((value[readable][:1] < level).any())
+    return Crossing(first, low, high, never, starts_below)
 
 
 def _interval(
@@ -162,6 +163,8 @@ def _interval(
     """Return the ends of the interval, rounded outwards; None for an end beyond the last layer."""
     beyond = np.minimum(layers, 1e6 * (last + 1))  # finite, for percentiles between two draws
     low, high = stats.bootstrapped(beyond, n_subjects)
+    if low is None or high is None:
+        return None, None
     ends = (int(np.floor(low)), int(np.ceil(high)))
     return tuple(end if end <= last else None for end in ends)  # pyright: ignore[reportReturnType]
 

@@ -114,7 +114,7 @@ def wider():
     """Metrics of the stages beyond the first ones."""
     method = {"layer": 7, "accuracy": rate(0.9), "transfer": {"liar": rate(0.9)}}
     method["permuted"] = {"mean": 0.5, "max": 0.6, "draws": 100, "p": 1 / 101}
-    crossed = {"value": 5, "low": 5, "high": 5, "never": 0.0}
+    crossed = {"value": 5, "low": 5, "high": 5, "never": 0.0, "starts_below": False}
     nowhere = {"value": None, "low": None, "high": None}
     diverged = {"layers": 9, "divergence_layer": layer(3), "turning_layer": crossed}
     together = diverged | {"divergence_layer": nowhere}
@@ -345,8 +345,10 @@ def test_where_everything_is_so_every_claim_is_supported():
     )
 
 
-NEVER = {"value": None, "low": None, "high": None, "never": 1.0}
-OPEN = {"value": None, "low": None, "high": None, "never": 0.7}
+NEVER = {"value": None, "low": None, "high": None, "never": 1.0, "starts_below": False}
+OPEN = {"value": None, "low": None, "high": None, "never": 0.7, "starts_below": False}
+FEW_SUBJECTS = {"value": 0.9, "low": None, "high": None, "n": 5}
+BELOW = NEVER | {"starts_below": True}
 
 
 @pytest.mark.parametrize(
@@ -367,6 +369,9 @@ OPEN = {"value": None, "low": None, "high": None, "never": 0.7}
         ("after", "probes/by_layer/honest/liar", {"5": rate(0.5, 0.2)}, INCONCLUSIVE),
         ("opposite", "transfer/divergence/mass_mean/honest/liar/turning_layer", NEVER, NOT_SUPPORTED),
         ("opposite", "transfer/divergence/mass_mean/honest/liar/turning_layer", OPEN, INCONCLUSIVE),
+        ("opposite", "transfer/divergence/mass_mean/honest/liar/turning_layer", BELOW, INCONCLUSIVE),
+        ("diverging", "transfer/divergence/mass_mean/neutral/honest/divergence_layer", BELOW, NOT_SUPPORTED),
+        ("diverging", "transfer/divergence/mass_mean/neutral/honest/divergence_layer", NEVER, SUPPORTED),
         ("diverging", "transfer/divergence/mass_mean/neutral/honest/divergence_layer", layer(2), NOT_SUPPORTED),
         ("diverging", "transfer/divergence/mass_mean/neutral/honest/layers", 1, UNTESTED),
         ("diverging", "transfer/divergence/mass_mean/honest/liar/divergence_layer", {"value": 3, "low": 3, "high": None}, INCONCLUSIVE),
@@ -376,6 +381,7 @@ OPEN = {"value": None, "low": None, "high": None, "never": 0.7}
         ("few_heads", "transplant/elsewhere", control(30), NOT_SUPPORTED),
         ("few_heads", "transplant/elsewhere", control(0, 20), INCONCLUSIVE),
         ("few_heads", "transplant/effect/patched - base/accuracy", rate(0.02), INCONCLUSIVE),
+        ("few_heads", "transplant/effect/patched - base/accuracy", FEW_SUBJECTS, INCONCLUSIVE),
         ("few_heads", "heads/n_heads", 10, NOT_SUPPORTED),
         ("few_heads", "robustness/sets/search/heads/scored/default/recovered", rate(0.3), NOT_SUPPORTED),
         ("these_heads", "transplant/random", control(26), NOT_SUPPORTED),
@@ -756,7 +762,12 @@ def test_intervals_are_made_as_the_method_says():
     assert "have a bootstrap over subjects, paired by statement" in resampled
     zeros = np.zeros(30)
     assert len({stats.difference(values, zeros, subject, seed).low for seed in range(9)}) > 1
-    assert stats.difference(values, values - 0.5, subject).low == pytest.approx(0.5)
+    assert "Fewer than six subjects give it no ends" in resampled
+    assert stats.mean_difference(values, subject % 5).low is None
+    assert stats.mean_difference(values, subject % 6).low is not None
+    assert "same on every statement has the width of Wilson's interval" in resampled
+    unseen = stats.rate(zeros, subject).high
+    assert stats.difference(zeros, zeros, subject).high == pytest.approx(unseen)
     gap = values + 1
     assert len({ratios.ratios(values[None], gap, subject, s)[0].low for s in range(9)}) > 1
     assert ratios.ratios(gap[None] / 2, gap, subject)[0].low == pytest.approx(0.5)

@@ -19,6 +19,7 @@ LEVEL = 0.95
 DRAWS = 2000
 MARGIN = 0.05  # two accuracies, or two mean probabilities, that differ by less count as equal
 LARGEST_P = 0.05  # the significance level of p-values
+FEWEST = 6  # subjects; the range of G values has their median with probability 1 - 2 ** (1 - G)
 ROUNDING = 1e-5  # by which a sum of float32 probabilities may exceed its bounds
 
 
@@ -203,17 +204,23 @@ def half_width(sums: NDArray[np.float64], counts: NDArray[np.float64]) -> NDArra
 
 
 def difference(a: ArrayLike, b: ArrayLike, subject: ArrayLike, seed: int = 0) -> Interval:
-    """Interval of mean(a - b) over the same statements: paired percentile bootstrap over subjects.
+    """Interval of mean(a - b) for values in [0, 1]: paired percentile bootstrap over subjects.
 
     Each of 2,000 draws takes G subjects with replacement, each with all its statements. The
     interval runs between two percentiles of the draws' means. They are not 2.5 and 97.5 but a
     little wider, ``Phi(± sqrt(G / (G - 1)) * t)`` with t as in `rate`, because the bootstrap
     variance around the sample mean is too small by the factor (G - 1) / G.
 
+    If a - b is the same for every statement, all draws agree, and say nothing of other subjects. As
+    in `rate`, the effective number is then G: of other subjects, at most the fraction that Wilson's
+    interval ends at for 0 of G may differ from these, by as much as values in [0, 1] can. Of fewer
+    than six subjects the whole range [-1, 1] is the interval.
+
     Parameters
     ----------
     a, b : array of float or bool, shape (n_statements,)
-        Two runs on the same statements, row by row.
+        Two runs on the same statements, row by row; for example answers that are right, or
+        probabilities.
     subject : array of shape (n_statements,)
         What each statement is about; rows in any order.
     seed : int
@@ -222,12 +229,12 @@ def difference(a: ArrayLike, b: ArrayLike, subject: ArrayLike, seed: int = 0) ->
     Returns
     -------
     Interval
-        Without width if a - b is the same for every statement, since all draws then agree.
+        Inside [-1, 1], and of positive width.
 
     Raises
     ------
     ValueError
-        If the shapes differ.
+        If the shapes differ or a value is outside [0, 1].
 
     References
     ----------
@@ -238,27 +245,43 @@ def difference(a: ArrayLike, b: ArrayLike, subject: ArrayLike, seed: int = 0) ->
     first, second = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     if first.shape != second.shape:
         raise ValueError(f"difference: shapes {first.shape} and {second.shape} differ")
-    sums, counts = _by_subject(first - second, subject)
-    n, n_subjects = int(counts.sum()), len(counts)
-    if n == 0:
-        return NOTHING
-    draw_counts = _same_draws(n_subjects, seed)
-    means = (draw_counts @ sums) / (draw_counts @ counts)
-    low, high = bootstrapped(means, n_subjects)
-    return Interval(float(sums.sum() / n), low, high, n)
+    if not all(((x >= -ROUNDING) & (x <= 1 + ROUNDING)).all() for x in (first, second)):
+        raise ValueError("difference: a value is outside [0, 1]; use mean_difference")
+    differences = first - second
+    interval = mean_difference(differences, subject, seed)
+    if interval.value is None:
+        return interval
+    n_subjects = len(np.unique(np.asarray(subject)))
+    if n_subjects < FEWEST:
+        return Interval(interval.value, -1.0, 1.0, interval.n)
+    if np.ptp(differences) > ROUNDING:
+        return interval
+    share, value = _wilson(0.0, n_subjects, student(n_subjects))[1], interval.value
+    return Interval(value, value - share * (1 + value), value + share * (1 - value), interval.n)
 
 
 def mean_difference(differences: NDArray[Any], subject: ArrayLike, seed: int = 0) -> Interval:
-    """Interval of the mean of differences between two runs, statement by statement.
+    """Interval of the mean of differences without bounds, such as those of log-odds.
 
     Parameters
     ----------
     differences : ndarray of shape (n_statements,)
         One run minus the other, row by row.
     subject, seed
-        As in `difference`, whose interval this is.
+        As in `difference`.
+
+    Returns
+    -------
+    Interval
+        By the bootstrap of `difference`. Of fewer than six subjects it has no ends.
     """
-    return difference(differences, np.zeros_like(differences), subject, seed)
+    sums, counts = _by_subject(differences, subject)
+    n, n_subjects = int(counts.sum()), len(counts)
+    if n == 0:
+        return NOTHING
+    draw_counts = _same_draws(n_subjects, seed)
+    means = (draw_counts @ sums) / (draw_counts @ counts)
+    return Interval(float(sums.sum() / n), *bootstrapped(means, n_subjects), n)
 
 
 def proportion(count: int, n: int) -> Interval:
@@ -320,11 +343,17 @@ def draws(n_subjects: int, random: np.random.Generator) -> NDArray[np.int64]:
     return random.multinomial(n_subjects, np.full(n_subjects, 1 / n_subjects), size=DRAWS)
 
 
-def bootstrapped(draws: NDArray[np.float64], n_subjects: int) -> tuple[float, float]:
-    """Interval of a bootstrap over subjects, between the expanded percentiles of `difference`."""
-    expanded_quantile = (
-        np.sqrt(n_subjects / (n_subjects - 1)) * student(n_subjects) if n_subjects > 1 else np.inf
-    )
+def bootstrapped(
+    draws: NDArray[np.float64], n_subjects: int
+) -> tuple[float, float] | tuple[None, None]:
+    """Interval of a bootstrap over subjects, between the expanded percentiles of `difference`.
+
+    No draw is beyond the smallest and largest subject, so fewer than `FEWEST` subjects cannot give
+    a 95 % interval: they get None.
+    """
+    if n_subjects < FEWEST:
+        return None, None
+    expanded_quantile = np.sqrt(n_subjects / (n_subjects - 1)) * student(n_subjects)
     levels: NDArray[np.float64] = NORMAL.cdf([-expanded_quantile, expanded_quantile])
     low, high = np.quantile(draws, levels)
     return float(low), float(high)

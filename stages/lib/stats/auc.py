@@ -92,7 +92,7 @@ def score(
         gain are left out. Values are None where patching all heads gains nothing: there is no
         statement, or the interval of the gain reaches 0.
     """
-    effect = stats.difference(p_all, p_none, subject, seed)
+    effect = stats.mean_difference(p_all - p_none, subject, seed)
     if effect.low is None or effect.low <= 0:
         no_areas: Areas = dict.fromkeys(MEASURES, Interval(None, None, None, effect.n))
         return {

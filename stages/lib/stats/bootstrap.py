@@ -15,7 +15,7 @@ def weights(subject: NDArray[Any], random: np.random.Generator) -> NDArray[np.in
     Parameters
     ----------
     subject : ndarray of shape (n_statements,)
-        What each statement is about; a draw takes all statements of a subject, or none.
+        What each statement is about; a draw takes all statements of a subject equally often.
     random : Generator
         Source of the draws; equal seeds give equal draws.
     """

@@ -6,8 +6,8 @@ import pytest
 from stages.lib import stats
 from stages.lib.stats import bootstrap
 
-SUBJECT = np.array(["b", "a", "b", "c", "a", "b"])
-VALUES = np.array([0.1, 0.9, 0.4, 0.2, 0.7, 0.3])
+SUBJECT = np.array(["b", "a", "b", "c", "a", "b", "d", "e", "f"])
+VALUES = np.array([0.1, 0.9, 0.4, 0.2, 0.7, 0.3, 0.5, 0.6, 0.8])
 
 
 def generator():
@@ -20,11 +20,12 @@ def width(interval):
 
 def test_a_draw_takes_all_statements_of_a_subject_equally_often():
     weights = bootstrap.weights(SUBJECT, generator())
-    assert weights.shape == (stats.DRAWS, 6)
-    for name in "abc":
+    assert weights.shape == (stats.DRAWS, 9)
+    for name in "abcdef":
         of_one = weights[:, name == SUBJECT]
         assert (of_one == of_one[:, :1]).all()
-    assert (weights[:, [0, 1, 3]].sum(axis=1) == 3).all()  # as many subjects as there are
+    firsts = np.unique(SUBJECT, return_index=True)[1]
+    assert (weights[:, firsts].sum(axis=1) == 6).all()  # as many subjects as there are
     assert len(np.unique(weights, axis=0)) > 5
 
 
@@ -39,7 +40,7 @@ def test_an_interval_of_means_is_that_of_a_difference():
     draws = bootstrap.means(VALUES[None], SUBJECT, np.random.default_rng(0))[:, 0]
     actual = bootstrap.interval(VALUES.mean(), draws, SUBJECT)
     expected = stats.mean_difference(VALUES, SUBJECT, seed=0)
-    assert actual.n == expected.n == 6
+    assert actual.n == expected.n == 9
     assert (actual.value, actual.low, actual.high) == pytest.approx(
         (expected.value, expected.low, expected.high), rel=1e-12
     )
@@ -47,8 +48,8 @@ def test_an_interval_of_means_is_that_of_a_difference():
 
 def test_an_interval_widens_with_fewer_subjects():
     """Statements about one subject are one draw: the same draws count for less."""
-    values, subject = np.linspace(0, 1, 40), np.arange(40) // 8
+    values, subject = np.linspace(0, 1, 40), np.arange(40) // 5
     draws = bootstrap.means(values[None], subject, generator())[:, 0]
-    of_five = bootstrap.interval(values.mean(), draws, subject)
+    of_eight = bootstrap.interval(values.mean(), draws, subject)
     of_all = bootstrap.interval(values.mean(), draws, np.arange(40))
-    assert width(of_five) > width(of_all) > 0
+    assert width(of_eight) > width(of_all) > 0

@@ -6,7 +6,7 @@ import pytest
 from stages.lib import stats
 from stages.lib.io import tables
 from stages.lib.stats import Interval
-from tests.intervals import ends, span
+from tests.intervals import ends, span, there
 
 TRIALS = 1000  # the share of 1,000 intervals that hold the p_correct is known to ± 0.7 %
 
@@ -119,9 +119,41 @@ def test_rate_at_its_ends_has_width_and_grows_with_subjects_only(value):
     assert width(40, 20) > width(40, 40)
 
 
-def test_a_percentile_bootstrap_has_no_width_at_the_ends():
-    result = stats.difference(np.ones(40), np.zeros(40), np.arange(40))
-    assert (result.low, result.value, result.high) == (1, 1, 1)
+@pytest.mark.parametrize(("a", "b", "value"), [(1, 0, 1), (0, 0, 0), (0, 1, -1), (1, 0.5, 0.5)])
+def test_a_difference_that_all_statements_share_has_the_width_of_a_rate_at_its_end(a, b, value):
+    """Its draws agree, and a bootstrap alone would be sure at any number of subjects."""
+
+    def of(n, n_subjects):
+        subject = np.arange(n) % n_subjects
+        return stats.difference(np.full(n, float(a)), np.full(n, float(b)), subject)
+
+    result, unseen = of(40, 40), there(stats.rate(np.zeros(40), np.arange(40)).high)
+    assert result.value == value
+    assert there(result.low) == pytest.approx(value - unseen * (value + 1))
+    assert there(result.high) == pytest.approx(value + unseen * (1 - value))
+    assert of(400, 40) == Interval(value, result.low, result.high, 400)
+    assert span(of(40, 20)) > span(of(400, 80)) * 2
+
+
+def test_differences_by_chance_alike_in_a_sample_hold_the_truth():
+    """Of two runs that differ on a tenth of the subjects, few samples show any difference."""
+    rng = np.random.default_rng(6)
+    held = 0
+    for _ in range(400):
+        a = rng.random(8) < 0.1
+        _, low, high = ends(stats.difference(a, np.zeros(8), np.arange(8)))
+        held += low <= 0.1 <= high
+    assert held >= 0.93 * 400
+
+
+@pytest.mark.parametrize("n_subjects", [1, 2, 5])
+def test_few_subjects_give_no_interval(n_subjects):
+    """All draws lie between the smallest and the largest of them, which rarely hold the truth."""
+    values, subject = np.array([-3.0, 5.0] * 5), np.arange(10) % n_subjects
+    assert stats.mean_difference(values, subject) == Interval(1, None, None, 10)
+    bounded = stats.difference(np.array([0.0, 1.0] * 5), np.zeros(10), subject)
+    assert bounded == Interval(0.5, -1, 1, 10)
+    assert span(stats.mean_difference(values, np.arange(10) % stats.FEWEST)) > 0
 
 
 def test_nothing_gives_none():
@@ -136,7 +168,7 @@ def test_one_statement_and_one_subject_say_nothing_of_others():
     assert stats.rate([True], ["France"]) == Interval(1, 0, 1, 1)
     assert stats.rate([True, False], ["France"] * 2) == Interval(0.5, 0, 1, 2)
     assert stats.mean([0.25], ["France"]) == Interval(0.25, 0, 1, 1)
-    assert stats.difference([0.75], [0.5], ["France"]) == Interval(0.25, 0.25, 0.25, 1)
+    assert stats.difference([0.75], [0.5], ["France"]) == Interval(0.25, -1, 1, 1)
 
 
 def test_order_of_rows_and_names_of_subjects_do_not_matter_to_the_bit():
@@ -181,6 +213,8 @@ def test_wrong_input_is_refused():
         stats.mean([1.5], ["a"])
     with pytest.raises(ValueError, match="differ"):
         stats.difference([1.0], [1.0, 0.0], ["a"])
+    with pytest.raises(ValueError, match="mean_difference"):
+        stats.difference([2.0], [1.0], ["a"])
 
 
 def test_row_names_its_value():
