@@ -41,7 +41,8 @@ def runs(
     -------
     DataFrame
         One row per statement and run of `schema.RUNS`, with the columns of
-        `schema.SCHEMA`; a statement without a donor has no row in the run that needs one.
+        `schema.SCHEMA`; a statement without a donor has no row in the run that needs one. Runs of
+        other heads are missing if the set is all heads of its layers, or of the window.
         Only the unpatched runs if the set or the statements are empty.
     """
     patches = _patches(setting, set_heads, best_window)
@@ -77,10 +78,12 @@ def _runs_of(
     set_heads, _, rest_of_window = heads = [patch.heads_of(mask) for mask in patches]
     run_names = (schema.PATCHED, schema.REST_OF_LAYERS, schema.REST_OF_WINDOW)
     for name, patched_heads, p in zip(run_names, heads, readouts.patched, strict=True):
-        yield _rows(setting, name, p, patched_heads)
+        if patched_heads:  # a control without a head is the unpatched run, and controls nothing
+            yield _rows(setting, name, p, patched_heads)
     reverse_answers = setting.reverse()(patches[[0, 2]], "the reverse").patched
     yield _rows(setting, schema.REVERSE, reverse_answers[0], set_heads)
-    yield _rows(setting, schema.REVERSE_REST, reverse_answers[1], rest_of_window)
+    if rest_of_window:
+        yield _rows(setting, schema.REVERSE_REST, reverse_answers[1], rest_of_window)
     base_z, source_z = patcher.z("z of both runs")
     for name, mean in means.items():
         p = patcher(patches[:1], name, z=mean.expand_as(source_z)).patched[0]

@@ -90,7 +90,7 @@ def summarise(about: PromptPairs, runs: pl.DataFrame) -> ControlsMetrics:
         set(by_run) - {SOURCE, PATCHED, REVERSE, REVERSE_REST} if PATCHED in by_run else ()
     )
     reverse_gap = (
-        _minus(about, by_run[REVERSE], by_run[REVERSE_REST]) if PATCHED in by_run else None
+        _minus(about, by_run[REVERSE], by_run[REVERSE_REST]) if REVERSE_REST in by_run else None
     )
     return ControlsMetrics(
         known=run_points.count(about.table),
@@ -118,14 +118,17 @@ def summarise(about: PromptPairs, runs: pl.DataFrame) -> ControlsMetrics:
 def _by_run(about: PromptPairs, runs: pl.DataFrame) -> dict[str, pl.DataFrame]:
     """Group rows by run, sorted by statement; add label, topic, subject and the donor's label.
 
-    Without a patched run, only the unpatched runs are returned, perhaps without rows.
+    The unpatched runs are returned even without rows and, if the set was patched, the runs with
+    donors; other runs only if they were made.
     """
     statement = about.table.select("statement_id", "topic", "label", "subject")
     donor = about.table.select(donor="statement_id", donor_label="label")
     joined = runs.join(statement, on="statement_id").join(donor, on="donor", how="left")
     joined = joined.sort("statement_id")
-    run_names = RUNS if PATCHED in joined["run"] else (SOURCE, BASE)
-    return {run: joined.filter(pl.col("run") == run) for run in run_names}
+    present = {SOURCE, BASE, *joined["run"]}
+    if PATCHED in present:
+        present |= set(DONOR_RUNS)
+    return {run: joined.filter(pl.col("run") == run) for run in RUNS if run in present}
 
 
 def _n_heads(by_run: dict[str, pl.DataFrame], run: str) -> int:

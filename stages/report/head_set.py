@@ -97,7 +97,7 @@ def these_heads(results: Results, source: str, base: str) -> Claim:
     checks = [
         above(
             "accuracy with the set patched minus accuracy with all other heads of its layers "
-            f"patched ({n_rest})",
+            f"patched ({n_rest or 'none'})",
             rest,
             0.0,
             CONTROLS,

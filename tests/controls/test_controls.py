@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from stages.controls import controls, donors, mean_ablation, schema, scores
-from stages.lib import forward
+from stages.lib import forward, stats
 from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.layer_window import Window
 from stages.lib.patching.patch import Head
@@ -101,18 +101,19 @@ def test_the_same_model_moves_honesty_in_the_head_that_carries_it(answer):
     assert actual["base_other_label"] == 0.0
 
 
-def test_the_difference_to_the_true_patch_is_paired_and_has_no_width_where_all_agree(answer):
+def test_the_difference_to_the_true_patch_is_paired(answer):
     _, runs = accuracies(answer, ANSWER, Window(2, 3))
     result = scores.summarise(answer.pairs, runs)
     other = result.patched_minus["other_label"].accuracy
-    assert other == Interval(1.0, 1.0, 1.0, 12)
+    unseen = there(stats.rate(np.zeros(12), answer.pairs.subject).high)
+    assert other == Interval(1.0, 1 - 2 * unseen, 1.0, 12)
     same = result.patched_minus["same_label"].accuracy
-    assert (same.value, same.high) == (0.0, 0.0)
+    assert same.value == 0.0
     assert there(result.patched_minus["other_label"].p_correct.low) > 0.5
     others = {"source", "patched", "reverse", "reverse_rest"}
     assert set(result.patched_minus) == set(result.runs) - others
     lied = result.reverse_minus_rest["accuracy"]
-    assert lied == Interval(-1.0, -1.0, -1.0, 12)
+    assert lied == Interval(-1.0, -1.0, 2 * unseen - 1, 12)
 
 
 def test_the_rest_of_the_window_is_the_set_where_the_set_is_the_rest(honesty):
@@ -128,6 +129,17 @@ def test_the_rest_of_the_window_is_the_set_where_the_set_is_the_rest(honesty):
     assert (actual["reverse"], actual["reverse_rest"]) == (1.0, 0.0)
     sizes = scores.summarise(honesty.pairs, runs).n_heads
     assert (sizes["patched"], sizes["rest_of_layers"], sizes["rest_of_window"]) == (3, 1, 5)
+
+
+def test_a_set_of_the_whole_window_has_no_control_of_other_heads(honesty):
+    """Nothing would be patched, and the unpatched run would support each claim."""
+    runs = controls.runs(honesty, [Head(1, head) for head in range(4)], Window(1, 1), honesty.pairs)
+    result = scores.summarise(honesty.pairs, runs)
+    missing = {"rest_of_layers", "rest_of_window", "reverse_rest"}
+    assert set(result.runs) == set(schema.RUNS) - missing
+    assert missing.isdisjoint(result.patched_minus)
+    assert result.reverse_minus_rest == {}
+    assert scores.points(honesty.pairs, runs, [run_points.ALL], planted.CONFIG)
 
 
 def test_without_a_set_or_statements_only_unpatched_runs_are_there(honesty):

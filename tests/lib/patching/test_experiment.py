@@ -94,10 +94,9 @@ def test_controls_at_another_site(mlp):
         name: rows.sort("statement_id").select("p_true", "p_false").to_numpy()
         for (name,), rows in runs.group_by("run")
     }
-    assert set(result) == set(schema.RUNS)
+    assert set(result) == set(schema.RUNS) - {"rest_of_layers"}  # one unit per layer
     assert planted.accuracy(result["patched"], mlp.pairs.label) == 1.0
     assert planted.accuracy(result["rest_of_window"], mlp.pairs.label) == 0.0
-    np.testing.assert_array_equal(result["rest_of_layers"], result["base"])  # one unit per layer
     assert planted.accuracy(result["other_label"], mlp.pairs.label) == 0.0  # what is lent decides
 
 
