@@ -122,8 +122,7 @@ def _placed(setting: Experiment) -> tuple[Experiment, list[blocks.Pairs]]:
     """Statements whose wordings are found in both prompts, and all their paired positions."""
     aligned_setting, pairs = aligned.placed(setting, "benchmark")
     about, everywhere = aligned_setting.pairs, [blocks.with_last(p) for p in pairs]
-    lengths = [min(map(len, both)) for both in zip(about.base, about.source, strict=True)]
-    row_numbers = sorted(i for part in aligned.groups(everywhere, lengths) for i in part)
+    row_numbers = aligned.in_groups(aligned_setting, [everywhere], "benchmark")
     subset = about.only(about.table["statement_id"][row_numbers])
     return replace(setting, pairs=subset), [everywhere[i] for i in row_numbers]
 

@@ -10,6 +10,7 @@ from typing import Annotated
 import polars as pl
 
 from stages.lib import forward
+from stages.lib.forward.prompts import require_tokens
 from stages.lib.io import cli, params, tables
 from stages.lib.io.atomic import atomic
 from stages.lib.patching import aligned, experiment, prompt_pairs
@@ -54,6 +55,7 @@ def main(
     )
     subset, subset_places = report_subset
     reverse = (subset.swapped(), {name: swapped(of) for name, of in subset_places.items()})
+    cells = [cell for cell in cells if cell.block in report[1] and cell.block in subset_places]
     parts = [selection_runs, map_runs.unpatched(*report), map_runs.layers(*report)]
     parts += [map_runs.layers(*reverse), map_runs.heads(*report, cells)]
     routes = path_runs.run(*report, cells)
@@ -70,9 +72,14 @@ def main(
 
 
 def _placed(setting: Experiment) -> tuple[Experiment, dict[str, list[Pairs]]]:
-    """Return the statements whose wordings are found in both prompts, and their places."""
+    """Return the statements that can be patched at each place of their prompts, and the places."""
     aligned_setting, counterparts = aligned.placed(setting, "trace")
-    return aligned_setting, places(counterparts, setting.config.positions)
+    about, n_last = aligned_setting.pairs, setting.config.positions
+    if about.base:
+        require_tokens("patch.positions", n_last, [*about.base, *about.source])
+    rows = aligned.in_groups(aligned_setting, places(counterparts, n_last).values(), "trace")
+    kept_setting = map_runs.subset_of(aligned_setting, rows)
+    return kept_setting, places([counterparts[i] for i in rows], n_last)
 
 
 if __name__ == "__main__":

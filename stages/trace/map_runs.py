@@ -71,13 +71,19 @@ def unpatched(setting: Experiment, places: dict[str, list[Pairs]]) -> pl.DataFra
     no_patches = np.zeros((0, *setting.shape), bool)
     tables = []
     for part, patcher, _ in aligned.patchers(setting, places[ALL]):
-        subset, readouts = _subset(setting, part), patcher(no_patches, "unpatched")
+        subset, readouts = subset_of(setting, part), patcher(no_patches, "unpatched")
         tables.append(
             patched_runs.unpatched(
                 subset.pairs, readouts.source, readouts.base, setting.config, schema=RUNS
             )
         )
     return _table(tables)
+
+
+def subset_of(setting: Experiment, numbers: list[int]) -> Experiment:
+    """Return the experiment on some of its statements, by their indices."""
+    ids = setting.pairs.table["statement_id"][numbers]
+    return replace(setting, pairs=setting.pairs.only(ids))
 
 
 def _patched(
@@ -88,15 +94,15 @@ def _patched(
     names: Sequence[tuple[int, int | None]],
 ) -> pl.DataFrame:
     """Run patches at one place, on the statements that have a position there."""
-    reached_numbers = [i for i, p in enumerate(counterparts) if p.reach]
+    reached_numbers = [i for i, p in enumerate(counterparts) if len(p.base)]
     reached_setting, counterparts = (
-        _subset(setting, reached_numbers),
+        subset_of(setting, reached_numbers),
         [counterparts[i] for i in reached_numbers],
     )
     source, base = setting.config.source, setting.config.base
     tables = []
     for part, patcher, z in aligned.patchers(reached_setting, counterparts):
-        subset, part_pairs = _subset(reached_setting, part), [counterparts[i] for i in part]
+        subset, part_pairs = subset_of(reached_setting, part), [counterparts[i] for i in part]
         mask = aligned.mask(part_pairs, patcher.base.n_tail)
         readouts = patcher(patches, f"{base}, {block}", z, mask)
         for (layer, head), p in zip(names, readouts.patched, strict=True):
@@ -107,12 +113,6 @@ def _patched(
                 patched_runs.rows(subset.pairs, p, source, base, name, schema=RUNS, **where)
             )
     return _table(tables)
-
-
-def _subset(setting: Experiment, numbers: list[int]) -> Experiment:
-    """Return the experiment on a subset of its statements."""
-    ids = setting.pairs.table["statement_id"][numbers]
-    return replace(setting, pairs=setting.pairs.only(ids))
 
 
 def _table(tables: list[pl.DataFrame]) -> pl.DataFrame:

@@ -16,7 +16,7 @@ from stages.lib.patching import aligned, patched_runs
 from stages.lib.patching.blocks import Pairs
 from stages.lib.patching.experiment import Experiment
 from stages.trace.map_runs import Cell
-from stages.trace.schema import ALL, AROUND, PATHS, THROUGH
+from stages.trace.schema import ALL, AROUND, PARTS, PATHS, THROUGH
 
 Path = tuple[Cell, Cell]
 
@@ -56,7 +56,11 @@ def run(setting: Experiment, places: dict[str, list[Pairs]], cells: list[Cell]) 
     for part, patcher, z in aligned.patchers(setting, places[ALL]):
         ids = setting.pairs.table["statement_id"][part]
         subset = replace(setting, pairs=setting.pairs.only(ids))
-        masks = {name: _mask([pairs[i] for i in part], patcher) for name, pairs in places.items()}
+        masks = {
+            name: _mask([pairs[i] for i in part], patcher)
+            for name, pairs in places.items()
+            if name in PARTS or name == ALL  # the last positions may lie outside of all pairs
+        }
         if cells:
             source_z = patcher.z("z")[1] if z is None else z
             tables += _rows(subset, patcher, source_z, masks, paths(cells))

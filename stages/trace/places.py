@@ -22,20 +22,20 @@ def places(counterparts: list[Pairs], n_last: int) -> dict[str, list[Pairs]]:
     dict of str to list of Pairs
         By place, one element per statement. The last tokens of both prompts are paired and form a
         place of their own; blocks exclude them. The last `n_last` positions are paired by their
-        distance from the end, as in the paper. Places without a position in any statement are left
+        distance from the end, as in the paper. Blocks without a position in any statement are left
         out.
     """
     last_token = [blocks.last(1)] * len(counterparts)
     without_last = [p.only((p.base != -1) & (p.source != -1)) for p in counterparts]
     all_pairs = [blocks.with_last(p) for p in counterparts]
-    by_place = {
+    blocks_of = {
         block: [p.only(p.block == number) for p in without_last]
         for number, block in enumerate(BLOCKS)
     }
+    by_place = {block: own for block, own in blocks_of.items() if any(len(p.base) for p in own)}
     at_end = [blocks.last(n_last)] * len(counterparts)
     by_place |= {LAST_TOKEN: last_token, LAST.format(n_last): at_end}
-    by_place |= {ALL: all_pairs}
-    return {name: pairs for name, pairs in by_place.items() if any(p.reach for p in pairs)}
+    return by_place | {ALL: all_pairs}
 
 
 def swapped(counterparts: list[Pairs]) -> list[Pairs]:

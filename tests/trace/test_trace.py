@@ -41,6 +41,12 @@ def relay(model):
     return experiment(model, base, source)
 
 
+def end_alone():
+    """Personas with one system prompt, whose prefixes differ."""
+    base, source = (PersonaWording("You are H.", QUESTION, x) for x in ("so it is", "it is"))
+    return experiment(tiny.planted_model(), base, source)
+
+
 def shares(runs, about, block):
     """Share that every layer recovers at a place."""
     above = advantage(runs, about, *PERSONAS)
@@ -69,6 +75,26 @@ class TestPlaces:
         _, counterparts = planted()
         for p in places(counterparts, 5)["last 5"]:
             assert p.base.tolist() == p.source.tolist() == [-5, -4, -3, -2, -1]
+
+    def test_a_block_without_a_position_is_no_place(self):
+        """Both prompts start with the same system prompt, which no patch can change."""
+        setting, counterparts = end_alone()
+        at = places(counterparts, CONFIG.positions)
+        assert set(at) == {"prefix", LAST_TOKEN, "last 12", ALL}
+        assert all(len(p.base) for name in at for p in at[name])
+        none = {"prefix": [p.only(p.block < 0) for p in counterparts]}
+        assert map_runs.layers(setting, none).is_empty()
+        one = {"prefix": [*none["prefix"][1:], at["prefix"][0]]}
+        ids = map_runs.layers(setting, one)["statement_id"]
+        assert ids.unique().to_list() == [setting.pairs.table["statement_id"][-1]]
+
+    def test_without_statements_there_are_the_places_that_each_prompt_has(self):
+        setting, _ = planted()
+        nobody = map_runs.subset_of(setting, [])
+        at = places([], CONFIG.positions)
+        assert set(at) == {LAST_TOKEN, "last 12", ALL}
+        assert map_runs.unpatched(nobody, at).is_empty()
+        assert map_runs.layers(nobody, at).is_empty()
 
     def test_swapping_twice_changes_nothing(self):
         _, counterparts = planted()
@@ -209,6 +235,15 @@ class TestPaths:
         assert len(set(result)) == len(result) == 3
         assert all(writer.layer < reader.layer for writer, reader in result)
         assert path_runs.paths(cells[:1]) == []
+
+    def test_personas_may_differ_near_the_end_alone(self):
+        """Then fewer positions are paired than the last ones that the paper patches."""
+        setting, counterparts = end_alone()
+        at, runs = traced(setting, counterparts)
+        assert max(p.reach for p in at[ALL]) < CONFIG.positions
+        cells = [Cell(1, LAST_TOKEN), Cell(2, LAST_TOKEN)]
+        assert len(path_runs.run(setting, at, cells)) == 2 * 2 * len(setting.pairs.base)
+        assert "system" not in runs["block"]
 
     def test_without_cells_there_are_no_rows(self):
         setting, counterparts = planted()

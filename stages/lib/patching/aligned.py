@@ -1,6 +1,6 @@
 """Pairs the positions of each statement's two prompts, and makes patchers at those pairs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -93,6 +93,40 @@ def placed(setting: Experiment, node: str) -> tuple[Experiment, list[Pairs]]:
     return replace(setting, pairs=about), counterparts
 
 
+def in_groups(setting: Experiment, places: Iterable[list[Pairs]], node: str) -> list[int]:
+    """Find the statements that `groups` keeps at every place, so that places can be compared.
+
+    Parameters
+    ----------
+    setting : Experiment
+        Statements and model.
+    places : iterable of list of Pairs
+        Position pairs of each statement, by place.
+    node : str
+        Stage that leaves statements out, for the line that the main process prints.
+
+    Returns
+    -------
+    list of int
+        Indices of the statements, ascending.
+    """
+    lengths = _lengths(setting.pairs)
+    kept = set(range(len(lengths)))
+    for counterparts in places:
+        kept &= {i for group in groups(counterparts, lengths) for i in group}
+    if len(kept) < len(lengths) and batches.is_main_process():
+        print(
+            f"{node}: left out {len(lengths) - len(kept)} of {len(lengths)} statements: their "
+            f"prompts' lengths make more than {MOST_GROUPS} groups"
+        )
+    return sorted(kept)
+
+
+def _lengths(about: PromptPairs) -> list[int]:
+    """Count the tokens of the shorter prompt of each statement."""
+    return [min(len(a), len(b)) for a, b in zip(about.base, about.source, strict=True)]
+
+
 def _cut(
     decode: Decode, token_ids: list[int], text: str, wording: PersonaWording, statement: str
 ) -> tuple[list[str], np.ndarray]:
@@ -121,8 +155,7 @@ def patchers(
         Statements that `groups` leaves out are missing.
     """
     about = setting.pairs
-    lengths = [min(len(a), len(b)) for a, b in zip(about.base, about.source, strict=True)]
-    for reach, part in _parts(counterparts, lengths):
+    for reach, part in _parts(counterparts, _lengths(about)):
         part_pairs = [counterparts[i] for i in part]
         base, source = ([prompts[i] for i in part] for prompts in (about.base, about.source))
         patcher = Patcher(
@@ -161,7 +194,14 @@ def groups(counterparts: list[Pairs], lengths: list[int]) -> list[list[int]]:
     list of list of int
         Indices of the statements of each group, ascending; the largest group first. Groups beyond
         `MOST_GROUPS` are left out.
+
+    Raises
+    ------
+    ValueError
+        If the pairs of a statement reach further back than its shorter prompt.
     """
+    if any(p.reach > length for p, length in zip(counterparts, lengths, strict=True)):
+        raise ValueError("groups: a pair of positions lies before the start of a prompt")
     waiting = sorted(range(len(counterparts)), key=lambda i: (-counterparts[i].reach, i))
     grouped: list[list[int]] = []
     while waiting:
