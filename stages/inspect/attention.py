@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from transformers import DynamicCache
 
 from stages.lib.forward import batches, linear
 from stages.lib.model.lm import LanguageModel
@@ -81,11 +82,18 @@ def _n_shared(prompts: list[list[int]]) -> int:
 
 
 def _prefix(lm: LanguageModel, ids: list[int], heads: list[Head]) -> tuple[Any, np.ndarray]:
-    """Return the key-value cache of the common prefix (None if empty), and attention within it."""
+    """Return the key-value cache of the common prefix (None if empty), and attention within it.
+
+    The cache is made without the model's configuration, so that it keeps all keys: that of a layer
+    with a sliding window would keep the last ones alone, and weights would be of other tokens.
+    """
     if not ids:
         return None, np.zeros((len(heads), 0, 0), np.float32)
     output = lm.decoder(
-        input_ids=torch.tensor([ids], device=lm.device), use_cache=True, output_attentions=True
+        input_ids=torch.tensor([ids], device=lm.device),
+        past_key_values=DynamicCache(),
+        use_cache=True,
+        output_attentions=True,
     )
     return output.past_key_values, _of_heads(output, heads)[0]
 

@@ -1,5 +1,6 @@
 """Weights that are taken out or left alone: exact, put back bit by bit, and right where we know."""
 
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -13,9 +14,10 @@ from stages.grafts.metrics import GraftsMetrics, NoLie
 from stages.grafts.schema import SCHEMA
 from stages.lib.forward import batches, unembed
 from stages.lib.forward.plain import PlainPrompts
-from stages.lib.grafting import units, weights
+from stages.lib.grafting import graft_runs, units, weights
 from stages.lib.grafting.graft_runs import Graft, Grafts
 from stages.lib.grafting.units import Unit
+from stages.lib.io import store
 from stages.lib.model import readout
 from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.graft_names import ALL, ALONE, GROUP, HEAD, LAYER, MAP, SET, WITHOUT
@@ -178,6 +180,18 @@ class TestRuns:
         monkeypatch.setattr(batches, "prompts_at_once", lambda _: next(fit, 16))
         run = runner(merged, changes, n=20)[0]
         np.testing.assert_array_equal(run(grafts, "test"), expected)
+
+
+    def test_names_of_remembered_runs_hold_what_grafts_are_made_with(self, organism, monkeypatch):
+        """Else a number from faulty code would be read again after the fault is mended."""
+        _, merged, folder = organism
+        run = runner(merged, weights.changes(merged, folder))[0]
+        graft = Graft(WITHOUT, Unit(LAYER, 2))
+        names, code = run._keys(graft), graft_runs._code()
+        assert store.code(Path(graft_runs.__file__).parent) in code
+        assert peft.__version__ in code
+        monkeypatch.setattr(graft_runs, "_code", lambda: "other code")
+        assert set(names).isdisjoint(run._keys(graft))
 
 
 class TestSmallestSet:

@@ -118,15 +118,17 @@ class TestAttention:
         close(result.prefix.sum(-1)[1, 0, :3], np.ones(3))
         close(result.prefix[1, 0, 3, :5], [0.25] * 4 + [0])
 
-    @pytest.mark.parametrize("shared", [True, False])
-    def test_it_is_the_attention_of_whole_prompts(self, shared):
-        lm = tiny.wrap(tiny.random_model())
-        heads, size = [Head(0, 3), Head(2, 1)], len(lm.tokenizer) - 5
-        head = [5, 6, 7] if shared else []
-        prompts = [[*head, *range(10 + i, 14 + 2 * i)] for i in range(6)]
+    @pytest.mark.parametrize("n_shared", [0, 3, 15])
+    @pytest.mark.parametrize("architecture", ["llama", "mistral", "gemma2", "gemma3_text"])
+    def test_it_is_the_attention_of_whole_prompts(self, architecture, n_shared):
+        """Also where what they share is longer than a sliding window of 12 tokens."""
+        is_llama = architecture == "llama"
+        lm = tiny.wrap(tiny.random_model()) if is_llama else tiny.of(architecture)
+        heads, size = [Head(0, 3), Head(1, 1), Head(2, 1)], len(lm.tokenizer) - 5
+        prompts = [[*range(5, 5 + n_shared), *range(40 + i, 44 + 2 * i)] for i in range(6)]
         prompts = [[token % size for token in ids] for ids in prompts]
         result = attention.look(lm, [prompts], heads)
-        assert result.prefix.shape == (1, 2, 3 * shared, 3 * shared)
+        assert result.prefix.shape == (1, 3, n_shared, n_shared)
         lm.model.set_attn_implementation("eager")
         for row, ids in enumerate(prompts):
             with torch.no_grad():
@@ -134,8 +136,7 @@ class TestAttention:
             for i, (layer, number) in enumerate(heads):
                 close(result.last[0, row, i, : len(ids)], whole[layer][0, number, -1])
                 assert not np.allclose(whole[layer][0, number, -1], whole[layer][0, 0, -1])
-                if shared:
-                    close(result.prefix[0, i], whole[layer][0, number, :3, :3])
+                close(result.prefix[0, i], whole[layer][0, number, :n_shared, :n_shared])
 
     def test_the_model_attends_afterwards_as_before(self, setting):
         config = setting.lm.model.config

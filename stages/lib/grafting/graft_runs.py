@@ -2,6 +2,9 @@
 
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -108,8 +111,14 @@ class Grafts:
 
     def _keys(self, graft: Graft) -> list[bytes]:
         """Return the names of the runs of one graft, one per prompt."""
-        description = f"{self._adapter} {graft.run} {graft.unit}".encode()
+        description = f"{_code()} {self._adapter} {graft.run} {graft.unit}".encode()
         return [store.digest(b"graft", description, name) for name in self._names]
+
+
+@cache
+def _code() -> str:
+    """Return what weights are grafted with: a hash of this folder, and the version of peft."""
+    return f"{store.code(Path(__file__).parent)} {version('peft')}"
 
 
 class _Below:
