@@ -31,16 +31,29 @@ def main(out: Annotated[Path, "writes one row per statement (Parquet)"]) -> None
         taken_names |= set(topic_tables[-1]["topic"])
     if topic_tables:
         # Before the limit, which would hide some contradictions.
-        table = repeats.between_files(pl.concat(topic_tables), drop)
+        table = repeats.between_sources(pl.concat(topic_tables), drop)
+        repeats.require_one_subject(table)
         topic_tables = [files.first(table, config.limit)]
-    for name in config.topics:
-        topic = TOPICS[name]()
-        topic_tables.append(arrange.rows(name, topic, draw, config.limit, negated=False))
-        if config.negated:
-            topic_tables.append(
-                arrange.rows(NEGATED + name, topic, draw, config.limit, negated=True)
-            )
-    tables.write(out, pl.concat(topic_tables), tables.STATEMENTS, key=["statement_id"])
+    built_in = _built_in(config, draw)
+    if topic_tables and built_in:
+        own, facts = topic_tables[0], pl.concat(built_in)
+        kept_rows = repeats.between_sources(pl.concat([own, facts]), drop)
+        is_built_in = pl.col("origin") == arrange.BUILT_IN
+        own, facts = kept_rows.filter(~is_built_in), kept_rows.filter(is_built_in)
+        topic_tables, built_in = [own], [repeats.without_repeats(facts, own)]
+    table = pl.concat([*topic_tables, *built_in])
+    tables.write(out, table, tables.STATEMENTS, key=["statement_id"])
+
+
+def _built_in(config: StatementsConfig, draw: Draw) -> list[pl.DataFrame]:
+    """Return the statements of each built-in topic."""
+    topics = {name: TOPICS[name]() for name in config.topics}
+    polarities = {"": False} | ({NEGATED: True} if config.negated else {})
+    return [
+        arrange.rows(polarity + name, topic, draw, config.limit, negated)
+        for name, topic in topics.items()
+        for polarity, negated in polarities.items()
+    ]
 
 
 if __name__ == "__main__":

@@ -97,14 +97,14 @@ def test_two_files_that_contradict_each_other(capsys: pytest.CaptureFixture[str]
     with pytest.raises(UserError) as raised:
         stated(topics=[], sources=both)
     assert str(raised.value).startswith(
-        "params.yaml: statements.sources: opposite labels in two files: 'The Nile is a river.' "
+        "params.yaml: statements.sources: opposite labels in two sources: 'The Nile is a river.' "
         "(data/raw/rivers.csv, row 2; data/raw/a.csv, row 2); expected one label"
     )
     assert not OUT.exists()
     table = stated(topics=[], sources=both, contradictions="drop")
     assert set(table["statement"]) == {"The Nile is a lake.", "A is B."}
     assert capsys.readouterr().out == (
-        "sources: dropped 2 rows of 1 statement that two files label differently\n"
+        "sources: dropped 2 rows of 1 statement that two sources label differently\n"
     )
     alike = {"two": "data/raw/a.csv", "three": "data/raw/b.csv"}  # the same label is no fault
     assert len(stated(topics=[], sources=alike)) == 3
@@ -125,11 +125,45 @@ def test_a_limit_does_not_hide_what_two_files_contradict() -> None:
     first = stated(topics=[], sources={"one": own["one"]}, limit=5)["statement"]
     hidden = next(text for text in claim if text not in set(first))
     Path(own["two"]).write_text("\n".join(["statement,label", *rows, f"{hidden},0"]))
-    with pytest.raises(UserError, match=f"opposite labels in two files: '{hidden}'"):
+    with pytest.raises(UserError, match=f"opposite labels in two sources: '{hidden}'"):
         stated(topics=[], sources=own, limit=5)
     table = stated(topics=[], sources=own, limit=5, contradictions="drop")
     assert table.group_by("topic").len()["len"].to_list() == [5, 5]
     assert table.filter(topic="one")["statement"].to_list() == first.to_list()
+
+
+def test_a_file_may_repeat_and_may_not_contradict_a_built_in_statement(capsys) -> None:
+    built_in = stated(topics=["capitals"])
+    (true, *_), (false, *_) = (built_in.filter(label=x)["statement"] for x in (True, False))
+    own: dict[str, Any] = {"topics": ["capitals"], "sources": {"mine": "data/raw/mine.csv"}}
+    Path("data/raw/mine.csv").write_text(f"statement,label\n{true},1\n  {false} ,0\nA is B.,1\n")
+    table = stated(**own)
+    assert "left out 2 built-in statements that your files have" in capsys.readouterr().out
+    assert table["statement"].is_unique().all()
+    assert len(table) == len(built_in) + 1
+    assert table.filter(statement=true)["topic"].to_list() == ["mine"]
+    Path("data/raw/mine.csv").write_text(f"statement,label\n{true},0\nA is B.,1\n")
+    with pytest.raises(UserError, match=r"opposite labels in two sources: .* row 2; built-in\)"):
+        stated(**own)
+    table = stated(**own, contradictions="drop")
+    assert set(table["statement"]) == {"A is B.", *built_in["statement"]} - {true}
+    assert len(stated(sources=own["sources"], topics=[])) == 2
+
+
+@pytest.mark.parametrize("by_topic", [False, True])
+def test_one_statement_has_one_subject(by_topic: bool) -> None:
+    """With two it might be in both splits, and would count as independent of itself."""
+    rows = ["The Nile is in Africa.,1,Nile,a", "The Nile is in Africa.,1,Africa,b"]
+    files = {"one": rows} if by_topic else {"one": rows[:1], "two": rows[1:]}
+    sources: dict[str, Any] = {}
+    for name, lines in files.items():
+        text = "\n".join(["statement,label,subject,kind", *lines])
+        Path(f"data/raw/{name}.csv").write_text(text)
+        sources[name] = {"file": f"data/raw/{name}.csv", "topic": "kind"}
+    with pytest.raises(UserError) as raised:
+        stated(topics=[], sources=sources)
+    assert "found the subjects 'Nile' and 'Africa', expected one" in str(raised.value)
+    assert "'The Nile is in Africa.' (data/raw/one.csv, row 2; " in str(raised.value)
 
 
 def test_files_that_contradict_each_other_wholly_leave_nothing() -> None:
@@ -137,7 +171,7 @@ def test_files_that_contradict_each_other_wholly_leave_nothing() -> None:
     with pytest.raises(UserError) as raised:
         stated(topics=[], sources=own, contradictions="drop")
     assert str(raised.value) == (
-        "params.yaml: statements.sources: no statements are left in one, two, as other files "
+        "params.yaml: statements.sources: no statements are left in one, two, as other sources "
         "give each of them the opposite label; expected at least one per topic"
     )
     assert not OUT.exists()

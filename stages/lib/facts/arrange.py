@@ -13,6 +13,8 @@ import polars as pl
 from stages.lib.facts.draw import Draw
 from stages.lib.facts.topic import Template, Topic
 
+BUILT_IN = "built-in"
+"""Origin of these statements; that of a user's statement names its file and row."""
 Block = tuple[str, str, Template]
 
 
@@ -89,5 +91,5 @@ def _row(name: str, text: str, subject: str, object_: str, label: bool) -> dict[
         "subject": subject,
         "object": object_,
         "template": text,
-        "origin": "built-in",
+        "origin": BUILT_IN,
     }

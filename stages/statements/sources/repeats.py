@@ -72,13 +72,14 @@ def without_contradictions(file: Path, rows: list[Stated], drop: bool) -> list[S
     return kept_rows
 
 
-def between_files(table: pl.DataFrame, drop: bool) -> pl.DataFrame:
-    """Drop or refuse statements that one file labels true and another one false.
+def between_sources(table: pl.DataFrame, drop: bool) -> pl.DataFrame:
+    """Drop or refuse statements that one source labels true and another one false.
 
     Parameters
     ----------
     table : DataFrame
-        Statements of all files, each of which has one label per statement.
+        Statements of several files, and perhaps built-in ones; each source has one label per
+        statement.
     drop : bool
         As in `without_contradictions`.
 
@@ -106,8 +107,8 @@ def between_files(table: pl.DataFrame, drop: bool) -> pl.DataFrame:
             f" and {len(contradictions) - LISTED} more" if len(contradictions) > LISTED else ""
         )
         raise UserError(
-            f"params.yaml: statements.sources: opposite labels in two files: {', '.join(examples)}"
-            f"{more_text}; expected one label per statement, or statements.contradictions: drop"
+            "params.yaml: statements.sources: opposite labels in two sources: "
+            f"{', '.join(examples)}{more_text}; expected one label per statement, or statements.contradictions: drop"
         )
     kept_rows = table.filter([text not in contradictions for text in normal_form])
     if contradictions:
@@ -115,7 +116,7 @@ def between_files(table: pl.DataFrame, drop: bool) -> pl.DataFrame:
             "1 statement" if len(contradictions) == 1 else f"{len(contradictions)} statements"
         )
         dropped = len(table) - len(kept_rows)
-        print(f"sources: dropped {dropped} rows of {count_text} that two files label differently")
+        print(f"sources: dropped {dropped} rows of {count_text} that two sources label differently")
     lost_topics = [
         name
         for name in table["topic"].unique(maintain_order=True)
@@ -124,9 +125,55 @@ def between_files(table: pl.DataFrame, drop: bool) -> pl.DataFrame:
     if lost_topics:
         raise UserError(
             "params.yaml: statements.sources: no statements are left in "
-            f"{', '.join(lost_topics)}, as other files give each of them the opposite label; "
+            f"{', '.join(lost_topics)}, as other sources give each of them the opposite label; "
             "expected at least one per topic"
         )
+    return kept_rows
+
+
+def require_one_subject(table: pl.DataFrame) -> None:
+    """Refuse a statement with two subjects, which might put it into both splits.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Statements of all files.
+
+    Raises
+    ------
+    UserError
+        Naming the first such statement, both subjects and both rows.
+    """
+    first: dict[str, tuple[str, str]] = {}
+    for text, subject, origin in table.select("statement", "subject", "origin").iter_rows():
+        other, where = first.setdefault(identity.of(text), (subject, origin))
+        if other != subject:
+            raise UserError(
+                f"params.yaml: statements.sources: {shown.value(text)} ({where}; {origin}): found "
+                f"the subjects {shown.value(other)} and {shown.value(subject)}, expected one, as "
+                "the subject decides the split"
+            )
+
+
+def without_repeats(built_in: pl.DataFrame, own: pl.DataFrame) -> pl.DataFrame:
+    """Leave out built-in statements that a file has too, and print how many.
+
+    Parameters
+    ----------
+    built_in, own : DataFrame
+        Built-in statements, and statements of all files.
+
+    Returns
+    -------
+    DataFrame
+        Rows of `built_in`. A statement that is in both would be in two topics, perhaps with two
+        subjects and in both splits.
+    """
+    in_files = {identity.of(text) for text in own["statement"]}
+    kept_rows = built_in.filter([identity.of(t) not in in_files for t in built_in["statement"]])
+    if n := len(built_in) - len(kept_rows):
+        count_text = "1 built-in statement" if n == 1 else f"{n} built-in statements"
+        print(f"sources: left out {count_text} that your files have, too")
     return kept_rows
 
 
