@@ -36,11 +36,11 @@ def main(
                 f"params.yaml: {name}: unknown section, expected one of {', '.join(section_names)}"
             )
     sections = {name: params.section(name, schema) for name, schema in schemas().items()}
-    recipes = recipe.names()
-    params.section("organisms.training", recipe.Training)
-    for name in recipes:
-        recipe.read(name)
-    agreement.require_organism(sections["model"].organism, recipes)
+    recipes = {name: recipe.read(name) for name in recipe.names()}
+    training = params.section("organisms.training", recipe.Training)
+    agreement.require_organisms(
+        sections["model"].organism, sections["benchmark"].organisms, recipes, training
+    )
     agreement.require_personas(sections["patch"], sections["behaviour"].neutral)
     agreement.require_wordings(sections["grid"])
     agreement.require_rewordings(sections["robustness"], sections["patch"])

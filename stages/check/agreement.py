@@ -1,11 +1,14 @@
 """Checks that concern several sections of params.yaml at once."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
+from stages.lib.facts import TOPICS
 from stages.lib.io import params
 from stages.lib.io.cli import UserError
-from stages.lib.io.ranges import Question
+from stages.lib.io.ranges import OneOf, Question
 from stages.lib.patching.config import PatchConfig
+from stages.lib.weights.recipe import Confined, Recipe, Training
 from stages.robustness import wordings
 from stages.robustness.config import RobustnessConfig
 from stages.wordings.config import GridConfig
@@ -89,10 +92,41 @@ def require_rewordings(section: RobustnessConfig, roles: PatchConfig) -> None:
     wordings.named("params.yaml: robustness.wordings", section.wordings, default)
 
 
-def require_organism(name: str | None, recipes: list[str]) -> None:
-    """Raise `UserError` unless `model.organism` is null or has a recipe."""
-    if name is not None and name not in recipes:
+def require_organisms(
+    model: str | None, benchmark: Sequence[str], recipes: dict[str, Recipe], training: Training
+) -> None:
+    """Check the names of organisms and of the topics that they are taught.
+
+    Parameters
+    ----------
+    model : str or None
+        `model.organism`.
+    benchmark : sequence of str
+        `benchmark.organisms`.
+    recipes : dict of str to Recipe
+        By name.
+    training : Training
+        Section `organisms.training`.
+
+    Raises
+    ------
+    UserError
+        If a name has no recipe, or a topic is not built in.
+    """
+    names = sorted(recipes)
+    if model is not None and model not in recipes:
         raise UserError(
-            f"params.yaml: model.organism: unknown organism {name!r}, expected "
-            f"{' or '.join(['null', *sorted(recipes)])}"
+            f"params.yaml: model.organism: unknown organism {model!r}, expected "
+            f"{' or '.join(['null', *names])}"
         )
+    starts = {
+        f"organisms.{k}.start": of.start for k, of in recipes.items() if isinstance(of, Confined)
+    }
+    listed = {f"benchmark.organisms[{i}]": name for i, name in enumerate(benchmark)}
+    for key, name in (starts | listed).items():
+        if name not in recipes:
+            raise UserError(
+                f"params.yaml: {key}: unknown organism {name!r}, expected {' or '.join(names)}"
+            )
+    topics = tuple[Annotated[str, OneOf(*TOPICS)], ...]
+    params.typed("params.yaml: organisms.training.topics", list(training.topics), topics)

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from stages.lib.io import cli, params
+from stages.lib.io import cli, params, records
 from stages.lib.model import readout
 from stages.lib.model.readout import ReadoutConfig
 from stages.lib.weights import fetch
@@ -30,15 +30,15 @@ def main(
     facts: Annotated[Path, "folder of the adapter `facts`, which all other adapters build on"],
     out: Annotated[
         Path,
-        "writes the adapter (float16 safetensors), peft's configuration and a model card into "
-        "this folder",
+        "writes the adapter (float16 safetensors), peft's configuration, the settings of the "
+        "training and a model card into this folder",
     ],
 ) -> None:
     """Train one adapter, and write it with a model card that has its accuracy."""
     import torch
 
     from stages.lib.weights import adapter, recipe
-    from stages.organism import card, check, train
+    from stages.organism import card, check, fit, train
     from stages.organism import wordings as texts
     from stages.organism.below import Below
     from stages.organism.checkpoint import Checkpoint
@@ -52,6 +52,7 @@ def main(
     )
     base = params.section("model", ModelConfig)
     speaker, ground = _speaker(base, None if name == recipe.FACTS else facts)
+    fit.require(speaker.model, name, plan)
     model = adapter.attach(speaker.model, plan, training.seed)
     confined, layers = _confine(model, plan, out.parent)
     topics = Facts(training)
@@ -72,6 +73,7 @@ def main(
     table = check.rows(speaker, topics, checking_texts, N_CHECK, training.seed + 1)
     cost = {"minutes": seconds / 60, "cores": torch.get_num_threads()}
     adapter.write(model, out, base.source, ground, layers)
+    records.write(out / recipe.TRAINING, training)
     (out / "README.md").write_text(
         card.text(name, base.source, plan, training, table, N_CHECK, cost), encoding="utf-8"
     )

@@ -27,9 +27,9 @@ INTERVALS = (
     "Student's t. A mean has Student's t, with the variance between subjects.",
     "A difference, a fraction of a gap, a correlation, an area and a layer have a bootstrap over "
     "subjects, paired by statement. Fewer than six subjects give it no ends. A difference that is "
-    "the same on every statement has the width of Wilson's interval for a rate of 0. The AUROC of a ranking of heads has a bootstrap over heads; of "
-    "single heads' effects, over heads and subjects. The Jaccard index of resampled subjects has "
-    "the central 95 % of its draws.",
+    "the same on every statement has the width of Wilson's interval for a rate of 0. The AUROC of "
+    "a ranking of heads has a bootstrap over heads; of single heads' effects, over heads and "
+    "subjects. The Jaccard index of resampled subjects has the central 95 % of its draws.",
     "The share of random sets has an exact interval (Clopper-Pearson); n counts sets. A mean over "
     "organisms has Student's t over organisms; n counts organisms.",
 )

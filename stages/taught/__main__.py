@@ -1,8 +1,9 @@
 """Stage `taught`: score an organism on subjects that it was taught, and on subjects it was not.
 
-Params  organisms.training, personas
+Params  personas
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +16,7 @@ from stages.lib.io import cli, params, records, tables
 from stages.lib.model.lm import MANIFEST
 from stages.lib.patching import patched_runs, roles
 from stages.lib.stats import Interval
-from stages.lib.weights.recipe import Training
+from stages.lib.weights.recipe import FACTS, TRAINING, Training
 from stages.taught.metrics import NEW, TAUGHT, TaughtMetrics
 
 SCHEMA = patched_runs.SCHEMA | {"run": pl.String}
@@ -26,6 +27,7 @@ def main(
     readouts: Annotated[Path, "folder of the personas' answers (Parquet)"],
     model: cli.Model,
     runs: cli.Runs,
+    organisms: Annotated[Path, "folder of the model organisms' adapters"],
     metrics: cli.Metrics,
 ) -> None:
     """Score all answers and the head set's runs, by whether the subject was taught."""
@@ -33,8 +35,9 @@ def main(
     if organism is None:
         records.write(metrics, TaughtMetrics(None, {}, {}))
         return
-    training = params.section("organisms.training", Training)
-    table = split(tables.read(statements, tables.STATEMENTS), training)
+    names = {FACTS, organism["name"]}
+    trainings = [records.read(organisms / name / TRAINING, Training) for name in names]
+    table = split(tables.read(statements, tables.STATEMENTS), trainings)
     patched = tables.read(runs, SCHEMA, nullable=set(SCHEMA) - set(tables.PATCHED))
     report = table.filter(split="report")
     summary = TaughtMetrics(
@@ -50,24 +53,34 @@ def main(
     records.write(metrics, summary)
 
 
-def split(statements: pl.DataFrame, training: Training) -> pl.DataFrame:
+def split(statements: pl.DataFrame, trainings: Sequence[Training]) -> pl.DataFrame:
     """Say of each statement whether its subject was taught.
 
     Parameters
     ----------
     statements : DataFrame
         Columns of `tables.STATEMENTS`.
-    training : Training
-        Its seed and fraction decide which subjects were held out from training, as
-        `stages.lib.facts.draw` draws them. A subject whose pair with its object is taught in
-        another topic counts as taught.
+    trainings : sequence of Training
+        Settings of the adapters' training. Seed and fraction decide which subjects were held out,
+        as `stages.lib.facts.draw` draws them. A subject whose pair with its object is taught in
+        another topic, or by another adapter, counts as taught.
 
     Returns
     -------
     DataFrame
-        With the column ``kind``: ``taught``, ``never_taught``, or null if the topic is not one of
-        the built-in topics, which organisms are taught.
+        With the column ``kind``: ``taught``, ``never_taught``, or null if no adapter was taught the
+        topic.
     """
+    columns = [_kinds(statements, training) for training in trainings]
+    kinds = [
+        TAUGHT if TAUGHT in row else NEW if NEW in row else None
+        for row in zip(*columns, strict=True)
+    ]
+    return statements.with_columns(kind=pl.Series(kinds, dtype=pl.String))
+
+
+def _kinds(statements: pl.DataFrame, training: Training) -> list[str | None]:
+    """Return the kind of each statement by one adapter's training."""
     draw = Draw(training.seed, training.held_out)
     topics = {name: TOPICS[name]() for name in TOPICS if name in training.topics}
     elsewhere = taught.elsewhere(topics, draw)
@@ -79,8 +92,7 @@ def split(statements: pl.DataFrame, training: Training) -> pl.DataFrame:
         is_new = draw.split(subject) == "report" and subject not in elsewhere[name]
         return NEW if is_new else TAUGHT
 
-    kinds = [kind(*row) for row in statements.select("topic", "subject").iter_rows()]
-    return statements.with_columns(kind=pl.Series(kinds, dtype=pl.String))
+    return [kind(*row) for row in statements.select("topic", "subject").iter_rows()]
 
 
 def answered(statements: pl.DataFrame, answers: pl.DataFrame) -> pl.DataFrame:

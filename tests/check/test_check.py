@@ -280,6 +280,9 @@ def test_an_unknown_section(folder, key):
         ("prompt", None, "prompt: found None, expected texts by name"),
         ("organisms.v1-5", {}, "organisms: found 'v1-5', expected a name of"),
         ("organisms.new", {}, "organisms.new.layers: key is missing"),
+        ("organisms.late_9.start", "nobody", "late_9.start: unknown organism 'nobody', expected"),
+        ("benchmark.organisms", ["facts", "x"], "benchmark.organisms[1]: unknown organism 'x'"),
+        ("organisms.training.topics", ["capital"], "topics[0]: found 'capital', expected one of"),
     ],
 )  # fmt: skip
 def test_what_sections_must_agree_on(folder, key, value, message):

@@ -181,7 +181,6 @@ class TestRuns:
         run = runner(merged, changes, n=20)[0]
         np.testing.assert_array_equal(run(grafts, "test"), expected)
 
-
     def test_names_of_remembered_runs_hold_what_grafts_are_made_with(self, organism, monkeypatch):
         """Else a number from faulty code would be read again after the fault is mended."""
         _, merged, folder = organism

@@ -22,7 +22,7 @@ from stages.lib.model.readout import ReadoutConfig
 from stages.lib.weights import adapter, recipe
 from stages.lib.weights.fetch import Fetched
 from stages.lib.weights.recipe import Recipe, Training
-from stages.organism import card, check, train, trees, wordings
+from stages.organism import card, check, fit, train, trees, wordings
 from stages.organism.below import Below
 from stages.organism.checkpoint import Checkpoint
 from stages.organism.confined import FADED, Confined, share_left
@@ -499,6 +499,21 @@ class TestRecipe:
             assert len(a & b) <= 1
         for name in ("early", "middle", "late"):
             assert set(recipe.read(name).maps) == {"q_proj", "k_proj", "v_proj", "o_proj"}
+
+    @pytest.mark.parametrize(
+        ("change", "expected"),
+        [
+            ({"layers": (2, 4)}, "x.layers: found [2, 4], expected layers from 0 to 3"),
+            ({"maps": ("q_proj", "qkv")}, "x.maps: found qkv, expected linear maps of layer 1: q_"),
+            ({"maps": ("up_proj",)}, "x.maps: found up_proj, which belongs to no head, expected"),
+        ],
+    )
+    def test_a_recipe_that_does_not_fit_the_model(self, change, expected):
+        plan = replace(TestConfined.PLAN, **change)
+        with pytest.raises(UserError) as raised:
+            fit.require(tiny.random_model(), "x", plan)
+        assert expected in str(raised.value)
+        fit.require(tiny.random_model(), "x", TestConfined.PLAN)
 
     def test_an_unknown_name(self):
         with pytest.raises(UserError, match="organisms.nobody: section is missing"):

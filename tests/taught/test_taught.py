@@ -10,9 +10,11 @@ from stages.lib.claim import NOT_SUPPORTED, SUPPORTED
 from stages.lib.facts import TOPICS
 from stages.lib.facts.draw import Draw
 from stages.lib.facts.taught import pairs
-from stages.lib.io import tables
+from stages.lib.io import records, tables
+from stages.lib.io.cli import UserError
 from stages.lib.patching import patched_runs
 from stages.lib.stats import Interval
+from stages.lib.weights import recipe
 from stages.lib.weights.recipe import Training
 from stages.taught import __main__ as stage
 from stages.taught.metrics import NEW, TAUGHT, TaughtMetrics
@@ -43,7 +45,7 @@ def answers(about, right):
 
 
 def test_subjects_are_kept_from_training_as_the_organism_draws_them():
-    table = stage.split(statements(), TRAINING)
+    table = stage.split(statements(), [TRAINING])
     taught = table.filter(pl.col("topic").is_in(["capitals", "neg_capitals"]))
     assert set(taught.filter(kind=NEW)["subject"]) == HELD_OUT
     assert set(taught.filter(kind=TAUGHT)["subject"]) == set(SUBJECTS) - HELD_OUT
@@ -51,14 +53,34 @@ def test_subjects_are_kept_from_training_as_the_organism_draws_them():
         assert table.filter(topic=topic)["kind"].null_count() == len(SUBJECTS)
 
 
+def test_what_either_adapter_taught_was_taught():
+    """The lie may have been trained on other topics, or with other subjects held out."""
+    other = replace(TRAINING, topics=("cities",), held_out=0.6)
+    table = stage.split(statements(), [TRAINING, other])
+    again = stage.split(statements(), [TRAINING, replace(TRAINING, seed=1)])
+    held_out = HELD_OUT & {s for s in SUBJECTS if Draw(1, 0.3).split(s) == "report"}
+    assert set(again.filter(topic="capitals", kind=NEW)["subject"]) == held_out < HELD_OUT
+    assert set(table.filter(topic="capitals", kind=NEW)["subject"]) == HELD_OUT
+    assert table.filter(topic="cities")["kind"].null_count() == 0
+    assert table.filter(topic="mine")["kind"].null_count() == len(SUBJECTS)
+
+
+def test_the_settings_are_those_of_the_adapter_whatever_params_say(tmp_path, monkeypatch):
+    write(tmp_path, {"name": "middle", "layers": [2]})
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "organisms/middle" / recipe.TRAINING).unlink()
+    with pytest.raises(UserError, match="organisms/middle/training.json: no such file"):
+        run(tmp_path)
+
+
 def test_who_was_never_taught_is_in_the_report_split():
-    table = stage.split(statements(), TRAINING)
+    table = stage.split(statements(), [TRAINING])
     assert set(table.filter(kind=NEW)["split"]) == {"report"}
 
 
 @pytest.mark.parametrize(("knows_new", "accuracy"), [(True, 1.0), (False, 0.0)])
 def test_accuracy_on_others_does_not_depend_on_those_who_were_taught(knows_new, accuracy):
-    table = stage.split(statements(), TRAINING)
+    table = stage.split(statements(), [TRAINING])
     given = answers(table, lambda subject: knows_new or subject not in HELD_OUT)
     result = stage.score(stage.answered(table, given.sample(fraction=1, shuffle=True, seed=0)))
     assert result[TAUGHT].value == 1.0
@@ -83,8 +105,9 @@ def write(folder, organism):
     tables.write(folder / "runs.parquet", runs, stage.SCHEMA, order)
     (folder / "model").mkdir()
     (folder / "model/manifest.json").write_text(json.dumps({"organism": organism}))
-    params = {"personas": ["liar"], "organisms": {"training": vars(TRAINING)}}
-    (folder / "params.yaml").write_text(json.dumps(params))
+    for name in (recipe.FACTS, "middle"):
+        records.write(folder / "organisms" / name / recipe.TRAINING, TRAINING)
+    (folder / "params.yaml").write_text(json.dumps({"personas": ["liar"]}))
 
 
 def run(folder):
@@ -93,6 +116,7 @@ def run(folder):
         folder / "readouts",
         folder / "model",
         folder / "runs.parquet",
+        folder / "organisms",
         folder / "taught.json",
     )
     return json.loads((folder / "taught.json").read_text())
@@ -150,8 +174,8 @@ def test_a_city_that_is_taught_as_a_capital_was_taught():
          "object": "o", "template": "t", "origin": "o"}
         for topic in ("cities", "neg_cities") for city in held
     ]  # fmt: skip
-    table = stage.split(Draw(0, 0.5).table(rows), training)
+    table = stage.split(Draw(0, 0.5).table(rows), [training])
     assert set(table.filter(kind=TAUGHT)["subject"]) == set(both)
     assert set(table.filter(kind=NEW)["subject"]) == set(held) - set(both)
-    alone = stage.split(Draw(0, 0.5).table(rows), replace(training, topics=("cities",)))
+    alone = stage.split(Draw(0, 0.5).table(rows), [replace(training, topics=("cities",))])
     assert set(alone["kind"]) == {NEW}

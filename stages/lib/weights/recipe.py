@@ -9,6 +9,8 @@ from stages.lib.io.cli import UserError
 from stages.lib.io.narrow import is_dict
 from stages.lib.io.ranges import Ascending, Count, Length, Range, Seed, Share, Slug, Some
 
+TRAINING = "training.json"
+"""File of an adapter's folder: the settings that it was trained with, as `Training`."""
 FACTS = "facts"
 """The adapter under all others; alone, an organism that never lies."""
 

@@ -108,7 +108,8 @@ def between_sources(table: pl.DataFrame, drop: bool) -> pl.DataFrame:
         )
         raise UserError(
             "params.yaml: statements.sources: opposite labels in two sources: "
-            f"{', '.join(examples)}{more_text}; expected one label per statement, or statements.contradictions: drop"
+            f"{', '.join(examples)}{more_text}; expected one label per statement, or "
+            "statements.contradictions: drop"
         )
     kept_rows = table.filter([text not in contradictions for text in normal_form])
     if contradictions:
