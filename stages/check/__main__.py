@@ -35,6 +35,7 @@ def main(
             raise UserError(
                 f"params.yaml: {name}: unknown section, expected one of {', '.join(section_names)}"
             )
+    remarks.refuse_cut()
     sections = {name: params.section(name, schema) for name, schema in schemas().items()}
     recipes = {name: recipe.read(name) for name in recipe.names()}
     training = params.section("organisms.training", recipe.Training)
@@ -45,7 +46,6 @@ def main(
     agreement.require_wordings(sections["grid"])
     agreement.require_rewordings(sections["robustness"], sections["patch"])
     listed.read("params.yaml: statements.sources", sections["statements"].sources)
-    remarks.refuse_cut()
     with atomic(out) as partial:
         partial.write_text('{"checked": "params.yaml"}\n', encoding="utf-8")
 

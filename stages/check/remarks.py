@@ -30,11 +30,11 @@ def refuse_cut(file: Path = FILE) -> None:
     content = file.read_text(encoding="utf-8")
     root = YAML(typ="safe", pure=True).compose(content)
     for keys in WORDINGS:
-        for path, node in _texts(_inside(root, keys), ".".join(keys)):
-            comment = content[node.end_mark.index :].split("\n", 1)[0].strip()
+        for path, node, end in _texts(_inside(root, keys), ".".join(keys)):
+            comment = content[end.index :].split("\n", 1)[0].removeprefix(":").strip()
             if node.style is None and comment.startswith("#"):
                 raise UserError(
-                    f"{file}, line {node.end_mark.line + 1}: {path}: found {node.value!r}, which "
+                    f"{file}, line {end.line + 1}: {path}: found {node.value!r}, which "
                     f"YAML ends before {comment!r}, expected the text in quotes, and a comment on "
                     "a line of its own"
                 )
@@ -48,12 +48,14 @@ def _inside(node: Any, keys: tuple[str, ...]) -> Any:
     return node
 
 
-def _texts(node: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """All texts below a node of mappings, with their keys."""
+def _texts(node: Any, path: str, key: Any = None) -> Iterator[tuple[str, Any, Any]]:
+    """All texts below a node of mappings, and values left empty: keys, node, and where it ends."""
     if node is None:
         return
     if node.id == "mapping":
-        for key, value in node.value:
-            yield from _texts(value, f"{path}.{key.value}")
+        for name, value in node.value:
+            yield from _texts(value, f"{path}.{name.value}", name)
     elif node.id == "scalar" and node.tag == TEXT:
-        yield path, node
+        yield path, node, node.end_mark
+    elif node.id == "scalar" and not node.value and key is not None:  # its own mark is at the next key
+        yield path, node, key.end_mark

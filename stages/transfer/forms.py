@@ -58,7 +58,8 @@ def read(table: pl.DataFrame) -> Forms:
     The negation of a statement has the same subject and object and the other label, and its topic
     is the negated form of the statement's topic. Several templates may word one fact. Then each of
     its plain statements negates each of its negated ones, and they are paired in the order of their
-    templates.
+    templates. Without an object it is not known which of a subject's facts a statement is about:
+    such a statement has no negation.
 
     Parameters
     ----------
@@ -79,7 +80,8 @@ def read(table: pl.DataFrame) -> Forms:
     pairs = np.full(len(table), ALONE, np.intp)
     waiting: dict[tuple[str, str, str, bool], tuple[list[int], list[int]]] = {}
     columns = table.select("subject", "object", "label", "template").with_row_index("row")
-    for row, subject, object_, label, _ in columns.sort("template", "row").iter_rows():
+    with_object = columns.filter(pl.col("object") != "")
+    for row, subject, object_, label, _ in with_object.sort("template", "row").iter_rows():
         fact = (families[row], subject, object_, label != negated[row])
         waiting.setdefault(fact, ([], []))[negated[row]].append(row)
     number = 0

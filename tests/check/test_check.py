@@ -306,6 +306,8 @@ def test_what_sections_must_agree_on(folder, key, value, message):
             "prompt.liar_prefix: found 'It is'",
         ),
         ("sure: Sure. The statement is", "sure: Take #2", "grid.prefixes.sure: found 'Take'"),
+        ("sure: Sure. The statement is", "sure: #2 is", "grid.prefixes.sure: found ''"),
+        ("one_word: null", "one_word: # of prompt", "grid.questions.one_word: found ''"),
         (
             "base_system: You answer in a lying manner.",
             "base_system: Lie #",
@@ -340,6 +342,7 @@ def test_remarks_after_quotes_blocks_names_and_null_are_remarks(folder):
         assert old in text
         text = text.replace(old, new)
     text = text.replace("one_word: null", "one_word: null # a remark")
+    text = text.replace("plain: null", "plain:\n    # a remark")
     file.write_text(text)
     check.main(folder / "checked.json")
     assert params.wording("liar_prefix") == "I am #1"

@@ -84,6 +84,12 @@ def test_half_a_pair_is_none_and_a_split_without_its_plain_form_is_not_negated()
     assert (only.pair == forms.ALONE).all()
 
 
+def test_statements_without_an_object_have_no_negation():
+    """A subject may have several facts, and nothing says which one a statement is about."""
+    vague = TABLE.with_columns(object=pl.lit(""))
+    assert forms.read(vague).halves()[0].size == 0 < FORMS.halves()[0].size
+
+
 def test_rows_that_say_the_same_in_two_wordings_are_paired_once_each():
     twice = pl.concat([TABLE, TABLE.with_columns(template=pl.col("template") + "!")])
     plain, negations = forms.read(twice).halves()
