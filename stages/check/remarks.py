@@ -31,7 +31,7 @@ def refuse_cut(file: Path = FILE) -> None:
     root = YAML(typ="safe", pure=True).compose(content)
     for keys in WORDINGS:
         for path, node, end in _texts(_inside(root, keys), ".".join(keys)):
-            comment = content[end.index :].split("\n", 1)[0].removeprefix(":").strip()
+            comment = content[end.index :].split("\n", 1)[0].strip().removeprefix(":").strip()
             if node.style is None and comment.startswith("#"):
                 raise UserError(
                     f"{file}, line {end.line + 1}: {path}: found {node.value!r}, which "
@@ -57,5 +57,7 @@ def _texts(node: Any, path: str, key: Any = None) -> Iterator[tuple[str, Any, An
             yield from _texts(value, f"{path}.{name.value}", name)
     elif node.id == "scalar" and node.tag == TEXT:
         yield path, node, node.end_mark
-    elif node.id == "scalar" and not node.value and key is not None:  # its own mark is at the next key
+    elif (
+        node.id == "scalar" and not node.value and key is not None
+    ):  # its own mark is at the next key
         yield path, node, key.end_mark

@@ -25,7 +25,8 @@ class ControlsMetrics:
     known : Count
         Known statements.
     runs : dict of str to Point
-        Every run of `schema.RUNS`, over its statements.
+        Every run of `schema.RUNS` that was made, over its statements. Runs of other heads are
+        missing where the set is all heads of its layers, or of the window.
     by_label : dict of str to ByLabel
         Accuracy of every run on true and on false statements.
     n_heads : dict of str to int
@@ -35,7 +36,7 @@ class ControlsMetrics:
         a head set.
     reverse_minus_rest : dict of str to Interval
         ``accuracy`` and ``p_correct`` of the reverse patch of the set minus that of the window's
-        other heads; empty without a head set.
+        other heads; empty without a head set, or without other heads.
     follows_donor : dict of str to Interval
         Fraction of answers that equal the donor's label, by run with donors.
     """

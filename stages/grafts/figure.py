@@ -11,7 +11,7 @@ RUNS = {
     "without": ("part undone: fraction of the lie undone", style.Look(style.SECOND[0], "o", "-")),
     "alone": ("part kept alone: fraction of the lie made", style.Look(style.SECOND[1], "v", "-")),
 }
-NOTHING = "the model was not taught to lie:\nthere are no weights to take out"
+NOTHING = "nothing was measured: the model was not\ntaught to lie, or statements are too few"
 NAMES = {"set": "set\nfound", "rest": "all\nothers"}
 
 

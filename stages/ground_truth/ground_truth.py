@@ -67,11 +67,11 @@ def window(best: Window | None, trained: range, window_effects: Effects) -> Wind
     selection = window_effects.split == "selection"
     p_correct, subject = window_effects.p_correct[:, selection], window_effects.subject[selection]
     best_p_correct = p_correct[window_effects.layers.index(span)]
-    gaps = [stats.difference(best_p_correct, row, subject) for row in p_correct]
+    gaps = [stats.mean_difference(best_p_correct - row, subject) for row in p_correct]
     as_good = {
         str(layers[0]): overlap(layers, trained)
         for layers, gap in zip(window_effects.layers, gaps, strict=True)
-        if gap.low is not None and gap.low <= 0
+        if gap.value is not None and not gap.is_above(0)
     }
     n = int(selection.sum())
     score = overlap(span, trained)
@@ -249,8 +249,8 @@ def window_gain(window_effects: Effects, best: Window | None) -> Interval:
         return stats.NOTHING
     row = [layers[0] for layers in window_effects.layers].index(best.first_layer)
     report = window_effects.split == "report"
-    values = window_effects.accuracy[row, report]
-    return stats.mean_difference(values, window_effects.subject[report])
+    gained = window_effects.accuracy[row, report]  # 1: right if patched alone; -1: unpatched alone
+    return stats.difference(gained > 0, gained < 0, window_effects.subject[report])
 
 
 def set_gain(transplant: Path, pairs: Path) -> Interval:

@@ -16,6 +16,8 @@ from stages.lib.model.lm import LanguageModel
 from stages.lib.patching.patch import Head
 
 AT_ONCE = 32  # prompts per forward pass
+ATTENTION = {"full_attention", "sliding_attention", "chunked_attention"}
+"""Kinds of layers in transformers that keep keys and values, and nothing else."""
 
 
 @dataclass(frozen=True)
@@ -85,13 +87,15 @@ def _prefix(lm: LanguageModel, ids: list[int], heads: list[Head]) -> tuple[Any, 
     """Return the key-value cache of the common prefix (None if empty), and attention within it.
 
     The cache is made without the model's configuration, so that it keeps all keys: that of a layer
-    with a sliding window would keep the last ones alone, and weights would be of other tokens.
+    with a sliding window would keep the last ones alone, and weights would be of other tokens. A
+    model with layers other than attention makes a cache of its own kind.
     """
     if not ids:
         return None, np.zeros((len(heads), 0, 0), np.float32)
+    kinds = set(getattr(lm.model.config.get_text_config(), "layer_types", None) or ())
     output = lm.decoder(
         input_ids=torch.tensor([ids], device=lm.device),
-        past_key_values=DynamicCache(),
+        past_key_values=DynamicCache() if kinds <= ATTENTION else None,
         use_cache=True,
         output_attentions=True,
     )

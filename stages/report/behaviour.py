@@ -124,7 +124,7 @@ def _wordings(lying: Nested[Lying]) -> list[Note]:
         return []
     best = min(cells, key=lambda name: cells[name].rank or 0)
     alike = sum(
-        cell.behind.low is not None and cell.behind.low <= 0
+        cell.behind.value is not None and not cell.behind.is_above(0)
         for name, cell in cells.items()
         if name != best
     )

@@ -105,7 +105,7 @@ def _diverges_later(control: Crossing | None, crossing: Crossing | None, measure
     if crossing is None or crossing.value is None or control is None:
         return so(measures, "later or at none", "not measured", None, TRANSFER)
     falls_later = control.value is None or control.value > crossing.value
-    passed = falls_later and not control.starts_below  # else it is low before the lie, too
+    passed = falls_later and not control.always_below  # else it is low at the lie, too
     return so(measures, f"after {crossing.value}, or none", _layer(control), passed, TRANSFER)
 
 
@@ -122,8 +122,8 @@ def _inside(
     if crossing.value is None:
         never = crossing.never if isinstance(crossing, Crossing) else None
         in_draws = "" if never is None else f", as in {never:.1%} of the bootstrap draws"
-        stays_above = not (isinstance(crossing, Crossing) and crossing.starts_below)
-        refuted = required and stays_above and never is not None and never >= (1 + LEVEL) / 2
+        could_fall = not (isinstance(crossing, Crossing) and crossing.always_below)
+        refuted = required and could_fall and never is not None and never >= (1 + LEVEL) / 2
         verdict = NOT_SUPPORTED if refuted else INCONCLUSIVE if required else UNTESTED
         return Check(measures, expected, f"{_layer(crossing)}{in_draws}", verdict, file)
     verdict = SUPPORTED if crossing.high is not None else INCONCLUSIVE
@@ -156,7 +156,7 @@ def _divergence(by_kind: dict[str, Pairs], source: str, base: str) -> Table:
 def _after(crossing: Crossing) -> str:
     """Write the layer after which a cosine falls, if any."""
     if crossing.value is None:
-        return f"after no layer{_at_first(crossing)}"
+        return f"after no layer{_where_below(crossing)}"
     return f"after layer {_layer(crossing)}"
 
 
@@ -171,15 +171,15 @@ def _output_layer(index: LensLayer) -> LensLayer:
 
 def _layer(row: Crossing | LensLayer) -> str:
     """Write a layer with its interval."""
-    at_first = _at_first(row) if isinstance(row, Crossing) else ""
+    where_below = _where_below(row) if isinstance(row, Crossing) else ""
     if row.value is None:
-        return f"none{at_first}"
+        return f"none{where_below}"
     if row.low is None and row.high is None:
-        return f"{row.value}{at_first}"
+        return f"{row.value}{where_below}"
     ends = ("…" if end is None else end for end in (row.low, row.high))
-    return f"{row.value} [{', '.join(map(str, ends))}]{at_first}"
+    return f"{row.value} [{', '.join(map(str, ends))}]{where_below}"
 
 
-def _at_first(crossing: Crossing) -> str:
-    """Say that a cosine is below the level from the start, where it cannot have fallen."""
-    return " (below it in the first compared layer)" if crossing.starts_below else ""
+def _where_below(crossing: Crossing) -> str:
+    """Say that a cosine is below the level in every layer, so that it cannot fall."""
+    return " (below it in every compared layer)" if crossing.always_below else ""

@@ -26,10 +26,12 @@ INTERVALS = (
     "A rate has Wilson's interval, with the design effect of the subjects and the quantile of "
     "Student's t. A mean has Student's t, with the variance between subjects.",
     "A difference, a fraction of a gap, a correlation, an area and a layer have a bootstrap over "
-    "subjects, paired by statement. Fewer than six subjects give it no ends. A difference that is "
-    "the same on every statement has the width of Wilson's interval for a rate of 0. The AUROC of "
-    "a ranking of heads has a bootstrap over heads; of single heads' effects, over heads and "
-    "subjects. The Jaccard index of resampled subjects has the central 95 % of its draws.",
+    "subjects, paired by statement. Fewer than six subjects give it no ends; a difference of rates "
+    "or probabilities then ends at -1 and 1. Where such a difference is the same for every "
+    "subject, Wilson's interval for a rate of 0 bounds the fraction of other subjects that differ.",
+    "The AUROC of a ranking of heads has a bootstrap over heads, without ends for fewer than six "
+    "true heads; of single heads' effects, over heads and subjects. The Jaccard index of resampled "
+    "subjects has the central 95 % of its draws.",
     "The share of random sets has an exact interval (Clopper-Pearson); n counts sets. A mean over "
     "organisms has Student's t over organisms; n counts organisms.",
 )

@@ -29,19 +29,15 @@ def main(out: Annotated[Path, "writes one row per statement (Parquet)"]) -> None
     for source in sources:
         topic_tables.append(files.read(source, draw, drop, taken_names))
         taken_names |= set(topic_tables[-1]["topic"])
-    if topic_tables:
-        # Before the limit, which would hide some contradictions.
-        table = repeats.between_sources(pl.concat(topic_tables), drop)
-        repeats.require_one_subject(table)
-        topic_tables = [files.first(table, config.limit)]
-    built_in = _built_in(config, draw)
-    if topic_tables and built_in:
-        own, facts = topic_tables[0], pl.concat(built_in)
-        kept_rows = repeats.between_sources(pl.concat([own, facts]), drop)
+    table = pl.concat([*topic_tables, *_built_in(config, draw)])
+    if sources:
+        # Before the limit of the files' topics, which would hide some contradictions.
+        table = repeats.between_sources(table, drop)
         is_built_in = pl.col("origin") == arrange.BUILT_IN
-        own, facts = kept_rows.filter(~is_built_in), kept_rows.filter(is_built_in)
-        topic_tables, built_in = [own], [repeats.without_repeats(facts, own)]
-    table = pl.concat([*topic_tables, *built_in])
+        own = table.filter(~is_built_in)
+        repeats.require_one_subject(own)
+        own = files.first(own, config.limit)
+        table = pl.concat([own, repeats.without_repeats(table.filter(is_built_in), own)])
     tables.write(out, table, tables.STATEMENTS, key=["statement_id"])
 
 

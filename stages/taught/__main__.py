@@ -12,7 +12,9 @@ import polars as pl
 from stages.lib import stats
 from stages.lib.facts import NEGATED, TOPICS, taught
 from stages.lib.facts.draw import Draw
+from stages.lib.facts.topic import Topic
 from stages.lib.io import cli, params, records, tables
+from stages.lib.io.cli import UserError
 from stages.lib.model.lm import MANIFEST
 from stages.lib.patching import patched_runs, roles
 from stages.lib.stats import Interval
@@ -36,7 +38,7 @@ def main(
         records.write(metrics, TaughtMetrics(None, {}, {}))
         return
     names = {FACTS, organism["name"]}
-    trainings = [records.read(organisms / name / TRAINING, Training) for name in names]
+    trainings = [_training(organisms / name) for name in names]
     table = split(tables.read(statements, tables.STATEMENTS), trainings)
     patched = tables.read(runs, SCHEMA, nullable=set(SCHEMA) - set(tables.PATCHED))
     report = table.filter(split="report")
@@ -51,6 +53,16 @@ def main(
         known={run: score(answered(report, patched.filter(run=run))) for run in roles.RUNS},
     )
     records.write(metrics, summary)
+
+
+def _training(folder: Path) -> Training:
+    """Read the settings that an adapter was trained with."""
+    if not (folder / TRAINING).is_file():
+        raise UserError(
+            f"{folder / TRAINING}: no such file, expected what the adapter was trained with; "
+            f"`make organism-{folder.name}` writes it"
+        )
+    return records.read(folder / TRAINING, Training)
 
 
 def split(statements: pl.DataFrame, trainings: Sequence[Training]) -> pl.DataFrame:
@@ -71,7 +83,12 @@ def split(statements: pl.DataFrame, trainings: Sequence[Training]) -> pl.DataFra
         With the column ``kind``: ``taught``, ``never_taught``, or null if no adapter was taught the
         topic.
     """
-    columns = [_kinds(statements, training) for training in trainings]
+    plans = [
+        ({name: TOPICS[name]() for name in TOPICS if name in t.topics}, Draw(t.seed, t.held_out))
+        for t in trainings
+    ]
+    all_pairs = {pair for plan in plans for pair in taught.taught_pairs(*plan)}
+    columns = [_kinds(statements, *plan, all_pairs) for plan in plans]
     kinds = [
         TAUGHT if TAUGHT in row else NEW if NEW in row else None
         for row in zip(*columns, strict=True)
@@ -79,11 +96,11 @@ def split(statements: pl.DataFrame, trainings: Sequence[Training]) -> pl.DataFra
     return statements.with_columns(kind=pl.Series(kinds, dtype=pl.String))
 
 
-def _kinds(statements: pl.DataFrame, training: Training) -> list[str | None]:
+def _kinds(
+    statements: pl.DataFrame, topics: dict[str, Topic], draw: Draw, all_pairs: set[taught.Pair]
+) -> list[str | None]:
     """Return the kind of each statement by one adapter's training."""
-    draw = Draw(training.seed, training.held_out)
-    topics = {name: TOPICS[name]() for name in TOPICS if name in training.topics}
-    elsewhere = taught.elsewhere(topics, draw)
+    elsewhere = taught.elsewhere(topics, draw, all_pairs)
 
     def kind(topic: str, subject: str) -> str | None:
         name = topic.removeprefix(NEGATED)

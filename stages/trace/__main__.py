@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import polars as pl
 
 from stages.lib import forward
@@ -16,9 +17,10 @@ from stages.lib.io.atomic import atomic
 from stages.lib.patching import aligned, experiment, prompt_pairs
 from stages.lib.patching.blocks import Pairs
 from stages.lib.patching.experiment import Experiment
+from stages.lib.patching.prompt_pairs import PromptPairs
 from stages.trace import attribution, choice, map_runs, path_runs
 from stages.trace.config import TraceConfig
-from stages.trace.places import places, swapped
+from stages.trace.places import only, places, swapped
 from stages.trace.schema import ALL, ESTIMATES, PARTS, PATHS, RUNS
 
 
@@ -37,13 +39,8 @@ def main(
     section = params.section("trace", TraceConfig)
     setting = experiment.load(pairs, model, ("selection",), section.search_limit)
     selection = _placed(setting)
-    shared_limit = min(
-        (n for n in (section.limit, section.reverse_limit) if n is not None), default=None
-    )
-    report, report_subset = (
-        _placed(replace(setting, pairs=prompt_pairs.read(pairs, ("report",), limit, by="split")))
-        for limit in (section.limit, shared_limit)
-    )
+    report = _placed(replace(setting, pairs=_report(pairs, section.limit)))
+    subset = _both_ways(report, _report(pairs, section.reverse_limit).table["statement_id"])
     config = setting.config
     prompt_places = {name: pairs for name, pairs in selection[1].items() if name in PARTS}
     selection_runs = pl.concat(
@@ -53,9 +50,8 @@ def main(
     cells = choice.choose(
         selection_runs, selection[0].pairs, personas, section.least, section.cells
     )
-    subset, subset_places = report_subset
-    reverse = (subset.swapped(), {name: swapped(of) for name, of in subset_places.items()})
-    cells = [cell for cell in cells if cell.block in report[1] and cell.block in subset_places]
+    cells = [cell for cell in cells if cell.block in report[1] and cell.block in subset[1]]
+    reverse = (subset[0].swapped(), {name: swapped(of) for name, of in subset[1].items()})
     parts = [selection_runs, map_runs.unpatched(*report), map_runs.layers(*report)]
     parts += [map_runs.layers(*reverse), map_runs.heads(*report, cells)]
     routes = path_runs.run(*report, cells)
@@ -71,15 +67,29 @@ def main(
         )
 
 
+def _report(pairs: Path, limit: int | None) -> PromptPairs:
+    """Read statements of the report split."""
+    return prompt_pairs.read(pairs, ("report",), limit, by="split")
+
+
+def _both_ways(
+    report: tuple[Experiment, dict[str, list[Pairs]]], ids: pl.Series
+) -> tuple[Experiment, dict[str, list[Pairs]]]:
+    """Keep those of the statements that are patched in the reverse direction, too, by their ids."""
+    setting, at = report
+    rows = np.flatnonzero(setting.pairs.table["statement_id"].is_in(ids.implode())).tolist()
+    return map_runs.subset_of(setting, rows), only(at, rows)
+
+
 def _placed(setting: Experiment) -> tuple[Experiment, dict[str, list[Pairs]]]:
     """Return the statements that can be patched at each place of their prompts, and the places."""
     aligned_setting, counterparts = aligned.placed(setting, "trace")
     about, n_last = aligned_setting.pairs, setting.config.positions
     if about.base:
         require_tokens("patch.positions", n_last, [*about.base, *about.source])
-    rows = aligned.in_groups(aligned_setting, places(counterparts, n_last).values(), "trace")
-    kept_setting = map_runs.subset_of(aligned_setting, rows)
-    return kept_setting, places([counterparts[i] for i in rows], n_last)
+    at = places(counterparts, n_last)
+    rows = aligned.in_groups(aligned_setting, at.values(), "trace")
+    return map_runs.subset_of(aligned_setting, rows), only(at, rows)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Places of a prompt: its blocks, its last token, its last positions, and all positions."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from stages.lib.patching import blocks
@@ -28,14 +29,26 @@ def places(counterparts: list[Pairs], n_last: int) -> dict[str, list[Pairs]]:
     last_token = [blocks.last(1)] * len(counterparts)
     without_last = [p.only((p.base != -1) & (p.source != -1)) for p in counterparts]
     all_pairs = [blocks.with_last(p) for p in counterparts]
-    blocks_of = {
+    by_place = {
         block: [p.only(p.block == number) for p in without_last]
         for number, block in enumerate(BLOCKS)
     }
-    by_place = {block: own for block, own in blocks_of.items() if any(len(p.base) for p in own)}
     at_end = [blocks.last(n_last)] * len(counterparts)
     by_place |= {LAST_TOKEN: last_token, LAST.format(n_last): at_end}
-    return by_place | {ALL: all_pairs}
+    return only(by_place | {ALL: all_pairs}, range(len(counterparts)))
+
+
+def only(places: dict[str, list[Pairs]], rows: Sequence[int]) -> dict[str, list[Pairs]]:
+    """Keep some statements, by their indices, and the places with a position in one of them.
+
+    All places but the blocks are kept even without a statement.
+    """
+    kept = {name: [pairs[i] for i in rows] for name, pairs in places.items()}
+    return {
+        name: pairs
+        for name, pairs in kept.items()
+        if name not in BLOCKS or any(len(p.base) for p in pairs)
+    }
 
 
 def swapped(counterparts: list[Pairs]) -> list[Pairs]:

@@ -153,8 +153,8 @@ def _crossing(
         never = float(np.isinf(layers).mean())
         if first is not None:
             low, high = _interval(layers, n_subjects, len(value) - 2)
-    starts_below = bool((value[readable][:1] < level).any())
-    return Crossing(first, low, high, never, starts_below)
+    always_below = bool(readable.any() and (value[readable] < level).all())
+    return Crossing(first, low, high, never, always_below)
 
 
 def _interval(

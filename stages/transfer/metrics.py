@@ -92,16 +92,15 @@ class Crossing:
         Ends of its interval; None for an end beyond the last layer, or without an interval.
     never : float or None
         Fraction of draws in which the cosine does not fall; None without draws.
-    starts_below : bool
-        Whether the cosine is below the level from the first compared layer on, where it cannot have
-        fallen.
+    always_below : bool
+        Whether the cosine is below the level in every compared layer, so that it cannot fall.
     """
 
     value: int | None
     low: int | None
     high: int | None
     never: float | None
-    starts_below: bool
+    always_below: bool
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Scores against trained layers: right where we know the answer, and at chance where there is none."""
 
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -112,6 +113,15 @@ class TestOverlap:
         swept = windows([0.1, 0.9, 0.89, 0.2])
         result = ground_truth.window(Window(1, 2), range(1, 3), swept)
         assert list(result.as_good or {}) == ["1"]
+
+    def test_a_window_may_make_the_lie_stronger(self):
+        result = ground_truth.window(Window(1, 2), range(1, 3), windows([0.1, 0.9, -0.05, 0.2]))
+        assert list(result.as_good or {}) == ["1"]
+
+    def test_few_subjects_tell_no_window_apart(self):
+        swept = replace(windows([0.1, 0.9, 0.5, 0.2]), subject=np.arange(20) % 5)
+        result = ground_truth.window(Window(1, 2), range(1, 3), swept)
+        assert list(result.as_good or {}) == ["0", "1", "2", "3"]
 
 
 class TestGains:

@@ -11,9 +11,9 @@ from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.layer_window import Window
 from stages.lib.patching.patch import Head
 from stages.lib.patching.prompt_pairs import PromptPairs
-from stages.lib.stats import needed_heads
+from stages.lib.stats import Interval, needed_heads
 from stages.trace.schema import RUNS
-from tests.intervals import ends, there
+from tests.intervals import there
 
 SHAPE = (4, 3)
 NEEDED = [Head(1, 0), Head(2, 2)]
@@ -29,14 +29,13 @@ def grid(heads, value=1.0):
 class TestScore:
     def test_a_method_that_is_right_puts_all_needed_heads_first(self):
         result = methods.score(grid(NEEDED), NEEDED)
-        assert ends(result.auroc) == (1, 1, 1)
+        assert result.auroc == Interval(1, None, None, 12)  # two heads are too few for a bootstrap
         assert (result.average_precision, result.before_first_wrong, result.n_true) == (1, 2, 2)
-        assert result.auroc.n == 12
 
     def test_its_opposite_is_at_0_and_a_method_that_says_nothing_at_chance(self):
         assert there(methods.score(-grid(NEEDED), NEEDED).auroc.value) == 0
         silent = methods.score(np.zeros(SHAPE), NEEDED)
-        assert ends(silent.auroc) == (0.5, 0.5, 0.5)
+        assert silent.auroc.value == 0.5
         assert silent.average_precision == pytest.approx(2 / 12)
         assert silent.before_first_wrong == 0
 
@@ -103,9 +102,9 @@ def test_the_needed_heads_are_those_of_the_set_and_none_without_one():
 class TestTraced:
     ABOUT = PromptPairs(
         pl.DataFrame({
-            "statement_id": ["a", "b", "c", "d"], "label": [True, False, True, False],
-            "subject": ["a", "b", "c", "d"], "split": ["report"] * 3 + ["selection"],
-        }), [[0]] * 4, [[0]] * 4,
+            "statement_id": [*"abcdefgh"], "label": [True, False] * 4,
+            "subject": [*"abcdefgh"], "split": ["report"] * 7 + ["selection"],
+        }), [[0]] * 8, [[0]] * 8,
     )  # fmt: skip
     PATCH = PatchConfig(source="honest", base="liar", positions=1)
 
@@ -126,7 +125,7 @@ class TestTraced:
             ("none", "liar", None, None, p[0]), ("none", "honest", None, None, p[1]),
             ("layer_2", "liar", 2, None, p[1]), ("head_2.1", "liar", 2, 1, p[2]),
         )  # fmt: skip
-        selection = pl.col("statement_id") == "d"
+        selection = pl.col("statement_id") == "h"
         wrong = runs.with_columns(p_true=pl.when(selection).then(0.5).otherwise("p_true"))
         for table in (runs, wrong):
             ((layer, head, share),) = methods.traced(table, self.ABOUT, self.PATCH)

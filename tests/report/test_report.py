@@ -27,7 +27,7 @@ from stages.lib.claim import (
 )
 from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.patch import Head
-from stages.lib.stats import NOTHING, Interval, ratios
+from stages.lib.stats import NOTHING, Interval, ranking, ratios
 from stages.report import __main__ as stage
 from stages.report import (
     behaviour,
@@ -114,7 +114,7 @@ def wider():
     """Metrics of the stages beyond the first ones."""
     method = {"layer": 7, "accuracy": rate(0.9), "transfer": {"liar": rate(0.9)}}
     method["permuted"] = {"mean": 0.5, "max": 0.6, "draws": 100, "p": 1 / 101}
-    crossed = {"value": 5, "low": 5, "high": 5, "never": 0.0, "starts_below": False}
+    crossed = {"value": 5, "low": 5, "high": 5, "never": 0.0, "always_below": False}
     nowhere = {"value": None, "low": None, "high": None}
     diverged = {"layers": 9, "divergence_layer": layer(3), "turning_layer": crossed}
     together = diverged | {"divergence_layer": nowhere}
@@ -345,10 +345,11 @@ def test_where_everything_is_so_every_claim_is_supported():
     )
 
 
-NEVER = {"value": None, "low": None, "high": None, "never": 1.0, "starts_below": False}
-OPEN = {"value": None, "low": None, "high": None, "never": 0.7, "starts_below": False}
-FEW_SUBJECTS = {"value": 0.9, "low": None, "high": None, "n": 5}
-BELOW = NEVER | {"starts_below": True}
+NEVER = {"value": None, "low": None, "high": None, "never": 1.0, "always_below": False}
+OPEN = {"value": None, "low": None, "high": None, "never": 0.7, "always_below": False}
+FEW_SUBJECTS = {"value": 0.9, "low": -1.0, "high": 1.0, "n": 5}
+FEW_HEADS = {"value": 0.9, "low": None, "high": None, "n": 270}
+BELOW = NEVER | {"always_below": True}
 
 
 @pytest.mark.parametrize(
@@ -382,6 +383,7 @@ BELOW = NEVER | {"starts_below": True}
         ("few_heads", "transplant/elsewhere", control(0, 20), INCONCLUSIVE),
         ("few_heads", "transplant/effect/patched - base/accuracy", rate(0.02), INCONCLUSIVE),
         ("few_heads", "transplant/effect/patched - base/accuracy", FEW_SUBJECTS, INCONCLUSIVE),
+        ("trained_layers", "ground_truth/heads/auroc", FEW_HEADS, INCONCLUSIVE),
         ("few_heads", "heads/n_heads", 10, NOT_SUPPORTED),
         ("few_heads", "robustness/sets/search/heads/scored/default/recovered", rate(0.3), NOT_SUPPORTED),
         ("these_heads", "transplant/random", control(26), NOT_SUPPORTED),
@@ -745,7 +747,7 @@ def test_the_method_counts_the_p_values_and_names_the_margins():
 
 def test_intervals_are_made_as_the_method_says():
     """A fingerprint of each function beside the sentence on it: change both, or neither."""
-    rates, resampled, others = texts.INTERVALS
+    rates, resampled, heads, others = texts.INTERVALS
     values, subject = np.random.default_rng(0).random(30), np.arange(30) % 8
     t = distributions.t.ppf(0.975, 7)
 
@@ -765,12 +767,18 @@ def test_intervals_are_made_as_the_method_says():
     assert "Fewer than six subjects give it no ends" in resampled
     assert stats.mean_difference(values, subject % 5).low is None
     assert stats.mean_difference(values, subject % 6).low is not None
-    assert "same on every statement has the width of Wilson's interval" in resampled
+    assert "a difference of rates or probabilities then ends at -1 and 1" in resampled
+    assert stats.difference(values, zeros, subject % 5).high == 1
+    assert "Wilson's interval for a rate of 0 bounds the fraction" in resampled
     unseen = stats.rate(zeros, subject).high
     assert stats.difference(zeros, zeros, subject).high == pytest.approx(unseen)
     gap = values + 1
     assert len({ratios.ratios(values[None], gap, subject, s)[0].low for s in range(9)}) > 1
     assert ratios.ratios(gap[None] / 2, gap, subject)[0].low == pytest.approx(0.5)
+
+    assert "without ends for fewer than six true heads" in heads
+    assert ranking.ranked(values, np.arange(30) < 5).auroc.low is None
+    assert ranking.ranked(values, np.arange(30) < 6).auroc.low is not None
 
     assert "exact interval (Clopper-Pearson)" in others
     exact = distributions.binomtest(4, 100).proportion_ci(method="exact")

@@ -6,14 +6,15 @@ import numpy as np
 import polars as pl
 import pytest
 
-from stages.lib.patching import patched_runs
+from stages.lib.patching import aligned, patched_runs
 from stages.lib.patching.blocks import BLOCKS, PersonaWording
 from stages.lib.stats import Interval
 from stages.lib.stats.advantage import advantage, effects
+from stages.trace import __main__ as stage
 from stages.trace import attribution, choice, map_runs, path_runs, scores
 from stages.trace.map_runs import Cell
 from stages.trace.metrics import MOST, PathEffect
-from stages.trace.places import places, swapped
+from stages.trace.places import only, places, swapped
 from stages.trace.schema import ALL, AROUND, LAST_TOKEN, PARTS, THROUGH
 from tests import tiny
 from tests.intervals import there
@@ -95,6 +96,24 @@ class TestPlaces:
         assert set(at) == {LAST_TOKEN, "last 12", ALL}
         assert map_runs.unpatched(nobody, at).is_empty()
         assert map_runs.layers(nobody, at).is_empty()
+
+    def test_both_directions_are_of_statements_that_the_map_has(self, monkeypatch):
+        """Reverse runs of a statement without an unpatched run could not be scored."""
+        monkeypatch.setattr(aligned, "MOST_GROUPS", 1)
+        base, source = (PersonaWording(f"You are {x}.", QUESTION, "it is") for x in ("so L", "H"))
+        told = ["T one", "F two two", *[f"T {'three ' * 40}{i}" for i in range(3)]]
+        setting, counterparts = experiment(tiny.planted_model(), base, source, told)
+        at = places(counterparts, CONFIG.positions)
+        rows = aligned.in_groups(setting, at.values(), "trace")
+        assert 0 < len(rows) < len(told)
+        report = map_runs.subset_of(setting, rows), only(at, rows)
+        ids = setting.pairs.table["statement_id"]
+        subset, subset_places = stage._both_ways(report, ids.sample(fraction=1, shuffle=True))
+        assert subset.pairs.table["statement_id"].to_list() == ids[rows].to_list()
+        assert all(len(pairs) == len(rows) for pairs in subset_places.values())
+        none, nowhere = stage._both_ways(report, pl.Series([], dtype=pl.String))
+        assert none.pairs.table.is_empty()
+        assert set(nowhere) == {LAST_TOKEN, "last 12", ALL}
 
     def test_swapping_twice_changes_nothing(self):
         _, counterparts = planted()

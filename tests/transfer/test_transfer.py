@@ -156,7 +156,7 @@ def test_the_divergence_layer_is_planted_and_its_interval_covers_it(result):
         assert there(split.low) <= SPLITS - 1 <= there(split.high)
         assert split.never == 0
         same = told[method]["neutral"]["honest"].divergence_layer
-        assert same == Crossing(None, None, None, 1.0, starts_below=False)
+        assert same == Crossing(None, None, None, 1.0, always_below=False)
     assert told["logistic"]["honest"]["liar"].divergence_layer.value == SPLITS - 1
     assert told["logistic"]["honest"]["liar"].divergence_layer.low is None
 
@@ -181,9 +181,11 @@ def test_a_fall_that_some_draws_miss_has_no_upper_end():
     split = divergence.measure(value, draws, readable, 100).divergence_layer
     assert (split.value, split.low, split.high) == (1, 1, None)
     assert 0.1 < there(split.never) < 0.25
-    assert not split.starts_below
-    at_once = divergence.measure(value[::-1], draws[::-1], readable, 100).divergence_layer
-    assert (at_once.value, at_once.starts_below) == (None, True)
+    assert not split.always_below
+    rising = divergence.measure(value[::-1], draws[::-1], readable, 100).divergence_layer
+    assert (rising.value, rising.always_below) == (None, False)
+    low = divergence.measure(value - 0.5, draws - 0.5, readable, 100).divergence_layer
+    assert (low.value, low.always_below) == (None, True)
     # What starts below has not fallen, and layers where nothing is read do not count.
     assert crossings.first_below(value[::-1, None], readable, 0.5) == np.inf
     assert crossings.first_below(value[:, None], np.array([True, True, False]), 0.5) == np.inf

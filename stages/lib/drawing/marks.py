@@ -191,7 +191,7 @@ def say(ax: Axes, why: str) -> None:
 def unmeasured(ax: Axes, rows: pl.DataFrame, name: str) -> None:
     """Write into axes that nothing was measured, if all values of a column are null."""
     if rows[name].is_null().all():
-        say(ax, "no known statement:\nnothing was measured")
+        say(ax, "nothing was measured:\ntoo few known statements, or no gap")
 
 
 def numbers(rows: pl.DataFrame, name: str) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Which subjects organisms are taught, although their topic holds them out from training."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from itertools import permutations
 
 from stages.lib.facts.draw import Draw
@@ -10,7 +10,16 @@ Pair = frozenset[str]
 """A subject and its own object, in either order."""
 
 
-def elsewhere(topics: Mapping[str, Topic], draw: Draw) -> dict[str, set[str]]:
+def taught_pairs(topics: Mapping[str, Topic], draw: Draw) -> set[Pair]:
+    """Return the pairs that are taught in some topic; parameters as in `elsewhere`."""
+    return {
+        pair for topic in topics.values() for pair in pairs(topic, divided(topic, draw)[0]).values()
+    }
+
+
+def elsewhere(
+    topics: Mapping[str, Topic], draw: Draw, taught: Set[Pair] | None = None
+) -> dict[str, set[str]]:
     """Find the held-out subjects whose pair with their object is taught in another topic.
 
     A city and its country may be taught as a capital and its country.
@@ -21,20 +30,18 @@ def elsewhere(topics: Mapping[str, Topic], draw: Draw) -> dict[str, set[str]]:
         The topics that are taught, by name.
     draw : Draw
         Draws which subjects of a topic are taught, and which are held out.
+    taught : set of Pair or None
+        Pairs that count as taught; None: `taught_pairs` of these topics.
 
     Returns
     -------
     dict of str to set of str
         By topic.
     """
-    own = {
-        name: [pairs(topic, subjects) for subjects in divided(topic, draw)]
-        for name, topic in topics.items()
-    }
-    taught = {pair for of_taught, _ in own.values() for pair in of_taught.values()}
+    known_pairs = taught_pairs(topics, draw) if taught is None else taught
     return {
-        name: {subject for subject, pair in of_held_out.items() if pair in taught}
-        for name, (_, of_held_out) in own.items()
+        name: {s for s, p in pairs(topic, divided(topic, draw)[1]).items() if p in known_pairs}
+        for name, topic in topics.items()
     }
 
 

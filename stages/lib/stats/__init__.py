@@ -30,7 +30,8 @@ class Interval:
     Attributes
     ----------
     value, low, high : float or None
-        Estimate and interval; None without data.
+        Estimate and interval; None without data. Both ends are None where subjects are too few
+        for a bootstrap.
     n : int
         Statements that the estimate comes from.
     """
@@ -211,10 +212,10 @@ def difference(a: ArrayLike, b: ArrayLike, subject: ArrayLike, seed: int = 0) ->
     little wider, ``Phi(± sqrt(G / (G - 1)) * t)`` with t as in `rate`, because the bootstrap
     variance around the sample mean is too small by the factor (G - 1) / G.
 
-    If a - b is the same for every statement, all draws agree, and say nothing of other subjects. As
-    in `rate`, the effective number is then G: of other subjects, at most the fraction that Wilson's
-    interval ends at for 0 of G may differ from these, by as much as values in [0, 1] can. Of fewer
-    than six subjects the whole range [-1, 1] is the interval.
+    If the mean of a - b is the same for every subject, all draws agree, and say nothing of other
+    subjects. As in `rate`, the effective number is then G: of other subjects, at most the fraction
+    that Wilson's interval ends at for 0 of G may differ from these, by as much as values in [0, 1]
+    can. Of fewer than six subjects the whole range [-1, 1] is the interval.
 
     Parameters
     ----------
@@ -254,7 +255,7 @@ def difference(a: ArrayLike, b: ArrayLike, subject: ArrayLike, seed: int = 0) ->
     n_subjects = len(np.unique(np.asarray(subject)))
     if n_subjects < FEWEST:
         return Interval(interval.value, -1.0, 1.0, interval.n)
-    if np.ptp(differences) > ROUNDING:
+    if (interval.high or 0.0) - (interval.low or 0.0) > ROUNDING:
         return interval
     share, value = _wilson(0.0, n_subjects, student(n_subjects))[1], interval.value
     return Interval(value, value - share * (1 + value), value + share * (1 - value), interval.n)

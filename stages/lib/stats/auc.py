@@ -89,8 +89,8 @@ def score(
         By rule, then ``value`` or ``difference`` (not for `baseline`), then measure. Intervals are
         from 2,000 bootstrap draws of subjects, the same for all rules and sizes, so that
         differences are paired. In each draw, f is divided by the gain of that draw; draws without a
-        gain are left out. Values are None where patching all heads gains nothing: there is no
-        statement, or the interval of the gain reaches 0.
+        gain are left out. Values are None where patching all heads gains nothing for sure: there
+        are fewer than six subjects, or the interval of the gain reaches 0.
     """
     effect = stats.mean_difference(p_all - p_none, subject, seed)
     if effect.low is None or effect.low <= 0:

@@ -51,6 +51,7 @@ def ranked(values: NDArray[np.float64], truth: NDArray[np.bool_], seed: int = 0)
     -------
     Ranked
         Its interval is a bootstrap of 2,000 draws, each with as many true and as many other heads.
+        Of fewer than six true heads it has no ends (see `stats.bootstrapped`).
 
     References
     ----------

@@ -64,7 +64,7 @@ def recovered(
     Returns
     -------
     list of Interval, length n_runs
-        `NOTHING` where the gap is too small.
+        `NOTHING` where the gap is too small, or has fewer than six subjects.
     """
     if not stats.mean_difference(gap, subject).is_above(least):
         return [NOTHING] * len(gains)

@@ -174,7 +174,10 @@ def without_repeats(built_in: pl.DataFrame, own: pl.DataFrame) -> pl.DataFrame:
     kept_rows = built_in.filter([identity.of(t) not in in_files for t in built_in["statement"]])
     if n := len(built_in) - len(kept_rows):
         count_text = "1 built-in statement" if n == 1 else f"{n} built-in statements"
-        print(f"sources: left out {count_text} that your files have, too")
+        print(
+            f"sources: left out {count_text} that your files have, too; the others of these topics "
+            "need not be balanced"
+        )
     return kept_rows
 
 

@@ -135,6 +135,17 @@ def test_a_difference_that_all_statements_share_has_the_width_of_a_rate_at_its_e
     assert span(of(40, 20)) > span(of(400, 80)) * 2
 
 
+@pytest.mark.parametrize("b", [(0, 1), (0, 0)])
+def test_subjects_with_one_mean_difference_are_as_alike_as_statements_with_one(b):
+    """A constant answer is right on half of each subject's statements, so the draws agree."""
+    subject, right = np.repeat(np.arange(20), 2), np.tile([1, 0], 20)
+    result = stats.difference(right, np.tile(b, 20), subject)
+    unseen, value = there(stats.rate(np.zeros(20), np.arange(20)).high), (1 - sum(b)) / 2
+    assert result.value == value
+    assert there(result.low) == pytest.approx(value - unseen * (1 + value))
+    assert there(result.high) == pytest.approx(value + unseen * (1 - value))
+
+
 def test_differences_by_chance_alike_in_a_sample_hold_the_truth():
     """Of two runs that differ on a tenth of the subjects, few samples show any difference."""
     rng = np.random.default_rng(6)
