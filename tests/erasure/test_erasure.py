@@ -49,7 +49,7 @@ def pairs(numbers, letters="FT"):
 
 
 BEST = range(1)  # layers of the best window: those of window 0-0
-FITTED, SCORED = pairs(range(10, 30)), pairs(range(40, 50))
+FITTED, SCORED = pairs(range(10, 30)), pairs(range(40, 60))
 
 
 def setting(result):

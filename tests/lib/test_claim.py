@@ -73,10 +73,14 @@ def test_a_range_has_two_ends():
     assert between("it", interval(0.45, 0.65), (0.4, 0.6)).verdict == INCONCLUSIVE
 
 
-@pytest.mark.parametrize("row", [None, NOTHING, Interval(0.5, None, None, 3)])
-def test_without_an_interval_there_is_no_verdict(row):
+@pytest.mark.parametrize(
+    ("row", "verdict"),
+    [(None, UNTESTED), (NOTHING, UNTESTED), (Interval(0.5, None, None, 3), INCONCLUSIVE)],
+)
+def test_without_an_interval_nothing_is_decided(row, verdict):
+    """Something was measured where there is a value, on too few subjects for an interval."""
     checks = above("it", row, 0.5), alike("it", row), below("it", row, 0.5)
-    assert {check.verdict for check in checks} == {UNTESTED}
+    assert {check.verdict for check in checks} == {verdict}
     assert above("it", interval(0.8, 0.9), None).verdict == UNTESTED
 
 
