@@ -92,7 +92,7 @@ def test_a_head_with_nothing_but_truth_loses_it_to_any_labels_that_z_tells_apart
     """Why there are two controls: all that varies in head (0, 0) is truth."""
     numbers = window(scores.summarise(SCORED, runs, PATCH), "honest", "0-0")
     assert numbers["permuted"].accuracy.value == 0.5
-    assert numbers["permuted"].accuracy.n == 2 * 20
+    assert numbers["permuted"].accuracy.n == 2 * len(SCORED.label)
 
 
 def test_labels_of_the_statements_that_are_erased_are_not_seen(runs):
@@ -150,7 +150,7 @@ def test_nothing_is_run_where_a_label_is_missing(letters, tmp_path):
 def test_rows_and_points_name_everything(runs):
     points = scores.points(SCORED, runs, PATCH)
     erasers, more_draws = 4, 2  # the second draw of both controls, in window 0-0 alone
-    assert len(runs) == 2 * 20 * (1 + 9 * erasers + more_draws)
+    assert len(runs) == 2 * len(SCORED.label) * (1 + 9 * erasers + more_draws)
     assert not runs.select("statement_id", "base", "patch_id").is_duplicated().any()
     assert len(points) == 2 * (9 * (1 + erasers) + more_draws)
     assert {(p["first_layer"], p["last_layer"]) for p in points if p["draw"]} == {(0, 0)}
