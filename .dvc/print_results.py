@@ -34,7 +34,7 @@ def accuracies() -> list[tuple[str, dict[str, float | None]]]:
     source, base, best = windows["source"], windows["base"], windows["best"]
     known, heads = behaviour["known_report"], transplant["by_topic"]["all"]
     layers = f"layers {best['first_layer']}-{best['last_layer']}" if best else "no window"
-    n_heads = transplant["n_heads"]
+    n_heads = transplant["n_heads"] or "no"
     return [
         (source, known[source]["accuracy"]),
         (base, known[base]["accuracy"]),
@@ -47,7 +47,7 @@ def random_sets() -> tuple[str, str]:
     """Accuracy with as many heads of other layers patched, and how far random sets differ."""
     windows, transplant = map(metrics, ("windows", "transplant"))
     base, sets = windows["base"], transplant["elsewhere"]["accuracy"]
-    name = f"{base}, {transplant['n_heads']} heads of other layers patched"
+    name = f"{base}, {transplant['n_heads'] or 'no'} heads of other layers patched"
     if sets["mean"] is None:
         return name, "not measured"
     spread = f"mean of {sets['n_sets']} random sets, 5-95 % of them {sets['p05']:.3f} to"

@@ -2,8 +2,8 @@
 
     stage 12 of 53, about 9 min left
 
-The times are those of earlier runs. The line leaves out the time where a stage to come has never
-run: in the first run, and after one that did not end. In CI there is no such line. DVC's warning of
+The times are those of earlier runs. Where a stage to come has never run, the line says "at least";
+in the first run it leaves out the time. In CI there is no such line. DVC's warning of
 frozen stages is left out: they are frozen on purpose, as dvc.yaml says.
 All else is as `dvc repro` does it, in this process: output, exit status, Ctrl-C.
 """
@@ -72,7 +72,8 @@ class Progress(logging.Handler):
         times = [seconds for stage, seconds in self._known.items() if stage not in before]
         known = [seconds for seconds in times if seconds is not None]
         number = 1 + len(self._known.keys() & set(before))
-        left = f", about {spoken(sum(known))} left" if len(known) == len(times) else ""
+        about = "about" if len(known) == len(times) else "at least"
+        left = f", {about} {spoken(sum(known))} left" if known else ""
         return f"stage {number} of {len(every)}{left}"
 
 
@@ -101,7 +102,8 @@ def listed() -> list[str]:
 
 def repro() -> int:
     """Run `dvc repro`, and return its status."""
-    progress = Progress(remembered() or dict.fromkeys(listed()))
+    known, stages = remembered(), listed()
+    progress = Progress({stage: known.get(stage) for stage in stages or known})
     handlers = logging.getLogger("dvc").handlers
     for handler in handlers:
         handler.addFilter(lambda record: FROZEN not in str(record.msg))

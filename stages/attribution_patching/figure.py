@@ -64,11 +64,13 @@ def _scatter(ax: Axes, rows: pl.DataFrame) -> None:
 
 
 def _zoom(ax: Axes, rows: pl.DataFrame) -> None:
-    """Limit both axes to the range of most true effects."""
+    """Limit the true effects to the range of most of them, and show all estimates of these."""
     values = rows["effect"].drop_nulls().abs()
     reach = float(values.quantile(REACH) or 0.0) if len(values) else 0.0
     if reach > 0:
-        ax.set(xlim=(-reach, reach), ylim=(-reach, reach))
+        estimates = marks.numbers(rows.filter(pl.col("effect").abs() <= reach), "estimate")
+        height = max(reach, 1.05 * float(np.abs(estimates).max(initial=0.0)))
+        ax.set(xlim=(-reach, reach), ylim=(-height, height))
         ax.locator_params(nbins=5)
 
 

@@ -109,7 +109,10 @@ function plot(id, spec, onClick) {
       result.view.addEventListener("click", (_, item) => item && item.datum && onClick(item.datum));
   });
   last[id] = turn;
-  turn.catch((error) => place.replaceChildren(`not drawn: ${error.message}`));
+  turn.catch((error) => {
+    place.replaceChildren(`not drawn: ${error.message}`);
+    if (last[id] === turn) delete last[id]; // so that the next plot is drawn
+  });
 }
 
 function colour(variable) {
@@ -429,8 +432,9 @@ function arrive() {
   at("missing").hidden = !wrong.length;
   at("missing").textContent = wrong.length ? `Not on this page: ${wrong.join(", ")}` : "";
   state.id = byId.has(id) ? id : (chosen()[0] ?? statements[0])?.id ?? null;
-  state.head = known ? head : mainHead();
-  if (attending.includes(state.head)) at("attention_head").value = state.head;
+  const chosenHead = known ? head : mainHead();
+  if (chosenHead !== state.head && attending.includes(chosenHead)) at("attention_head").value = chosenHead;
+  state.head = chosenHead;
   draw();
 }
 

@@ -8,6 +8,7 @@ from stages.lib.patching import blocks
 from stages.lib.patching.blocks import BLOCKS, NotFoundError, PersonaWording
 
 Pair = tuple[int, int]
+CUT = "\ufffd"  # what a part of a character decodes to
 SHOWN = (*BLOCKS, "chat template")  # the last one: a system turn that the template writes itself
 
 
@@ -29,10 +30,13 @@ class Tokens:
         self.texts: list[str] = []
         self._numbers: dict[str, int] = {}
         self._after = cache(self._read_after)
-        self._decode = cache(
-            lambda *ids: tokenizer.decode(
-                list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False
-            )
+        self._tokenizer = tokenizer
+        self._decode = cache(lambda *ids: self.decode([*ids]))
+
+    def decode(self, ids: list[int]) -> str:
+        """Return the text of some tokens together."""
+        return self._tokenizer.decode(
+            ids, skip_special_tokens=False, clean_up_tokenization_spaces=False
         )
 
     def numbers(self, ids: list[int]) -> list[int]:
@@ -58,13 +62,17 @@ class Tokens:
         )
 
 
-def block_numbers(texts: list[str], wording: PersonaWording, statement: str) -> str | None:
+def block_numbers(
+    tokens: Tokens, ids: list[int], wording: PersonaWording, statement: str
+) -> str | None:
     """Find the block of each token.
 
     Parameters
     ----------
-    texts : list of str
-        Texts of a prompt's tokens.
+    tokens : Tokens
+        Texts of tokens.
+    ids : list of int
+        Token ids of a prompt.
     wording : PersonaWording
         Texts that the persona's prompts are rendered from.
     statement : str
@@ -75,11 +83,16 @@ def block_numbers(texts: list[str], wording: PersonaWording, statement: str) -> 
     str or None
         One digit per token, the index of its block in `SHOWN`; None if a wording is not found.
     """
+    texts = [tokens.texts[number] for number in tokens.numbers(ids)]
 
-    def decode(numbers: list[int]) -> str:
-        return "".join(texts[number] for number in numbers)
+    def decode(places: list[int]) -> str:
+        # A character of several tokens is in none of their texts, but in the text of all of them.
+        if is_cut:
+            return tokens.decode([ids[place] for place in places])
+        return "".join(texts[place] for place in places)
 
-    token_places = list(range(len(texts)))
+    is_cut = any(CUT in text for text in texts)
+    token_places = list(range(len(ids)))
     prompt = decode(token_places)
     try:
         names, starts = zip(*blocks.segments(prompt, wording, statement), strict=True)

@@ -69,10 +69,11 @@ def persona(
     own_rows = inspected_statements.select("statement_id", "statement")
     for table in (prompts, readouts):
         own_rows = own_rows.join(table, on="statement_id", how="left", maintain_order="left")
-    tokens = [of.numbers(ids) for ids in own_rows["token_ids"].to_list()]
+    prompt_ids = own_rows["token_ids"].to_list()
+    tokens = [of.numbers(ids) for ids in prompt_ids]
     block_digits = [
-        block_numbers([of.texts[number] for number in numbers], wording, statement)
-        for numbers, statement in zip(tokens, own_rows["statement"].to_list(), strict=True)
+        block_numbers(of, ids, wording, statement)
+        for ids, statement in zip(prompt_ids, own_rows["statement"].to_list(), strict=True)
     ]
     return PersonaTokens(
         tokens, block_digits, short(own_rows.select("p_true", "p_false").to_numpy())

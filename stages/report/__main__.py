@@ -52,7 +52,8 @@ def main(
 ) -> None:
     """Write the report from the metrics, as Markdown and as HTML."""
     params.section("patch", PatchConfig).require_z("report")
-    file = params.section("model", ModelConfig).file
+    config = params.section("model", ModelConfig)
+    file = config.file if config.source.startswith("pypi:") else None  # no other source reads it
     made = collect(
         results.read(metrics), own.claims(metrics), tables.read_json(model / MANIFEST), file
     )
@@ -143,11 +144,9 @@ def _model(manifest: dict[str, Any]) -> str:
 
 def _persona(name: str) -> str:
     """Quote a persona's wording."""
-    system, prefix = (
-        markdown.text(params.wording(f"{name}_{key}")) for key in ("system", "prefix")
-    )
-    prompt_text = f"“{system}”" if system else "no system prompt"
-    return f"`{name}`: {prompt_text}; answers start with “{prefix}”."
+    system = wordings.system(params.wording(f"{name}_system"))
+    prefix = markdown.text(params.wording(f"{name}_prefix"))
+    return f"`{name}`: {system}; answers start with “{prefix}”."
 
 
 if __name__ == "__main__":

@@ -167,7 +167,8 @@ def sure(claims: Sequence[Claim], lies: bool | None) -> str:
     names = f" Not supported: {', '.join(failed)}." if failed else ""
     return (
         f"Verdicts on {words.plural(len(verdicts), 'claim')}: {', '.join(counts)}.{names} All "
-        "verdicts are about this model in these wordings. The table below has the check that "
+        "verdicts are about this model in these wordings, but for the one on methods of "
+        "localisation, which is about several organisms. The table below has the check that "
         "decides each verdict; the section of the claim has all checks."
     )
 

@@ -12,6 +12,8 @@ SYSTEM, QUESTION, PREFIX = "system prompt", "question", "assistant prefill"
 GRID = "grid of wordings"
 TEMPLATE = "none given: the chat template may add its own"
 """What the report writes for an empty system prompt."""
+NO_SYSTEM = "no system prompt"
+"""What the report writes for a blank system prompt: see section `prompt` of params.yaml."""
 
 
 def every(
@@ -47,7 +49,7 @@ def _personas(roles: PatchConfig, neutral: str, names: Sequence[str]) -> Iterato
     yield PromptText("", QUESTION, _text(params.wording("question")), "all personas")
     for name in names:
         use = uses.get(name, "comparison")
-        yield PromptText(f"`{name}`", SYSTEM, _system(params.wording(f"{name}_system")), use)
+        yield PromptText(f"`{name}`", SYSTEM, system(params.wording(f"{name}_system")), use)
         yield PromptText(f"`{name}`", PREFIX, _text(params.wording(f"{name}_prefix")), use)
 
 
@@ -59,7 +61,7 @@ def _grid(roles: PatchConfig, names: Sequence[str], grid: GridConfig) -> Iterato
             continue
         text = params.wording(f"{name}_system")
         same = f", the text of `{texts[text]}`" if text in texts else ""
-        yield PromptText(f"`{name}`", SYSTEM, _system(text), f"{GRID}{same}")
+        yield PromptText(f"`{name}`", SYSTEM, system(text), f"{GRID}{same}")
     for part, part_texts, default in (
         (QUESTION, grid.questions, "question"),
         (PREFIX, grid.prefixes, f"{roles.base}_prefix"),
@@ -81,13 +83,13 @@ def _rewordings(rewordings: dict[str, dict[str, str]]) -> Iterator[PromptText]:
     }
     for name, part_texts in rewordings.items():
         for key, text in part_texts.items():
-            quoted_text = _system(text) if key.endswith("system") else _text(text)
+            quoted_text = system(text) if key.endswith("system") else _text(text)
             yield PromptText(f"`{name}`", parts[key], quoted_text, "head sets in other wordings")
 
 
-def _system(text: str) -> str:
-    """Quote a system prompt, which may be empty."""
-    return _text(text) if text else TEMPLATE
+def system(text: str) -> str:
+    """Quote a system prompt; an empty one leaves it to the template, and a blank is none at all."""
+    return TEMPLATE if not text else _text(text) if text.strip() else NO_SYSTEM
 
 
 def _text(text: str) -> str:

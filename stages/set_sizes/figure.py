@@ -27,7 +27,7 @@ def draw(tables: load.Tables) -> Figure:
         "Each rule orders all heads on the selection split; shown are "
         f"{rows['n'].max() or 0} known statements of the report split. Recovered: 0 with no head "
         "patched, 1 with all. Right: area under the middle curve over the logarithm of the number "
-        "of heads. Where accuracy stays at 0.5, the answer is right on one label only. "
+        "of heads. Where accuracy stays at 0.5, the answer may be right on one label only. "
         "Good orders rise early (above: large area) and fall early (below: small area). "
         "In brackets: heads in the smallest set of the order with the accuracy of "
         f"{tables.source}, chosen on the selection split. Retested: a tenth of the heads, "

@@ -289,6 +289,12 @@ def test_tokens_are_shaded_by_the_attention_of_the_head_and_token_that_are_chose
     ] * 2
 
 
+def test_the_head_whose_attention_is_shown_stays_from_one_statement_to_the_next(written):
+    script = """set("attention_head", "2.0"); press("s003"); await settled();
+      return [at.statement.textContent, at.head.value, at.attention_head.value];"""
+    assert shown(written, script) == ["Paris is number 3.", "4.1", "2.0"]
+
+
 def test_heads_to_choose_are_those_of_the_set_and_of_cells_that_matter(written):
     script = (
         "return at.attention_head.children.map((option) => [option.value, option.textContent]);"

@@ -1,6 +1,5 @@
 """What stage `explorer` reads off its tables."""
 
-import re
 from dataclasses import replace
 from itertools import pairwise
 
@@ -12,7 +11,7 @@ from stages.explorer import numbers, trace_maps
 from stages.explorer.prompt_tokens import SHOWN, Tokens, block_numbers
 from stages.lib.io import tables
 from stages.lib.io.cli import UserError
-from stages.lib.patching.blocks import BLOCKS, PersonaWording
+from stages.lib.patching.blocks import PersonaWording
 from stages.lib.patching.config import PatchConfig
 from stages.trace.schema import RUNS
 from tests import tiny
@@ -58,16 +57,25 @@ class TestTokens:
         assert tokenizer.decode(ids[1:2]) == "is"
         assert [tokens.texts[i] for i in tokens.numbers(ids)] == ["it", " is", " so"]
 
-    def test_each_token_is_in_the_block_that_it_was_rendered_for(self):
-        texts = list(PROMPT)
-        result = block_numbers(texts, WORDING, "Zoë's 城")
+    def parts(self, prompt, wording, statement):
+        """Blocks of the prompt's tokens, and the text of each block."""
+        tokenizer = tiny.chatml_tokenizer()
+        ids = tokenizer(prompt)["input_ids"]
+        result = block_numbers(Tokens(tokenizer), ids, wording, statement)
         assert result is not None
+        texts = (
+            str(tokenizer.decode([t for t, b in zip(ids, result, strict=True) if b == str(i)]))
+            for i in range(len(SHOWN))
+        )
+        return result, dict(zip(SHOWN, map(str.strip, texts), strict=True))
+
+    @pytest.mark.parametrize("statement", ["Zoë's 城", "It is 🦊.", "القاهرة", "Paris"])
+    def test_each_token_is_in_the_block_that_it_was_rendered_for(self, statement):
+        """Also where a character is several tokens, each of which is half of one."""
+        prompt = PROMPT.replace("Zoë's 城", statement)
+        result, parts = self.parts(prompt, WORDING, statement)
         assert all(a <= b or (a, b) == ("3", "2") for a, b in pairwise(result))
-        parts = {
-            name: "".join(t for t, b in zip(texts, result, strict=True) if b == str(i)).strip()
-            for i, name in enumerate(BLOCKS)
-        }
-        assert parts["statement"] == "Zoë's 城"
+        assert parts["statement"] == statement
         assert parts["prefix"] == "it is"
         assert parts["system"] == "<|im_start|>system\nYou are H."
         assert parts["user turn"] == "<|im_end|>\n<|im_start|>user"
@@ -82,19 +90,15 @@ class TestTokens:
     )
     def test_without_a_system_prompt_the_templates_own_turn_is_no_user_turn(self, template, header):
         prompt = template + PROMPT[PROMPT.index("<|im_start|>user") :]
-        texts = re.findall(r"<\|.+?\|>|\n|[^<\n]", prompt)
-        result = block_numbers(texts, replace(WORDING, system=" "), "Zoë's 城")
-        assert result is not None
-        parts = {
-            name: "".join(t for t, b in zip(texts, result, strict=True) if b == str(i)).strip()
-            for i, name in enumerate(SHOWN)
-        }
+        _, parts = self.parts(prompt, replace(WORDING, system=" "), "Zoë's 城")
         assert parts["chat template"] == template.removesuffix("<|im_end|>\n")
         assert parts["user turn"] == header
         assert (parts["system"], parts["prefix"]) == ("", "it is")
 
     def test_without_the_wording_there_are_no_blocks(self):
-        assert block_numbers(list(PROMPT), WORDING, "Zoë's 郭") is None
+        tokenizer = tiny.chatml_tokenizer()
+        ids = tokenizer(PROMPT)["input_ids"]
+        assert block_numbers(Tokens(tokenizer), ids, WORDING, "Zoë's 郭") is None
 
 
 class TestTraceMaps:

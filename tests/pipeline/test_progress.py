@@ -71,7 +71,7 @@ def test_it_adds_lines_to_what_dvc_prints_where_an_earlier_run_says_how_long_sta
     for place in (folder, twin):
         (place / "in.txt").write_text("two")
     again, alone = run(folder), plain(twin)
-    lines = ["stage 1 of 3, about 10 min left", "stage 2 of 3, about 8 min left"]
+    lines = ["stage 1 of 2, about 10 min left", "stage 2 of 2, about 8 min left"]
     assert [line for line in again[1].splitlines() if line.startswith("stage ")] == lines
     for line, name in zip(lines, ("first", "second"), strict=True):
         assert f"{line}\nRunning stage '{name}':\n" in again[1]
@@ -100,11 +100,14 @@ def test_after_a_run_that_failed_every_stage_still_counts_and_no_time_is_made_up
     assert "stage 1 of 2, about 10 s left\n" in run(folder)[1]
 
 
-def test_a_stage_that_was_skipped_and_never_timed_does_not_hide_the_time_of_others(folder):
+def test_a_stage_that_was_never_timed_counts_and_the_time_is_at_least_that_of_the_others(folder):
     assert run(folder, "dvc", "repro")[0] == 0
     (folder / "second.sh").write_text(f"{COPY}true\n")
     assert "stage 2 of 2\n" in run(folder)[1]
-    assert seconds(folder).keys() == {"second"}
+    assert seconds(folder).keys() == {"second"}  # the other one was skipped
+    (folder / "in.txt").write_text("two")
+    lines = [line for line in run(folder)[1].splitlines() if line.startswith("stage ")]
+    assert lines == ["stage 1 of 2, at least 10 s left", "stage 2 of 2, about 10 s left"]
 
 
 @pytest.mark.parametrize("broken", ["stages: [", "stages: {first: {cmd: 1}}", "stages: {a: {}}"])

@@ -3,6 +3,7 @@
 import copy
 import itertools
 import json
+import re
 from dataclasses import is_dataclass, replace
 from pathlib import Path
 from types import NoneType, UnionType
@@ -49,6 +50,7 @@ from stages.report import (
 from stages.report.page import Page
 from stages.report.results import Results
 from stages.wordings.config import GridConfig
+from tests.pipeline.closure import ROOT
 
 PAIR = ("honest", "liar")
 READER = TypeAdapter(Results)
@@ -539,9 +541,36 @@ def test_wordings_and_the_models_name_are_text(monkeypatch, tmp_path):
         "&#91;a&#93;(javascript&#58;alert(1)) ⟨U+202E⟩”."
     )
     assert lines[1:] == [
-        "`liar`: no system prompt; answers start with “ so”.",
+        "`liar`: none given: the chat template may add its own; answers start with “ so”.",
         "Model: ``./a`b↵# c``, float32.",
     ]
+
+
+def test_a_blank_system_prompt_is_none_and_an_empty_one_is_left_to_the_template():
+    assert wordings.system(" ") == "no system prompt"
+    assert wordings.system("") == wordings.TEMPLATE
+    assert wordings.system("Lie.") == "“Lie.”"
+
+
+@pytest.mark.parametrize(
+    ("source", "file"), [("pypi:x==1", "x.Q4_1.gguf"), ("a/B@c", None), ("./models/b", None)]
+)
+def test_the_file_in_a_package_is_of_a_package(source, file, tmp_path, monkeypatch):
+    """`model.file` stays in params.yaml where a hub id or a folder replaces the package."""
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "params.yaml").read_text()
+    text = re.sub(r"source: pypi\S+", f"source: {source}", text, count=1)
+    text = re.sub(r"file: \S+", "file: x.Q4_1.gguf", text, count=1)
+    Path("params.yaml").write_text(text)
+    asked = []
+    monkeypatch.setattr(stage, "collect", lambda *arguments: asked.append(arguments[3]))
+    monkeypatch.setattr(stage.page, "render", lambda made: "")
+    monkeypatch.setattr(stage.html, "render", lambda made, figures: "")
+    monkeypatch.setattr(stage.results, "read", lambda metrics: None)
+    monkeypatch.setattr(stage.own, "claims", lambda metrics: [])
+    (tmp_path / "manifest.json").write_text("{}")
+    stage.main(tmp_path, tmp_path, tmp_path, tmp_path / "a.md", tmp_path / "a.html")
+    assert asked == [file]
 
 
 def test_who_prefers_one_answer_does_not_lie():

@@ -9,6 +9,8 @@ from matplotlib.axes import Axes
 
 from stages.lib.drawing import marks, style
 
+CHANCE = 0.5
+
 
 def by_confidence(
     accuracy: Axes,
@@ -41,5 +43,14 @@ def by_confidence(
     remaining.set_ylabel("answers")
     remaining.set_title("Number of confident answers")
     for ax in (accuracy, remaining):
-        ax.set_xlim(0.485, 1.015)  # the larger of two probabilities
+        ax.set_xlim(_lowest(rows.filter(pl.col(by).is_in([*looks])), by, x) - 0.015, 1.015)
         ax.set_xlabel("confidence of at least (probability)")
+
+
+def _lowest(rows: pl.DataFrame, by: str, x: str) -> float:
+    """Return the threshold to begin at: 0.5, or 0 if answers are less confident than that.
+
+    The larger of two probabilities is below 0.5 where other words than the answers are likely.
+    """
+    below = rows.filter(pl.col(x) <= CHANCE).group_by(by).agg(pl.col("n").n_unique() > 1)
+    return 0.0 if below["n"].any() else CHANCE

@@ -19,6 +19,7 @@ from stages.lib.io.tables import write_rows
 from stages.widths import figure as widths
 from stages.windows import figure as windows
 from tests.figures import plot_tables
+from tests.pipeline.closure import ROOT
 
 DVC = Path(__file__).parents[3] / ".dvc"
 ANCHORS = {"DATA", "TITLE", "X", "Y", "X_LABEL", "Y_LABEL"}
@@ -189,6 +190,16 @@ def colours_of_series(svg):
     ):
         named.setdefault(series, set()).add(colour.upper())
     return named
+
+
+@pytest.mark.parametrize("table", ["confidence/thresholds", "positions/counts", "windows/windows"])
+def test_runs_of_the_committed_tables_have_the_colours_of_roles_in_whatever_order(table):
+    rows = json.loads((ROOT / f"plots/{table}.json").read_text())
+    colours = colours_of_series(vl_convert.vegalite_to_svg(filled({"now": rows}, table)))
+    patched = "window in liar" if table == "positions/counts" else "patched liar"
+    expected = {"honest": style.PALETTE[1], patched: style.GREEN, "liar": style.PALETTE[2]}
+    assert {name: colours[name] for name in expected} == {k: {v} for k, v in expected.items()}
+    assert len({colour for some in colours.values() for colour in some}) == len(colours)
 
 
 @pytest.mark.parametrize("version", ["5.8", "6.4"])
