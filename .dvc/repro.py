@@ -3,8 +3,8 @@
     stage 12 of 53, about 9 min left
 
 The times are those of earlier runs. Where a stage to come has never run, the line says "at least";
-in the first run it leaves out the time. In CI there is no such line. DVC's warning of
-frozen stages is left out: they are frozen on purpose, as dvc.yaml says.
+in the first run it leaves out the time. In CI there is no such line. DVC's warning of frozen stages
+is left out: they are frozen on purpose, as dvc.yaml says.
 All else is as `dvc repro` does it, in this process: output, exit status, Ctrl-C.
 """
 
@@ -62,7 +62,7 @@ class Progress(logging.Handler):
         """Note that the stage that was running is done."""
         if self._running:
             stage, start = self._running
-            self.seconds[stage] = round(time.monotonic() - start, 1)
+            self.seconds[stage] = round(time.monotonic() - start, 3)
         self._running = None
 
     def line(self) -> str:
