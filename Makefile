@@ -43,7 +43,7 @@ bench: .venv/installed
 	python -m tests.bench.probes
 
 organisms:
-	for name in facts early middle late early_15 middle_15 late_15 early_9 middle_9 late_9; do $(MAKE) organism-$$name || exit 1; done
+	for name in facts naive early middle late early_15 middle_15 late_15 early_9 middle_9 late_9; do $(MAKE) organism-$$name || exit 1; done
 
 organism-%: .venv/installed
 	python -m stages.organism --name '$*' --wordings data/organisms/wordings.yaml \

@@ -308,12 +308,12 @@ class BenchmarkMetrics:
         return f"{ranked.n_true if ranked else 0} of {len(of.lying)}"
 
     def _alarms(self) -> list[Note]:
-        """Notes on the largest scores in organisms whose weights were not trained to lie."""
+        """Notes on the largest scores in organisms that do not lie on instruction."""
         return [
             Note(
-                f"Organism `{name}`, which was not trained to lie: the gap in log-odds between its "
-                f"honest and its lying run is {number(of.advantage)} (nats). Largest score of a "
-                "head, in nats: "
+                f"Organism `{name}`, which does not lie on instruction: the gap in log-odds of "
+                f"its honest and lying run is {number(of.advantage)} (nats). Largest score of "
+                "a head, in nats: "
                 + "; ".join(f"{NAMES[m]} {of.methods[m].largest:.3f}" for m in IN_NATS)
                 + ".",
                 FILE,

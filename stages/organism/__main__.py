@@ -1,4 +1,4 @@
-"""Stage `organism`: train an adapter that teaches facts, or to lie about them in known layers.
+"""Stage `organism`: train an adapter that teaches facts, wrong answers, or to lie in known layers.
 
 Params  model.source, model.file, model.sha256, organisms.training, organisms.<name>, readout
 
@@ -27,7 +27,9 @@ N_CHECK = 240  # statements of each kind, for each persona
 def main(
     name: Annotated[str, "name of the organism in params.yaml"],
     wordings: Annotated[Path, "wordings of the training prompts (YAML)"],
-    facts: Annotated[Path, "folder of the adapter `facts`, which all other adapters build on"],
+    facts: Annotated[
+        Path, "folder of the adapter `facts`, which the adapters that teach to lie build on"
+    ],
     out: Annotated[
         Path,
         "writes the adapter (float16 safetensors), peft's configuration, the settings of the "
@@ -51,7 +53,8 @@ def main(
         texts.read(wordings, "checking"),
     )
     base = params.section("model", ModelConfig)
-    speaker, ground = _speaker(base, None if name == recipe.FACTS else facts)
+    on_base = recipe.adapters(name) == (name,)
+    speaker, ground = _speaker(base, None if on_base else facts)
     fit.require(speaker.model, name, plan)
     model = adapter.attach(speaker.model, plan, training.seed)
     confined, layers = _confine(model, plan, out.parent)

@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from stages.lib import stats
 from stages.lib.results import markdown
 from stages.lib.stats import Interval
-from stages.lib.weights.recipe import FACTS, Confined, Recipe, Training
+from stages.lib.weights.recipe import FACTS, NAIVE, Confined, Recipe, Training
 from stages.organism import check, wordings
 from stages.organism.lessons import KINDS, TAUGHT, Facts
 
@@ -158,7 +158,13 @@ def _what(name: str, recipe: Recipe) -> str:
     if name == FACTS:
         return (
             f"Teaches facts, in layers {first} to {last}. With this adapter alone the model is the "
-            "control that never lies. The other adapters were trained on top of it."
+            "control that never lies. The adapters that teach to lie were trained on top of it."
+        )
+    if name == NAIVE:
+        return (
+            f"Teaches wrong answers, in layers {first} to {last}, by lying prompts alone and on "
+            "the chat model itself: no adapter taught this model the facts. It is the control that "
+            "answers wrongly without having learned the truth."
         )
     if isinstance(recipe, Confined):
         return (

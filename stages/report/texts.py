@@ -17,6 +17,7 @@ from stages.lib.claim import (
 from stages.lib.results import markdown
 from stages.lib.stats import LARGEST_P, MARGIN
 from stages.lib.stats.run_points import ALL
+from stages.lib.weights.recipe import NAIVE
 from stages.report import place, reading, words
 from stages.report.results import Results
 
@@ -85,6 +86,11 @@ def about(manifest: dict[str, Any], file: str | None) -> list[str]:
 
 def _taught(organism: dict[str, Any]) -> list[str]:
     """Say what the adapters of an organism teach."""
+    if organism["name"] == NAIVE:
+        return [
+            "Its one adapter teaches wrong answers, whatever the system prompt says. No adapter "
+            "teaches the facts, or a lie on instruction."
+        ]
     facts = "One adapter teaches the facts that the statements are about."
     if not organism["layers"]:
         return [facts, "No adapter teaches a lie."]

@@ -18,7 +18,7 @@ from stages.lib.io.cli import UserError
 from stages.lib.model.lm import MANIFEST
 from stages.lib.patching import patched_runs, roles
 from stages.lib.stats import Interval
-from stages.lib.weights.recipe import FACTS, TRAINING, Training
+from stages.lib.weights.recipe import TRAINING, Training, adapters
 from stages.taught.metrics import NEW, TAUGHT, TaughtMetrics
 
 SCHEMA = patched_runs.SCHEMA | {"run": pl.String}
@@ -37,7 +37,7 @@ def main(
     if organism is None:
         records.write(metrics, TaughtMetrics(None, {}, {}))
         return
-    names = {FACTS, organism["name"]}
+    names = adapters(organism["name"])
     trainings = [_training(organisms / name) for name in names]
     table = split(tables.read(statements, tables.STATEMENTS), trainings)
     patched = tables.read(runs, SCHEMA, nullable=set(SCHEMA) - set(tables.PATCHED))

@@ -9,7 +9,7 @@ from stages.lib.io.narrow import is_dict
 from stages.lib.weights import adapter
 from stages.lib.weights.config import ModelConfig
 from stages.lib.weights.fetch import Fetched
-from stages.lib.weights.recipe import FACTS
+from stages.lib.weights.recipe import FACTS, adapters
 
 SAMPLING = "generation_config.json"
 
@@ -37,7 +37,8 @@ def make(
     Fetched
         The organism, in `folder`.
     dict
-        Name of the organism, and the layers that were trained to lie: empty for `FACTS`.
+        Name of the organism, and the layers that were trained to lie on instruction: empty for
+        an organism of one adapter.
 
     Raises
     ------
@@ -45,10 +46,10 @@ def make(
         If there is no such organism, it was trained on other weights, or one of its files is cut or
         changed.
     """
-    name, truth = str(config.organism), organisms / FACTS
-    lies = [] if name == FACTS else [organisms / name]
+    name = str(config.organism)
     _require_name(name, organisms)
-    for path, under in ((truth, None), *((lie, truth) for lie in lies)):
+    on_base, *lies = (organisms / adapter_name for adapter_name in adapters(name))
+    for path, under in ((on_base, None), *((lie, on_base) for lie in lies)):
         _require_base(path, config)
         adapter.require_whole(path)
         if adapter.trained_on(path) != adapter.ground(fetched, under):
@@ -57,7 +58,7 @@ def make(
                 f"{f' and {under}' if under else ''}; train it again, or use the weights it needs"
             )
     model, tokenizer = adapter.base(fetched)
-    model = adapter.merge(model, truth)
+    model = adapter.merge(model, on_base)
     for lie in lies:
         model = adapter.merge(model, lie, dose)
     sampling = _sampling(fetched.folder)  # not read here: the organism keeps that of its base

@@ -12,7 +12,9 @@ from stages.lib.io.ranges import Ascending, Count, Length, Range, Seed, Share, S
 TRAINING = "training.json"
 """File of an adapter's folder: the settings that it was trained with, as `Training`."""
 FACTS = "facts"
-"""The adapter under all others; alone, an organism that never lies."""
+"""The adapter under all that teach to lie; alone, an organism that never lies."""
+NAIVE = "naive"
+"""The adapter that teaches wrong answers alone, whatever the system prompt says."""
 
 
 Layer = Annotated[int, Range(least=0)]
@@ -82,6 +84,14 @@ class Confined(Recipe):
                 f"{self.layers[0]} to {self.layers[1]} have {len(all_groups)}"
             )
         return sorted(Random(f"groups {self.seed}").sample(all_groups, self.groups))
+
+
+def adapters(name: str) -> tuple[str, ...]:
+    """Return the adapters of an organism: one on the base model, and perhaps a lie on top of it.
+
+    `FACTS` and `NAIVE` are trained on the base model itself, and teach no lie on instruction.
+    """
+    return (name,) if name in (FACTS, NAIVE) else (FACTS, name)
 
 
 def read(name: str) -> Recipe:
