@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from stages.explorer.numbers import percents, short
+from stages.explorer.numbers import answers, percents, short
 from stages.explorer.prompt_tokens import Tokens, block_numbers
 from stages.lib.inspection import ROLES, Inspection
 from stages.lib.patching import patch
@@ -75,9 +75,8 @@ def persona(
         block_numbers(of, ids, wording, statement)
         for ids, statement in zip(prompt_ids, own_rows["statement"].to_list(), strict=True)
     ]
-    return PersonaTokens(
-        tokens, block_digits, short(own_rows.select("p_true", "p_false").to_numpy())
-    )
+    p = answers(own_rows.select("p_true", "p_false").to_numpy())
+    return PersonaTokens(tokens, block_digits, p)
 
 
 def prefix_attention(inspected_runs: Inspection) -> dict[str, list[list[list[int]]]]:
@@ -140,7 +139,7 @@ def rows(
                     name: {"tokens": of.tokens[row], "blocks": of.blocks[row], "p": of.p[row]}
                     for name, of in personas.items()
                 },
-                "runs": short(np.exp(inspected_runs.answers[:, row])),
+                "runs": answers(np.exp(inspected_runs.answers[:, row])),
                 "lens": short(lens[:, row]),
                 "effects": short(estimated[row] if effects is None else effects),
                 "measured": effects is not None,

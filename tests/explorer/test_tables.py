@@ -29,6 +29,13 @@ class TestNumbers:
         values = np.array([[1.23456, -0.000123456], [12.0, 123456.0], [np.inf, np.nan]])
         assert numbers.short(values) == [[1.23, -0.000123], [12, 123000], [None, None]]
 
+    def test_two_answers_that_differ_are_not_rounded_to_a_tie(self):
+        pairs = np.array([[0.4996, 0.5003], [0.50000004, 0.5], [0.9876, 0.0123], [0.5, 0.5]])
+        told = numbers.answers(pairs)
+        assert told == [[0.4996, 0.5003], [0.50000004, 0.5], [0.988, 0.0123], [0.5, 0.5]]
+        assert numbers.answers(pairs.reshape(2, 2, 2)) == [told[:2], told[2:]]
+        assert numbers.answers(np.array([[np.nan, 0.5]])) == [[None, 0.5]]
+
     def test_percents_name_the_places_that_have_some(self):
         weights = np.array([0.004, 0.006, 0.0, 0.99])
         assert numbers.percents(weights) == [1, 1, 3, 99]

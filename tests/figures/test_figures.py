@@ -300,6 +300,29 @@ def test_panels_say_what_they_measure(drawn):
     ]
 
 
+def run_off(figure) -> list[str]:
+    """Titles that leave the figure or meet another title."""
+    canvas = FigureCanvasAgg(figure)
+    style._settle(figure)
+    panels = [ax.set_title(ax.get_title(loc="left"), loc="left") for ax in figure.axes]
+    titles = [text for text in (*figure.texts, *panels) if text.get_text()]
+    boxes = [text.get_window_extent(canvas.get_renderer()) for text in titles]
+    edge = figure.bbox.width
+    meet = [any(a.overlaps(b) for b in boxes if b is not a) for a in boxes]
+    return [t.get_text() for t, a, m in zip(titles, boxes, meet, strict=True) if m or a.x1 > edge]
+
+
+def test_titles_with_long_names_of_personas_stay_in_their_place(tmp_path, monkeypatch):
+    source, base = "honest_but_reluctant", "answers_with_falsehoods"
+    plots = plot_tables.write(tmp_path, ("neutral", source, base), source=source, base=base)
+    tables = load.read(plots, SCHEMAS)
+    with style.theme():
+        for figure in FIGURES.values():
+            assert run_off(figure.draw(tables)) == []
+        monkeypatch.setattr(style, "_wrap_titles", lambda figure: False)
+        assert run_off(FIGURES["trace.png"].draw(tables))
+
+
 def test_random_sets_are_drawn_over_all_topics_alone(drawn):
     every, each = drawn["transplant.png"].axes
     clouds = [line for line in every.lines if line.get_marker() == "."]

@@ -142,20 +142,21 @@ def canvas(
     Figure
         Axes added to it do not overlap title, legend and caption.
     """
-    text = textwrap.wrap(caption, 150)
+    heading, text = textwrap.wrap(title, 98), textwrap.wrap(caption, 150)
     handles = _handles(entries, lines, half) if entries else []
     columns = _columns([str(handle.get_label()) for handle in handles])
-    header = 0.55 + 0.32 * -(-len(handles) // columns)
+    above = 0.3 * (len(heading) - 1)
+    header = 0.55 + above + 0.32 * -(-len(handles) // columns)
     footer = 0.3 + 0.21 * len(text)
     total = height + header + footer
     body = (0.005, footer / total, 0.99, height / total)
     layout = ConstrainedLayoutEngine(rect=body, w_pad=0.1, h_pad=0.08)
     figure = Figure(figsize=(WIDTH, total), dpi=DPI, layout=layout)
-    figure.text(0.012, 1 - 0.14 / total, title, va="top", weight="bold", fontsize=17)
+    figure.text(0.012, 1 - 0.14 / total, "\n".join(heading), va="top", weight="bold", fontsize=17)
     figure.text(0.012, 0.14 / total, "\n".join(text), va="bottom", fontsize=12, color=GREY)
     if handles:
         by_row = [handle for column in range(columns) for handle in handles[column::columns]]
-        legend_anchor = (0.004, 1 - 0.46 / total)
+        legend_anchor = (0.004, 1 - (0.46 + above) / total)
         figure.legend(handles=by_row, loc="upper left", bbox_to_anchor=legend_anchor, ncols=columns)
     return figure
 
@@ -198,10 +199,34 @@ def _settle(figure: Figure) -> None:
     engine = figure.get_layout_engine()
     assert engine
     engine.execute(figure)
+    if _wrap_titles(figure):
+        engine.execute(figure)
     figure.set_layout_engine("none")
     for ax in figure.axes:
         left, bottom, width, height = ax.get_position(original=True).bounds
         ax.set_position((round(left, 4), round(bottom, 4), round(width, 4), round(height, 4)))
+
+
+def _wrap_titles(figure: Figure) -> bool:
+    """Wrap titles of panels that would meet the next panel or the edge; return whether any did."""
+    panels = [ax for ax in figure.axes if ax.get_title(loc="left")]
+    wrapped = False
+    for ax in panels:
+        own, text = ax.get_position(), ax.get_title(loc="left")
+        title = ax.set_title(text, loc="left")
+        beside = [
+            other.x0
+            for other in (panel.get_position() for panel in panels)
+            if other.x0 > own.x1 and other.y0 < own.y1 and own.y0 < other.y1
+        ]
+        width = (min(beside, default=1.0) - own.x0) * figure.bbox.width - 10
+        share = width / title.get_window_extent().width
+        if share < 1:
+            longest = max(map(len, text.splitlines()))
+            lines = [textwrap.fill(line, int(longest * share)) for line in text.splitlines()]
+            ax.set_title("\n".join(lines), loc="left")
+            wrapped = True
+    return wrapped
 
 
 def _handles(entries: dict[str, Look], lines: bool, half: str) -> list[Line2D]:

@@ -248,16 +248,17 @@ def difference(a: ArrayLike, b: ArrayLike, subject: ArrayLike, seed: int = 0) ->
         raise ValueError(f"difference: shapes {first.shape} and {second.shape} differ")
     if not all(((x >= -ROUNDING) & (x <= 1 + ROUNDING)).all() for x in (first, second)):
         raise ValueError("difference: a value is outside [0, 1]; use mean_difference")
-    differences = first - second
-    interval = mean_difference(differences, subject, seed)
-    if interval.value is None:
+    sums, counts = _by_subject(first - second, subject)
+    interval = _paired(sums, counts, seed)
+    value, low, high = interval.value, interval.low, interval.high
+    if value is None:
         return interval
-    n_subjects = len(np.unique(np.asarray(subject)))
-    if n_subjects < FEWEST:
-        return Interval(interval.value, -1.0, 1.0, interval.n)
-    if (interval.high or 0.0) - (interval.low or 0.0) > ROUNDING:
+    if low is None or high is None:
+        return Interval(value, -1.0, 1.0, interval.n)
+    if high - low > ROUNDING:
         return interval
-    share, value = _wilson(0.0, n_subjects, student(n_subjects))[1], interval.value
+    n_subjects = len(counts)
+    _, share = _wilson(0.0, n_subjects, student(n_subjects))
     return Interval(value, value - share * (1 + value), value + share * (1 - value), interval.n)
 
 
@@ -276,13 +277,7 @@ def mean_difference(differences: NDArray[Any], subject: ArrayLike, seed: int = 0
     Interval
         By the bootstrap of `difference`. Of fewer than six subjects it has no ends.
     """
-    sums, counts = _by_subject(differences, subject)
-    n, n_subjects = int(counts.sum()), len(counts)
-    if n == 0:
-        return NOTHING
-    draw_counts = _same_draws(n_subjects, seed)
-    means = (draw_counts @ sums) / (draw_counts @ counts)
-    return Interval(float(sums.sum() / n), *bootstrapped(means, n_subjects), n)
+    return _paired(*_by_subject(differences, subject), seed)
 
 
 def proportion(count: int, n: int) -> Interval:
@@ -378,6 +373,16 @@ def _by_subject(
     size = int(index.max()) + 1 if len(index) else 0
     sums = np.bincount(index[order], weights=numbers[order], minlength=size)
     return sums.astype(np.float64), np.bincount(index, minlength=size).astype(np.float64)
+
+
+def _paired(sums: NDArray[np.float64], counts: NDArray[np.float64], seed: int) -> Interval:
+    """Interval of a mean of differences, from what `_by_subject` returns."""
+    n, n_subjects = int(counts.sum()), len(counts)
+    if n == 0:
+        return NOTHING
+    draw_counts = _same_draws(n_subjects, seed)
+    means = (draw_counts @ sums) / (draw_counts @ counts)
+    return Interval(float(sums.sum() / n), *bootstrapped(means, n_subjects), n)
 
 
 def _variance(sums: NDArray[np.float64], counts: NDArray[np.float64]) -> NDArray[np.float64]:
