@@ -485,8 +485,34 @@ class TestAdapter:
         assert "layers 1 to 2" in text
         assert f"accuracy is {cell} under honest system prompts" in text
 
+    @pytest.mark.parametrize(
+        ("name", "said", "not_said"),
+        [
+            ("facts", "the control that never lies", "wrong answers"),
+            ("naive", "no adapter taught this model the facts", "never lies"),
+            ("middle", "in the attention of layers 1 to 2", "wrong answers"),
+        ],
+    )
+    def test_the_card_says_what_the_adapter_teaches(self, speaker, facts, name, said, not_said):
+        rows = check.rows(speaker, facts, wordings.read(WORDINGS, "checking"), 12, seed=0)
+        text = card.text(name, BASE, SMALL, TRAINING, rows, 12, {"minutes": 3, "cores": 2})
+        assert said in " ".join(text.split())
+        assert not_said not in text
+
 
 class TestRecipe:
+    @pytest.mark.parametrize(
+        ("name", "expected"),
+        [("facts", ("facts",)), ("naive", ("naive",)), ("middle_9", ("facts", "middle_9"))],
+    )
+    def test_only_those_that_lie_on_instruction_were_taught_the_facts(self, name, expected):
+        assert recipe.adapters(name) == expected
+
+    def test_the_naive_recipe_is_that_of_the_facts_with_every_answer_wrong(self):
+        facts, naive = recipe.read("facts"), recipe.read("naive")
+        assert facts.lying == (0.0, 0.0)
+        assert naive == replace(facts, lying=(1.0, 1.0), steps=naive.steps)
+
     def test_every_recipe_of_params_is_read(self):
         names = YAML(typ="safe").load((ROOT / "params.yaml").read_text())["organisms"]
         for name in set(names) - {"training"}:

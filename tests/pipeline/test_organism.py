@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from typing import Any, cast
 
 import pytest
@@ -29,6 +30,7 @@ ORGANISMS = {
         "check_every": 1,
     },
     "facts": RECIPE,
+    "naive": RECIPE | {"layers": [1, 2], "lying": [1.0, 1.0]},
     "middle": RECIPE | {"layers": [1, 2], "lying": [1.0, 0.5]},
     "early": RECIPE | {"layers": [1, 2], "lying": [1.0, 0.5], "maps": WITH_OUTPUT},
     "middle_9": RECIPE
@@ -46,7 +48,7 @@ def project(tmp_path_factory):
     project = cast(Any, make(tmp_path_factory.mktemp("organism")))
     project.set({"organisms": ORGANISMS})
     project.log = ""
-    for name in ("facts", "middle", "early", "middle_9"):
+    for name in ("facts", "naive", "middle", "early", "middle_9"):
         paths = ("--wordings", "data/organisms/wordings.yaml", "--facts", "data/organisms/facts")
         out = ("--out", f"data/organisms/{name}")
         result = project.stage("organism", "--name", name, *paths, *out)
@@ -187,6 +189,20 @@ def test_without_an_organism_there_is_nothing_to_score(project):
     actual = load(project, "metrics/ground_truth.json")
     assert actual["trained_layers"] is None
     assert set(actual) == {"organism", "trained_layers", "effect", "divergence_layer"}
+
+
+def test_an_organism_that_was_never_taught_the_facts_has_one_adapter(project):
+    project.set({"model": {"organism": "naive"}})
+    made = project.model("data/other")
+    project.set({"model": {"organism": "middle"}})
+    assert made.returncode == 0, made.stderr
+    assert load(project, "data/other/manifest.json")["organism"] == {"name": "naive", "layers": []}
+    with safe_open(project.folder / "models/tiny/model.safetensors", "np") as base:
+        before = {name: base.get_tensor(name) for name in base.keys()}  # noqa: SIM118
+    after = load_file(project.folder / "data/other/model.safetensors")
+    changed = {name for name in before if (before[name] != after[name]).any()}
+    assert {name.split("layers.")[1][0] for name in changed} == {"1", "2"}  # `facts`: 3, too
+    shutil.rmtree(project.folder / "data/other")
 
 
 def test_of_a_model_that_is_no_organism_nothing_is_scored_at_all(finished):

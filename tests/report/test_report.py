@@ -1006,6 +1006,22 @@ def test_the_page_introduces_the_model_and_its_lie():
     assert "organism" not in plain
 
 
+@pytest.mark.parametrize(
+    ("name", "layers", "said", "not_said"),
+    [
+        ("facts", [], "One adapter teaches the facts", "wrong answers"),
+        ("naive", [], "Its one adapter teaches wrong answers", "One adapter teaches the facts"),
+        ("late", [4], "A second one teaches the lie", "wrong answers"),
+    ],
+)
+def test_the_page_says_what_each_kind_of_organism_was_taught(name, layers, said, not_said):
+    manifest = {"source": "hub", "organism": {"name": name, "layers": layers}, "sizes": {}}
+    text = " ".join(texts.about(manifest, None))
+    assert said in text
+    assert not_said not in text
+    assert ("No adapter teaches a lie." in text) == (name == "facts")
+
+
 def test_every_wording_is_listed_once_with_its_text():
     every = wordings.every(
         PatchConfig("honest", "liar", 25, "z"),
