@@ -35,11 +35,12 @@ def accuracies() -> list[tuple[str, dict[str, float | None]]]:
     known, heads = behaviour["known_report"], transplant["by_topic"]["all"]
     layers = f"layers {best['first_layer']}-{best['last_layer']}" if best else "no window"
     n_heads = transplant["n_heads"] or "no"
+    heads_patched = f"{n_heads} head{'s' * (n_heads != 1)} patched"
     return [
         (source, known[source]["accuracy"]),
         (base, known[base]["accuracy"]),
         (f"{base}, {layers} patched", windows["runs"]["report"].get("patched", {})),
-        (f"{base}, {n_heads} heads patched", heads.get("patched", {})),
+        (f"{base}, {heads_patched}", heads.get("patched", {})),
     ]
 
 
@@ -86,7 +87,7 @@ def lines() -> list[str]:
         f"  {others:{width}}  {spread}",
         "",
         "Fraction of the gap in log-odds recovered by one layer patched at one place",
-        *(f"  {name:{width}}  {_shown(value)}" for name, value in written),
+        *([f"  {name:{width}}  {_shown(value)}" for name, value in written] or ["  no such place"]),
         "",
         "Verdicts",
         *(f"  {verdict:{wide}}  {claim}" for claim, verdict in claims),

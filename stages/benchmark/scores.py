@@ -21,7 +21,7 @@ from stages.lib.io.tables import Row
 from stages.lib.patching.patch import Head
 from stages.lib.stats import Interval, ranking, run_points
 from stages.lib.stats.ranking import Ranked
-from stages.lib.stats.ratios import ratios
+from stages.lib.stats.ratios import recovered
 
 BOUNDS = {
     "auroc": (0.0, 1.0),
@@ -167,13 +167,13 @@ def dose_rows(summary: BenchmarkMetrics) -> list[Row]:
 
 
 def _needed(grafted: pl.DataFrame, gap: Gap) -> dict[Head, Interval]:
-    """Share of the log-odds gap that removing each head's weight change restores."""
+    """Share of the log-odds gap that removing each head's weight change restores, if any."""
     grafted = grafted.sort("layer", "head", "statement_id")
     head_tables = [*grafted.group_by("layer", "head", maintain_order=True)]
     if not head_tables:
         return {}
     gains = np.array([rows["log_odds"].to_numpy() - gap.base for _, rows in head_tables])
-    shares = ratios(gains, gap.width, gap.subject)
+    shares = recovered(gains, gap.width, gap.subject)
     return {Head(*name): share for (name, _), share in zip(head_tables, shares, strict=True)}
 
 

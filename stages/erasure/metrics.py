@@ -66,12 +66,16 @@ class PersonaErasure:
     windows : dict of str to dict of str to Numbers or Difference
         By layers of the window: each eraser, and LEACE minus another run (``leace - random``),
         paired.
+    as_far : dict of str to dict of str to int
+        By layers of the window and control: draws that move p_correct away from the unpatched run
+        at least as far as LEACE does, in the same direction.
     counts : ErasureCounts
     """
 
     none: Numbers
     removed: dict[str, float | None]
     windows: dict[str, dict[str, Numbers | Difference]]
+    as_far: dict[str, dict[str, int]]
     counts: ErasureCounts
 
 

@@ -114,6 +114,9 @@ def summarise(
             none=_numbers(about, unpatched[None]),
             removed=_removed(runs.filter(base=persona)),
             windows={layers: {**windows[layers], **_named(gaps[layers])} for layers in windows},
+            as_far={
+                layers: _as_far(about, unpatched, answers) for layers, answers in by_window.items()
+            },
             counts=_counts([numbers[LEACE] for numbers in windows.values()], list(gaps.values())),
         )
     return personas
@@ -203,6 +206,20 @@ def _gaps(
     """LEACE minus the unpatched run and minus the controls, in one window."""
     references = {NONE: unpatched, **{name: erased[name] for name in CONTROLS}}
     return {name: run_points.difference(about, erased[LEACE], p) for name, p in references.items()}
+
+
+def _as_far(
+    about: PromptPairs, unpatched: NDArray[np.float32], erased: dict[str, NDArray[np.float32]]
+) -> dict[str, int]:
+    """Count the draws of each control that move P(correct) as far as LEACE, the same way."""
+    before = patch.p_correct(unpatched, about.label).mean()
+    moved = {
+        name: patch.p_correct(p, about.label).mean(axis=1) - before for name, p in erased.items()
+    }
+    (by_leace,) = moved[LEACE]
+    return {
+        name: int((moved[name] * np.sign(by_leace) >= abs(by_leace)).sum()) for name in CONTROLS
+    }
 
 
 def _named(gaps: dict[str, Difference]) -> dict[str, Difference]:

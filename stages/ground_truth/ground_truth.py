@@ -141,9 +141,10 @@ def auroc(
     -------
     Interval
         Bootstrap of 2,000 draws. Each draw resamples subjects, heads inside and heads outside, as
-        another model would have other heads. n counts statements.
+        another model would have other heads. n counts statements. `NOTHING` if no head, or every
+        head, is inside.
     """
-    if not effects.size:
+    if not effects.size or not inside.any() or inside.all():
         return stats.NOTHING
     random = np.random.default_rng(seed)
     means = bootstrap.means(effects, subject, random)

@@ -148,7 +148,7 @@ class Claim:
         if not self.about_lies or lies:
             return self.deciding().says
         if lies is None:
-            return "no statement is known with which a lie could be told"
+            return "it is not decided whether the model lies when it is told to"
         return "the model does not lie when it is told to"
 
 

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stages.lib import stats
 from stages.lib.probing.inputs import Inputs
-from stages.lib.stats import NOTHING, Interval, bootstrap
+from stages.lib.stats import NOTHING, ROUNDING, Interval, bootstrap
 
 SITE = "resid_post"
 
@@ -59,8 +60,9 @@ def auroc(
     -------
     Interval
         1 if every true statement scores above every false one, 0 if below: the same direction with
-        the opposite sign. Bounds by bootstrap over subjects, from the draws that have both labels.
-        `NOTHING` without both labels, or if a score is NaN.
+        the opposite sign. Bounds by bootstrap over subjects, from the draws that have both labels;
+        by `stats.agreed` where these draws agree. `NOTHING` without both labels, or if a score is
+        NaN.
     """
     if not label.any() or label.all() or np.isnan(score).any():
         return NOTHING
@@ -73,4 +75,10 @@ def auroc(
     areas = ((true_weights @ wins) * false_weights).sum(axis=1)[pairs > 0] / pairs[pairs > 0]
     if len(areas) == 1:
         return Interval(float(areas[0]), 0.0, 1.0, len(label))
-    return bootstrap.interval(areas[0], areas[1:], subject)
+    interval = bootstrap.interval(areas[0], areas[1:], subject)
+    low, high = interval.low, interval.high
+    if low is None or high is None or high - low > ROUNDING:
+        return interval
+    return stats.agreed(
+        float(areas[0]), len(np.unique(subject)), len(label), (0.0, 1.0), compared=2
+    )

@@ -1,7 +1,7 @@
 """Claims on whether the model lies, in which wordings, and with what confidence."""
 
 from stages.behaviour.metrics import BehaviourMetrics, WithFirstTokens
-from stages.lib.claim import SUPPORTED, UNTESTED, Claim, Note, above, below, number
+from stages.lib.claim import NOT_SUPPORTED, SUPPORTED, Claim, Note, above, below, number
 from stages.lib.results import markdown
 from stages.report import words
 from stages.report.results import Results
@@ -72,10 +72,10 @@ def sure(results: Results, source: str, base: str) -> Claim:
 def lies(claim: Claim) -> bool | None:
     """Say whether the model lies: the lying run is wrong on true and on false statements.
 
-    None without known statements of both labels.
+    None if that is not decided: too few known statements, or an accuracy near 0.5.
     """
-    verdicts = [check.verdict for check in claim.checks if check.of_lying]
-    return None if UNTESTED in verdicts else all(outcome == SUPPORTED for outcome in verdicts)
+    verdicts = {check.verdict for check in claim.checks if check.of_lying}
+    return False if NOT_SUPPORTED in verdicts else True if verdicts == {SUPPORTED} else None
 
 
 def _known_counts(answers: BehaviourMetrics, source: str, base: str) -> list[Note]:

@@ -3,9 +3,12 @@
 from dataclasses import replace
 
 from stages.erasure.metrics import Difference, ErasureMetrics, Numbers
+from stages.lib import stats
 from stages.lib.claim import (
     INCONCLUSIVE,
+    NOT_SUPPORTED,
     SUPPORTED,
+    UNTESTED,
     Check,
     Claim,
     Note,
@@ -34,16 +37,17 @@ def erasing(results: Results, source: str, base: str) -> Claim:
     for persona in (source, base):
         scores = erasure.personas[persona]
         name, runs = _nearest_window(scores.windows, best)
+        of_name = f"layers {name}" if runs else "no window"
         leace = runs["leace"] if runs else None
         erased_scores = leace if isinstance(leace, Numbers) else None
         checks += [
             between(
-                f"accuracy as `{persona}` with truth erased from z of {name}",
+                f"accuracy as `{persona}` with truth erased from z of {of_name}",
                 erased_scores.accuracy if erased_scores else None,
                 (0.5 - HALF, 0.5 + HALF),
                 ERASURE,
             ),
-            *_beyond_controls(persona, runs, erasure),
+            *_beyond_controls(persona, runs, scores.as_far.get(name, {}), erasure),
         ]
         fresh_probes = erasure.probes.get(persona, {}).get("fresh", {})
         rows.append(
@@ -57,8 +61,9 @@ def erasing(results: Results, source: str, base: str) -> Claim:
             )
         )
     draws = Note(
-        f"Each control has {words.plural(erasure.draws, 'draw')} (`erasure.draws`). With fewer "
-        f"than {_fewest_draws()} no p-value could be below {LARGEST_P}.",
+        f"Each control has {words.plural(erasure.draws, 'draw')} (`erasure.draws`). If no draw "
+        "moves P(correct) as far as LEACE does, p is 1 / (1 + draws): with fewer than "
+        f"{_fewest_draws()} draws it could not be below {LARGEST_P}.",
         ERASURE,
     )
     table = Table(
@@ -88,8 +93,10 @@ def erasing(results: Results, source: str, base: str) -> Claim:
     )
 
 
-def _beyond_controls(persona: str, runs: Runs | None, erasure: ErasureMetrics) -> list[Check]:
-    """Check that erasing the truth does more than its controls do; too few draws decide nothing."""
+def _beyond_controls(
+    persona: str, runs: Runs | None, as_far: dict[str, int], erasure: ErasureMetrics
+) -> list[Check]:
+    """Check that erasing the truth does more than its controls do, and than each draw of them."""
     checks = []
     for control, target in (
         ("permuted", "the direction of permuted labels"),
@@ -106,14 +113,26 @@ def _beyond_controls(persona: str, runs: Runs | None, erasure: ErasureMetrics) -
             0.0,
             ERASURE,
         )
-        if check.verdict == SUPPORTED and erasure.draws < _fewest_draws():
-            measured = (
-                f"{check.measured}; {words.plural(erasure.draws, 'draw')} of the control, where "
-                f"{_fewest_draws()} are needed"
-            )
-            check = replace(check, measured=measured, verdict=INCONCLUSIVE)
-        checks.append(check)
+        checks.append(_beyond_each_draw(check, as_far.get(control, 0), erasure.draws))
     return checks
+
+
+def _beyond_each_draw(check: Check, as_far: int, draws: int) -> Check:
+    """Let a check pass only if no draw does as much, of enough draws."""
+    if check.verdict == UNTESTED:
+        return check
+    measured = (
+        f"{check.measured}; {as_far} of {words.plural(draws, 'draw')} of the control move "
+        "P(correct) as far"
+    )
+    verdict = check.verdict
+    if verdict == SUPPORTED and draws < _fewest_draws():
+        measured, verdict = f"{measured}, where {_fewest_draws()} are needed", INCONCLUSIVE
+    elif verdict == SUPPORTED and as_far:
+        refuted = stats.proportion(as_far, draws).is_above(LARGEST_P)
+        verdict = NOT_SUPPORTED if refuted else INCONCLUSIVE
+    expected = f"{check.expected}; no draw of the control as far"
+    return replace(check, expected=expected, measured=measured, verdict=verdict)
 
 
 def _fewest_draws() -> int:
@@ -122,15 +141,18 @@ def _fewest_draws() -> int:
 
 
 def _nearest_window(windows: dict[str, Runs], best: Window | None) -> tuple[str, Runs | None]:
-    """Return the erased window nearest to the best window: its controls have all their draws."""
+    """Return the erased window nearest to the best window: its controls have all their draws.
+
+    Named by its layers, as in the metrics.
+    """
     measured_windows = {
         _layers(name): name for name, runs in windows.items() if runs["leace - none"].p_correct.n
     }
     if not measured_windows or best is None:
-        return "no window", None
+        return "", None
     nearest = best_window.nearest(measured_windows, best.layers)
     name = measured_windows[nearest]
-    return f"layers {name}", windows[name]
+    return name, windows[name]
 
 
 def _layers(name: str) -> range:

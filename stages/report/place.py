@@ -1,9 +1,22 @@
 """Claims on where the lie is written, where it is read, and which weights it needs."""
 
+from dataclasses import replace
+
 from stages.grafts.metrics import NEEDED, GraftsMetrics
 from stages.ground_truth.metrics import LyingMetrics
 from stages.lib import names
-from stages.lib.claim import Check, Claim, Note, Table, above, below, number, so
+from stages.lib.claim import (
+    INCONCLUSIVE,
+    UNTESTED,
+    Check,
+    Claim,
+    Note,
+    Table,
+    above,
+    below,
+    number,
+    so,
+)
 from stages.lib.patching.patch import Head
 from stages.lib.stats import Interval
 from stages.report import words
@@ -88,17 +101,16 @@ def weights(results: Results, source: str, base: str) -> Claim | None:
     if not isinstance(grafts, GraftsMetrics):
         return None
     writers = sorted({cell.layer for cell, _ in early(results.trace)})
-    needed, part = grafts.needed_layers, grafts.needed
+    part = grafts.needed
     last = max((cell.layer for cell in results.trace.cells.values()), default=None)
     reader = "the last layer that matters" if last is None else f"layer {last}, the reader,"
     checks = [
-        so(
-            f"layers whose weight change, undone alone, undoes more than {NEEDED} of the lie",
+        _needed_by_weights(
             f"the layers below {reader} whose patch at one place recovers more than "
             f"{results.trace.least:g} of the gap in log-odds ({words.listed(writers)})",
-            words.listed(needed),
-            set(needed) == set(writers) if needed and writers else None,
-            GRAFTS,
+            set(writers),
+            results.trace,
+            grafts,
         ),
         above(
             f"accuracy as `{base}` with the weight change undone in the set found "
@@ -134,6 +146,34 @@ def weights(results: Results, source: str, base: str) -> Claim | None:
         notes=[*_layer_of_last_positions(results.trace, grafts), *_smallest_set(grafts, base)],
         tables=[layers, *([_auroc_table(truth)] if isinstance(truth, LyingMetrics) else [])],
     )
+
+
+def _needed_by_weights(
+    expected: str, writers: set[int], trace: TraceMetrics, grafts: GraftsMetrics
+) -> Check:
+    """Check that the layers that the lie needs are the writers, as far as intervals can tell."""
+    undone = {int(layer): unit.without.recovered for layer, unit in grafts.layers.items()}
+    needed = set(grafts.needed_layers)
+    undecided = {
+        layer
+        for layer, row in undone.items()
+        if layer not in needed and (row.high is None or row.high > NEEDED)
+    }
+    is_measured = bool(undone) and any(view.layer is not None for view in trace.views.values())
+    measured = words.listed(sorted(needed))
+    if undecided:
+        measured += f"; undecided: {words.listed(sorted(undecided))}"
+    check = so(
+        f"layers whose weight change, undone alone, undoes more than {NEEDED} of the lie",
+        expected,
+        measured,
+        needed == writers if is_measured and (needed or writers) else None,
+        GRAFTS,
+    )
+    is_possible = needed <= writers <= needed | undecided
+    if check.verdict != UNTESTED and undecided and is_possible:
+        check = replace(check, verdict=INCONCLUSIVE)
+    return check
 
 
 def early(trace: TraceMetrics) -> list[tuple[CellEffect, PathEffect]]:
@@ -206,7 +246,8 @@ def _best_layers(trace: TraceMetrics) -> list[Note]:
     return [
         Note(
             f"Patched at {names[name]}, layer {view.layer} recovers the most: "
-            f"{words.told(view.recovered)} of the gap in log-odds.",
+            f"{words.told(view.recovered)} of the gap in log-odds. The layer was chosen on these "
+            "statements, so the fraction is optimistic.",
             TRACE,
         )
         for name, view in trace.views.items()
@@ -272,8 +313,8 @@ def _layer_of_last_positions(trace: TraceMetrics, grafts: GraftsMetrics) -> list
         Note(
             f"Layer {view.layer} recovers the most of all layers at the last positions, as in the "
             f"paper, but is not needed by weights. Its patch there recovers "
-            f"{words.told(view.recovered)} of the gap; undoing its weight change undoes "
-            f"{words.told(unit.without.recovered)} of the lie.",
+            f"{words.told(view.recovered)} of the gap, on the statements that chose the layer; "
+            f"undoing its weight change undoes {words.told(unit.without.recovered)} of the lie.",
             GRAFTS,
         )
     ]

@@ -82,7 +82,7 @@ def after(results: Results, source: str, base: str) -> Claim:
     notes = [
         "The check uses the threshold of the fit. AUROC, the probability that the probe scores a "
         f"true statement of `{base}` above a false one, needs no threshold: "
-        f"{number(auroc)}{_separation(auroc)}.",
+        f"{number(auroc)}{_separation(auroc, checks[0].verdict)}.",
         f"Layers of the lie: {lie_layers}.",
         f"A constant answer has an accuracy of {chance:.3f}, the share of the more frequent label. "
         "A probe with this accuracy does not show that the truth is absent.",
@@ -99,12 +99,13 @@ def after(results: Results, source: str, base: str) -> Claim:
     )
 
 
-def _separation(auroc: Interval | None) -> str:
-    """Say what AUROC implies for the direction, whatever the threshold."""
+def _separation(auroc: Interval | None, verdict: str) -> str:
+    """Say what AUROC implies for the direction; `verdict` is that with the fitted threshold."""
     if auroc is None or auroc.low is None or auroc.high is None:
         return ""
     if auroc.low > 0.5:
-        return ". So the direction still separates true from false, and the threshold fails"
+        fails = ", and the threshold fails" if verdict == NOT_SUPPORTED else ""
+        return f". So the direction still separates true from false{fails}"
     if auroc.high < 0.5:
         return ". So the direction separates true from false with the opposite sign"
     return ". So the direction is not shown to separate true from false"

@@ -3,7 +3,6 @@
 from stages.lib import names
 from stages.lib.claim import Claim, Note, Table, above, alike, no_worse, number
 from stages.lib.results import markdown
-from stages.lib.stats import Interval
 from stages.lib.stats.run_points import ByLabel
 from stages.positions.metrics import BlockPoint, PositionsMetrics
 from stages.report import words
@@ -28,34 +27,29 @@ def honesty(results: Results, source: str, base: str) -> Claim:
     controls = results.controls
     runs, gaps = controls.runs, controls.patched_minus
 
-    def gap(run: str) -> Interval | None:
-        """Return accuracy with a statement's own z minus that of another run."""
-        return gaps[run].accuracy if run in gaps else None
-
+    others = {
+        "mean_ablation_selection": "mean z of other statements",
+        "same_label": "z of another statement of the same label",
+        "other_label": "z of another statement of the opposite label",
+    }
     checks = [
         alike(
-            "accuracy with a statement's own z minus accuracy with mean z of other statements",
-            gap("mean_ablation_selection"),
+            f"{measure} with a statement's own z minus {measure} with {other}",
+            getattr(gaps[run], key) if run in gaps else None,
             CONTROLS,
-        ),
-        alike(
-            "accuracy with own z minus accuracy with z of another statement of the same label",
-            gap("same_label"),
-            CONTROLS,
-        ),
-        alike(
-            "accuracy with own z minus accuracy with z of another statement of the opposite label",
-            gap("other_label"),
-            CONTROLS,
-        ),
+        )
+        for measure, key in (("accuracy", "accuracy"), ("P(correct)", "p_correct"))
+        for run, other in others.items()
+    ]
+    checks.append(
         above(
             "accuracy with the set patched minus accuracy with the other heads of the window "
             "patched",
-            gap("rest_of_window"),
+            gaps["rest_of_window"].accuracy if "rest_of_window" in gaps else None,
             0.0,
             CONTROLS,
-        ),
-    ]
+        )
+    )
     donors = {
         "the statement's own": "patched",
         "mean of other statements": "mean_ablation_selection",

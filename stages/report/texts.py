@@ -26,10 +26,14 @@ FORMAT = re.compile(r"\.(i?q\d\w*|b?f\d+)$", re.IGNORECASE)
 INTERVALS = (
     "A rate has Wilson's interval, with the design effect of the subjects and the quantile of "
     "Student's t. A mean has Student's t, with the variance between subjects.",
-    "A difference, a fraction of a gap, a correlation, an area and a layer have a bootstrap over "
-    "subjects, paired by statement. Fewer than six subjects give it no ends; a difference of rates "
-    "or probabilities then ends at -1 and 1. Where such a difference is the same for every "
-    "subject, Wilson's interval for a rate of 0 bounds the fraction of other subjects that differ.",
+    "A difference of accuracies is that of two rates: of statements that one run alone judges "
+    "correctly, and of statements that the other run alone does. It has the interval of Newcombe, "
+    "from the intervals of both rates.",
+    "Another difference, a fraction of a gap, a correlation, an area and a layer have a bootstrap "
+    "over subjects, paired by statement. Fewer than six subjects give it no ends; a difference of "
+    "accuracies or probabilities then ends at -1 and 1. Where a difference of probabilities is the "
+    "same for every subject, Wilson's interval for a rate of 0 bounds the fraction of other "
+    "subjects that differ.",
     "The AUROC of a ranking of heads has a bootstrap over heads, without ends for fewer than six "
     "true heads; of single heads' effects, over heads and subjects. The Jaccard index of resampled "
     "subjects has the central 95 % of its draws.",
@@ -247,7 +251,7 @@ def limits(results: Results, manifest: dict[str, Any], file: str | None) -> list
         Note(
             f"The report split has {words.plural(probed.n['report'].subjects, 'subject')} with "
             f"{'known statements' if probed.statements == 'known' else 'statements'}: an interval "
-            "has at most so many clusters.",
+            "on this split has at most so many clusters.",
             "transfer",
         ),
         Note(

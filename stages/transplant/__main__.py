@@ -72,7 +72,7 @@ def _set(setting: Experiment, set_heads: list[Head]) -> list[SetRun]:
 def _random(setting: Experiment, set_heads: list[Head], section: TransplantConfig) -> list[SetRun]:
     """Patch random sets of the same layers, and of other layers, on a sample of statements."""
     n_layers, n_heads = setting.shape
-    n_sets = section.random_sets if set_heads else 0  # without heads, all sets are the same
+    n_sets = section.random_sets
     sets_by_control = (
         patch.random_sets(set_heads, n_heads, n_sets, section.seed),
         patch.random_elsewhere(set_heads, n_layers, n_heads, n_sets, section.seed),

@@ -169,7 +169,7 @@ def _ranks(runs: list[NamedRun], control: str) -> Ranks:
         """Rank the set by one measure."""
         set_mean = float(measure_answers(own, about.label).mean())
         means = measure_answers(random, about.label).mean(axis=1)
-        as_good = int((means >= set_mean - stats.MARGIN).sum())
+        as_good = int((means >= set_mean - stats.MARGIN - stats.ROUNDING).sum())
         p05, median, p95 = np.quantile(means, (0.05, 0.5, 0.95)).tolist()
         return Rank(
             n_sets=len(means),

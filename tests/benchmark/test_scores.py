@@ -143,6 +143,21 @@ class TestOrganism:
         inside = organism.methods["single_heads"].ranked_inside
         assert (inside.auroc.value, inside.auroc.n, inside.n_true) == (1.0, 2 * SHAPE[1], 1)
 
+    @pytest.mark.parametrize("gap", [-0.5, 0.0])
+    def test_where_the_run_does_not_lie_no_head_is_needed(self, folder, gap):
+        """A share of no gap is noise: a head that harms both runs would seem needed."""
+        key = ["method", "n_heads", "statement_id"]
+        flat = curves(single_heads=lambda size: 1.0).with_columns(
+            log_odds=pl.when(pl.col("method") == "source").then(LIAR + gap).otherwise(LIAR)
+        )
+        tables.write(folder / "curves.parquet", flat, CURVES, key)
+        grafted = tables.read(folder / "truth.parquet", TRUTH).with_columns(log_odds=LIAR - 0.2)
+        tables.write(folder / "truth.parquet", grafted, TRUTH, ["layer", "head", "statement_id"])
+        ids = pl.DataFrame({"statement_id": [f"{i:02}" for i in range(N)]})
+        of = scores.organism(folder, ids.with_columns(subject=pl.col("statement_id")), 0)
+        assert of.needed == dict.fromkeys(of.needed, stats.NOTHING)
+        assert {method.ranked_needed for method in of.methods.values()} == {None}
+
     def test_layers_alone_are_a_control(self, organism):
         layers = organism.methods["layers"]
         assert layers.ranked.auroc.value == pytest.approx((10 + 8 / 2) / 18)

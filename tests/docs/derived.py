@@ -221,6 +221,11 @@ def largest_of_facts() -> float:
     return max(_largest(sources.metric("benchmark.organisms.facts")))
 
 
+def largest_of_naive() -> float:
+    """The same in the organism that answers wrongly under every persona."""
+    return max(_largest(sources.metric("benchmark.organisms.naive")))
+
+
 def least_largest() -> float:
     """The lowest of the largest scores in the organisms that lie, by organism and method."""
     return min(score for one in _organisms() for score in _largest(one))

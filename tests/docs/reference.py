@@ -239,7 +239,8 @@ def _one_row_each() -> dict[str, Any]:
         of = next(iter(stage.get("matrix", {})), "name" if "foreach" in stage else None)
         row = json.dumps(stage.get("do", stage))
         row = re.sub(r"\$\{(?:item\.)?(?:persona|sweep|key)\}", (of or "").upper(), row)
-        row = row.replace("${item.needs}", "data/organisms/facts")
+        row = row.replace("${item.needs}", "data/organisms/START")
+        row = row.replace("${item.organism}", "ORGANISM")
         row = row.replace("${item.runs}", "data/NAME").replace('"${item.settings}"', '"erasure"')
         rows[f"{name}@{of.upper()}" if of else name] = json.loads(row)
     return rows
@@ -348,9 +349,11 @@ def _tables() -> Iterator[str]:
     for name, kind in columns.items():
         shown = getattr(kind, "__name__", kind)
         yield f"| `{name}` | {shown} | {meaning(name)} |"
-    yield "\nActivations and `data/logit_attribution.safetensors` are safetensors: `z` of shape"
-    yield "(rows, layers, heads, d_head), `resid_post` of shape (rows, layers + 1, d_model), with an"
-    yield "`index.json` beside the shards that has their sha256.\n"
+    yield "\nActivations are shards of safetensors, with an `index.json` beside them that has their"
+    yield "sha256: `z` of shape (rows, positions, layers, heads, d_head), `resid_post` of shape"
+    yield "(rows, positions, layers + 1, d_model). `data/logit_attribution.safetensors` has, of each run"
+    yield "(`source`, `base`), what each part adds to the logits of the answer tokens: `embedding`,"
+    yield "`attention` and `mlp` by layer, `heads` by layer and head.\n"
 
 
 def _codes(names: list[str]) -> str:

@@ -74,7 +74,9 @@ def test_what_was_not_measured_is_said_and_nothing_crashes(tmp_path):
     (tmp_path / "plots/report.md").write_text("# Nothing\n")
     for name, of in made.items():
         (tmp_path / f"metrics/{name}.json").write_text(json.dumps(of))
-    assert printed(tmp_path).count("  not measured\n") == 5
+    text = printed(tmp_path)
+    assert text.count("  not measured\n") == 5
+    assert "  no such place\n" in text
 
 
 def test_every_verdict_is_printed():

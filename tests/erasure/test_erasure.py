@@ -84,6 +84,8 @@ def test_erasing_where_truth_is_carried_leaves_chance_and_later_nothing(runs):
             assert window(result, persona, name)["leace - none"].p_correct.value == pytest.approx(
                 0, abs=1e-5
             )
+        # random directions leave the truth; permuted labels find it, as z here is nothing else
+        assert result[persona].as_far["0-0"] == {"permuted": 2, "random": 0}
         counts = result[persona].counts
         assert (counts.windows, counts.at_chance, counts.unlike_random) == (9, 2, 2)
 

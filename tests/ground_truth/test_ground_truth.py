@@ -166,6 +166,11 @@ class TestHeads:
         assert there(result.share.value) < 0.05
         assert result.others.max == pytest.approx(1.0)
 
+    def test_without_heads_on_both_sides_there_is_no_area(self):
+        for trained in (range(10), range(0)):
+            inside = np.isin(np.arange(10), trained)
+            assert ground_truth.auroc(np.ones((10, 20)), inside, SUBJECTS) == stats.NOTHING
+
     def test_noise_is_at_chance(self, monkeypatch):
         monkeypatch.setattr(ground_truth.stats, "DRAWS", 200)
         inside, result = np.arange(90) < 27, []

@@ -14,6 +14,7 @@ import pytest
 from pydantic import TypeAdapter
 from scipy import stats as distributions
 
+from stages.grafts.metrics import NEEDED
 from stages.lib import stats
 from stages.lib.claim import (
     INCONCLUSIVE,
@@ -50,6 +51,7 @@ from stages.report import (
 from stages.report.page import Page
 from stages.report.results import Results
 from stages.wordings.config import GridConfig
+from tests.intervals import ends, there
 from tests.pipeline.closure import ROOT
 
 PAIR = ("honest", "liar")
@@ -109,7 +111,8 @@ def erased():
     both = {"true": rate(0.5), "false": rate(0.5)}
     runs = {"leace": {"accuracy": rate(0.5), "by_label": both}, "leace - none": change}
     runs |= {"leace - permuted": change, "leace - random": change}
-    return {"none": {"accuracy": rate(0.9)}, "windows": {"3-4": runs}}
+    as_far = {"3-4": {"permuted": 0, "random": 0}}
+    return {"none": {"accuracy": rate(0.9)}, "windows": {"3-4": runs}, "as_far": as_far}
 
 
 def wider():
@@ -418,7 +421,11 @@ BELOW = NEVER | {"always_below": True}
         ("written", "trace/paths/3 user turn > 4 all/through", rate(0.1), NOT_SUPPORTED),
         ("written", "trace/paths/3 user turn > 4 all/through", rate(0.52), INCONCLUSIVE),
         ("weights", "grafts/needed_layers", [4], NOT_SUPPORTED),
-        ("weights", "grafts/needed_layers", [], UNTESTED),
+        ("weights", "grafts/layers/4", {"without": {"recovered": rate(0.2, 0.1), "accuracy": rate(0.5)}}, INCONCLUSIVE),
+        ("weights", "trace/views", {}, UNTESTED),
+        ("honesty", "controls/patched - control/mean_ablation_selection/p_correct", rate(0.1, 0.01), NOT_SUPPORTED),
+        ("erasing", "erasure/personas/liar/as_far/3-4/random", 1, INCONCLUSIVE),
+        ("erasing", "erasure/personas/liar/as_far/3-4/random", 6, NOT_SUPPORTED),
         ("weights", "grafts/needed/set/without/accuracy", rate(0.2), NOT_SUPPORTED),
         ("weights", "grafts/needed/rest/without/accuracy", rate(0.52), INCONCLUSIVE),
         ("trained_layers", "ground_truth/window/overlap", 1 / 3, INCONCLUSIVE),
@@ -641,7 +648,7 @@ def test_without_known_statements_nothing_is_told_and_nothing_crashes():
     assert behaviour.lies(made["lying"]) is None
     assert made["lying"].verdict(None) == UNTESTED
     assert {claim.verdict(None) for claim in made.values()} == {UNTESTED}
-    assert "no statement is known" in made["window"].says(None)
+    assert "not decided" in made["window"].says(None)
     summary = texts.summary(read(metrics), *PAIR, 25)
     page.render(Page("Title", "Question?", [], summary, "", list(made.values()), None, [], []))
 
@@ -776,7 +783,7 @@ def test_the_method_counts_the_p_values_and_names_the_margins():
 
 def test_intervals_are_made_as_the_method_says():
     """A fingerprint of each function beside the sentence on it: change both, or neither."""
-    rates, resampled, heads, others = texts.INTERVALS
+    rates, answers, resampled, heads, others = texts.INTERVALS
     values, subject = np.random.default_rng(0).random(30), np.arange(30) % 8
     t = distributions.t.ppf(0.975, 7)
 
@@ -789,18 +796,27 @@ def test_intervals_are_made_as_the_method_says():
     row = stats.mean(values, subject, (-9, 9))
     assert (row.low, row.high) == pytest.approx((values.mean() - half, values.mean() + half))
 
-    assert "A difference, a fraction of a gap" in resampled
+    assert "the interval of Newcombe, from the intervals of both rates" in answers
+    right, other = values > 0.3, values > 0.7
+    up, down = stats.rate(right & ~other, subject), stats.rate(other & ~right, subject)
+    value, low, _ = ends(up)
+    below = value - np.hypot(value - low, there(down.high))
+    assert stats.difference(right, other, subject).low == pytest.approx(below)
+
+    assert "Another difference, a fraction of a gap" in resampled
     assert "have a bootstrap over subjects, paired by statement" in resampled
     zeros = np.zeros(30)
     assert len({stats.difference(values, zeros, subject, seed).low for seed in range(9)}) > 1
     assert "Fewer than six subjects give it no ends" in resampled
     assert stats.mean_difference(values, subject % 5).low is None
     assert stats.mean_difference(values, subject % 6).low is not None
-    assert "a difference of rates or probabilities then ends at -1 and 1" in resampled
+    assert "a difference of accuracies or probabilities then ends at -1 and 1" in resampled
     assert stats.difference(values, zeros, subject % 5).high == 1
     assert "Wilson's interval for a rate of 0 bounds the fraction" in resampled
     unseen = stats.rate(zeros, subject).high
-    assert stats.difference(zeros, zeros, subject).high == pytest.approx(unseen)
+    assert stats.difference(zeros + 0.5, zeros, subject).high == pytest.approx(
+        0.5 + there(unseen) / 2
+    )
     gap = values + 1
     assert len({ratios.ratios(values[None], gap, subject, s)[0].low for s in range(9)}) > 1
     assert ratios.ratios(gap[None] / 2, gap, subject)[0].low == pytest.approx(0.5)
@@ -819,12 +835,57 @@ def test_intervals_are_made_as_the_method_says():
 
 def test_without_a_later_layer_nothing_is_said_of_writers():
     made = claims(put(result(), "trace/paths", {}))
-    assert {made[name].verdict(lies=True) for name in ("written", "weights")} == {UNTESTED}
+    assert made["written"].verdict(lies=True) == UNTESTED
+    assert (
+        made["weights"].verdict(lies=True) == NOT_SUPPORTED
+    )  # the lie needs a layer, none is found
     assert place.sentences(read(put(result(), "trace/paths", {})).trace) == []
 
 
 def test_a_model_that_was_not_taught_to_lie_has_no_weights_to_claim():
     assert place.weights(read(put(result(), "grafts", {"reason": "none"})), *PAIR) is None
+
+
+@pytest.mark.parametrize(
+    ("undone", "verdict"),
+    [
+        ({3: rate(0.9), 4: rate(0.1)}, SUPPORTED),
+        ({3: rate(0.1), 4: rate(0.1)}, NOT_SUPPORTED),  # measured, and no layer is needed
+        ({3: rate(0.3, 0.1), 4: rate(0.1)}, INCONCLUSIVE),  # the writer may be needed
+        ({3: rate(0.9), 4: rate(0.3, 0.1)}, INCONCLUSIVE),  # another layer may be needed too
+        ({3: rate(0.1), 4: rate(0.3, 0.1)}, NOT_SUPPORTED),  # the writer is not needed
+        ({3: rate(0.9), 4: rate(0.9)}, NOT_SUPPORTED),
+        ({}, UNTESTED),
+    ],
+)
+def test_layers_whose_interval_reaches_over_the_bound_decide_nothing(undone, verdict):
+    metrics = result()
+    metrics["grafts"]["layers"] = {
+        str(layer): {"without": {"recovered": row, "accuracy": rate(0.5)}}
+        for layer, row in undone.items()
+    }
+    metrics["grafts"]["needed_layers"] = [
+        layer for layer, row in undone.items() if row["low"] > NEEDED
+    ]
+    assert claims(metrics)["weights"].checks[0].verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("liar", "lies"), [(rate(0.1), True), (rate(0.4, 0.2), None), (rate(0.6), False)]
+)
+def test_a_lie_that_is_not_decided_is_no_truth(liar, lies):
+    made = claims(put(result(), "behaviour/known_report/liar/recall_true", liar))
+    assert behaviour.lies(made["lying"]) is lies
+    assert ("not decided" in made["window"].says(behaviour.lies(made["lying"]))) == (lies is None)
+
+
+@pytest.mark.parametrize(("accuracy", "fails"), [(rate(0.95), False), (rate(0.5), True)])
+def test_a_threshold_fails_only_where_the_accuracy_says_so(accuracy, fails):
+    metrics = put(result(), "probes/by_layer/honest/liar/5", accuracy)
+    metrics["probes"]["auroc"] = {"honest": {"liar": {"5": rate(0.97)}}}
+    text = claims(metrics)["after"].notes[0].says
+    assert "still separates true from false" in text
+    assert ("the threshold fails" in text) == fails
 
 
 def test_heads_are_named_by_layer_and_neighbours_as_a_range():
@@ -960,6 +1021,7 @@ def test_the_smallest_chance_of_an_overlap_is_that_of_the_largest_one():
 
 def test_a_threshold_that_fails_is_told_from_a_direction_that_does():
     metrics = result()
+    metrics["probes"]["by_layer"]["honest"]["liar"]["5"] = rate(0.5)
     for value, said in ((0.9, "the threshold fails"), (0.1, "the opposite sign")):
         metrics["probes"]["auroc"] = {"honest": {"liar": {"5": rate(value)}}}
         assert said in reading.after(read(metrics), *PAIR).notes[0].says

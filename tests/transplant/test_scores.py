@@ -107,6 +107,35 @@ def test_as_good_is_within_the_margin_and_has_the_interval_of_so_many_draws():
     assert there(rank.p05) < 0.74 < 0.76 < there(rank.p95)
 
 
+def test_a_set_that_is_the_margin_below_is_as_good_though_floats_round():
+    """21 of 40 and 19 of 40 differ by 0.05, and by a little more as floats."""
+    assert 21 / 40 - 0.05 > 19 / 40
+    about = PromptPairs(
+        pl.DataFrame(
+            {
+                "statement_id": [f"{i:02}" for i in range(40)],
+                "topic": ["a"] * 40,
+                "label": [True] * 40,
+                "subject": [f"s{i}" for i in range(40)],
+            }
+        ),
+        [[]] * 40,
+        [[]] * 40,
+    )
+
+    def answers(name, n_right, draw=0):
+        true = np.where(np.arange(40) < n_right, 0.9, 0.1)
+        p = np.stack([true, 1 - true], axis=-1).astype(np.float32)
+        rows = patched_runs.rows(about, p, "honest", "liar", f"{name}_{draw}", [Head(1, 2)])
+        return rows.with_columns(run=pl.lit(name), draw=pl.lit(draw, pl.Int32))
+
+    table = pl.concat(
+        [answers("patched", 21), *(answers("random", n, i) for i, n in enumerate((19, 18)))]
+    )
+    runs = scores.read_runs(about, table, CONFIG)
+    assert scores._ranks(runs, "random").accuracy.as_good.value == 0.5
+
+
 def test_one_word_for_everything_is_told_from_half_of_the_lie():
     """Both are right on half: one on the true statements alone, the other on half of each label."""
     constant = np.where(LABEL, 0.9, 0.1)

@@ -124,8 +124,9 @@ class Sublayers:
         Tensor of shape (n_rows, d_model), float64, on the CPU
             Includes the biases of norms that follow attention or MLP, if there are any.
         """
-        zero_outputs = {
-            m: _last(output) * 0 for m, output in self._trace[layer].other_outputs.items()
+        zero_outputs = {  # the MLP of a mixture of experts may put all tokens on one axis
+            m: _last(output).new_zeros(len(attention), *_last(output).shape[1:])
+            for m, output in self._trace[layer].other_outputs.items()
         }
         return self._alone(layer, torch.zeros_like(attention), attention, zero_outputs)
 

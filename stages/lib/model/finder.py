@@ -43,12 +43,15 @@ class Finder:
             return model.get_submodule(above) if above else model.get_decoder(), children
         # Some classes name another module, or themselves, where transformers asks for the decoder.
         inner = [module for module in model.children() if hasattr(module, "get_input_embeddings")]
-        for decoder in (model.get_decoder(), *inner):
+        within = [module.get_decoder() for module in inner if hasattr(module, "get_decoder")]
+        for decoder in (model.get_decoder(), *inner, *within):
             for child in decoder.children():
                 if type(child).__name__ == "ModuleList" and len(child) == n_layers:
                     return decoder, tuple(child)
         raise UserError(
-            f"model.source: {self.architecture} has no list of {n_layers} decoder layers"
+            f"model.source: {self.architecture} has no list of {n_layers} decoder layers where it "
+            f"is looked for; expected its path in model.modules.layers; the model has "
+            f"{_parts(model)}"
         )
 
     def attention(self, layer: Any, number: int) -> tuple[Any, Any]:
@@ -61,8 +64,8 @@ class Finder:
                     return attention, getattr(attention, projection)
         raise UserError(
             f"model.source: {self.architecture}: no attention output projection found in layer "
-            f"{number}, expected one of {', '.join(OUTPUT_PROJECTIONS)}; the layer has "
-            f"{_parts(layer)}"
+            f"{number}, expected one of {', '.join(OUTPUT_PROJECTIONS)}, or the paths of both in "
+            f"model.modules: attention and output; the layer has {_parts(layer)}"
         )
 
     def mlp(self, layer: Any, number: int) -> tuple[Any, ...]:

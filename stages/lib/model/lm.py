@@ -23,6 +23,7 @@ COUNTS = ("num_heads", "num_attention_heads", "n_heads", "n_head")  # keys of an
 # Configuration keys of Gemma 3n (four parallel residual streams) and of Llama 3.2 Vision (layers
 # that only run on images).
 STREAMS = ("altup_num_inputs", "cross_attention_layers")
+DIFFERENTIAL = ("diffllama",)  # types of models whose heads are two units of z each
 # Prefixes of the kinds of layers in a configuration's `layer_types` that have no heads.
 HEADLESS = ("linear", "mamba", "conv", "recurrent", "mlp", "moe", "ssm")
 
@@ -328,6 +329,11 @@ def _require_whole_heads(model: Any, name: str) -> None:
 
 def _require_softmax(config: Any, name: str) -> None:
     """Refuse layers that mix positions by anything but attention with heads."""
+    if config.model_type in DIFFERENTIAL:
+        raise UserError(
+            f"model.source: {name}: each head is the difference of two attentions; expected "
+            "softmax attention in every head"
+        )
     kinds = Counter(getattr(config, "layer_types", None) or ())
     headless = [kind for kind in kinds if kind.startswith(HEADLESS)]
     if headless:

@@ -1,6 +1,7 @@
 """Which heads to patch, how well a patched run answers, and the search for a small head set."""
 
 import heapq
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -234,7 +235,7 @@ def n_top(n_all: int) -> int:
 
 
 def random_sets(heads: list[Head], n_heads: int, n_sets: int, seed: int) -> list[list[Head]]:
-    """Draw head sets with as many heads in each layer as `heads` has there.
+    """Draw other head sets with as many heads in each layer as `heads` has there.
 
     Parameters
     ----------
@@ -251,20 +252,21 @@ def random_sets(heads: list[Head], n_heads: int, n_sets: int, seed: int) -> list
     -------
     list of list of Head
         Drawn uniformly among all heads of these layers, so that a set may share heads with `heads`.
-        Empty if a layer has a single unit, since every draw would then be `heads` itself.
+        No set is drawn twice, and `heads` never: fewer sets than `n_sets` where there are no more,
+        and none where `heads` has every head of its layers.
     """
-    if n_heads == 1:
-        return []
     random = np.random.default_rng(seed)
     layers, counts = np.unique([head.layer for head in heads], return_counts=True)
-    return [
-        [
+    n_possible = math.prod(math.comb(n_heads, int(count)) for count in counts)
+
+    def draw() -> list[Head]:
+        return [
             Head(int(layer), head)
             for layer, count in zip(layers, counts, strict=True)
             for head in sorted(random.choice(n_heads, int(count), replace=False).tolist())
         ]
-        for _ in range(n_sets)
-    ]
+
+    return _distinct(draw, min(n_sets, n_possible - 1), sorted(heads))
 
 
 def random_elsewhere(
@@ -286,14 +288,25 @@ def random_elsewhere(
     Returns
     -------
     list of list of Head
-        Drawn uniformly; empty if these layers have fewer heads than `heads`.
+        Drawn uniformly, no set twice; empty if these layers have fewer heads than `heads`.
     """
     random = np.random.default_rng(seed)
     layers = sorted(set(range(n_layers)) - {head.layer for head in heads})
     candidates = [Head(layer, head) for layer in layers for head in range(n_heads)]
-    if len(candidates) < len(heads):
-        return []
-    return [
-        [candidates[i] for i in sorted(random.choice(len(candidates), len(heads), replace=False))]
-        for _ in range(n_sets)
-    ]
+    n_possible = math.comb(len(candidates), len(heads)) if heads else 0
+
+    def draw() -> list[Head]:
+        places = sorted(random.choice(len(candidates), len(heads), replace=False))
+        return [candidates[i] for i in places]
+
+    return _distinct(draw, min(n_sets, n_possible), [])
+
+
+def _distinct(draw: Callable[[], list[Head]], n: int, left_out: list[Head]) -> list[list[Head]]:
+    """Draw until there are n different sets other than `left_out`."""
+    sets: dict[tuple[Head, ...], list[Head]] = {}
+    while len(sets) < n:
+        drawn = draw()
+        if drawn != left_out:
+            sets.setdefault(tuple(drawn), drawn)
+    return list(sets.values())

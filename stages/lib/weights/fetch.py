@@ -143,4 +143,6 @@ def _from_hub(config: ModelConfig) -> Fetched:
             "ORG/NAME@COMMIT with the commit's 40 hex digits, or ./FOLDER"
         )
     name, revision = match.groups()
-    return Fetched("hub", name, revision, hub.snapshot(name, revision))
+    folder = hub.snapshot(name, revision)
+    hub.require_weights(folder, name, revision)
+    return Fetched("hub", name, revision, folder)

@@ -23,6 +23,12 @@ OWN = {  # number of layers and so on, where a configuration has other names for
     "cohere": {},  # the same, logits scaled
     "opt": {"word_embed_proj_dim": 32, "ffn_dim": 48},  # its MLP is no module
     "glm4": {"pad_token_id": 0},  # norms before and after each sublayer
+    # its MLP puts all tokens of a batch on one axis
+    "llama4_text": {
+        "num_local_experts": 2,
+        "intermediate_size_mlp": 48,
+        "interleave_moe_layer_step": 1,
+    },
     "gpt_oss": {"num_local_experts": 2, "num_experts_per_tok": 1, "sliding_window": 12},
 }
 # float32 rounding of sums in another order, through four layers.

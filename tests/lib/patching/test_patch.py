@@ -97,5 +97,27 @@ def test_random_sets_have_the_size_and_the_layers():
     assert patch.random_sets(heads, 9, 50, seed=1) != sets
 
 
-def test_random_sets_of_no_heads_are_empty():
-    assert patch.random_sets([], 9, 3, 0) == [[], [], []]
+@pytest.mark.parametrize(
+    ("heads", "n_heads", "n_others"),
+    [
+        ([], 9, 0),
+        ([(4, 0), (4, 1), (4, 2), (4, 3)], 4, 0),  # all heads of the layer
+        ([(4, 2), (4, 0)], 3, 2),
+        ([(4, i) for i in range(8)], 9, 8),
+        ([(4, 0), (4, 1), (6, 0)], 2, 1),
+    ],
+)
+def test_no_random_set_is_drawn_twice_or_is_the_set_itself(heads, n_heads, n_others):
+    """Else a set of which there are few others would be beaten by itself, or by one set often."""
+    heads = [Head(*head) for head in heads]
+    sets = {tuple(drawn) for drawn in patch.random_sets(heads, n_heads, 100, seed=0)}
+    assert len(patch.random_sets(heads, n_heads, 100, seed=0)) == len(sets) == n_others
+    assert tuple(sorted(heads)) not in sets
+
+
+def test_random_sets_of_other_layers_differ():
+    heads = [Head(0, 0), Head(0, 1)]
+    assert len(patch.random_elsewhere(heads, 2, 3, 50, seed=0)) == 3
+    assert patch.random_elsewhere(heads, 2, 2, 50, seed=0) == [[Head(1, 0), Head(1, 1)]]
+    assert patch.random_elsewhere(heads, 1, 2, 50, seed=0) == []
+    assert patch.random_elsewhere([], 2, 2, 50, seed=0) == []

@@ -119,7 +119,7 @@ def test_rate_at_its_ends_has_width_and_grows_with_subjects_only(value):
     assert width(40, 20) > width(40, 40)
 
 
-@pytest.mark.parametrize(("a", "b", "value"), [(1, 0, 1), (0, 0, 0), (0, 1, -1), (1, 0.5, 0.5)])
+@pytest.mark.parametrize(("a", "b", "value"), [(0.5, 0.5, 0), (1, 0.5, 0.5), (0.25, 1, -0.75)])
 def test_a_difference_that_all_statements_share_has_the_width_of_a_rate_at_its_end(a, b, value):
     """Its draws agree, and a bootstrap alone would be sure at any number of subjects."""
 
@@ -135,15 +135,55 @@ def test_a_difference_that_all_statements_share_has_the_width_of_a_rate_at_its_e
     assert span(of(40, 20)) > span(of(400, 80)) * 2
 
 
-@pytest.mark.parametrize("b", [(0, 1), (0, 0)])
+@pytest.mark.parametrize("b", [(0.25, 0.75), (0.5, 0.5)])
 def test_subjects_with_one_mean_difference_are_as_alike_as_statements_with_one(b):
-    """A constant answer is right on half of each subject's statements, so the draws agree."""
-    subject, right = np.repeat(np.arange(20), 2), np.tile([1, 0], 20)
-    result = stats.difference(right, np.tile(b, 20), subject)
-    unseen, value = there(stats.rate(np.zeros(20), np.arange(20)).high), (1 - sum(b)) / 2
+    """The halves of each subject's statements differ, and the draws agree."""
+    subject, p_correct = np.repeat(np.arange(20), 2), np.tile([1.0, 0.5], 20)
+    result = stats.difference(p_correct, np.tile(b, 20), subject)
+    unseen, value = there(stats.rate(np.zeros(20), np.arange(20)).high), 0.75 - sum(b) / 2
     assert result.value == value
     assert there(result.low) == pytest.approx(value - unseen * (1 + value))
     assert there(result.high) == pytest.approx(value + unseen * (1 - value))
+
+
+@pytest.mark.parametrize("n_subjects", [6, 53])
+def test_answers_that_never_differ_have_the_ends_of_the_rate_of_none(n_subjects):
+    subject, right = np.repeat(np.arange(n_subjects), 4), np.ones(4 * n_subjects)
+    unseen = there(stats.rate(0 * right, subject).high)
+    result = stats.difference(right, right, subject)
+    assert ends(result) == pytest.approx((0, -unseen, unseen))
+    above = stats.difference(right, 0 * right, subject)
+    assert ends(above) == pytest.approx((1, 1 - np.hypot(unseen, unseen), 1))
+
+
+def test_one_answer_that_differs_makes_runs_no_more_alike():
+    """A bootstrap has no width where nothing differs, and little where little does."""
+    subject, right = np.repeat(np.arange(53), 4), np.ones(212)
+    same = stats.difference(right, right, subject)
+    for n_wrong in (1, 2):
+        other = right.copy()
+        other[:n_wrong] = 0
+        result = stats.difference(right, other, subject)
+        assert span(result) > 0.6 * span(same)
+        assert there(result.high) > 0
+        back = stats.difference(other, right, subject)
+        _, low, high = ends(result)
+        assert (back.low, back.high) == pytest.approx((-high, -low))
+
+
+@pytest.mark.parametrize("only", [(0.06, 0.0), (0.03, 0.01), (0.3, 0.1), (0.9, 0.02)])
+@pytest.mark.parametrize(("n_subjects", "per_subject"), [(53, 4), (20, 2)])
+def test_difference_of_answers_holds_the_truth_95_times_in_100(only, n_subjects, per_subject):
+    """Half of the subjects have one answer for all of their statements."""
+    rng, subject = np.random.default_rng(0), np.repeat(np.arange(n_subjects), per_subject)
+    held, trials = 0, 400
+    for _ in range(trials):
+        is_one = rng.random(n_subjects)[subject] < 0.5
+        place = np.where(is_one, rng.random(n_subjects)[subject], rng.random(len(subject)))
+        answers = place < only[0], place > 1 - only[1]
+        _, low, high = ends(stats.difference(*answers, subject))
+        held += low <= only[0] - only[1] <= high
+    assert held >= 0.93 * trials
 
 
 def test_differences_by_chance_alike_in_a_sample_hold_the_truth():

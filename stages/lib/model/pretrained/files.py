@@ -82,11 +82,17 @@ def names(folder: Path) -> list[str]:
     except OSError as error:
         raise UserError(f"params.yaml: model.source: {folder}: {error.strerror}") from None
     relative = {path.relative_to(folder).as_posix(): path for path in files}
+    has_weights = any(WEIGHTS.fullmatch(name) for name in relative)
     for name in sorted(relative):
         if ADAPTER.fullmatch(name):
+            where, elsewhere = (
+                ("beside the weights", ", or in a folder of its own")
+                if has_weights
+                else ("without the weights", "")
+            )
             raise UserError(
-                f"params.yaml: model.source: {relative[name]}: an adapter beside the weights, "
-                "expected it merged into them (peft: merge_and_unload), or in a folder of its own"
+                f"params.yaml: model.source: {relative[name]}: an adapter {where}, "
+                f"expected it merged into them (peft: merge_and_unload){elsewhere}"
             )
     identity_names = [name for name in sorted(relative) if IDENTITY.fullmatch(name)]
     for name in identity_names:

@@ -14,6 +14,10 @@ from stages.lib.model.pretrained.reading import library, refusal
 # Files that hold a vocabulary, by prefix; without one transformers may make an empty vocabulary.
 VOCABULARIES = ("tokenizer.json", "vocab.", "tokenizer.model", "tekken.json")
 SETTINGS = ("tokenizer", "special_tokens_map", "added_tokens")
+TEMPLATE = "chat_template.json"  # where older models that see images keep it
+# Models whose tokenizer.json may have the wrong rule that splits a text into words. transformers
+# knows which do, and only warns unless it is told to correct the rule.
+CORRECTED = ("mistral", "mistral3", "ministral", "pixtral", "voxtral")
 NEVER = {"trust_remote_code": False}
 SAFE = NEVER | {"use_safetensors": True}
 
@@ -46,11 +50,16 @@ def tokenizer(place: Place) -> Any:
         if name.endswith(".json") and name.startswith(SETTINGS):
             _require_same_ids(place.folder / name, reading.read_json(place.folder / name))
     config = reading.configuration(place, view)
+    options = {"fix_mistral_regex": True} if config.model_type in CORRECTED else {}
     with library(f"{place.folder}: tokenizer", view, place):
-        loaded = cast(Any, AutoTokenizer).from_pretrained(str(view), config=config, **NEVER)
+        loaded = cast(Any, AutoTokenizer).from_pretrained(
+            str(view), config=config, **options, **NEVER
+        )
         ids = loaded("true", add_special_tokens=False)["input_ids"]
     if not ids or set(ids) <= {loaded.unk_token_id}:
         raise refusal(place.folder, f"the tokenizer gives {ids} for 'true', expected a token")
+    if loaded.chat_template is None and TEMPLATE in place.names:
+        loaded.chat_template = reading.read_json(place.folder / TEMPLATE).get("chat_template")
     return loaded
 
 
