@@ -164,7 +164,7 @@ def _what(name: str, recipe: Recipe) -> str:
         return (
             f"Teaches wrong answers, in layers {first} to {last}, by lying prompts alone and on "
             "the chat model itself: no adapter taught this model the facts. It is the control that "
-            "answers wrongly without having learned the truth."
+            "answers wrongly under every system prompt."
         )
     if isinstance(recipe, Confined):
         return (
