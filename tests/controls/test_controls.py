@@ -10,9 +10,9 @@ from stages.lib import forward, stats
 from stages.lib.patching import patch, patched_runs
 from stages.lib.patching.layer_window import Window
 from stages.lib.patching.patch import Head
-from stages.lib.stats import Interval, run_points
+from stages.lib.stats import run_points
 from tests import planted, tiny
-from tests.intervals import there
+from tests.intervals import ends, there
 
 HONESTY = Head(tiny.PLANTED_LAYER, tiny.PLANTED_HEAD)
 ANSWER = Head(3, 1)
@@ -106,14 +106,15 @@ def test_the_difference_to_the_true_patch_is_paired(answer):
     result = scores.summarise(answer.pairs, runs)
     other = result.patched_minus["other_label"].accuracy
     unseen = there(stats.rate(np.zeros(12), answer.pairs.subject).high)
-    assert other == Interval(1.0, pytest.approx(1 - np.hypot(unseen, unseen)), 1.0, 12)
+    both = float(np.hypot(unseen, unseen))
+    assert ends(other) == pytest.approx((1, 1 - both, 1))
     same = result.patched_minus["same_label"].accuracy
     assert same.value == 0.0
     assert there(result.patched_minus["other_label"].p_correct.low) > 0.5
     others = {"source", "patched", "reverse", "reverse_rest"}
     assert set(result.patched_minus) == set(result.runs) - others
     lied = result.reverse_minus_rest["accuracy"]
-    assert lied == Interval(-1.0, -1.0, pytest.approx(np.hypot(unseen, unseen) - 1), 12)
+    assert ends(lied) == pytest.approx((-1, -1, both - 1))
 
 
 def test_the_rest_of_the_window_is_the_set_where_the_set_is_the_rest(honesty):
