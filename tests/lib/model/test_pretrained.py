@@ -538,8 +538,11 @@ class TestHub:
             UserError, match=r"a/b@00: no model\*.safetensors in it, only a.bin, b.g"
         ):
             hub.require_weights(tmp_path, "a/b", "00")
-        monkeypatch.undo()
-        monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+        def fail(*_, **__):
+            raise OSError("no network")
+
+        listed["list_repo_files"] = fail
         with pytest.raises(UserError, match=r"safetensors in it; no other format and no adapter"):
             hub.require_weights(tmp_path, "a/b", "00")
         (tmp_path / "model-00001-of-00002.safetensors").write_bytes(b"")
