@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from stages.lib import stats
 from stages.lib.probing.inputs import Inputs
-from stages.lib.stats import NOTHING, ROUNDING, Interval, bootstrap
+from stages.lib.stats import NOTHING, Interval, bootstrap
 
 SITE = "resid_post"
 
@@ -61,8 +61,8 @@ def auroc(
     Interval
         1 if every true statement scores above every false one, 0 if below: the same direction with
         the opposite sign. Bounds by bootstrap over subjects, from the draws that have both labels;
-        by `stats.agreed` where these draws agree. `NOTHING` without both labels, or if a score is
-        NaN.
+        by `stats.unless_agreed` where these draws agree. `NOTHING` without both labels, or if a
+        score is NaN.
     """
     if not label.any() or label.all() or np.isnan(score).any():
         return NOTHING
@@ -76,9 +76,4 @@ def auroc(
     if len(areas) == 1:
         return Interval(float(areas[0]), 0.0, 1.0, len(label))
     interval = bootstrap.interval(areas[0], areas[1:], subject)
-    low, high = interval.low, interval.high
-    if low is None or high is None or high - low > ROUNDING:
-        return interval
-    return stats.agreed(
-        float(areas[0]), len(np.unique(subject)), len(label), (0.0, 1.0), compared=2
-    )
+    return stats.unless_agreed(interval, len(np.unique(subject)), (0.0, 1.0), compared=2)

@@ -251,38 +251,38 @@ def difference(a: ArrayLike, b: ArrayLike, subject: ArrayLike, seed: int = 0) ->
         raise ValueError("difference: a value is outside [0, 1]; use mean_difference")
     differences = first - second
     sums, counts = _by_subject(differences, subject)
-    interval, n_subjects = _paired(sums, counts, seed), len(counts)
-    value, low, high = interval.value, interval.low, interval.high
-    if value is None:
-        return interval
-    if low is None or high is None:
-        return Interval(value, -1.0, 1.0, interval.n)
+    n, n_subjects = int(counts.sum()), len(counts)
+    if n == 0:
+        return NOTHING
+    if n_subjects < FEWEST:
+        return Interval(float(sums.sum() / n), -1.0, 1.0, n)
     if np.isin(differences, (-1.0, 0.0, 1.0)).all():
         return _of_answers(differences, subject)
-    if high - low > ROUNDING:
-        return interval
-    return agreed(value, n_subjects, interval.n, (-1.0, 1.0))
+    return unless_agreed(_paired(sums, counts, seed), n_subjects, (-1.0, 1.0))
 
 
-def agreed(
-    value: float, n_subjects: int, n: int, bounds: tuple[float, float], compared: int = 1
+def unless_agreed(
+    interval: Interval, n_subjects: int, bounds: tuple[float, float], compared: int = 1
 ) -> Interval:
-    """Interval of an estimate that is the same for every subject, as in `difference`.
+    """Return the interval of a bootstrap, unless its draws agree: then that of `difference`.
 
     Parameters
     ----------
-    value : float
-        The estimate.
-    n_subjects, n : int
-        Subjects and statements that agree.
+    interval : Interval
+        Of the bootstrap.
+    n_subjects : int
+        Subjects that are drawn.
     bounds : tuple of float
         Smallest and largest possible value: other subjects may be there.
     compared : int
         Subjects that each observation is about: two if statements are compared in pairs.
     """
+    value, low, high = interval.value, interval.low, interval.high
+    if value is None or low is None or high is None or high - low > ROUNDING:
+        return interval
     share = 1 - (1 - _wilson(0.0, n_subjects, student(n_subjects))[1]) ** compared
     low, high = (value + share * (bound - value) for bound in bounds)
-    return Interval(value, low, high, n)
+    return Interval(value, low, high, interval.n)
 
 
 def mean_difference(differences: NDArray[Any], subject: ArrayLike, seed: int = 0) -> Interval:
