@@ -130,7 +130,8 @@ def _patched(
     with hooks.capture(patcher.lm, 1) as captured:
         (last,) = patcher.base.patched(rows, base, source.z, patch[None])
     first = int(np.flatnonzero(patch.any(axis=1))[0])
-    after = [x[:, -1].to(own) for x in captured["residual"][first + 1 :]]
+    n_after = len(own) - first - 1
+    after = [x[:, -1].to(own) for x in captured["residual"][-n_after:]]
     # Layers below the patch do not run again.
     return torch.cat([own[: first + 1], torch.stack(after)]), last
 

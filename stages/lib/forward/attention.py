@@ -44,11 +44,28 @@ class Piece:
     keys, values : list of Tensor of shape (n_kv_heads, n_prompts, n_tokens, d_head)
         One per layer, in the order in which the layers ran; the narrower of the two is padded to
         the width of the other.
+    entry : Tensor of shape (n_rows,), int64, or None
+        For each row of the batch, the index along the second axis of the keys and values that the
+        row attends to, in layers where this axis is longer than 1; None where all rows attend to
+        the only entry, or each row to its own.
     """
 
     positions: Tensor
     keys: list[Tensor] = field(default_factory=list[Tensor])
     values: list[Tensor] = field(default_factory=list[Tensor])
+    entry: Tensor | None = None
+
+    def of_layer(self, layer: int) -> tuple[Tensor, Tensor]:
+        """Return the keys and values to which the rows of the batch attend in a layer."""
+        return self._of_rows(self.keys[layer]), self._of_rows(self.values[layer])
+
+    def _of_rows(self, x: Tensor) -> Tensor:
+        """Select each row's entry of the keys or values of a layer."""
+        if self.entry is None:
+            return x
+        if x.shape[1] == 1:
+            return x.expand(-1, len(self.entry), -1, -1)
+        return x.index_select(1, self.entry.to(x.device))
 
 
 @dataclass
@@ -58,7 +75,7 @@ class KeptKeys:
     Attributes
     ----------
     shared : Piece or None
-        The shared prefix of all prompts.
+        The shared prefix of all prompts; after a patch, an entry for each row of the batch.
     middle : Piece or None
         Each prompt's tokens between the shared prefix and the new tokens. A row whose own tokens
         (`middle` and `new`) begin before the prefix ends attends to the prefix up to there.
@@ -120,10 +137,9 @@ class KeptKeys:
         if self.record:
             self.new.keys.append(key.contiguous())
             self.new.values.append(value.contiguous())
-        old = (self.middle.keys[layer], self.middle.values[layer]) if self.middle else (None, None)
+        old = self.middle.of_layer(layer) if self.middle else (None, None)
         own = (self._after(old[0], key), self._after(old[1], value))
-        shared = [(self.shared.keys[layer], self.shared.values[layer])] if self.shared else []
-        return [*shared, own]
+        return [self.shared.of_layer(layer), own] if self.shared else [own]
 
     def _after(self, old: Tensor | None, new: Tensor) -> Tensor:
         """Join the keys or values of the middle and of new tokens, with zeros in front."""

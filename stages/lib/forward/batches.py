@@ -43,7 +43,7 @@ def numbers(x: Tensor) -> np.ndarray:
 def of_like_length(
     prompts: Prompts, rows: Sequence[int], at_once: int, patched: bool = False
 ) -> list[list[int]]:
-    """Split rows into batches of similar length, to need little padding.
+    """Split rows into batches of similar length, to need little padding, all with a stem or none.
 
     If rows suffice, each process gets the same number of batches, and batches take the same time.
 
@@ -65,13 +65,24 @@ def of_like_length(
         Rows of each batch. A batch may repeat its last row (see `filled`), so results must be
         stored by row.
     """
+    by_kind = [[row for row in rows if prompts.has_stem(row) == has] for has in (True, False)]
+    return [
+        batch for some in by_kind if some for batch in _of_a_kind(prompts, some, at_once, patched)
+    ]
+
+
+def _of_a_kind(
+    prompts: Prompts, rows: list[int], at_once: int, patched: bool
+) -> Iterator[list[int]]:
+    """Yield batches of rows that all have a stem, or none; parameters as in `of_like_length`."""
     order = sorted(rows, key=lambda row: (len(prompts.token_ids[row]), row))
     multiple = filled.multiple(prompts.lm)
     blocks = [order[i : i + multiple] for i in range(0, len(order), multiple)]
     work = [len(block) if patched else sum(prompts.own[row] for row in block) for block in blocks]
     ends = _equal_parts(work, max(1, at_once // multiple))
-    batches = [order[i * multiple : j * multiple] for i, j in ends]
-    return [filled.prompts(prompts.lm, batch, prompts.n_tail) for batch in batches]
+    for i, j in ends:
+        batch = order[i * multiple : j * multiple]
+        yield filled.prompts(prompts.lm, batch, prompts.width(batch))
 
 
 def _equal_parts(work: list[int], max_size: int) -> Iterator[tuple[int, int]]:

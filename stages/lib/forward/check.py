@@ -25,7 +25,11 @@ FAILURES = (RuntimeError, TypeError, ValueError, AttributeError, KeyError, Index
 
 
 def shortcut_is_exact(
-    lm: LanguageModel, token_ids: list[list[int]], n_tail: int, site: Site = Z
+    lm: LanguageModel,
+    token_ids: list[list[int]],
+    n_tail: int,
+    site: Site = Z,
+    prefix: list[int] | None = None,
 ) -> bool:
     """Return whether the shortcut gives the model's logits on the shortest and longest prompt.
 
@@ -40,11 +44,13 @@ def shortcut_is_exact(
     """
     ordered = sorted(token_ids, key=lambda ids: (len(ids), ids))
     pair = [ordered[0], ordered[-1]]
-    key = memory.key(lm, {"exact at": site.name, "of more than one position": n_tail > 1})
+    prompts = Prompts(lm, pair, n_tail, site, prefix)
+    facts = {"exact at": site.name, "of more than one position": n_tail > 1}
+    key = memory.key(lm, facts | {"with a stem": prompts.has_stem(0)})
     longest = len(pair[-1])
     if key and batches.from_main_process(lambda: _verified(key)) >= longest:
         return True
-    exact = _is_exact(lm, pair, n_tail, site)
+    exact = _is_exact(prompts)
     if exact and key:
         store.write({key: longest.to_bytes(8, "big")})
     return exact
@@ -55,15 +61,16 @@ def _verified(key: bytes) -> int:
     return int.from_bytes(store.read([key]).get(key, b""), "big")
 
 
-def _is_exact(lm: LanguageModel, pair: list[list[int]], n_tail: int, site: Site) -> bool:
+def _is_exact(prompts: Prompts) -> bool:
     """Do the check of `shortcut_is_exact` on a pair of prompts."""
+    lm, pair, n_tail, site = prompts.lm, prompts.token_ids, prompts.n_tail, prompts.site
     expected = torch.cat([_model_logits(lm, ids) for ids in pair])
     if not torch.isfinite(expected).all():
         PlainPrompts(lm, pair, n_tail, site).run([0, 1])  # names the layer, if one is at fault
     unembed.require_finite(expected)
     if site is MLP_OUT:
         sums.require_sum(lm, pair[0])
-    matches, reason = _shortcut(lm, pair, n_tail, expected, site)
+    matches, reason = _shortcut(prompts, expected)
     if matches:
         return True
     name = type(lm.model).__name__
@@ -86,23 +93,21 @@ def _is_exact(lm: LanguageModel, pair: list[list[int]], n_tail: int, site: Site)
     return False
 
 
-def _shortcut(
-    lm: LanguageModel, pair: list[list[int]], n_tail: int, expected: Tensor, site: Site
-) -> tuple[bool, str]:
+def _shortcut(prompts: Prompts, expected: Tensor) -> tuple[bool, str]:
     """Return whether the shortcut gives the expected logits, and the reason if not."""
-    prompts = Prompts(lm, pair, n_tail, site)
-    units = np.zeros((1, lm.n_layers, site.shape(lm)[0]), bool)
+    lm = prompts.lm
+    units = np.zeros((1, lm.n_layers, prompts.site.shape(lm)[0]), bool)
     units[:, lm.n_layers // 2] = units[:, -1, 0] = True
     try:
         run = prompts.run([0, 1], keep=True)
-        _require_one_stream(lm, run, n_tail)
+        _require_one_stream(lm, run, prompts.n_tail)
         patched = prompts.patched([0, 1], run, run.z, units)[
             0
         ]  # a run patched with its own z: no change
         outputs = (prompts.run([0, 1]).last, patched)
         difference = max(_difference(lm, last, expected) for last in outputs)
     except FAILURES as error:
-        _require_memory(lm, error, pair)  # plain forwards would need more
+        _require_memory(lm, error, prompts.token_ids)  # plain forwards would need more
         return False, f"it fails: {_message(error)}"
     return difference <= _tolerance(lm), f"logits differ by {difference:.2g} of their spread"
 

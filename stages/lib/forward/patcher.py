@@ -97,12 +97,10 @@ class Patcher:
         self._names: tuple[list[bytes], list[bytes]] = [], []
         if base:
             require_tokens(key, n_positions, [*base, *source])
-            exact = [shortcut_is_exact(lm, ids, n_positions, site) for ids in (base, source)]
+            both = [*zip((base, source), prefixes, strict=True)]
+            exact = [shortcut_is_exact(lm, ids, n_positions, site, own) for ids, own in both]
             kind = Prompts if all(batches.gather(exact)) else PlainPrompts
-            self.base, self.source = (
-                kind(lm, ids, n_positions, site, prefix)
-                for ids, prefix in zip((base, source), prefixes, strict=True)
-            )
+            self.base, self.source = (kind(lm, ids, n_positions, site, own) for ids, own in both)
             self._names = self._memory.prompts(self.base), self._memory.prompts(self.source)
         self._kept_runs: dict[tuple[int, ...], tuple[Run, Run]] = {}
 
@@ -291,14 +289,14 @@ class Patcher:
             if run in runs:
                 yield [run], outputs.last
         patch_ids = runs[runs >= UNPATCHED] - UNPATCHED
-        for indices in self._stacks(patches[patch_ids], len(rows)):
+        for indices in self._stacks(patches[patch_ids], rows):
             last = self.base.patched(rows, base, z, patches[patch_ids[indices]], at)
             yield (UNPATCHED + patch_ids[indices]).tolist(), last.flatten(0, 1)
 
-    def _stacks(self, patches: np.ndarray, n_prompts: int) -> Iterator[np.ndarray]:
+    def _stacks(self, patches: np.ndarray, rows: list[int]) -> Iterator[np.ndarray]:
         """Yield the numbers of patches that run at once: those with the same first layer."""
         base = self.base
-        at_once = budget.patches_at_once(self.lm, n_prompts, base.n_tail, base.longest)
+        at_once = budget.patches_at_once(self.lm, len(rows), base.width(rows), base.longest)
         first = patches.any(axis=2).argmax(axis=1)
         for layer in np.unique(first):
             same = np.flatnonzero(first == layer)

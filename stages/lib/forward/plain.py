@@ -83,11 +83,9 @@ class PlainPrompts(Prompts):
             by_group.append(self._units([g[:, -self.n_tail :] for g in gradients]))
         return _in_row_order(groups, by_group, 1)
 
-    def tail(
-        self, rows: list[int], middle: Piece | None, n_patches: int = 1, narrow: int | None = None
-    ) -> Tensor:
+    def tail(self, rows: list[int], middle: Piece | None, n_patches: int = 1) -> Tensor:
         """Run full prompts of one length, each `n_patches` times."""
-        del middle, narrow  # they only serve the shortcut
+        del middle  # only serves the shortcut
         return self._run_prompts([row for row in rows for _ in range(n_patches)])
 
     def _patched(

@@ -9,6 +9,9 @@ prompt fall into three pieces, and the keys and values of a piece are kept for t
     tail    the last `n_tail` tokens, the same number    run once, then again from the first
             in all rows                                  patched layer for each patch
 
+Where the tail reaches far into the wording's own tokens, only its part after them runs for each
+prompt and patch. The part before runs once per patch, for all prompts: stem.py.
+
 On CPUs in float32, the result of a run does not depend on the other rows of its batch, bit by bit.
 Matrix products sum a row in the same order whatever the number of rows, unless there are very few:
 batches are filled up to that minimum (`batches`, `filled`). And the tokens of a row have the same
@@ -23,21 +26,22 @@ spread over GPUs need nothing special. An architecture that fails a check of the
 prompts runs full forwards: plain.py.
 """
 
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from stages.lib.forward import finite, hooks, linear, unembed
+from stages.lib.forward import finite, hooks, linear, stem, unembed
 from stages.lib.forward.attention import KeptKeys, Piece, attending
 from stages.lib.forward.site import Site, Z
 from stages.lib.io.cli import UserError
 from stages.lib.model.lm import LanguageModel
 
 WIDTH = 4  # rows of a batch that differ in length are padded to a multiple of this many tokens
+STEM = 16  # tokens of a tail in the shared prefix from which on they are run once for all rows
 
 
 @dataclass(frozen=True)
@@ -102,26 +106,39 @@ class Prompts:
         self.prefix = (
             token_ids[0][: min(_n_common(token_ids), max_length)] if prefix is None else prefix
         )
-        # where each prompt's own tokens begin
-        self.starts = [min(_n_common([ids, self.prefix]), len(ids) - n_tail) for ids in token_ids]
+        # Where each prompt's own tokens begin.
+        self.starts = [self._start(ids) for ids in token_ids]
         pairs = zip(token_ids, self.starts, strict=True)
         self.own = [len(ids) - start for ids, start in pairs]  # tokens that a run computes
         self.n_own = max(self.own)
         self.n_graph = n_tail  # tokens per prompt in the graph of `gradient`
-        self._shared: Piece | None = None
+        self.shared: Piece | None = None
+        # As from `hooks.capture`, at the shared tokens; empty unless a stem is run for all prompts.
+        self.at_shared: dict[str, list[Tensor]] = {}
+
+    def has_stem(self, row: int) -> bool:
+        """Return whether a part of the prompt's tail runs once for all prompts."""
+        return self.own[row] < self.n_tail
+
+    def width(self, rows: list[int]) -> int:
+        """Return the number of tokens per row of patched runs of a batch (`of_like_length`)."""
+        own = max(min(self.n_tail, self.own[row]) for row in rows)
+        return _round_up(own, WIDTH) if any(map(self.has_stem, rows)) else own
 
     @torch.no_grad()
     def run(self, rows: list[int], keep: bool = False) -> Run:
         """Run the prompts of these rows; `keep` what their patched runs need."""
-        if self._shared is None and self.prefix:
-            self._shared = self._run_shared()
+        if self.shared is None and self.prefix:
+            self._run_shared()
         middle = self._middle(rows) if keep else None
         with ExitStack() as stack:
             # At other sites the last MLP's output is read at all of the tail's positions.
             if self.n_tail == 1 or (keep and self.site is Z):
                 stack.enter_context(hooks.last_position(self.lm))
             captured = stack.enter_context(hooks.capture(self.lm, self.n_tail, self.site))
-            last = self.tail(rows, middle) if keep else self._rest(rows)
+            last = self._end(rows, middle) if keep else self._rest(rows)
+        if any(map(self.has_stem, rows)):
+            captured = stem.with_captured(self, rows, captured)
         z, residual = self._units(captured["z"]), self._stack(captured["residual"])
         result = Run(last, z, residual, middle)
         finite.require_run(self, rows, result)
@@ -161,25 +178,55 @@ class Prompts:
         UserError
             If the output is not finite.
         """
+        n, shared = self.width(rows), None
+        if any(map(self.has_stem, rows)):
+            shared = stem.patched(self, rows, z, patches, at)
+        residual, own_z = base.residual[:, :, -n:], base.z[:, :, -n:]
+        at = None if at is None else at[:, -n:]
+        with self.overwrite(residual, own_z, z[:, :, -n:], patches, at):
+            last = self._end(rows, base.middle, len(patches), self.lm.n_layers - 1, shared)
+        outputs = torch.unflatten(last, 0, (len(rows), len(patches))).transpose(0, 1)
+        finite.require_patched(self, rows, outputs, patches)
+        return outputs
+
+    @contextmanager
+    def overwrite(
+        self,
+        residual: Sequence[Tensor] | Tensor,
+        own: Sequence[Tensor] | Tensor,
+        z: Mapping[int, Tensor] | Tensor,
+        patches: np.ndarray,
+        at: Tensor | None,
+    ) -> Generator[None]:
+        """Patch the last positions, and skip what computes tensors that are known.
+
+        Parameters
+        ----------
+        residual, own : Tensor or sequence of Tensor
+            By layer: its input, (n_prompts, n_positions, d_model), and its tensor at the site,
+            (n_prompts, n_positions, n_units, width), in the unpatched run.
+        z : Tensor or mapping of int to Tensor
+            By patched layer: what is patched in, of the shape of `own`.
+        patches : ndarray of shape (n_patches, n_layers, n_units), bool
+            Units of each patch; all patches have the same first layer.
+        at : Tensor of shape (n_prompts, n_positions), bool, or None
+            Which positions are patched; None patches all of them.
+        """
         lm, chosen = self.lm, torch.as_tensor(patches).to(self.lm.device)
         first = int(np.flatnonzero(patches.any(axis=(0, 2)))[0])
-        residual = base.residual[first].repeat_interleave(len(patches), dim=0)
         with ExitStack() as stack:
-            stack.enter_context(hooks.start_at(lm.layers, first, residual))
+            entered = residual[first].repeat_interleave(len(patches), dim=0)
+            stack.enter_context(hooks.start_at(lm.layers, first, entered))
             stack.enter_context(hooks.last_position(lm, z=False))
             for layer in range(first, lm.n_layers):
                 is_patched = patches[:, layer]
                 if layer == first or (is_patched.all() and at is None):
-                    own, other = base.z[layer][:, None], z[layer][:, None]
-                    known_z = hooks.mix(own, other, chosen[:, layer], at)
-                    stack.enter_context(hooks.give(lm, layer, known_z.flatten(0, 1), self.site))
+                    known = hooks.mix(own[layer][:, None], z[layer][:, None], chosen[:, layer], at)
+                    stack.enter_context(hooks.give(lm, layer, known.flatten(0, 1), self.site))
                 elif is_patched.any():
                     new = (z[layer], chosen[:, layer], at)
                     stack.enter_context(hooks.write(lm, layer, *new, self.site))
-            last = self.tail(rows, base.middle, len(patches), narrow=lm.n_layers - 1)
-        outputs = torch.unflatten(last, 0, (len(rows), len(patches))).transpose(0, 1)
-        finite.require_patched(self, rows, outputs, patches)
-        return outputs
+            yield
 
     def gradient(self, rows: list[int], base: Run, score: Callable[[Tensor], Tensor]) -> Tensor:
         """Return the gradient of a score of the last position's logits with respect to every unit.
@@ -219,7 +266,7 @@ class Prompts:
         prompts = [self.token_ids[row] for row in rows]
         starts, ends = [self.starts[row] for row in rows], [len(ids) for ids in prompts]
         tokens = [ids[start:] for ids, start in zip(prompts, starts, strict=True)]
-        return self._forward(tokens, ends, multiple=WIDTH)[0]
+        return self.forward(tokens, ends, multiple=WIDTH)[0]
 
     def _middle(self, rows: list[int]) -> Piece | None:
         """Return the keys and values between the shared piece and the tail, or None."""
@@ -228,12 +275,10 @@ class Prompts:
         if not max(map(len, tokens)):
             return None
         with hooks.last_position(self.lm):
-            return self._forward(tokens, ends, record=True, multiple=WIDTH)[1]
+            return self.forward(tokens, ends, record=True, multiple=WIDTH)[1]
 
-    def tail(
-        self, rows: list[int], middle: Piece | None, n_patches: int = 1, narrow: int | None = None
-    ) -> Tensor:
-        """Run the tail of some prompts, with the hooks that are set.
+    def tail(self, rows: list[int], middle: Piece | None, n_patches: int = 1) -> Tensor:
+        """Run the whole tail of some prompts, with the hooks that are set.
 
         Parameters
         ----------
@@ -243,8 +288,6 @@ class Prompts:
             From `run` of these rows, with `keep`.
         n_patches : int
             Number of runs per prompt; the runs of a prompt are adjacent rows of the batch.
-        narrow : int or None
-            Layer whose z is read at the last position only.
 
         Returns
         -------
@@ -253,9 +296,24 @@ class Prompts:
         """
         prompts = [self.token_ids[row] for row in rows]
         tokens, ends = [ids[-self.n_tail :] for ids in prompts], [len(ids) for ids in prompts]
-        return self._forward(tokens, ends, middle, n_patches, narrow=narrow)[0]
+        return self.forward(tokens, ends, middle, n_patches)[0]
 
-    def _forward(
+    def _end(
+        self,
+        rows: list[int],
+        middle: Piece | None,
+        n_patches: int = 1,
+        narrow: int | None = None,
+        shared: Piece | None = None,
+    ) -> Tensor:
+        """Run the tail, or its part after the shared piece: the last `width` positions."""
+        n, prompts = self.width(rows), [self.token_ids[row] for row in rows]
+        tokens = [ids[-min(n, self.own[row]) :] for row, ids in zip(rows, prompts, strict=True)]
+        return self.forward(
+            tokens, [len(ids) for ids in prompts], middle, n_patches, False, narrow, n, shared
+        )[0]
+
+    def forward(
         self,
         tokens: list[list[int]],
         ends: list[int],
@@ -264,13 +322,14 @@ class Prompts:
         record: bool = False,
         narrow: int | None = None,
         multiple: int = 1,
+        shared: Piece | None = None,
     ) -> tuple[Tensor, Piece]:
         """Run tokens that end at the positions `ends` of their prompts, after the kept pieces.
 
         Rows are padded to the same length, a multiple of `multiple`. Returns the decoder's output
-        at the last position, and the tokens as a piece.
+        at the last position, and the tokens as a piece. The other parameters are as in `KeptKeys`.
         """
-        width = -(-max(map(len, tokens)) // multiple) * multiple
+        width = _round_up(max(map(len, tokens)), multiple)
         ids = torch.tensor([[0] * (width - len(row)) + row for row in tokens])
         column = torch.arange(width)
         text = column >= width - torch.tensor([len(row) for row in tokens])[:, None]
@@ -281,18 +340,33 @@ class Prompts:
                 input_ids=ids.repeat_interleave(n_patches, dim=0).to(device),
                 position_ids=positions.clamp(min=0).repeat_interleave(n_patches, dim=0).to(device),
                 use_cache=False,
-                kept=KeptKeys(self._shared, middle, piece, n_patches, record, narrow),
+                kept=KeptKeys(shared or self.shared, middle, piece, n_patches, record, narrow),
             )
         return output.last_hidden_state[:, -1], piece
 
-    def _run_shared(self) -> Piece:
-        """Return the keys and values of the shared prefix."""
-        piece = Piece(torch.arange(len(self.prefix))[None])
-        ids = torch.tensor([self.prefix], device=self.lm.device)
+    def _run_shared(self) -> None:
+        """Keep the keys and values of the shared prefix, and its activations for stems."""
+        lm, piece = self.lm, Piece(torch.arange(len(self.prefix))[None])
+        ids = torch.tensor([self.prefix], device=lm.device)
         kept = KeptKeys(None, None, piece, record=True)
-        with attending(self.lm), linear.fast(self.lm.device), hooks.last_position(self.lm):
-            self.lm.decoder(input_ids=ids, use_cache=False, kept=kept)
-        return piece
+        with ExitStack() as stack:
+            if any(map(self.has_stem, range(len(self.own)))):
+                capture = hooks.capture(lm, len(self.prefix), self.site)
+                self.at_shared = stack.enter_context(capture)
+            else:
+                stack.enter_context(hooks.last_position(lm))
+            stack.enter_context(attending(lm))
+            stack.enter_context(linear.fast(lm.device))
+            lm.decoder(input_ids=ids, use_cache=False, kept=kept)
+        self.shared = piece
+
+    def _start(self, ids: list[int]) -> int:
+        """Return where a prompt's own tokens begin: at the end of the prefix, or before the tail.
+
+        Tails with few tokens of the prefix are run as a whole, for each prompt.
+        """
+        common, tail = min(_n_common([ids, self.prefix]), len(ids) - 1), len(ids) - self.n_tail
+        return common if common - tail >= STEM else min(common, tail)
 
 
 def require_tokens(key: str, n_tail: int, token_ids: list[list[int]]) -> None:
@@ -325,3 +399,8 @@ def _n_common(token_ids: list[list[int]]) -> int:
     low, high = min(token_ids), max(token_ids)  # in sorted order, the pair that differs earliest
     token_pairs = enumerate(zip(low, high, strict=False))
     return next((i for i, (a, b) in token_pairs if a != b), min(len(low), len(high)))
+
+
+def _round_up(n: int, multiple: int) -> int:
+    """Return the next multiple that is not less than n."""
+    return -(-n // multiple) * multiple

@@ -10,6 +10,8 @@ from stages.lib.forward import budget, filled
 from tests import tiny
 
 TAIL = 5
+# Reaches from the end of every prompt into the shared prefix; the stem of the shortest is long.
+DEEP_TAIL = 24
 N = 14
 SIZES = {"vocab_size": 277, "num_hidden_layers": 3, "initializer_range": 0.2}
 TINY = {"hidden_size": 32, "intermediate_size": 48, "num_attention_heads": 4}
@@ -58,12 +60,13 @@ def patches(model):
     return heads
 
 
-def patched(model, answers, rows, some):
+def patched(model, answers, rows, some, tail=TAIL, at=None):
     """P(true) and P(false) of the base, the source and patched runs of some rows."""
     base, source = ([ids[row] for row in rows] for ids in IDS)
     first, second = PREFIXES
-    patcher = forward.Patcher(model, answers, base, source, TAIL, prefixes=(first, second))
-    result = patcher(patches(model)[some], "test")
+    patcher = forward.Patcher(model, answers, base, source, tail, prefixes=(first, second))
+    at = None if at is None else at[list(rows)]
+    result = patcher(patches(model)[some], "test", at=at)
     return np.stack([result.base, result.source, *result.patched])
 
 
@@ -91,6 +94,32 @@ def test_patched_runs_are_the_same_in_any_company(model, answers, every, rows):
     np.testing.assert_array_equal(patched(model, answers, rows, range(6)), runs[:, rows])
     for one in range(6):
         alone = patched(model, answers, rows, [one])[2]
+        np.testing.assert_array_equal(alone, runs[2 + one][rows])
+
+
+def at_shared_positions():
+    """Patched positions among the last `DEEP_TAIL`: three different sets in the shared prefix."""
+    starts = [len(ids) - DEEP_TAIL for ids in IDS[0]]
+    at = np.zeros((N, DEEP_TAIL), bool)
+    for row, start in enumerate(starts):
+        for position in [(3, 7, 20), (9, 12), ()][row % 3]:
+            if position >= start:
+                at[row, position - start] = True
+    at[::2, -2:] = True
+    return at
+
+
+@pytest.mark.parametrize("at", [None, at_shared_positions()], ids=["everywhere", "some positions"])
+@pytest.mark.parametrize("rows", COMPANIES.values(), ids=COMPANIES)
+def test_runs_patched_in_the_shared_prefix_are_the_same_in_any_company(
+    model, answers, threads, rows, at
+):
+    runs = patched(model, answers, range(N), range(6), DEEP_TAIL, at)
+    np.testing.assert_array_equal(
+        patched(model, answers, rows, range(6), DEEP_TAIL, at), runs[:, rows]
+    )
+    for one in range(6):
+        alone = patched(model, answers, rows, [one], DEEP_TAIL, at)[2]
         np.testing.assert_array_equal(alone, runs[2 + one][rows])
 
 
