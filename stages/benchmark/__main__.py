@@ -121,10 +121,7 @@ def _read(bench: Bench, pairs: Path, split: str, limit: int | None) -> Bench:
 def _placed(setting: Experiment) -> tuple[Experiment, list[blocks.Pairs]]:
     """Statements whose wordings are found in both prompts, and all their paired positions."""
     aligned_setting, pairs = aligned.placed(setting, "benchmark")
-    about, everywhere = aligned_setting.pairs, [blocks.with_last(p) for p in pairs]
-    row_numbers = aligned.in_groups(aligned_setting, [everywhere], "benchmark")
-    subset = about.only(about.table["statement_id"][row_numbers])
-    return replace(setting, pairs=subset), [everywhere[i] for i in row_numbers]
+    return aligned_setting, [blocks.with_last(p) for p in pairs]
 
 
 def _scores(bench: Bench, dose: float, method: str, scores: Values) -> pl.DataFrame:

@@ -161,24 +161,18 @@ def at_blocks(
     Returns
     -------
     Blocks
-        Without the statements that `aligned.groups` leaves out.
     """
     n = len(setting.pairs.base)
-    results, run_rows = np.empty((2 + len(choices), n, 2), np.float32), list[int]()
+    results = np.empty((2 + len(choices), n, 2), np.float32)
     for part, patcher, z in aligned.patchers(setting, counterparts):
-        run_rows += part
         unpatched = patcher(patch[None][:0], "unpatched")
         results[0, part], results[1, part] = unpatched.base, unpatched.source
         for number, (choice, masks) in enumerate(choices.items()):
             chosen_pairs = [counterparts[i].only(masks[i]) for i in part]
             at = aligned.mask(chosen_pairs, patcher.base.n_tail)
             results[2 + number, part] = patcher(patch[None], str(choice), z, at).patched[0]
-    rows = sorted(run_rows)
-    n_patched = {c: np.array([masks[i].sum() for i in rows], int) for c, masks in choices.items()}
-    readouts = Readouts(results[0, rows], results[1, rows], results[2:, rows])
-    return Blocks(
-        setting.pairs.only(setting.pairs.table["statement_id"][rows]), n_patched, readouts
-    )
+    n_patched = {c: np.array([mask.sum() for mask in masks], int) for c, masks in choices.items()}
+    return Blocks(setting.pairs, n_patched, Readouts(results[0], results[1], results[2:]))
 
 
 def _elsewhere(inside: np.ndarray, random: np.random.Generator) -> np.ndarray:

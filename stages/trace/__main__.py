@@ -87,9 +87,7 @@ def _placed(setting: Experiment) -> tuple[Experiment, dict[str, list[Pairs]]]:
     about, n_last = aligned_setting.pairs, setting.config.positions
     if about.base:
         require_tokens("patch.positions", n_last, [*about.base, *about.source])
-    at = places(counterparts, n_last)
-    rows = aligned.in_groups(aligned_setting, at.values(), "trace")
-    return map_runs.subset_of(aligned_setting, rows), only(at, rows)
+    return aligned_setting, places(counterparts, n_last)
 
 
 if __name__ == "__main__":

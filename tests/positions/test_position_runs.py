@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from stages.lib.model import readout
-from stages.lib.patching import aligned, blocks, patch
+from stages.lib.patching import aligned, patch
 from stages.lib.patching.blocks import BLOCKS, Pairs, PersonaWording
 from stages.lib.patching.experiment import Experiment
 from stages.lib.patching.layer_window import Window
@@ -193,37 +193,25 @@ def some_pairs(random, n):
     return result, lengths
 
 
-def test_groups_hold_only_what_their_last_positions_reach_and_are_few():
-    counterparts, lengths = some_pairs(np.random.default_rng(0), 80)
-    result = aligned.groups(counterparts, lengths)
-    rows = [i for group in result for i in group]
-    assert len(rows) == len(set(rows)) < 80
-    assert len(result) == aligned.MOST_GROUPS
-    for group in result:
-        assert min(lengths[i] for i in group) >= max(counterparts[i].reach for i in group)
-    few, of_few = some_pairs(np.random.default_rng(1), 5)
-    assert sorted(i for group in aligned.groups(few, of_few) for i in group) == [*range(5)]
-
-
-def test_statements_that_are_not_in_a_group_at_one_place_are_left_out_at_all(capsys):
-    counterparts, lengths = some_pairs(np.random.default_rng(0), 80)
-    at_end = [blocks.last(1)] * 80
-    prompts = [[0] * length for length in lengths]
-    setting, _ = planted()
-    setting = replace(setting, pairs=replace(setting.pairs, base=prompts, source=prompts))
-    assert aligned.in_groups(setting, [at_end], "trace") == [*range(80)]
-    assert capsys.readouterr().out == ""
-    rows = aligned.in_groups(setting, [counterparts, at_end], "trace")
-    assert rows == sorted(i for group in aligned.groups(counterparts, lengths) for i in group)
-    assert f"trace: left out {80 - len(rows)} of 80 statements" in capsys.readouterr().out
-    # What is left stays: no place has more groups for fewer statements.
-    again = aligned.groups([counterparts[i] for i in rows], [lengths[i] for i in rows])
-    assert sorted(i for group in again for i in group) == [*range(len(rows))]
-
-
-def test_pairs_before_the_start_of_a_prompt_are_in_no_group():
-    with pytest.raises(ValueError, match="before the start"):
-        aligned.groups([blocks.last(25)], [20])
+def test_statements_of_all_lengths_are_patched_and_give_what_they_give_alone():
+    base, source = (PersonaWording(f"You are {x}.", QUESTION, "it is") for x in ("so L", "H"))
+    told = ["T one", "F two two", *[f"T {'three ' * n}" for n in (5, 20, 40)]]
+    setting, counterparts = experiment(tiny.planted_model(), base, source, told)
+    (part, patcher, _), *others = aligned.patchers(setting, counterparts)
+    assert part == [*range(len(told))]
+    assert not others
+    assert min(map(len, setting.pairs.base)) < patcher.base.n_tail
+    chosen = position_runs.choices(counterparts, 1, 0)
+    together = position_runs.at_blocks(setting, window(setting), counterparts, chosen).readouts
+    for row in part:
+        one = replace(setting, pairs=setting.pairs.only(setting.pairs.table["statement_id"][[row]]))
+        alone = position_runs.at_blocks(
+            one, window(setting), [counterparts[row]], {c: [m[row]] for c, m in chosen.items()}
+        ).readouts
+        for name in ("base", "source", "patched"):
+            np.testing.assert_allclose(
+                getattr(alone, name)[..., 0, :], getattr(together, name)[..., row, :], atol=1e-5
+            )
 
 
 def test_writings_split_the_prompt_and_random_positions_are_outside():

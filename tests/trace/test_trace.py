@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from stages.lib.patching import aligned, patched_runs
+from stages.lib.patching import patched_runs
 from stages.lib.patching.blocks import BLOCKS, PersonaWording
 from stages.lib.stats import Interval
 from stages.lib.stats.advantage import advantage, effects
@@ -97,15 +97,12 @@ class TestPlaces:
         assert map_runs.unpatched(nobody, at).is_empty()
         assert map_runs.layers(nobody, at).is_empty()
 
-    def test_both_directions_are_of_statements_that_the_map_has(self, monkeypatch):
+    def test_both_directions_are_of_statements_that_the_map_has(self):
         """Reverse runs of a statement without an unpatched run could not be scored."""
-        monkeypatch.setattr(aligned, "MOST_GROUPS", 1)
         base, source = (PersonaWording(f"You are {x}.", QUESTION, "it is") for x in ("so L", "H"))
         told = ["T one", "F two two", *[f"T {'three ' * 40}{i}" for i in range(3)]]
         setting, counterparts = experiment(tiny.planted_model(), base, source, told)
-        at = places(counterparts, CONFIG.positions)
-        rows = aligned.in_groups(setting, at.values(), "trace")
-        assert 0 < len(rows) < len(told)
+        at, rows = places(counterparts, CONFIG.positions), [0, 1, 3]
         report = map_runs.subset_of(setting, rows), only(at, rows)
         ids = setting.pairs.table["statement_id"]
         subset, subset_places = stage._both_ways(report, ids.sample(fraction=1, shuffle=True))

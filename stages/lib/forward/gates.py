@@ -58,9 +58,9 @@ def score(
 
     def gated(layer: int, own: Tensor) -> Tensor:
         before, tail = own[:, : -prompts.n_tail], own[:, -prompts.n_tail :]
-        units = torch.unflatten(tail, -1, shape)  # (n_gates, n_tail, n_units, width)
-        gate = gates[:, layer].to(own)[:, None, :, None] * where
-        new = torch.lerp(units, z[layer].to(own).expand_as(units), gate.expand_as(units))
+        units, n = torch.unflatten(tail, -1, shape), tail.shape[1]  # (n_gates, n, n_units, width)
+        gate = gates[:, layer].to(own)[:, None, :, None] * where[-n:]
+        new = torch.lerp(units, z[layer, :, -n:].to(own).expand_as(units), gate.expand_as(units))
         return torch.cat([before, new.flatten(2)], dim=1)
 
     with torch.enable_grad(), ExitStack() as stack:

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from stages.lib.forward import filled
 from stages.lib.forward.site import Site, Z
@@ -38,11 +39,15 @@ def at(
 
 @contextmanager
 def capture(lm: LanguageModel, n_tail: int, site: Site = Z) -> Generator[dict[str, list[Tensor]]]:
-    """Record the site and the residual stream of each layer at the last positions."""
+    """Record the site and the residual stream of each layer at the last positions.
+
+    Zeros stand in front of rows with fewer positions.
+    """
     captured: dict[str, list[Tensor]] = {"z": [], "residual": []}
 
     def keep(name: str, x: Tensor) -> None:
-        captured[name].append(x[:, -n_tail:].clone())  # a view would keep all positions in memory
+        tail = x[:, -n_tail:].clone()  # a view would keep all positions in memory
+        captured[name].append(pad(tail, (0, 0, n_tail - tail.shape[1], 0)))
 
     def read_input(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         keep("residual", given(args, kwargs))

@@ -62,8 +62,9 @@ class Patcher:
     keep : bool
         Keep base and source runs between calls, up to half of the memory budget. Faster for many
         calls, at about 6 MB per statement for a small model and 100 MB for a large one.
-    key : str
-        Key of params.yaml that sets the number of positions, for error messages.
+    key : str or None
+        Key of params.yaml that sets the number of positions, for error messages. None lets prompts
+        have fewer tokens than positions.
     site : Site
         Tensor of each layer that is read in the source run and patched in the base run.
     prefixes : pair of list of int or None
@@ -73,7 +74,7 @@ class Patcher:
     Raises
     ------
     UserError
-        If a prompt has fewer than `n_positions` tokens.
+        If a prompt has fewer than `n_positions` tokens, unless `key` is None.
 
     References
     ----------
@@ -88,7 +89,7 @@ class Patcher:
         source: list[list[int]],
         n_positions: int,
         keep: bool = False,
-        key: str = "patch.positions",
+        key: str | None = "patch.positions",
         site: Site = Z,
         prefixes: tuple[list[int] | None, list[int] | None] = (None, None),
     ) -> None:
@@ -96,7 +97,8 @@ class Patcher:
         self._memory, self._base_ids = Memory(lm, answers), base
         self._names: tuple[list[bytes], list[bytes]] = [], []
         if base:
-            require_tokens(key, n_positions, [*base, *source])
+            if key is not None:
+                require_tokens(key, n_positions, [*base, *source])
             both = [*zip((base, source), prefixes, strict=True)]
             exact = [shortcut_is_exact(lm, ids, n_positions, site, own) for ids, own in both]
             kind = Prompts if all(batches.gather(exact)) else PlainPrompts

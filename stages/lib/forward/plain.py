@@ -6,6 +6,7 @@ from contextlib import ExitStack
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from stages.lib.forward import finite, hooks, unembed
 from stages.lib.forward.attention import Piece
@@ -28,6 +29,11 @@ class PlainPrompts(Prompts):
         super().__init__(lm, token_ids, n_tail, site, prefix)
         self.own = list(map(len, token_ids))
         self.n_own = self.n_graph = self.longest
+
+    def has_stem(self, row: int) -> bool:
+        """Return False: all tokens run for each prompt."""
+        del row
+        return False
 
     @torch.no_grad()
     def run(self, rows: list[int], keep: bool = False) -> Run:
@@ -80,7 +86,7 @@ class PlainPrompts(Prompts):
                     unembed.logits(self.lm, self._run_prompts([rows[i] for i in group]))
                 ).sum()
             gradients = torch.autograd.grad(total, z)
-            by_group.append(self._units([g[:, -self.n_tail :] for g in gradients]))
+            by_group.append(self._units([self._padded(gradient) for gradient in gradients]))
         return _in_row_order(groups, by_group, 1)
 
     def tail(self, rows: list[int], middle: Piece | None, n_patches: int = 1) -> Tensor:
@@ -97,12 +103,18 @@ class PlainPrompts(Prompts):
         at: Tensor | None,
     ) -> Tensor:
         """Run a group of rows with one patch; return (n_prompts, d_model) at the last position."""
-        at = None if at is None else at[group]
+        n = min(self.n_tail, len(self.token_ids[rows[group[0]]]))
+        at = None if at is None else at[group, -n:]
         with ExitStack() as stack:
             for layer in map(int, np.flatnonzero(units.any(axis=1))):
-                new = (z[layer, group], torch.as_tensor(units[None, layer]), at)
+                new = (z[layer, group, -n:], torch.as_tensor(units[None, layer]), at)
                 stack.enter_context(hooks.write(self.lm, layer, *new, self.site))
             return self._run_prompts([rows[i] for i in group])
+
+    def _padded(self, x: Tensor) -> Tensor:
+        """Cut or pad rows of one length to the tail: (n_prompts, n_tail, width)."""
+        tail = x[:, -self.n_tail :]
+        return pad(tail, (0, 0, self.n_tail - tail.shape[1], 0))
 
     def _by_length(self, rows: list[int]) -> list[list[int]]:
         """Group the indices into `rows` by prompt length, as plain forwards use no padding."""

@@ -83,8 +83,8 @@ class Prompts:
     token_ids : list of list of int
         One prompt per row.
     n_tail : int
-        Number of last positions at which activations are read or patched; each prompt has at least
-        as many tokens (`require_tokens`).
+        Number of last positions at which activations are read or patched. A prompt may have fewer
+        tokens; then the activations of its first positions stand for nothing.
     site : Site
         Tensor of each layer that is read and patched.
     prefix : list of int or None
@@ -118,12 +118,13 @@ class Prompts:
 
     def has_stem(self, row: int) -> bool:
         """Return whether a part of the prompt's tail runs once for all prompts."""
-        return self.own[row] < self.n_tail
+        return self.starts[row] > max(0, len(self.token_ids[row]) - self.n_tail)
 
     def width(self, rows: list[int]) -> int:
         """Return the number of tokens per row of patched runs of a batch (`of_like_length`)."""
-        own = max(min(self.n_tail, self.own[row]) for row in rows)
-        return _round_up(own, WIDTH) if any(map(self.has_stem, rows)) else own
+        if not any(map(self.has_stem, rows)):
+            return self.n_tail
+        return _round_up(max(min(self.n_tail, self.own[row]) for row in rows), WIDTH)
 
     @torch.no_grad()
     def run(self, rows: list[int], keep: bool = False) -> Run:
@@ -138,7 +139,7 @@ class Prompts:
             captured = stack.enter_context(hooks.capture(self.lm, self.n_tail, self.site))
             last = self._end(rows, middle) if keep else self._rest(rows)
         if any(map(self.has_stem, rows)):
-            captured = stem.with_captured(self, rows, captured)
+            captured = stem.with_stem(self, rows, captured)
         z, residual = self._units(captured["z"]), self._stack(captured["residual"])
         result = Run(last, z, residual, middle)
         finite.require_run(self, rows, result)
@@ -296,7 +297,7 @@ class Prompts:
         """
         prompts = [self.token_ids[row] for row in rows]
         tokens, ends = [ids[-self.n_tail :] for ids in prompts], [len(ids) for ids in prompts]
-        return self.forward(tokens, ends, middle, n_patches)[0]
+        return self.forward(tokens, ends, middle, n_patches, multiple=self.n_tail)[0]
 
     def _end(
         self,
@@ -365,7 +366,8 @@ class Prompts:
 
         Tails with few tokens of the prefix are run as a whole, for each prompt.
         """
-        common, tail = min(_n_common([ids, self.prefix]), len(ids) - 1), len(ids) - self.n_tail
+        common = min(_n_common([ids, self.prefix]), len(ids) - 1)
+        tail = max(0, len(ids) - self.n_tail)
         return common if common - tail >= STEM else min(common, tail)
 
 

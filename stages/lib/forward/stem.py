@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from stages.lib.forward.prompts import Prompts
 
 
-def with_captured(
+def with_stem(
     prompts: "Prompts", rows: list[int], captured: dict[str, list[Tensor]]
 ) -> dict[str, list[Tensor]]:
     """Put activations of the shared prefix in front of those of the prompts' own tokens.
@@ -31,20 +31,19 @@ def with_captured(
     rows : list of int
         The prompts that were run.
     captured : dict of str to list of Tensor
-        By name and layer: (n_rows, n_positions, width) at the last positions of each prompt.
+        By name and layer: (n_rows, n_tail, width), without the stems.
 
     Returns
     -------
     dict of str to list of Tensor
-        The same at all of the tail's positions: (n_rows, n_tail, width).
+        The same with the stems.
     """
-    n_shared, n_new = len(prompts.prefix), captured["residual"][0].shape[1]
-    position = torch.arange(prompts.n_tail)
+    n_shared, position = len(prompts.prefix), torch.arange(prompts.n_tail)
     own = torch.tensor([prompts.own[row] for row in rows])[:, None]
     start = torch.tensor([prompts.starts[row] for row in rows])[:, None]
     is_own = position >= prompts.n_tail - own
     first = start + own - prompts.n_tail  # position of the tail's first token in the prompt
-    index = torch.where(is_own, n_shared + n_new - prompts.n_tail + position, first + position)
+    index = torch.where(is_own, n_shared + position, (first + position).clamp(min=0))
     return {
         name: [
             torch.cat([shared.expand(len(rows), -1, -1), new], dim=1)[

@@ -1,6 +1,6 @@
 """Pairs the positions of each statement's two prompts, and makes patchers at those pairs."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +13,6 @@ from stages.lib.patching.config import PatchConfig
 from stages.lib.patching.experiment import Experiment
 from stages.lib.patching.prompt_pairs import PromptPairs
 
-MOST_GROUPS = 8  # each group is batched by itself
 STATEMENTS_AT_ONCE = 32  # statements whose z is held at a time
 
 
@@ -93,40 +92,6 @@ def placed(setting: Experiment, node: str) -> tuple[Experiment, list[Pairs]]:
     return replace(setting, pairs=about), counterparts
 
 
-def in_groups(setting: Experiment, places: Iterable[list[Pairs]], node: str) -> list[int]:
-    """Find the statements that `groups` keeps at every place, so that places can be compared.
-
-    Parameters
-    ----------
-    setting : Experiment
-        Statements and model.
-    places : iterable of list of Pairs
-        Position pairs of each statement, by place.
-    node : str
-        Stage that leaves statements out, for the line that the main process prints.
-
-    Returns
-    -------
-    list of int
-        Indices of the statements, ascending.
-    """
-    lengths = _lengths(setting.pairs)
-    kept = set(range(len(lengths)))
-    for counterparts in places:
-        kept &= {i for group in groups(counterparts, lengths) for i in group}
-    if len(kept) < len(lengths) and batches.is_main_process():
-        print(
-            f"{node}: left out {len(lengths) - len(kept)} of {len(lengths)} statements: their "
-            f"prompts' lengths make more than {MOST_GROUPS} groups"
-        )
-    return sorted(kept)
-
-
-def _lengths(about: PromptPairs) -> list[int]:
-    """Count the tokens of the shorter prompt of each statement."""
-    return [min(len(a), len(b)) for a, b in zip(about.base, about.source, strict=True)]
-
-
 def _cut(
     decode: Decode, token_ids: list[int], text: str, wording: PersonaWording, statement: str
 ) -> tuple[list[str], np.ndarray]:
@@ -150,13 +115,13 @@ def patchers(
     Yields
     ------
     tuple of list of int, Patcher and Tensor or None
-        Indices of some statements of a group; their patcher, over as many last positions as hold
-        all pairs of the group; and the z to patch in there (None: the source run's own z).
-        Statements that `groups` leaves out are missing.
+        Indices of some statements; their patcher, over as many last positions as hold all of their
+        pairs; and the z to patch in there (None: the source run's own z).
     """
     about = setting.pairs
-    for reach, part in _parts(counterparts, _lengths(about)):
+    for part in batches.parts(range(len(counterparts)), STATEMENTS_AT_ONCE):
         part_pairs = [counterparts[i] for i in part]
+        reach = max(p.reach for p in part_pairs)
         base, source = ([prompts[i] for i in part] for prompts in (about.base, about.source))
         patcher = Patcher(
             setting.lm,
@@ -165,6 +130,7 @@ def patchers(
             source,
             reach,
             keep=True,
+            key=None,
             site=setting.site,
             prefixes=(about.base_prefix, about.source_prefix),
         )
@@ -177,46 +143,6 @@ def mask(counterparts: list[Pairs], reach: int) -> np.ndarray:
     for row, aligned_pairs in zip(is_patched, counterparts, strict=True):
         row[aligned_pairs.base] = True
     return is_patched
-
-
-def groups(counterparts: list[Pairs], lengths: list[int]) -> list[list[int]]:
-    """Group statements so that all prompts of a group are as long as its pairs reach back.
-
-    Parameters
-    ----------
-    counterparts : list of Pairs
-        Position pairs of each statement.
-    lengths : list of int
-        Tokens of the shorter prompt of each statement.
-
-    Returns
-    -------
-    list of list of int
-        Indices of the statements of each group, ascending; the largest group first. Groups beyond
-        `MOST_GROUPS` are left out.
-
-    Raises
-    ------
-    ValueError
-        If the pairs of a statement reach further back than its shorter prompt.
-    """
-    if any(p.reach > length for p, length in zip(counterparts, lengths, strict=True)):
-        raise ValueError("groups: a pair of positions lies before the start of a prompt")
-    waiting = sorted(range(len(counterparts)), key=lambda i: (-counterparts[i].reach, i))
-    grouped: list[list[int]] = []
-    while waiting:
-        reach = counterparts[waiting[0]].reach
-        grouped.append(sorted(i for i in waiting if lengths[i] >= reach))
-        waiting = [i for i in waiting if lengths[i] < reach]
-    return sorted(grouped, key=lambda group: (-len(group), group))[:MOST_GROUPS]
-
-
-def _parts(counterparts: list[Pairs], lengths: list[int]) -> Iterator[tuple[int, list[int]]]:
-    """Cut each group into parts; yield how many last positions hold its pairs, and each part."""
-    for group in groups(counterparts, lengths):
-        reach = max(counterparts[i].reach for i in group)
-        for part in batches.parts(group, STATEMENTS_AT_ONCE):
-            yield reach, part
 
 
 def _source_z(patcher: Patcher, counterparts: list[Pairs], reach: int) -> torch.Tensor | None:

@@ -11,6 +11,7 @@ from stages.lib.forward import batches, check
 from stages.lib.forward.plain import PlainPrompts
 from stages.lib.forward.prompts import STEM, Prompts
 from stages.lib.forward.site import MLP_OUT, RESID_POST, Z
+from stages.lib.io.cli import UserError
 from tests import tiny
 
 ROUNDING = 1e-5
@@ -105,9 +106,9 @@ def test_patched_runs_are_those_of_plain_forwards(model, site, place):
     ):
         run = base.run(FAR, keep=True)
         lasts.append(base.patched(FAR, run, source.run(FAR).z, heads, at))
-        unpatched = run.last
-    torch.testing.assert_close(*lasts, atol=10 * ROUNDING, rtol=0)
-    changed = (lasts[0] - unpatched).abs().amax(dim=-1) > 100 * ROUNDING
+        lasts.append(run.last)
+    torch.testing.assert_close(*lasts[::2], atol=10 * ROUNDING, rtol=0)
+    changed = (lasts[0] - lasts[1]).abs().amax(dim=-1) > 100 * ROUNDING
     assert changed.all() if place != "nowhere" else not changed.any()
 
 
@@ -167,3 +168,35 @@ def test_shared_tokens_run_once_for_all_prompts_with_the_same_patch(model):
     assert tokens_run(model, [2, 1], positions("the same shared tokens")) == [(1, n_stem), (2, 8)]
     (stems, _), (rows, _) = tokens_run(model, FAR, positions("other tokens in each prompt"))
     assert (stems, rows) == (len(FAR), len(FAR))
+
+
+class TestPromptsShorterThanTheTail:
+    """A tail that is longer than some prompts: nothing stands before a prompt's first token."""
+
+    LONG = 60
+    ROWS = tuple(range(len(BASE)))
+
+    @pytest.mark.parametrize("prefixes", [PREFIXES, [[], []]], ids=["with stems", "without"])
+    def test_runs_and_gradients_are_those_of_plain_forwards(self, model, prefixes):
+        at = torch.zeros(len(BASE), self.LONG, dtype=torch.bool)
+        for row, ids in enumerate(BASE):
+            at[row, -min(len(ids), self.LONG) :] = True
+        results = []
+        for kind in (Prompts, PlainPrompts):
+            base, source = (
+                kind(model, ids, self.LONG, Z, prefix)
+                for ids, prefix in zip((BASE, SOURCE), prefixes, strict=True)
+            )
+            run, z = base.run([*self.ROWS], keep=True), source.run([*self.ROWS]).z
+            patched = base.patched([*self.ROWS], run, z, patches(model, one_first_layer=True), at)
+            gradient = base.gradient([*self.ROWS], run, lambda logits: logits[:, 0] - logits[:, 1])
+            inside = at[None, ..., None, None]
+            results.append([patched, run.z * inside, gradient * inside, run.last])
+        for ours, plain in zip(*results, strict=True):
+            torch.testing.assert_close(ours, plain, atol=20 * ROUNDING, rtol=0)
+        assert (results[0][0] - results[0][3]).abs().amax(dim=-1).min() > 100 * ROUNDING
+
+    def test_a_patcher_allows_them_only_if_no_key_sets_the_positions(self, model, answers):
+        forward.Patcher(model, answers, BASE, SOURCE, self.LONG, key=None)
+        with pytest.raises(UserError, match="patch.positions: the last 60 positions asked for"):
+            forward.Patcher(model, answers, BASE, SOURCE, self.LONG)
