@@ -131,14 +131,13 @@ def _z_after(
     lengths = np.array([len(tokens) for tokens in ids])
 
     def patched_z(rows: list[int]) -> dict[str, np.ndarray]:
-        base = prompts.run(rows)
         if writer is None:
-            return {"z": batches.numbers(base.z.transpose(0, 1))}
+            return {"z": batches.numbers(prompts.run(rows).z.transpose(0, 1))}
         patches = np.zeros((1, *setting.shape), bool)
         patches[0, writer.layer] = True
         writer_mask = torch.as_tensor(masks[writer.block][rows])
         with hooks.capture(lm, n_tail, site) as captured:
-            prompts.patched(rows, base, source[:, rows].to(base.z), patches, writer_mask)
+            prompts.patched(rows, None, source[:, rows].to(lm.device), patches, writer_mask)
         layers = torch.stack([layer.float().cpu() for layer in captured["z"]], dim=1)
         return {"z": batches.numbers(torch.unflatten(layers, -1, site.shape(lm)))}
 

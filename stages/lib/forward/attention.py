@@ -44,7 +44,7 @@ class Piece:
     keys, values : list of Tensor of shape (n_kv_heads, n_prompts, n_tokens, d_head)
         One per layer, in the order in which the layers ran; the narrower of the two is padded to
         the width of the other.
-    entry : Tensor of shape (n_rows,), int64, or None
+    entry : Tensor of shape (n_prompts, n_patches), int64, or None
         For each row of the batch, the index along the second axis of the keys and values that the
         row attends to, in layers where this axis is longer than 1; None where all rows attend to
         the only entry, or each row to its own.
@@ -55,17 +55,13 @@ class Piece:
     values: list[Tensor] = field(default_factory=list[Tensor])
     entry: Tensor | None = None
 
-    def of_layer(self, layer: int) -> tuple[Tensor, Tensor]:
-        """Return the keys and values to which the rows of the batch attend in a layer."""
-        return self._of_rows(self.keys[layer]), self._of_rows(self.values[layer])
-
-    def _of_rows(self, x: Tensor) -> Tensor:
-        """Select each row's entry of the keys or values of a layer."""
-        if self.entry is None:
-            return x
-        if x.shape[1] == 1:
-            return x.expand(-1, len(self.entry), -1, -1)
-        return x.index_select(1, self.entry.to(x.device))
+    def of_layer(self, layer: int, n_patches: int) -> tuple[Tensor, Tensor]:
+        """Return keys and values to which the rows of the first patches attend in a layer."""
+        key, value = (
+            x if self.entry is None else _of_rows(x, self.entry[:, :n_patches].flatten())
+            for x in (self.keys[layer], self.values[layer])
+        )
+        return key, value
 
 
 @dataclass
@@ -137,9 +133,10 @@ class KeptKeys:
         if self.record:
             self.new.keys.append(key.contiguous())
             self.new.values.append(value.contiguous())
-        old = self.middle.of_layer(layer) if self.middle else (None, None)
+        n = self.n_patches
+        old = self.middle.of_layer(layer, n) if self.middle else (None, None)
         own = (self._after(old[0], key), self._after(old[1], value))
-        return [self.shared.of_layer(layer), own] if self.shared else [own]
+        return [self.shared.of_layer(layer, n), own] if self.shared else [own]
 
     def _after(self, old: Tensor | None, new: Tensor) -> Tensor:
         """Join the keys or values of the middle and of new tokens, with zeros in front."""
@@ -240,6 +237,13 @@ def attend(
     z = z.view(n_kv_heads, n_rows, n_group, n_query, d_head)[..., :d_value]
     z = z.permute(1, 3, 0, 2, 4).reshape(n_rows, n_query, n_heads, d_value)
     return z.expand(-1, n_new, -1, -1), None
+
+
+def _of_rows(x: Tensor, entry: Tensor) -> Tensor:
+    """Select the entry of each row along the second axis, or the only one for all rows."""
+    if x.shape[1] == 1:
+        return x.expand(-1, len(entry), -1, -1)
+    return x.index_select(1, entry.to(x.device))
 
 
 def _n_front(width: int) -> int:

@@ -94,7 +94,8 @@ def prompts_at_once(
 
 def patches_at_once(lm: LanguageModel, n_prompts: int, n_tail: int, n_seen: int) -> int:
     """Return how many patches of `n_prompts` prompts fit one forward; results take no memory."""
-    return max(1, _rows_that_fit(lm, n_tail, n_seen, 0) // n_prompts)
+    more = n_prompts * n_tail // 2  # the nearest number of patches to what is enough
+    return max(1, _rows_that_fit(lm, n_tail, n_seen, 0, more) // n_prompts)
 
 
 def graphs_at_once(lm: LanguageModel, n_tokens: int, n_seen: int) -> int:
@@ -113,12 +114,14 @@ def rows_to_unembed(lm: LanguageModel) -> int:
     return max(1, int(min(memory(lm) / 2 / bytes_per_row, ENOUGH_TO_UNEMBED)) >> _halved)
 
 
-def _rows_that_fit(lm: LanguageModel, n_tokens: int, n_seen: int, n_kept: int) -> int:
+def _rows_that_fit(
+    lm: LanguageModel, n_tokens: int, n_seen: int, n_kept: int, more: int = 0
+) -> int:
     """Return how many rows fit, with half of the budget for kept values, half for one layer."""
     config = lm.model.config.get_text_config()
     widest = max(getattr(config, "intermediate_size", None) or 4 * lm.d_model, lm.d_model)
     scores = 5 * lm.n_heads * n_seen  # per piece, joined, softmax in float32 and in the dtype
     working = n_tokens * max(3 * widest + 6 * lm.d_model, 6 * lm.d_model + scores)
     bytes_per_row = lm.model.dtype.itemsize * max(n_kept, working)
-    rows = min(memory(lm) / 2 / bytes_per_row, ENOUGH[lm.device.type] / n_tokens)
+    rows = min(memory(lm) / 2 / bytes_per_row, (ENOUGH[lm.device.type] + more) / n_tokens)
     return max(1, int(rows) >> _halved)

@@ -96,15 +96,15 @@ def _is_exact(prompts: Prompts) -> bool:
 def _shortcut(prompts: Prompts, expected: Tensor) -> tuple[bool, str]:
     """Return whether the shortcut gives the expected logits, and the reason if not."""
     lm = prompts.lm
-    units = np.zeros((1, lm.n_layers, prompts.site.shape(lm)[0]), bool)
-    units[:, lm.n_layers // 2] = units[:, -1, 0] = True
+    units = np.zeros((2, lm.n_layers, prompts.site.shape(lm)[0]), bool)
+    units[0, lm.n_layers // 2] = units[:, -1, 0] = True
     try:
         run = prompts.run([0, 1], keep=True)
         _require_one_stream(lm, run, prompts.n_tail)
-        patched = prompts.patched([0, 1], run, run.z, units)[
-            0
-        ]  # a run patched with its own z: no change
-        outputs = (prompts.run([0, 1]).last, patched)
+        # Patched with its own z, a run does not change.
+        alone = [prompts.run([row], keep=True) for row in (0, 1)]
+        patched = [prompts.patched([row], one, one.z, units) for row, one in enumerate(alone)]
+        outputs = (prompts.run([0, 1]).last, run.last, *torch.cat(patched, dim=1))
         difference = max(_difference(lm, last, expected) for last in outputs)
     except FAILURES as error:
         _require_memory(lm, error, prompts.token_ids)  # plain forwards would need more

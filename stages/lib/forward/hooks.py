@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
 from stages.lib.forward import filled
+from stages.lib.forward.attention import KeptKeys
 from stages.lib.forward.site import Site, Z
 from stages.lib.model.lm import LanguageModel
 
@@ -91,18 +93,25 @@ def write(
     chosen: Tensor,
     where: Tensor | None = None,
     site: Site = Z,
+    known: tuple[Tensor, Tensor] | None = None,
 ) -> Generator[None]:
     """Overwrite the chosen units at the last positions of one layer.
 
     `z` is (n_prompts, n_tail, n_units, width), `chosen` is (n_patches, n_units), bool, and `where`
-    is as in `mix`. Rows of the batch are prompts, each with its patches in adjacent rows.
+    is as in `mix`. Rows of the batch are prompts, each with its patches in adjacent rows; if there
+    are fewer rows, they are those of the first patches. `known` is a mask of patches, and the
+    tensor of the shape of `z` that stands for their other units.
     """
     n_tail = z.shape[1]
 
     def written(own: Tensor) -> Tensor:
         before, tail = own[:, :-n_tail], own[:, -n_tail:]  # one position after `last_position`
-        rows = torch.unflatten(torch.unflatten(tail, -1, site.shape(lm)), 0, (len(z), len(chosen)))
-        new = mix(rows, z.to(own.device, own.dtype)[:, None], chosen, where)
+        n, other = len(own) // len(z), z.to(own.device, own.dtype)[:, None]
+        rows = torch.unflatten(torch.unflatten(tail, -1, site.shape(lm)), 0, (len(z), n))
+        if known is not None:
+            is_known = known[0][:n, None, None, None].to(own.device)
+            rows = torch.where(is_known, known[1].to(other)[:, None], rows)
+        new = mix(rows, other, chosen[:n], where)
         return torch.cat([before, new.flatten(0, 1).flatten(2)], dim=1)
 
     with at(lm, site, layer, written):
@@ -136,6 +145,35 @@ def start_at(layers: Sequence[Any], start: int, residual: Tensor) -> Generator[N
         stack.callback(handle.remove)
         for layer in layers[:start]:
             stack.enter_context(stand_in(layer, _return_input))
+        yield
+
+
+@contextmanager
+def on_first_patches(layer: Any, n_patches: int, n_first: int) -> Generator[None]:
+    """Run a layer for the first of each prompt's patches only; other rows pass unchanged."""
+    forward = layer.forward
+
+    def first(x: Any, n_rows: int) -> Any:
+        if isinstance(x, KeptKeys):
+            return replace(x, n_patches=n_first)
+        if isinstance(x, tuple):
+            return tuple(first(part, n_rows) for part in cast(tuple[Any, ...], x))
+        if isinstance(x, Tensor) and x.dim() > 1 and len(x) == n_rows:
+            return torch.unflatten(x, 0, (-1, n_patches))[:, :n_first].flatten(0, 1)
+        return x
+
+    def run(*args: Any, **kwargs: Any) -> Any:
+        x = given(args, kwargs)
+        chosen = {name: first(value, len(x)) for name, value in kwargs.items()}
+        output = forward(*first(args, len(x)), **chosen)
+        new = torch.unflatten(first_output(output), 0, (-1, n_first))
+        rest = torch.unflatten(x.to(new.device), 0, (-1, n_patches))[:, n_first:]
+        return with_first_output(output, torch.cat([new, rest], dim=1).flatten(0, 1))
+
+    if n_first == n_patches:
+        yield
+        return
+    with stand_in(layer, run):
         yield
 
 

@@ -296,13 +296,11 @@ class Patcher:
             yield (UNPATCHED + patch_ids[indices]).tolist(), last.flatten(0, 1)
 
     def _stacks(self, patches: np.ndarray, rows: list[int]) -> Iterator[np.ndarray]:
-        """Yield the numbers of patches that run at once: those with the same first layer."""
+        """Yield the numbers of patches that run at once: those whose first layers are next."""
         base = self.base
         at_once = budget.patches_at_once(self.lm, len(rows), base.width(rows), base.longest)
-        first = patches.any(axis=2).argmax(axis=1)
-        for layer in np.unique(first):
-            same = np.flatnonzero(first == layer)
-            yield from (same[i : i + at_once] for i in range(0, len(same), at_once))
+        order = np.argsort(written.first_layers(patches), kind="stable")
+        yield from (order[i : i + at_once] for i in range(0, len(order), at_once))
 
     def _z(self, rows: list[int]) -> dict[str, np.ndarray]:
         """Return z of the base and source runs of one batch, (n_prompts, n_layers, …)."""

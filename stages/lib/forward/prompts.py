@@ -34,7 +34,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stages.lib.forward import finite, hooks, linear, stem, unembed
+from stages.lib.forward import finite, hooks, linear, stem, unembed, written
 from stages.lib.forward.attention import KeptKeys, Piece, attending
 from stages.lib.forward.site import Site, Z
 from stages.lib.io.cli import UserError
@@ -165,7 +165,7 @@ class Prompts:
         z : Tensor of shape (n_layers, n_prompts, n_tail, n_units, width)
             Activations to patch in: the source run's `z`, for the same statements.
         patches : ndarray of shape (n_patches, n_layers, n_units), bool
-            Units of each patch; all patches have the same first layer.
+            Units of each patch, in the order of the patches' first layers.
         at : Tensor of shape (n_prompts, n_tail), bool, or None
             Which of the tail's positions are patched; None patches all of them.
 
@@ -209,24 +209,30 @@ class Prompts:
         z : Tensor or mapping of int to Tensor
             By patched layer: what is patched in, of the shape of `own`.
         patches : ndarray of shape (n_patches, n_layers, n_units), bool
-            Units of each patch; all patches have the same first layer.
+            Units of each patch, in the order of the patches' first layers. The runs of a patch
+            enter the batch in its first layer.
         at : Tensor of shape (n_prompts, n_positions), bool, or None
             Which positions are patched; None patches all of them.
         """
         lm, chosen = self.lm, torch.as_tensor(patches).to(self.lm.device)
-        first = int(np.flatnonzero(patches.any(axis=(0, 2)))[0])
+        first = written.first_layers(patches)
+        entered = torch.stack([residual[layer] for layer in first.tolist()], dim=1).flatten(0, 1)
         with ExitStack() as stack:
-            entered = residual[first].repeat_interleave(len(patches), dim=0)
-            stack.enter_context(hooks.start_at(lm.layers, first, entered))
+            stack.enter_context(hooks.start_at(lm.layers, int(first[0]), entered))
             stack.enter_context(hooks.last_position(lm, z=False))
-            for layer in range(first, lm.n_layers):
-                is_patched = patches[:, layer]
-                if layer == first or (is_patched.all() and at is None):
-                    known = hooks.mix(own[layer][:, None], z[layer][:, None], chosen[:, layer], at)
+            for layer in range(first[0], lm.n_layers):
+                n_in, is_new, is_patched = (first <= layer).sum(), first == layer, patches[:, layer]
+                is_known = is_new | (is_patched.all(axis=1) & (at is None))
+                if is_known[:n_in].all():
+                    pair = own[layer][:, None], z[layer][:, None]
+                    known = hooks.mix(*pair, chosen[:n_in, layer], at)
                     stack.enter_context(hooks.give(lm, layer, known.flatten(0, 1), self.site))
                 elif is_patched.any():
                     new = (z[layer], chosen[:, layer], at)
-                    stack.enter_context(hooks.write(lm, layer, *new, self.site))
+                    known = (torch.as_tensor(is_new), own[layer]) if is_new.any() else None
+                    stack.enter_context(hooks.write(lm, layer, *new, self.site, known))
+                entering = hooks.on_first_patches(lm.layers[layer], len(patches), int(n_in))
+                stack.enter_context(entering)
             yield
 
     def gradient(self, rows: list[int], base: Run, score: Callable[[Tensor], Tensor]) -> Tensor:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stages.lib.forward import filled
+from stages.lib.forward import filled, written
 from stages.lib.forward.attention import Piece
 
 if TYPE_CHECKING:
@@ -76,19 +76,23 @@ def patched(
     contents = _contents(prompts, rows, z, patches, at)
     if contents is None:
         return None
-    n_patches, shared = len(patches), prompts.shared or Piece(torch.empty(0))
-    new = _run(prompts, contents, patches)
-    n_runs, first = len(contents.at) * n_patches, prompts.lm.n_layers - len(new.keys)
-    run = contents.of_row[:, None] * n_patches + torch.arange(n_patches)
-    keys, values = (
-        [
-            *old[:first],
-            *(_joined(*pair, new.positions) for pair in zip(old[first:], x, strict=True)),
-        ]
-        for old, x in ((shared.keys, new.keys), (shared.values, new.values))
+    n_contents, n_patches = len(contents.at), len(patches)
+    shared, new = prompts.shared or Piece(torch.empty(0)), _run(prompts, contents, patches)
+    n_skipped = prompts.lm.n_layers - len(new.keys)
+    ran, first = (new.positions >= 0)[:, None], torch.as_tensor(written.first_layers(patches))
+
+    def joined(old: list[Tensor], changed: list[Tensor]) -> list[Tensor]:
+        layers = enumerate(zip(old[n_skipped:], changed, strict=True), n_skipped)
+        after = [_joined(*pair, ran & (first < layer)[:, None]) for layer, pair in layers]
+        return [*old[:n_skipped], *after]
+
+    entry = contents.of_row[:, None] * n_patches + torch.arange(n_patches)
+    return Piece(
+        shared.positions,
+        joined(shared.keys, new.keys),
+        joined(shared.values, new.values),
+        entry.clamp(max=n_contents * n_patches),  # the last entry is unpatched
     )
-    # The entry after the last one is unpatched.
-    return Piece(shared.positions, keys, values, entry=run.clamp(max=n_runs).flatten())
 
 
 @dataclass(frozen=True)
@@ -161,21 +165,23 @@ def _run(prompts: "Prompts", contents: _Contents, patches: np.ndarray) -> Piece:
         for name in ("residual", "z")
     )
     units = [torch.unflatten(x, -1, prompts.site.shape(lm)) for x in own]
-    new = {layer: z[:, position] for layer, z in contents.z.items()}
-    with prompts.overwrite(residual, units, new, patches, contents.at[:, position]):
+    replacement = {layer: z[:, position] for layer, z in contents.z.items()}
+    with prompts.overwrite(residual, units, replacement, patches, contents.at[:, position]):
         tokens, ends = [prompts.prefix[start:] for start in starts], [n] * len(starts)
         return prompts.forward(tokens, ends, None, len(patches), True, lm.n_layers - 1, multiple)[1]
 
 
-def _joined(old: Tensor, new: Tensor, positions: Tensor) -> Tensor:
-    """Overwrite keys or values of the shared prefix where it was run; append the unpatched ones.
+def _joined(old: Tensor, new: Tensor, is_patched: Tensor) -> Tensor:
+    """Overwrite keys or values of the shared prefix where a patch changed them, in each run.
 
-    `old` is (n_kv_heads, 1, n_shared, d_head), `new` (n_kv_heads, n_runs, width, d_head), and
-    `positions` (n_contents, width): those of `new`, -1 for padding.
+    `old` is (n_kv_heads, 1, n_shared, d_head), `new` is (n_kv_heads, n_contents * n_first, width,
+    d_head), of the first patches alone, and `is_patched` is (n_contents, n_patches, width). Returns
+    one entry per content and patch, and `old` as the last one.
     """
-    n = min(old.shape[2], new.shape[2])
-    ran = (positions[:, -n:] >= 0).repeat_interleave(new.shape[1] // len(positions), dim=0)
-    joined = old.repeat(1, new.shape[1] + 1, 1, 1)
-    place = joined[:, :-1, -n:]
-    place.copy_(torch.where(ran[..., None].to(old.device), new[:, :, -n:], place))
+    n_contents, n_patches, width = is_patched.shape
+    n, n_first = min(old.shape[2], width), new.shape[1] // n_contents
+    joined = old.repeat(1, n_contents * n_patches + 1, 1, 1)
+    place = torch.unflatten(joined[:, :-1], 1, (n_contents, n_patches))[:, :, :n_first, -n:]
+    new = torch.unflatten(new, 1, (n_contents, n_first))[..., -n:, :]
+    place.copy_(torch.where(is_patched[:, :n_first, -n:, None].to(new.device), new, place))
     return joined

@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -41,6 +42,21 @@ def name(replacement: Replacement, row: int, source: bytes) -> bytes:
     if isinstance(replacement, Tensor):
         return store.digest(replacement[:, row].contiguous().float().cpu().numpy().tobytes())
     return store.digest(source, replacement.names[row])
+
+
+def first_layers(patches: np.ndarray) -> np.ndarray:
+    """Return the first patched layer of each patch.
+
+    Parameters
+    ----------
+    patches : ndarray of shape (n_patches, n_layers, n_units), bool
+        Units of each patch, at least one.
+
+    Returns
+    -------
+    ndarray of shape (n_patches,), int64
+    """
+    return patches.any(axis=2).argmax(axis=1)
 
 
 @torch.no_grad()

@@ -140,10 +140,14 @@ def test_memory_and_shards_change_nothing(model, answers, every, monkeypatch):
 
 def test_a_batch_is_filled_but_no_more(model):
     multiple = filled.multiple(model)
-    assert filled.prompts(model, [7], n_tokens=filled.LEAST) == [7] * multiple
-    assert filled.prompts(model, [7], n_tokens=1) == [7] * max(multiple, filled.LEAST)
+    assert filled.prompts(model, [7], filled.LEAST, multiple) == [7] * multiple
+    assert filled.prompts(model, [7], 1, multiple) == [7] * max(multiple, filled.LEAST)
+    assert filled.prompts(model, [7], filled.LEAST - 1, 1) == [7, 7]
+    assert filled.multiple(model, 3) == multiple
+    assert filled.multiple(model, 4 * multiple) == 1
+    assert filled.multiple(model, 4) == multiple // 4
     many = list(range(max(2 * multiple, filled.LEAST)))
-    assert filled.prompts(model, many, n_tokens=1) == many
+    assert filled.prompts(model, many, 1, multiple) == many
     x = torch.arange(6.0).view(3, 2)
     assert torch.equal(filled.fill_rows(x)[:3], x)
     assert torch.equal(filled.fill_rows(x)[3:], x[-1:].expand(filled.LEAST - 3, 2))

@@ -43,10 +43,12 @@ def kinds(model, ids, prefix, site=Z):
 
 def patches(model, *, one_first_layer, site=Z):
     """Patches of single units, of layers, and of units in several layers."""
-    heads = np.zeros((3, model.n_layers, site.shape(model)[0]), bool)
+    heads = np.zeros((5, model.n_layers, site.shape(model)[0]), bool)
     heads[0, 1, 0] = heads[1, 1] = heads[2, 1, -1] = heads[2, 2] = heads[2, 3, 0] = True
-    if not one_first_layer:
-        heads[0, 0, 0] = True
+    heads[3, 2] = heads[3, 3] = heads[4, 3, 0] = True
+    if one_first_layer:
+        return heads[:3]
+    heads[0, 0, 0] = True
     return heads
 
 
@@ -96,10 +98,11 @@ def test_activations_of_the_whole_tail_are_those_of_plain_forwards(model, site, 
     )
 
 
+@pytest.mark.parametrize("one_first_layer", [True, False])
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("site", [Z, MLP_OUT, RESID_POST], ids=lambda site: site.name)
-def test_patched_runs_are_those_of_plain_forwards(model, site, place):
-    heads, lasts = patches(model, one_first_layer=True, site=site), []
+def test_patched_runs_are_those_of_plain_forwards(model, site, place, one_first_layer):
+    heads, lasts = patches(model, one_first_layer=one_first_layer, site=site), []
     at = torch.as_tensor(positions(place))[FAR]
     for base, source in zip(
         kinds(model, BASE, PREFIXES[0], site), kinds(model, SOURCE, PREFIXES[1], site), strict=True
@@ -109,7 +112,7 @@ def test_patched_runs_are_those_of_plain_forwards(model, site, place):
         lasts.append(run.last)
     torch.testing.assert_close(*lasts[::2], atol=10 * ROUNDING, rtol=0)
     changed = (lasts[0] - lasts[1]).abs().amax(dim=-1) > 100 * ROUNDING
-    assert changed.all() if place != "nowhere" else not changed.any()
+    assert changed[:3].all() if place != "nowhere" else not changed.any()
 
 
 def test_without_positions_the_whole_tail_is_patched(model):
@@ -133,11 +136,11 @@ def test_a_patcher_mixes_prompts_with_and_without_a_stem(model, answers, monkeyp
     np.testing.assert_allclose(*results, atol=ROUNDING)
 
 
-def test_batches_have_a_stem_in_all_rows_or_in_none(model):
+def test_batches_with_a_stem_have_one_width(model):
     prompts, _ = kinds(model, BASE, PREFIXES[0])
     cut = batches.of_like_length(prompts, range(len(BASE)), at_once=99)
-    assert {tuple(sorted(set(rows))) for rows in cut} == {tuple(FAR), (5, 6, 7)}
-    assert [prompts.width(rows) for rows in cut] == [16, TAIL]
+    widths = {tuple(sorted(set(rows))): prompts.width(rows) for rows in cut}
+    assert widths == {(5, 6, 7): TAIL, (0,): 4, (1, 2): 8, (3,): 12, (4,): 16}
 
 
 def tokens_run(model, rows, at):
