@@ -6,9 +6,7 @@ the store under a hash of everything that they depend on. On GPUs a kernel is ch
 the whole batch: there a remembered answer may differ in the last bits from a recomputed one.
 """
 
-import os
 import platform
-import re
 from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
@@ -25,6 +23,12 @@ from stages.lib.model import lm as language_model
 from stages.lib.model.lm import LanguageModel
 from stages.lib.model.readout import Answers
 
+CPUINFO = Path("/proc/cpuinfo")
+# Lines of `CPUINFO` that tell processors apart, on x86 and on ARM. Clock rates change all the time.
+FACTS = {
+    *("vendor_id", "cpu family", "model", "model name", "stepping", "flags", "cache size"),
+    *("CPU implementer", "CPU architecture", "CPU variant", "CPU part", "Features"),
+}
 READ = 3  # values per run: log P(true), log P(false), the id of the most likely token
 PACKAGES = ("numpy", "torch", "transformers")
 CODE = (Path(__file__).parent, Path(language_model.__file__).parent)  # the code that computes runs
@@ -115,11 +119,20 @@ def _machine() -> list[str | int]:
     """Name the hardware and settings on which rounding may depend."""
     if torch.cuda.is_available():
         return ["cuda", torch.cuda.get_device_name()]
-    name = platform.processor()
-    if os.path.exists("/proc/cpuinfo"):
-        models = re.findall(r"^model name\s*:\s*(.*)$", Path("/proc/cpuinfo").read_text(), re.M)
-        name = next(iter(models), name)
-    return ["cpu", name, torch.backends.cpu.get_cpu_capability(), torch.get_num_threads()]
+    capability, threads = torch.backends.cpu.get_cpu_capability(), torch.get_num_threads()
+    return ["cpu", *_processor(), capability, threads]
+
+
+def _processor() -> list[str]:
+    """Say by what libraries choose their kernels.
+
+    The name alone does not tell: virtual machines on different hosts have one and the same.
+    """
+    if not CPUINFO.exists():
+        return [platform.processor()]
+    first = CPUINFO.read_text().split("\n\n")[0]
+    lines = (line.partition(":") for line in first.splitlines())
+    return [f"{key.strip()}: {value.strip()}" for key, _, value in lines if key.strip() in FACTS]
 
 
 def _tokens(ids: Sequence[int]) -> bytes:

@@ -322,3 +322,48 @@ def test_runs_are_kept_between_calls_as_far_as_there_is_room(model, answers, mon
     same(none, first)
     same(some, first)
     assert 0 < forward.Patcher(unnamed, answers, BASE, SOURCE, TAIL, keep=True)._room < 1e15
+
+
+X86 = """processor\t: 0
+vendor_id\t: GenuineIntel
+cpu family\t: 6
+model\t\t: 207
+model name\t: Intel(R) Xeon(R) Processor
+stepping\t: 2
+cpu MHz\t\t: 2300.0
+flags\t\t: fpu avx2 avx512f
+
+processor\t: 1
+model\t\t: 1
+"""
+ARM = "processor\t: 0\nBogoMIPS\t: 50.0\nFeatures\t: asimd\nCPU part\t: 0xd0c\n"
+
+
+class TestProcessor:
+    """Virtual machines on hosts of several generations share one generic name."""
+
+    def facts(self, text, tmp_path, monkeypatch):
+        monkeypatch.setattr(memory, "CPUINFO", tmp_path / "cpuinfo")
+        memory.CPUINFO.write_text(text)
+        return memory._processor()
+
+    @pytest.mark.parametrize(
+        ("old", "new"),
+        [("207", "143"), (": 2\n", ": 3\n"), (" avx512f", ""), ("GenuineIntel", "AuthenticAMD")],
+    )
+    def test_another_processor_of_the_same_name_has_other_runs(
+        self, old, new, tmp_path, monkeypatch
+    ):
+        here = self.facts(X86, tmp_path, monkeypatch)
+        assert "model name: Intel(R) Xeon(R) Processor" in here
+        assert self.facts(X86.replace(old, new, 1), tmp_path, monkeypatch) != here
+
+    def test_a_clock_rate_and_other_cores_do_not_matter(self, tmp_path, monkeypatch):
+        here = self.facts(X86, tmp_path, monkeypatch)
+        assert self.facts(X86.replace("2300", "3100"), tmp_path, monkeypatch) == here
+        assert self.facts(X86.split("\n\n")[0], tmp_path, monkeypatch) == here
+
+    def test_other_architectures_and_systems_have_a_name_too(self, tmp_path, monkeypatch):
+        assert self.facts(ARM, tmp_path, monkeypatch) == ["Features: asimd", "CPU part: 0xd0c"]
+        monkeypatch.setattr(memory, "CPUINFO", tmp_path / "missing")
+        assert len(memory._processor()) == 1
