@@ -65,7 +65,7 @@ def capture(
     """
     n_tail = -min(positions)
     require_tokens(key, n_tail, token_ids)
-    exact = all(batches.gather([shortcut_is_exact(lm, token_ids, n_tail, site)]))
+    exact = all(batches.gather([shortcut_is_exact(lm, token_ids, n_tail, site, prefix)]))
     prompts = (Prompts if exact else PlainPrompts)(lm, token_ids, n_tail, site, prefix)
     columns = [n_tail + position for position in positions]
     at_once = batches.prompts_at_once(prompts)

@@ -2,8 +2,9 @@
 
 A query attends to the tokens that all prompts share, and to the prompt's own tokens. transformers
 would copy the keys and values of both into one tensor for every forward, and again for every query
-head of a group. Here the shared keys and values, which are most, are never copied: all queries meet
-them in one matrix product, and the query heads of a group are folded into its rows.
+head of a group. Here the shared keys and values, which are most, are not copied unless a patch
+changed them: all queries meet them in one matrix product, and the query heads of a group are folded
+into its rows.
 
 On CPUs a fused kernel of torch computes the scores, softmax and z of each piece in half the time,
 and the pieces are combined by the logarithms of their softmax sums. The kernel has no soft cap, and

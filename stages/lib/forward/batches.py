@@ -1,7 +1,6 @@
 """Batches of prompts, divided among the processes that a launcher started."""
 
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -46,7 +45,7 @@ def of_like_length(
 ) -> list[list[int]]:
     """Split rows into batches of similar length, to need little padding.
 
-    Prompts with a stem share a batch only if their own tokens are padded to the same width.
+    Prompts with a stem and prompts without one share no batch.
 
     If rows suffice, each process gets the same number of batches, and batches take the same time.
 
@@ -68,28 +67,24 @@ def of_like_length(
         Rows of each batch. A batch may repeat its last row (see `filled`), so results must be
         stored by row.
     """
-    by_width: dict[int, list[int]] = defaultdict(list)
-    for row in rows:
-        by_width[prompts.width([row]) if prompts.has_stem(row) else 0].append(row)
+    by_kind = [[row for row in rows if prompts.has_stem(row) == has] for has in (True, False)]
     return [
-        batch
-        for width in sorted(by_width)
-        for batch in _of_width(prompts, by_width[width], width, at_once, patched)
+        batch for some in by_kind if some for batch in _of_a_kind(prompts, some, at_once, patched)
     ]
 
 
-def _of_width(
-    prompts: Prompts, rows: list[int], width: int, at_once: int, patched: bool
+def _of_a_kind(
+    prompts: Prompts, rows: list[int], at_once: int, patched: bool
 ) -> Iterator[list[int]]:
-    """Yield batches of rows with a stem and this width, or of rows without a stem (width 0)."""
+    """Yield batches of rows that all have a stem, or none; parameters as in `of_like_length`."""
     order = sorted(rows, key=lambda row: (len(prompts.token_ids[row]), row))
-    multiple = filled.multiple(prompts.lm, width)
+    multiple = filled.multiple(prompts.lm)
     blocks = [order[i : i + multiple] for i in range(0, len(order), multiple)]
     work = [len(block) if patched else sum(prompts.own[row] for row in block) for block in blocks]
     ends = _equal_parts(work, max(1, at_once // multiple))
     for i, j in ends:
         batch = order[i * multiple : j * multiple]
-        yield filled.prompts(prompts.lm, batch, width or prompts.n_tail, multiple)
+        yield filled.prompts(prompts.lm, batch, prompts.n_tail)
 
 
 def _equal_parts(work: list[int], max_size: int) -> Iterator[tuple[int, int]]:

@@ -1,5 +1,6 @@
 """How many prompts run at once: as many as the memory budget holds, while more are faster."""
 
+import math
 import os
 import re
 
@@ -92,10 +93,17 @@ def prompts_at_once(
     return _rows_that_fit(lm, n_tokens, n_seen, n_kept)
 
 
-def patches_at_once(lm: LanguageModel, n_prompts: int, n_tail: int, n_seen: int) -> int:
-    """Return how many patches of `n_prompts` prompts fit one forward; results take no memory."""
-    more = n_prompts * n_tail // 2  # the nearest number of patches to what is enough
-    return max(1, _rows_that_fit(lm, n_tail, n_seen, 0, more) // n_prompts)
+def patches_at_once(
+    lm: LanguageModel, n_prompts: int, n_tail: int, n_seen: int, n_stem: float = 0
+) -> int:
+    """Return how many patches of `n_prompts` prompts fit one forward; results take no memory.
+
+    `n_stem` is the number of tokens per prompt that run in stems, whose keys and values are kept.
+    """
+    n_tokens = n_tail + math.ceil(n_stem)
+    more = n_prompts * n_tokens // 2  # the nearest number of patches to what is enough
+    n_kept = math.ceil(n_stem * lm.n_layers * 2 * lm.n_kv_heads * lm.d_head)
+    return max(1, _rows_that_fit(lm, n_tokens, n_seen, n_kept, more) // n_prompts)
 
 
 def graphs_at_once(lm: LanguageModel, n_tokens: int, n_seen: int) -> int:

@@ -46,7 +46,7 @@ def shortcut_is_exact(
     pair = [ordered[0], ordered[-1]]
     prompts = Prompts(lm, pair, n_tail, site, prefix)
     facts = {"exact at": site.name, "of more than one position": n_tail > 1}
-    key = memory.key(lm, facts | {"with a stem": prompts.has_stem(0)})
+    key = memory.key(lm, facts | {"with a stem": any(map(prompts.has_stem, (0, 1)))})
     longest = len(pair[-1])
     if key and batches.from_main_process(lambda: _verified(key)) >= longest:
         return True
@@ -97,7 +97,7 @@ def _shortcut(prompts: Prompts, expected: Tensor) -> tuple[bool, str]:
     """Return whether the shortcut gives the expected logits, and the reason if not."""
     lm = prompts.lm
     units = np.zeros((2, lm.n_layers, prompts.site.shape(lm)[0]), bool)
-    units[0, lm.n_layers // 2] = units[:, -1, 0] = True
+    units[0, (lm.n_layers - 1) // 2] = units[:, -1, 0] = True
     try:
         run = prompts.run([0, 1], keep=True)
         _require_one_stream(lm, run, prompts.n_tail)

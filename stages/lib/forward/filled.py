@@ -19,23 +19,19 @@ ROWS = 4  # rows that the attention kernel processes at once
 VECTORS = 64  # elements that an elementwise kernel processes at once: four vectors of 16
 
 
-def multiple(lm: LanguageModel, n_tokens: int = 0) -> int:
-    """Return the number of which a batch size must be a multiple, with `n_tokens` tokens per row.
-
-    0 stands for any number of tokens.
-    """
+def multiple(lm: LanguageModel) -> int:
+    """Return the number of which a batch size must be a multiple."""
     if lm.device.type != "cpu":
         return 1
     config = lm.model.config.get_text_config()
     width = getattr(config, "intermediate_size", None) or 4 * lm.d_model
-    n = ROWS * (VECTORS // math.gcd(VECTORS, width))
-    return n // math.gcd(n, n_tokens) if n_tokens else n
+    return ROWS * (VECTORS // math.gcd(VECTORS, width))
 
 
-def prompts(lm: LanguageModel, rows: list[int], n_tokens: int, multiple: int) -> list[int]:
+def prompts(lm: LanguageModel, rows: list[int], n_tokens: int) -> list[int]:
     """Repeat the last prompt until the batch is a `multiple` and has enough rows for a product."""
-    n_min = math.ceil(LEAST / n_tokens) if lm.device.type == "cpu" else 1
-    n = math.ceil(max(len(rows), n_min) / multiple) * multiple
+    n_min = LEAST // n_tokens if lm.device.type == "cpu" else 1
+    n = math.ceil(max(len(rows), n_min) / multiple(lm)) * multiple(lm)
     return rows + rows[-1:] * (n - len(rows))
 
 

@@ -132,7 +132,8 @@ def _processor() -> list[str]:
         return [platform.processor()]
     first = CPUINFO.read_text().split("\n\n")[0]
     lines = (line.partition(":") for line in first.splitlines())
-    return [f"{key.strip()}: {value.strip()}" for key, _, value in lines if key.strip() in FACTS]
+    facts = [f"{key.strip()}: {value.strip()}" for key, _, value in lines if key.strip() in FACTS]
+    return facts or [platform.processor()]
 
 
 def _tokens(ids: Sequence[int]) -> bytes:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from stages.lib.forward import batches, budget, unembed, written
+from stages.lib.forward import batches, budget, stem, unembed, written
 from stages.lib.forward.check import shortcut_is_exact
 from stages.lib.forward.memory import BASE, PATCHED, READ, Memory
 from stages.lib.forward.plain import PlainPrompts
@@ -291,14 +291,19 @@ class Patcher:
             if run in runs:
                 yield [run], outputs.last
         patch_ids = runs[runs >= UNPATCHED] - UNPATCHED
-        for indices in self._stacks(patches[patch_ids], rows):
+        for indices in self._stacks(patches[patch_ids], rows, z, at):
             last = self.base.patched(rows, base, z, patches[patch_ids[indices]], at)
             yield (UNPATCHED + patch_ids[indices]).tolist(), last.flatten(0, 1)
 
-    def _stacks(self, patches: np.ndarray, rows: list[int]) -> Iterator[np.ndarray]:
+    def _stacks(
+        self, patches: np.ndarray, rows: list[int], z: Tensor, at: Tensor | None
+    ) -> Iterator[np.ndarray]:
         """Yield the numbers of patches that run at once: those whose first layers are next."""
         base = self.base
-        at_once = budget.patches_at_once(self.lm, len(rows), base.width(rows), base.longest)
+        n_stems = stem.count(base, rows, z, patches, at) / len(rows)  # per prompt
+        at_once = budget.patches_at_once(
+            self.lm, len(rows), base.width(rows), base.longest, n_stems * len(base.prefix)
+        )
         order = np.argsort(written.first_layers(patches), kind="stable")
         yield from (order[i : i + at_once] for i in range(0, len(order), at_once))
 

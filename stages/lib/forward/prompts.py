@@ -102,7 +102,7 @@ class Prompts:
     ) -> None:
         self.lm, self.token_ids, self.n_tail, self.site = lm, token_ids, n_tail, site
         self.longest = max(map(len, token_ids))
-        max_length = min(map(len, token_ids)) - n_tail
+        max_length = max(0, min(map(len, token_ids)) - n_tail)
         self.prefix = (
             token_ids[0][: min(_n_common(token_ids), max_length)] if prefix is None else prefix
         )
@@ -122,7 +122,7 @@ class Prompts:
 
     def width(self, rows: list[int]) -> int:
         """Return the number of tokens per row of patched runs of a batch (`of_like_length`)."""
-        if not any(map(self.has_stem, rows)):
+        if not all(map(self.has_stem, rows)):
             return self.n_tail
         return _round_up(max(min(self.n_tail, self.own[row]) for row in rows), WIDTH)
 
@@ -185,7 +185,8 @@ class Prompts:
         residual, own_z = base.residual[:, :, -n:], base.z[:, :, -n:]
         at = None if at is None else at[:, -n:]
         with self.overwrite(residual, own_z, z[:, :, -n:], patches, at):
-            last = self._end(rows, base.middle, len(patches), self.lm.n_layers - 1, shared)
+            narrow = self.lm.n_layers - 1
+            last = self._end(rows, base.middle, len(patches), narrow=narrow, shared=shared)
         outputs = torch.unflatten(last, 0, (len(rows), len(patches))).transpose(0, 1)
         finite.require_patched(self, rows, outputs, patches)
         return outputs
@@ -215,7 +216,7 @@ class Prompts:
             Which positions are patched; None patches all of them.
         """
         lm, chosen = self.lm, torch.as_tensor(patches).to(self.lm.device)
-        first = written.first_layers(patches)
+        first = written.entries(patches)
         entered = torch.stack([residual[layer] for layer in first.tolist()], dim=1).flatten(0, 1)
         with ExitStack() as stack:
             stack.enter_context(hooks.start_at(lm.layers, int(first[0]), entered))
@@ -260,9 +261,13 @@ class Prompts:
             total = score(unembed.logits(lm, self.tail(rows, base.middle))).sum()
         return self._units(list(torch.autograd.grad(total, z)))
 
+    def _to_device(self, layers: list[Tensor]) -> list[Tensor]:
+        """Collect the tensors of layers that may be spread over devices on one device."""
+        return [x.to(self.lm.device) for x in layers]
+
     def _stack(self, layers: list[Tensor]) -> Tensor:
         """Stack the tensors captured in each layer: (n_layers, n_prompts, n_tail, width)."""
-        return torch.stack([x.to(self.lm.device) for x in layers])
+        return torch.stack(self._to_device(layers))
 
     def _units(self, layers: list[Tensor]) -> Tensor:
         """Stack the tensors, split into units: (n_layers, n_prompts, n_tail, n_units, width)."""
@@ -316,8 +321,9 @@ class Prompts:
         """Run the tail, or its part after the shared piece: the last `width` positions."""
         n, prompts = self.width(rows), [self.token_ids[row] for row in rows]
         tokens = [ids[-min(n, self.own[row]) :] for row, ids in zip(rows, prompts, strict=True)]
+        ends = [len(ids) for ids in prompts]
         return self.forward(
-            tokens, [len(ids) for ids in prompts], middle, n_patches, False, narrow, n, shared
+            tokens, ends, middle, n_patches, narrow=narrow, multiple=n, shared=shared
         )[0]
 
     def forward(
@@ -366,6 +372,8 @@ class Prompts:
             stack.enter_context(linear.fast(lm.device))
             lm.decoder(input_ids=ids, use_cache=False, kept=kept)
         self.shared = piece
+        # Runs are kept on this device, too, if the layers are spread over several.
+        self.at_shared = {name: self._to_device(x) for name, x in self.at_shared.items()}
 
     def _start(self, ids: list[int]) -> int:
         """Return where a prompt's own tokens begin: at the end of the prefix, or before the tail.

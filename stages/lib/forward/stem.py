@@ -46,7 +46,7 @@ def with_stem(
     index = torch.where(is_own, n_shared + position, (first + position).clamp(min=0))
     return {
         name: [
-            torch.cat([shared.expand(len(rows), -1, -1), new], dim=1)[
+            torch.cat([shared.expand(len(rows), -1, -1), new.to(shared)], dim=1)[
                 torch.arange(len(rows))[:, None], index
             ]
             for shared, new in zip(prompts.at_shared[name], layers, strict=True)
@@ -73,13 +73,13 @@ def patched(
         Keys and values of the shared prefix, with an entry for each run; None if no run is patched
         there.
     """
-    contents = _contents(prompts, rows, z, patches, at)
-    if contents is None:
+    contents, shared = _contents(prompts, rows, z, patches, at), prompts.shared
+    if contents is None or shared is None:
         return None
     n_contents, n_patches = len(contents.at), len(patches)
-    shared, new = prompts.shared or Piece(torch.empty(0)), _run(prompts, contents, patches)
+    new = _run(prompts, contents, patches)
     n_skipped = prompts.lm.n_layers - len(new.keys)
-    ran, first = (new.positions >= 0)[:, None], torch.as_tensor(written.first_layers(patches))
+    ran, first = (new.positions >= 0)[:, None], torch.as_tensor(written.entries(patches))
 
     def joined(old: list[Tensor], changed: list[Tensor]) -> list[Tensor]:
         layers = enumerate(zip(old[n_skipped:], changed, strict=True), n_skipped)
@@ -93,6 +93,16 @@ def patched(
         joined(shared.values, new.values),
         entry.clamp(max=n_contents * n_patches),  # the last entry is unpatched
     )
+
+
+def count(
+    prompts: "Prompts", rows: list[int], z: Tensor, patches: np.ndarray, at: Tensor | None
+) -> int:
+    """Return how many stems run per patch; parameters as in `patched`."""
+    if not any(map(prompts.has_stem, rows)):
+        return 0
+    contents = _contents(prompts, rows, z, patches, at)
+    return 0 if contents is None else len(contents.at)
 
 
 @dataclass(frozen=True)
@@ -168,7 +178,10 @@ def _run(prompts: "Prompts", contents: _Contents, patches: np.ndarray) -> Piece:
     replacement = {layer: z[:, position] for layer, z in contents.z.items()}
     with prompts.overwrite(residual, units, replacement, patches, contents.at[:, position]):
         tokens, ends = [prompts.prefix[start:] for start in starts], [n] * len(starts)
-        return prompts.forward(tokens, ends, None, len(patches), True, lm.n_layers - 1, multiple)[1]
+        narrow = lm.n_layers - 1
+        return prompts.forward(
+            tokens, ends, None, len(patches), record=True, narrow=narrow, multiple=multiple
+        )[1]
 
 
 def _joined(old: Tensor, new: Tensor, is_patched: Tensor) -> Tensor:

@@ -59,6 +59,20 @@ def first_layers(patches: np.ndarray) -> np.ndarray:
     return patches.any(axis=2).argmax(axis=1)
 
 
+def entries(patches: np.ndarray) -> np.ndarray:
+    """Return the layers in which runs enter a shared forward: `first_layers`, which must ascend.
+
+    Raises
+    ------
+    ValueError
+        If they do not.
+    """
+    first = first_layers(patches)
+    if (np.diff(first) < 0).any():
+        raise ValueError("patches are not in the order of their first layers")
+    return first
+
+
 @torch.no_grad()
 def units(replacement: Replacement, rows: list[int], source: Tensor) -> Tensor:
     """Return the units that are patched into the runs of some prompts.

@@ -123,6 +123,33 @@ def test_runs_patched_in_the_shared_prefix_are_the_same_in_any_company(
         np.testing.assert_array_equal(alone, runs[2 + one][rows])
 
 
+@pytest.mark.parametrize("n", [17, 33])
+@pytest.mark.parametrize("n_source", [1, 32])
+@pytest.mark.parametrize("place", ["everywhere", "own tokens"])
+def test_many_prompts_of_one_width_are_the_same_alone(model, answers, threads, n, n_source, place):
+    """As many that the last block of a kernel is short; the source may have few tokens of its own."""
+    random = np.random.default_rng(n)
+    base, source = (
+        [[*prefix, *random.integers(0, 250, n_own).tolist()] for _ in range(n)]
+        for prefix, n_own in zip(PREFIXES, (16, n_source), strict=True)
+    )
+    at = np.ones((n, 21 + 16), bool)
+    if place == "own tokens":
+        at[:, :21] = False
+
+    def runs(rows):
+        patcher = forward.Patcher(
+            model, answers, [base[row] for row in rows], [source[row] for row in rows],
+            21 + 16, key=None, prefixes=(PREFIXES[0], PREFIXES[1]),
+        )  # fmt: skip
+        result = patcher(patches(model), "test", at=at[list(rows)])
+        return np.stack([result.base, result.source, *result.patched])
+
+    together = runs(range(n))
+    for row in (0, n // 2, n - 1):
+        np.testing.assert_array_equal(runs([row])[:, 0], together[:, row])
+
+
 @pytest.mark.parametrize("rows", COMPANIES.values(), ids=COMPANIES)
 def test_activations_are_the_same_in_any_company(model, answers, every, rows):
     _, activations = every
@@ -140,14 +167,10 @@ def test_memory_and_shards_change_nothing(model, answers, every, monkeypatch):
 
 def test_a_batch_is_filled_but_no_more(model):
     multiple = filled.multiple(model)
-    assert filled.prompts(model, [7], filled.LEAST, multiple) == [7] * multiple
-    assert filled.prompts(model, [7], 1, multiple) == [7] * max(multiple, filled.LEAST)
-    assert filled.prompts(model, [7], filled.LEAST - 1, 1) == [7, 7]
-    assert filled.multiple(model, 3) == multiple
-    assert filled.multiple(model, 4 * multiple) == 1
-    assert filled.multiple(model, 4) == multiple // 4
+    assert filled.prompts(model, [7], n_tokens=filled.LEAST) == [7] * multiple
+    assert filled.prompts(model, [7], n_tokens=1) == [7] * max(multiple, filled.LEAST)
     many = list(range(max(2 * multiple, filled.LEAST)))
-    assert filled.prompts(model, many, 1, multiple) == many
+    assert filled.prompts(model, many, n_tokens=1) == many
     x = torch.arange(6.0).view(3, 2)
     assert torch.equal(filled.fill_rows(x)[:3], x)
     assert torch.equal(filled.fill_rows(x)[3:], x[-1:].expand(filled.LEAST - 3, 2))

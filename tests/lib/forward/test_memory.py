@@ -365,5 +365,7 @@ class TestProcessor:
 
     def test_other_architectures_and_systems_have_a_name_too(self, tmp_path, monkeypatch):
         assert self.facts(ARM, tmp_path, monkeypatch) == ["Features: asimd", "CPU part: 0xd0c"]
+        monkeypatch.setattr(memory.platform, "processor", lambda: "power")
+        assert self.facts("processor\t: 0\nclock\t: 3\n", tmp_path, monkeypatch) == ["power"]
         monkeypatch.setattr(memory, "CPUINFO", tmp_path / "missing")
-        assert len(memory._processor()) == 1
+        assert memory._processor() == ["power"]

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from stages.lib import forward
-from stages.lib.forward import batches, check
+from stages.lib.forward import batches, budget, check
 from stages.lib.forward.plain import PlainPrompts
 from stages.lib.forward.prompts import STEM, Prompts
 from stages.lib.forward.site import MLP_OUT, RESID_POST, Z
@@ -136,11 +136,11 @@ def test_a_patcher_mixes_prompts_with_and_without_a_stem(model, answers, monkeyp
     np.testing.assert_allclose(*results, atol=ROUNDING)
 
 
-def test_batches_with_a_stem_have_one_width(model):
+def test_batches_have_a_stem_in_all_rows_or_in_none(model):
     prompts, _ = kinds(model, BASE, PREFIXES[0])
     cut = batches.of_like_length(prompts, range(len(BASE)), at_once=99)
-    widths = {tuple(sorted(set(rows))): prompts.width(rows) for rows in cut}
-    assert widths == {(5, 6, 7): TAIL, (0,): 4, (1, 2): 8, (3,): 12, (4,): 16}
+    assert {tuple(sorted(set(rows))) for rows in cut} == {tuple(FAR), (5, 6, 7)}
+    assert [prompts.width(rows) for rows in cut] == [16, TAIL]
 
 
 def tokens_run(model, rows, at):
@@ -203,3 +203,66 @@ class TestPromptsShorterThanTheTail:
         forward.Patcher(model, answers, BASE, SOURCE, self.LONG, key=None)
         with pytest.raises(UserError, match="patch.positions: the last 60 positions asked for"):
             forward.Patcher(model, answers, BASE, SOURCE, self.LONG)
+
+
+def test_a_batch_of_prompts_with_and_without_a_stem_is_right_for_any_tail(model):
+    """Such as that of the check, which runs the shortest and the longest prompt together."""
+    rows = [0, 1]
+    for tail in (24, 25, 26, 27):
+        base, source = ([ids[0], ids[-1]] for ids in (BASE, SOURCE))
+        results = []
+        for kind in (Prompts, PlainPrompts):
+            ours = kind(model, base, tail, Z, PREFIXES[0])
+            z = kind(model, source, tail, Z, PREFIXES[1]).run(rows).z
+            run = ours.run(rows, keep=True)
+            patched = ours.patched(rows, run, z, patches(model, one_first_layer=True))
+            results.append(torch.cat([run.last[None], patched]))
+        torch.testing.assert_close(*results, atol=10 * ROUNDING, rtol=0)
+        assert check.shortcut_is_exact(model, base, tail, Z, PREFIXES[0])
+
+
+def test_patches_out_of_order_are_refused(model):
+    base = kinds(model, BASE, PREFIXES[0])[0]
+    run, heads = base.run(FAR, keep=True), patches(model, one_first_layer=False)
+    with pytest.raises(ValueError, match="order of their first layers"):
+        base.patched(FAR, run, run.z, heads[::-1].copy())
+
+
+def test_without_a_prefix_nothing_is_shared_if_a_prompt_is_shorter_than_the_tail(model):
+    prompts = Prompts(model, [[1, 2, 3, *range(9, 9 + n)] for n in (20, 33, 25)], 30)
+    assert prompts.prefix == []
+    assert not any(map(prompts.has_stem, range(3)))
+
+
+def forwards(model, answers, monkeypatch, at, budget_gb):
+    """Rows and tokens of every forward of layer 3 in patched runs, and their results."""
+    monkeypatch.setenv(budget.VARIABLE, budget_gb)
+    shapes = []
+
+    def count(_, args, kwargs):
+        x = kwargs["hidden_states"] if "hidden_states" in kwargs else args[0]
+        shapes.append(x.shape[0] * x.shape[1])
+
+    base, source = ([[*ids[0][:N_SHARED], 7 + i, 9] for i in range(16)] for ids in (BASE, SOURCE))
+    patcher = forward.Patcher(model, answers, base, source, TAIL, prefixes=tuple(PREFIXES))
+    heads = (
+        np.eye(model.n_heads, dtype=bool)[:, None] & np.eye(model.n_layers, dtype=bool)[1, :, None]
+    )
+    hook = model.layers[3].register_forward_pre_hook(count, with_kwargs=True)
+    try:
+        return patcher(heads, "test", at=at).patched, shapes
+    finally:
+        hook.remove()
+
+
+def test_stems_are_part_of_the_memory_budget(model, answers, monkeypatch):
+    """Each prompt is patched at other shared tokens, so that each has a stem of its own."""
+    at = np.random.default_rng(0).random((16, TAIL)) < 0.3
+    same = np.broadcast_to(at[0], at.shape)
+    many, large = forwards(model, answers, monkeypatch, at, "1")
+    few, small = forwards(model, answers, monkeypatch, at, "1e-3")
+    np.testing.assert_array_equal(few, many)
+    assert max(small) < max(large)
+    _, shared = forwards(model, answers, monkeypatch, same, "1e-3")
+    assert max(shared) < max(large)
+    assert sum(shared) < sum(small)
