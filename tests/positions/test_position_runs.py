@@ -185,12 +185,11 @@ def test_a_few_statements_at_a_time_give_the_runs_of_all_at_once(monkeypatch):
 
 
 def some_pairs(random, n):
-    lengths = random.integers(20, 60, n).tolist()
     result = []
-    for length in lengths:
+    for length in random.integers(20, 60, n).tolist():
         places = -1 - np.arange(length - int(random.integers(0, 4)))[::-1]
         result.append(Pairs(np.sort(random.integers(0, 6, len(places))), places, places))
-    return result, lengths
+    return result
 
 
 def test_statements_of_all_lengths_are_patched_and_give_what_they_give_alone():
@@ -215,7 +214,7 @@ def test_statements_of_all_lengths_are_patched_and_give_what_they_give_alone():
 
 
 def test_writings_split_the_prompt_and_random_positions_are_outside():
-    counterparts, _ = some_pairs(np.random.default_rng(2), 10)
+    counterparts = some_pairs(np.random.default_rng(2), 10)
     chosen = position_runs.choices(counterparts, 2, 0)
     again = position_runs.choices(counterparts, 2, 0)
     for row, p in enumerate(counterparts):

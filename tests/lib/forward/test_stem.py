@@ -1,13 +1,13 @@
 """Tails that reach into the shared prefix: their part there is run once for all prompts."""
 
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 
 import numpy as np
 import pytest
 import torch
 
 from stages.lib import forward
-from stages.lib.forward import batches, budget, check
+from stages.lib.forward import batches, budget, check, hooks
 from stages.lib.forward.plain import PlainPrompts
 from stages.lib.forward.prompts import STEM, Prompts
 from stages.lib.forward.site import MLP_OUT, RESID_POST, Z
@@ -143,20 +143,26 @@ def test_batches_have_a_stem_in_all_rows_or_in_none(model):
     assert [prompts.width(rows) for rows in cut] == [16, TAIL]
 
 
+@contextmanager
+def counted(layer):
+    """Collect the rows and tokens of each forward of a layer."""
+    counts = []
+
+    def count(_, args, kwargs):
+        counts.append(tuple(hooks.given(args, kwargs).shape[:2]))
+
+    with ExitStack() as stack:
+        stack.callback(layer.register_forward_pre_hook(count, with_kwargs=True).remove)
+        yield counts
+
+
 def tokens_run(model, rows, at):
-    """Tokens that layer 2 processes in runs of one patch of layer 1."""
+    """Rows and tokens that layer 2 processes in runs of one patch of layer 1."""
     heads = np.zeros((1, model.n_layers, model.n_heads), bool)
     heads[0, 1] = True
     base, source = (kinds(model, *some)[0] for some in ((BASE, PREFIXES[0]), (SOURCE, PREFIXES[1])))
-    run, z, counts = base.run(rows, keep=True), source.run(rows).z, []
-
-    def count(_, args, kwargs):
-        x = kwargs["hidden_states"] if "hidden_states" in kwargs else args[0]
-        counts.append(tuple(x.shape[:2]))
-
-    with ExitStack() as stack:
-        hook = model.layers[2].register_forward_pre_hook(count, with_kwargs=True)
-        stack.callback(hook.remove)
+    run, z = base.run(rows, keep=True), source.run(rows).z
+    with counted(model.layers[2]) as counts:
         base.patched(rows, run, z, heads, torch.as_tensor(at)[rows])
     return counts
 
@@ -235,24 +241,16 @@ def test_without_a_prefix_nothing_is_shared_if_a_prompt_is_shorter_than_the_tail
 
 
 def forwards(model, answers, monkeypatch, at, budget_gb):
-    """Rows and tokens of every forward of layer 3 in patched runs, and their results."""
+    """Results of patched runs, and the tokens of every forward of layer 3 in all rows."""
     monkeypatch.setenv(budget.VARIABLE, budget_gb)
-    shapes = []
-
-    def count(_, args, kwargs):
-        x = kwargs["hidden_states"] if "hidden_states" in kwargs else args[0]
-        shapes.append(x.shape[0] * x.shape[1])
-
     base, source = ([[*ids[0][:N_SHARED], 7 + i, 9] for i in range(16)] for ids in (BASE, SOURCE))
     patcher = forward.Patcher(model, answers, base, source, TAIL, prefixes=tuple(PREFIXES))
     heads = (
         np.eye(model.n_heads, dtype=bool)[:, None] & np.eye(model.n_layers, dtype=bool)[1, :, None]
     )
-    hook = model.layers[3].register_forward_pre_hook(count, with_kwargs=True)
-    try:
-        return patcher(heads, "test", at=at).patched, shapes
-    finally:
-        hook.remove()
+    with counted(model.layers[3]) as counts:
+        results = patcher(heads, "test", at=at).patched
+    return results, [n_rows * n_tokens for n_rows, n_tokens in counts]
 
 
 def test_stems_are_part_of_the_memory_budget(model, answers, monkeypatch):
